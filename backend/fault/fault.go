@@ -1,0 +1,138 @@
+package fault
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code identifies a fault. Codes are part of the protocol and of the
+// translations: they are never renamed, only added.
+type Code string
+
+// The codes. Each has a sentence in sentences.
+const (
+	// Internal is every error that nobody foresaw.
+	Internal Code = "internal"
+
+	// Links.
+	LinkUnavailable Code = "link-unavailable" // unknown, removed, spent or offline: one answer
+	LinkMalformed   Code = "link-malformed"
+	LinkRemoved     Code = "link-removed"
+	LinkSpent       Code = "link-spent"
+	LinkNameInvalid Code = "link-name-invalid"
+	LinkNotFound    Code = "link-not-found" // host's own commands only
+
+	// Channel and messages.
+	VersionUnsupported Code = "version-unsupported"
+	SecretWrong        Code = "secret-wrong"
+	KeyMismatch        Code = "key-mismatch"
+	SealBroken         Code = "seal-broken"
+	FrameTooLarge      Code = "frame-too-large"
+	FrameTruncated     Code = "frame-truncated"
+	FrameReplayed      Code = "frame-replayed"
+	FrameOutOfOrder    Code = "frame-out-of-order"
+	MessageMalformed   Code = "message-malformed"
+	MessageUnknown     Code = "message-unknown"
+	MessageInvalid     Code = "message-invalid"
+	MessageUnexpected  Code = "message-unexpected" // well formed, but not now
+	TooFast            Code = "too-fast"
+	TooSlow            Code = "too-slow" // a peer that does not read its queue
+	RelayUnreachable   Code = "relay-unreachable"
+	RelayRefused       Code = "relay-refused"
+	OriginRefused      Code = "origin-refused"
+	TokenRefused       Code = "token-refused"
+	IdentityTaken      Code = "identity-taken"
+
+	// Lobby.
+	NameInvalid     Code = "name-invalid"
+	LobbyFull       Code = "lobby-full"
+	LobbyLocked     Code = "lobby-locked"
+	Declined        Code = "declined"
+	DeclinedForGood Code = "declined-for-good"
+	Blocked         Code = "blocked"
+	KnockTimedOut   Code = "knock-timed-out"
+	KnockReplaced   Code = "knock-replaced"
+	RequestGone     Code = "request-gone"
+	HostGone        Code = "host-gone"
+
+	// Call.
+	CallEnded       Code = "call-ended"
+	CallFull        Code = "call-full"
+	RemovedByHost   Code = "removed-by-host"
+	SeatExpired     Code = "seat-expired"
+	SeatTaken       Code = "seat-taken" // the seat was taken over by a newer page
+	NotInCall       Code = "not-in-call"
+	ConnectFailed   Code = "connect-failed"
+	SDPInvalid      Code = "sdp-invalid"
+	ChatInvalid     Code = "chat-invalid"
+	ParticipantGone Code = "participant-gone"
+
+	// The host's machine.
+	CameraMissing        Code = "camera-missing"
+	CameraRefused        Code = "camera-refused"
+	CameraLost           Code = "camera-lost"
+	MicrophoneMissing    Code = "microphone-missing"
+	MicrophoneRefused    Code = "microphone-refused"
+	MicrophoneLost       Code = "microphone-lost"
+	SpeakerMissing       Code = "speaker-missing"
+	EngineUnavailable    Code = "engine-unavailable"
+	ClipboardUnavailable Code = "clipboard-unavailable"
+	OpenerUnavailable    Code = "opener-unavailable"
+	NotifyUnavailable    Code = "notify-unavailable"
+	StoreUnavailable     Code = "store-unavailable"
+	StoreTooNew          Code = "store-too-new"
+	PortTaken            Code = "port-taken"
+	ShuttingDown         Code = "shutting-down"
+)
+
+// Error is a fault with its cause. The cause is for logs, never for people.
+type Error struct {
+	Code  Code
+	Cause error // may be nil
+}
+
+// New returns a fault. cause may be nil.
+func New(code Code, cause error) *Error { return &Error{Code: code, Cause: cause} }
+
+// Newf returns a fault whose cause is made by fmt.Errorf.
+func Newf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Cause: fmt.Errorf(format, args...)}
+}
+
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return string(e.Code)
+	}
+	return string(e.Code) + ": " + e.Cause.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Is makes errors.Is(err, fault.New(code, nil)) match by code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// CodeOf returns the code of the first fault in err's chain, "" for nil and
+// [Internal] for an error without a fault.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var f *Error
+	if errors.As(err, &f) {
+		return f.Code
+	}
+	return Internal
+}
+
+// Sentence is what a person reads: one English sentence that says what
+// happened and what to do. Front ends translate by code and use this as the
+// fallback.
+func Sentence(code Code) string {
+	if s, ok := sentences[code]; ok {
+		return s
+	}
+	return sentences[Internal]
+}

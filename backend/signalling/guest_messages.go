@@ -1,0 +1,53 @@
+package signalling
+
+// What a guest sends to the host.
+
+// Hello is the first message in a sealed channel. Without the right secret the
+// host drops the channel unseen.
+type Hello struct {
+	Version int    `json:"version"`          // ProtocolVersion
+	Secret  string `json:"secret"`           // base64url, 16 bytes: the link's secret
+	Device  string `json:"device"`           // base64url, 16 bytes: random, kept by the browser
+	Seat    string `json:"seat,omitempty"`   // base64url, 16 bytes: from Admitted, to come back without knocking
+	Resume  bool   `json:"resume,omitempty"` // with Seat: the page still has its peer connection; keep it
+}
+
+// Knock asks to be let in.
+type Knock struct {
+	Name      string `json:"name"`                // 1 to 64 characters after trimming
+	Muted     bool   `json:"muted,omitempty"`     // how the guest would enter
+	CameraOff bool   `json:"cameraOff,omitempty"` // how the guest would enter
+}
+
+// Leave ends a guest's wait or their part in the call, and gives up the seat.
+type Leave struct{}
+
+// Answer answers the Offer with the same Negotiation.
+type Answer struct {
+	Negotiation uint32 `json:"negotiation"`
+	SDP         string `json:"sdp"`
+}
+
+// Candidate is one trickled ICE candidate (RFC 8838), in either direction.
+// An empty Candidate ends the candidates.
+type Candidate struct {
+	Candidate        string  `json:"candidate"`
+	SDPMid           *string `json:"sdpMid,omitempty"`
+	SDPMLineIndex    *uint16 `json:"sdpMLineIndex,omitempty"`
+	UsernameFragment *string `json:"usernameFragment,omitempty"`
+}
+
+// Restart asks for an ICE restart: the host answers with a new Offer.
+type Restart struct{}
+
+// MediaState says whether the sender's microphone and camera are off. The
+// tracks stay; only nothing is sent on them.
+type MediaState struct {
+	Muted     bool `json:"muted"`
+	CameraOff bool `json:"cameraOff"`
+}
+
+// Say is a chat line by the sender.
+type Say struct {
+	Text string `json:"text"` // 1 to 2,000 characters after trimming
+}

@@ -1,0 +1,159 @@
+package signalling
+
+// What the host sends to a guest.
+
+// Welcome answers a Hello whose secret is right. It carries all that a guest
+// may know before admission.
+type Welcome struct {
+	Version  int    `json:"version"`
+	LinkName string `json:"linkName"` // "" when the link has none
+	HostName string `json:"hostName"`
+}
+
+// Bell is how a join request was announced to the host.
+type Bell string
+
+// The states of the bell.
+const (
+	BellRung     Bell = "rung"          // window, sound and system notification
+	BellSilenced Bell = "silenced"      // the host has silenced requests: the card is there, nothing rang
+	BellAskWait  Bell = "asked-to-wait" // the host has seen it and asked to wait
+)
+
+// Waiting answers a Knock, and is sent again when the bell's state changes.
+type Waiting struct {
+	Bell  Bell  `json:"bell"`
+	Since int64 `json:"since"` // Unix milliseconds, the host's clock: when the bell came into this state
+	Ago   int64 `json:"ago"`   // milliseconds between Since and sending, so that the guest's clock need not agree
+}
+
+// ICEServer is a STUN or TURN server (W3C RTCIceServer).
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// Admitted lets a guest in. The first Offer and the Roster follow at once.
+type Admitted struct {
+	Participant string      `json:"participant"`          // the guest's own id in this call
+	Seat        string      `json:"seat"`                 // base64url, 16 bytes
+	Resumed     bool        `json:"resumed,omitempty"`    // the peer connection of before is still in use
+	ICEServers  []ICEServer `json:"iceServers,omitempty"` // for the guest's peer connection
+}
+
+// Declined refuses a join request.
+type Declined struct {
+	MayRetry bool `json:"mayRetry"` // one more try is allowed
+}
+
+// EndReason says why a guest is out. See the fault codes of the same meaning.
+type EndReason string
+
+// The reasons.
+const (
+	EndSpent    EndReason = "spent"     // everybody has left; the link is used up
+	EndRemoved  EndReason = "removed"   // the host removed the link
+	EndEnded    EndReason = "ended"     // the host ended the call for everyone
+	EndKicked   EndReason = "kicked"    // the host removed this guest
+	EndBlocked  EndReason = "blocked"   // and does not want to be asked again
+	EndTimedOut EndReason = "timed-out" // nobody answered the knock
+	EndReplaced EndReason = "replaced"  // the same device opened the link again elsewhere
+	EndShutdown EndReason = "shutdown"  // the host's app is closing; keep trying
+	EndSeatGone EndReason = "seat-gone" // the seat in Hello is no longer held; knock again (the channel stays)
+	EndFull     EndReason = "full"      // too many are waiting or in the call
+	EndLocked   EndReason = "locked"    // the host takes no new requests
+	EndFault    EndReason = "fault"     // the guest broke the protocol; Fault says how
+)
+
+// Ended tells a guest that it is out. The channel closes after it, except for
+// EndSeatGone.
+type Ended struct {
+	Reason EndReason `json:"reason"`
+}
+
+// Offer is the host's session description (the host always offers). Its first
+// two media sections are what the guest sends: audio, then video. The others
+// are slots in which the host forwards other participants; see Tracks.
+type Offer struct {
+	Negotiation uint32 `json:"negotiation"` // counts up by one with each Offer
+	SDP         string `json:"sdp"`
+}
+
+// Kind of a track.
+type Kind string
+
+// The kinds.
+const (
+	KindAudio Kind = "audio"
+	KindVideo Kind = "video"
+)
+
+// Slot says whose media a media section of the current description carries.
+type Slot struct {
+	Mid         string `json:"mid"`
+	Participant string `json:"participant"`
+	Kind        Kind   `json:"kind"`
+}
+
+// Tracks is the whole assignment of slots; a slot not named carries nothing.
+type Tracks struct {
+	Slots []Slot `json:"slots"`
+}
+
+// Participant is somebody in the call.
+type Participant struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Host      bool   `json:"host,omitempty"`
+	Muted     bool   `json:"muted,omitempty"`
+	CameraOff bool   `json:"cameraOff,omitempty"`
+	Away      bool   `json:"away,omitempty"` // connection lost, seat held
+	JoinedAt  int64  `json:"joinedAt"`       // Unix milliseconds
+}
+
+// ChatLine is a chat line as everybody sees it.
+type ChatLine struct {
+	ID          uint64 `json:"id"` // counts up within the call
+	Participant string `json:"participant"`
+	Name        string `json:"name"`
+	Text        string `json:"text"`
+	At          int64  `json:"at"` // Unix milliseconds
+}
+
+// Roster is the snapshot of the call: sent on admission and on every
+// reconnection, before any change.
+type Roster struct {
+	You          string        `json:"you"` // the receiver's own participant id
+	Participants []Participant `json:"participants"`
+	Chat         []ChatLine    `json:"chat"` // since the receiver was first let in
+}
+
+// Joined adds a participant, or replaces the one of the same id.
+type Joined struct {
+	Participant Participant `json:"participant"`
+}
+
+// Left takes a participant away.
+type Left struct {
+	ID string `json:"id"`
+}
+
+// Speaking lists who is speaking now, loudest first.
+type Speaking struct {
+	IDs []string `json:"ids"`
+}
+
+// Chat is a new chat line, also echoed to the sender.
+type Chat struct {
+	Line ChatLine `json:"line"`
+}
+
+// Mute asks the receiver to mute itself ("mute for everyone"); it may unmute.
+type Mute struct{}
+
+// Fault reports the receiver's own error. The channel may stay open.
+type Fault struct {
+	Code    string `json:"code"` // a fault code
+	Message string `json:"message"`
+}
