@@ -1,0 +1,92 @@
+# Porch: every command a person or CI runs. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+OS := $(shell uname -s)
+ifeq ($(OS),Linux)
+PLATFORM_TAGS := ,webkit2_41
+endif
+RELEASE_TAGS := desktop,production$(PLATFORM_TAGS)
+DEV_TAGS := dev$(PLATFORM_TAGS)
+
+VERSION := $(shell sed -n 's/.*"productVersion": *"\(.*\)".*/\1/p' wails.json 2>/dev/null)
+GO_SOURCES := $(shell find . -name '*.go' -not -path './frontend/node_modules/*')
+WEB_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path 'frontend/dist/*' -not -path 'frontend/e2e/*' -not -path '*/paraglide/*')
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+# ---- set-up and building
+
+.PHONY: setup-build setup
+setup-build:
+	@scripts/setup.sh build
+setup: ## install what is missing to build and test
+	@scripts/setup.sh
+
+frontend/dist/.built: $(WEB_SOURCES)
+	cd frontend && npm run --silent build
+	@touch $@
+
+build/bin/porch: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
+	go build -trimpath -tags $(RELEASE_TAGS) -ldflags "-s -w" -o $@ .
+
+build/bin/porch-dev: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
+	go build -tags $(DEV_TAGS) -o $@ .
+
+build/bin/porch-headless: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
+	go build -trimpath -o $@ ./backend/cmd/porch-headless
+
+.PHONY: build app-dev headless
+build: setup-build ## build the app: build/bin/porch
+	@$(MAKE) --no-print-directory build/bin/porch
+app-dev: setup-build ## build the app with Wails' dev server: build/bin/porch-dev
+	@$(MAKE) --no-print-directory build/bin/porch-dev
+headless: setup-build ## build the app without a window: build/bin/porch-headless
+	@$(MAKE) --no-print-directory build/bin/porch-headless
+
+.PHONY: run
+run: build ## build the app and open it
+	@scripts/run.sh
+
+.PHONY: cross
+cross: frontend/dist/.built ## build for Windows, type-check for macOS
+	CGO_ENABLED=0 GOOS=windows go build -tags desktop,production -ldflags "-w -s -H windowsgui" -o build/bin/porch.exe .
+	CGO_ENABLED=0 GOOS=darwin go vet ./backend/...
+	CGO_ENABLED=0 GOOS=windows go vet ./backend/...
+
+# ---- checking
+
+.PHONY: check
+check: frontend/dist/.built ## what says yes or no before a commit (warm: under two minutes)
+	scripts/check.sh
+
+.PHONY: test
+test: setup ## install what is missing and pass all tests
+	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless
+	scripts/test.sh
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (default 1m)
+	scripts/fuzz.sh $(or $(FUZZTIME),1m)
+
+.PHONY: bench
+bench: setup ## measure against the budgets of the design
+	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless
+	scripts/bench.sh
+
+.PHONY: screenshots
+screenshots: setup ## every screen, light and dark, wide and narrow: build/screenshots
+	@$(MAKE) --no-print-directory build/bin/porch-dev build/bin/porch
+	cd frontend && npm run --silent screenshots
+
+.PHONY: generate
+generate: ## make the generated files anew
+	go generate ./backend/...
+	scripts/bindings.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build/bin build/screenshots frontend/dist/host frontend/dist/guest frontend/dist/.built

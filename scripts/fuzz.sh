@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the backend for a while each: fuzz.sh [TIME].
+set -euo pipefail
+cd "$(dirname "$0")/.."
+time=${1:-1m}
+count=0
+while IFS=: read -r file target; do
+  dir=$(dirname "$file")
+  echo "== $dir $target ($time)"
+  go test "./$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time"
+  count=$((count + 1))
+done < <(grep -rnoE '^func Fuzz[A-Za-z0-9_]+' backend --include='*_test.go' | sed -E 's/:[0-9]+:func /:/' | sort)
+[ "$count" -gt 0 ] || { echo "fuzz: no target found" >&2; exit 1; }
+echo "fuzz: $count targets clean for $time each"
