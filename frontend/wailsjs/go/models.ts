@@ -1,0 +1,408 @@
+export namespace host {
+	
+	export class AddressView {
+	    url: string;
+	    reach: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new AddressView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.url = source["url"];
+	        this.reach = source["reach"];
+	    }
+	}
+	export class ParticipantView {
+	    id: string;
+	    name: string;
+	    host: boolean;
+	    muted: boolean;
+	    cameraOff: boolean;
+	    away: boolean;
+	    joinedAt: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new ParticipantView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.host = source["host"];
+	        this.muted = source["muted"];
+	        this.cameraOff = source["cameraOff"];
+	        this.away = source["away"];
+	        this.joinedAt = source["joinedAt"];
+	    }
+	}
+	export class CallView {
+	    linkId: string;
+	    name: string;
+	    hostIn: boolean;
+	    engine: string;
+	    participants: ParticipantView[];
+	
+	    static createFrom(source: any = {}) {
+	        return new CallView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.linkId = source["linkId"];
+	        this.name = source["name"];
+	        this.hostIn = source["hostIn"];
+	        this.engine = source["engine"];
+	        this.participants = this.convertValues(source["participants"], ParticipantView);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	export class DeviceView {
+	    id: string;
+	    name: string;
+	    default: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new DeviceView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.default = source["default"];
+	    }
+	}
+	export class DevicesView {
+	    cameras: DeviceView[];
+	    microphones: DeviceView[];
+	    speakers: DeviceView[];
+	
+	    static createFrom(source: any = {}) {
+	        return new DevicesView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.cameras = this.convertValues(source["cameras"], DeviceView);
+	        this.microphones = this.convertValues(source["microphones"], DeviceView);
+	        this.speakers = this.convertValues(source["speakers"], DeviceView);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	export class Engines {
+	    native: boolean;
+	    synthetic: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new Engines(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.native = source["native"];
+	        this.synthetic = source["synthetic"];
+	    }
+	}
+	export class EnterView {
+	    linkId: string;
+	    client: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new EnterView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.linkId = source["linkId"];
+	        this.client = source["client"];
+	    }
+	}
+	export class Entry {
+	    url: string;
+	    token: string;
+	    engine: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new Entry(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.url = source["url"];
+	        this.token = source["token"];
+	        this.engine = source["engine"];
+	    }
+	}
+	export class VisitorView {
+	    name: string;
+	    lastSeen: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new VisitorView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.name = source["name"];
+	        this.lastSeen = source["lastSeen"];
+	    }
+	}
+	export class LinkView {
+	    id: string;
+	    name: string;
+	    state: string;
+	    group: string;
+	    createdAt: number;
+	    usedAt: number;
+	    endedAt: number;
+	    waiting: number;
+	    inCall: number;
+	    hostInCall: boolean;
+	    addresses: AddressView[];
+	    visitors: VisitorView[];
+	    silenced: boolean;
+	    locked: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new LinkView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.state = source["state"];
+	        this.group = source["group"];
+	        this.createdAt = source["createdAt"];
+	        this.usedAt = source["usedAt"];
+	        this.endedAt = source["endedAt"];
+	        this.waiting = source["waiting"];
+	        this.inCall = source["inCall"];
+	        this.hostInCall = source["hostInCall"];
+	        this.addresses = this.convertValues(source["addresses"], AddressView);
+	        this.visitors = this.convertValues(source["visitors"], VisitorView);
+	        this.silenced = source["silenced"];
+	        this.locked = source["locked"];
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	export class Me {
+	    name: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new Me(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.name = source["name"];
+	    }
+	}
+	export class Notice {
+	    id: number;
+	    code: string;
+	    message: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new Notice(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.code = source["code"];
+	        this.message = source["message"];
+	    }
+	}
+	
+	export class Reach {
+	    kind: string;
+	    relay?: string;
+	    addresses: AddressView[];
+	
+	    static createFrom(source: any = {}) {
+	        return new Reach(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.kind = source["kind"];
+	        this.relay = source["relay"];
+	        this.addresses = this.convertValues(source["addresses"], AddressView);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	export class RequestView {
+	    id: string;
+	    linkId: string;
+	    linkName: string;
+	    name: string;
+	    since: number;
+	    known: string;
+	    timesLetIn: number;
+	    bell: string;
+	    away: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new RequestView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.linkId = source["linkId"];
+	        this.linkName = source["linkName"];
+	        this.name = source["name"];
+	        this.since = source["since"];
+	        this.known = source["known"];
+	        this.timesLetIn = source["timesLetIn"];
+	        this.bell = source["bell"];
+	        this.away = source["away"];
+	    }
+	}
+	export class Settings {
+	    engine: string;
+	    camera: string;
+	    microphone: string;
+	    speaker: string;
+	    theme: string;
+	    bellSound: boolean;
+	    notifications: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new Settings(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.engine = source["engine"];
+	        this.camera = source["camera"];
+	        this.microphone = source["microphone"];
+	        this.speaker = source["speaker"];
+	        this.theme = source["theme"];
+	        this.bellSound = source["bellSound"];
+	        this.notifications = source["notifications"];
+	    }
+	}
+	export class State {
+	    revision: number;
+	    me: Me;
+	    reach: Reach;
+	    links: LinkView[];
+	    requests: RequestView[];
+	    calls: CallView[];
+	    enter?: EnterView;
+	    settings: Settings;
+	    engines: Engines;
+	    notice?: Notice;
+	
+	    static createFrom(source: any = {}) {
+	        return new State(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.revision = source["revision"];
+	        this.me = this.convertValues(source["me"], Me);
+	        this.reach = this.convertValues(source["reach"], Reach);
+	        this.links = this.convertValues(source["links"], LinkView);
+	        this.requests = this.convertValues(source["requests"], RequestView);
+	        this.calls = this.convertValues(source["calls"], CallView);
+	        this.enter = this.convertValues(source["enter"], EnterView);
+	        this.settings = this.convertValues(source["settings"], Settings);
+	        this.engines = this.convertValues(source["engines"], Engines);
+	        this.notice = this.convertValues(source["notice"], Notice);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+
+}
+
