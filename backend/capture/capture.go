@@ -1,0 +1,90 @@
+package capture
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Self is the participant of the host's own picture in [Sink.Frame].
+const Self = "host"
+
+// AudioLevelID is the id of the RTP header extension in which the session's
+// audio packets carry their level (RFC 6464, one-byte header).
+const AudioLevelID = 1
+
+// The payload types and clock rates of the packets a session writes.
+const (
+	VideoPayloadType = 96 // VP8, RFC 7741, 15-bit picture ids
+	VideoClockRate   = 90_000
+	AudioPayloadType = 111 // Opus, RFC 7587, 20 ms, mono
+	AudioClockRate   = 48_000
+)
+
+// Options configure an [Engine].
+type Options struct {
+	// Synthetic takes a moving picture and a tone instead of camera and
+	// microphone. Sound is still played if there is a speaker.
+	Synthetic bool
+	Logger    *slog.Logger // nil: slog.Default
+}
+
+// Device is a camera, microphone or speaker.
+type Device struct {
+	ID      string `json:"id"` // the same after a restart or a replug, as far as the system allows
+	Name    string `json:"name"`
+	Default bool   `json:"default,omitempty"`
+}
+
+// Devices are the devices that are there now.
+type Devices struct {
+	Cameras     []Device `json:"cameras"`
+	Microphones []Device `json:"microphones"`
+	Speakers    []Device `json:"speakers"`
+}
+
+// Choice names devices by id. "" is the system's default, and also what is
+// used while a chosen device is not there.
+type Choice struct {
+	Camera     string `json:"camera,omitempty"`
+	Microphone string `json:"microphone,omitempty"`
+	Speaker    string `json:"speaker,omitempty"`
+}
+
+// Setup is how a session begins.
+type Setup struct {
+	Choice    Choice
+	Muted     bool
+	CameraOff bool // the camera is not opened before SetCameraOff(false)
+}
+
+// Frame is one whole VP8 frame of a participant's picture.
+type Frame struct {
+	Participant string // Self for the host's own picture
+	Key         bool
+	Timestamp   time.Duration // media time; counts up per participant, from anywhere
+	Payload     []byte        // the receiver may keep it
+}
+
+// Sink takes what a session produces. Its methods are called from several
+// goroutines, never two at once for the same participant and kind, and must
+// not block.
+type Sink interface {
+	// WriteRTP takes a packet of the host's own audio or video. The packet is
+	// valid only during the call.
+	WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error
+	// RequestKeyframe asks a participant for a keyframe, after packets were
+	// lost. It is repeated, at most five times a second, until one arrives.
+	RequestKeyframe(participant string)
+	// Frame takes a picture to show. Frames before a participant's first
+	// keyframe, or between a loss and the next one, are left out.
+	Frame(Frame)
+	// Fault tells that a device is missing, refused or lost (the codes
+	// fault.Camera…, Microphone…, Speaker…). The session goes on without it
+	// and takes it up again when it returns. Each state is told once.
+	Fault(fault.Code)
+}

@@ -1,0 +1,55 @@
+package capture
+
+import (
+	"context"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Available says whether this build has the native engine.
+func Available() bool { return false }
+
+// Engine is the native media engine. This build has none.
+type Engine struct{}
+
+// Open returns an engine. It never fails because of a device.
+func Open(Options) (*Engine, error) {
+	return &Engine{}, nil
+}
+
+// Close ends the engine's sessions and releases its devices.
+func (*Engine) Close() error { return nil }
+
+// Devices answers fault.EngineUnavailable.
+func (*Engine) Devices(context.Context) (Devices, error) {
+	return Devices{}, fault.New(fault.EngineUnavailable, nil)
+}
+
+// Start answers fault.EngineUnavailable.
+func (*Engine) Start(context.Context, Setup, Sink) (*Session, error) {
+	return nil, fault.New(fault.EngineUnavailable, nil)
+}
+
+// Session is one call's capture and playback.
+type Session struct{}
+
+// SetMuted stops and resumes the sending of audio.
+func (*Session) SetMuted(bool) {}
+
+// SetCameraOff closes and opens the camera and stops the encoder.
+func (*Session) SetCameraOff(bool) {}
+
+// ForceKeyframe makes the next picture a keyframe.
+func (*Session) ForceKeyframe() {}
+
+// Switch goes over to other devices.
+func (*Session) Switch(Choice) {}
+
+// ReceiveRTP takes a packet of another participant.
+func (*Session) ReceiveRTP(string, signalling.Kind, *rtp.Packet) {}
+
+// Close ends the session.
+func (*Session) Close() error { return nil }
