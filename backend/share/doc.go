@@ -1,0 +1,8 @@
+// Package share has the ways to hand a link over: the system's clipboard, its
+// mail and message programs, a QR code and a calendar file.
+//
+// Programs are started without a shell and with one argument that this package
+// has built and encoded itself; nothing of a link's name can become an option
+// or a command. Addresses carry a link's secret: no error and no log line of
+// this package repeats what was shared.
+package share
