@@ -1,0 +1,44 @@
+// Says how heavy the guest page is (all its JS and CSS, gzip) and fails when it
+// is over its budget. "Before joining" counts what index.html names and what
+// that imports statically; the rest is loaded while the guest waits.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+const budget = 40 * 1024;
+const directory = process.argv[2];
+const weight = (path) => statSync(`${path}.gz`).size;
+const first = new Set();
+
+function need(path) {
+  if (first.has(path) || !existsSync(path)) return;
+  first.add(path);
+  if (!path.endsWith('.js')) return;
+  const source = readFileSync(path, 'utf8');
+  for (const [, , from] of source.matchAll(
+    /(?:^|[;}\s])(?:import|export)(?:\s*[\w*{][^"'`;]*?from)?\s*(["'])([^"']+?\.js)\1/g,
+  )) {
+    need(normalize(join(dirname(path), from)));
+  }
+}
+
+const html = readFileSync(join(directory, 'index.html'), 'utf8');
+for (const [, reference] of html.matchAll(/(?:src|href)="\/([^"]+\.(?:js|css))"/g)) {
+  need(join(directory, reference));
+}
+
+let before = 0;
+for (const path of first) before += weight(path);
+let total = 0;
+for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+  if (entry.isFile() && /\.(js|css)$/.test(entry.name))
+    total += weight(join(entry.parentPath, entry.name));
+}
+
+const kilobytes = (bytes) => (bytes / 1024).toFixed(1);
+console.log(
+  `guest page, gzip: ${kilobytes(before)} KB before joining (budget ${kilobytes(budget)}), ${kilobytes(total)} KB in all`,
+);
+if (first.size === 0 || before > budget) {
+  console.error('weigh: the guest page is over its budget');
+  process.exit(1);
+}
