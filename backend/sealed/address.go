@@ -1,0 +1,143 @@
+package sealed
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// b64 is base64url without padding that accepts one text for each value: no
+// stray bits in the last character.
+var b64 = base64.RawURLEncoding.Strict()
+
+// decode64 decodes s if it is the one text of exactly size bytes.
+func decode64(s string, size int) ([]byte, bool) {
+	if len(s) != b64.EncodedLen(size) || strings.ContainsAny(s, "\r\n") { // the decoder skips line breaks
+		return nil, false
+	}
+	b, err := b64.DecodeString(s)
+	return b, err == nil
+}
+
+// LinkID names a link to a relay: base64url, without padding, of the first 16
+// bytes of SHA-256 of the link's public key; 22 characters.
+type LinkID string
+
+const linkIDSize = 16
+
+// IDOf returns the id that belongs to a public key. Whoever gets a public key
+// from a relay must compare.
+func IDOf(publicKey []byte) LinkID {
+	sum := sha256.Sum256(publicKey)
+	return LinkID(b64.EncodeToString(sum[:linkIDSize]))
+}
+
+// ParseLinkID checks the form of an id: [fault.LinkMalformed].
+func ParseLinkID(s string) (LinkID, error) {
+	if _, ok := decode64(s, linkIDSize); !ok {
+		return "", fault.Newf(fault.LinkMalformed, "id of %d characters", len(s))
+	}
+	return LinkID(s), nil
+}
+
+// SecretSize is the size of a [Secret] in bytes.
+const SecretSize = 16
+
+// Secret is what a person must have, beside the id, to be heard by the host of
+// a link. It stands after "#" in the address. Printing, logging or encoding a
+// Secret never shows it: only Reveal does.
+type Secret [SecretSize]byte
+
+// NewSecret returns a random secret.
+func NewSecret() Secret {
+	var s Secret
+	rand.Read(s[:]) // never fails (crypto/rand since Go 1.24)
+	return s
+}
+
+// ParseSecret reads what [Secret.Reveal] wrote: [fault.LinkMalformed].
+func ParseSecret(text string) (Secret, error) {
+	b, ok := decode64(text, SecretSize)
+	if !ok {
+		return Secret{}, fault.Newf(fault.LinkMalformed, "secret of %d characters", len(text))
+	}
+	return Secret(b), nil
+}
+
+// Reveal returns the secret in base64url, 22 characters: for addresses and for
+// Hello, never for a log.
+func (s Secret) Reveal() string { return b64.EncodeToString(s[:]) }
+
+// Equal compares in constant time.
+func (s Secret) Equal(other Secret) bool { return subtle.ConstantTimeCompare(s[:], other[:]) == 1 }
+
+const redacted = "[redacted]"
+
+// String implements [fmt.Stringer] without showing the secret.
+func (Secret) String() string { return redacted }
+
+// GoString implements [fmt.GoStringer] without showing the secret.
+func (Secret) GoString() string { return redacted }
+
+// Format implements [fmt.Formatter] without showing the secret, whatever the
+// verb.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// LogValue implements [slog.LogValuer] without showing the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements [encoding.TextMarshaler] by refusing: a secret gets
+// into JSON only by way of Reveal.
+func (Secret) MarshalText() ([]byte, error) {
+	return nil, fmt.Errorf("sealed: a secret is not written by accident; use Reveal")
+}
+
+// Address returns the address of a link at a relay: base + "/j/" + id + "#" +
+// secret. base is scheme and host, without a slash at its end. The result must
+// not be logged.
+func Address(base string, id LinkID, secret Secret) string {
+	return strings.TrimSuffix(base, "/") + "/j/" + string(id) + "#" + secret.Reveal()
+}
+
+// maxAddress is far above any address that [Address] makes.
+const maxAddress = 2048
+
+// ParseAddress takes an address apart: [fault.LinkMalformed] unless it is
+// http(s), host, optional port, /j/, id, "#", secret, and nothing else. The
+// error does not repeat the address.
+func ParseAddress(address string) (base string, id LinkID, secret Secret, err error) {
+	malformed := func(what string) (string, LinkID, Secret, error) {
+		return "", "", Secret{}, fault.Newf(fault.LinkMalformed, "address: %s", what)
+	}
+	if len(address) > maxAddress {
+		return malformed("too long")
+	}
+	u, err := url.Parse(address)
+	if err != nil { // its text holds the address: dropped
+		return malformed("not a URL")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return malformed("neither http nor https")
+	}
+	if u.Host == "" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery {
+		return malformed("not of the form scheme://host/j/id#secret")
+	}
+	path, ok := strings.CutPrefix(u.EscapedPath(), "/j/")
+	if !ok {
+		return malformed("no /j/")
+	}
+	if id, err = ParseLinkID(path); err != nil {
+		return malformed("id")
+	}
+	if secret, err = ParseSecret(u.EscapedFragment()); err != nil {
+		return malformed("secret")
+	}
+	return u.Scheme + "://" + u.Host, id, secret, nil
+}

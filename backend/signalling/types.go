@@ -1,0 +1,78 @@
+package signalling
+
+// The names on the wire.
+
+// Type implements [Message].
+func (Hello) Type() Type { return "hello" }
+
+// Type implements [Message].
+func (Knock) Type() Type { return "knock" }
+
+// Type implements [Message].
+func (Leave) Type() Type { return "leave" }
+
+// Type implements [Message].
+func (Answer) Type() Type { return "answer" }
+
+// Type implements [Message].
+func (Candidate) Type() Type { return "candidate" }
+
+// Type implements [Message].
+func (Restart) Type() Type { return "restart" }
+
+// Type implements [Message].
+func (MediaState) Type() Type { return "mediaState" }
+
+// Type implements [Message].
+func (Say) Type() Type { return "say" }
+
+// Type implements [Message].
+func (Welcome) Type() Type { return "welcome" }
+
+// Type implements [Message].
+func (Waiting) Type() Type { return "waiting" }
+
+// Type implements [Message].
+func (Admitted) Type() Type { return "admitted" }
+
+// Type implements [Message].
+func (Declined) Type() Type { return "declined" }
+
+// Type implements [Message].
+func (Ended) Type() Type { return "ended" }
+
+// Type implements [Message].
+func (Offer) Type() Type { return "offer" }
+
+// Type implements [Message].
+func (Tracks) Type() Type { return "tracks" }
+
+// Type implements [Message].
+func (Roster) Type() Type { return "roster" }
+
+// Type implements [Message].
+func (Joined) Type() Type { return "joined" }
+
+// Type implements [Message].
+func (Left) Type() Type { return "left" }
+
+// Type implements [Message].
+func (Speaking) Type() Type { return "speaking" }
+
+// Type implements [Message].
+func (Chat) Type() Type { return "chat" }
+
+// Type implements [Message].
+func (Mute) Type() Type { return "mute" }
+
+// Type implements [Message].
+func (Fault) Type() Type { return "fault" }
+
+// Type implements [Message].
+func (Open) Type() Type { return "open" }
+
+// Type implements [Message].
+func (Opened) Type() Type { return "opened" }
+
+// Type implements [Message].
+func (Unavailable) Type() Type { return "unavailable" }

@@ -1,0 +1,400 @@
+package signalling
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// Limits of fields. Text limits are in bytes unless they say otherwise.
+const (
+	MaxSDP          = 224 << 10 // an offer with 64 participants is near 150 KB
+	MaxCandidate    = 1 << 10
+	MaxParticipants = 256
+	MaxSlots        = 2 * MaxParticipants
+	MaxChatHistory  = 100 // chat lines in a Roster; a sender keeps the newest
+	MaxID           = 64
+	MaxICEServers   = 8
+	MaxFaultMessage = 500 // characters
+)
+
+func invalid(format string, args ...any) error {
+	return fault.Newf(fault.MessageInvalid, format, args...)
+}
+
+// Validate implements [Message].
+func (m Hello) Validate() error {
+	if m.Version != ProtocolVersion {
+		return fault.Newf(fault.VersionUnsupported, "hello of version %d", m.Version)
+	}
+	if !isToken(m.Secret, 16) {
+		return invalid("hello: secret is not 16 bytes of base64url")
+	}
+	if !isToken(m.Device, 16) {
+		return invalid("hello: device is not 16 bytes of base64url")
+	}
+	if m.Seat != "" && !isToken(m.Seat, 16) {
+		return invalid("hello: seat is not 16 bytes of base64url")
+	}
+	if m.Resume && m.Seat == "" {
+		return invalid("hello: resume without a seat")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Knock) Validate() error { return checkName(m.Name) }
+
+// Validate implements [Message].
+func (Leave) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m Answer) Validate() error { return checkDescription(m.Negotiation, m.SDP) }
+
+// Validate implements [Message].
+func (m Candidate) Validate() error {
+	if len(m.Candidate) > MaxCandidate {
+		return invalid("candidate of %d bytes", len(m.Candidate))
+	}
+	if m.Candidate != "" && !strings.HasPrefix(m.Candidate, "candidate:") {
+		return invalid("candidate: not a candidate-attribute (RFC 8839 section 5.1)")
+	}
+	if !isPrintable(m.Candidate) {
+		return invalid("candidate: not one line of printable ASCII")
+	}
+	if m.SDPMid != nil && (len(*m.SDPMid) > MaxID || !isPrintable(*m.SDPMid)) {
+		return invalid("candidate: bad sdpMid")
+	}
+	if m.UsernameFragment != nil && (len(*m.UsernameFragment) > 256 || !isPrintable(*m.UsernameFragment)) {
+		return invalid("candidate: bad usernameFragment")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (Restart) Validate() error { return nil }
+
+// Validate implements [Message].
+func (MediaState) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m Say) Validate() error { return checkText(m.Text) }
+
+// Validate implements [Message].
+func (m Welcome) Validate() error {
+	if m.Version != ProtocolVersion {
+		return fault.Newf(fault.VersionUnsupported, "welcome of version %d", m.Version)
+	}
+	if m.LinkName != "" {
+		if err := checkName(m.LinkName); err != nil {
+			return err
+		}
+	}
+	if m.HostName != "" {
+		return checkName(m.HostName)
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Waiting) Validate() error {
+	switch m.Bell {
+	case BellRung, BellSilenced, BellAskWait:
+	default:
+		return invalid("waiting: unknown bell")
+	}
+	if !isTime(m.Since) || !isTime(m.Ago) {
+		return invalid("waiting: time out of range")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Admitted) Validate() error {
+	if !isID(m.Participant) {
+		return invalid("admitted: bad participant id")
+	}
+	if !isToken(m.Seat, 16) {
+		return invalid("admitted: seat is not 16 bytes of base64url")
+	}
+	if len(m.ICEServers) > MaxICEServers {
+		return invalid("admitted: %d ICE servers", len(m.ICEServers))
+	}
+	for _, s := range m.ICEServers {
+		if err := s.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s ICEServer) validate() error {
+	if len(s.URLs) == 0 || len(s.URLs) > MaxICEServers {
+		return invalid("ICE server: %d URLs", len(s.URLs))
+	}
+	for _, u := range s.URLs {
+		scheme, _, _ := strings.Cut(u, ":")
+		switch scheme {
+		case "stun", "stuns", "turn", "turns":
+		default:
+			return invalid("ICE server: unknown scheme")
+		}
+		if len(u) > 512 || !isPrintable(u) {
+			return invalid("ICE server: bad URL")
+		}
+	}
+	if len(s.Username) > 512 || len(s.Credential) > 512 || !isPrintable(s.Username) || !isPrintable(s.Credential) {
+		return invalid("ICE server: bad credentials")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (Declined) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m Ended) Validate() error {
+	switch m.Reason {
+	case EndSpent, EndRemoved, EndEnded, EndKicked, EndBlocked, EndTimedOut, EndReplaced, EndShutdown,
+		EndSeatGone, EndFull, EndLocked, EndFault:
+		return nil
+	}
+	return invalid("ended: unknown reason")
+}
+
+// Validate implements [Message].
+func (m Offer) Validate() error { return checkDescription(m.Negotiation, m.SDP) }
+
+// Validate implements [Message].
+func (m Tracks) Validate() error {
+	if len(m.Slots) > MaxSlots {
+		return invalid("tracks: %d slots", len(m.Slots))
+	}
+	mids := make(map[string]struct{}, len(m.Slots))
+	for _, s := range m.Slots {
+		if s.Mid == "" || len(s.Mid) > MaxID || !isPrintable(s.Mid) {
+			return invalid("tracks: bad mid")
+		}
+		if _, twice := mids[s.Mid]; twice {
+			return invalid("tracks: a mid stands twice")
+		}
+		mids[s.Mid] = struct{}{}
+		if !isID(s.Participant) {
+			return invalid("tracks: bad participant id")
+		}
+		if s.Kind != KindAudio && s.Kind != KindVideo {
+			return invalid("tracks: unknown kind")
+		}
+	}
+	return nil
+}
+
+func (p Participant) validate() error {
+	if !isID(p.ID) {
+		return invalid("participant: bad id")
+	}
+	if !isTime(p.JoinedAt) {
+		return invalid("participant: time out of range")
+	}
+	return checkName(p.Name)
+}
+
+func (l ChatLine) validate() error {
+	if !isID(l.Participant) {
+		return invalid("chat line: bad participant id")
+	}
+	if l.ID > maxSafe {
+		return invalid("chat line: id out of range")
+	}
+	if !isTime(l.At) {
+		return invalid("chat line: time out of range")
+	}
+	if err := checkName(l.Name); err != nil {
+		return err
+	}
+	return checkText(l.Text)
+}
+
+// Validate implements [Message].
+func (m Roster) Validate() error {
+	if !isID(m.You) {
+		return invalid("roster: bad own id")
+	}
+	if len(m.Participants) > MaxParticipants {
+		return invalid("roster: %d participants", len(m.Participants))
+	}
+	if len(m.Chat) > MaxChatHistory {
+		return invalid("roster: %d chat lines", len(m.Chat))
+	}
+	ids := make(map[string]struct{}, len(m.Participants))
+	for _, p := range m.Participants {
+		if err := p.validate(); err != nil {
+			return err
+		}
+		if _, twice := ids[p.ID]; twice {
+			return invalid("roster: a participant stands twice")
+		}
+		ids[p.ID] = struct{}{}
+	}
+	for _, l := range m.Chat {
+		if err := l.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Joined) Validate() error { return m.Participant.validate() }
+
+// Validate implements [Message].
+func (m Left) Validate() error {
+	if !isID(m.ID) {
+		return invalid("left: bad id")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Speaking) Validate() error {
+	if len(m.IDs) > MaxParticipants {
+		return invalid("speaking: %d ids", len(m.IDs))
+	}
+	for _, id := range m.IDs {
+		if !isID(id) {
+			return invalid("speaking: bad id")
+		}
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Chat) Validate() error { return m.Line.validate() }
+
+// Validate implements [Message].
+func (Mute) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m Fault) Validate() error {
+	if !isID(m.Code) {
+		return invalid("fault: bad code")
+	}
+	if utf8.RuneCountInString(m.Message) > MaxFaultMessage {
+		return invalid("fault: message too long")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Open) Validate() error {
+	if m.Version != ProtocolVersion {
+		return fault.Newf(fault.VersionUnsupported, "open of version %d", m.Version)
+	}
+	if !isToken(m.Link, 16) {
+		return fault.Newf(fault.LinkMalformed, "open: link is not 16 bytes of base64url")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Opened) Validate() error {
+	if !isToken(m.PublicKey, 65) {
+		return invalid("opened: public key is not 65 bytes of base64url")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Unavailable) Validate() error {
+	if !isToken(m.Note, 64) {
+		return invalid("unavailable: note is not 64 bytes of base64url")
+	}
+	return nil
+}
+
+// maxSafe is the largest whole number that JavaScript holds exactly
+// (ECMA-262, Number.MAX_SAFE_INTEGER).
+const maxSafe = 1<<53 - 1
+
+// isTime reports whether ms is a time or a span that both ends can hold.
+func isTime(ms int64) bool { return ms >= 0 && ms <= maxSafe }
+
+// isToken reports whether s is the one base64url text without padding (RFC
+// 4648 section 5) of size bytes.
+func isToken(s string, size int) bool {
+	if len(s) != base64.RawURLEncoding.EncodedLen(size) || strings.ContainsAny(s, "\r\n") {
+		return false
+	}
+	_, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil
+}
+
+// isID reports whether s is 1 to MaxID of A-Z, a-z, 0-9, "-" and "_".
+func isID(s string) bool {
+	if s == "" || len(s) > MaxID {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isPrintable reports whether s is printable ASCII, spaces included.
+func isPrintable(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return fault.Newf(fault.NameInvalid, "empty")
+	case len(name) > MaxNameBytes || utf8.RuneCountInString(name) > MaxName:
+		return fault.Newf(fault.NameInvalid, "%d bytes", len(name))
+	case CleanName(name) != name:
+		return fault.Newf(fault.NameInvalid, "not clean")
+	}
+	return nil
+}
+
+func checkText(text string) error {
+	switch {
+	case text == "":
+		return fault.Newf(fault.ChatInvalid, "empty")
+	case len(text) > MaxTextBytes || utf8.RuneCountInString(text) > MaxText:
+		return fault.Newf(fault.ChatInvalid, "%d bytes", len(text))
+	case CleanText(text) != text:
+		return fault.Newf(fault.ChatInvalid, "not clean")
+	}
+	return nil
+}
+
+// checkDescription checks the frame of a session description (RFC 8866): what
+// is in it is for the WebRTC stack to judge.
+func checkDescription(negotiation uint32, sdp string) error {
+	switch {
+	case negotiation == 0:
+		return invalid("description: negotiations count from 1")
+	case len(sdp) > MaxSDP:
+		return fault.Newf(fault.SDPInvalid, "%d bytes", len(sdp))
+	case !strings.HasPrefix(sdp, "v=0\r\n") && !strings.HasPrefix(sdp, "v=0\n"):
+		return fault.Newf(fault.SDPInvalid, "does not begin with v=0")
+	}
+	for _, c := range []byte(sdp) {
+		if c < ' ' && c != '\r' && c != '\n' && c != '\t' || c == 0x7F {
+			return fault.Newf(fault.SDPInvalid, "control character")
+		}
+	}
+	return nil
+}
