@@ -1,0 +1,175 @@
+package relay
+
+import (
+	"context"
+	"sync"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Bounds of one channel's queues. A guest costs at most their sum.
+const (
+	queueFrames   = 512     // frames waiting, in each direction
+	toGuestBytes  = 1 << 20 // bytes waiting for the guest: a few of the largest messages
+	fromGuestHeld = 4       // as many of the guest's largest frames may wait for the host
+	sealRoom      = 64      // what sealing adds to a message, generously
+	overhead      = 48      // what a waiting frame costs beside its bytes
+)
+
+// channel is a Frames pair within this process.
+type channel struct {
+	host, guest *end
+	remote      RemoteInfo
+	onClose     func() // called once, without mu
+	done        chan struct{}
+
+	mu     sync.Mutex
+	limit  int // the guest's largest frame, sealed
+	closed bool
+	code   signalling.CloseCode
+}
+
+// end is one side of a channel: it sends into the other's inbox.
+type end struct {
+	c     *channel
+	other *end
+	inbox queue // of c.mu
+}
+
+// queue is a bounded queue of frames. Its owner's mutex guards it.
+type queue struct {
+	frames [][]byte
+	bytes  int
+	ready  chan struct{} // holds one token while frames wait
+}
+
+func newChannel(remote RemoteInfo) *channel {
+	c := &channel{remote: remote, done: make(chan struct{}), limit: signalling.MaxFrameBefore + sealRoom}
+	c.host = &end{c: c}
+	c.guest = &end{c: c, other: c.host}
+	c.host.other = c.guest
+	c.host.inbox.ready = make(chan struct{}, 1)
+	c.guest.inbox.ready = make(chan struct{}, 1)
+	return c
+}
+
+// Send implements [Frames].
+func (e *end) Send(frame []byte) error {
+	c := e.c
+	c.mu.Lock()
+	if c.closed {
+		code := c.code
+		c.mu.Unlock()
+		return Closed{code}
+	}
+	room := toGuestBytes
+	if e == c.guest {
+		if len(frame) > c.limit {
+			c.mu.Unlock()
+			e.Close(signalling.CloseTooLarge)
+			return Closed{signalling.CloseTooLarge}
+		}
+		room = fromGuestHeld * (c.limit + overhead)
+	}
+	if !e.other.inbox.push(frame, room) {
+		e.other.inbox.clear()
+		c.mu.Unlock()
+		e.Close(signalling.CloseTooSlow)
+		return Closed{signalling.CloseTooSlow}
+	}
+	c.mu.Unlock()
+	return nil
+}
+
+// Recv implements [Frames].
+func (e *end) Recv(ctx context.Context) ([]byte, error) {
+	c := e.c
+	for {
+		c.mu.Lock()
+		if frame, ok := e.inbox.pop(); ok {
+			c.mu.Unlock()
+			return frame, nil
+		}
+		if c.closed {
+			code := c.code
+			c.mu.Unlock()
+			return nil, Closed{code}
+		}
+		c.mu.Unlock()
+		select {
+		case <-e.inbox.ready:
+		case <-c.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Close implements [Frames].
+func (e *end) Close(code signalling.CloseCode) {
+	c := e.c
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed, c.code = true, code
+	e.inbox.clear() // nobody will read it
+	c.mu.Unlock()
+	close(c.done)
+	if c.onClose != nil {
+		c.onClose()
+	}
+}
+
+// Done implements [Frames].
+func (e *end) Done() <-chan struct{} { return e.c.done }
+
+// Remote implements [Frames].
+func (e *end) Remote() RemoteInfo { return e.c.remote }
+
+// SetLimit implements [Frames].
+func (e *end) SetLimit(n int) {
+	e.c.mu.Lock()
+	defer e.c.mu.Unlock()
+	e.c.limit = n + sealRoom
+}
+
+// Limit implements [Frames].
+func (e *end) Limit() int {
+	e.c.mu.Lock()
+	defer e.c.mu.Unlock()
+	return e.c.limit
+}
+
+// push reports whether the frame found room: fewer than queueFrames frames, of
+// at most room bytes together.
+func (q *queue) push(frame []byte, room int) bool {
+	cost := len(frame) + overhead
+	if len(q.frames) >= queueFrames || q.bytes+cost > room {
+		return false
+	}
+	q.frames = append(q.frames, frame)
+	q.bytes += cost
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (q *queue) pop() ([]byte, bool) {
+	if len(q.frames) == 0 {
+		return nil, false
+	}
+	frame := q.frames[0]
+	q.frames[0] = nil
+	q.frames = q.frames[1:]
+	q.bytes -= len(frame) + overhead
+	if len(q.frames) == 0 {
+		q.frames = nil
+	}
+	return frame, true
+}
+
+func (q *queue) clear() { q.frames, q.bytes = nil, 0 }

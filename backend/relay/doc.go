@@ -1,0 +1,35 @@
+// Package relay stands where guests can reach it: it serves the guest page,
+// passes sealed frames between guests and the host of a link, and knows
+// nothing else. The app embeds it (Open); a public relay is the same package.
+//
+// # One port
+//
+// One TCP port speaks TLS and plain HTTP; the first byte of a connection tells
+// which (sniff). TLS is HTTPS with a certificate that this relay made for
+// itself. Plain HTTP is for peers on this computer, where it is a secure
+// context (W3C Secure Contexts section 3.1); all others are sent on to HTTPS.
+// The port is remembered, since links name it.
+//
+// # The socket
+//
+// A guest opens a WebSocket (RFC 6455) at [SocketPath] with the subprotocol
+// [signalling.Subprotocol] and sends one text message, [signalling.Open]. The
+// relay answers with text, [signalling.Opened] or [signalling.Unavailable].
+// After Opened there are only binary frames, which pass untouched in both
+// directions. Close codes are those of signalling.CloseCode, with a fault code
+// as the reason.
+//
+// Unknown, removed, spent and offline links get one answer: Unavailable, with
+// a note of one size, at one distance from the question.
+//
+// # The switchboard
+//
+// Between the sockets and the hosts is a [Switchboard]. The one in memory
+// ([NewMemory]) serves one process. Every Switchboard passes the suite in
+// package switchboardtest.
+//
+// # What it keeps from the logs
+//
+// No link id, no path, no address of a guest and nothing that a stranger sent
+// is ever logged.
+package relay

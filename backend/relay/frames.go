@@ -1,0 +1,95 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Frames is one end of a guest's channel: whole binary frames, in order, both
+// ways. What is inside them is sealed. Either end may be used by many
+// goroutines, except Recv, which belongs to one at a time.
+type Frames interface {
+	// Send queues a frame for the other end and never blocks. The frame
+	// belongs to the channel from then on. When the other end does not read
+	// and the queue is full, the channel closes with
+	// [signalling.CloseTooSlow], and this channel only. A frame from the guest
+	// above Limit closes it with [signalling.CloseTooLarge]. The error is a
+	// [Closed].
+	Send(frame []byte) error
+
+	// Recv waits for the next frame. Frames that were sent before the other
+	// end closed the channel still arrive; then the error is a [Closed], or
+	// ctx's error.
+	Recv(ctx context.Context) ([]byte, error)
+
+	// Close ends the channel. The first code stands; closing again does
+	// nothing. What this end has sent is still delivered.
+	Close(code signalling.CloseCode)
+
+	// Done is closed when either end has closed the channel.
+	Done() <-chan struct{}
+
+	// Remote says as much of the guest's whereabouts as limits need.
+	Remote() RemoteInfo
+
+	// SetLimit is for the host: from now on the guest may send messages of up
+	// to n bytes before sealing. A channel starts with
+	// [signalling.MaxFrameBefore]; the host raises it to
+	// [signalling.MaxFrame] just before it sends Admitted. The room to queue
+	// what the guest sends grows with it.
+	SetLimit(n int)
+
+	// Limit is the largest frame that the guest may send, sealed, in bytes.
+	Limit() int
+}
+
+// RemoteInfo is what may be known of where a guest is. It is for limits in
+// memory; it is never logged or kept.
+type RemoteInfo struct {
+	// Loopback means that the guest is on this computer.
+	Loopback bool
+	// Key is the same for guests behind the same address (IPv6: the same /64)
+	// and says nothing else: it is a hash under a key of this process.
+	Key string
+}
+
+// Closed is the error of a channel that has ended. errors.Is finds the fault
+// of its code, or io.EOF for an ordinary end.
+type Closed struct {
+	Code signalling.CloseCode
+}
+
+func (c Closed) Error() string { return fmt.Sprintf("relay: channel closed (%d)", c.Code) }
+
+// Unwrap returns io.EOF for [signalling.CloseDone], else a fault.
+func (c Closed) Unwrap() error {
+	if c.Code == signalling.CloseDone {
+		return io.EOF
+	}
+	return fault.New(faultOf(c.Code), nil)
+}
+
+// faultOf is the fault that a person is told when a socket closes with code.
+func faultOf(code signalling.CloseCode) fault.Code {
+	switch code {
+	case signalling.CloseUnavailable:
+		return fault.LinkUnavailable
+	case signalling.CloseTooSlow:
+		return fault.TooSlow
+	case signalling.CloseHostGone:
+		return fault.HostGone
+	case signalling.CloseTooLarge:
+		return fault.FrameTooLarge
+	case signalling.CloseTooFast:
+		return fault.TooFast
+	case signalling.CloseRefused:
+		return fault.MessageUnexpected
+	case signalling.CloseDone:
+		return ""
+	}
+	return fault.RelayUnreachable
+}

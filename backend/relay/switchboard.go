@@ -1,0 +1,144 @@
+package relay
+
+import (
+	"context"
+	"sync"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Switchboard brings guests to hosts by a link's id. Package switchboardtest
+// has the suite that every implementation passes.
+type Switchboard interface {
+	// Attach makes id reachable. The caller has proved that it holds the keys
+	// of id, whose public key is pub. accept is called once for each guest, on
+	// that guest's goroutine; it may be called concurrently, and a slow one
+	// keeps only its own guest waiting.
+	//
+	// A second Attach of the same id takes it over: the first Attachment is
+	// lost and its channels close with [signalling.CloseHostGone]. That is how
+	// a host comes back whose old connection nobody has missed yet.
+	//
+	// ctx bounds Attach itself, not the attachment.
+	Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(Frames)) (Attachment, error)
+
+	// Dial opens a channel to the host of id and returns the host's public key
+	// and the guest's end. Without a host the error is
+	// [fault.LinkUnavailable]; with too many guests on the link already, it is
+	// [fault.TooFast].
+	Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) (pub []byte, guestEnd Frames, err error)
+}
+
+// Attachment is a host's hold on an id.
+type Attachment interface {
+	// Detach gives the id up. Its channels close with
+	// [signalling.CloseHostGone], no further guest is accepted, and detaching
+	// again does nothing. A call of accept that is under way may still finish,
+	// with a channel that is closed.
+	Detach()
+	// Lost is closed when the attachment has ended: detached, taken over, or
+	// cut off.
+	Lost() <-chan struct{}
+}
+
+// Memory is the switchboard of one process.
+type Memory struct {
+	perLink int
+
+	mu    sync.Mutex
+	hosts map[sealed.LinkID]*attachment
+}
+
+// NewMemory returns a switchboard in memory that connects up to perLink guests
+// to one link at a time.
+func NewMemory(perLink int) *Memory {
+	return &Memory{perLink: perLink, hosts: make(map[sealed.LinkID]*attachment)}
+}
+
+type attachment struct {
+	board  *Memory
+	id     sealed.LinkID
+	pub    []byte
+	accept func(Frames)
+	lost   chan struct{}
+
+	// Of board.mu.
+	ended    bool
+	channels map[*channel]struct{}
+}
+
+// Attach implements [Switchboard].
+func (m *Memory) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(Frames)) (Attachment, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	a := &attachment{
+		board: m, id: id, pub: append([]byte(nil), pub...), accept: accept,
+		lost: make(chan struct{}), channels: make(map[*channel]struct{}),
+	}
+	m.mu.Lock()
+	before := m.hosts[id]
+	m.hosts[id] = a
+	m.mu.Unlock()
+	if before != nil {
+		before.Detach()
+	}
+	return a, nil
+}
+
+// Detach implements [Attachment].
+func (a *attachment) Detach() {
+	m := a.board
+	m.mu.Lock()
+	if a.ended {
+		m.mu.Unlock()
+		return
+	}
+	a.ended = true
+	if m.hosts[a.id] == a {
+		delete(m.hosts, a.id)
+	}
+	open := make([]*channel, 0, len(a.channels))
+	for c := range a.channels {
+		open = append(open, c)
+	}
+	m.mu.Unlock()
+
+	for _, c := range open {
+		c.host.Close(signalling.CloseHostGone)
+	}
+	close(a.lost)
+}
+
+// Lost implements [Attachment].
+func (a *attachment) Lost() <-chan struct{} { return a.lost }
+
+// Dial implements [Switchboard].
+func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) ([]byte, Frames, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	m.mu.Lock()
+	a := m.hosts[id]
+	if a == nil || a.ended {
+		m.mu.Unlock()
+		return nil, nil, fault.New(fault.LinkUnavailable, nil)
+	}
+	if len(a.channels) >= m.perLink {
+		m.mu.Unlock()
+		return nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
+	}
+	c := newChannel(remote)
+	c.onClose = func() {
+		m.mu.Lock()
+		delete(a.channels, c)
+		m.mu.Unlock()
+	}
+	a.channels[c] = struct{}{}
+	m.mu.Unlock()
+
+	a.accept(c.host)
+	return append([]byte(nil), a.pub...), c.guest, nil
+}
