@@ -1,0 +1,146 @@
+//go:build cgo && (linux || porch_native)
+
+package opus
+
+// #cgo pkg-config: opus
+// #include "ctl.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+const (
+	// SampleRate of all sound, in samples per second.
+	SampleRate = 48_000
+	// FrameSize is what the encoder takes at once: 20 ms.
+	FrameSize = SampleRate / 50
+	// MaxFrameSize is the most one packet can hold: 120 ms (RFC 6716 section 3.2.5).
+	MaxFrameSize = SampleRate * 120 / 1000
+
+	// maxPacket is the most an encoder writes: at 64 kbit/s a 20 ms packet has
+	// 160 bytes; this stays below a UDP packet's MTU whatever happens.
+	maxPacket = 1000
+)
+
+var errClosed = errors.New("opus: closed")
+
+// Encoder encodes 20 ms frames. It is not safe for concurrent use.
+type Encoder struct {
+	handle *C.OpusEncoder
+	packet [maxPacket]byte
+}
+
+// NewEncoder opens an encoder with the bitrate in bit/s, which must be closed.
+// It expects a tenth of the packets to be lost and spends bits on repairing it.
+func NewEncoder(bitrate int) (*Encoder, error) {
+	var code C.int
+	handle := C.opus_encoder_create(SampleRate, 1, C.OPUS_APPLICATION_VOIP, &code)
+	if code != C.OPUS_OK {
+		return nil, libError("open encoder", code)
+	}
+	e := &Encoder{handle: handle}
+	for _, setting := range []struct{ request, value C.int }{
+		{C.OPUS_SET_BITRATE_REQUEST, C.int(bitrate)},
+		{C.OPUS_SET_INBAND_FEC_REQUEST, 1},
+		{C.OPUS_SET_PACKET_LOSS_PERC_REQUEST, 10},
+		{C.OPUS_SET_SIGNAL_REQUEST, C.OPUS_SIGNAL_VOICE},
+		{C.OPUS_SET_COMPLEXITY_REQUEST, 7},
+	} {
+		if code := C.porch_opus_set(handle, setting.request, C.opus_int32(setting.value)); code != C.OPUS_OK {
+			e.Close()
+			return nil, libError("configure encoder", code)
+		}
+	}
+	return e, nil
+}
+
+// Encode encodes [FrameSize] samples. The packet is valid until the next call.
+func (e *Encoder) Encode(pcm []int16) ([]byte, error) {
+	if e.handle == nil {
+		return nil, errClosed
+	}
+	if len(pcm) != FrameSize {
+		return nil, fmt.Errorf("opus: frame of %d samples", len(pcm))
+	}
+	n := C.opus_encode(e.handle, (*C.opus_int16)(unsafe.SliceData(pcm)), FrameSize, (*C.uchar)(&e.packet[0]), maxPacket)
+	if n < 0 {
+		return nil, libError("encode", C.int(n))
+	}
+	return e.packet[:n], nil
+}
+
+// Close frees the encoder. It may be called twice.
+func (e *Encoder) Close() {
+	if e.handle != nil {
+		C.opus_encoder_destroy(e.handle)
+		e.handle = nil
+	}
+}
+
+// Decoder decodes the packets of one sender, stereo mixed down to mono. It is
+// not safe for concurrent use.
+type Decoder struct {
+	handle *C.OpusDecoder
+}
+
+// NewDecoder opens a decoder, which must be closed.
+func NewDecoder() (*Decoder, error) {
+	var code C.int
+	handle := C.opus_decoder_create(SampleRate, 1, &code)
+	if code != C.OPUS_OK {
+		return nil, libError("open decoder", code)
+	}
+	return &Decoder{handle: handle}, nil
+}
+
+// Decode decodes a packet into pcm, which must hold [MaxFrameSize] samples,
+// and returns how many it wrote.
+func (d *Decoder) Decode(packet []byte, pcm []int16) (int, error) {
+	if len(packet) == 0 {
+		return 0, errors.New("opus: empty packet")
+	}
+	return d.decode(packet, pcm, 0)
+}
+
+// Repair fills pcm with what was in the packet before packet, from packet's
+// forward error correction where it has any, by concealment where not.
+// len(pcm) is how much is missing, a multiple of 2.5 ms.
+func (d *Decoder) Repair(packet []byte, pcm []int16) (int, error) { return d.decode(packet, pcm, 1) }
+
+// Conceal fills pcm with a continuation of what was heard last, fading out.
+// len(pcm) is how much is missing, a multiple of 2.5 ms.
+func (d *Decoder) Conceal(pcm []int16) (int, error) { return d.decode(nil, pcm, 0) }
+
+func (d *Decoder) decode(packet []byte, pcm []int16, fec C.int) (int, error) {
+	if d.handle == nil {
+		return 0, errClosed
+	}
+	n := C.opus_decode(d.handle, (*C.uchar)(unsafe.SliceData(packet)), C.opus_int32(len(packet)),
+		(*C.opus_int16)(unsafe.SliceData(pcm)), C.int(len(pcm)), fec)
+	if n < 0 {
+		return 0, libError("decode", C.int(n))
+	}
+	return int(n), nil
+}
+
+// Reset forgets what was heard, before a sender begins anew.
+func (d *Decoder) Reset() {
+	if d.handle != nil {
+		C.porch_opus_reset(d.handle)
+	}
+}
+
+// Close frees the decoder. It may be called twice.
+func (d *Decoder) Close() {
+	if d.handle != nil {
+		C.opus_decoder_destroy(d.handle)
+		d.handle = nil
+	}
+}
+
+func libError(what string, code C.int) error {
+	return fmt.Errorf("opus: %s: %s", what, C.GoString(C.opus_strerror(code)))
+}
