@@ -7,3 +7,5 @@
 // The TypeScript types in frontend/src/transport/generated are made from this
 // package. It knows nothing of sockets, keys or Pion.
 package signalling
+
+//go:generate go run ./internal/typescript -out ../../frontend/src/transport/generated/signalling.ts
