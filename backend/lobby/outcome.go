@@ -1,0 +1,72 @@
+package lobby
+
+import (
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Outcome is what became of a join request.
+type Outcome string
+
+// The outcomes. The last five end a whole lobby; they are what Close takes.
+const (
+	Admitted Outcome = "admitted"
+	Declined Outcome = "declined"
+	Blocked  Outcome = "blocked"   // declined, and this device may not knock again
+	TimedOut Outcome = "timed-out" // nobody answered
+	Left     Outcome = "left"      // the guest gave up, or did not come back
+	Replaced Outcome = "replaced"  // a newer page of the same device has taken the place
+
+	Removed  Outcome = "removed"   // the host removed the link
+	Spent    Outcome = "spent"     // the call ended by itself
+	Ended    Outcome = "ended"     // the host ended the call for everyone
+	HostGone Outcome = "host-gone" // the host can't be reached any more
+	Shutdown Outcome = "shutdown"  // the host's app is closing
+)
+
+// Verdict is the one answer to a join request.
+type Verdict struct {
+	Outcome  Outcome
+	MayRetry bool // Declined: one more try is allowed
+}
+
+// EndReason is how a guest is told of an outcome by signalling.Ended. It is ""
+// for those that have a message of their own (Admitted, Declined) or nobody to
+// tell (Left).
+func (o Outcome) EndReason() signalling.EndReason {
+	switch o {
+	case Blocked:
+		return signalling.EndBlocked
+	case TimedOut:
+		return signalling.EndTimedOut
+	case Replaced:
+		return signalling.EndReplaced
+	case Removed:
+		return signalling.EndRemoved
+	case Spent:
+		return signalling.EndSpent
+	case Ended:
+		return signalling.EndEnded
+	case HostGone, Shutdown:
+		return signalling.EndShutdown
+	}
+	return ""
+}
+
+// closing tells whether o can end a lobby, and how a knock on the ended lobby
+// is answered.
+func (o Outcome) closing() (fault.Code, bool) {
+	switch o {
+	case Removed:
+		return fault.LinkRemoved, true
+	case Spent:
+		return fault.LinkSpent, true
+	case Ended:
+		return fault.CallEnded, true
+	case HostGone:
+		return fault.HostGone, true
+	case Shutdown:
+		return fault.ShuttingDown, true
+	}
+	return "", false
+}

@@ -1,0 +1,297 @@
+package lobby
+
+import (
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// maxDeclines is how often a device may be declined before it may not knock
+// again.
+const maxDeclines = 2
+
+// queue is the state of a lobby. It has no goroutine and no clock: the lobby's
+// goroutine calls it, with the time.
+type queue struct {
+	o        Options  // with its defaults
+	waiting  []*entry // in the order in which they knocked, at most o.Limit
+	devices  *devices
+	total    pace
+	locked   bool
+	silenced bool
+	closed   Outcome // "" while open
+	changed  bool    // since the last snapshot
+}
+
+// entry is a request that waits.
+type entry struct {
+	request   Request
+	ticket    *Ticket
+	awayUntil time.Time // while request.Away
+}
+
+func newQueue(o Options) *queue {
+	return &queue{o: o, devices: newDevices(o.Devices), locked: o.Locked, silenced: o.Silenced}
+}
+
+func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
+	if code, ok := q.closed.closing(); ok {
+		return nil, fault.New(code, nil)
+	}
+	dev := q.devices.touch(k.Device)
+	if dev.blocked {
+		return nil, fault.New(fault.Blocked, nil)
+	}
+	if !dev.pace.take(q.o.Rate, now) {
+		return nil, fault.New(fault.TooFast, nil)
+	}
+	if p := q.takePromise(dev, now); p != nil && p.name == k.Name {
+		t := newTicket(rand.Text(), k)
+		t.decide(p.verdict)
+		return t, nil
+	}
+	if dev.declines >= maxDeclines {
+		return nil, fault.New(fault.DeclinedForGood, nil)
+	}
+	if e := q.byDevice(k.Device); e != nil {
+		q.replace(e, k, now)
+		return e.ticket, nil
+	}
+	switch {
+	case q.locked:
+		return nil, fault.New(fault.LobbyLocked, nil)
+	case len(q.waiting) >= q.o.Limit:
+		return nil, fault.New(fault.LobbyFull, nil)
+	case !q.total.take(q.o.TotalRate, now):
+		return nil, fault.New(fault.TooFast, nil)
+	}
+	e := &entry{request: Request{ID: rand.Text(), Name: k.Name, Known: k.Known, Since: now, Retry: dev.declines > 0}}
+	e.ticket = newTicket(e.request.ID, k)
+	q.ring(e, q.firstBell(), now)
+	q.waiting = append(q.waiting, e)
+	return e.ticket, nil
+}
+
+// replace gives a waiting device's place to its newer page. Under another name
+// it is another request: a decision on the name that the host saw must not
+// fall on one that it did not.
+func (q *queue) replace(e *entry, k Knock, now time.Time) {
+	e.ticket.decide(Verdict{Outcome: Replaced})
+	renamed := k.Name != e.request.Name
+	if renamed {
+		e.request.ID = rand.Text()
+	}
+	e.request.Name, e.request.Known, e.request.Away = k.Name, k.Known, false
+	e.ticket = newTicket(e.request.ID, k)
+	if renamed {
+		q.ring(e, q.firstBell(), now)
+	} else {
+		e.ticket.ring(BellState{Bell: e.request.Bell, Since: e.request.BellSince})
+	}
+	q.changed = true
+}
+
+func (q *queue) admit(id string, now time.Time) bool {
+	e := q.byID(id)
+	if e == nil {
+		return false
+	}
+	q.devices.touch(e.ticket.device).declines = 0
+	q.decide(e, Verdict{Outcome: Admitted}, now)
+	return true
+}
+
+func (q *queue) decline(id string, now time.Time) bool {
+	e := q.byID(id)
+	if e == nil {
+		return false
+	}
+	dev := q.devices.touch(e.ticket.device)
+	dev.declines++
+	q.decide(e, Verdict{Outcome: Declined, MayRetry: dev.declines < maxDeclines}, now)
+	return true
+}
+
+func (q *queue) askToWait(id string, now time.Time) bool {
+	e := q.byID(id)
+	if e == nil {
+		return false
+	}
+	if e.request.Bell != signalling.BellAskWait {
+		q.ring(e, signalling.BellAskWait, now)
+	}
+	return true
+}
+
+func (q *queue) block(id string, now time.Time) bool {
+	e := q.byID(id)
+	if e == nil {
+		return false
+	}
+	q.blockDevice(e.ticket.device, now)
+	return true
+}
+
+func (q *queue) blockDevice(device string, now time.Time) {
+	if q.closed != "" {
+		return
+	}
+	dev := q.devices.touch(device)
+	dev.blocked, dev.promise = true, nil
+	q.devices.settle(dev)
+	if e := q.byDevice(device); e != nil {
+		q.decide(e, Verdict{Outcome: Blocked}, now)
+	}
+}
+
+// decide ends a request. If its guest is away, the host's decision is kept for
+// its return; an older one is forgotten in any case.
+func (q *queue) decide(e *entry, v Verdict, now time.Time) {
+	q.remove(e)
+	e.ticket.decide(v)
+	dev := q.devices.touch(e.ticket.device)
+	dev.promise = nil
+	if e.request.Away && (v.Outcome == Admitted || v.Outcome == Declined) {
+		dev.promise = &promise{name: e.request.Name, verdict: v, until: now.Add(q.o.AwayGrace)}
+	}
+	q.devices.settle(dev)
+}
+
+// takePromise takes the decision that waits for a device's return, if it still
+// holds.
+func (q *queue) takePromise(dev *device, now time.Time) *promise {
+	p := dev.promise
+	dev.promise = nil
+	q.devices.settle(dev)
+	if p != nil && !now.Before(p.until) {
+		return nil
+	}
+	return p
+}
+
+func (q *queue) leave(t *Ticket, now time.Time) {
+	if e := q.byTicket(t); e != nil {
+		q.decide(e, Verdict{Outcome: Left}, now)
+	}
+}
+
+func (q *queue) away(t *Ticket, now time.Time) {
+	if e := q.byTicket(t); e != nil {
+		if !e.request.Away {
+			e.request.Away, e.awayUntil = true, now.Add(q.o.AwayGrace)
+			q.changed = true
+		}
+		return
+	}
+	// Decided in the moment in which the path was lost. A device that waits
+	// anew, or is blocked by now, has had another answer since.
+	dev := q.devices.touch(t.device)
+	if q.closed == "" && t.unheard() && !dev.blocked && q.byDevice(t.device) == nil {
+		dev.promise = &promise{name: t.name, verdict: t.verdict, until: now.Add(q.o.AwayGrace)}
+		q.devices.settle(dev)
+	}
+}
+
+func (q *queue) setLocked(on bool) {
+	q.changed = q.changed || q.locked != on
+	q.locked = on
+}
+
+func (q *queue) setSilenced(on bool, now time.Time) {
+	q.changed = q.changed || q.silenced != on
+	q.silenced = on
+	if on {
+		return
+	}
+	for _, e := range q.waiting {
+		if e.request.Bell == signalling.BellSilenced {
+			q.ring(e, signalling.BellRung, now)
+		}
+	}
+}
+
+// expire ends what has waited, or been away, for too long at now.
+func (q *queue) expire(now time.Time) {
+	for _, e := range slices.Clone(q.waiting) {
+		switch {
+		case !now.Before(e.request.Since.Add(q.o.Timeout)):
+			q.decide(e, Verdict{Outcome: TimedOut}, now)
+		case e.request.Away && !now.Before(e.awayUntil):
+			q.decide(e, Verdict{Outcome: Left}, now)
+		}
+	}
+}
+
+// next returns when expire has something to do; ok is false for never.
+func (q *queue) next() (at time.Time, ok bool) {
+	for _, e := range q.waiting {
+		end := e.request.Since.Add(q.o.Timeout)
+		if e.request.Away && e.awayUntil.Before(end) {
+			end = e.awayUntil
+		}
+		if !ok || end.Before(at) {
+			at, ok = end, true
+		}
+	}
+	return at, ok
+}
+
+// close answers everybody. Promises end with the lobby.
+func (q *queue) close(o Outcome) {
+	for _, e := range q.waiting {
+		e.ticket.decide(Verdict{Outcome: o})
+	}
+	q.waiting, q.devices = nil, newDevices(q.o.Devices)
+	q.closed, q.changed = o, true
+}
+
+func (q *queue) snapshot() Snapshot {
+	s := Snapshot{
+		Requests: make([]Request, len(q.waiting)),
+		Locked:   q.locked, Silenced: q.silenced, Closed: q.closed != "",
+	}
+	for i, e := range q.waiting {
+		s.Requests[i] = e.request
+	}
+	return s
+}
+
+func (q *queue) firstBell() signalling.Bell {
+	if q.silenced {
+		return signalling.BellSilenced
+	}
+	return signalling.BellRung
+}
+
+func (q *queue) ring(e *entry, b signalling.Bell, now time.Time) {
+	e.request.Bell, e.request.BellSince = b, now
+	e.ticket.ring(BellState{Bell: b, Since: now})
+	q.changed = true
+}
+
+func (q *queue) remove(e *entry) {
+	q.waiting = slices.DeleteFunc(q.waiting, func(w *entry) bool { return w == e })
+	q.changed = true
+}
+
+func (q *queue) byID(id string) *entry {
+	return q.find(func(e *entry) bool { return e.request.ID == id })
+}
+
+func (q *queue) byDevice(device string) *entry {
+	return q.find(func(e *entry) bool { return e.ticket.device == device })
+}
+
+func (q *queue) byTicket(t *Ticket) *entry {
+	return q.find(func(e *entry) bool { return e.ticket == t })
+}
+
+func (q *queue) find(is func(*entry) bool) *entry {
+	if i := slices.IndexFunc(q.waiting, is); i >= 0 {
+		return q.waiting[i]
+	}
+	return nil
+}
