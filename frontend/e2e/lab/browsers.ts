@@ -1,0 +1,139 @@
+// Real browsers with fake cameras, and what tests ask of their pages.
+import { type Browser, chromium, type Page } from 'playwright-core';
+import puppeteer, {
+  type Browser as FirefoxBrowser,
+  type Page as FirefoxPage,
+} from 'puppeteer-core';
+
+/**
+ * Runs in every page before its own scripts: keeps the peer connections that
+ * the page makes, so that tests can count them and read their statistics.
+ */
+const keepPeers = `(() => {
+  const Native = window.RTCPeerConnection;
+  if (!Native) return;
+  const peers = [];
+  Object.defineProperty(window, '__peers', { value: peers });
+  window.RTCPeerConnection = class extends Native {
+    constructor(...args) { super(...args); peers.push(this); }
+  };
+})();`;
+
+export async function openChromium(
+  options: { args?: string[]; env?: NodeJS.ProcessEnv } = {},
+): Promise<Browser> {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    env: options.env as Record<string, string> | undefined,
+    args: [
+      '--no-sandbox',
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      '--autoplay-policy=no-user-gesture-required',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-quic',
+      ...(options.args ?? []),
+    ],
+  });
+}
+
+export async function chromiumPage(
+  browser: Browser,
+  options: Parameters<Browser['newContext']>[0] = {},
+): Promise<Page> {
+  const context = await browser.newContext(options);
+  await context.addInitScript(keepPeers);
+  return context.newPage();
+}
+
+export async function openFirefox(env?: NodeJS.ProcessEnv): Promise<FirefoxBrowser> {
+  return puppeteer.launch({
+    browser: 'firefox',
+    executablePath: '/usr/bin/firefox-esr',
+    headless: true,
+    env,
+    extraPrefsFirefox: {
+      'media.navigator.streams.fake': true,
+      'media.navigator.permission.disabled': true,
+      'media.autoplay.default': 0,
+      'media.autoplay.blocking_policy': 0,
+      'media.peerconnection.ice.loopback': true,
+    },
+  });
+}
+
+export async function firefoxPage(browser: FirefoxBrowser): Promise<FirefoxPage> {
+  const page = await browser.newPage();
+  await page.evaluateOnNewDocument(keepPeers);
+  return page;
+}
+
+type AnyPage = Page | FirefoxPage;
+
+/** Evaluates an expression in a page of either browser. */
+export function evaluate<T>(page: AnyPage, expression: string): Promise<T> {
+  return (page as Page).evaluate(expression) as Promise<T>;
+}
+
+/** Peer connections that the page has made so far. */
+export function peersMade(page: AnyPage): Promise<number> {
+  return evaluate<number>(page, '(window.__peers || []).length');
+}
+
+/**
+ * How much the picture in a participant's tile changes over half a second:
+ * the mean absolute difference per colour channel (0 to 255) of a 32×18
+ * sample, and its spread. A still or empty picture gives 0.
+ */
+export async function pictureOf(
+  page: AnyPage,
+  participant: string,
+): Promise<{ change: number; spread: number }> {
+  return evaluate(
+    page,
+    `(async () => {
+      const tile = [...document.querySelectorAll('[role="group"]')].find((g) => {
+        const label = g.getAttribute('aria-label') || '';
+        return label === ${JSON.stringify(participant)} || label.startsWith(${JSON.stringify(`${participant},`)});
+      });
+      if (!tile) return { change: 0, spread: 0 };
+      const picture = tile.querySelector('video, canvas');
+      if (!picture) return { change: 0, spread: 0 };
+      const canvas = document.createElement('canvas');
+      canvas.width = 32; canvas.height = 18;
+      const context = canvas.getContext('2d', { willReadFrequently: true });
+      const sample = () => { context.drawImage(picture, 0, 0, 32, 18); return context.getImageData(0, 0, 32, 18).data; };
+      const first = sample().slice();
+      let change = 0;
+      for (let i = 0; i < 5; i++) {
+        await new Promise((done) => setTimeout(done, 100));
+        const next = sample();
+        let sum = 0;
+        for (let p = 0; p < next.length; p++) sum += Math.abs(next[p] - first[p]);
+        change = Math.max(change, sum / next.length);
+      }
+      let low = 255, high = 0;
+      for (let p = 0; p < first.length; p++) if (p % 4 !== 3) { low = Math.min(low, first[p]); high = Math.max(high, first[p]); }
+      return { change, spread: high - low };
+    })()`,
+  );
+}
+
+/** The sound energy that all peers of the page have received (W3C totalAudioEnergy). */
+export async function soundReceived(page: AnyPage): Promise<number> {
+  return evaluate(
+    page,
+    `(async () => {
+      let energy = 0;
+      for (const peer of window.__peers || []) {
+        if (peer.connectionState === 'closed') continue;
+        for (const report of (await peer.getStats()).values()) {
+          if (report.type === 'inbound-rtp' && report.kind === 'audio') energy += report.totalAudioEnergy || 0;
+        }
+      }
+      return energy;
+    })()`,
+  );
+}

@@ -1,0 +1,102 @@
+// Child processes of a test: started with a log file each, awaited by what
+// they print or do, and ended in reverse order.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+export interface Started {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly log: string;
+  /** Ends the process: SIGTERM, then SIGKILL after five seconds. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export class Processes {
+  private readonly running: Started[] = [];
+
+  constructor(
+    private readonly dir: string,
+    readonly env: NodeJS.ProcessEnv,
+  ) {}
+
+  start(name: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): Started {
+    const log = join(this.dir, `${name}-${this.running.length}.log`);
+    const out = createWriteStream(log);
+    const child = spawn(command, args, {
+      env: { ...this.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    child.stdout?.pipe(out, { end: false });
+    child.stderr?.pipe(out, { end: false });
+    const gone = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', (error) => {
+        out.write(`could not start ${command}: ${error.message}\n`);
+        resolve();
+      });
+    });
+    const started: Started = {
+      name,
+      child,
+      log,
+      stop: async (signal = 'SIGTERM') => {
+        if (child.exitCode === null && child.signalCode === null) {
+          child.kill(signal);
+          const killer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+          await gone;
+          clearTimeout(killer);
+        }
+      },
+    };
+    this.running.push(started);
+    return started;
+  }
+
+  async stopAll(): Promise<void> {
+    for (const process of this.running.reverse()) await process.stop();
+    this.running.length = 0;
+  }
+}
+
+/**
+ * Waits until probe gives something truthy, and returns it; fails with what
+ * was awaited after the deadline.
+ */
+export async function until<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  { within = 20_000, every = 50 }: { within?: number; every?: number } = {},
+): Promise<NonNullable<T>> {
+  const deadline = Date.now() + within;
+  let last: unknown;
+  for (;;) {
+    try {
+      const got = await probe();
+      if (got) return got;
+      last = got;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) throw new Error(`not within ${within} ms: ${what} (last: ${last})`);
+    await pause(every);
+  }
+}
+
+/** A TCP port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+export function logOf(process: Started): string {
+  return readFileSync(process.log, 'utf8');
+}

@@ -1,0 +1,147 @@
+// Latencies on loopback, from real presses to what is really drawn: Chromium
+// as host on the dev build, Chromium as guest, n = 20 each. `make bench`.
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chromiumPage, openChromium } from './lab/browsers.js';
+import { type App, Lab, root } from './lab/lab.js';
+import { until } from './lab/processes.js';
+
+const n = 20;
+
+let lab: Lab;
+let app: App;
+let hostBrowser: Browser;
+let guestBrowser: Browser;
+let host: Page;
+
+beforeAll(async () => {
+  lab = await Lab.open();
+  app = await lab.startApp({ dev: true });
+  hostBrowser = await openChromium();
+  guestBrowser = await openChromium();
+  host = await chromiumPage(hostBrowser, { viewport: { width: 1100, height: 760 } });
+});
+
+afterAll(async () => {
+  await hostBrowser?.close();
+  await guestBrowser?.close();
+  await lab?.close();
+});
+
+/** Notes when things happen in a page, in Unix milliseconds with fractions. */
+const clockwork = `(() => {
+  const now = () => performance.timeOrigin + performance.now();
+  const marks = {};
+  Object.defineProperty(window, '__marks', { value: marks });
+  const mark = (name) => { if (!(name in marks)) marks[name] = now(); };
+  const nameOf = (e) => (e.getAttribute('aria-label') || e.textContent || '').trim();
+  addEventListener('click', (event) => {
+    const button = event.target.closest && event.target.closest('button');
+    if (button) mark('pressed ' + nameOf(button));
+  }, true);
+  const watched = new WeakSet();
+  const look = () => {
+    for (const button of document.querySelectorAll('button')) {
+      const name = nameOf(button);
+      if (name === 'Join' && !button.disabled) mark('Join can be pressed');
+      if (name.startsWith('Let in ')) mark('shown ' + name);
+    }
+    for (const video of document.querySelectorAll('[role="group"] video')) {
+      if (watched.has(video)) continue;
+      watched.add(video);
+      const group = nameOf(video.closest('[role="group"]')).split(',')[0];
+      video.requestVideoFrameCallback(() => mark('drawn ' + group));
+    }
+  };
+  const start = () => {
+    look();
+    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+  };
+  if (document.documentElement) start(); else addEventListener('DOMContentLoaded', start);
+})();`;
+
+function marks(page: Page): Promise<Record<string, number>> {
+  return page.evaluate('window.__marks');
+}
+
+function percentile(values: number[], p: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (
+    sorted[Math.min(sorted.length - 1, Math.ceil((p / 100) * sorted.length) - 1)] ?? Number.NaN
+  );
+}
+
+function report(what: string, values: number[], budget: string): void {
+  const line = `${what}: n=${values.length} p50=${percentile(values, 50).toFixed(0)} ms p95=${percentile(values, 95).toFixed(0)} ms (budget ${budget})`;
+  console.log(line);
+  mkdirSync(join(root, 'build', 'bench'), { recursive: true });
+  appendFileSync(join(root, 'build', 'bench', 'latency.txt'), `${line}\n`);
+}
+
+test('link opened → Join can be pressed; Join → bell; Let in → first frame', async () => {
+  await host.addInitScript(clockwork);
+  await host.goto(app.url);
+  await host.getByRole('button', { name: 'Create Link' }).click();
+  await host
+    .getByRole('dialog', { name: 'Share link' })
+    .getByRole('button', { name: 'Copy', exact: true })
+    .click();
+  const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
+  await host
+    .getByRole('dialog', { name: 'Share link' })
+    .getByRole('button', { name: 'Done' })
+    .click();
+
+  const usable: number[] = [];
+  const bell: number[] = [];
+  const frame: number[] = [];
+  // One more than n: the first brings the host into the call and is not counted.
+  for (let i = 0; i <= n; i++) {
+    const name = `Guest ${i}`;
+    const guest = await chromiumPage(guestBrowser);
+    await guest.addInitScript(clockwork);
+    await guest.goto(address);
+    await guest.getByRole('textbox', { name: 'Your name' }).fill(name);
+    await guest.getByRole('button', { name: 'Join', exact: true }).click();
+    await host
+      .getByRole('button', { name: `Let in ${name}` })
+      .first()
+      .click();
+    const atGuest = await until(`${name} sees the host`, async () => {
+      const got = await marks(guest);
+      return Object.keys(got).some(
+        (k) => k.startsWith('drawn ') && k !== `drawn ${name}` && k !== 'drawn You',
+      )
+        ? got
+        : undefined;
+    });
+    const atHost = await marks(host);
+    const drawn = Math.min(
+      ...Object.entries(atGuest)
+        .filter(([k]) => k.startsWith('drawn ') && k !== `drawn ${name}` && k !== 'drawn You')
+        .map(([, at]) => at),
+    );
+    const at = (from: Record<string, number>, mark: string) => {
+      const value = from[mark];
+      if (value === undefined)
+        throw new Error(`no mark "${mark}" among ${Object.keys(from).join(', ')}`);
+      return value;
+    };
+    if (i > 0) {
+      const opened = (await guest.evaluate('performance.timeOrigin')) as number;
+      usable.push(at(atGuest, 'Join can be pressed') - opened);
+      bell.push(at(atHost, `shown Let in ${name}`) - at(atGuest, 'pressed Join'));
+      frame.push(drawn - at(atHost, `pressed Let in ${name}`));
+      await guest.getByRole('button', { name: 'Leave', exact: true }).click();
+      await guest.context().close();
+    }
+  }
+  report('link opened → Join can be pressed', usable, '500 ms');
+  report('Join pressed → bell shown to the host', bell, '100 ms p95');
+  report('Let in pressed → first frame drawn at the guest', frame, '300 ms p50');
+  expect(percentile(usable, 50)).toBeLessThanOrEqual(500);
+  expect(percentile(bell, 95)).toBeLessThanOrEqual(100);
+  expect(percentile(frame, 50)).toBeLessThanOrEqual(300);
+}, 600_000);

@@ -1,0 +1,88 @@
+// Kill -9 of the app with three links, one of them live.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chromiumPage, openChromium } from './lab/browsers.js';
+import { type App, Lab } from './lab/lab.js';
+import { until } from './lab/processes.js';
+
+let lab: Lab;
+let app: App;
+let chromium: Browser;
+
+beforeAll(async () => {
+  lab = await Lab.open();
+  app = await lab.startApp({ dev: true });
+  chromium = await openChromium();
+});
+
+afterAll(async () => {
+  await chromium?.close();
+  await lab?.close();
+});
+
+async function openHost(): Promise<Page> {
+  const host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+  await host.goto(app.url);
+  await host.getByRole('button', { name: 'Create Link' }).waitFor();
+  return host;
+}
+
+test('links survive, guests come back by themselves, nobody is let in without the host', async () => {
+  let host = await openHost();
+  const addresses: string[] = [];
+  for (const name of ['First', 'Second', 'Third']) {
+    await host.getByRole('button', { name: 'Create Link' }).click();
+    const sheet = host.getByRole('dialog', { name: 'Share link' });
+    await sheet.getByRole('button', { name: 'Add Name' }).click();
+    await sheet.getByRole('textbox', { name: 'Link name' }).fill(name);
+    await sheet.getByRole('button', { name: 'OK' }).click();
+    await lab.clearClipboard();
+    await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
+    addresses.push(
+      await until('the address is copied', async () => (await lab.clipboard()).trim()),
+    );
+    await sheet.getByRole('button', { name: 'Done' }).click();
+  }
+
+  const inside = await chromiumPage(chromium);
+  await inside.goto(addresses[0] as string);
+  await inside.getByRole('textbox', { name: 'Your name' }).fill('Ada');
+  await inside.getByRole('button', { name: 'Join', exact: true }).click();
+  await host.getByRole('button', { name: 'Let in Ada' }).first().click();
+  await inside.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  const waiting = await chromiumPage(chromium);
+  await waiting.goto(addresses[1] as string);
+  await waiting.getByRole('textbox', { name: 'Your name' }).fill('Boris');
+  await waiting.getByRole('button', { name: 'Join', exact: true }).click();
+  await host.getByRole('button', { name: 'Let in Boris' }).first().waitFor();
+
+  await app.started.stop('SIGKILL');
+  await waiting
+    .getByText(/can[’']t be reached/)
+    .first()
+    .waitFor();
+  await host.context().close();
+  app = await lab.startApp({ dev: true, data: app.data, relayPort: app.relayPort });
+
+  host = await openHost();
+  for (const name of ['First', 'Second', 'Third']) {
+    await host
+      .getByRole('list', { name: 'Links' })
+      .getByText(name, { exact: true })
+      .first()
+      .waitFor();
+  }
+  // Both come back to the porch by themselves and wait for the host.
+  await host.getByRole('button', { name: 'Let in Ada' }).first().waitFor({ timeout: 60_000 });
+  await host.getByRole('button', { name: 'Let in Boris' }).first().waitFor({ timeout: 60_000 });
+  for (const page of [inside, waiting]) {
+    await page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
+    expect(await page.getByRole('toolbar', { name: 'Call controls' }).count()).toBe(0);
+  }
+  await host.getByRole('button', { name: 'Let in Ada' }).first().click();
+  await inside.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+
+  const late = await chromiumPage(chromium);
+  await late.goto(addresses[2] as string);
+  await late.getByText('Third').first().waitFor();
+}, 180_000);

@@ -1,0 +1,266 @@
+// Every screen of host and guest, in light and dark, wide and 390 px: looked
+// at by axe, and kept as a picture in build/screenshots for people to look at.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
+import { type App, Lab, root } from './lab/lab.js';
+import { until } from './lab/processes.js';
+
+const pictures = join(root, 'build', 'screenshots');
+
+let lab: Lab;
+let app: App;
+let chromium: Browser;
+let host: Page;
+let guest: Page;
+
+beforeAll(async () => {
+  mkdirSync(pictures, { recursive: true });
+  lab = await Lab.open();
+  app = await lab.startApp({ dev: true });
+  chromium = await openChromium();
+  host = await chromiumPage(chromium);
+  guest = await chromiumPage(chromium);
+});
+
+afterAll(async () => {
+  await chromium?.close();
+  await lab?.close();
+});
+
+const wide = { host: { width: 1100, height: 760 }, guest: { width: 1200, height: 800 } };
+const narrow = { width: 390, height: 844 };
+
+/** Takes the four pictures of a screen and asks axe about each. */
+async function look(whose: 'host' | 'guest', name: string, page: Page): Promise<void> {
+  const serious: string[] = [];
+  for (const scheme of ['light', 'dark'] as const) {
+    for (const [size, viewport] of [
+      ['wide', wide[whose]],
+      ['390', narrow],
+    ] as const) {
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+      await page.setViewportSize(viewport);
+      // A toolbar that has hidden itself comes back when the mouse moves.
+      await page.mouse.move(viewport.width / 2, viewport.height / 2 + Math.random());
+      await page.evaluate(
+        'new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))',
+      );
+      await page.screenshot({ path: join(pictures, `${whose}-${name}-${scheme}-${size}.png`) });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      for (const v of violations) {
+        if (v.impact === 'serious' || v.impact === 'critical') {
+          serious.push(
+            `${scheme} ${size}: ${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`,
+          );
+        }
+      }
+      const overflow = await page.evaluate<number>(
+        'document.documentElement.scrollWidth - innerWidth',
+      );
+      if (overflow > 0) serious.push(`${scheme} ${size}: ${overflow} px wider than the screen`);
+    }
+  }
+  expect(serious, `${whose} ${name}`).toEqual([]);
+}
+
+async function copyAddress(): Promise<string> {
+  await lab.clearClipboard();
+  await host
+    .getByRole('dialog', { name: 'Share link' })
+    .getByRole('button', { name: 'Copy', exact: true })
+    .click();
+  return until('the address is copied', async () => (await lab.clipboard()).trim());
+}
+
+async function knock(page: Page, address: string, name: string): Promise<void> {
+  await page.goto(address);
+  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
+}
+
+const done = (dialog: string) =>
+  host.getByRole('dialog', { name: dialog }).getByRole('button', { name: 'Done' }).click();
+
+describe('screens', () => {
+  let address: string;
+
+  test('host: home, empty', async () => {
+    await host.goto(app.url);
+    await host.getByRole('button', { name: 'Create Link' }).waitFor();
+    await look('host', '01-home-empty', host);
+  });
+
+  test('host: share sheet, with its QR code and its name field', async () => {
+    await host.getByRole('button', { name: 'Create Link' }).click();
+    const sheet = host.getByRole('dialog', { name: 'Share link' });
+    await sheet.waitFor();
+    await look('host', '02-share', host);
+    await sheet.getByRole('button', { name: 'Add Name' }).click();
+    await sheet.getByRole('textbox', { name: 'Link name' }).fill('Sunday with Grandma');
+    await look('host', '03-share-name', host);
+    await sheet.getByRole('button', { name: 'OK' }).click();
+    await sheet.getByRole('button', { name: 'QR Code' }).click();
+    await look('host', '04-share-qr', host);
+    address = await copyAddress();
+    await done('Share link');
+  });
+
+  test('host: home with links, link details, the question before removing, settings', async () => {
+    for (const name of ['Book club', '']) {
+      await host.getByRole('button', { name: 'Create Link' }).click();
+      const sheet = host.getByRole('dialog', { name: 'Share link' });
+      if (name) {
+        await sheet.getByRole('button', { name: 'Add Name' }).click();
+        await sheet.getByRole('textbox', { name: 'Link name' }).fill(name);
+        await sheet.getByRole('button', { name: 'OK' }).click();
+      }
+      await done('Share link');
+    }
+    await look('host', '05-home', host);
+    await host
+      .getByRole('list', { name: 'Links' })
+      .getByRole('button', { name: 'Info' })
+      .first()
+      .click();
+    await host.getByRole('dialog', { name: 'Link details' }).waitFor();
+    await look('host', '06-details', host);
+    await host.getByRole('button', { name: 'Remove Link' }).click();
+    await host.getByRole('alertdialog').waitFor();
+    await look('host', '07-remove', host);
+    await host.getByRole('alertdialog').getByRole('button', { name: 'Cancel' }).click();
+    await host.keyboard.press('Escape');
+    await host.getByRole('button', { name: 'Settings' }).click();
+    await look('host', '08-settings', host);
+    await host.keyboard.press('Escape');
+  });
+
+  test('guest: before; waiting; host: one and several join requests', async () => {
+    await guest.goto(address);
+    await guest.getByText('Sunday with Grandma').first().waitFor();
+    await look('guest', '01-before', guest);
+    await knock(guest, address, 'Ada');
+    await host.getByRole('button', { name: 'Let in Ada' }).first().waitFor();
+    await look('guest', '02-waiting', guest);
+    await look('host', '09-knock', host);
+  });
+
+  test('guest: declined', async () => {
+    await host.getByRole('button', { name: 'Decline Ada' }).first().click();
+    await guest
+      .getByText(/You weren[’']t let in/)
+      .first()
+      .waitFor();
+    await look('guest', '03-declined', guest);
+    await guest.getByRole('button', { name: 'Ask to join again' }).click();
+  });
+
+  test('both: in the call; panels; a knock during it', async () => {
+    await host.getByRole('button', { name: 'Let in Ada' }).first().click();
+    await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+    const boris = await chromiumPage(chromium);
+    await knock(boris, address, 'Boris');
+    await host.getByRole('button', { name: 'Let in Boris' }).first().click();
+    await boris.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+    for (const page of [host, guest]) {
+      await until('pictures move', async () => (await pictureOf(page, 'Boris')).change > 1);
+    }
+    await look('host', '10-call', host);
+    await look('guest', '04-call', guest);
+
+    const cleo = await chromiumPage(chromium);
+    await knock(cleo, address, 'Cleo');
+    await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
+    await look('host', '11-call-knock', host);
+    await host.setViewportSize(wide.host);
+    await host
+      .getByRole('toolbar', { name: 'Call controls' })
+      .getByRole('button', { name: 'People' })
+      .click();
+    await host.getByRole('complementary', { name: 'People' }).waitFor();
+    await look('host', '12-call-people', host);
+    await host.keyboard.press('Escape');
+    await cleo.context().close();
+
+    for (const [page, text] of [
+      [guest, 'Can you hear me?'],
+      [host, 'Loud and clear!'],
+    ] as const) {
+      await page.setViewportSize(wide.host);
+      await page
+        .getByRole('toolbar', { name: 'Call controls' })
+        .getByRole('button', { name: 'Chat' })
+        .click();
+      await page.getByRole('textbox', { name: 'Message' }).fill(text);
+      await page.keyboard.press('Enter');
+      await guest.getByText(text).first().waitFor();
+    }
+    await look('host', '13-call-chat', host);
+    await look('guest', '05-call-chat', guest);
+    await boris.getByRole('button', { name: 'Leave', exact: true }).click();
+    await look('guest', '06-left', boris);
+    await boris.context().close();
+  });
+
+  test('guest: ended and spent', async () => {
+    await host.setViewportSize(wide.host);
+    await host.getByRole('button', { name: 'Leave', exact: true }).click();
+    const end = host
+      .getByRole('button', { name: 'End call for everyone' })
+      .or(host.getByRole('menuitem', { name: 'End call for everyone' }));
+    await end.waitFor();
+    await look('host', '14-leave', host);
+    await host.setViewportSize(wide.host);
+    await end.click();
+    await guest
+      .getByText(/call has ended/i)
+      .first()
+      .waitFor();
+    await look('guest', '07-ended', guest);
+    await guest.goto('about:blank');
+    await guest.goto(address);
+    await guest
+      .getByText(/has been used|is used up|has ended/i)
+      .first()
+      .waitFor();
+    await look('guest', '08-spent', guest);
+  });
+
+  test('guest: removed; unknown link; host away', async () => {
+    await host.getByRole('button', { name: 'Create Link' }).click();
+    const mine = await copyAddress();
+    await done('Share link');
+    await knock(guest, mine, 'Ada');
+    await host
+      .getByRole('list', { name: 'Links' })
+      .getByRole('button', { name: 'Info' })
+      .first()
+      .click();
+    await host.getByRole('button', { name: 'Remove Link' }).click();
+    await host.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+    await guest.getByText('This link has been removed').first().waitFor();
+    await look('guest', '09-removed', guest);
+
+    await guest.goto('about:blank');
+    await guest.goto(mine.replace(/\/j\/.{22}#.{22}/, `/j/${'A'.repeat(22)}#${'A'.repeat(22)}`));
+    await guest
+      .getByText(/can[’']t be reached|isn[’']t available/i)
+      .first()
+      .waitFor();
+    await look('guest', '10-unavailable', guest);
+
+    await host.getByRole('button', { name: 'Create Link' }).click();
+    const other = await copyAddress();
+    await knock(guest, other, 'Ada');
+    await app.started.stop('SIGKILL');
+    await guest
+      .getByText(/can[’']t be reached/i)
+      .first()
+      .waitFor();
+    await look('guest', '11-host-away', guest);
+  });
+});

@@ -1,0 +1,98 @@
+// The production build in a real window: no browser protocol, no test build.
+// It is pressed with a mouse, looked at through screenshots, and heard through
+// the sound card.
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chromiumPage, openChromium, soundReceived } from './lab/browsers.js';
+import { type App, Lab, root } from './lab/lab.js';
+import { until } from './lab/processes.js';
+import { click, difference, findColour, saveScreen, screen } from './lab/screen.js';
+import { loudest, speak } from './lab/sound.js';
+
+// The one amber button of a screen (ui.md, "main button").
+const amber: [number, number, number] = [0xf5, 0xa5, 0x24];
+
+let lab: Lab;
+let app: App;
+let chromium: Browser;
+let guest: Page;
+
+beforeAll(async () => {
+  lab = await Lab.open({ notifications: true, sound: true, windowManager: true });
+  app = await lab.startApp({ dev: false, synthetic: false });
+  chromium = await openChromium();
+  guest = await chromiumPage(chromium);
+});
+
+afterAll(async () => {
+  if (lab) await saveScreen(lab, join(root, 'build', 'window-at-end.png')).catch(() => undefined);
+  await chromium?.close();
+  await lab?.close();
+});
+
+async function pressAmber(): Promise<void> {
+  const button = await until('an amber button is drawn', async () => {
+    const found = findColour(await screen(lab), amber);
+    return found && found.area > 1_000 ? found : undefined;
+  });
+  await click(lab, button.x, button.y);
+}
+
+let address: string;
+
+test('the window opens; Create Link and Copy are pressed in it', async () => {
+  await until('the window is there', () =>
+    lab.run('xdotool', 'search', '--onlyvisible', '--name', 'Porch'),
+  );
+  address = await until(
+    'the address is on the clipboard',
+    async () => {
+      await pressAmber();
+      const text = await lab.clipboard().catch(() => '');
+      return text.includes('/j/') ? text.trim() : '';
+    },
+    { within: 40_000, every: 500 },
+  );
+  expect(address).toContain(`:${app.relayPort}/j/`);
+});
+
+test('a guest is let in from the notification, and their picture moves in the window', async () => {
+  await guest.goto(address);
+  await guest.getByRole('textbox', { name: 'Your name' }).fill('Ada');
+  await guest.getByRole('button', { name: 'Join', exact: true }).click();
+  await lab.pressNotification('Let in');
+  await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  const moved = await until('the picture in the window moves', async () => {
+    const before = await screen(lab);
+    await new Promise((done) => setTimeout(done, 400)); // the time over which the picture is to have moved
+    const change = difference(before, await screen(lab));
+    return change > 0.005 ? change : 0;
+  });
+  expect(moved).toBeGreaterThan(0.005);
+  await saveScreen(lab, join(root, 'build', 'window-in-call.png'));
+});
+
+test('the speaker plays the guest’s tone', async () => {
+  const heard = await until('the tone is heard', async () => {
+    const level = await loudest(lab, 'porch_speaker.monitor', 2_000);
+    return level > 0.01 ? level : 0;
+  });
+  expect(heard).toBeGreaterThan(0.01);
+});
+
+test('the guest hears the host’s microphone', async () => {
+  const energy = async (milliseconds: number) => {
+    const before = await soundReceived(guest);
+    await new Promise((done) => setTimeout(done, milliseconds)); // the time over which energy is counted
+    return (await soundReceived(guest)) - before;
+  };
+  const silence = await energy(2_000);
+  const voice = await speak(lab);
+  const speech = await until('the voice is heard', async () => {
+    const got = await energy(2_000);
+    return got > 20 * silence + 1e-4 ? got : 0;
+  });
+  await voice.stop();
+  expect(speech).toBeGreaterThan(silence);
+});

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# All tests, after `make setup` and the builds: what `make test` runs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "Go, with the race detector"
+go test -race -timeout 10m ./backend/...
+
+step "Go, echo cancellation (its C++ is left out of race builds)"
+go test -timeout 5m ./backend/capture/...
+
+step "front end"
+(cd frontend && npm run --silent check && npm test --silent)
+
+step "browsers and the window, on the real app"
+(cd frontend && npx --no-install vitest run -c vitest.e2e.config.ts)
+
+step "other systems"
+make --no-print-directory cross
+
+echo
+echo "test: all passed"
