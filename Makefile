@@ -31,13 +31,13 @@ frontend/dist/.built: $(WEB_SOURCES)
 	@touch $@
 
 build/bin/porch: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
-	go build -trimpath -tags $(RELEASE_TAGS) -ldflags "-s -w" -o $@ .
+	go build -tags $(RELEASE_TAGS) -ldflags "-s -w" -o $@ .
 
 build/bin/porch-dev: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
 	go build -tags $(DEV_TAGS) -o $@ .
 
 build/bin/porch-headless: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
-	go build -trimpath -o $@ ./backend/cmd/porch-headless
+	go build -o $@ ./backend/cmd/porch-headless
 
 .PHONY: build app-dev headless
 build: setup-build ## build the app: build/bin/porch
