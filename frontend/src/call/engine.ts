@@ -1,0 +1,83 @@
+import type { HostMessage } from '$src/transport/transport';
+
+/** A camera, microphone or speaker. */
+export interface Device {
+  id: string;
+  name: string;
+}
+
+/** What there is to choose from; no speakers where the engine can't choose one. */
+export interface Devices {
+  cameras: Device[];
+  microphones: Device[];
+  speakers: Device[];
+}
+
+/** Device ids; '' is the system's default. */
+export interface Choice {
+  camera: string;
+  microphone: string;
+  speaker: string;
+}
+
+/** What is wrong with a device; the sentence for it is in faults.ts. */
+export type DeviceFault =
+  | 'camera-missing'
+  | 'camera-refused'
+  | 'camera-busy'
+  | 'camera-lost'
+  | 'microphone-missing'
+  | 'microphone-refused'
+  | 'microphone-busy'
+  | 'microphone-lost'
+  | 'speaker-missing'
+  | 'engine-unavailable';
+
+/** A picture that is being drawn. */
+export interface Picture {
+  /** Width over height. */
+  ratio: number;
+}
+
+/**
+ * Captures and plays for the call view: in the page (src/media) or in the app
+ * (src/native). An engine owns both directions, because echo cancellation
+ * needs both. Every readonly property and pictureOf are reactive.
+ */
+export interface MediaEngine {
+  /** What is so, as opposed to what was asked for. */
+  readonly muted: boolean;
+  readonly cameraOff: boolean;
+  /** Own level, 0 to 1, for a meter. */
+  readonly level: number;
+  readonly faults: readonly DeviceFault[];
+  /** The media's path to the host. */
+  readonly path: 'connecting' | 'open' | 'interrupted';
+  /** The browser plays no sound before the person presses something; see allowSound. */
+  readonly soundBlocked: boolean;
+  readonly devices: Devices;
+  readonly choice: Choice;
+
+  /** Both resolve when it is so, or could not be made so (faults says why). */
+  setMuted(muted: boolean): Promise<void>;
+  setCameraOff(off: boolean): Promise<void>;
+  choose(part: Partial<Choice>): Promise<void>;
+  /** Opens again what failed. */
+  retry(): Promise<void>;
+  /** To be called from a press. */
+  allowSound(): void;
+
+  /** Takes the host's media messages: offer, tracks, candidate; ignores others. */
+  receive(message: HostMessage): void;
+
+  /** The picture of a participant, OWN for the own; undefined before its first frame. */
+  pictureOf(participant: string): Picture | undefined;
+  /** Draws a participant's picture in container, filling it, until the returned function is called. */
+  attach(participant: string, container: HTMLElement): () => void;
+
+  /** Lets go of devices and connections. Twice is fine. */
+  close(): void;
+}
+
+/** Stands for the own picture in pictureOf and attach. */
+export const OWN = 'own';
