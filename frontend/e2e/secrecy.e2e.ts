@@ -74,7 +74,7 @@ test('a capture of the relay’s port holds no name, secret, candidate, descript
     .click();
   await guest.getByRole('textbox', { name: 'Message' }).fill('the purple walrus sings');
   await guest.keyboard.press('Enter');
-  await host.getByRole('group', { name: /^Zebedee Quux/ }).waitFor();
+  await host.getByRole('group', { name: 'Zebedee Quux', exact: true }).waitFor();
   await until(
     'the chat line came back',
     async () => (await guest.getByText('the purple walrus sings').count()) > 0,

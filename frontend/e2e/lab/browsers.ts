@@ -94,10 +94,7 @@ export async function pictureOf(
   return evaluate(
     page,
     `(async () => {
-      const tile = [...document.querySelectorAll('[role="group"]')].find((g) => {
-        const label = g.getAttribute('aria-label') || '';
-        return label === ${JSON.stringify(participant)} || label.startsWith(${JSON.stringify(`${participant},`)});
-      });
+      const tile = [...document.querySelectorAll('[role="group"]')].find((g) => g.getAttribute('aria-label') === ${JSON.stringify(participant)});
       if (!tile) return { change: 0, spread: 0 };
       const picture = tile.querySelector('video, canvas');
       if (!picture) return { change: 0, spread: 0 };
