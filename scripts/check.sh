@@ -26,7 +26,8 @@ go test -short ./backend/...
 step "front end: lint, types, unit tests"
 (cd frontend && npm run --silent lint && npm run --silent check && npm test --silent)
 
-step "shell scripts"
+step "workflow and shell scripts"
+go tool -modfile=scripts/lint/go.mod actionlint
 for f in scripts/*.sh .ci/run; do bash -n "$f"; done
 
 echo
