@@ -154,7 +154,7 @@ func (q *queue) decide(e *entry, v Verdict, now time.Time) {
 	e.ticket.decide(v)
 	dev := q.devices.touch(e.ticket.device)
 	dev.promise = nil
-	if e.request.Away && (v.Outcome == Admitted || v.Outcome == Declined) {
+	if e.request.Away && e.ticket.take() {
 		dev.promise = &promise{name: e.request.Name, verdict: v, until: now.Add(q.o.AwayGrace)}
 	}
 	q.devices.settle(dev)
@@ -186,10 +186,13 @@ func (q *queue) away(t *Ticket, now time.Time) {
 		}
 		return
 	}
+	if q.closed != "" {
+		return
+	}
 	// Decided in the moment in which the path was lost. A device that waits
 	// anew, or is blocked by now, has had another answer since.
 	dev := q.devices.touch(t.device)
-	if q.closed == "" && t.unheard() && !dev.blocked && q.byDevice(t.device) == nil {
+	if !dev.blocked && q.byDevice(t.device) == nil && t.take() {
 		dev.promise = &promise{name: t.name, verdict: t.verdict, until: now.Add(q.o.AwayGrace)}
 		q.devices.settle(dev)
 	}

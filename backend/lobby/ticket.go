@@ -13,7 +13,7 @@ type Ticket struct {
 	bell    chan BellState
 	done    chan struct{}
 	verdict Verdict     // set before done is closed
-	heard   atomic.Bool // Verdict has returned it
+	taken   atomic.Bool // Verdict has returned it, or it is kept as a promise
 }
 
 func newTicket(id string, k Knock) *Ticket {
@@ -47,7 +47,7 @@ func (t *Ticket) Verdict(ctx context.Context) (Verdict, error) {
 			return Verdict{}, ctx.Err()
 		}
 	}
-	t.heard.Store(true)
+	t.taken.Store(true)
 	return t.verdict, nil
 }
 
@@ -67,12 +67,12 @@ func (t *Ticket) decide(v Verdict) {
 	close(t.done)
 }
 
-// unheard tells whether t carries a decision of the host that nobody has asked
-// for. Only the lobby's goroutine calls it.
-func (t *Ticket) unheard() bool {
+// take takes the host's decision off a ticket, if it carries one that nobody
+// has taken yet. Only the lobby's goroutine calls it.
+func (t *Ticket) take() bool {
 	select {
 	case <-t.done:
-		return !t.heard.Load() && (t.verdict.Outcome == Admitted || t.verdict.Outcome == Declined)
+		return (t.verdict.Outcome == Admitted || t.verdict.Outcome == Declined) && t.taken.CompareAndSwap(false, true)
 	default:
 		return false
 	}

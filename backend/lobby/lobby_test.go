@@ -1,0 +1,562 @@
+package lobby
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// porch is a lobby in a bubble of synctest, where time is ours.
+type porch struct {
+	*testing.T
+	*Lobby
+}
+
+func inBubble(t *testing.T, o Options, f func(p porch)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := New(o)
+		f(porch{t, l})
+		l.Close(Shutdown)
+		<-l.Done()
+	})
+}
+
+func (p porch) knock(device, name string) *Ticket {
+	p.Helper()
+	ticket, err := p.Knock(p.Context(), Knock{Device: device, Name: name})
+	if err != nil {
+		p.Fatalf("%s knocks: %v", device, err)
+	}
+	return ticket
+}
+
+func (p porch) refused(device string, want fault.Code) {
+	p.Helper()
+	if _, err := p.Knock(p.Context(), Knock{Device: device, Name: "Ann"}); fault.CodeOf(err) != want {
+		p.Errorf("%s knocks: %v, want %s", device, err, want)
+	}
+}
+
+// verdict is what a decided ticket says.
+func (p porch) verdict(ticket *Ticket) Verdict {
+	p.Helper()
+	synctest.Wait()
+	ctx, cancel := context.WithCancel(p.Context())
+	cancel()
+	v, err := ticket.Verdict(ctx)
+	if err != nil {
+		p.Errorf("no verdict: %v", err)
+	}
+	return v
+}
+
+func (p porch) waits(ticket *Ticket) {
+	p.Helper()
+	synctest.Wait()
+	select {
+	case <-ticket.Done():
+		p.Errorf("decided: %+v", ticket.verdict)
+	default:
+	}
+}
+
+func (p porch) names() []string {
+	var names []string
+	for _, r := range p.Snapshot().Requests {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every way out answers the one who is parked, once, and takes the request away.
+func TestWaysOut(t *testing.T) {
+	ways := []struct {
+		name string
+		do   func(p porch, ticket *Ticket)
+		want Verdict
+	}{
+		{"admitted", func(p porch, k *Ticket) { must(p, p.Admit(k.ID())) }, Verdict{Outcome: Admitted}},
+		{"admitted with everyone", func(p porch, k *Ticket) { p.AdmitAll([]string{k.ID()}) }, Verdict{Outcome: Admitted}},
+		{"declined once", func(p porch, k *Ticket) { must(p, p.Decline(k.ID())) }, Verdict{Declined, true}},
+		{"declined with everyone", func(p porch, k *Ticket) { p.DeclineAll([]string{k.ID()}) }, Verdict{Declined, true}},
+		{"blocked", func(p porch, k *Ticket) { must(p, p.Block(k.ID())) }, Verdict{Outcome: Blocked}},
+		{"device blocked", func(p porch, _ *Ticket) { p.BlockDevice("phone") }, Verdict{Outcome: Blocked}},
+		{"left", func(p porch, k *Ticket) { p.Leave(k) }, Verdict{Outcome: Left}},
+		{"did not come back", func(p porch, k *Ticket) { p.Away(k); time.Sleep(2 * time.Minute) }, Verdict{Outcome: Left}},
+		{"timed out", func(porch, *Ticket) { time.Sleep(30 * time.Minute) }, Verdict{Outcome: TimedOut}},
+		{"asked to wait, timed out", func(p porch, k *Ticket) {
+			must(p, p.AskToWait(k.ID()))
+			time.Sleep(30 * time.Minute)
+		}, Verdict{Outcome: TimedOut}},
+		{"replaced", func(p porch, _ *Ticket) { p.knock("phone", "Ann") }, Verdict{Outcome: Replaced}},
+		{"link removed", func(p porch, _ *Ticket) { p.Close(Removed) }, Verdict{Outcome: Removed}},
+		{"link spent", func(p porch, _ *Ticket) { p.Close(Spent) }, Verdict{Outcome: Spent}},
+		{"call ended", func(p porch, _ *Ticket) { p.Close(Ended) }, Verdict{Outcome: Ended}},
+		{"host gone", func(p porch, _ *Ticket) { p.Close(HostGone) }, Verdict{Outcome: HostGone}},
+		{"shutdown", func(p porch, _ *Ticket) { p.Close(Shutdown) }, Verdict{Outcome: Shutdown}},
+		{"closed with nonsense", func(p porch, _ *Ticket) { p.Close(Admitted) }, Verdict{Outcome: Shutdown}},
+	}
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			inBubble(t, Options{}, func(p porch) {
+				ticket := p.knock("phone", "Ann")
+				parked := make(chan Verdict, 2)
+				for range 2 { // a verdict is the same for all who ask
+					go func() {
+						v, err := ticket.Verdict(context.Background())
+						if err != nil {
+							t.Error(err)
+						}
+						parked <- v
+					}()
+				}
+				p.waits(ticket)
+				way.do(p, ticket)
+				synctest.Wait()
+				for range 2 {
+					select {
+					case v := <-parked:
+						if v != way.want {
+							t.Errorf("verdict %+v, want %+v", v, way.want)
+						}
+					default:
+						t.Fatal("still parked")
+					}
+				}
+				for _, r := range p.Snapshot().Requests {
+					if r.ID == ticket.ID() && way.want.Outcome != Replaced {
+						t.Error("the request is still listed")
+					}
+				}
+				// Nothing happens twice, whoever comes late.
+				p.Leave(ticket)
+				p.Away(ticket)
+				if way.want.Outcome != Replaced {
+					for name, command := range map[string]func(string) error{
+						"admit": p.Admit, "decline": p.Decline, "ask to wait": p.AskToWait, "block": p.Block,
+					} {
+						if err := command(ticket.ID()); fault.CodeOf(err) != fault.RequestGone {
+							t.Errorf("%s afterwards: %v", name, err)
+						}
+					}
+				}
+				if got := p.AdmitAll([]string{ticket.ID()}); way.want.Outcome != Replaced && len(got) > 0 {
+					t.Errorf("admitted afterwards: %v", got)
+				}
+				if v := p.verdict(ticket); v != way.want {
+					t.Errorf("verdict became %+v", v)
+				}
+			})
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Run("declined twice", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			first := p.knock("phone", "Ann")
+			must(t, p.Decline(first.ID()))
+			if v := p.verdict(first); !v.MayRetry {
+				t.Error("no second try")
+			}
+			second := p.knock("phone", "Ann")
+			if r := p.Snapshot().Requests; len(r) != 1 || !r[0].Retry {
+				t.Errorf("%+v", r)
+			}
+			must(t, p.Decline(second.ID()))
+			if v := p.verdict(second); v != (Verdict{Outcome: Declined}) {
+				t.Errorf("%+v", v)
+			}
+			p.refused("phone", fault.DeclinedForGood)
+			time.Sleep(24 * time.Hour)
+			p.refused("phone", fault.DeclinedForGood)
+			p.knock("another", "Ann")
+		})
+	})
+	t.Run("admitted between", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			must(t, p.Decline(p.knock("phone", "Ann").ID()))
+			must(t, p.Admit(p.knock("phone", "Ann").ID()))
+			last := p.knock("phone", "Ann")
+			must(t, p.Decline(last.ID()))
+			if v := p.verdict(last); !v.MayRetry {
+				t.Error("an admission did not clear the decline before it")
+			}
+		})
+	})
+	t.Run("blocked", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			must(t, p.Block(p.knock("phone", "Ann").ID()))
+			p.refused("phone", fault.Blocked)
+			p.BlockDevice("never seen")
+			p.refused("never seen", fault.Blocked)
+		})
+	})
+	t.Run("locked", func(t *testing.T) {
+		inBubble(t, Options{Locked: true}, func(p porch) {
+			p.refused("phone", fault.LobbyLocked)
+			p.SetLocked(false)
+			waiting := p.knock("phone", "Ann")
+			p.SetLocked(true)
+			p.refused("tablet", fault.LobbyLocked)
+			p.waits(waiting)
+			p.waits(p.knock("phone", "Ann")) // who waits may come again
+			if !p.Snapshot().Locked {
+				t.Error("not shown as locked")
+			}
+		})
+	})
+	t.Run("full", func(t *testing.T) {
+		inBubble(t, Options{Limit: 2}, func(p porch) {
+			p.knock("a", "Ann")
+			b := p.knock("b", "Bob")
+			p.refused("c", fault.LobbyFull)
+			b = p.knock("b", "Bob") // no room needed
+			p.Leave(b)
+			p.knock("c", "Cem")
+		})
+	})
+	t.Run("too fast", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			for range 5 {
+				p.knock("phone", "Ann")
+			}
+			p.refused("phone", fault.TooFast)
+			p.knock("tablet", "Bob")
+			time.Sleep(10 * time.Second)
+			p.knock("phone", "Ann")
+			p.refused("phone", fault.TooFast)
+			if got := p.names(); !slices.Equal(got, []string{"Ann", "Bob"}) {
+				t.Errorf("waiting: %v", got) // who is too fast keeps the place
+			}
+		})
+	})
+	t.Run("too many", func(t *testing.T) {
+		inBubble(t, Options{TotalRate: Rate{Burst: 3, Every: time.Second}}, func(p porch) {
+			for i := range 3 {
+				p.Leave(p.knock(fmt.Sprint(i), "Ann"))
+			}
+			p.refused("3", fault.TooFast)
+			time.Sleep(time.Second)
+			p.knock("3", "Ann")
+		})
+	})
+	for outcome, code := range map[Outcome]fault.Code{
+		Removed: fault.LinkRemoved, Spent: fault.LinkSpent, Ended: fault.CallEnded,
+		HostGone: fault.HostGone, Shutdown: fault.ShuttingDown,
+	} {
+		t.Run("closed: "+string(outcome), func(t *testing.T) {
+			inBubble(t, Options{}, func(p porch) {
+				p.Close(outcome)
+				p.refused("phone", code)
+				p.BlockDevice("phone")
+				p.SetLocked(true)
+				p.SetSilenced(true)
+				if s := p.Snapshot(); !s.Closed || len(s.Requests) > 0 {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+	t.Run("context", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			ctx, cancel := context.WithCancel(p.Context())
+			ticket := p.knock("phone", "Ann")
+			got := make(chan error, 1)
+			go func() {
+				_, err := ticket.Verdict(ctx)
+				got <- err
+			}()
+			p.waits(ticket)
+			cancel()
+			if err := <-got; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			p.waits(ticket) // only the caller gave up
+			must(t, p.Admit(ticket.ID()))
+			if v, err := ticket.Verdict(ctx); err != nil || v.Outcome != Admitted {
+				t.Errorf("%+v, %v: the verdict goes before the context", v, err)
+			}
+		})
+	})
+}
+
+func TestReplacingKeepsPlaceAndTime(t *testing.T) {
+	inBubble(t, Options{}, func(p porch) {
+		ann := p.knock("phone", "Ann")
+		first := p.Snapshot().Requests[0]
+		must(t, p.AskToWait(ann.ID()))
+		time.Sleep(time.Minute)
+		p.knock("tablet", "Bob")
+		again := p.knock("phone", "Ann")
+		r := p.Snapshot().Requests[0]
+		if r.ID != first.ID || !r.Since.Equal(first.Since) || r.Bell != signalling.BellAskWait {
+			t.Errorf("%+v, before %+v", r, first)
+		}
+		if b := <-again.Bell(); b.Bell != signalling.BellAskWait || !b.Since.Equal(first.Since) {
+			t.Errorf("%+v", b)
+		}
+		p.Leave(ann) // the older page says goodbye late
+		p.waits(again)
+
+		// A decision on "Ann" must not fall on "Ann's boss".
+		time.Sleep(time.Minute)
+		renamed := p.knock("phone", "Ann's boss")
+		r = p.Snapshot().Requests[0]
+		if renamed.ID() == first.ID || r.ID != renamed.ID() || !r.Since.Equal(first.Since) || r.Bell != signalling.BellRung {
+			t.Errorf("%+v", r)
+		}
+		if err := p.Admit(first.ID); fault.CodeOf(err) != fault.RequestGone {
+			t.Error("the old name's decision fell on the new one")
+		}
+		p.waits(renamed)
+
+		// Knocking again does not wait for longer in all.
+		time.Sleep(28 * time.Minute)
+		if v := p.verdict(renamed); v.Outcome != TimedOut {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func TestAwayKeepsPlaceAndDecision(t *testing.T) {
+	t.Run("place", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			lost := p.knock("phone", "Ann")
+			p.knock("tablet", "Bob")
+			p.Away(lost)
+			p.Away(lost)
+			if r := p.Snapshot().Requests[0]; !r.Away {
+				t.Errorf("%+v", r)
+			}
+			time.Sleep(119 * time.Second)
+			back := p.knock("phone", "Ann")
+			if r := p.Snapshot().Requests[0]; r.Name != "Ann" || r.Away || r.ID != lost.ID() {
+				t.Errorf("%+v", r)
+			}
+			time.Sleep(2 * time.Minute)
+			p.waits(back)
+		})
+	})
+	decisions := []struct {
+		name   string
+		decide func(p porch, id string)
+		then   func(p porch)
+		knock  string // the name of the return
+		want   string // outcome; "" is waiting
+	}{
+		{"admitted", func(p porch, id string) { must(p, p.Admit(id)) }, nil, "Ann", "admitted"},
+		{"declined", func(p porch, id string) { must(p, p.Decline(id)) }, nil, "Ann", "declined"},
+		{"admitted, lobby locked since", func(p porch, id string) { must(p, p.Admit(id)) },
+			func(p porch) { p.SetLocked(true) }, "Ann", "admitted"},
+		{"admitted, other name", func(p porch, id string) { must(p, p.Admit(id)) }, nil, "Bob", ""},
+		{"admitted, too late", func(p porch, id string) { must(p, p.Admit(id)) },
+			func(porch) { time.Sleep(2 * time.Minute) }, "Ann", ""},
+		{"admitted, used already", func(p porch, id string) { must(p, p.Admit(id)) },
+			func(p porch) { p.verdict(p.knock("phone", "Ann")) }, "Ann", ""},
+	}
+	for _, d := range decisions {
+		t.Run(d.name, func(t *testing.T) {
+			inBubble(t, Options{}, func(p porch) {
+				lost := p.knock("phone", "Ann")
+				p.Away(lost)
+				d.decide(p, lost.ID())
+				if d.then != nil {
+					d.then(p)
+				}
+				back := p.knock("phone", d.knock)
+				if d.want == "" {
+					p.waits(back)
+				} else if v := p.verdict(back); string(v.Outcome) != d.want {
+					t.Errorf("%+v", v)
+				}
+			})
+		})
+	}
+	t.Run("blocked since", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			lost := p.knock("phone", "Ann")
+			p.Away(lost)
+			must(t, p.Admit(lost.ID()))
+			p.BlockDevice("phone")
+			p.refused("phone", fault.Blocked)
+			p.Away(lost)
+			p.refused("phone", fault.Blocked)
+		})
+	})
+	t.Run("lost in the moment of the decision", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			lost := p.knock("phone", "Ann")
+			must(t, p.Admit(lost.ID()))
+			p.Away(lost) // nobody has asked for the verdict
+			if v := p.verdict(p.knock("phone", "Ann")); v.Outcome != Admitted {
+				t.Errorf("%+v", v)
+			}
+		})
+	})
+	t.Run("lost after the decision was heard", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			heard := p.knock("phone", "Ann")
+			must(t, p.Admit(heard.ID()))
+			p.verdict(heard)
+			p.Away(heard)
+			p.waits(p.knock("phone", "Ann"))
+		})
+	})
+	t.Run("decided anew since", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			lost := p.knock("phone", "Ann")
+			must(t, p.Admit(lost.ID()))
+			anew := p.knock("phone", "Ann") // before the loss is noticed
+			p.Away(lost)
+			p.waits(anew)
+			must(t, p.Decline(anew.ID()))
+			p.waits(p.knock("phone", "Ann")) // and not let in by the older word
+		})
+	})
+}
+
+func TestBell(t *testing.T) {
+	inBubble(t, Options{}, func(p porch) {
+		start := time.Now()
+		at := func(d time.Duration, b signalling.Bell) BellState { return BellState{b, start.Add(d)} }
+		hears := func(ticket *Ticket, want BellState) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case got := <-ticket.Bell():
+				if got != want {
+					t.Errorf("%+v, want %+v", got, want)
+				}
+			default:
+				t.Errorf("nothing, want %+v", want)
+			}
+		}
+		silent := func(ticket *Ticket) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case got := <-ticket.Bell():
+				t.Errorf("%+v, want nothing", got)
+			default:
+			}
+		}
+		ann := p.knock("a", "Ann")
+		hears(ann, at(0, signalling.BellRung))
+		time.Sleep(time.Second)
+		p.SetSilenced(true)
+		silent(ann) // it did ring
+		bob := p.knock("b", "Bob")
+		hears(bob, at(time.Second, signalling.BellSilenced))
+		time.Sleep(time.Second)
+		must(t, p.AskToWait(ann.ID()))
+		hears(ann, at(2*time.Second, signalling.BellAskWait))
+		time.Sleep(time.Second)
+		must(t, p.AskToWait(ann.ID()))
+		p.SetSilenced(false)
+		silent(ann)
+		hears(bob, at(3*time.Second, signalling.BellRung))
+
+		cem := p.knock("c", "Cem")
+		must(t, p.AskToWait(cem.ID()))
+		hears(cem, at(3*time.Second, signalling.BellAskWait)) // what was overtaken is left out
+		silent(cem)
+	})
+}
+
+func TestEveryoneIsWhoWasSeen(t *testing.T) {
+	inBubble(t, Options{}, func(p porch) {
+		ann, bob := p.knock("a", "Ann"), p.knock("b", "Bob")
+		seen := []string{ann.ID(), bob.ID(), "gone long ago"}
+		late := p.knock("c", "Cem")
+		if got := p.AdmitAll(seen); !slices.Equal(got, seen[:2]) {
+			t.Errorf("%v", got)
+		}
+		if p.verdict(ann).Outcome != Admitted || p.verdict(bob).Outcome != Admitted {
+			t.Error("not let in")
+		}
+		p.waits(late)
+		if got := p.DeclineAll([]string{late.ID(), late.ID()}); !slices.Equal(got, []string{late.ID()}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+func TestOnChange(t *testing.T) {
+	t.Run("newest", func(t *testing.T) {
+		var got []Snapshot
+		inBubble(t, Options{OnChange: func(s Snapshot) { got = append(got, s) }}, func(p porch) {
+			ticket := p.knock("phone", "Ann")
+			synctest.Wait()
+			p.SetSilenced(false) // no change
+			synctest.Wait()
+			if len(got) != 1 || len(got[0].Requests) != 1 {
+				t.Fatalf("%+v", got)
+			}
+			p.SetLocked(true)
+			synctest.Wait()
+			p.Leave(ticket)
+			synctest.Wait()
+			p.Close(Ended)
+			<-p.Done()
+			if len(got) != 4 || !got[1].Locked || len(got[2].Requests) != 0 || !got[3].Closed {
+				t.Errorf("%+v", got)
+			}
+		})
+	})
+	t.Run("slow, and calling back", func(t *testing.T) {
+		var l *Lobby
+		first, goOn := make(chan struct{}), make(chan struct{})
+		var got []Snapshot
+		o := Options{OnChange: func(s Snapshot) {
+			if got = append(got, s); len(got) == 1 {
+				close(first)
+				<-goOn
+			}
+			l.SetSilenced(false)
+		}}
+		synctest.Test(t, func(t *testing.T) {
+			l = New(o)
+			p := porch{t, l}
+			p.knock("a", "Ann")
+			<-first
+			p.knock("b", "Bob")
+			p.knock("c", "Cem") // the lobby does not wait for its listener
+			close(goOn)
+			synctest.Wait()
+			if len(got) != 2 || len(got[0].Requests) != 1 || len(got[1].Requests) != 3 {
+				t.Errorf("%+v", got)
+			}
+			l.Close(Ended)
+			<-l.Done()
+		})
+	})
+}
+
+func TestEndReasons(t *testing.T) {
+	want := map[Outcome]signalling.EndReason{
+		Admitted: "", Declined: "", Left: "", Blocked: signalling.EndBlocked, TimedOut: signalling.EndTimedOut,
+		Replaced: signalling.EndReplaced, Removed: signalling.EndRemoved, Spent: signalling.EndSpent,
+		Ended: signalling.EndEnded, HostGone: signalling.EndShutdown, Shutdown: signalling.EndShutdown,
+	}
+	for o, r := range want {
+		if got := o.EndReason(); got != r {
+			t.Errorf("%s: %q, want %q", o, got, r)
+		}
+	}
+}
