@@ -88,7 +88,7 @@ func (Secret) GoString() string { return redacted }
 
 // Format implements [fmt.Formatter] without showing the secret, whatever the
 // verb.
-func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, redacted) }
 
 // LogValue implements [slog.LogValuer] without showing the secret.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

@@ -76,7 +76,7 @@ func (LinkKeys) GoString() string { return redacted }
 
 // Format implements [fmt.Formatter] without showing the keys, whatever the
 // verb.
-func (LinkKeys) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+func (LinkKeys) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, redacted) }
 
 // LogValue implements [slog.LogValuer] without showing the keys.
 func (LinkKeys) LogValue() slog.Value { return slog.StringValue(redacted) }

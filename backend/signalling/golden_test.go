@@ -1,0 +1,200 @@
+package signalling
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var update = flag.Bool("update", false, "write testdata/golden anew")
+
+const (
+	secretText = "AAECAwQFBgcICQoLDA0ODw"
+	deviceText = "EBESExQVFhcYGRobHB0eHw"
+	seatText   = "ICEiIyQlJicoKSorLC0uLw"
+	sdpText    = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// golden holds, by side, an example of every message: each field set at least
+// once, each optional field left out at least once.
+var golden = []struct {
+	name     string
+	family   family
+	messages []Message
+}{
+	{"guest", fromGuest, []Message{
+		Hello{Version: 1, Secret: secretText, Device: deviceText, Seat: seatText, Resume: true},
+		Hello{Version: 1, Secret: secretText, Device: deviceText},
+		Knock{Name: "Zoë <b> & 世界 👩‍👩‍👧", Muted: true, CameraOff: true},
+		Knock{Name: "A"},
+		Leave{},
+		Answer{Negotiation: 1, SDP: sdpText},
+		Candidate{Candidate: "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host", SDPMid: ptr("0"), SDPMLineIndex: ptr(uint16(0)), UsernameFragment: ptr("abcd")},
+		Candidate{},
+		Restart{},
+		MediaState{Muted: true},
+		MediaState{CameraOff: true},
+		Say{Text: "First line\nsecond \"line\""},
+	}},
+	{"host", fromHost, []Message{
+		Welcome{Version: 1, LinkName: "Book club", HostName: "Ada"},
+		Welcome{Version: 1},
+		Waiting{Bell: BellRung, Since: 1767225600000, Ago: 12},
+		Waiting{Bell: BellSilenced, Since: 1767225600000},
+		Waiting{Bell: BellAskWait, Since: 1767225600000},
+		Admitted{Participant: "p1", Seat: seatText, Resumed: true, ICEServers: []ICEServer{
+			{URLs: []string{"stun:[2001:db8::1]:3478"}},
+			{URLs: []string{"turn:turn.example:3478?transport=udp", "turns:turn.example:443?transport=tcp"}, Username: "u", Credential: "c"},
+		}},
+		Admitted{Participant: "p1", Seat: seatText},
+		Declined{MayRetry: true},
+		Declined{},
+		Ended{Reason: EndSpent},
+		Offer{Negotiation: 4294967295, SDP: sdpText},
+		Candidate{Candidate: "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host", SDPMid: ptr("0"), SDPMLineIndex: ptr(uint16(0))},
+		Tracks{Slots: []Slot{{Mid: "2", Participant: "host", Kind: KindAudio}, {Mid: "3", Participant: "host", Kind: KindVideo}}},
+		Tracks{},
+		Roster{You: "p1",
+			Participants: []Participant{
+				{ID: "host", Name: "Ada", Host: true, JoinedAt: 1767225600000},
+				{ID: "p1", Name: "Zoë", Muted: true, CameraOff: true, Away: true, JoinedAt: 1767225600001},
+			},
+			Chat: []ChatLine{{ID: 9007199254740991, Participant: "host", Name: "Ada", Text: "Hello", At: 1767225600002}},
+		},
+		Roster{You: "p1"},
+		Joined{Participant: Participant{ID: "p2", Name: "Bo", JoinedAt: 1767225600003}},
+		Left{ID: "p2"},
+		Speaking{IDs: []string{"host", "p1"}},
+		Speaking{},
+		Chat{Line: ChatLine{ID: 1, Participant: "p1", Name: "Zoë", Text: "Hi", At: 1767225600004}},
+		Mute{},
+		Fault{Code: "sdp-invalid", Message: "The connection could not be set up."},
+	}},
+	{"to-relay", toRelay, []Message{Open{Version: 1, Link: secretText}}},
+	{"from-relay", fromRelay, []Message{
+		Opened{PublicKey: "B" + strings.Repeat("A", 86)},
+		Unavailable{Note: strings.Repeat("A", 86)},
+	}},
+}
+
+// TestGolden compares the messages of each type with its file, one encoded
+// message a line, both ways.
+func TestGolden(t *testing.T) {
+	for _, side := range golden {
+		lines := map[Type][]byte{}
+		for _, m := range side.messages {
+			b, err := Encode(m)
+			if err != nil {
+				t.Fatalf("%s: %v", m.Type(), err)
+			}
+			lines[m.Type()] = append(append(lines[m.Type()], b...), '\n')
+			back, err := decode(side.family, b, MaxFrame)
+			if err != nil {
+				t.Fatalf("%s: %v", b, err)
+			}
+			if want := cleaned(m); !reflect.DeepEqual(back, want) {
+				t.Errorf("%s came back as %#v, want %#v", b, back, want)
+			}
+		}
+		for name := range side.family {
+			if lines[name] == nil {
+				t.Errorf("%s: no example of %s", side.name, name)
+			}
+		}
+		for name, got := range lines {
+			file := filepath.Join("testdata", "golden", side.name, string(name)+".jsonl")
+			if *update {
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: the wire format changed\ngot  %swant %s", file, got, want)
+			}
+		}
+	}
+}
+
+// TestGoldenCoversFields fails when a message has a field that no example
+// sets.
+func TestGoldenCoversFields(t *testing.T) {
+	for _, side := range golden {
+		set := map[string]bool{}
+		all := map[string]bool{}
+		var walk func(v reflect.Value)
+		walk = func(v reflect.Value) {
+			switch v.Kind() {
+			case reflect.Struct:
+				for i := range v.NumField() {
+					name := v.Type().Name() + "." + v.Type().Field(i).Name
+					all[name] = true
+					if !v.Field(i).IsZero() {
+						set[name] = true
+					}
+					walk(v.Field(i))
+				}
+			case reflect.Slice:
+				for i := range v.Len() {
+					walk(v.Index(i))
+				}
+			}
+		}
+		for _, m := range side.messages {
+			walk(reflect.ValueOf(m))
+		}
+		for name := range all {
+			if !set[name] && !(side.name == "host" && name == "Candidate.UsernameFragment") {
+				t.Errorf("%s: no example sets %s", side.name, name)
+			}
+		}
+	}
+}
+
+// TestTypeNames checks the rule that the TypeScript generator relies on.
+func TestTypeNames(t *testing.T) {
+	for _, side := range golden {
+		for _, m := range side.messages {
+			name := []rune(reflect.TypeOf(m).Name())
+			name[0] = unicode.ToLower(name[0])
+			if string(m.Type()) != string(name) {
+				t.Errorf("%T has the type %q", m, m.Type())
+			}
+		}
+	}
+}
+
+// TestUnknownFieldsAreIgnored: a newer peer may add fields.
+func TestUnknownFieldsAreIgnored(t *testing.T) {
+	m, err := DecodeFromGuest([]byte(`{"type":"knock","payload":{"name":"A","later":{"x":[1]}},"also":1}`), MaxFrameBefore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m != (Knock{Name: "A"}) {
+		t.Errorf("got %#v", m)
+	}
+}
+
+func TestMissingPayloadIsAnEmptyOne(t *testing.T) {
+	m, err := DecodeFromGuest([]byte(`{"type":"leave"}`), MaxFrameBefore)
+	if err != nil || m != (Leave{}) {
+		t.Errorf("got %#v, %v", m, err)
+	}
+	if b, _ := json.Marshal(envelope{Type: "leave"}); string(b) != `{"type":"leave"}` {
+		t.Errorf("got %s", b)
+	}
+}
