@@ -2,9 +2,24 @@ package relay
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/porch-call/porch/backend/sealed"
 )
@@ -32,40 +47,347 @@ type Options struct {
 	// a few milliseconds. nil knows none.
 	Notes func(sealed.LinkID) (note [sealed.NoteSize]byte, ok bool)
 	// OnAddresses is called with the new Addresses when they have changed
-	// after Open, from one goroutine. It may be nil.
+	// after Open, from one goroutine, for which Close waits: it must not wait
+	// for whoever closes the relay. It may be nil.
 	OnAddresses func([]Address)
 	// Switchboard is one in memory when nil.
 	Switchboard Switchboard
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
+
+	// For tests of this package; the defaults when nil.
+	times      *times
+	limits     *limits
+	interfaces func() ([]networkInterface, netip.Addr)
 }
 
-// Server is a running relay.
-type Server struct{}
+// times are how long this relay waits.
+type times struct {
+	firstByte   time.Duration // of a connection
+	header      time.Duration // of a request, or a TLS handshake
+	request     time.Duration // to read or answer a whole request
+	idle        time.Duration // between requests
+	open        time.Duration // for the first message of a socket, and for the first frame
+	unavailable time.Duration // from the question to the one answer
+	frame       time.Duration // from a frame's first byte to its last
+	write       time.Duration // of one frame to a guest
+	close       time.Duration // for a guest to acknowledge a close
+	ping        time.Duration // between pings
+	pong        time.Duration // for the answer to one
+	watch       time.Duration // between looks at this computer's addresses
+	farewell    time.Duration // for guests to acknowledge that Close closes their sockets
+}
 
-// Open starts a relay. It returns [fault.PortTaken] when the port that Listen
-// names is in use; a remembered port that is in use is passed over for this
-// run (see PortChanged).
+var defaultTimes = times{
+	firstByte: 15 * time.Second, header: 10 * time.Second, request: 30 * time.Second, idle: 60 * time.Second,
+	open: 10 * time.Second, unavailable: 40 * time.Millisecond,
+	frame: 30 * time.Second, write: 10 * time.Second, close: 5 * time.Second, ping: 25 * time.Second, pong: 15 * time.Second,
+	watch: 5 * time.Second, farewell: 1500 * time.Millisecond,
+}
+
+const maxHeaderBytes = 16 << 10
+
+// Server is a running relay.
+type Server struct {
+	log     *slog.Logger
+	times   times
+	limits  limits
+	board   Switchboard
+	pages   pages
+	notes   func(sealed.LinkID) ([sealed.NoteSize]byte, bool)
+	noteKey []byte
+
+	gate         *gate
+	http         *http.Server
+	certificates *certificates
+	bound        netip.AddrPort
+	changed      bool
+	names        []string // of this computer, that a Host header may give
+	interfaces   func() ([]networkInterface, netip.Addr)
+	addressKey   []byte // of RemoteInfo.Key
+
+	requests *buckets
+	opens    *buckets
+	sockets  *counts
+
+	lifetime context.Context // of everything this server runs
+	end      context.CancelFunc
+	wg       sync.WaitGroup // watch, both http lanes, sockets
+	closing  sync.Once
+
+	mu          sync.Mutex
+	closed      bool
+	attachments map[Attachment]struct{}
+}
+
+// Open starts a relay. ctx bounds opening, not the relay. It returns
+// [fault.PortTaken] when the port that Listen names is in use; a remembered
+// port that is in use is passed over for this run (see PortChanged).
 func Open(ctx context.Context, options Options) (*Server, error) {
-	return nil, errors.New("relay: not yet")
+	s := &Server{
+		log: options.Logger, board: options.Switchboard, notes: options.Notes,
+		times: defaultTimes, limits: defaultLimits, interfaces: options.interfaces,
+		attachments: make(map[Attachment]struct{}), addressKey: make([]byte, 32),
+	}
+	rand.Read(s.addressKey) // never fails
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if options.times != nil {
+		s.times = *options.times
+	}
+	if options.limits != nil {
+		s.limits = *options.limits
+	}
+	if s.board == nil {
+		s.board = NewMemory(s.limits.perLink)
+	}
+	if s.interfaces == nil {
+		s.interfaces = func() ([]networkInterface, netip.Addr) { return networkInterfaces(), outwardAddress() }
+	}
+	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
+	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
+	s.sockets = newCounts(s.limits.sockets, s.limits.socketsPerAddress)
+	s.names = hostNames()
+
+	where, err := parseEndpoint(options.Listen)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFolder(options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.noteKey, err = f.noteKey(); err != nil {
+		return nil, err
+	}
+	if s.pages, err = loadPages(options.Pages); err != nil {
+		return nil, err
+	}
+	l, changed, err := listen(ctx, f, where)
+	if err != nil {
+		return nil, err
+	}
+	s.changed = changed
+	s.bound = l.Addr().(*net.TCPAddr).AddrPort()
+	if s.certificates, err = openCertificates(f, s.log, s.subject(), time.Now()); err != nil {
+		l.Close()
+		return nil, err
+	}
+	s.start(l, options.OnAddresses)
+	s.log.Info("relay: open", "port", s.bound.Port(), "changed", changed)
+	return s, nil
+}
+
+func (s *Server) start(l net.Listener, onAddresses func([]Address)) {
+	s.lifetime, s.end = context.WithCancel(context.Background())
+	s.gate = newGate(l, newCounts(s.limits.connections, s.limits.connectionsPerAddress), s.times.firstByte, s.log)
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serve),
+		TLSConfig:         &tls.Config{GetCertificate: s.certificates.get, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: s.times.header,
+		ReadTimeout:       s.times.request,
+		WriteTimeout:      s.times.request,
+		IdleTimeout:       s.times.idle,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       connectionContext,
+		BaseContext:       func(net.Listener) context.Context { return s.lifetime },
+		ErrorLog:          slog.NewLogLogger(quietHandler{s.log.Handler()}, slog.LevelDebug),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32, MaxReadFrameSize: 16 << 10, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
+	}
+	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
+	s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
+	s.wg.Go(func() { s.watch(onAddresses) })
+}
+
+// ended notes when one of the lanes has stopped by itself.
+func (s *Server) ended(err error) {
+	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		s.log.Error("relay: serve", "error", err)
+	}
+}
+
+// watch notices that this computer has come into another network.
+func (s *Server) watch(onAddresses func([]Address)) {
+	tick := time.NewTicker(s.times.watch)
+	defer tick.Stop()
+	last := s.Addresses()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.lifetime.Done():
+			return
+		}
+		if err := s.certificates.ensure(s.subject(), time.Now()); err != nil {
+			s.log.Error("relay: certificate", "error", err)
+		}
+		now := s.Addresses()
+		if slices.Equal(now, last) {
+			continue
+		}
+		last = now
+		s.log.Info("relay: this computer's addresses have changed", "count", len(now))
+		if onAddresses != nil {
+			onAddresses(now)
+		}
+	}
+}
+
+// subject is what the certificate must name now.
+func (s *Server) subject() certificateSubject {
+	subject := certificateSubject{
+		hosts:     s.names,
+		addresses: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
+	}
+	interfaces, _ := s.interfaces()
+	for _, i := range interfaces {
+		if !i.up {
+			continue
+		}
+		for _, a := range i.addresses {
+			if a.IsGlobalUnicast() && !slices.Contains(subject.addresses, a) && len(subject.addresses) < certificateNames/2 {
+				subject.addresses = append(subject.addresses, a)
+			}
+		}
+	}
+	return subject
 }
 
 // Addresses returns where guests find this relay now: this computer first,
 // then this network, the likeliest interface first.
-func (s *Server) Addresses() []Address { return nil }
+func (s *Server) Addresses() []Address {
+	return addressesFor(s.bound, networkAddresses(s.interfaces()))
+}
 
 // PortChanged reports that the port that earlier links name was in use, so
 // that this run listens elsewhere.
-func (s *Server) PortChanged() bool { return false }
-
-// Announce makes a link reachable: it proves to the relay that the keys are
-// held, and takes the link's id. accept is called once for each guest who
-// opens the link; see [Switchboard] for its duties. withdraw closes the
-// channels with [signalling.CloseHostGone]; it may be called twice.
-func (s *Server) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(Frames)) (withdraw func(), err error) {
-	return nil, errors.New("relay: not yet")
-}
+func (s *Server) PortChanged() bool { return s.changed }
 
 // Close ends everything: guests' sockets close with
 // [signalling.CloseHostGone]. It waits, and may be called twice.
-func (s *Server) Close() error { return nil }
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		attachments := s.attachments
+		s.attachments = nil
+		s.mu.Unlock()
+
+		s.gate.stop()
+		for a := range attachments {
+			a.Detach()
+		}
+		// Sockets hear the end of the switchboard's channels, or of lifetime
+		// when they have none yet, and say goodbye; who does not answer in
+		// time is cut off.
+		s.end()
+		ctx, cancel := context.WithTimeout(context.Background(), s.times.farewell)
+		defer cancel()
+		_ = s.http.Shutdown(ctx) // what is left is cut below
+		drained := make(chan struct{})
+		go func() {
+			s.wg.Wait()
+			close(drained)
+		}()
+		select {
+		case <-drained:
+		case <-ctx.Done():
+		}
+		s.gate.cut()
+		_ = s.http.Close() // its listeners are closed already
+		<-drained
+		s.log.Info("relay: closed")
+	})
+	return nil
+}
+
+// hostNames are the names by which a browser may call this computer.
+func hostNames() []string {
+	names := []string{"localhost"}
+	host, err := os.Hostname()
+	if err != nil || !isHostName(host) {
+		return names
+	}
+	host = strings.ToLower(host)
+	names = append(names, host)
+	if !strings.Contains(host, ".") {
+		names = append(names, host+".local") // multicast DNS (RFC 6762)
+	}
+	return names
+}
+
+// isHostName is RFC 1123 section 2.1, as certificates want it.
+func isHostName(s string) bool {
+	if s == "" || len(s) > 200 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range label {
+			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// serve is the one entry for requests: it checks who asks for what before
+// anything else happens.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if v := recover(); v != nil {
+			// The value may hold what a stranger sent; its type and the stack don't.
+			s.log.Error("relay: panic", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	secure := r.TLS != nil
+	if !hostAllowed(r.Host, s.names) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
+		return
+	}
+	setHeaders(w.Header(), r.Host, secure)
+	c := connectionOf(r.Context())
+	if c == nil {
+		http.Error(w, "no connection", http.StatusInternalServerError)
+		return
+	}
+	if !s.requests.allow(prefixOf(c.from), time.Now()) {
+		refuseTooFast(w)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Connection", "close") // its body is not read
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if !secure && !c.from.IsLoopback() {
+		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+		return
+	}
+	if r.URL.Path == SocketPath {
+		s.serveSocket(w, r, c)
+		return
+	}
+	s.pages.serve(w, r)
+}
+
+func refuseTooFast(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "2")
+	http.Error(w, "too many requests", http.StatusTooManyRequests)
+}
+
+// remoteOf is what the switchboard may know of a guest.
+func (s *Server) remoteOf(c *connection) RemoteInfo {
+	mac := hmac.New(sha256.New, s.addressKey)
+	mac.Write([]byte(prefixOf(c.from).String()))
+	return RemoteInfo{
+		Loopback: c.from.IsLoopback(),
+		Key:      base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12]),
+	}
+}

@@ -1,0 +1,95 @@
+package relay
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// permissionsPolicy allows the page what a call needs and nothing else (W3C
+// Permissions Policy).
+const permissionsPolicy = "camera=(self), microphone=(self), speaker-selection=(self), display-capture=(self), " +
+	"fullscreen=(self), picture-in-picture=(self), autoplay=(self), screen-wake-lock=(self), clipboard-write=(self), " +
+	"accelerometer=(), attribution-reporting=(), bluetooth=(), browsing-topics=(), geolocation=(), gyroscope=(), " +
+	"hid=(), idle-detection=(), local-fonts=(), magnetometer=(), midi=(), payment=(), " +
+	"publickey-credentials-get=(), serial=(), usb=(), xr-spatial-tracking=()"
+
+// contentPolicy is the Content-Security-Policy of everything that is served:
+// nothing inline, nothing from elsewhere. The socket stands in it by name for
+// browsers whose 'self' is only http (Safari before 15.4). host has passed
+// hostAllowed.
+func contentPolicy(host string, secure bool) string {
+	socket := "ws://" + host
+	if secure {
+		socket = "wss://" + host
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
+		"media-src 'self' blob: mediastream:; connect-src 'self' " + socket + "; manifest-src 'self'; worker-src 'self'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// setHeaders sets what every answer carries. There is no
+// Strict-Transport-Security: with it browsers would not let a guest accept the
+// relay's own certificate.
+func setHeaders(h http.Header, host string, secure bool) {
+	h.Set("Content-Security-Policy", contentPolicy(host, secure))
+	h.Set("Permissions-Policy", permissionsPolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Robots-Tag", "noindex, nofollow")
+	h.Set("X-Dns-Prefetch-Control", "off")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Origin-Agent-Cluster", "?1")
+}
+
+// hostAllowed refuses names that are not this relay's in the Host header: a
+// page elsewhere could have its own name resolve to this computer (DNS
+// rebinding) and would pass for the same origin. Address literals can't be
+// rebound.
+func hostAllowed(host string, names []string) bool {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, "" // no port: the protocol's own
+		if inner, ok := strings.CutPrefix(host, "["); ok {
+			if name, ok = strings.CutSuffix(inner, "]"); !ok {
+				return false
+			}
+		}
+	}
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	if a, err := netip.ParseAddr(name); err == nil {
+		return a.Zone() == ""
+	}
+	for _, n := range names {
+		if strings.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// originAllowed accepts a page that this relay served over the same protocol,
+// and clients that are no browsers, which send no Origin (RFC 6454 section 7).
+func originAllowed(r *http.Request) bool {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return true
+	}
+	u, err := url.Parse(values[0])
+	if err != nil || len(values) > 1 {
+		return false
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return u.Scheme == scheme && strings.EqualFold(u.Host, r.Host)
+}

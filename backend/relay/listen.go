@@ -1,0 +1,100 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// firstPort is tried before any other when no port is remembered: a familiar
+// number makes the address easier to read out.
+const firstPort = 7674
+
+// endpoint is a parsed Options.Listen. Port 0 means the remembered one, or any.
+type endpoint struct {
+	host string
+	port uint16
+}
+
+// parseEndpoint reads "host:port", ":port", "port", "host:" and "".
+func parseEndpoint(s string) (endpoint, error) {
+	if s == "" {
+		return endpoint{}, nil
+	}
+	host, port := "", s
+	if strings.Contains(s, ":") {
+		var err error
+		if host, port, err = net.SplitHostPort(s); err != nil {
+			return endpoint{}, fmt.Errorf("relay: listen on %q: %w", s, err)
+		}
+	}
+	e := endpoint{host: host}
+	if port != "" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return endpoint{}, fmt.Errorf("relay: listen on %q: the port is no number up to 65535", s)
+		}
+		e.port = uint16(n)
+	}
+	return e, nil
+}
+
+// listen opens the port: the one that was asked for and no other, else the
+// remembered one, else firstPort, else any. Only a port found without being
+// asked for, with none remembered, is remembered. changed means that the
+// remembered one was in use.
+func listen(ctx context.Context, f folder, e endpoint) (l net.Listener, changed bool, err error) {
+	if e.port != 0 {
+		l, err = listenOn(ctx, e.host, e.port)
+		if inUse(err) {
+			return nil, false, fault.New(fault.PortTaken, err)
+		}
+		return l, false, err
+	}
+	remembered := f.port()
+	candidates := []uint16{firstPort, 0}
+	if remembered != 0 {
+		candidates = []uint16{remembered, 0}
+	}
+	for _, port := range candidates {
+		l, err = listenOn(ctx, e.host, port)
+		if err == nil || !inUse(err) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if remembered == 0 {
+		if err := f.rememberPort(portOf(l)); err != nil {
+			l.Close()
+			return nil, false, err
+		}
+	}
+	return l, remembered != 0 && portOf(l) != remembered, nil
+}
+
+func listenOn(ctx context.Context, host string, port uint16) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	if err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	return l, nil
+}
+
+// inUse also covers a port that the system keeps for itself or forbids, as
+// Windows does with reserved ranges: another one is needed all the same.
+func inUse(err error) bool {
+	const wsaeaddrinuse, wsaeacces = syscall.Errno(10048), syscall.Errno(10013)
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) ||
+		errors.Is(err, wsaeaddrinuse) || errors.Is(err, wsaeacces)
+}
+
+func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }

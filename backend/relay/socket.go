@@ -1,0 +1,338 @@
+package relay
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// socket is one guest's WebSocket from its upgrade to its end. Its goroutines:
+// the handler's reads, one writes, one pings.
+type socket struct {
+	s     *Server
+	conn  *connection
+	ws    *websocket.Conn
+	pings *rate.Limiter
+
+	mu      sync.Mutex
+	closing bool // the read deadline is close's
+}
+
+// serveSocket upgrades a request and stays until the socket has ended.
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connection) {
+	from := prefixOf(c.from)
+	switch {
+	case !originAllowed(r):
+		http.Error(w, string(fault.OriginRefused), http.StatusForbidden)
+		return
+	case !offersSubprotocol(r):
+		http.Error(w, "the subprotocol is "+signalling.Subprotocol, http.StatusBadRequest)
+		return
+	case !s.opens.allow(from, time.Now()) || !s.sockets.take(from):
+		refuseTooFast(w)
+		return
+	}
+	defer s.sockets.release(from)
+	if !s.enterSocket() {
+		http.Error(w, string(fault.ShuttingDown), http.StatusServiceUnavailable)
+		return
+	}
+	defer s.wg.Done()
+
+	k := &socket{s: s, conn: c, pings: rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{signalling.Subprotocol},
+		InsecureSkipVerify: true, // the origin is checked above, with its scheme
+		CompressionMode:    websocket.CompressionDisabled,
+		// A pong costs a system call; a browser never asks for one.
+		OnPingReceived: func(context.Context, []byte) bool { return k.pings.Allow() },
+	})
+	if err != nil {
+		return // answered
+	}
+	k.ws = ws
+	defer ws.CloseNow()
+	ws.SetReadLimit(-1) // read limits each message itself
+	k.run()
+}
+
+// enterSocket counts a socket in wg, unless the server is closing.
+func (s *Server) enterSocket() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+func offersSubprotocol(r *http.Request) bool {
+	for _, v := range r.Header.Values("Sec-WebSocket-Protocol") {
+		if slices.ContainsFunc(strings.Split(v, ","), func(p string) bool {
+			return strings.TrimSpace(p) == signalling.Subprotocol
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// run speaks the whole protocol. See the package's documentation.
+func (k *socket) run() {
+	s := k.s
+	id, err := k.question()
+	asked := time.Now()
+	if err != nil {
+		k.close(closeOf(err), fault.CodeOf(err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.lifetime, s.times.open)
+	public, frames, err := s.board.Dial(ctx, id, s.remoteOf(k.conn))
+	cancel()
+	switch {
+	case fault.CodeOf(err) == fault.TooFast:
+		k.close(signalling.CloseTooFast, fault.TooFast)
+		return
+	case err != nil:
+		k.refuse(id, asked)
+		return
+	}
+	defer frames.Close(signalling.CloseDone)
+	if k.say(signalling.Opened{PublicKey: base64.RawURLEncoding.EncodeToString(public)}) {
+		k.pass(frames)
+	}
+}
+
+// question reads the guest's Open.
+func (k *socket) question() (sealed.LinkID, error) {
+	const limit = signalling.MaxRelayMessage
+	k.conn.budget.Store(&budget{limit: func() int { return limit }, fill: k.s.limits.fill})
+	k.deadline(time.Now().Add(k.s.times.open))
+	defer k.deadline(time.Time{})
+	stop := context.AfterFunc(k.s.lifetime, func() { k.deadline(time.Now()) })
+	defer stop()
+
+	kind, b, err := k.read(func() int { return limit })
+	if err != nil {
+		return "", err
+	}
+	if kind != websocket.MessageText {
+		return "", fault.Newf(fault.MessageUnexpected, "a binary frame before Open")
+	}
+	m, err := signalling.DecodeToRelay(b)
+	if err != nil {
+		return "", err
+	}
+	open, ok := m.(signalling.Open)
+	if !ok {
+		return "", fault.Newf(fault.MessageUnexpected, "not an Open")
+	}
+	return sealed.ParseLinkID(open.Link)
+}
+
+// refuse gives the one answer. It comes at one distance from the question, so
+// that how long was looked for the link doesn't show.
+func (k *socket) refuse(id sealed.LinkID, asked time.Time) {
+	s := k.s
+	note := s.noise(id)
+	if s.notes != nil {
+		if real, ok := s.notes(id); ok {
+			note = real
+		}
+	}
+	wait := time.NewTimer(time.Until(asked.Add(s.times.unavailable)))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-s.lifetime.Done():
+		k.close(signalling.CloseHostGone, fault.ShuttingDown)
+		return
+	}
+	if k.say(signalling.Unavailable{Note: base64.RawURLEncoding.EncodeToString(note[:])}) {
+		k.close(signalling.CloseUnavailable, fault.LinkUnavailable)
+	}
+}
+
+// noise is the note of a link that has none: always the same for one id, and
+// nobody without this relay's key can tell it from a sealed one.
+func (s *Server) noise(id sealed.LinkID) (note [sealed.NoteSize]byte) {
+	mac := hmac.New(sha512.New, s.noteKey)
+	mac.Write([]byte(id))
+	copy(note[:], mac.Sum(nil))
+	return note
+}
+
+// A note is one HMAC-SHA-512 long.
+var _ = [1]struct{}{}[sha512.Size-sealed.NoteSize]
+
+// pass carries frames both ways until either side ends. Whoever notices the
+// end closes the channel; fromHost then closes the socket, and that ends
+// fromGuest.
+func (k *socket) pass(frames Frames) {
+	k.conn.budget.Store(&budget{limit: frames.Limit, fill: k.s.limits.fill})
+	stop := context.AfterFunc(k.s.lifetime, func() { frames.Close(signalling.CloseHostGone) })
+	defer stop()
+	var others sync.WaitGroup
+	others.Go(func() { k.fromHost(frames) })
+	others.Go(func() { k.keepAlive(frames) })
+	k.fromGuest(frames)
+	others.Wait()
+}
+
+// fromGuest reads until the socket ends.
+func (k *socket) fromGuest(frames Frames) {
+	pace := rate.NewLimiter(rate.Limit(k.s.limits.frames), int(k.s.limits.frameBurst))
+	// Who says nothing after Opened is not a guest.
+	silent := time.AfterFunc(k.s.times.open, func() { frames.Close(signalling.CloseTooSlow) })
+	defer silent.Stop()
+	for {
+		kind, b, err := k.read(frames.Limit)
+		silent.Stop()
+		switch {
+		case err != nil:
+			frames.Close(closeOf(err))
+			return
+		case kind != websocket.MessageBinary:
+			frames.Close(signalling.CloseRefused)
+		case !pace.Allow():
+			frames.Close(signalling.CloseTooFast)
+		default:
+			_ = frames.Send(b) // when it has ended, fromHost ends the socket
+		}
+	}
+}
+
+// fromHost writes until the channel ends, and then ends the socket.
+func (k *socket) fromHost(frames Frames) {
+	for {
+		frame, err := frames.Recv(context.Background()) // ends with the channel
+		if err != nil {
+			k.close(closeOf(err), fault.CodeOf(err))
+			return
+		}
+		if !k.write(websocket.MessageBinary, frame) {
+			frames.Close(signalling.CloseTooSlow)
+			k.ws.CloseNow() // a slow guest's connection; a broken one is closed
+			return
+		}
+	}
+}
+
+// keepAlive pings until the channel ends. A guest that does not answer is
+// gone: its connection may be half open for hours otherwise.
+func (k *socket) keepAlive(frames Frames) {
+	tick := time.NewTicker(k.s.times.ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-frames.Done():
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), k.s.times.pong)
+		stop := context.AfterFunc(k.s.lifetime, cancel)
+		err := k.ws.Ping(ctx)
+		stop()
+		cancel()
+		if err != nil {
+			frames.Close(signalling.CloseTooSlow)
+			return
+		}
+	}
+}
+
+// read returns the guest's next message, of at most limit bytes: no more than
+// that is ever in memory. A message that has begun must go on.
+func (k *socket) read(limit func() int) (websocket.MessageType, []byte, error) {
+	kind, r, err := k.ws.Reader(context.Background())
+	if err != nil {
+		return 0, nil, err
+	}
+	k.deadline(time.Now().Add(k.s.times.frame))
+	defer k.deadline(time.Time{})
+	size := limit()
+	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(b) > size {
+		return 0, nil, fault.Newf(fault.FrameTooLarge, "more than %d bytes", size)
+	}
+	return kind, b, nil
+}
+
+// say sends a message in the clear and reports whether it left.
+func (k *socket) say(m signalling.Message) bool {
+	b, err := signalling.Encode(m)
+	if err != nil {
+		k.s.log.Error("relay: encode", "type", m.Type(), "error", err)
+		k.close(signalling.CloseHostGone, fault.Internal)
+		return false
+	}
+	return k.write(websocket.MessageText, b)
+}
+
+func (k *socket) write(kind websocket.MessageType, b []byte) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), k.s.times.write)
+	defer cancel()
+	return k.ws.Write(ctx, kind, b) == nil
+}
+
+// close says goodbye and gives the guest a moment to answer.
+func (k *socket) close(code signalling.CloseCode, reason fault.Code) {
+	k.mu.Lock()
+	k.closing = true
+	_ = k.conn.SetReadDeadline(time.Now().Add(k.s.times.close)) // an error shows at Read
+	k.mu.Unlock()
+	if code == signalling.CloseDone {
+		reason = ""
+	}
+	_ = k.ws.Close(websocket.StatusCode(code), string(reason)) // the guest may be gone
+}
+
+// deadline bounds reading, unless close has done so for good.
+func (k *socket) deadline(t time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.closing {
+		_ = k.conn.SetReadDeadline(t) // an error shows at Read
+	}
+}
+
+// closeOf is the code that ends a socket or a channel after err.
+func closeOf(err error) signalling.CloseCode {
+	var closed Closed
+	switch {
+	case errors.As(err, &closed):
+		return closed.Code
+	case errors.Is(err, errTooFast):
+		return signalling.CloseTooFast
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return signalling.CloseTooSlow
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return signalling.CloseDone // the guest has closed the socket, or its network has
+	}
+	if f.Code == fault.FrameTooLarge {
+		return signalling.CloseTooLarge
+	}
+	return signalling.CloseRefused
+}
