@@ -5,7 +5,10 @@ const area = (boxes: Box[]) => boxes.reduce((sum, b) => sum + b.width * b.height
 const inside = (boxes: Box[], width: number, height: number) =>
   boxes.every(
     (b) =>
-      b.x >= -0.01 && b.y >= -0.01 && b.x + b.width <= width + 0.01 && b.y + b.height <= height + 0.01,
+      b.x >= -0.01 &&
+      b.y >= -0.01 &&
+      b.x + b.width <= width + 0.01 &&
+      b.y + b.height <= height + 0.01,
   );
 const apart = (boxes: Box[], gap: number) =>
   boxes.every((a, i) =>
@@ -22,7 +25,8 @@ const apart = (boxes: Box[], gap: number) =>
 /** Every way of cutting n into rows, the honest slow way. */
 function* cuts(n: number): Generator<number[]> {
   if (n === 0) yield [];
-  for (let first = 1; first <= n; first++) for (const rest of cuts(n - first)) yield [first, ...rest];
+  for (let first = 1; first <= n; first++)
+    for (const rest of cuts(n - first)) yield [first, ...rest];
 }
 
 function bestByTrying(ratios: number[], width: number, height: number, gap: number): number {
@@ -83,7 +87,8 @@ describe('arrange', () => {
       expect(boxes).toHaveLength(count);
       expect(inside(boxes, width, height)).toBe(true);
       expect(apart(boxes, 8)).toBe(true);
-      for (const [i, box] of boxes.entries()) expect(box.width / box.height).toBeCloseTo(ratios[i]!);
+      for (const [i, box] of boxes.entries())
+        expect(box.width / box.height).toBeCloseTo(ratios[i]!);
       expect(area(boxes)).toBeGreaterThan(bestByTrying(ratios, width, height, 8) * 0.999);
     }
   });

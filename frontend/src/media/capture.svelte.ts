@@ -18,8 +18,6 @@ export class Capture {
   choice = $state.raw<Choice>({ camera: '', microphone: '', speaker: '' });
   /** Asking for devices: the browser may be showing its question. */
   asking = $state(false);
-  /** The picture's width over height; undefined without one. */
-  ratio = $state<number>();
   readonly meter = new Meter();
 
   #tracks = $state.raw<Partial<Record<Kind, MediaStreamTrack>>>({});
@@ -56,13 +54,23 @@ export class Capture {
     return this.#serially(() => this.#open({ audio: true, video: !this.cameraOff }));
   }
 
+  /** Whether nothing of the microphone is to be heard. Before the browser's question is answered: what is wanted. */
+  get silent(): boolean {
+    return this.muted || (!this.#tracks.audio && !this.asking);
+  }
+
+  /** Whether nothing of the camera is to be seen; likewise. */
+  get dark(): boolean {
+    return this.cameraOff || (!this.#tracks.video && !this.asking);
+  }
+
   async setMuted(muted: boolean): Promise<void> {
     if (this.#tracks.audio) this.#tracks.audio.enabled = !muted;
     this.muted = muted;
     if (!muted && !this.#tracks.audio) await this.#serially(() => this.#open({ audio: true }));
   }
 
-  /** Resolves when the camera is off, or on, or has failed (faults; cameraOff stays). */
+  /** Resolves when the camera is off, or on, or has failed (faults says why). */
   setCameraOff(off: boolean): Promise<void> {
     return this.#serially(async () => {
       if (off) {
@@ -73,7 +81,6 @@ export class Capture {
       }
       this.cameraOff = false;
       await this.#open({ video: true });
-      if (!this.#tracks.video) this.cameraOff = true;
     });
   }
 
@@ -137,10 +144,16 @@ export class Capture {
       this.#faults = { ...this.#faults, ...Object.fromEntries(kinds.map((k) => [k, undefined])) };
       return true;
     } catch (error) {
-      if (kinds.length === 1) {
-        const kind = kinds[0]!;
-        this.#faults = { ...this.#faults, [kind]: faultOf(deviceOf[kind], error) };
+      if (kinds.length > 1) return false;
+      const kind = kinds[0]!;
+      const device = deviceOf[kind];
+      const fault = faultOf(device, error);
+      if (fault.endsWith('-missing') && this.choice[device]) {
+        // The chosen one has gone: the default is better than none.
+        this.choice = { ...this.choice, [device]: '' };
+        return this.#take(kinds);
       }
+      this.#faults = { ...this.#faults, [kind]: fault };
       return false;
     }
   }
@@ -159,10 +172,8 @@ export class Capture {
     if (kind === 'audio') {
       if (track) track.enabled = !this.muted;
       this.meter.follow(track);
-    } else {
-      if (track) track.contentHint = 'motion';
-      const { width, height } = track?.getSettings() ?? {};
-      this.ratio = track ? (width && height ? width / height : 16 / 9) : undefined;
+    } else if (track) {
+      track.contentHint = 'motion';
     }
     if (track) {
       // Only for what the browser ends: stop() does not fire it.

@@ -1,0 +1,227 @@
+import { SvelteMap } from 'svelte/reactivity';
+import { maxText } from '$src/transport/generated/signalling';
+import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport/transport';
+import { type MediaEngine, OWN } from './engine';
+import { Switch } from './switch.svelte';
+
+/** A participant as the views draw them. */
+export interface Person extends Participant {
+  /** This page's own participant. */
+  own: boolean;
+  /** The key for the engine's pictures. */
+  picture: string;
+  speaking: boolean;
+}
+
+/** Something that has just happened and is said once. */
+export type Notice =
+  | { kind: 'joined' | 'left' | 'away' | 'back'; name: string }
+  | { kind: 'muted-by-host' }
+  | { kind: 'fault'; code: string; message: string };
+
+export type Panel = 'chat' | 'people';
+
+/**
+ * A call as one participant sees it. It is fed with the host's messages
+ * (receive), sends through send, and leaves capturing and playing to engine.
+ */
+export class Call {
+  readonly engine: MediaEngine;
+  readonly microphone: Switch;
+  readonly camera: Switch;
+
+  view = $state<'grid' | 'speaker'>('grid');
+  panel = $state<Panel>();
+  pinned = $state<string>();
+  chat = $state.raw<readonly ChatLine[]>([]);
+  unread = $state(0);
+  /** Whether the channel to the host is there; what is said meanwhile waits. */
+  connected = $state(true);
+  notice = $state.raw<Notice>();
+  /** Id of the own participant, '' before the first roster. */
+  you = $state('');
+
+  readonly #people = new SvelteMap<string, Participant>();
+  #speaking = $state.raw<readonly string[]>([]);
+  #spoke = $state('');
+  #unsent = $state.raw<readonly string[]>([]);
+  #talking = false;
+  #told?: { muted: boolean; cameraOff: boolean };
+  readonly #send: (message: GuestMessage) => boolean;
+
+  /** send returns false while the channel is away. */
+  constructor(engine: MediaEngine, send: (message: GuestMessage) => boolean) {
+    this.engine = engine;
+    this.#send = send;
+    // On means heard and seen.
+    this.microphone = new Switch(
+      () => !engine.muted,
+      async (on) => {
+        await engine.setMuted(!on);
+        this.#tell();
+      },
+    );
+    this.camera = new Switch(
+      () => !engine.cameraOff,
+      async (on) => {
+        await engine.setCameraOff(!on);
+        this.#tell();
+      },
+    );
+  }
+
+  /** Everybody in the call, the own participant first, then in the order in which they came. */
+  readonly people: readonly Person[] = $derived.by(() => {
+    const speaking = new Set(this.#speaking);
+    return [...this.#people.values()]
+      .sort((a, b) => a.joinedAt - b.joinedAt || (a.id < b.id ? -1 : 1))
+      .map((participant) => this.#person(participant, speaking))
+      .sort((a, b) => Number(b.own) - Number(a.own));
+  });
+
+  readonly others: readonly Person[] = $derived(this.people.filter((person) => !person.own));
+
+  readonly me: Person | undefined = $derived(this.people.find((person) => person.own));
+
+  /** Who has the stage in the speaker view: the pinned one, who spoke last, or who came first. */
+  readonly front: Person | undefined = $derived.by(() => {
+    const of = (id: string | undefined) => this.people.find((person) => person.id === id);
+    return of(this.pinned) ?? of(this.#spoke) ?? this.others[0] ?? this.me;
+  });
+
+  /** Chat lines that wait for the channel. */
+  get unsent(): readonly string[] {
+    return this.#unsent;
+  }
+
+  /** Takes a message of the host. Those before admission are not its business. */
+  receive(message: HostMessage): void {
+    this.engine.receive(message);
+    switch (message.type) {
+      case 'roster': {
+        const { you, participants, chat } = message.payload;
+        this.you = you;
+        const present = new Set(participants.map(({ id }) => id));
+        for (const id of [...this.#people.keys()]) if (!present.has(id)) this.#remove(id);
+        for (const participant of participants) this.#people.set(participant.id, participant);
+        this.#lines(chat);
+        this.#told = undefined;
+        this.#tell();
+        this.#resend();
+        break;
+      }
+      case 'joined': {
+        const { participant } = message.payload;
+        const before = this.#people.get(participant.id);
+        this.#people.set(participant.id, participant);
+        if (participant.id === this.you) break;
+        const { name } = participant;
+        if (!before) this.notice = { kind: 'joined', name };
+        else if (!before.away && participant.away) this.notice = { kind: 'away', name };
+        else if (before.away && !participant.away) this.notice = { kind: 'back', name };
+        break;
+      }
+      case 'left': {
+        const gone = this.#people.get(message.payload.id);
+        this.#remove(message.payload.id);
+        if (gone) this.notice = { kind: 'left', name: gone.name };
+        break;
+      }
+      case 'speaking': {
+        this.#speaking = message.payload.ids;
+        const loudest = message.payload.ids.find((id) => id !== this.you);
+        if (loudest) this.#spoke = loudest;
+        break;
+      }
+      case 'chat':
+        this.#lines([message.payload.line]);
+        break;
+      case 'mute':
+        if (this.microphone.shown) {
+          void this.microphone.set(false);
+          this.notice = { kind: 'muted-by-host' };
+        }
+        break;
+      case 'fault':
+        this.notice = { kind: 'fault', ...message.payload };
+        break;
+    }
+  }
+
+  /** Says a line in the chat; while the channel is away it waits. False for a line that is empty or too long. */
+  say(text: string): boolean {
+    const line = text.trim();
+    if (line === '' || [...line].length > maxText) return false;
+    if (!this.#send({ type: 'say', payload: { text: line } })) {
+      this.#unsent = [...this.#unsent, line];
+    }
+    return true;
+  }
+
+  /** Opens a panel, or closes it when it is open. */
+  show(panel: Panel): void {
+    this.panel = this.panel === panel ? undefined : panel;
+    if (this.panel === 'chat') this.unread = 0;
+  }
+
+  /** Puts someone on the stage until they leave, or takes them off it again. */
+  pin(id: string): void {
+    this.pinned = this.pinned === id ? undefined : id;
+    if (this.pinned) this.view = 'speaker';
+  }
+
+  /** Unmutes for as long as a key is held. */
+  talk(on: boolean): void {
+    if (on === this.#talking || (on && this.microphone.shown)) return;
+    this.#talking = on;
+    void this.microphone.set(on);
+  }
+
+  /** Tells the others when the switches are not as told last; also when a device came or went. */
+  #tell(): void {
+    if (!this.you) return;
+    const now = { muted: this.engine.muted, cameraOff: this.engine.cameraOff };
+    if (this.#told?.muted === now.muted && this.#told.cameraOff === now.cameraOff) return;
+    if (this.#send({ type: 'mediaState', payload: now })) this.#told = now;
+  }
+
+  /** To be called when the engine's own state may have changed by itself. */
+  settle(): void {
+    if (!this.microphone.pending && !this.camera.pending) this.#tell();
+  }
+
+  #resend(): void {
+    const lines = this.#unsent;
+    this.#unsent = [];
+    for (const line of lines) this.say(line);
+  }
+
+  #person(participant: Participant, speaking: ReadonlySet<string>): Person {
+    const own = participant.id === this.you;
+    return {
+      ...participant,
+      own,
+      // One's own switches are known here before the host has heard of them.
+      muted: own ? !this.microphone.shown : participant.muted,
+      cameraOff: own ? !this.camera.shown : participant.cameraOff,
+      picture: own ? OWN : participant.id,
+      speaking: speaking.has(participant.id) && !(own && !this.microphone.shown),
+    };
+  }
+
+  #remove(id: string): void {
+    this.#people.delete(id);
+    if (this.pinned === id) this.pinned = undefined;
+    if (this.#spoke === id) this.#spoke = '';
+  }
+
+  #lines(lines: readonly ChatLine[]): void {
+    const last = this.chat.at(-1)?.id ?? -1;
+    const fresh = lines.filter((line) => line.id > last);
+    if (fresh.length === 0) return;
+    this.chat = [...this.chat, ...fresh];
+    if (this.panel !== 'chat') {
+      this.unread += fresh.filter((line) => line.participant !== this.you).length;
+    }
+  }
+}

@@ -1,0 +1,215 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { GuestMessage, HostMessage, Participant } from '$src/transport/transport';
+import { Call } from './call.svelte';
+import type { MediaEngine } from './engine';
+
+class Engine implements MediaEngine {
+  muted = false;
+  cameraOff = false;
+  level = 0;
+  faults = [];
+  path = 'open' as const;
+  soundBlocked = false;
+  devices = { cameras: [], microphones: [], speakers: [] };
+  choice = { camera: '', microphone: '', speaker: '' };
+  received: string[] = [];
+  async setMuted(muted: boolean) {
+    this.muted = muted;
+  }
+  async setCameraOff(off: boolean) {
+    this.cameraOff = off;
+  }
+  async choose() {}
+  async retry() {}
+  allowSound() {}
+  receive(message: HostMessage) {
+    this.received.push(message.type);
+  }
+  pictureOf() {
+    return undefined;
+  }
+  attach() {
+    return () => {};
+  }
+  close() {}
+}
+
+const person = (id: string, joinedAt: number, more: Partial<Participant> = {}): Participant => ({
+  id,
+  name: id.toUpperCase(),
+  joinedAt,
+  ...more,
+});
+const line = (id: number, participant: string) => ({
+  id,
+  participant,
+  name: participant,
+  text: `line ${id}`,
+  at: 0,
+});
+
+let engine: Engine;
+let sent: GuestMessage[];
+let online: boolean;
+let call: Call;
+
+beforeEach(() => {
+  engine = new Engine();
+  sent = [];
+  online = true;
+  call = new Call(engine, (message) => {
+    if (online) sent.push(message);
+    return online;
+  });
+  call.receive({
+    type: 'roster',
+    payload: {
+      you: 'me',
+      participants: [person('host', 1, { host: true }), person('me', 3), person('ada', 2)],
+      chat: [line(1, 'ada')],
+    },
+  });
+  sent.length = 0;
+});
+
+const names = () => call.people.map(({ id }) => id);
+const settled = () => new Promise((done) => setTimeout(done, 0));
+
+describe('the people', () => {
+  it('are the own participant first, then as they came', () => {
+    expect(names()).toEqual(['me', 'host', 'ada']);
+    expect(call.me?.picture).toBe('own');
+  });
+
+  it('come, change and go', () => {
+    call.receive({ type: 'joined', payload: { participant: person('boris', 4) } });
+    expect(names()).toEqual(['me', 'host', 'ada', 'boris']);
+    expect(call.notice).toEqual({ kind: 'joined', name: 'BORIS' });
+    call.receive({ type: 'joined', payload: { participant: person('boris', 4, { away: true }) } });
+    expect(call.notice).toEqual({ kind: 'away', name: 'BORIS' });
+    call.receive({ type: 'left', payload: { id: 'boris' } });
+    expect(names()).toEqual(['me', 'host', 'ada']);
+    expect(call.notice).toEqual({ kind: 'left', name: 'BORIS' });
+  });
+
+  it('are replaced by the roster of a reconnection', () => {
+    call.pin('ada');
+    call.receive({
+      type: 'roster',
+      payload: { you: 'me', participants: [person('me', 3), person('cleo', 5)], chat: [] },
+    });
+    expect(names()).toEqual(['me', 'cleo']);
+    expect(call.pinned).toBeUndefined();
+    expect(call.chat).toHaveLength(1);
+  });
+});
+
+describe('the stage', () => {
+  it('belongs to who spoke last, whatever the own microphone hears', () => {
+    expect(call.front?.id).toBe('host');
+    call.receive({ type: 'speaking', payload: { ids: ['me', 'ada'] } });
+    expect(call.front?.id).toBe('ada');
+    call.receive({ type: 'speaking', payload: { ids: [] } });
+    expect(call.front?.id).toBe('ada');
+    call.receive({ type: 'left', payload: { id: 'ada' } });
+    expect(call.front?.id).toBe('host');
+  });
+
+  it('belongs to the pinned one until they leave', () => {
+    call.pin('ada');
+    expect(call.view).toBe('speaker');
+    call.receive({ type: 'speaking', payload: { ids: ['host'] } });
+    expect(call.front?.id).toBe('ada');
+    call.pin('ada');
+    expect(call.front?.id).toBe('host');
+  });
+});
+
+describe('the switches', () => {
+  it('are told to the host when they have turned', async () => {
+    await call.microphone.set(false);
+    await call.camera.set(false);
+    expect(sent).toEqual([
+      { type: 'mediaState', payload: { muted: true, cameraOff: false } },
+      { type: 'mediaState', payload: { muted: true, cameraOff: true } },
+    ]);
+    expect(call.me).toMatchObject({ muted: true, cameraOff: true });
+  });
+
+  it('are told again after a reconnection', async () => {
+    online = false;
+    await call.microphone.set(false);
+    online = true;
+    call.receive({
+      type: 'roster',
+      payload: { you: 'me', participants: [person('me', 3)], chat: [] },
+    });
+    expect(sent).toEqual([{ type: 'mediaState', payload: { muted: true, cameraOff: false } }]);
+  });
+
+  it('follow the host’s wish to mute', async () => {
+    call.receive({ type: 'mute', payload: {} });
+    await settled();
+    expect(engine.muted).toBe(true);
+    expect(call.notice).toEqual({ kind: 'muted-by-host' });
+  });
+
+  it('let talk while a key is held, and only then', async () => {
+    call.talk(true);
+    await settled();
+    expect(engine.muted).toBe(false); // unmuted anyway: holding changes nothing
+    call.talk(false);
+    await settled();
+    expect(engine.muted).toBe(false);
+    await call.microphone.set(false);
+    call.talk(true);
+    await settled();
+    expect(engine.muted).toBe(false);
+    call.talk(false);
+    await settled();
+    expect(engine.muted).toBe(true);
+  });
+
+  it('tell when a device went by itself', () => {
+    engine.cameraOff = true;
+    call.settle();
+    expect(sent).toEqual([{ type: 'mediaState', payload: { muted: false, cameraOff: true } }]);
+  });
+});
+
+describe('the chat', () => {
+  it('counts what was not seen, without one’s own lines or doubles', () => {
+    expect(call.unread).toBe(1);
+    call.show('chat');
+    expect(call.unread).toBe(0);
+    call.show('chat');
+    for (const next of [line(2, 'ada'), line(2, 'ada'), line(3, 'me')]) {
+      call.receive({ type: 'chat', payload: { line: next } });
+    }
+    expect(call.chat.map(({ id }) => id)).toEqual([1, 2, 3]);
+    expect(call.unread).toBe(1);
+  });
+
+  it('keeps what is said while the channel is away', () => {
+    online = false;
+    expect(call.say('  hello ')).toBe(true);
+    expect(call.unsent).toEqual(['hello']);
+    online = true;
+    call.receive({
+      type: 'roster',
+      payload: { you: 'me', participants: [person('me', 3)], chat: [] },
+    });
+    expect(sent).toContainEqual({ type: 'say', payload: { text: 'hello' } });
+    expect(call.unsent).toEqual([]);
+  });
+
+  it('takes no empty and no endless lines', () => {
+    expect(call.say('  ')).toBe(false);
+    expect(call.say('x'.repeat(2001))).toBe(false);
+    expect(sent).toEqual([]);
+  });
+});
+
+it('hands every message to the engine', () => {
+  expect(engine.received).toEqual(['roster']);
+});

@@ -1,0 +1,167 @@
+import type {
+  Candidate,
+  GuestMessage,
+  HostMessage,
+  ICEServer,
+  Kind,
+  Slot,
+} from '$src/transport/transport';
+import { assign } from './slots';
+
+/** How long a path may be away before a restart is asked for, in milliseconds. */
+const patience = 2000;
+
+export interface PeerOptions {
+  iceServers?: ICEServer[];
+  /** Made beforehand, so that being let in does not wait for it. */
+  certificate?: RTCCertificate;
+  send(message: GuestMessage): void;
+  /** The own track of a kind, if there is one. */
+  own(kind: Kind): MediaStreamTrack | undefined;
+  /** Who is carried by which track, after each change. */
+  ontracks(tracks: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>>): void;
+  onpath(path: 'connecting' | 'open' | 'interrupted'): void;
+}
+
+/**
+ * The one connection to the host. It only ever answers: the host's first two
+ * media sections take the own sound and picture, the others bring those of the
+ * other participants.
+ */
+export class Peer {
+  readonly #options: PeerOptions;
+  readonly #connection: RTCPeerConnection;
+  #slots: readonly Slot[] = [];
+  #early: RTCIceCandidateInit[] = [];
+  #turn: Promise<void> = Promise.resolve();
+  #restart?: ReturnType<typeof setTimeout>;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    const connection = new RTCPeerConnection({
+      bundlePolicy: 'max-bundle',
+      iceServers: options.iceServers ?? [],
+      ...(options.certificate && { certificates: [options.certificate] }),
+    });
+    this.#connection = connection;
+    connection.onicecandidate = ({ candidate }) => {
+      if (candidate) options.send({ type: 'candidate', payload: wire(candidate) });
+    };
+    connection.onconnectionstatechange = () => this.#watch();
+  }
+
+  /** Whether media can still flow, now or after a restart. */
+  get alive(): boolean {
+    return this.#connection.connectionState !== 'closed';
+  }
+
+  /** Takes the host's offer, candidates and assignment of slots; other messages are not its business. */
+  receive(message: HostMessage): void {
+    switch (message.type) {
+      case 'offer': {
+        const { negotiation, sdp } = message.payload;
+        this.#serially(() => this.#answer(negotiation, sdp));
+        break;
+      }
+      case 'candidate':
+        this.#candidate(message.payload);
+        break;
+      case 'tracks':
+        this.#slots = message.payload.slots;
+        this.#assign();
+        break;
+    }
+  }
+
+  /** Sends the own tracks as they are now. */
+  refresh(): void {
+    for (const [at, kind] of (['audio', 'video'] as const).entries()) {
+      const sender = this.#connection.getTransceivers()[at]?.sender;
+      const track = this.#options.own(kind) ?? null;
+      // A rejection means that the connection was closed meanwhile.
+      if (sender && sender.track !== track) sender.replaceTrack(track).catch(() => {});
+    }
+  }
+
+  /** Asks the host for an ICE restart. */
+  restart(): void {
+    this.#options.send({ type: 'restart', payload: {} });
+  }
+
+  close(): void {
+    clearTimeout(this.#restart);
+    this.#connection.onicecandidate = null;
+    this.#connection.onconnectionstatechange = null;
+    this.#connection.close();
+  }
+
+  // Nothing here waits before the answer but the browser's own work: this is
+  // what a guest waits for after "Let in".
+  async #answer(negotiation: number, sdp: string): Promise<void> {
+    const connection = this.#connection;
+    await connection.setRemoteDescription({ type: 'offer', sdp });
+    for (const transceiver of connection.getTransceivers().slice(0, 2)) {
+      if (transceiver.direction !== 'sendonly') transceiver.direction = 'sendonly';
+    }
+    this.refresh();
+    this.#assign();
+    const answer = await connection.createAnswer();
+    const set = connection.setLocalDescription(answer);
+    this.#options.send({ type: 'answer', payload: { negotiation, sdp: answer.sdp! } });
+    await set;
+    for (const candidate of this.#early.splice(0)) await connection.addIceCandidate(candidate);
+    await this.#limit();
+  }
+
+  #candidate(payload: Candidate): void {
+    const candidate: RTCIceCandidateInit = payload;
+    this.#serially(async () => {
+      if (this.#connection.remoteDescription) await this.#connection.addIceCandidate(candidate);
+      else this.#early.push(candidate);
+    });
+  }
+
+  /** Caps what the picture may take: more gains nothing at 720p. */
+  async #limit(): Promise<void> {
+    const sender = this.#connection.getTransceivers()[1]?.sender;
+    const parameters = sender?.getParameters();
+    if (!parameters?.encodings?.[0] || parameters.encodings[0].maxBitrate) return;
+    parameters.encodings[0].maxBitrate = 1_500_000;
+    await sender!.setParameters(parameters);
+  }
+
+  #assign(): void {
+    const byMid = new Map<string, MediaStreamTrack>();
+    for (const { mid, receiver } of this.#connection.getTransceivers()) {
+      if (mid !== null) byMid.set(mid, receiver.track);
+    }
+    this.#options.ontracks(assign(this.#slots, byMid));
+  }
+
+  #watch(): void {
+    const state = this.#connection.connectionState;
+    clearTimeout(this.#restart);
+    if (state === 'connected') {
+      this.#options.onpath('open');
+    } else if (state === 'disconnected' || state === 'failed') {
+      this.#options.onpath('interrupted');
+      this.#restart = setTimeout(() => this.restart(), state === 'failed' ? 0 : patience);
+    }
+  }
+
+  // Descriptions and candidates one after another; after close they fail, which nobody needs to hear.
+  #serially(work: () => Promise<void>): void {
+    this.#turn = this.#turn.then(work).catch((error: unknown) => {
+      if (this.alive) console.warn('peer:', error instanceof Error ? error.name : error);
+    });
+  }
+}
+
+function wire(candidate: RTCIceCandidate): Candidate {
+  return {
+    candidate: candidate.candidate,
+    ...(candidate.sdpMid !== null && { sdpMid: candidate.sdpMid }),
+    ...(candidate.sdpMLineIndex !== null && { sdpMLineIndex: candidate.sdpMLineIndex }),
+    ...(candidate.usernameFragment && { usernameFragment: candidate.usernameFragment }),
+  };
+}

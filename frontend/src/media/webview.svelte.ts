@@ -1,0 +1,173 @@
+import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/call/engine';
+import { OWN } from '$src/call/engine';
+import type { GuestMessage, HostMessage, ICEServer, Kind } from '$src/transport/transport';
+import type { Capture } from './capture.svelte';
+import { Peer } from './peer';
+import { Pictures } from './pictures.svelte';
+import { Playback } from './playback.svelte';
+
+/**
+ * The engine of every browser, and of the host's window where the webview has
+ * RTCPeerConnection. It makes no connection before enter, or the first offer
+ * where nobody calls enter.
+ */
+export class WebviewEngine implements MediaEngine {
+  path = $state<'connecting' | 'open' | 'interrupted'>('connecting');
+  readonly #capture: Capture;
+  readonly #send: (message: GuestMessage) => void;
+  readonly #pictures = new Pictures();
+  readonly #playback = new Playback();
+  #peer?: Peer;
+  #certificate?: RTCCertificate;
+  #remote: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>> = new Map();
+  #speakerFault = $state(false);
+  #speaker = $state('');
+
+  constructor(capture: Capture, send: (message: GuestMessage) => void) {
+    this.#capture = capture;
+    this.#send = send;
+    capture.onchange = () => {
+      this.#peer?.refresh();
+      this.#show();
+    };
+    this.#show();
+  }
+
+  /** Makes what a connection needs and a person would wait for: a certificate. No connection. */
+  async prepare(): Promise<void> {
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    this.#certificate ??= await RTCPeerConnection.generateCertificate(algorithm);
+  }
+
+  /** Whether there is a connection that could go on after a reconnection. */
+  get alive(): boolean {
+    return this.#peer?.alive ?? false;
+  }
+
+  /** Begins a new connection. */
+  enter(iceServers: ICEServer[] = []): void {
+    this.#drop();
+    this.#peer = new Peer({
+      iceServers,
+      certificate: this.#certificate,
+      send: this.#send,
+      own: (kind) => this.#capture[kind],
+      ontracks: (tracks) => {
+        this.#remote = tracks;
+        this.#show();
+      },
+      onpath: (path) => {
+        this.path = path;
+      },
+    });
+  }
+
+  /** The connection of before goes on after a reconnection of the channel. */
+  resume(): void {
+    if (this.path !== 'open') this.#peer?.restart();
+  }
+
+  /** Ends the connection and keeps the devices, as for waiting again. */
+  leave(): void {
+    this.#drop();
+  }
+
+  get muted(): boolean {
+    return this.#capture.silent;
+  }
+
+  get cameraOff(): boolean {
+    return this.#capture.dark;
+  }
+
+  get level(): number {
+    return this.#capture.meter.level;
+  }
+
+  get faults(): readonly DeviceFault[] {
+    return this.#speakerFault ? [...this.#capture.faults, 'speaker-missing'] : this.#capture.faults;
+  }
+
+  get soundBlocked(): boolean {
+    return this.#playback.blocked;
+  }
+
+  get devices(): Devices {
+    return this.#capture.devices;
+  }
+
+  get choice(): Choice {
+    return { ...this.#capture.choice, speaker: this.#speaker };
+  }
+
+  setMuted(muted: boolean): Promise<void> {
+    return this.#capture.setMuted(muted);
+  }
+
+  setCameraOff(off: boolean): Promise<void> {
+    return this.#capture.setCameraOff(off);
+  }
+
+  async choose(part: Partial<Choice>): Promise<void> {
+    if (part.speaker !== undefined && part.speaker !== this.#speaker) {
+      this.#speaker = part.speaker;
+      try {
+        await this.#playback.through(part.speaker);
+        this.#speakerFault = false;
+      } catch {
+        this.#speakerFault = true;
+      }
+    }
+    await this.#capture.choose({
+      camera: part.camera ?? this.choice.camera,
+      microphone: part.microphone ?? this.choice.microphone,
+    });
+  }
+
+  retry(): Promise<void> {
+    return this.#capture.open();
+  }
+
+  allowSound(): void {
+    this.#playback.allow();
+  }
+
+  receive(message: HostMessage): void {
+    if (message.type === 'offer' && !this.#peer) this.enter();
+    this.#peer?.receive(message);
+  }
+
+  pictureOf(participant: string): Picture | undefined {
+    return this.#pictures.of(participant);
+  }
+
+  attach(participant: string, container: HTMLElement): () => void {
+    return this.#pictures.attach(participant, container);
+  }
+
+  close(): void {
+    this.#drop();
+    this.#playback.close();
+    this.#capture.close();
+  }
+
+  #drop(): void {
+    this.#peer?.close();
+    this.#peer = undefined;
+    this.path = 'connecting';
+    this.#remote = new Map();
+    this.#show();
+  }
+
+  #show(): void {
+    const sound = new Map<string, MediaStreamTrack>();
+    const picture = new Map<string, MediaStreamTrack>();
+    for (const [participant, { audio, video }] of this.#remote) {
+      if (audio) sound.set(participant, audio);
+      if (video) picture.set(participant, video);
+    }
+    if (this.#capture.video) picture.set(OWN, this.#capture.video);
+    this.#playback.play(sound);
+    this.#pictures.show(picture);
+  }
+}
