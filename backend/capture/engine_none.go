@@ -1,3 +1,5 @@
+//go:build !cgo || (!linux && !porch_native)
+
 package capture
 
 import (

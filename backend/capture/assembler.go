@@ -1,0 +1,288 @@
+package capture
+
+import (
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+)
+
+const (
+	// assemblerWindow is how many packets may wait for a missing one. A
+	// keyframe of 720p has about 60.
+	assemblerWindow = 512
+	// assemblerPatience is how long a missing packet may still come, being
+	// out of order or sent again, before it counts as lost.
+	assemblerPatience = 150 * time.Millisecond
+	// keyframeRepeat is the least time between two requests for a keyframe.
+	keyframeRepeat = 200 * time.Millisecond
+	// maxFrameSize bounds the memory a sender can make us hold for one frame.
+	maxFrameSize = 2 << 20
+)
+
+// vp8Assembler puts the RTP packets of one sender's video together to whole VP8
+// frames (RFC 7741), in order and without a hole: after a loss it waits for
+// assemblerPatience, then asks for a keyframe and goes on there.
+//
+// It is pure and not safe for concurrent use.
+type vp8Assembler struct {
+	packets [assemblerWindow]videoPacket // by sequence number modulo the window
+	unwrap  unwrapper
+	clock   unwrapper
+
+	begun   bool
+	next    int64 // sequence number of the first packet not yet used
+	highest int64
+
+	broken    bool // frames before the next keyframe are of no use
+	holeSince time.Duration
+	hole      bool
+	asked     bool
+	askedAt   time.Duration
+
+	stats assemblerStats
+}
+
+type videoPacket struct {
+	filled  bool
+	seq     int64
+	at      int64 // RTP time, unwrapped
+	start   bool  // first of its frame
+	end     bool  // last of its frame
+	key     bool  // with start: the frame is a keyframe
+	payload []byte
+}
+
+// assemblerStats count what happened to one sender's video.
+type assemblerStats struct {
+	Frames    uint64
+	Keyframes uint64
+	Dropped   uint64 // packets: malformed, late, or of no use without what was lost
+	Losses    uint64
+}
+
+// videoFrame is a whole frame.
+type videoFrame struct {
+	key     bool
+	at      time.Duration
+	payload []byte
+}
+
+// push takes a packet that arrived at now and appends the frames that are
+// whole to frames. wantKey tells to ask for a keyframe now.
+func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []videoFrame) (_ []videoFrame, wantKey bool) {
+	p, ok := a.parse(pkt)
+	if !ok {
+		a.stats.Dropped++
+		return frames, a.wantKey(now)
+	}
+	switch {
+	case !a.begun:
+		a.begun, a.broken = true, true
+		a.next, a.highest = p.seq, p.seq
+	case p.seq < a.next:
+		a.stats.Dropped++
+		return frames, a.wantKey(now)
+	case p.seq >= a.next+assemblerWindow:
+		a.abandon(p.seq)
+	}
+	a.highest = max(a.highest, p.seq)
+	a.packets[p.seq%assemblerWindow] = p
+	frames = a.collect(now, frames)
+	return frames, a.wantKey(now)
+}
+
+func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
+	p := videoPacket{
+		filled: true,
+		seq:    a.unwrap.next(uint64(pkt.SequenceNumber), 16),
+		at:     a.clock.next(uint64(pkt.Timestamp), 32),
+		end:    pkt.Marker,
+	}
+	if len(pkt.Payload) == 0 {
+		// Padding that probes for bandwidth: it has a number and nothing else.
+		return p, true
+	}
+	var header codecs.VP8Packet
+	payload, err := header.Unmarshal(pkt.Payload)
+	if err != nil || len(payload) == 0 {
+		return p, err == nil
+	}
+	p.start = header.S == 1 && header.PID == 0
+	p.key = p.start && payload[0]&1 == 0 // RFC 6386 section 9.1
+	p.payload = append([]byte(nil), payload...)
+	return p, true
+}
+
+// collect appends all frames that are whole, and gives up on what is missing
+// for too long.
+func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFrame {
+	for {
+		if a.broken {
+			a.seekKey()
+		}
+		if f, after, ok := a.whole(a.next); ok {
+			if !a.broken || f.key {
+				a.broken = false
+				a.asked = a.asked && !f.key
+				a.count(f)
+				frames = append(frames, f)
+			}
+			a.release(after)
+			a.hole = false
+			continue
+		}
+		if !a.missing() {
+			a.hole = false
+			return frames
+		}
+		if !a.hole {
+			a.hole, a.holeSince = true, now
+		}
+		if key, ok := a.laterKey(); ok {
+			// A whole keyframe behind the hole makes what is missing dispensable.
+			a.stats.Losses++
+			a.release(key)
+			a.hole = false
+			continue
+		}
+		if now-a.holeSince >= assemblerPatience && !a.broken {
+			a.stats.Losses++
+			a.broken = true
+			continue
+		}
+		return frames
+	}
+}
+
+// whole returns the frame that begins at seq and the number after its last
+// packet; padding before it is passed over.
+func (a *vp8Assembler) whole(seq int64) (f videoFrame, after int64, ok bool) {
+	for p := a.at(seq); p != nil && p.payload == nil; p = a.at(seq) {
+		seq++
+	}
+	first := a.at(seq)
+	if first == nil || !first.start {
+		return f, 0, false
+	}
+	size := 0
+	for s := seq; ; s++ {
+		p := a.at(s)
+		if p == nil || p.at != first.at || (s > seq && p.start) {
+			return f, 0, false
+		}
+		if size += len(p.payload); size > maxFrameSize {
+			return f, 0, false
+		}
+		if p.end {
+			after = s + 1
+			break
+		}
+	}
+	f = videoFrame{key: first.key, at: videoTime(first.at), payload: make([]byte, 0, size)}
+	for s := seq; s < after; s++ {
+		f.payload = append(f.payload, a.at(s).payload...)
+	}
+	return f, after, true
+}
+
+// seekKey moves to the first packet of a keyframe, as far as one is there.
+func (a *vp8Assembler) seekKey() {
+	for s := a.next; s <= a.highest; s++ {
+		if p := a.at(s); p != nil && p.key {
+			a.drop(s)
+			return
+		}
+	}
+	// Keep what may still turn out to be a keyframe's rest behind a hole: at
+	// most the window, which abandon and release bound.
+	if a.at(a.next) != nil {
+		s := a.next
+		for a.at(s) != nil {
+			s++
+		}
+		a.drop(s)
+	}
+}
+
+// laterKey finds a whole keyframe behind the hole.
+func (a *vp8Assembler) laterKey() (int64, bool) {
+	for s := a.next + 1; s <= a.highest; s++ {
+		if p := a.at(s); p != nil && p.key {
+			if _, _, ok := a.whole(s); ok {
+				return s, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// missing says whether packets beyond the first hole have arrived.
+func (a *vp8Assembler) missing() bool {
+	for s := a.next; s <= a.highest; s++ {
+		if a.at(s) == nil {
+			return true
+		}
+	}
+	// All there, and yet no frame: the frame is incomplete so far, or a
+	// packet that should begin one does not.
+	if p := a.at(a.next); p != nil && p.payload != nil && !p.start {
+		return true
+	}
+	return false
+}
+
+func (a *vp8Assembler) at(seq int64) *videoPacket {
+	p := &a.packets[((seq%assemblerWindow)+assemblerWindow)%assemblerWindow]
+	if !p.filled || p.seq != seq {
+		return nil
+	}
+	return p
+}
+
+// release frees everything before seq, used or of no use.
+func (a *vp8Assembler) release(seq int64) {
+	for s := a.next; s < seq; s++ {
+		if p := a.at(s); p != nil {
+			*p = videoPacket{}
+		}
+	}
+	a.next = max(a.next, seq)
+}
+
+// drop is release for packets that were not used.
+func (a *vp8Assembler) drop(seq int64) {
+	for s := a.next; s < seq; s++ {
+		if a.at(s) != nil {
+			a.stats.Dropped++
+		}
+	}
+	a.release(seq)
+}
+
+// abandon gives up everything, because seq is far ahead.
+func (a *vp8Assembler) abandon(seq int64) {
+	a.stats.Losses++
+	a.packets = [assemblerWindow]videoPacket{}
+	a.next, a.highest = seq, seq
+	a.broken, a.hole = true, false
+}
+
+func (a *vp8Assembler) count(f videoFrame) {
+	a.stats.Frames++
+	if f.key {
+		a.stats.Keyframes++
+	}
+}
+
+// wantKey says whether to ask for a keyframe now, and notes that it was asked.
+func (a *vp8Assembler) wantKey(now time.Duration) bool {
+	if !a.broken || (a.asked && now-a.askedAt < keyframeRepeat) {
+		return false
+	}
+	a.asked, a.askedAt = true, now
+	return true
+}
+
+// videoTime converts 1/90000 s, without the overflow that nanoseconds × 90,000 would reach within days.
+func videoTime(ticks int64) time.Duration { return time.Duration(ticks * 100_000 / 9) }

@@ -1,0 +1,124 @@
+package capture
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// Sound travels in blocks of 10 ms, 48 kHz, mono, 16 bit: what the audio
+// processing module takes.
+const (
+	blockTime = 10 * time.Millisecond
+	blockSize = AudioClockRate / 100
+)
+
+// soundTimeout without data means that a sound device is lost. Drivers tell of
+// a lost device late or never.
+const soundTimeout = time.Second
+
+// audioSystem are the microphones and speakers of this machine. Its methods may hang.
+type audioSystem interface {
+	devices() (microphones, speakers []Device, err error)
+	// capture opens a microphone by id, the default one for "" or an unknown
+	// id. take is called from the driver's thread with a few milliseconds of
+	// sound, valid during the call.
+	capture(id string, take func(pcm []int16)) (audioDevice, error)
+	// playback opens a speaker. fill is called from the driver's thread and
+	// writes all of pcm.
+	playback(id string, fill func(pcm []int16)) (audioDevice, error)
+}
+
+// audioDevice is an open microphone or speaker.
+type audioDevice interface {
+	// stopped is closed when the driver says that the device stopped.
+	stopped() <-chan struct{}
+	Close() error
+}
+
+// watchedSound is an audioDevice with a watchdog. It is a device.
+type watchedSound struct {
+	audioDevice
+	last   atomic.Int64 // when data last moved, ns since epoch
+	gone   chan error
+	done   chan struct{}
+	stop   sync.Once
+	ended  chan struct{}
+	closed error
+}
+
+// watchSound opens an audioDevice through open, which gets a wrapped callback,
+// and watches it. code is the fault of its loss.
+func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm []int16)) (audioDevice, error)) (*watchedSound, error) {
+	w := &watchedSound{gone: make(chan error, 2), done: make(chan struct{}), ended: make(chan struct{})}
+	w.last.Store(int64(time.Since(epoch)))
+	var once sync.Once
+	dev, err := open(func(pcm []int16) {
+		w.last.Store(int64(time.Since(epoch)))
+		defer func() {
+			// On the driver's thread a panic would end the process.
+			if p := recover(); p != nil {
+				clear(pcm)
+				once.Do(func() { w.gone <- fault.Newf(code, "panic: %v", p) })
+			}
+		}()
+		callback(pcm)
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.audioDevice = dev
+	go w.watch(code)
+	return w, nil
+}
+
+func (w *watchedSound) watch(code fault.Code) {
+	defer close(w.ended)
+	ticker := time.NewTicker(soundTimeout / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-w.stopped():
+			w.gone <- fault.New(code, errors.New("the driver stopped it"))
+			return
+		case now := <-ticker.C:
+			if now.Sub(epoch)-time.Duration(w.last.Load()) > soundTimeout {
+				w.gone <- fault.New(code, errors.New("no data"))
+				return
+			}
+		}
+	}
+}
+
+// lost implements device.
+func (w *watchedSound) lost() <-chan error { return w.gone }
+
+// Close implements device.
+func (w *watchedSound) Close() error {
+	w.stop.Do(func() {
+		close(w.done)
+		<-w.ended
+		w.closed = w.audioDevice.Close()
+	})
+	return w.closed
+}
+
+// blocks cuts sound of any length into blocks of blockSize.
+type blocks struct {
+	rest []int16
+}
+
+// each calls do for every whole block; the block is valid during the call.
+func (b *blocks) each(pcm []int16, do func(block []int16)) {
+	b.rest = append(b.rest, pcm...)
+	n := 0
+	for ; len(b.rest)-n >= blockSize; n += blockSize {
+		do(b.rest[n : n+blockSize])
+	}
+	b.rest = append(b.rest[:0], b.rest[n:]...)
+}

@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+const (
+	// openPatience is how long a driver may take to open or to close.
+	openPatience  = 10 * time.Second
+	closePatience = 2 * time.Second
+	// retryEvery is how often a device that is not there is looked for.
+	retryEvery = 2 * time.Second
+)
+
+// device is an open camera, microphone or speaker.
+type device interface {
+	// lost is closed, or sends why, when the device no longer works by itself.
+	lost() <-chan error
+	// Close releases the device. It may be called twice.
+	Close() error
+}
+
+// keeper keeps one device open for as long as it runs: it opens it, opens it
+// again when it was lost, and tells what is wrong. A driver that hangs or panics
+// costs a goroutine, never the session.
+type keeper struct {
+	what  string // for the log
+	open  func(ctx context.Context) (device, error)
+	wrong fault.Code            // what to tell when opening takes forever
+	tell  func(code fault.Code) // a new state: "" when the device works
+	log   *slog.Logger
+	retry time.Duration // 0: retryEvery
+	wait  time.Duration // 0: openPatience
+}
+
+// run keeps the device open until ctx ends, and returns when it is closed.
+func (k keeper) run(ctx context.Context) {
+	if k.retry == 0 {
+		k.retry = retryEvery
+	}
+	if k.wait == 0 {
+		k.wait = openPatience
+	}
+	state := fault.Code("unknown")
+	tell := func(code fault.Code, cause error) {
+		if code == state {
+			return
+		}
+		state = code
+		if code != "" {
+			k.log.Warn("device not usable", "device", k.what, "fault", string(code), "cause", cause)
+		}
+		k.tell(code)
+	}
+	for ctx.Err() == nil {
+		dev, err := k.attempt(ctx, tell)
+		if err == nil {
+			tell("", nil)
+			select {
+			case <-ctx.Done():
+				closeDevice(dev)
+				return
+			case err = <-dev.lost():
+				closeDevice(dev)
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		tell(fault.CodeOf(err), err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(k.retry):
+		}
+	}
+}
+
+// attempt opens the device. When that takes longer than k.wait it says so, and
+// goes on waiting: a second attempt would only hang as well.
+func (k keeper) attempt(ctx context.Context, tell func(fault.Code, error)) (device, error) {
+	type result struct {
+		dev device
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("%s: driver panicked: %v", k.what, p)
+			}
+			done <- r
+		}()
+		r.dev, r.err = k.open(ctx)
+	}()
+	patience := time.NewTimer(k.wait)
+	defer patience.Stop()
+	for {
+		select {
+		case r := <-done:
+			if r.err != nil && ctx.Err() == nil && fault.CodeOf(r.err) == fault.Internal {
+				r.err = fault.New(k.wrong, r.err)
+			}
+			return r.dev, r.err
+		case <-patience.C:
+			tell(k.wrong, errors.New("does not open"))
+		case <-ctx.Done():
+			go func() {
+				if r := <-done; r.dev != nil {
+					r.dev.Close()
+				}
+			}()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// closeDevice closes dev and gives up on it after closePatience.
+func closeDevice(dev device) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { _ = recover() }() // a driver's panic on the way out changes nothing
+		_ = dev.Close()                  // nor does its error
+	}()
+	select {
+	case <-done:
+	case <-time.After(closePatience):
+	}
+}

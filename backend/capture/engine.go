@@ -1,0 +1,190 @@
+//go:build cgo && (linux || porch_native)
+
+package capture
+
+import (
+	"context"
+	"image"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/porch-call/porch/backend/capture/internal/opus"
+	"github.com/porch-call/porch/backend/capture/internal/vp8"
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// Available says whether this build has the native engine.
+func Available() bool { return true }
+
+// opusBitrate of the host's voice, bit/s, error correction included.
+const opusBitrate = 40_000
+
+// listPatience is how long listing devices may take.
+const listPatience = 5 * time.Second
+
+// The ids of the synthetic devices.
+const (
+	syntheticCameraID     = "synthetic-picture"
+	syntheticMicrophoneID = "synthetic-tone"
+)
+
+// Engine is the native media engine. Its methods are safe for concurrent use.
+type Engine struct {
+	log       *slog.Logger
+	synthetic bool
+	video     videoSystem
+	audio     audioSystem
+
+	mu       sync.Mutex
+	sessions map[*Session]struct{}
+	closed   bool
+}
+
+// Open returns an engine. It touches no device, and never fails because of one.
+func Open(o Options) (*Engine, error) {
+	e := &Engine{
+		log:       o.Logger,
+		synthetic: o.Synthetic,
+		video:     systemCameras(),
+		audio:     miniaudio{},
+		sessions:  make(map[*Session]struct{}),
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if e.synthetic {
+		e.video = syntheticSystem{}
+	}
+	return e, nil
+}
+
+// Close ends the engine's sessions. It may be called twice.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	var open []*Session
+	for s := range e.sessions {
+		open = append(open, s)
+	}
+	e.mu.Unlock()
+	for _, s := range open {
+		_ = s.Close() // never fails
+	}
+	return nil
+}
+
+// Devices lists what is there. A driver that hangs leaves its list empty.
+func (e *Engine) Devices(ctx context.Context) (Devices, error) {
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	type sound struct{ microphones, speakers []Device }
+	cameras := ask(ctx, e.log, "cameras", e.video.cameras)
+	sounds := ask(ctx, e.log, "sound devices", func() (sound, error) {
+		microphones, speakers, err := e.audio.devices()
+		return sound{microphones, speakers}, err
+	})
+	d := Devices{Cameras: <-cameras}
+	s := <-sounds
+	d.Microphones, d.Speakers = s.microphones, s.speakers
+	if e.synthetic {
+		d.Microphones = []Device{{ID: syntheticMicrophoneID, Name: "Tone", Default: true}}
+	}
+	// Empty lists rather than none: they become JSON arrays.
+	for _, list := range []*[]Device{&d.Cameras, &d.Microphones, &d.Speakers} {
+		if *list == nil {
+			*list = []Device{}
+		}
+	}
+	return d, nil
+}
+
+// ask runs a driver's question on a goroutine of its own, and answers nothing
+// if that hangs, fails or panics.
+func ask[T any](ctx context.Context, log *slog.Logger, what string, question func() (T, error)) <-chan T {
+	answered := make(chan T, 1)
+	go func() {
+		answer := make(chan T, 1)
+		go func() {
+			var a T
+			defer func() {
+				if p := recover(); p != nil {
+					log.Warn("driver panicked", "listing", what, "panic", p)
+				}
+				answer <- a
+			}()
+			found, err := question()
+			if err != nil {
+				log.Info("no devices", "listing", what, "cause", err)
+				return
+			}
+			a = found
+		}()
+		select {
+		case a := <-answer:
+			answered <- a
+		case <-ctx.Done():
+			log.Warn("driver hangs", "listing", what)
+			var nothing T
+			answered <- nothing
+		}
+	}()
+	return answered
+}
+
+// Start begins a session: it opens the devices, each on its own, and returns
+// without waiting for them. ctx bounds the start only.
+func (e *Engine) Start(ctx context.Context, setup Setup, sink Sink) (*Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	encoder, err := opus.NewEncoder(opusBitrate)
+	if err != nil {
+		return nil, fault.New(fault.EngineUnavailable, err)
+	}
+	processor, err := newSoundProcessor()
+	if err != nil {
+		encoder.Close()
+		return nil, fault.New(fault.EngineUnavailable, err)
+	}
+	s := newSession(e, setup, sink, encoder, processor)
+	e.mu.Lock()
+	closed := e.closed
+	if !closed {
+		e.sessions[s] = struct{}{}
+	}
+	e.mu.Unlock()
+	if closed {
+		_ = s.Close() // never fails
+		return nil, fault.New(fault.ShuttingDown, nil)
+	}
+	s.start()
+	return s, nil
+}
+
+func (e *Engine) forget(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s)
+}
+
+func newVideoEncoder(q quality, size image.Rectangle) (videoEncoder, error) {
+	threads := 1
+	if size.Dy() > 540 {
+		threads = 2
+	}
+	return vp8.NewEncoder(vp8.Config{Width: size.Dx(), Height: size.Dy(), Bitrate: q.bitrate, Threads: threads})
+}
+
+func newSoundDecoder() (soundDecoder, error) { return opus.NewDecoder() }
+
+// syntheticSystem is the videoSystem of synthetic pictures.
+type syntheticSystem struct{}
+
+func (syntheticSystem) cameras() ([]Device, error) {
+	return []Device{{ID: syntheticCameraID, Name: "Moving picture", Default: true}}, nil
+}
+
+func (syntheticSystem) open(context.Context, string) (videoSource, error) {
+	return newSyntheticVideo(), nil
+}

@@ -1,0 +1,88 @@
+package capture
+
+import "time"
+
+// quality is a step of the ladder: how many lines are encoded and at what rate.
+type quality struct {
+	height  int
+	bitrate int // bit/s
+}
+
+// ladder are the qualities of a camera, from the least. Every guest's copy
+// leaves through the host's own uplink, so the rates are modest.
+var ladder = []quality{
+	{270, 400_000},
+	{360, 600_000},
+	{540, 750_000},
+	{720, 900_000},
+}
+
+const (
+	startStep = 1 // of the ladder
+
+	// The share of the time between two pictures that scaling and encoding
+	// may take: above busyShare the quality falls, below idleShare it may rise.
+	busyShare, idleShare = 0.5, 0.15
+
+	busyFor = time.Second
+	// idleFor is how long it must be idle before the quality rises; doubled,
+	// up to maxIdleFor, each time that went wrong.
+	idleFor, maxIdleFor = 5 * time.Second, 5 * time.Minute
+)
+
+// governor picks the quality that this machine manages. It is pure and not
+// safe for concurrent use.
+type governor struct {
+	step      int
+	top       int
+	share     float64 // smoothed
+	busySince time.Duration
+	idleSince time.Duration
+	idleFor   time.Duration
+	rose      bool
+}
+
+// newGovernor returns a governor for pictures with so many lines.
+func newGovernor(lines int) *governor {
+	g := &governor{idleFor: idleFor, busySince: -1, idleSince: -1}
+	for g.top = len(ladder) - 1; g.top > 0 && ladder[g.top-1].height >= lines; g.top-- {
+	}
+	g.step = min(startStep, g.top)
+	return g
+}
+
+func (g *governor) quality() quality { return ladder[g.step] }
+
+// note tells how long a picture took, and how long it is till the next one. It
+// returns true when the quality changed. now may have any zero, but not be negative.
+func (g *governor) note(now, took, interval time.Duration) bool {
+	g.share += (float64(took)/float64(interval) - g.share) / 16
+	g.busySince = since(g.busySince, g.share > busyShare, now)
+	g.idleSince = since(g.idleSince, g.share < idleShare, now)
+	switch {
+	case g.busySince >= 0 && now-g.busySince >= busyFor && g.step > 0:
+		g.step--
+		if g.rose {
+			g.idleFor = min(2*g.idleFor, maxIdleFor)
+		}
+		g.rose = false
+	case g.idleSince >= 0 && now-g.idleSince >= g.idleFor && g.step < g.top:
+		g.step++
+		g.rose = true
+	default:
+		return false
+	}
+	g.busySince, g.idleSince = -1, -1
+	return true
+}
+
+// since keeps the time since when a condition holds, −1 while it does not.
+func since(began time.Duration, holds bool, now time.Duration) time.Duration {
+	switch {
+	case !holds:
+		return -1
+	case began < 0:
+		return now
+	}
+	return began
+}

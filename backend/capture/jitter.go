@@ -1,0 +1,327 @@
+package capture
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// concealStep is how much is made up at once.
+	concealStep = AudioClockRate / 50
+	// maxConceal is how long nothing may come before the buffer goes quiet
+	// and waits for a new beginning.
+	maxConceal = AudioClockRate * 120 / 1000
+	// maxGap is a hole in the media time that is not filled but skipped.
+	maxGap = AudioClockRate / 5
+	// maxBuffered bounds the packets held; at 20 ms each 2 s.
+	maxBuffered = 100
+	// maxLag is how much later than planned sound may be before the buffer
+	// skips rather than plays faster.
+	maxLag = 400 * time.Millisecond
+	// Sound may be this much later or earlier than planned before the speed changes.
+	slackLate, slackEarly = 15 * time.Millisecond, 10 * time.Millisecond
+	// paceEvery spreads changes of speed: one packet in so many.
+	paceEvery = 4
+	// opusQuantum is the unit of Opus durations: 2.5 ms.
+	opusQuantum = AudioClockRate / 400
+)
+
+// playKind says what to do for the next stretch of sound.
+type playKind int
+
+const (
+	playSilence playKind = iota // nothing to hear: before the first packet, or after a long loss
+	playPacket                  // decode Payload
+	playRepair                  // restore Missing samples with what Payload, the following packet, knows of them
+	playConceal                 // continue what was heard for Missing samples
+	playComfort                 // the same, in a pause that the sender made (RFC 6716 section 2.1.9)
+)
+
+// pace says how fast to play a packet.
+type pace int
+
+const (
+	paceNormal pace = iota
+	paceFaster      // sound is later than it need be
+	paceSlower      // sound is earlier than it should be
+)
+
+// playStep is the buffer's answer to jitterBuffer.next.
+type playStep struct {
+	kind    playKind
+	payload []byte
+	missing int // samples
+	pace    pace
+	fresh   bool // a new beginning: the decoder forgets what it heard before
+}
+
+// jitterStats count what happened to one sender's sound.
+type jitterStats struct {
+	Received  uint64
+	Played    uint64
+	Late      uint64 // arrived after their time, or twice
+	Concealed uint64 // samples made up
+	Overflow  uint64
+	Restarts  uint64
+	Target    time.Duration
+}
+
+// jitterBuffer evens out one sender's Opus packets: it holds them back for the
+// delay that delayEstimator asks for, puts them into order, and says for every
+// stretch of sound whether to decode, repair, conceal or be silent, and whether
+// to play a little faster or slower, which is how it follows a changed delay and a
+// sender's clock that differs from the speaker's.
+//
+// Times come from the caller (any zero); sound is counted in samples at 48 kHz,
+// which is also the RTP clock (RFC 7587 section 4.1). It is pure and not safe for
+// concurrent use.
+type jitterBuffer struct {
+	delay   delayEstimator
+	packets []audioPacket // in order of media time
+
+	unwrapSeq  unwrapper
+	unwrapTime unwrapper
+
+	playing   bool
+	began     bool  // the next packet is the first after a pause or a break
+	cursor    int64 // media time of the next sample to decode
+	lastSeq   int64 // of the packet played last
+	lastSpan  int64 // its length
+	pause     bool  // it announced a pause (discontinuous transmission)
+	concealed int64 // samples made up at the cursor while nothing was there
+
+	excess    time.Duration // how much later than planned sound is heard, smoothed: speakers ask in bursts
+	sincePace int           // packets played since the speed was changed
+
+	stats jitterStats
+}
+
+type audioPacket struct {
+	seq, at, span int64
+	payload       []byte
+}
+
+func (p audioPacket) end() int64 { return p.at + p.span }
+
+// push takes a packet that arrived at now. The buffer keeps payload.
+func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, payload []byte) {
+	b.stats.Received++
+	span := int64(opusSpan(payload))
+	if span == 0 {
+		return // padding, or not Opus
+	}
+	p := audioPacket{seq: b.unwrapSeq.next(uint64(seq), 16), at: b.unwrapTime.next(uint64(timestamp), 32), span: span, payload: payload}
+	if !b.delay.arrive(now, mediaTime(p.at)) {
+		b.packets = b.packets[:0]
+		b.restart()
+	}
+	if b.playing && p.end() <= b.cursor {
+		b.stats.Late++
+		return
+	}
+	i, found := slices.BinarySearchFunc(b.packets, p, func(a, b audioPacket) int { return int(a.seq - b.seq) })
+	if found {
+		b.stats.Late++
+		return
+	}
+	b.packets = slices.Insert(b.packets, i, p)
+	if len(b.packets) > maxBuffered {
+		b.packets = slices.Delete(b.packets, 0, len(b.packets)-maxBuffered)
+		b.stats.Overflow++
+	}
+}
+
+// next says what to play at now, when pending samples decoded earlier are still
+// to be heard.
+func (b *jitterBuffer) next(now time.Duration, pending int) playStep {
+	heard := now + mediaTime(int64(pending)) // when what is decoded now will be heard
+	if !b.playing && !b.begin(heard) {
+		return playStep{kind: playSilence}
+	}
+	b.dropLate()
+	if len(b.packets) == 0 {
+		return b.starve()
+	}
+	b.skipLag(heard)
+	head := b.packets[0]
+	if head.at > b.cursor {
+		if step, ok := b.bridge(heard, head); ok {
+			return step
+		}
+	}
+	return b.play(heard)
+}
+
+// begin starts to play when the first packet is due.
+func (b *jitterBuffer) begin(heard time.Duration) bool {
+	if len(b.packets) == 0 || heard < b.delay.due(mediaTime(b.packets[0].at)) {
+		return false
+	}
+	b.playing, b.began, b.pause, b.concealed = true, true, false, 0
+	b.cursor, b.lastSeq = b.packets[0].at, b.packets[0].seq-1
+	b.excess = b.delay.excess(heard, mediaTime(b.cursor))
+	return true
+}
+
+// play takes the first packet.
+func (b *jitterBuffer) play(heard time.Duration) playStep {
+	head := b.packets[0]
+	b.packets = slices.Delete(b.packets, 0, 1)
+	step := playStep{kind: playPacket, payload: head.payload, fresh: b.began}
+	b.excess += (b.delay.excess(heard, mediaTime(head.at)) - b.excess) / 16
+	if b.sincePace++; b.sincePace >= paceEvery {
+		switch {
+		case b.excess > slackLate:
+			step.pace = paceFaster
+		case b.excess < -slackEarly:
+			step.pace = paceSlower
+		}
+	}
+	b.began, b.concealed = false, 0
+	b.cursor, b.lastSeq, b.lastSpan = head.end(), head.seq, head.span
+	b.pause = len(head.payload) <= 2
+	b.stats.Played++
+	return step
+}
+
+// stretched tells that a packet was played shorter (positive) or longer
+// (negative) by so many samples than it is.
+func (b *jitterBuffer) stretched(saved int) {
+	b.excess -= mediaTime(int64(saved))
+	b.sincePace = 0
+}
+
+// bridge says how to get over the hole before head. It returns false when the
+// hole needs no more filling and head is to be played.
+func (b *jitterBuffer) bridge(heard time.Duration, head audioPacket) (playStep, bool) {
+	gap := head.at - b.cursor
+	silent := head.seq == b.lastSeq+1 || b.pause // nothing is lost, the sender was silent
+	if silent || gap > maxGap {
+		switch {
+		case heard >= b.delay.due(mediaTime(head.at)):
+			return playStep{}, false
+		case silent:
+			return playStep{kind: playComfort, missing: concealStep}, true
+		default:
+			return b.starve(), true
+		}
+	}
+	missing := min(gap-b.concealed, concealStep) // some may have been made up while waiting
+	if missing <= 0 {
+		return playStep{}, false
+	}
+	missing = (missing + opusQuantum - 1) / opusQuantum * opusQuantum
+	step := playStep{kind: playConceal, missing: int(missing)}
+	if missing == gap && missing <= head.span {
+		step.kind, step.payload = playRepair, head.payload
+	}
+	b.cursor += missing
+	b.stats.Concealed += uint64(missing)
+	return step, true
+}
+
+// starve answers when nothing can be played. The cursor stays: what comes late is
+// still played, and the delay grows by what was made up meanwhile.
+func (b *jitterBuffer) starve() playStep {
+	if b.pause {
+		return playStep{kind: playComfort, missing: concealStep}
+	}
+	if b.concealed >= maxConceal {
+		b.restart()
+		return playStep{kind: playSilence}
+	}
+	b.concealed += concealStep
+	b.stats.Concealed += concealStep
+	return playStep{kind: playConceal, missing: concealStep}
+}
+
+// skipLag drops what is so late that playing faster would take seconds to catch up.
+func (b *jitterBuffer) skipLag(heard time.Duration) {
+	if b.excess <= maxLag && b.delay.excess(heard, mediaTime(b.packets[0].at)) <= 2*maxLag {
+		return
+	}
+	for len(b.packets) > 1 && b.delay.excess(heard, mediaTime(b.packets[0].at)) > 0 {
+		b.packets = slices.Delete(b.packets, 0, 1)
+		b.stats.Overflow++
+	}
+	b.cursor, b.began = b.packets[0].at, true
+	b.lastSeq, b.excess = b.packets[0].seq-1, b.delay.excess(heard, mediaTime(b.cursor))
+}
+
+func (b *jitterBuffer) dropLate() {
+	n := 0
+	for n < len(b.packets) && b.packets[n].end() <= b.cursor {
+		n++
+	}
+	b.packets = slices.Delete(b.packets, 0, n)
+	b.stats.Late += uint64(n)
+}
+
+// restart makes the next packet a new beginning.
+func (b *jitterBuffer) restart() {
+	if b.playing {
+		b.stats.Restarts++
+	}
+	b.playing, b.pause, b.concealed = false, false, 0
+}
+
+// mediaTime converts samples at 48 kHz, without the overflow that nanoseconds ×
+// 48,000 would reach within days.
+func mediaTime(samples int64) time.Duration { return time.Duration(samples * 62_500 / 3) }
+
+// opusSpan returns how many samples at 48 kHz an Opus packet holds, from its
+// first bytes (RFC 6716 section 3.1), 0 if it is not a packet.
+func opusSpan(packet []byte) int {
+	if len(packet) == 0 {
+		return 0
+	}
+	toc := packet[0]
+	var frame int // samples
+	switch config := toc >> 3; {
+	case config < 12: // SILK: 10, 20, 40, 60 ms
+		frame = [...]int{480, 960, 1920, 2880}[config&3]
+	case config < 16: // hybrid: 10, 20 ms
+		frame = [...]int{480, 960}[config&1]
+	default: // CELT: 2.5, 5, 10, 20 ms
+		frame = 120 << (config & 3)
+	}
+	frames := 1
+	switch toc & 3 {
+	case 1, 2:
+		frames = 2
+	case 3:
+		if len(packet) < 2 {
+			return 0
+		}
+		frames = int(packet[1] & 0x3f)
+	}
+	if span := frame * frames; span <= 5760 {
+		return span
+	}
+	return 0
+}
+
+// unwrapper continues a counter of few bits beyond its end. Values may arrive
+// out of order by less than half the range.
+type unwrapper struct {
+	last  int64
+	begun bool
+}
+
+func (u *unwrapper) next(value uint64, bits uint) int64 {
+	if !u.begun {
+		// Begin one range up, so that what comes out of order stays positive.
+		u.begun, u.last = true, int64(value)+1<<bits
+		return u.last
+	}
+	half, size := int64(1)<<(bits-1), int64(1)<<bits
+	step := (int64(value) - u.last) & (size - 1)
+	if step >= half {
+		step -= size
+	}
+	if step > 0 {
+		u.last += step
+		return u.last
+	}
+	return u.last + step
+}

@@ -1,0 +1,326 @@
+//go:build cgo && (linux || porch_native)
+
+package capture
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Session is one call's capture and playback. Its methods are safe for
+// concurrent use and don't wait for devices, except for Close.
+type Session struct {
+	engine    *Engine
+	sink      Sink
+	processor *soundProcessor
+	playout   *playout
+	watching  *gallery
+	voice     *audioUplink
+	picture   *videoUplink // one for all cameras, so that receivers see one stream
+	encoder   soundEncoder
+	camera    atomic.Pointer[camera] // nil while none is open
+
+	mic      chan [blockSize]int16 // from the driver's thread to the encoder's goroutine
+	micEnd   chan struct{}
+	micEnded chan struct{}
+
+	mu         sync.Mutex
+	choice     Choice
+	cameraOff  bool
+	closed     bool
+	cameraJob  *job
+	micJob     *job
+	speakerJob *job
+}
+
+// micQueue is how many blocks may wait for the encoder: 320 ms.
+const micQueue = 32
+
+func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, processor *soundProcessor) *Session {
+	s := &Session{
+		engine:    e,
+		sink:      sink,
+		processor: processor,
+		playout:   newPlayout(newSoundDecoder, func() time.Duration { return time.Since(epoch) }),
+		watching:  newGallery(sink),
+		voice:     newAudioUplink(encoder, sink),
+		picture:   newVideoUplink(sink),
+		encoder:   encoder,
+		mic:       make(chan [blockSize]int16, micQueue),
+		micEnd:    make(chan struct{}),
+		micEnded:  make(chan struct{}),
+		choice:    setup.Choice,
+		cameraOff: setup.CameraOff,
+	}
+	s.voice.muted.Store(setup.Muted)
+	go s.sendSound()
+	return s
+}
+
+func (s *Session) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.startSpeaker()
+	s.startMicrophone()
+	if !s.cameraOff {
+		s.startCamera()
+	}
+}
+
+// SetMuted stops and resumes the sending of audio. The microphone stays open,
+// so that unmuting cuts off nothing; what it hears while muted goes no further
+// than the echo canceller.
+func (s *Session) SetMuted(muted bool) { s.voice.muted.Store(muted) }
+
+// SetCameraOff closes the camera (its light goes out) and stops the encoder,
+// or opens it again.
+func (s *Session) SetCameraOff(off bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || off == s.cameraOff {
+		return
+	}
+	s.cameraOff = off
+	if off {
+		s.cameraJob.cancel()
+	} else {
+		s.startCamera()
+	}
+}
+
+// ForceKeyframe makes a keyframe of the host's picture at once, though not more
+// than ten a second.
+func (s *Session) ForceKeyframe() {
+	if c := s.camera.Load(); c != nil {
+		c.forceKeyframe()
+	}
+}
+
+// Switch goes over to other devices, and leaves alone those that stay the same.
+func (s *Session) Switch(choice Choice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	was := s.choice
+	s.choice = choice
+	if choice.Speaker != was.Speaker {
+		s.startSpeaker()
+	}
+	if choice.Microphone != was.Microphone {
+		s.startMicrophone()
+	}
+	if choice.Camera != was.Camera && !s.cameraOff {
+		s.startCamera()
+	}
+}
+
+// ReceiveRTP takes a packet of another participant, which is valid only during
+// the call. Packets of one participant and kind come from one goroutine.
+func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet) {
+	switch kind {
+	case signalling.KindAudio:
+		s.playout.receive(participant, pkt)
+	case signalling.KindVideo:
+		s.watching.receive(participant, pkt)
+	}
+}
+
+// Close releases the devices and ends the session. A driver that hangs is left
+// behind. It may be called twice.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	jobs := []*job{s.cameraJob, s.micJob, s.speakerJob}
+	s.mu.Unlock()
+	for _, j := range jobs {
+		j.cancel()
+	}
+	for _, j := range jobs {
+		j.wait()
+	}
+	if first {
+		close(s.micEnd)
+	}
+	<-s.micEnded
+	if first {
+		s.playout.close()
+		s.processor.close()
+		s.encoder.Close()
+		s.engine.forget(s)
+	}
+	return nil
+}
+
+// startCamera, startMicrophone and startSpeaker replace the running keeper. s.mu is held.
+
+func (s *Session) startCamera() {
+	id := s.choice.Camera
+	s.cameraJob = s.cameraJob.replace(keeper{
+		what:  "camera",
+		wrong: fault.CameraLost,
+		tell:  s.tell,
+		log:   s.engine.log,
+		open: func(ctx context.Context) (device, error) {
+			source, err := s.engine.video.open(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return s.openCamera(source), nil
+		},
+	})
+}
+
+func (s *Session) openCamera(source videoSource) device {
+	c := startCamera(source, cameraOptions{
+		encode: newVideoEncoder,
+		fixed:  s.engine.synthetic,
+		clock:  videoClock,
+		emit: func(payload []byte, key bool, at int64) {
+			s.picture.write(payload, at)
+			s.sink.Frame(Frame{Participant: Self, Key: key, Timestamp: videoTime(at), Payload: payload})
+		},
+	})
+	s.camera.Store(c)
+	return shownCamera{c, s}
+}
+
+// shownCamera is a camera that keyframes can be demanded of.
+type shownCamera struct {
+	*camera
+	session *Session
+}
+
+// Close implements device.
+func (c shownCamera) Close() error {
+	c.session.camera.CompareAndSwap(c.camera, nil)
+	return c.camera.Close()
+}
+
+func (s *Session) startMicrophone() {
+	id := s.choice.Microphone
+	s.micJob = s.micJob.replace(keeper{
+		what:  "microphone",
+		wrong: fault.MicrophoneLost,
+		tell:  s.tell,
+		log:   s.engine.log,
+		open: func(context.Context) (device, error) {
+			var cut blocks
+			return watchSound(fault.MicrophoneLost, func(pcm []int16) {
+				cut.each(pcm, s.hear)
+			}, func(take func([]int16)) (audioDevice, error) {
+				if s.engine.synthetic {
+					return newSyntheticAudio(take), nil
+				}
+				return s.engine.audio.capture(id, take)
+			})
+		},
+	})
+}
+
+// hear takes a block on the driver's thread.
+func (s *Session) hear(block []int16) {
+	select {
+	case s.mic <- [blockSize]int16(block):
+	default: // the encoder is 320 ms behind: leave out rather than grow
+	}
+}
+
+// sendSound cleans, encodes and sends what the microphone hears.
+func (s *Session) sendSound() {
+	defer close(s.micEnded)
+	for {
+		select {
+		case <-s.micEnd:
+			return
+		case block := <-s.mic:
+			if !s.engine.synthetic {
+				s.processor.capture(block[:])
+			}
+			if err := s.voice.write(block[:]); err != nil {
+				s.engine.log.Debug("sound not sent", "cause", err)
+			}
+		}
+	}
+}
+
+func (s *Session) startSpeaker() {
+	id := s.choice.Speaker
+	s.speakerJob = s.speakerJob.replace(keeper{
+		what:  "speaker",
+		wrong: fault.SpeakerLost,
+		tell: func(code fault.Code) {
+			if code == fault.SpeakerMissing && s.engine.synthetic {
+				return // synthetic sources are for machines without devices
+			}
+			s.tell(code)
+		},
+		log: s.engine.log,
+		open: func(context.Context) (device, error) {
+			var (
+				block [blockSize]int16
+				rest  []int16
+			)
+			return watchSound(fault.SpeakerLost, func(pcm []int16) {
+				for len(pcm) > 0 {
+					if len(rest) == 0 {
+						s.playout.fill(block[:])
+						s.processor.render(block[:])
+						rest = block[:]
+					}
+					n := copy(pcm, rest)
+					pcm, rest = pcm[n:], rest[n:]
+				}
+			}, func(fill func([]int16)) (audioDevice, error) { return s.engine.audio.playback(id, fill) })
+		},
+	})
+}
+
+func (s *Session) tell(code fault.Code) {
+	if code != "" {
+		s.sink.Fault(code)
+	}
+}
+
+// job is a running keeper.
+type job struct {
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// replace ends j, which may be nil, and runs k as soon as j has released its device.
+func (j *job) replace(k keeper) *job {
+	j.cancel()
+	ctx, stop := context.WithCancel(context.Background())
+	next := &job{stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(next.done)
+		j.wait()
+		k.run(ctx)
+	}()
+	return next
+}
+
+func (j *job) cancel() {
+	if j != nil {
+		j.stop()
+	}
+}
+
+func (j *job) wait() {
+	if j != nil {
+		<-j.done
+	}
+}

@@ -1,0 +1,96 @@
+package capture
+
+// Bounds of the pitch period that is searched for, in samples at 48 kHz:
+// 2.5 ms (400 Hz) to 10 ms (100 Hz).
+const (
+	minPitch = 120
+	maxPitch = 480
+
+	pitchStep = 4 // the search looks at every fourth sample: 12 kHz is plenty for pitch
+	// A period may be cut out or repeated if the two neighbours resemble each
+	// other this much (normalised correlation), or if they are this quiet
+	// (mean square): 300 is −41 dBFS.
+	minLikeness = 0.8
+	quietPower  = 300 * 300
+)
+
+// shorten plays frame a little faster without a change of pitch: it lays two
+// neighbouring periods over each other. It works in place and returns the
+// shorter frame, or the same one where that would be heard.
+func shorten(frame []int16) []int16 {
+	lag := pitchPeriod(frame)
+	if lag == 0 {
+		return frame
+	}
+	for i := range lag {
+		frame[i] = crossfade(frame[i], frame[i+lag], i, lag)
+	}
+	copy(frame[lag:], frame[2*lag:])
+	return frame[:len(frame)-lag]
+}
+
+// lengthen plays frame a little slower without a change of pitch: it repeats a
+// period. The result is appended to dst, which must not overlap frame.
+func lengthen(dst, frame []int16) []int16 {
+	lag := pitchPeriod(frame)
+	if lag == 0 {
+		return append(dst, frame...)
+	}
+	dst = append(dst, frame[:lag]...)
+	for i := range lag {
+		dst = append(dst, crossfade(frame[lag+i], frame[i], i, lag))
+	}
+	return append(dst, frame[lag:]...)
+}
+
+// crossfade goes over from a to b in n steps; i is the step.
+func crossfade(a, b int16, i, n int) int16 {
+	return int16((int32(a)*int32(n-i) + int32(b)*int32(i)) / int32(n))
+}
+
+// pitchPeriod returns the period after which the beginning of frame repeats
+// itself best, 0 if it does not.
+func pitchPeriod(frame []int16) int {
+	if len(frame) < 2*maxPitch {
+		return 0
+	}
+	var best float64
+	period := 0
+	for lag := minPitch; lag <= maxPitch; lag += pitchStep {
+		if l := likeness(frame, lag); l > best {
+			best, period = l, lag
+		}
+	}
+	if best >= minLikeness {
+		return period
+	}
+	if power(frame) < quietPower {
+		return maxPitch
+	}
+	return 0
+}
+
+// likeness says how much the first lag samples resemble the next ones, 0 to 1:
+// their correlation over the greater of their energies, so that a period is not
+// laid over a louder one either.
+func likeness(frame []int16, lag int) float64 {
+	var product, left, right float64
+	for i := 0; i < lag; i += pitchStep {
+		a, b := float64(frame[i]), float64(frame[i+lag])
+		product += a * b
+		left += a * a
+		right += b * b
+	}
+	if product <= 0 {
+		return 0
+	}
+	return product / max(left, right)
+}
+
+func power(frame []int16) float64 {
+	var sum float64
+	for _, s := range frame {
+		sum += float64(s) * float64(s)
+	}
+	return sum / float64(max(len(frame), 1))
+}

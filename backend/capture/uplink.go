@@ -1,0 +1,127 @@
+package capture
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// soundEncoder encodes 20 ms of sound; see package opus.
+type soundEncoder interface {
+	Encode(pcm []int16) ([]byte, error)
+	Close()
+}
+
+// audioUplink makes RTP packets (RFC 7587) of the host's sound. Its clock runs
+// on while muted, so that receivers see a pause and not a stop of time. It is
+// not safe for concurrent use, except for muted.
+type audioUplink struct {
+	encoder soundEncoder
+	sink    Sink
+	muted   atomic.Bool
+
+	frame    []int16
+	header   rtp.Header
+	wasMuted bool
+}
+
+// speechLevel is the least level (RFC 6464, −dBov) marked as voice.
+const speechLevel = 50
+
+func newAudioUplink(encoder soundEncoder, sink Sink) *audioUplink {
+	return &audioUplink{
+		encoder: encoder,
+		sink:    sink,
+		header: rtp.Header{
+			Version:        2,
+			PayloadType:    AudioPayloadType,
+			SequenceNumber: uint16(rand.Uint32()),
+			Timestamp:      rand.Uint32(),
+			SSRC:           rand.Uint32(),
+		},
+	}
+}
+
+// write takes a block of sound.
+func (u *audioUplink) write(block []int16) error {
+	u.frame = append(u.frame, block...)
+	if len(u.frame) < 2*blockSize {
+		return nil
+	}
+	frame := u.frame[:2*blockSize]
+	defer func() {
+		u.header.Timestamp += 2 * blockSize
+		u.frame = append(u.frame[:0], u.frame[2*blockSize:]...)
+	}()
+	if u.muted.Load() {
+		u.wasMuted = true
+		return nil
+	}
+	payload, err := u.encoder.Encode(frame)
+	if err != nil {
+		return err
+	}
+	pkt := rtp.Packet{Header: u.header, Payload: payload}
+	pkt.Marker = u.wasMuted // first of a talk spurt (RFC 3551 section 4.1)
+	level := audioLevel(frame)
+	if data, err := (rtp.AudioLevelExtension{Level: level, Voice: level < speechLevel}).Marshal(); err == nil {
+		_ = pkt.SetExtension(AudioLevelID, data) // cannot fail: a fresh header, one byte
+	}
+	u.wasMuted = false
+	u.header.SequenceNumber++
+	return u.sink.WriteRTP(signalling.KindAudio, &pkt)
+}
+
+// audioLevel returns the level of sound in −dBov (RFC 6464): 0 is the loudest,
+// 127 silence.
+func audioLevel(pcm []int16) uint8 {
+	mean := power(pcm)
+	if mean < 1 {
+		return 127
+	}
+	db := -10 * math.Log10(mean/(math.MaxInt16*math.MaxInt16))
+	return uint8(min(max(math.Round(db), 0), 127))
+}
+
+// videoUplink makes RTP packets (RFC 7741) of the host's picture.
+type videoUplink struct {
+	sink Sink
+
+	mu         sync.Mutex // a camera that hangs at its end may overlap with its successor
+	header     rtp.Header
+	offset     uint32 // between the media clock and RTP's
+	packetiser vp8Packetiser
+}
+
+func newVideoUplink(sink Sink) *videoUplink {
+	return &videoUplink{
+		sink: sink,
+		header: rtp.Header{
+			Version:        2,
+			PayloadType:    VideoPayloadType,
+			SequenceNumber: uint16(rand.Uint32()),
+			SSRC:           rand.Uint32(),
+		},
+		offset:     rand.Uint32(),
+		packetiser: vp8Packetiser{picture: uint16(rand.Uint32() & 0x7fff)},
+	}
+}
+
+// write sends a frame of media time at, in 1/90000 s.
+func (u *videoUplink) write(frame []byte, at int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.header.Timestamp = uint32(at) + u.offset
+	payloads := u.packetiser.payloads(frame)
+	for i, payload := range payloads {
+		pkt := rtp.Packet{Header: u.header, Payload: payload}
+		pkt.Marker = i == len(payloads)-1
+		u.header.SequenceNumber++
+		_ = u.sink.WriteRTP(signalling.KindVideo, &pkt) // the sink knows best what is wrong with it
+	}
+}

@@ -1,0 +1,287 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"image"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// videoSource is a camera, or what stands in for one.
+type videoSource interface {
+	// Read waits for the next picture, which is valid until the next Read.
+	// After Close it returns io.EOF.
+	Read() (*image.YCbCr, error)
+	Close() error
+}
+
+// videoSystem are the cameras of this machine.
+type videoSystem interface {
+	cameras() ([]Device, error)
+	// open opens a camera by id, the default one for "" or an unknown id.
+	// Errors without a fault code count as fault.CameraLost. It may hang.
+	open(ctx context.Context, id string) (videoSource, error)
+}
+
+// videoEncoder encodes pictures of one size; see package vp8.
+type videoEncoder interface {
+	Encode(picture *image.YCbCr, at int64, duration uint32, key bool) (payload []byte, isKey bool, err error)
+	SetBitrate(bitrate int) error
+	Close()
+}
+
+const (
+	// pictureTimeout without a picture means that the camera is lost.
+	pictureTimeout = 5 * time.Second
+	// keyframeSpacing is the least time between two keyframes on demand;
+	// demands in between are met together.
+	keyframeSpacing = 100 * time.Millisecond
+	// startInterval is taken for the time between pictures until it is known.
+	startInterval = time.Second / 30
+)
+
+// camera reads a videoSource and encodes its pictures. It is a device.
+//
+// Two goroutines: one reads and scales into whichever of three pictures is
+// free, the other encodes the newest. A demand for a keyframe is met with the
+// picture encoded last, at once, rather than with the camera's next one up to
+// 33 ms later.
+type camera struct {
+	source videoSource
+	encode func(quality, image.Rectangle) (videoEncoder, error)
+	emit   func(payload []byte, key bool, at int64)
+	clock  func() int64 // 1/90000 s
+	ladder *governor    // nil: one quality, the source's own size
+
+	demand  chan struct{} // a keyframe is wanted
+	mailbox chan *image.YCbCr
+	free    chan *image.YCbCr
+	gone    chan error
+
+	lastPicture atomic.Int64 // ns since epoch
+	scaleTime   atomic.Int64 // of the last picture, ns
+	height      atomic.Int64 // lines to scale to
+
+	done  chan struct{}
+	stop  sync.Once
+	loops sync.WaitGroup
+}
+
+type cameraOptions struct {
+	encode func(quality, image.Rectangle) (videoEncoder, error)
+	emit   func(payload []byte, key bool, at int64)
+	clock  func() int64
+	fixed  bool // one quality, whatever the load
+}
+
+// startCamera takes over source.
+func startCamera(source videoSource, o cameraOptions) *camera {
+	c := &camera{
+		source:  source,
+		encode:  o.encode,
+		emit:    o.emit,
+		clock:   o.clock,
+		demand:  make(chan struct{}, 1),
+		mailbox: make(chan *image.YCbCr, 1),
+		free:    make(chan *image.YCbCr, 3),
+		gone:    make(chan error, 3),
+		done:    make(chan struct{}),
+	}
+	if !o.fixed {
+		c.ladder = newGovernor(ladder[len(ladder)-1].height)
+	}
+	c.height.Store(int64(ladder[startStep].height))
+	for range cap(c.free) {
+		c.free <- nil
+	}
+	c.lastPicture.Store(int64(time.Since(epoch)))
+	c.loops.Add(3)
+	go c.guard("read", c.read)
+	go c.guard("encode", c.encodeAll)
+	go c.guard("watch", c.watch)
+	return c
+}
+
+// forceKeyframe asks for a keyframe now.
+func (c *camera) forceKeyframe() {
+	select {
+	case c.demand <- struct{}{}:
+	default:
+	}
+}
+
+// lost implements device.
+func (c *camera) lost() <-chan error { return c.gone }
+
+// Close implements device. It waits for a source that hangs.
+func (c *camera) Close() error {
+	c.stop.Do(func() { close(c.done) })
+	err := c.source.Close()
+	c.loops.Wait()
+	return err
+}
+
+// guard runs a loop, and turns its end and its panic into the camera's loss.
+func (c *camera) guard(name string, loop func() error) {
+	defer c.loops.Done()
+	defer func() {
+		if p := recover(); p != nil {
+			c.gone <- fault.Newf(fault.CameraLost, "%s: panic: %v", name, p)
+		}
+	}()
+	if err := loop(); err != nil {
+		select {
+		case <-c.done:
+		default:
+			c.gone <- fault.Newf(fault.CameraLost, "%s: %w", name, err)
+		}
+	}
+}
+
+// read moves pictures from the source to the mailbox.
+func (c *camera) read() error {
+	for {
+		picture, err := c.source.Read()
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		c.lastPicture.Store(int64(now.Sub(epoch)))
+		var into *image.YCbCr
+		select {
+		case <-c.done:
+			return nil
+		case into = <-c.free:
+		default:
+			continue // the encoder has not kept up: leave this picture out
+		}
+		w, h := fit(picture.Rect.Dx(), picture.Rect.Dy(), int(c.height.Load()))
+		if into == nil || into.Rect.Dx() != w || into.Rect.Dy() != h {
+			into = image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
+		}
+		scaleInto(into, picture)
+		c.scaleTime.Store(int64(time.Since(now)))
+		select {
+		case old := <-c.mailbox: // older than this one and not yet begun
+			c.free <- old
+		default:
+		}
+		c.mailbox <- into
+	}
+}
+
+// encodeAll encodes what comes into the mailbox.
+func (c *camera) encodeAll() error {
+	var (
+		encoder  videoEncoder
+		size     image.Rectangle
+		last     *image.YCbCr // encoded last
+		lastAt   int64
+		lastKey  int64
+		interval = int64(startInterval.Seconds() * VideoClockRate)
+		wantKey  = true
+		spacing  = time.NewTimer(0) // runs out when a demand that had to wait may be met
+	)
+	<-spacing.C
+	defer spacing.Stop()
+	defer func() {
+		if encoder != nil {
+			encoder.Close()
+		}
+	}()
+	for {
+		select {
+		case <-c.done:
+			return nil
+		case <-c.demand:
+			wantKey = true
+			if wait := keyframeSpacing - videoTime(c.clock()-lastKey); wait > 0 && lastKey != 0 {
+				spacing.Reset(wait)
+				continue
+			}
+		case <-spacing.C:
+		case picture := <-c.mailbox:
+			if last != nil {
+				c.free <- last
+			}
+			last = picture
+		}
+		if last == nil {
+			continue
+		}
+		begin := time.Now()
+		at := max(c.clock(), lastAt+1)
+		if lastAt != 0 {
+			interval += (min(at-lastAt, VideoClockRate) - interval) / 8
+		}
+		if encoder == nil || size != last.Rect {
+			if encoder != nil {
+				encoder.Close()
+			}
+			var err error
+			if encoder, err = c.encode(c.quality(), last.Rect); err != nil {
+				encoder = nil
+				return err
+			}
+			size, wantKey = last.Rect, true
+		}
+		mayKey := lastKey == 0 || videoTime(at-lastKey) >= keyframeSpacing
+		payload, key, err := encoder.Encode(last, at, uint32(max(interval, 1)), wantKey && mayKey)
+		if err != nil {
+			return err
+		}
+		lastAt = at
+		if key {
+			lastKey, wantKey = at, false
+		}
+		if payload != nil {
+			c.emit(payload, key, at)
+		}
+		c.govern(encoder, time.Since(begin), videoTime(interval))
+	}
+}
+
+func (c *camera) quality() quality {
+	if c.ladder == nil {
+		return ladder[startStep]
+	}
+	return c.ladder.quality()
+}
+
+// govern adapts to the load that the last picture caused.
+func (c *camera) govern(encoder videoEncoder, took, interval time.Duration) {
+	if c.ladder == nil {
+		return
+	}
+	if c.ladder.note(time.Since(epoch), took+time.Duration(c.scaleTime.Load()), interval) {
+		q := c.ladder.quality()
+		c.height.Store(int64(q.height))
+		_ = encoder.SetBitrate(q.bitrate) // a new size brings a new encoder anyway
+	}
+}
+
+// watch tells when no picture comes any more.
+func (c *camera) watch() error {
+	ticker := time.NewTicker(pictureTimeout / 5)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.done:
+			return nil
+		case now := <-ticker.C:
+			if now.Sub(epoch)-time.Duration(c.lastPicture.Load()) > pictureTimeout {
+				return errors.New("no picture")
+			}
+		}
+	}
+}
+
+// epoch is the zero of monotonic times in this package.
+var epoch = time.Now()
+
+// videoClock is the time since epoch in 1/90000 s.
+func videoClock() int64 { return int64(time.Since(epoch)) / 100 * 9 / 1000 }
