@@ -2,60 +2,261 @@ package host
 
 import (
 	"context"
+	"log/slog"
+	"os/user"
+	"runtime"
+	"strings"
 	"time"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/loopback"
+	"github.com/porch-call/porch/backend/notify"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
 )
+
+// Relay is where guests reach the host: [relay.Server] in the app.
+type Relay interface {
+	Addresses() []relay.Address
+	PortChanged() bool
+	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(), err error)
+}
+
+// Windows hands out tickets for the loopback socket: [loopback.Server].
+type Windows interface {
+	Grant(claims any) loopback.Ticket
+}
+
+// Keeper keeps settings on disk: [store.Store].
+type Keeper interface {
+	Setting(key string, v any) (found bool, err error)
+	PutSetting(key string, v any) error
+}
+
+// Timing says how long the host waits. A zero field takes its default.
+type Timing struct {
+	Hello    time.Duration // for a guest's first words; default 10 s
+	SeatHold time.Duration // for a guest whose path is lost; default 2 minutes
+	Window   time.Duration // for the host's own window to come back; default 15 s
+}
+
+// Options are what a host is made of. The host closes none of them.
+type Options struct {
+	Book     *links.Book
+	Settings Keeper
+	Relay    Relay
+	Calls    *call.Engine
+	Capture  *capture.Engine
+	Windows  Windows
+	Notifier notify.Notifier // nil: the system is not asked to notify
+	// Attention brings the window to the front: the host pressed a
+	// notification. It may block. nil is fine.
+	Attention func()
+	// Synthetic means that Capture, and the page, use a drawn picture and a tone.
+	Synthetic bool
+	Timing    Timing
+	Logger    *slog.Logger     // nil: slog.Default
+	Now       func() time.Time // nil: time.Now
+}
 
 // Host is the owner. Its methods may be called from any goroutine; each waits
 // for the answer, for ctx, or for Close, whichever is first. Errors carry a
 // fault code.
-type Host struct{}
+type Host struct {
+	book      *links.Book
+	keeper    Keeper
+	relay     Relay
+	engine    *call.Engine
+	capture   *capture.Engine
+	windows   Windows
+	center    *notify.Center // nil without a notifier
+	attention func()
+	synthetic bool
+	timing    Timing
+	log       *slog.Logger
+	now       func() time.Time
 
-// Snapshot returns the whole state.
-func (h *Host) Snapshot() State { return State{} }
+	ctx        context.Context // ends when Close has told everybody
+	cancel     context.CancelFunc
+	background background
+	tally      tally
+	publisher  publisher
+	loop       *loop
+
+	// Of the loop.
+	rooms    map[sealed.LinkID]*room
+	me       Me
+	settings Settings
+	enter    *EnterView
+	notice   *Notice
+	notices  uint64
+	client   string // the window that attended last
+	changed  bool   // the state has to be published
+	over     bool
+}
+
+// Open starts a host and announces every link that can be opened. After a
+// crash, too: guests who were inside knock again, since nobody but the host
+// lets anybody in.
+func Open(ctx context.Context, o Options) (*Host, error) {
+	h := &Host{
+		book:      o.Book,
+		keeper:    o.Settings,
+		relay:     o.Relay,
+		engine:    o.Calls,
+		capture:   o.Capture,
+		windows:   o.Windows,
+		attention: o.Attention,
+		synthetic: o.Synthetic,
+		timing:    o.Timing,
+		log:       o.Logger,
+		now:       o.Now,
+		rooms:     make(map[sealed.LinkID]*room),
+		tally:     tally{live: make(map[*call.Call]struct{})},
+	}
+	setDefault(&h.timing.Hello, 10*time.Second)
+	setDefault(&h.timing.SeatHold, 2*time.Minute)
+	setDefault(&h.timing.Window, 15*time.Second)
+	if h.attention == nil {
+		h.attention = func() {}
+	}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	if err := h.loadSettings(); err != nil {
+		return nil, err
+	}
+	h.publisher.watchers = make(map[*Watcher]struct{})
+	h.publisher.state.Store(&State{})
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	h.loop = newLoop(h.publish)
+	if o.Notifier != nil {
+		h.center = notify.NewCenter(notify.Options{
+			Notifier:   o.Notifier,
+			OnDecision: h.pressed,
+			Logger:     h.log,
+		})
+	}
+
+	var err error
+	if gone := h.loop.do(ctx, func() {
+		h.touch()
+		if h.relay.PortChanged() {
+			h.say(NoticePort)
+		}
+		for _, l := range h.book.List() {
+			if l.State.Ended() {
+				continue
+			}
+			if err = h.announce(h.openRoom(l)); err != nil {
+				return
+			}
+		}
+	}); gone != nil {
+		err = gone
+	}
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}
+
+// Close tells everybody that the app is closing, and waits until all is quiet.
+// Links stay as they are. A second call waits as well.
+func (h *Host) Close() {
+	_ = h.loop.do(context.Background(), func() {
+		h.over = true
+		for _, r := range h.rooms {
+			h.closeRoom(r, signalling.EndShutdown)
+		}
+	})
+	h.cancel()
+	h.background.wait()
+	h.loop.close()
+	if h.center != nil {
+		h.center.Close()
+	}
+	h.publisher.close()
+}
+
+// Snapshot returns the whole state. It never waits.
+func (h *Host) Snapshot() State { return *h.publisher.state.Load() }
 
 // Watch returns a watcher of everything that changes from now on. Take the
-// snapshot after it.
-func (h *Host) Watch() *Watcher { return &Watcher{} }
+// snapshot after it; close it when done.
+func (h *Host) Watch() *Watcher { return h.publisher.watch() }
 
-// Watcher hands out changes. A reader that is slow gets them merged; it never
-// holds up the host.
-type Watcher struct{}
-
-// Next waits for the next change. It ends with ctx, or with fault.ShuttingDown.
-func (w *Watcher) Next(ctx context.Context) (Change, error) { return nil, ctx.Err() }
+// Stats sums what all calls have counted since the start.
+func (h *Host) Stats() call.Stats { return h.tally.total() }
 
 // Attend says that client's window is the one the host is looking at: the one
 // that enters a call when a guest is let in by a notification.
-func (h *Host) Attend(client string) {}
+func (h *Host) Attend(client string) {
+	h.loop.post("attend", func() { h.client = client })
+}
 
-func (h *Host) CreateLink(ctx context.Context) (LinkView, error)          { return LinkView{}, nil }
-func (h *Host) RenameLink(ctx context.Context, linkID, name string) error { return nil }
-func (h *Host) RemoveLink(ctx context.Context, linkID string) error       { return nil }
-func (h *Host) CopyLink(ctx context.Context, linkID, url string) error    { return nil }
-func (h *Host) MailLink(ctx context.Context, linkID, url string) error    { return nil }
-func (h *Host) MessageLink(ctx context.Context, linkID, url string) error { return nil }
-func (h *Host) LinkQR(ctx context.Context, url string) (string, error)    { return "", nil }
-func (h *Host) Calendar(ctx context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
-	return "", nil, nil
+// do runs fn on the loop, in a host that is not closing.
+func (h *Host) do(ctx context.Context, fn func() error) error {
+	err := error(fault.New(fault.ShuttingDown, nil))
+	if gone := h.loop.do(ctx, func() {
+		if !h.over {
+			err = fn()
+		}
+	}); gone != nil {
+		return gone
+	}
+	return err
 }
-func (h *Host) Admit(ctx context.Context, requestID string) error     { return nil }
-func (h *Host) Decline(ctx context.Context, requestID string) error   { return nil }
-func (h *Host) AskToWait(ctx context.Context, requestID string) error { return nil }
-func (h *Host) Block(ctx context.Context, requestID string) error     { return nil }
-func (h *Host) AdmitAll(ctx context.Context, linkID string) error     { return nil }
-func (h *Host) DeclineAll(ctx context.Context, linkID string) error   { return nil }
-func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (Entry, error) {
-	return Entry{}, nil
+
+// doRoom runs fn on the loop with a link that can be opened.
+func (h *Host) doRoom(ctx context.Context, linkID string, fn func(*room) error) error {
+	return h.do(ctx, func() error {
+		r := h.rooms[sealed.LinkID(linkID)]
+		if r != nil {
+			return fn(r)
+		}
+		l, err := h.book.Get(sealed.LinkID(linkID))
+		switch {
+		case err != nil:
+			return err
+		case l.State == links.StateRemoved:
+			return fault.New(fault.LinkRemoved, nil)
+		default:
+			return fault.New(fault.LinkSpent, nil)
+		}
+	})
 }
-func (h *Host) LeaveCall(ctx context.Context, linkID string) error                { return nil }
-func (h *Host) EndCall(ctx context.Context, linkID string) error                  { return nil }
-func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) error { return nil }
-func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error        { return nil }
-func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID string, block bool) error {
-	return nil
+
+// systemName is what the host is called before they choose a name.
+func systemName() string {
+	u, err := user.Current()
+	if err != nil {
+		return "Host"
+	}
+	name, _, _ := strings.Cut(u.Name, ",") // GECOS on Unix: name, room, phone
+	if name = strings.TrimSpace(name); name != "" && name != "root" {
+		return name
+	}
+	name = u.Username
+	if runtime.GOOS == "windows" { // DOMAIN\user
+		name = name[strings.LastIndexByte(name, '\\')+1:]
+	}
+	if name == "" || name == "root" {
+		return "Host"
+	}
+	return name
 }
-func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string) error { return nil }
-func (h *Host) SetName(ctx context.Context, name string) error                          { return nil }
-func (h *Host) SetSettings(ctx context.Context, s Settings) error                       { return nil }
-func (h *Host) Devices(ctx context.Context) (DevicesView, error)                        { return DevicesView{}, nil }
-func (h *Host) DismissNotice(ctx context.Context, id uint64) error                      { return nil }

@@ -21,7 +21,9 @@ type State struct {
 }
 
 // Change is a part of [State]: the keys (as in its JSON) whose value changed,
-// whole, and always "revision". A key that became empty is null.
+// whole, and always "from" and "revision": it leads from the one to the other.
+// A reader whose revision is not "from" (events may overtake each other on
+// their way to a page) takes a new snapshot. A key that became empty is null.
 type Change map[string]any
 
 // Me is the host as guests see them.

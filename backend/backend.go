@@ -1,0 +1,179 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/loopback"
+	"github.com/porch-call/porch/backend/notify"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/store"
+)
+
+// Options are what differs between the app, porch-headless and tests.
+type Options struct {
+	// Dir keeps everything; "" is the folder of [store.Dir].
+	Dir string
+	// Listen is where the relay listens, see relay.Options.
+	Listen string
+	// Synthetic takes a drawn picture and a tone instead of camera and
+	// microphone.
+	Synthetic bool
+	// Pages is the built guest page.
+	Pages fs.FS
+	// Origins reports whether a page of this origin is the host's window. nil
+	// means that there is no window.
+	Origins func(origin string) bool
+	// Notifier shows the operating system's notifications; nil for none.
+	Notifier notify.Notifier
+	// Attention brings the window to the front; nil is fine.
+	Attention func()
+	Timing    host.Timing
+	Logger    *slog.Logger // nil: slog.Default
+}
+
+// FromEnvironment fills what the environment says: PORCH_LISTEN (see
+// relay.Options) and PORCH_CAPTURE=synthetic. PORCH_DATA_DIR is read by
+// [store.Dir].
+func (o Options) FromEnvironment() Options {
+	if o.Listen == "" {
+		o.Listen = os.Getenv("PORCH_LISTEN")
+	}
+	o.Synthetic = o.Synthetic || os.Getenv("PORCH_CAPTURE") == "synthetic"
+	return o
+}
+
+// Backend is the app without its window.
+type Backend struct {
+	host    *host.Host
+	closers []func() error // in the order of opening
+}
+
+// Open opens the parts in order. On an error, what was opened is closed again.
+func Open(ctx context.Context, o Options) (b *Backend, err error) {
+	b = &Backend{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+			b = nil
+		}
+	}()
+	log := o.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	dir := o.Dir
+	if dir == "" {
+		if dir, err = store.Dir(); err != nil {
+			return nil, err
+		}
+	}
+
+	kept, err := store.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(kept.Close)
+	book, err := links.Open(host.Records(kept), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the book of links: %w", err)
+	}
+
+	var owner atomic.Pointer[host.Host] // for the parts that speak to it, once it is there
+	guests, err := relay.Open(ctx, relay.Options{
+		Dir:    filepath.Join(dir, "relay"),
+		Listen: o.Listen,
+		Pages:  o.Pages,
+		Notes: func(id sealed.LinkID) ([sealed.NoteSize]byte, bool) {
+			return host.Note(book, id)
+		},
+		OnAddresses: func([]relay.Address) {
+			if h := owner.Load(); h != nil {
+				h.AddressesChanged()
+			}
+		},
+		Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the relay: %w", err)
+	}
+	b.onClose(guests.Close)
+
+	calls, err := call.NewEngine(call.Options{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the call engine: %w", err)
+	}
+	b.onClose(calls.Close)
+
+	devices, err := capture.Open(capture.Options{Synthetic: o.Synthetic, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the native media engine: %w", err)
+	}
+	b.onClose(devices.Close)
+
+	origins := o.Origins
+	if origins == nil {
+		origins = func(string) bool { return false }
+	}
+	windows, err := loopback.Listen(ctx, loopback.Options{
+		Origins: origins,
+		Handler: func(c *loopback.Conn) {
+			if h := owner.Load(); h != nil {
+				h.ServeWindow(c)
+			}
+		},
+		Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the window's socket: %w", err)
+	}
+	b.onClose(windows.Close)
+
+	b.host, err = host.Open(ctx, host.Options{
+		Book:      book,
+		Settings:  kept,
+		Relay:     guests,
+		Calls:     calls,
+		Capture:   devices,
+		Windows:   windows,
+		Notifier:  o.Notifier,
+		Attention: o.Attention,
+		Synthetic: o.Synthetic,
+		Timing:    o.Timing,
+		Logger:    log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(func() error { b.host.Close(); return nil })
+	owner.Store(b.host)
+	return b, nil
+}
+
+// Host is the owner of everything that happens.
+func (b *Backend) Host() *host.Host { return b.host }
+
+func (b *Backend) onClose(f func() error) { b.closers = append(b.closers, f) }
+
+// Close closes the parts in reverse order and waits for each. Guests are told
+// that the app is closing. A second call does nothing.
+func (b *Backend) Close() error {
+	var err error
+	for len(b.closers) > 0 {
+		last := len(b.closers) - 1
+		err = errors.Join(err, b.closers[last]())
+		b.closers = b.closers[:last]
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/share"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// CreateLink makes a link, keeps it on disk and announces it: when it returns,
+// guests can knock.
+func (h *Host) CreateLink(ctx context.Context) (LinkView, error) {
+	var v LinkView
+	err := h.do(ctx, func() error {
+		l, err := h.book.Create()
+		if err != nil {
+			return err
+		}
+		r := h.openRoom(l)
+		if err := h.announce(r); err != nil {
+			return err
+		}
+		v = h.linkView(l, r, h.relay.Addresses())
+		return nil
+	})
+	return v, err
+}
+
+// RenameLink names a link; "" takes the name away. Guests who open it from now
+// on see the new name. Faults: LinkNotFound, LinkNameInvalid.
+func (h *Host) RenameLink(ctx context.Context, linkID, name string) error {
+	return h.do(ctx, func() error {
+		_, err := h.book.Rename(sealed.LinkID(linkID), name)
+		h.touch()
+		h.ring()
+		return err
+	})
+}
+
+// RemoveLink removes a link for good. Those who wait or are inside are told,
+// and are out. Fault: LinkNotFound.
+func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
+	return h.do(ctx, func() error {
+		id := sealed.LinkID(linkID)
+		if _, err := h.book.Remove(id); err != nil {
+			return err
+		}
+		h.touch()
+		if r := h.rooms[id]; r != nil {
+			h.closeRoom(r, signalling.EndRemoved)
+		}
+		return nil
+	})
+}
+
+// address checks that url is one that this host gives out for a link, so that
+// the window can't hand anything else to the system's programs.
+func (h *Host) address(linkID, url string) (LinkView, error) {
+	for _, l := range h.Snapshot().Links {
+		if linkID != "" && l.ID != linkID {
+			continue
+		}
+		for _, a := range l.Addresses {
+			if a.URL == url {
+				return l, nil
+			}
+		}
+	}
+	return LinkView{}, fault.New(fault.LinkNotFound, nil)
+}
+
+// CopyLink puts an address of a link on the system's clipboard. Faults:
+// LinkNotFound, ClipboardUnavailable.
+func (h *Host) CopyLink(ctx context.Context, linkID, url string) error {
+	if _, err := h.address(linkID, url); err != nil {
+		return err
+	}
+	return share.Copy(ctx, url)
+}
+
+// MailLink opens the system's mail program with the address. Faults:
+// LinkNotFound, OpenerUnavailable.
+func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
+	l, err := h.address(linkID, url)
+	if err != nil {
+		return err
+	}
+	subject, body := h.invitation(l, url)
+	return share.Mail(ctx, subject, body)
+}
+
+// MessageLink opens the system's messages program with the address. Faults:
+// LinkNotFound, OpenerUnavailable.
+func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
+	l, err := h.address(linkID, url)
+	if err != nil {
+		return err
+	}
+	_, body := h.invitation(l, url)
+	return share.Messages(ctx, body)
+}
+
+// invitation is what goes with an address.
+func (h *Host) invitation(l LinkView, url string) (subject, body string) {
+	subject = l.Name
+	if subject == "" {
+		subject = "Porch call"
+	}
+	return subject, "Join me on Porch, in any browser: " + url
+}
+
+// LinkQR draws one of this host's addresses as an SVG document. Fault:
+// LinkNotFound.
+func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
+	if _, err := h.address("", url); err != nil {
+		return "", err
+	}
+	return share.QR(url)
+}
+
+// Calendar returns a calendar file with the address as its location, and a name
+// for the file. The zero start is the next full hour. Fault: LinkNotFound.
+func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
+	l, err := h.address(linkID, url)
+	if err != nil {
+		return "", nil, err
+	}
+	now := h.now()
+	if start.IsZero() {
+		start = now.Truncate(time.Hour).Add(time.Hour)
+	}
+	title := l.Name
+	if title == "" {
+		title = "Porch call"
+	}
+	return share.FileName(title, ".ics"), share.Calendar(share.Event{
+		UID:     l.ID + "@porch",
+		Name:    l.Name,
+		Address: url,
+		Start:   start,
+		Made:    now,
+	}), nil
+}
+
+// AddressesChanged says that the relay has other addresses now.
+func (h *Host) AddressesChanged() { h.loop.post("addresses", h.touch) }
+
+// Note is what a link leaves behind at the relay once it has ended, for those
+// who hold the whole link; ok is false for links that have not ended, or that
+// this book does not know.
+func Note(book *links.Book, id sealed.LinkID) (note [sealed.NoteSize]byte, ok bool) {
+	l, err := book.Get(id)
+	if err != nil || !l.State.Ended() {
+		return note, false
+	}
+	note, err = sealed.SealNote(l.Secret, l.ID, string(l.State))
+	return note, err == nil
+}

@@ -1,0 +1,152 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/loopback"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// startNative brings the native engine into the call.
+func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, window *loopback.Conn) error {
+	ears := newEars((*capture.Session).ReceiveRTP)
+	local, err := c.JoinLocal(profile, ears, window)
+	if err != nil {
+		return err
+	}
+	p.local, p.ears = local, ears
+	h.startCapture(p, window)
+	return nil
+}
+
+// startCapture opens the host's devices for a window. Opening may take long, so
+// it happens beside the loop.
+func (h *Host) startCapture(p *presence, window *loopback.Conn) {
+	setup := capture.Setup{Choice: h.settings.choice(), Muted: p.muted, CameraOff: p.cameraOff}
+	h.background.Go(func() {
+		session, err := h.capture.Start(h.ctx, setup, newStage(p, window))
+		if err != nil {
+			tellWindow(window, fault.CodeOf(err))
+			return
+		}
+		late := true
+		_ = h.loop.do(context.WithoutCancel(h.ctx), func() {
+			if p.window != window { // the window has gone meanwhile, or the host has left
+				return
+			}
+			late = false
+			p.capture = session
+			p.ears.listen(session)
+			session.SetMuted(p.muted)
+			session.SetCameraOff(p.cameraOff)
+		})
+		if late {
+			_ = session.Close()
+		}
+	})
+}
+
+// stopCapture closes the host's devices.
+func (h *Host) stopCapture(p *presence) {
+	s := p.capture
+	if s == nil {
+		return
+	}
+	p.capture = nil
+	p.ears.listen(nil)
+	h.background.Go(func() { _ = s.Close() })
+}
+
+func tellWindow(window *loopback.Conn, code fault.Code) {
+	_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+}
+
+// listener is a call.LocalSink whose capture session comes and goes.
+type listener interface {
+	call.LocalSink
+	listen(*capture.Session)
+}
+
+// ears gives what the call forwards to the capture session that plays it, while
+// there is one. P is the packet's type, which only call and capture know.
+type ears[P any] struct {
+	receive func(*capture.Session, string, signalling.Kind, P)
+	session atomic.Pointer[capture.Session]
+}
+
+func newEars[P any](receive func(*capture.Session, string, signalling.Kind, P)) *ears[P] {
+	return &ears[P]{receive: receive}
+}
+
+func (e *ears[P]) listen(s *capture.Session) { e.session.Store(s) }
+
+// ReceiveRTP implements call.LocalSink.
+func (e *ears[P]) ReceiveRTP(participant string, kind signalling.Kind, packet P) {
+	if s := e.session.Load(); s != nil {
+		e.receive(s, participant, kind, packet)
+	}
+}
+
+// KeyframeWanted implements call.LocalSink.
+func (e *ears[P]) KeyframeWanted() {
+	if s := e.session.Load(); s != nil {
+		s.ForceKeyframe()
+	}
+}
+
+// keyframePause is the least time between two requests for a keyframe of one
+// participant because the window dropped a picture.
+const keyframePause = 300 * time.Millisecond
+
+// stage takes what a capture session makes: packets go to the call, by the
+// embedded Local, and pictures and faults to the window.
+type stage struct {
+	*call.Local
+	ears   listener
+	window *loopback.Conn
+
+	mu    sync.Mutex // a leaf
+	asked map[string]time.Time
+}
+
+func newStage(p *presence, window *loopback.Conn) *stage {
+	return &stage{Local: p.local, ears: p.ears, window: window, asked: make(map[string]time.Time)}
+}
+
+// Frame implements capture.Sink.
+func (s *stage) Frame(f capture.Frame) {
+	err := s.window.SendFrame(loopback.VideoFrame{
+		Participant: f.Participant,
+		Keyframe:    f.Key,
+		Timestamp:   uint64(f.Timestamp.Microseconds()),
+		Payload:     f.Payload,
+	})
+	if errors.Is(err, loopback.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
+		if f.Participant == capture.Self {
+			s.ears.KeyframeWanted()
+		} else {
+			s.RequestKeyframe(f.Participant)
+		}
+	}
+}
+
+func (s *stage) mayAsk(participant string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if now.Sub(s.asked[participant]) < keyframePause {
+		return false
+	}
+	s.asked[participant] = now
+	return true
+}
+
+// Fault implements capture.Sink.
+func (s *stage) Fault(code fault.Code) { tellWindow(s.window, code) }

@@ -1,0 +1,291 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/loopback"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// HostID is the host's participant id in every call.
+const HostID = capture.Self
+
+// presence is the host's own part in one call. The loop owns it.
+type presence struct {
+	engine      string
+	window      *loopback.Conn    // nil while the window is away
+	participant *call.Participant // engine webview
+	local       *call.Local       // engine native
+	ears        listener          // engine native
+	capture     *capture.Session  // engine native; nil while it starts
+	muted       bool              // native: as the window last said
+	cameraOff   bool              // likewise
+	expiry      *time.Timer
+}
+
+// ticket is what a window's token stands for.
+type ticket struct {
+	link   sealed.LinkID
+	engine string
+}
+
+// EnterCall lets a window into a link's call. engine is what the page can do:
+// "webview" when it has RTCPeerConnection, else "native"; where both are
+// possible the settings decide. The host is in once the window has opened the
+// loopback socket. Faults: LinkNotFound, LinkSpent, LinkRemoved,
+// EngineUnavailable.
+func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (Entry, error) {
+	var e Entry
+	err := h.doRoom(ctx, linkID, func(r *room) error {
+		chosen, err := h.chooseEngine(engine)
+		if err != nil {
+			return err
+		}
+		h.client = client
+		if h.enter != nil && h.enter.LinkID == linkID {
+			h.enter = nil
+			h.touch()
+		}
+		t := h.windows.Grant(ticket{link: r.id, engine: chosen})
+		e = Entry{URL: t.URL, Token: t.Token, Engine: chosen}
+		return nil
+	})
+	return e, err
+}
+
+// chooseEngine picks a media engine for a page that can do able.
+func (h *Host) chooseEngine(able string) (string, error) {
+	native := capture.Available()
+	switch able {
+	case EngineWebview:
+		if h.settings.Engine == EngineNative && native {
+			return EngineNative, nil
+		}
+		return EngineWebview, nil
+	case EngineNative:
+		if native {
+			return EngineNative, nil
+		}
+		return "", fault.New(fault.EngineUnavailable, nil)
+	default:
+		return "", fault.Newf(fault.MessageInvalid, "engine %q", able)
+	}
+}
+
+// ServeWindow takes the host's window through a call: it handles a loopback
+// socket, from a ticket of EnterCall, until that ends.
+func (h *Host) ServeWindow(window *loopback.Conn) {
+	t, ok := window.Claims().(ticket)
+	if !ok {
+		window.Close(fault.TokenRefused)
+		return
+	}
+	var p *presence
+	err := h.do(h.ctx, func() (err error) {
+		p, err = h.enterWindow(t, window)
+		return err
+	})
+	if err != nil {
+		window.Close(fault.CodeOf(err))
+		return
+	}
+	left := false
+	for !left {
+		m, err := window.Recv(h.ctx)
+		var broken *fault.Error
+		switch {
+		case err == nil:
+			_, left = m.(signalling.Leave)
+			if !left {
+				err = h.windowSaid(p, m)
+			}
+		case !errors.As(err, &broken): // the socket has ended
+			err = h.loop.do(context.WithoutCancel(h.ctx), func() { h.loseWindow(t.link, p, window) })
+			return
+		}
+		if err != nil {
+			code := fault.CodeOf(err)
+			_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+		}
+	}
+	_ = h.loop.do(context.WithoutCancel(h.ctx), func() {
+		if r := h.rooms[t.link]; r != nil && r.presence == p {
+			h.leavePresence(r)
+		}
+	})
+	window.Close("")
+}
+
+// windowSaid handles a message of the host's window.
+func (h *Host) windowSaid(p *presence, m signalling.Message) error {
+	if p.participant != nil {
+		return p.participant.Handle(m)
+	}
+	switch m := m.(type) {
+	case loopback.KeyframeWanted:
+		if m.Participant != HostID {
+			p.local.RequestKeyframe(m.Participant)
+			return nil
+		}
+		return h.loop.do(h.ctx, func() {
+			if p.capture != nil {
+				p.capture.ForceKeyframe()
+			}
+		})
+	case signalling.MediaState:
+		if err := h.loop.do(h.ctx, func() {
+			p.muted, p.cameraOff = m.Muted, m.CameraOff
+			if p.capture != nil {
+				p.capture.SetMuted(m.Muted)
+				p.capture.SetCameraOff(m.CameraOff)
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	return p.local.Handle(m)
+}
+
+// enterWindow brings the host into a call, or a newer window into the place of
+// an older one. The host is in one call at a time: entering one leaves another.
+func (h *Host) enterWindow(t ticket, window *loopback.Conn) (*presence, error) {
+	r := h.rooms[t.link]
+	if r == nil {
+		return nil, fault.New(fault.CallEnded, nil)
+	}
+	for _, other := range h.rooms {
+		if other != r && other.presence != nil {
+			h.leavePresence(other)
+		}
+	}
+	p := r.presence
+	if p != nil && p.engine != t.engine {
+		h.retire(p, "")
+		r.presence, p = nil, nil
+	}
+	if p != nil {
+		return p, h.returnWindow(p, window)
+	}
+	c, err := h.ensureCall(r)
+	if err != nil {
+		return nil, err
+	}
+	p = &presence{engine: t.engine, window: window}
+	profile := call.Profile{ID: HostID, Name: h.me.Name, Host: true}
+	if t.engine == EngineWebview {
+		p.participant, err = c.Join(profile, window)
+	} else {
+		err = h.startNative(c, profile, p, window)
+	}
+	if err != nil {
+		h.settle(r)
+		return nil, err
+	}
+	r.presence = p
+	h.touch()
+	return p, nil
+}
+
+// returnWindow gives a presence its newer window: reloaded, or another one.
+func (h *Host) returnWindow(p *presence, window *loopback.Conn) error {
+	if p.expiry != nil {
+		p.expiry.Stop()
+		p.expiry = nil
+	}
+	if old := p.window; old != nil {
+		old.Close(fault.SeatTaken)
+	}
+	p.window = window
+	if p.participant != nil {
+		_, err := p.participant.Attach(window, false) // a new page has no peer connection
+		return err
+	}
+	if err := p.local.Attach(window); err != nil {
+		return err
+	}
+	h.startCapture(p, window)
+	return nil
+}
+
+// loseWindow keeps the host's place for a window that may come back. Camera and
+// microphone of the native engine are closed meanwhile.
+func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *loopback.Conn) {
+	r := h.rooms[link]
+	if r == nil || r.presence != p || p.window != window {
+		return
+	}
+	p.window = nil
+	if p.participant != nil {
+		p.participant.Detach(window)
+	}
+	h.stopCapture(p)
+	p.expiry = time.AfterFunc(h.timing.Window, func() {
+		h.loop.post("window "+string(link), func() {
+			if r.presence == p && p.window == nil {
+				h.leavePresence(r)
+			}
+		})
+	})
+	h.touch()
+}
+
+// LeaveCall takes the host out of a call; guests go on while the app runs.
+// Fault: NotInCall.
+func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		if r.presence == nil {
+			return fault.New(fault.NotInCall, nil)
+		}
+		h.leavePresence(r)
+		return nil
+	})
+}
+
+// EndCall ends a call for everyone; the link is spent.
+func (h *Host) EndCall(ctx context.Context, linkID string) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		h.spend(r, signalling.EndEnded)
+		return nil
+	})
+}
+
+// leavePresence takes the host out of a room's call.
+func (h *Host) leavePresence(r *room) {
+	p := r.presence
+	r.presence = nil
+	h.retire(p, "")
+	h.touch()
+	h.settle(r)
+}
+
+// dismiss ends a presence whose call is over: the window is told why.
+func (h *Host) dismiss(p *presence, reason signalling.EndReason) {
+	if p.window != nil {
+		_ = p.window.Send(signalling.Ended{Reason: reason})
+	}
+	h.retire(p, reason)
+}
+
+// retire closes what a presence has.
+func (h *Host) retire(p *presence, reason signalling.EndReason) {
+	if p.expiry != nil {
+		p.expiry.Stop()
+	}
+	h.stopCapture(p)
+	if p.participant != nil {
+		p.participant.Leave(reason)
+	}
+	if p.local != nil {
+		p.local.Leave(reason)
+	}
+	if p.window != nil {
+		p.window.Close("")
+		p.window = nil
+	}
+}

@@ -1,0 +1,152 @@
+package host
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// publisher turns states into changes and hands them to watchers. The loop
+// publishes; anybody reads.
+type publisher struct {
+	state atomic.Pointer[State] // never changed once stored
+
+	mu       sync.Mutex // guards watchers; a leaf but for Watcher.mu
+	watchers map[*Watcher]struct{}
+	closed   bool
+}
+
+// publish makes next the state, with a new revision, and tells the watchers
+// what changed; it does nothing when nothing did. next's slices must not be
+// changed afterwards.
+func (p *publisher) publish(next State) {
+	before := p.state.Load()
+	next.Revision = before.Revision
+	change := diff(*before, next)
+	if len(change) == 0 {
+		return
+	}
+	next.Revision++
+	change["from"], change["revision"] = before.Revision, next.Revision
+	p.state.Store(&next)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w := range p.watchers {
+		w.merge(change)
+	}
+}
+
+// diff returns the keys of State whose values differ, with b's values.
+func diff(a, b State) Change {
+	c := Change{}
+	put := func(key string, before, after any) {
+		if !reflect.DeepEqual(before, after) {
+			c[key] = after
+		}
+	}
+	put("me", a.Me, b.Me)
+	put("reach", a.Reach, b.Reach)
+	put("links", a.Links, b.Links)
+	put("requests", a.Requests, b.Requests)
+	put("calls", a.Calls, b.Calls)
+	put("enter", a.Enter, b.Enter)
+	put("settings", a.Settings, b.Settings)
+	put("engines", a.Engines, b.Engines)
+	put("notice", a.Notice, b.Notice)
+	return c
+}
+
+func (p *publisher) watch() *Watcher {
+	w := &Watcher{publisher: p, signal: make(chan struct{}, 1)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		w.end()
+		return w
+	}
+	p.watchers[w] = struct{}{}
+	return w
+}
+
+// close ends every watcher once it has handed out what is pending.
+func (p *publisher) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for w := range p.watchers {
+		w.end()
+		delete(p.watchers, w)
+	}
+}
+
+// Watcher hands out changes. A reader that is slow gets them merged; it never
+// holds up the host.
+type Watcher struct {
+	publisher *publisher
+	signal    chan struct{} // holds one
+
+	mu      sync.Mutex // a leaf
+	pending Change
+	ended   bool
+}
+
+// Next waits for the next change. It ends with ctx, or with ShuttingDown.
+func (w *Watcher) Next(ctx context.Context) (Change, error) {
+	for {
+		w.mu.Lock()
+		change, ended := w.pending, w.ended
+		w.pending = nil
+		w.mu.Unlock()
+		switch {
+		case change != nil:
+			return change, nil
+		case ended:
+			return nil, fault.New(fault.ShuttingDown, nil)
+		}
+		select {
+		case <-w.signal:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Close ends the watcher. A second call is a no-op.
+func (w *Watcher) Close() {
+	w.publisher.mu.Lock()
+	delete(w.publisher.watchers, w)
+	w.publisher.mu.Unlock()
+	w.end()
+}
+
+func (w *Watcher) merge(c Change) {
+	w.mu.Lock()
+	if w.pending == nil {
+		w.pending = make(Change, len(c))
+	} else {
+		c = maps.Clone(c)
+		c["from"] = w.pending["from"]
+	}
+	maps.Copy(w.pending, c)
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *Watcher) end() {
+	w.mu.Lock()
+	w.ended = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *Watcher) wake() {
+	select {
+	case w.signal <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,200 @@
+package host
+
+import (
+	"context"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/notify"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// doRequest runs fn on the loop with the room at which a request waits. Fault:
+// RequestGone.
+func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*room) error) error {
+	return h.do(ctx, func() error {
+		for _, r := range h.rooms {
+			for _, q := range r.queue.Requests {
+				if q.ID == requestID {
+					return fn(r)
+				}
+			}
+		}
+		return fault.New(fault.RequestGone, nil)
+	})
+}
+
+// Admit lets a guest in, and asks the window that attended last to enter the
+// call if the host is outside. Fault: RequestGone.
+func (h *Host) Admit(ctx context.Context, requestID string) error {
+	return h.doRequest(ctx, requestID, func(r *room) error {
+		if err := r.lobby.Admit(requestID); err != nil {
+			return err
+		}
+		h.bringIn(r)
+		return nil
+	})
+}
+
+// Decline refuses a guest, who may ask once more. Fault: RequestGone.
+func (h *Host) Decline(ctx context.Context, requestID string) error {
+	return h.doRequest(ctx, requestID, func(r *room) error { return r.lobby.Decline(requestID) })
+}
+
+// AskToWait tells a guest that the host has seen the request. Fault:
+// RequestGone.
+func (h *Host) AskToWait(ctx context.Context, requestID string) error {
+	return h.doRequest(ctx, requestID, func(r *room) error { return r.lobby.AskToWait(requestID) })
+}
+
+// Block refuses a guest, whose browser can't ask again at this link. Fault:
+// RequestGone.
+func (h *Host) Block(ctx context.Context, requestID string) error {
+	return h.doRequest(ctx, requestID, func(r *room) error {
+		if err := r.lobby.Block(requestID); err != nil {
+			return err
+		}
+		if device, ok := r.devices[requestID]; ok {
+			return h.book.Block(r.id, device)
+		}
+		return nil
+	})
+}
+
+// AdmitAll lets in everyone at a link whom the window shows.
+func (h *Host) AdmitAll(ctx context.Context, linkID string) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		if len(r.lobby.AdmitAll(r.shown())) > 0 {
+			h.bringIn(r)
+		}
+		return nil
+	})
+}
+
+// DeclineAll declines everyone at a link whom the window shows.
+func (h *Host) DeclineAll(ctx context.Context, linkID string) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		r.lobby.DeclineAll(r.shown())
+		return nil
+	})
+}
+
+// shown returns the requests that the host can have seen: a knock that came
+// with the press of the button must not slip in with the others.
+func (r *room) shown() []string {
+	ids := make([]string, 0, len(r.queue.Requests))
+	for _, q := range r.queue.Requests {
+		ids = append(ids, q.ID)
+	}
+	return ids
+}
+
+// SilenceRequests quiets the bell of a link, or lets it ring again.
+func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		r.lobby.SetSilenced(on)
+		return nil
+	})
+}
+
+// LockCall refuses new join requests at a link, or takes them again. Those who
+// wait stay.
+func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		r.lobby.SetLocked(on)
+		return nil
+	})
+}
+
+// RemoveParticipant takes a guest out of the call. With block, the guest's
+// browser can't ask again at this link. Fault: ParticipantGone.
+func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID string, block bool) error {
+	return h.doRoom(ctx, linkID, func(r *room) error {
+		st := r.seatOf(participantID)
+		if st == nil {
+			return fault.New(fault.ParticipantGone, nil)
+		}
+		var err error
+		reason := signalling.EndKicked
+		if block {
+			reason = signalling.EndBlocked
+			r.lobby.BlockDevice(st.device)
+			err = h.book.Block(r.id, st.device)
+		}
+		h.freeSeat(r, st, reason)
+		h.settle(r)
+		return err
+	})
+}
+
+func (r *room) seatOf(participantID string) *seat {
+	for _, st := range r.seats {
+		if st.participant.ID() == participantID {
+			return st
+		}
+	}
+	return nil
+}
+
+// MuteParticipant asks a participant's page to mute itself. Faults: NotInCall,
+// ParticipantGone.
+func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string) error {
+	var c *call.Call
+	if err := h.doRoom(ctx, linkID, func(r *room) error {
+		c = r.call
+		return nil
+	}); err != nil {
+		return err
+	}
+	if c == nil {
+		return fault.New(fault.NotInCall, nil)
+	}
+	return c.Mute(participantID)
+}
+
+// bringIn asks the window that attended last to enter a room's call.
+func (h *Host) bringIn(r *room) {
+	if r.presence != nil || h.client == "" {
+		return
+	}
+	h.enter = &EnterView{LinkID: string(r.id), Client: h.client}
+	h.touch()
+}
+
+// pressed acts on a notification. A press that comes too late decides nothing.
+func (h *Host) pressed(d notify.Decision) {
+	h.background.TryGo(func() {
+		var err error
+		switch d.Action {
+		case notify.ActionLetIn:
+			h.attention()
+			err = h.Admit(h.ctx, d.Request)
+		case notify.ActionDecline:
+			err = h.Decline(h.ctx, d.Request)
+		case notify.ActionOpen:
+			h.attention()
+		}
+		if err != nil {
+			h.log.Info("notification pressed", "action", d.Action, "code", fault.CodeOf(err))
+		}
+	})
+}
+
+// ring brings the system's notifications in step with who waits.
+func (h *Host) ring() {
+	if h.center == nil {
+		return
+	}
+	var waiting []notify.Request
+	if h.settings.Notifications {
+		for _, q := range h.view().Requests {
+			waiting = append(waiting, notify.Request{
+				ID:       q.ID,
+				Name:     q.Name,
+				LinkName: q.LinkName,
+				Quiet:    q.Bell != string(signalling.BellRung),
+			})
+		}
+	}
+	h.center.Update(waiting)
+}

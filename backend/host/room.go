@@ -1,0 +1,354 @@
+package host
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"time"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// room is a link that can be opened: who is at it, who waits, who is in. The
+// loop owns its fields, unless they never change.
+type room struct {
+	id     sealed.LinkID
+	keys   sealed.LinkKeys // never changes
+	secret sealed.Secret   // never changes
+	lobby  *lobby.Lobby    // never changes
+
+	withdraw func() // takes the id back from the relay
+	ended    signalling.EndReason
+	sessions map[*session]struct{}
+	queue    lobby.Snapshot
+	devices  map[string]string // join request → device, of those that wait
+
+	call     *call.Call // nil while nobody is in
+	roster   []signalling.Participant
+	guestIn  bool // a guest has been in since the app started
+	seats    map[seatKey]*seat
+	presence *presence // the host's own part; nil while outside
+}
+
+// seatKey is a digest of a seat's token: the token itself is only at the guest.
+type seatKey [sha256.Size]byte
+
+const tokenSize = 16
+
+// seat is what an admitted guest holds in a room's call.
+type seat struct {
+	key         seatKey
+	participant *call.Participant
+	device      string
+	name        string
+	session     *session // nil while the guest is away
+	expiry      *time.Timer
+	openings    map[seatKey]struct{} // digests of the channel openings that claimed it
+}
+
+func digest(b []byte) seatKey { return sha256.Sum256(b) }
+
+// randomID returns 16 random bytes in base64url.
+func randomID() string {
+	b := make([]byte, tokenSize)
+	rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// openRoom starts what a link needs to be answered. It does not announce it.
+func (h *Host) openRoom(l links.Link) *room {
+	r := &room{
+		id:       l.ID,
+		keys:     l.Keys,
+		secret:   l.Secret,
+		withdraw: func() {},
+		sessions: make(map[*session]struct{}),
+		devices:  make(map[string]string),
+		seats:    make(map[seatKey]*seat),
+	}
+	r.lobby = lobby.New(lobby.Options{
+		OnChange: func(s lobby.Snapshot) {
+			h.loop.post("lobby "+string(r.id), func() { h.lobbyChanged(r, s) })
+		},
+	})
+	h.rooms[r.id] = r
+	h.touch()
+	return r
+}
+
+// announce makes a room reachable.
+func (h *Host) announce(r *room) error {
+	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f relay.Frames) { h.accept(r, f) })
+	if err != nil {
+		return err
+	}
+	r.withdraw = withdraw
+	return nil
+}
+
+// closeRoom tells everybody at a link that it is over for this reason, and
+// takes the link back from the relay. The book has been written before.
+func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
+	if r.ended != "" {
+		return
+	}
+	r.ended = reason
+	delete(h.rooms, r.id)
+	if h.enter != nil && h.enter.LinkID == string(r.id) {
+		h.enter = nil
+	}
+	for s := range r.sessions {
+		s.end(reason)
+	}
+	for _, st := range r.seats {
+		st.stopExpiry()
+	}
+	clear(r.seats)
+	r.lobby.Close(outcomeOf(reason))
+	if p := r.presence; p != nil {
+		r.presence = nil
+		h.dismiss(p, reason)
+	}
+	h.closeCall(r, reason)
+	r.withdraw()
+	r.queue = lobby.Snapshot{}
+	h.touch()
+	h.ring()
+}
+
+// closeCall ends a room's call, if there is one. The call's goroutines end in
+// the background; Host.Close waits for them.
+func (h *Host) closeCall(r *room, reason signalling.EndReason) {
+	c := r.call
+	if c == nil {
+		return
+	}
+	r.call, r.roster = nil, nil
+	h.background.Go(func() {
+		c.Close(reason)
+		h.tally.end(c)
+	})
+	h.touch()
+}
+
+// outcomeOf is what a room's end means to those who wait.
+func outcomeOf(reason signalling.EndReason) lobby.Outcome {
+	switch reason {
+	case signalling.EndRemoved:
+		return lobby.Removed
+	case signalling.EndSpent:
+		return lobby.Spent
+	case signalling.EndEnded:
+		return lobby.Ended
+	default:
+		return lobby.Shutdown
+	}
+}
+
+// lobbyChanged takes over the newest snapshot of a room's lobby.
+func (h *Host) lobbyChanged(r *room, s lobby.Snapshot) {
+	if r.ended != "" {
+		return
+	}
+	r.queue = s
+	waiting := make(map[string]bool, len(s.Requests))
+	for _, q := range s.Requests {
+		waiting[q.ID] = true
+	}
+	for id := range r.devices {
+		if !waiting[id] {
+			delete(r.devices, id)
+		}
+	}
+	h.touch()
+	h.ring()
+}
+
+// ensureCall returns the room's call and begins it if nobody was in.
+func (h *Host) ensureCall(r *room) (*call.Call, error) {
+	if r.call != nil {
+		return r.call, nil
+	}
+	var c *call.Call
+	c, err := h.engine.NewCall(call.Hooks{
+		OnRoster: func(ps []signalling.Participant) {
+			h.loop.post("roster "+string(r.id), func() {
+				if r.call == c {
+					r.roster = ps
+					h.touch()
+				}
+			})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.call = c
+	h.tally.begin(c)
+	return c, nil
+}
+
+// takeSeat lets a session's guest into the call. The lobby has admitted them.
+func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool) (*seat, error) {
+	if r.ended != "" {
+		return nil, fault.New(fault.CallEnded, nil)
+	}
+	for _, st := range r.seats { // one that the same browser has lost without knowing
+		if st.device == s.device && st.session == nil {
+			h.freeSeat(r, st, signalling.EndReplaced)
+		}
+	}
+	c, err := h.ensureCall(r)
+	if err != nil {
+		return nil, err
+	}
+	token := make([]byte, tokenSize)
+	rand.Read(token) // never fails
+	st := &seat{
+		key:      digest(token),
+		device:   s.device,
+		name:     name,
+		session:  s,
+		openings: map[seatKey]struct{}{s.opening: {}},
+	}
+	id, text := randomID(), base64.RawURLEncoding.EncodeToString(token)
+	s.frames.SetLimit(signalling.MaxFrame)
+	s.admitted()
+	st.participant, err = c.Join(call.Profile{
+		ID: id, Name: name, Muted: muted, CameraOff: cameraOff,
+		Admission: func(resumed bool) signalling.Message {
+			return signalling.Admitted{Participant: id, Seat: text, Resumed: resumed}
+		},
+	}, s.out)
+	if err != nil {
+		h.settle(r)
+		return nil, err
+	}
+	r.seats[st.key] = st
+	r.guestIn = true
+	h.touch()
+	return st, nil
+}
+
+// recordEntry writes down that a guest is in. It follows the admission, so that
+// the disk does not stand between Let in and the first picture.
+func (h *Host) recordEntry(r *room, st *seat) {
+	if r.ended != "" {
+		return
+	}
+	if _, err := h.book.Enter(r.id); err != nil {
+		h.log.Error("mark link live", "error", err)
+	}
+	if err := h.book.RecordVisitor(r.id, st.device, st.name); err != nil {
+		h.log.Error("record visitor", "error", err)
+	}
+	h.touch()
+}
+
+// resumeSeat gives a seat to a newer session of the same guest. It returns nil
+// when the seat is not held, and never admits anybody who does not hold one.
+func (h *Host) resumeSeat(r *room, s *session, token []byte, resume bool) *seat {
+	if r.ended != "" {
+		return nil
+	}
+	key := digest(token)
+	st := r.seats[key]
+	if st == nil || subtle.ConstantTimeCompare(st.key[:], key[:]) != 1 {
+		return nil
+	}
+	if _, replayed := st.openings[s.opening]; replayed || len(st.openings) >= maxClaims {
+		return nil // a relay that plays a recorded guest again must not throw them out
+	}
+	st.openings[s.opening] = struct{}{}
+	if old := st.session; old != nil {
+		old.end(signalling.EndReplaced)
+	}
+	st.stopExpiry()
+	st.session, st.device = s, s.device
+	s.frames.SetLimit(signalling.MaxFrame)
+	s.admitted()
+	if _, err := st.participant.Attach(s.out, resume); err != nil {
+		h.log.Info("resume seat", "code", fault.CodeOf(err))
+		st.session = nil
+		h.freeSeat(r, st, "")
+		h.settle(r)
+		return nil
+	}
+	h.touch()
+	return st
+}
+
+// maxClaims bounds how often one seat can be taken up again.
+const maxClaims = 1024
+
+// loseSeat holds a seat whose path is lost, for a while.
+func (h *Host) loseSeat(r *room, st *seat, s *session) {
+	if r.ended != "" || st.session != s {
+		return // gone, or taken over by a newer page
+	}
+	st.session = nil
+	st.participant.Detach(s.out)
+	st.expiry = time.AfterFunc(h.timing.SeatHold, func() {
+		h.loop.post("seat "+string(st.key[:]), func() {
+			if st.session == nil && r.seats[st.key] == st {
+				h.freeSeat(r, st, signalling.EndSeatGone)
+				h.settle(r)
+			}
+		})
+	})
+	h.touch()
+}
+
+// freeSeat takes a guest out of the call. "" tells them nothing.
+func (h *Host) freeSeat(r *room, st *seat, reason signalling.EndReason) {
+	if r.seats[st.key] != st {
+		return
+	}
+	st.stopExpiry()
+	delete(r.seats, st.key)
+	s := st.session
+	st.session = nil
+	st.participant.Leave(reason)
+	if s != nil && reason != "" {
+		s.end(reason)
+	}
+	h.touch()
+}
+
+func (st *seat) stopExpiry() {
+	if st.expiry != nil {
+		st.expiry.Stop()
+		st.expiry = nil
+	}
+}
+
+// settle ends the call once nobody is in it and no seat is held. The link is
+// spent if a guest was ever in; a host who looked in alone spends nothing.
+func (h *Host) settle(r *room) {
+	if r.ended != "" || len(r.seats) > 0 || r.presence != nil {
+		return
+	}
+	if !r.guestIn && len(h.book.Visitors(r.id)) == 0 {
+		h.closeCall(r, "")
+		return
+	}
+	h.spend(r, signalling.EndSpent)
+}
+
+// spend uses up a room's link.
+func (h *Host) spend(r *room, reason signalling.EndReason) {
+	if _, err := h.book.Enter(r.id); err != nil { // a link ended before anybody was in is spent as well
+		h.log.Error("mark link live", "error", err)
+	}
+	if _, err := h.book.Spend(r.id); err != nil {
+		h.log.Error("spend link", "error", err)
+	}
+	h.closeRoom(r, reason)
+}

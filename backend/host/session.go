@@ -1,0 +1,455 @@
+package host
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Messages a guest may send: at once, and then a second. A guest in a call
+// sends candidates in bursts.
+const (
+	rateBefore, burstBefore = 4, 16
+	rateInCall, burstInCall = 40, 256
+)
+
+// session is one guest's channel, from the first frame to the last. Its run
+// goroutine owns it; a second goroutine reads.
+type session struct {
+	host    *Host
+	room    *room
+	frames  relay.Frames
+	out     *outbox
+	opening seatKey // digest of what opened the channel
+	device  string
+
+	in    chan signalling.Message // closed when the path is lost or the guest was refused
+	pace  *rate.Limiter
+	limit atomic.Int64 // largest message, bytes
+}
+
+// accept takes a guest's channel from the relay.
+func (h *Host) accept(r *room, f relay.Frames) {
+	s := &session{
+		host:   h,
+		room:   r,
+		frames: f,
+		out:    &outbox{frames: f},
+		in:     make(chan signalling.Message),
+		pace:   rate.NewLimiter(rateBefore, burstBefore),
+	}
+	s.limit.Store(signalling.MaxFrameBefore)
+	if !h.background.TryGo(s.run) {
+		f.Close(signalling.CloseHostGone)
+	}
+}
+
+// end tells the guest why they are out, and closes the channel behind it. It
+// never blocks and may be called from any goroutine; the first reason stands.
+func (s *session) end(reason signalling.EndReason) {
+	_ = s.out.Send(signalling.Ended{Reason: reason}) // a lost path ends as well
+	s.frames.Close(signalling.CloseDone)
+}
+
+// refuse ends a channel whose guest broke the protocol, and says how.
+func (s *session) refuse(err error) {
+	code := fault.CodeOf(err)
+	s.host.log.Info("guest refused", "code", code)
+	_ = s.out.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+	_ = s.out.Send(signalling.Ended{Reason: signalling.EndFault})
+	s.frames.Close(closeCode(code))
+}
+
+// closeCode is how a socket closes for a fault of the guest.
+func closeCode(code fault.Code) signalling.CloseCode {
+	switch code {
+	case fault.FrameTooLarge:
+		return signalling.CloseTooLarge
+	case fault.TooFast:
+		return signalling.CloseTooFast
+	case fault.TooSlow:
+		return signalling.CloseTooSlow
+	default:
+		return signalling.CloseRefused
+	}
+}
+
+func (s *session) run() {
+	ctx := s.host.ctx
+	hello, err := s.begin(ctx)
+	if err != nil { // nothing is told to somebody who has not shown the secret
+		code := fault.CodeOf(err)
+		s.host.log.Info("channel dropped", "code", code)
+		s.frames.Close(closeCode(code))
+		return
+	}
+	if !s.enroll(ctx) {
+		return
+	}
+	defer s.forget()
+
+	reader := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(reader)
+		s.read(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-reader
+	}()
+
+	st, ok := s.resume(ctx, hello)
+	for ok && st == nil {
+		st, ok = s.wait(ctx)
+	}
+	if ok {
+		s.take(ctx, st)
+	}
+}
+
+// begin takes the opening of the channel and Hello, and checks the secret.
+func (s *session) begin(ctx context.Context) (signalling.Hello, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.host.timing.Hello, fault.New(fault.TooSlow, nil))
+	defer cancel()
+	frame, err := s.frames.Recv(ctx)
+	if err != nil {
+		return signalling.Hello{}, cause(ctx, err)
+	}
+	channel, err := sealed.OpenHost(s.room.keys, frame)
+	if err != nil {
+		return signalling.Hello{}, err
+	}
+	s.opening = digest(frame)
+	if frame, err = s.frames.Recv(ctx); err != nil {
+		return signalling.Hello{}, cause(ctx, err)
+	}
+	plain, err := channel.Open(frame)
+	if err != nil {
+		return signalling.Hello{}, err
+	}
+	m, err := signalling.DecodeFromGuest(plain, signalling.MaxFrameBefore)
+	if err != nil {
+		return signalling.Hello{}, err
+	}
+	hello, ok := m.(signalling.Hello)
+	if !ok {
+		return signalling.Hello{}, fault.Newf(fault.MessageUnexpected, "%s before hello", m.Type())
+	}
+	secret, err := sealed.ParseSecret(hello.Secret)
+	if err != nil || !secret.Equal(s.room.secret) {
+		return signalling.Hello{}, fault.New(fault.SecretWrong, nil)
+	}
+	s.device = hello.Device
+	s.out.begin(channel)
+	return hello, nil
+}
+
+// cause is why ctx ended, if it has, else err.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// enroll makes the session known to its room and welcomes the guest.
+func (s *session) enroll(ctx context.Context) bool {
+	h, r := s.host, s.room
+	ended := signalling.EndShutdown
+	var welcome signalling.Welcome
+	if err := h.loop.do(ctx, func() {
+		if ended = r.ended; ended != "" {
+			return
+		}
+		r.sessions[s] = struct{}{}
+		link, _ := h.book.Get(r.id) // a room's link is in the book
+		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name}
+	}); err != nil || ended != "" {
+		s.end(ended)
+		return false
+	}
+	_ = s.out.Send(welcome) // a lost path shows in read
+	return true
+}
+
+func (s *session) forget() {
+	s.frames.Close(signalling.CloseDone)
+	_ = s.host.loop.do(context.WithoutCancel(s.host.ctx), func() { delete(s.room.sessions, s) })
+}
+
+// admitted widens the limits, just before the guest is told.
+func (s *session) admitted() {
+	s.limit.Store(signalling.MaxFrame)
+	s.pace.SetLimit(rateInCall)
+	s.pace.SetBurst(burstInCall)
+}
+
+// read opens, checks and hands on what the guest sends. It ends by closing in,
+// when the path is lost, ctx ends or the guest breaks the protocol.
+func (s *session) read(ctx context.Context) {
+	defer close(s.in)
+	for {
+		frame, err := s.frames.Recv(ctx)
+		if err != nil {
+			return
+		}
+		plain, err := s.out.open(frame)
+		if err != nil { // the channel is dead in both directions
+			s.host.log.Info("channel broken", "code", fault.CodeOf(err))
+			s.frames.Close(closeCode(fault.CodeOf(err)))
+			return
+		}
+		if !s.pace.Allow() {
+			s.refuse(fault.New(fault.TooFast, nil))
+			return
+		}
+		m, err := signalling.DecodeFromGuest(plain, int(s.limit.Load()))
+		switch {
+		case err == nil:
+		case isSlip(err):
+			s.tell(err)
+			continue
+		default:
+			s.refuse(err)
+			return
+		}
+		select {
+		case s.in <- m:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// isSlip tells a person's mistake from a broken page: the channel goes on.
+func isSlip(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.NameInvalid, fault.ChatInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
+// tell reports the guest's own error; the channel goes on.
+func (s *session) tell(err error) {
+	code := fault.CodeOf(err)
+	_ = s.out.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+}
+
+// resume gives a guest who comes back their seat. ok is false when the session
+// is over; a nil seat means that they have to knock.
+func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat, ok bool) {
+	if hello.Seat == "" {
+		return nil, true
+	}
+	token, err := base64.RawURLEncoding.DecodeString(hello.Seat)
+	if err != nil {
+		s.refuse(fault.New(fault.MessageInvalid, err))
+		return nil, false
+	}
+	if err := s.host.loop.do(ctx, func() { st = s.host.resumeSeat(s.room, s, token, hello.Resume) }); err != nil {
+		s.end(signalling.EndShutdown)
+		return nil, false
+	}
+	if st == nil {
+		_ = s.out.Send(signalling.Ended{Reason: signalling.EndSeatGone})
+	}
+	return st, true
+}
+
+// wait takes the guest through the lobby. ok is false when the session is over;
+// a nil seat with ok means that the guest was declined and is still there.
+func (s *session) wait(ctx context.Context) (st *seat, ok bool) {
+	var knock signalling.Knock
+	for asked := false; !asked; {
+		select {
+		case m, open := <-s.in:
+			if !open {
+				return nil, false
+			}
+			switch m := m.(type) {
+			case signalling.Knock:
+				knock, asked = m, true
+			case signalling.MediaState: // a page that was on its way into its seat
+			case signalling.Leave:
+				return nil, false
+			default:
+				s.refuse(fault.Newf(fault.MessageUnexpected, "%s before a knock", m.Type()))
+				return nil, false
+			}
+		case <-ctx.Done():
+			s.end(signalling.EndShutdown)
+			return nil, false
+		}
+	}
+
+	ticket, ok := s.knock(ctx, knock)
+	if ticket == nil {
+		return nil, ok
+	}
+	for {
+		select {
+		case bell := <-ticket.Bell():
+			since := bell.Since.UnixMilli()
+			_ = s.out.Send(signalling.Waiting{
+				Bell: bell.Bell, Since: since, Ago: max(0, s.host.now().UnixMilli()-since),
+			})
+		case <-ticket.Done():
+			verdict, err := ticket.Verdict(ctx)
+			if err != nil {
+				s.end(signalling.EndShutdown)
+				return nil, false
+			}
+			return s.conclude(ctx, verdict, knock)
+		case m, open := <-s.in:
+			if !open {
+				s.room.lobby.Away(ticket)
+				return nil, false
+			}
+			switch m := m.(type) {
+			case signalling.Leave:
+				s.room.lobby.Leave(ticket)
+				return nil, false
+			case signalling.MediaState:
+				knock.Muted, knock.CameraOff = m.Muted, m.CameraOff
+			default:
+				s.room.lobby.Leave(ticket)
+				s.refuse(fault.Newf(fault.MessageUnexpected, "%s while waiting", m.Type()))
+				return nil, false
+			}
+		}
+	}
+}
+
+// knock puts the guest into the lobby. Without a ticket, ok says whether the
+// guest may try again on this channel.
+func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.Ticket, ok bool) {
+	h, r := s.host, s.room
+	if h.book.Blocked(r.id, s.device) {
+		s.end(signalling.EndBlocked)
+		return nil, false
+	}
+	known := h.book.Known(s.device, k.Name)
+	ticket, err := r.lobby.Knock(ctx, lobby.Knock{
+		Device: s.device,
+		Name:   k.Name,
+		Known:  lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
+	})
+	if err == nil {
+		h.loop.post("device "+ticket.ID(), func() { r.devices[ticket.ID()] = s.device })
+		return ticket, true
+	}
+	switch fault.CodeOf(err) {
+	case fault.DeclinedForGood:
+		_ = s.out.Send(signalling.Declined{MayRetry: false})
+		return nil, true
+	case fault.TooFast, fault.NameInvalid:
+		s.tell(err)
+		return nil, true
+	case fault.LobbyFull:
+		s.end(signalling.EndFull)
+	case fault.LobbyLocked:
+		s.end(signalling.EndLocked)
+	case fault.Blocked:
+		s.end(signalling.EndBlocked)
+	case fault.LinkRemoved:
+		s.end(signalling.EndRemoved)
+	case fault.LinkSpent:
+		s.end(signalling.EndSpent)
+	case fault.CallEnded:
+		s.end(signalling.EndEnded)
+	default:
+		s.end(signalling.EndShutdown)
+	}
+	return nil, false
+}
+
+// conclude acts on the lobby's verdict. The results are those of wait.
+func (s *session) conclude(ctx context.Context, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
+	switch v.Outcome {
+	case lobby.Admitted:
+		return s.enter(ctx, k)
+	case lobby.Declined:
+		_ = s.out.Send(signalling.Declined{MayRetry: v.MayRetry})
+		return nil, true
+	case lobby.Blocked:
+		s.end(signalling.EndBlocked)
+	case lobby.TimedOut:
+		s.end(signalling.EndTimedOut)
+	case lobby.Left:
+		s.frames.Close(signalling.CloseDone)
+	case lobby.Replaced:
+		s.end(signalling.EndReplaced)
+	case lobby.Removed:
+		s.end(signalling.EndRemoved)
+	case lobby.Spent:
+		s.end(signalling.EndSpent)
+	case lobby.Ended:
+		s.end(signalling.EndEnded)
+	default:
+		s.end(signalling.EndShutdown)
+	}
+	return nil, false
+}
+
+// enter brings an admitted guest into the call.
+func (s *session) enter(ctx context.Context, k signalling.Knock) (st *seat, ok bool) {
+	h, r := s.host, s.room
+	var err error
+	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, k.Name, k.Muted, k.CameraOff) }); gone != nil {
+		s.end(signalling.EndShutdown)
+		return nil, false
+	}
+	switch {
+	case err == nil:
+	case fault.CodeOf(err) == fault.CallFull:
+		s.end(signalling.EndFull)
+		return nil, false
+	default:
+		if !errors.Is(err, fault.New(fault.CallEnded, nil)) {
+			h.log.Error("admit guest", "error", err)
+		}
+		s.end(signalling.EndEnded)
+		return nil, false
+	}
+	_ = h.loop.do(ctx, func() { h.recordEntry(r, st) })
+	return st, true
+}
+
+// take handles the guest's messages while they hold a seat, and lets go of it
+// when they leave or their path is lost.
+func (s *session) take(ctx context.Context, st *seat) {
+	h, r := s.host, s.room
+	left := false
+	for !left {
+		m, open := <-s.in // ends with ctx, by way of read
+		if !open {
+			break
+		}
+		if _, left = m.(signalling.Leave); left {
+			break
+		}
+		if err := st.participant.Handle(m); err != nil {
+			s.tell(err)
+		}
+	}
+	_ = h.loop.do(context.WithoutCancel(ctx), func() {
+		if left && st.session == s {
+			h.freeSeat(r, st, "")
+			h.settle(r)
+			return
+		}
+		h.loseSeat(r, st, s)
+	})
+}

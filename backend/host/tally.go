@@ -1,0 +1,52 @@
+package host
+
+import (
+	"sync"
+
+	"github.com/porch-call/porch/backend/call"
+)
+
+// tally sums what all calls since the start have counted.
+type tally struct {
+	mu   sync.Mutex // a leaf but for Call.Stats
+	done call.Stats
+	live map[*call.Call]struct{}
+}
+
+func (t *tally) begin(c *call.Call) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.live[c] = struct{}{}
+}
+
+// end adds a call that is closed.
+func (t *tally) end(c *call.Call) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.live, c)
+	t.done = sum(t.done, c.Stats())
+	t.done.Participants = 0
+}
+
+func (t *tally) total() call.Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	total := t.done
+	for c := range t.live {
+		total = sum(total, c.Stats())
+	}
+	return total
+}
+
+func sum(a, b call.Stats) call.Stats {
+	return call.Stats{
+		Participants:     a.Participants + b.Participants,
+		ReceivedPackets:  a.ReceivedPackets + b.ReceivedPackets,
+		ReceivedBytes:    a.ReceivedBytes + b.ReceivedBytes,
+		ForwardedPackets: a.ForwardedPackets + b.ForwardedPackets,
+		ForwardedBytes:   a.ForwardedBytes + b.ForwardedBytes,
+		Retransmitted:    a.Retransmitted + b.Retransmitted,
+		UnadmittedMedia:  a.UnadmittedMedia + b.UnadmittedMedia,
+		KeyframeRequests: a.KeyframeRequests + b.KeyframeRequests,
+	}
+}

@@ -1,0 +1,163 @@
+package host
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// touch says that the state has to be published after this task.
+func (h *Host) touch() { h.changed = true }
+
+// publish runs after each task of the loop.
+func (h *Host) publish() {
+	if !h.changed {
+		return
+	}
+	h.changed = false
+	h.publisher.publish(h.view())
+}
+
+// view makes the state anew. What it returns is never changed.
+func (h *Host) view() State {
+	addresses := h.relay.Addresses()
+	s := State{
+		Me:       h.me,
+		Reach:    reachView(addresses),
+		Links:    []LinkView{},
+		Requests: []RequestView{},
+		Calls:    []CallView{},
+		Enter:    h.enter,
+		Settings: h.settings,
+		Engines:  Engines{Native: capture.Available(), Synthetic: h.synthetic},
+		Notice:   h.notice,
+	}
+	for _, l := range h.book.List() {
+		r := h.rooms[l.ID]
+		s.Links = append(s.Links, h.linkView(l, r, addresses))
+		if r == nil {
+			continue
+		}
+		for _, q := range r.queue.Requests {
+			s.Requests = append(s.Requests, requestView(l, q))
+		}
+		if r.call != nil && len(r.roster) > 0 {
+			s.Calls = append(s.Calls, callView(l, r))
+		}
+	}
+	slices.SortStableFunc(s.Requests, func(a, b RequestView) int { return cmp.Compare(a.Since, b.Since) })
+	return s
+}
+
+func reachView(addresses []relay.Address) Reach {
+	v := Reach{Kind: string(relay.ReachComputer), Addresses: []AddressView{}}
+	for _, a := range addresses {
+		v.Addresses = append(v.Addresses, AddressView{URL: a.Base, Reach: string(a.Reach)})
+		if a.Reach == relay.ReachNetwork && v.Kind == string(relay.ReachComputer) || a.Reach == relay.ReachAnywhere {
+			v.Kind = string(a.Reach)
+		}
+	}
+	return v
+}
+
+// linkView shows a link. r is nil for one that has ended.
+func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkView {
+	v := LinkView{
+		ID:        string(l.ID),
+		Name:      l.Name,
+		State:     string(l.State),
+		Group:     GroupEarlier,
+		CreatedAt: millis(l.CreatedAt),
+		UsedAt:    millis(l.UsedAt),
+		EndedAt:   millis(l.EndedAt),
+		Addresses: []AddressView{},
+		Visitors:  []VisitorView{},
+	}
+	for _, visitor := range h.book.Visitors(l.ID) {
+		v.Visitors = append(v.Visitors, VisitorView{Name: visitor.Name, LastSeen: millis(visitor.LastSeen)})
+	}
+	if r == nil {
+		return v
+	}
+	for _, a := range shareOrder(addresses) {
+		v.Addresses = append(v.Addresses, AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach)})
+	}
+	v.Waiting = len(r.queue.Requests)
+	v.InCall = len(r.roster)
+	v.HostInCall = r.presence != nil
+	v.Silenced, v.Locked = r.queue.Silenced, r.queue.Locked
+	if v.InCall > 0 {
+		v.Group = GroupLive
+	} else {
+		v.Group = GroupUpcoming
+	}
+	return v
+}
+
+// shareOrder puts the address that reaches furthest first.
+func shareOrder(addresses []relay.Address) []relay.Address {
+	rank := func(a relay.Address) int {
+		switch a.Reach {
+		case relay.ReachAnywhere:
+			return 0
+		case relay.ReachNetwork:
+			return 1
+		default:
+			return 2
+		}
+	}
+	sorted := slices.Clone(addresses)
+	slices.SortStableFunc(sorted, func(a, b relay.Address) int { return cmp.Compare(rank(a), rank(b)) })
+	return sorted
+}
+
+func requestView(l links.Link, q lobby.Request) RequestView {
+	v := RequestView{
+		ID:         q.ID,
+		LinkID:     string(l.ID),
+		LinkName:   l.Name,
+		Name:       q.Name,
+		Since:      millis(q.Since),
+		Known:      KnownFirst,
+		TimesLetIn: q.Known.TimesLetIn,
+		Bell:       string(q.Bell),
+		Away:       q.Away,
+	}
+	switch {
+	case q.Known.TimesLetIn > 0:
+		v.Known = KnownReturning
+	case q.Known.NameKnown:
+		v.Known = KnownName
+	}
+	return v
+}
+
+func callView(l links.Link, r *room) CallView {
+	v := CallView{
+		LinkID:       string(l.ID),
+		Name:         l.Name,
+		HostIn:       r.presence != nil,
+		Participants: convert(r.roster, participantView),
+	}
+	if r.presence != nil {
+		v.Engine = r.presence.engine
+	}
+	return v
+}
+
+func participantView(p signalling.Participant) ParticipantView { return ParticipantView(p) }
+
+// millis is t in Unix milliseconds, 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,139 @@
+package backend_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/porch-call/porch/"
+
+// What each part may import of the others. A part is the first folder under
+// backend. "" is package backend itself.
+var (
+	bottom = []string{"fault", "signalling", "sealed"}
+	middle = []string{"links", "lobby", "call", "capture", "share", "notify", "store", "relay", "loopback"}
+
+	mayImport = map[string][]string{
+		"fault":      nil,
+		"signalling": {"fault"},
+		"sealed":     {"fault"},
+		"guest":      bottom,
+		"host":       append(slices.Clone(bottom), middle...),
+		"":           append(append(slices.Clone(bottom), middle...), "host"),
+		"cmd":        append(append(slices.Clone(bottom), middle...), "host", ""),
+	}
+
+	// Only these may import Pion, by the path under backend.
+	pion = []string{"call", "capture", "guest", "relay/turn"}
+)
+
+func init() {
+	for _, part := range middle {
+		mayImport[part] = bottom
+	}
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+// list returns the packages under backend as they are built for goos, without
+// their tests. With tests, they are listed as well.
+func list(t *testing.T, goos string, tests bool) []goPackage {
+	t.Helper()
+	args := []string{"list", "-e", "-json=ImportPath,Imports"}
+	if tests {
+		args = append(args, "-test")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "./...")...)
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list for %s: %v", goos, err)
+	}
+	var packages []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) < 10 {
+		t.Fatalf("go list for %s named %d packages", goos, len(packages))
+	}
+	return packages
+}
+
+// inBackend returns the path of a package under backend.
+func inBackend(path string) (under string, ok bool) {
+	path, _, _ = strings.Cut(path, " ") // "p [p.test]" is p as its test sees it
+	if path == module+"backend" {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"backend/")
+}
+
+func partOf(under string) string {
+	part, _, _ := strings.Cut(under, "/")
+	return part
+}
+
+// TestImportsRunOneWay keeps the import rule of the design.
+func TestImportsRunOneWay(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		t.Run(goos, func(t *testing.T) {
+			t.Parallel()
+			for _, p := range list(t, goos, false) {
+				under, ok := inBackend(p.ImportPath)
+				if !ok {
+					t.Fatalf("%s is not under backend", p.ImportPath)
+				}
+				allowed, known := mayImport[partOf(under)]
+				if !known {
+					t.Errorf("%s: the import rule does not know this part", p.ImportPath)
+				}
+				for _, imported := range p.Imports {
+					target, ours := inBackend(imported)
+					switch {
+					case !ours && strings.HasPrefix(imported, module):
+						if partOf(under) != "cmd" || imported != module+"frontend" {
+							t.Errorf("%s imports %s", p.ImportPath, imported)
+						}
+					case ours && partOf(target) != partOf(under) && !slices.Contains(allowed, partOf(target)):
+						t.Errorf("%s imports %s", p.ImportPath, imported)
+					case strings.HasPrefix(imported, "github.com/pion/") && !mayImportPion(under):
+						t.Errorf("%s imports %s", p.ImportPath, imported)
+					}
+				}
+			}
+		})
+	}
+}
+
+func mayImportPion(under string) bool {
+	return slices.ContainsFunc(pion, func(prefix string) bool {
+		return under == prefix || strings.HasPrefix(under, prefix+"/")
+	})
+}
+
+// TestNothingKnowsTheWindow keeps Wails out of the backend, its tests included.
+func TestNothingKnowsTheWindow(t *testing.T) {
+	for _, p := range list(t, "linux", true) {
+		for _, imported := range p.Imports {
+			if strings.Contains(imported, "wailsapp/") {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
