@@ -20,7 +20,7 @@ export type TransportState =
   | { readonly phase: 'unavailable'; readonly reason: 'spent' | 'removed' | 'unknown' }
   /** Final: the other end broke the protocol, speaks another version, or does not hold the link's keys. */
   | { readonly phase: 'refused'; readonly code: FaultCode }
-  /** Final: closed from here, or by the host after Ended. */
+  /** Final: closed from here, or by the host after Ended; the message came before. */
   | { readonly phase: 'closed' };
 
 /** What carries messages between a page and the host's call. */
@@ -34,7 +34,7 @@ export interface Transport {
   connect(): void;
   /** Sends if the state is `open`; false if it is not, and the message is dropped. */
   send(message: GuestMessage): boolean;
-  /** Drops the waiting time before the next try, as when the network comes back. */
+  /** Tries again at once: drops the waiting time before the next try, and begins anew from a final state other than our own `close`. */
   retryNow(): void;
   /** Ends the transport; nothing is called after it. */
   close(): void;

@@ -1,0 +1,165 @@
+import { codeOf, Fault } from './fault';
+import type { GuestMessage, HostMessage } from './generated/signalling';
+import { decodeFromHost, hasForm } from './messages';
+import type { Transport, TransportState } from './transport';
+
+const subprotocol = 'porch.window.v1';
+const closeTokenRefused = 4403;
+const headerSize = 12;
+/** Frames of a source after which the backend hears how many were taken; it asks for every fourth at least. */
+const takenEvery = 2;
+
+/** One encoded picture of the native engine: VP8 (RFC 6386). */
+export interface VideoFrame {
+  readonly participant: string;
+  readonly keyframe: boolean;
+  /** Microseconds; the zero point is the source's own. */
+  readonly timestamp: number;
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** To be called once the frame is drawn or thrown away: the backend sends no more than the window takes. */
+  taken(): void;
+}
+
+export interface LoopbackOptions {
+  /** From the backend's ticket: ws://127.0.0.1:PORT/window. */
+  readonly url: string;
+  readonly token: string;
+  readonly openSocket?: (url: string, protocol: string) => WebSocket;
+}
+
+/**
+ * The way from the host's window to its backend, as backend/loopback describes it: the messages of a guest in the
+ * clear, on this machine, and the native engine's pictures. A ticket works once, so nothing is retried: ask the backend
+ * for another.
+ */
+export class LoopbackTransport implements Transport {
+  onmessage: ((message: HostMessage) => void) | null = null;
+  onstate: ((state: TransportState) => void) | null = null;
+  onframe: ((frame: VideoFrame) => void) | null = null;
+
+  #state: TransportState = { phase: 'connecting', attempt: 0 };
+  #socket: WebSocket | undefined;
+  #sources = new Map<number, Source>();
+
+  constructor(private readonly options: LoopbackOptions) {}
+
+  get state(): TransportState {
+    return this.#state;
+  }
+
+  connect(): void {
+    const { url, token, openSocket } = this.options;
+    const socket = openSocket?.(url, subprotocol) ?? new WebSocket(url, subprotocol);
+    this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => {
+      this.#write('enter', { token });
+      this.#become({ phase: 'open' });
+    };
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      try {
+        if (typeof data === 'string') this.#receive(data);
+        else this.#frame(data);
+      } catch (error) {
+        this.#end({ phase: 'refused', code: codeOf(error) });
+      }
+    };
+    socket.onclose = ({ code }) =>
+      this.#end(
+        code === closeTokenRefused
+          ? { phase: 'refused', code: 'token-refused' }
+          : { phase: 'closed' },
+      );
+  }
+
+  send(message: GuestMessage): boolean {
+    if (this.#state.phase !== 'open') return false;
+    this.#write(message.type, message.payload);
+    return true;
+  }
+
+  /** Says that a participant's picture can't go on without a keyframe. */
+  requestKeyframe(participant: string): void {
+    if (this.#state.phase === 'open') this.#write('keyframeWanted', { participant });
+  }
+
+  /** Does nothing: this transport does not try again. */
+  retryNow(): void {}
+
+  close(): void {
+    this.onmessage = null;
+    this.onframe = null;
+    this.#end({ phase: 'closed' });
+    this.onstate = null;
+  }
+
+  #write(type: string, payload: unknown): void {
+    this.#socket?.send(JSON.stringify({ type, payload }));
+  }
+
+  #receive(text: string): void {
+    const source = readSource(text);
+    if (source) {
+      this.#sources.set(source.index, { participant: source.participant, taken: 0, told: 0 });
+      return;
+    }
+    const message = decodeFromHost(text);
+    if (!message) return;
+    try {
+      this.onmessage?.(message);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+
+  #frame(bytes: ArrayBuffer): void {
+    if (bytes.byteLength <= headerSize) throw new Fault('frame-truncated');
+    const header = new DataView(bytes);
+    if (header.getUint8(0) !== 1) throw new Fault('version-unsupported');
+    const index = header.getUint16(2);
+    const source = this.#sources.get(index);
+    if (!source) throw new Fault('frame-out-of-order');
+    let taken = false;
+    const frame: VideoFrame = {
+      participant: source.participant,
+      keyframe: (header.getUint8(1) & 1) === 1,
+      timestamp: Number(header.getBigUint64(4)),
+      data: new Uint8Array(bytes, headerSize),
+      taken: () => {
+        if (taken) return;
+        taken = true;
+        source.taken++;
+        if (source.taken - source.told < takenEvery || this.#state.phase !== 'open') return;
+        source.told = source.taken;
+        this.#write('taken', { index, frames: source.taken });
+      },
+    };
+    if (this.onframe) this.onframe(frame);
+    else frame.taken();
+  }
+
+  #end(state: TransportState): void {
+    if (this.#state.phase === 'closed' || this.#state.phase === 'refused') return;
+    this.#socket?.close();
+    this.#become(state);
+  }
+
+  #become(state: TransportState): void {
+    this.#state = state;
+    this.onstate?.(state);
+  }
+}
+
+interface Source {
+  readonly participant: string;
+  taken: number;
+  told: number;
+}
+
+/** The one message that exists only here: which participant an index stands for. */
+function readSource(text: string): { index: number; participant: string } | undefined {
+  if (!text.startsWith('{"type":"source"')) return undefined;
+  const payload: unknown = (JSON.parse(text) as { payload?: unknown }).payload;
+  if (!hasForm({ index: 'n', participant: 's' }, payload)) throw new Fault('message-invalid');
+  return payload as { index: number; participant: string };
+}
