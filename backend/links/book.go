@@ -1,10 +1,24 @@
 package links
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
 )
+
+// MaxEnded is how many spent and removed links are kept; the one that ended
+// first is forgotten for one more, with its visitors and blocks.
+const MaxEnded = 500
 
 // Link is a link as it is now. It is a copy; changing it changes nothing.
 type Link struct {
@@ -18,105 +32,207 @@ type Link struct {
 	EndedAt   time.Time // when it was spent or removed; zero before
 }
 
-// Visitor is somebody who was let in on a link.
-type Visitor struct {
-	Name      string // the newest of this device
-	Times     int
-	FirstSeen time.Time
-	LastSeen  time.Time
-}
-
-// Known is what the book says of a device, over all links.
-type Known struct {
-	TimesLetIn int
-	NameKnown  bool // another device of this name was let in before
-}
-
-// Repository keeps the book. A Put has returned only once it cannot be lost.
-type Repository interface {
-	Links() ([]LinkRecord, error)
-	PutLink(LinkRecord) error
-	DeleteLink(id string) error // with its visitors and blocks
-	Visitors() ([]VisitorRecord, error)
-	PutVisitor(VisitorRecord) error
-	DeleteVisitor(linkID, device string) error
-	Blocks() ([]BlockRecord, error)
-	PutBlock(BlockRecord) error
-	DeleteBlock(linkID, device string) error
-}
-
-// LinkRecord is a link as it is kept. Its fields are those of store.Link.
-type LinkRecord struct {
-	ID        string
-	Name      string
-	State     string
-	Keys      []byte // nil once the link has ended
-	Secret    []byte
-	CreatedAt time.Time
-	UsedAt    time.Time
-	EndedAt   time.Time
-}
-
-// VisitorRecord is a visitor as it is kept. Its fields are those of
-// store.Visitor.
-type VisitorRecord struct {
-	LinkID    string
-	Device    string // a digest
-	Name      string
-	Times     int
-	FirstSeen time.Time
-	LastSeen  time.Time
-}
-
-// BlockRecord is a block as it is kept. Its fields are those of store.Block.
-type BlockRecord struct {
-	LinkID string
-	Device string // a digest
-	At     time.Time
-}
-
 // Book is the host's links. Its methods are safe for concurrent use; those that
-// only read never wait for the disk. Unknown ids answer LinkNotFound.
-type Book struct{}
+// only read never wait for the disk. Unknown ids answer LinkNotFound, a disk
+// that fails StoreUnavailable: then nothing has changed.
+type Book struct {
+	repo Repository
+	now  func() time.Time
+
+	writing sync.Mutex   // held over a whole change: one at a time, in order
+	mu      sync.RWMutex // guards what follows; never held over the disk
+	links   map[sealed.LinkID]Link
+	guests  guests
+	damaged int
+}
 
 // Open loads the book. A link that was live when the app died is live still:
-// it answers, and nobody is in it. now is time.Now outside tests.
-func Open(repo Repository, now func() time.Time) (*Book, error) { panic("unwritten") }
+// it answers, and nobody is in it. A record that can't be read is left alone
+// and counted by [Book.Damaged]. now is time.Now outside tests.
+func Open(repo Repository, now func() time.Time) (*Book, error) {
+	b := &Book{repo: repo, now: now, links: make(map[sealed.LinkID]Link), guests: newGuests()}
+	records, err := repo.Links()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for _, r := range records {
+		l, err := r.link()
+		if err != nil {
+			b.damaged++
+			continue
+		}
+		b.links[l.ID] = l
+	}
+	visitors, err := repo.Visitors()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for _, v := range visitors {
+		b.guests.putVisitor(v)
+	}
+	blocks, err := repo.Blocks()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for _, block := range blocks {
+		b.guests.putBlock(block)
+	}
+	return b, b.forget()
+}
+
+// Damaged is how many records of links could not be read.
+func (b *Book) Damaged() int { return b.damaged }
 
 // Create makes a link with new keys and a new secret.
-func (b *Book) Create() (Link, error) { panic("unwritten") }
+func (b *Book) Create() (Link, error) {
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		return Link{}, fmt.Errorf("links: %w", err)
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	return b.put(Link{ID: keys.ID(), State: StateOpen, Keys: keys, Secret: sealed.NewSecret(), CreatedAt: b.time()})
+}
 
 // List returns all links, newest first.
-func (b *Book) List() []Link { panic("unwritten") }
+func (b *Book) List() []Link {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(b.links), func(x, y Link) int {
+		return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), cmp.Compare(x.ID, y.ID))
+	})
+}
 
 // Get returns one link.
-func (b *Book) Get(id sealed.LinkID) (Link, error) { panic("unwritten") }
+func (b *Book) Get(id sealed.LinkID) (Link, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	l, ok := b.links[id]
+	if !ok {
+		return Link{}, fault.New(fault.LinkNotFound, nil)
+	}
+	return l, nil
+}
 
-// Rename names a link; "" takes the name away. Fault: LinkNameInvalid.
-func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) { panic("unwritten") }
+// Rename names a link, with the name cleaned as guests will see it; "" takes
+// the name away. Fault: LinkNameInvalid for one that is too long.
+func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) {
+	name = signalling.CleanName(name)
+	if utf8.RuneCountInString(name) > signalling.MaxName {
+		return Link{}, fault.New(fault.LinkNameInvalid, nil)
+	}
+	return b.change(id, func(l *Link) error {
+		l.Name = name
+		return nil
+	})
+}
 
 // Enter says that somebody has entered the call: the link is live. Faults:
 // LinkSpent, LinkRemoved.
-func (b *Book) Enter(id sealed.LinkID) (Link, error) { panic("unwritten") }
+func (b *Book) Enter(id sealed.LinkID) (Link, error) {
+	return b.happen(id, EventEntered)
+}
 
 // Spend says that the last participant has left for good. A link that nobody
 // entered stays open, an ended one stays what it is.
-func (b *Book) Spend(id sealed.LinkID) (Link, error) { panic("unwritten") }
+func (b *Book) Spend(id sealed.LinkID) (Link, error) {
+	return b.happen(id, EventEmptied)
+}
 
 // Remove removes a link, whatever its state. Twice is fine.
-func (b *Book) Remove(id sealed.LinkID) (Link, error) { panic("unwritten") }
+func (b *Book) Remove(id sealed.LinkID) (Link, error) {
+	return b.happen(id, EventRemoved)
+}
 
-// RecordVisitor remembers that a device was let in under a name.
-func (b *Book) RecordVisitor(id sealed.LinkID, device, name string) error { panic("unwritten") }
+// happen moves a link by an event.
+func (b *Book) happen(id sealed.LinkID, e Event) (Link, error) {
+	l, err := b.change(id, func(l *Link) error {
+		next, err := Next(l.State, e)
+		if err != nil {
+			return err
+		}
+		if e == EventEntered {
+			l.UsedAt = b.time()
+		}
+		if next.Ended() && !l.State.Ended() {
+			l.EndedAt = b.time()
+			l.Keys = sealed.LinkKeys{}
+		}
+		l.State = next
+		return nil
+	})
+	if err == nil && l.State.Ended() {
+		// Old history that can't be cleared away now is cleared away later.
+		b.writing.Lock()
+		defer b.writing.Unlock()
+		_ = b.forget()
+	}
+	return l, err
+}
 
-// Visitors returns who was let in on a link, last seen first.
-func (b *Book) Visitors(id sealed.LinkID) []Visitor { panic("unwritten") }
+// change makes a change to a link, if it is one, on disk and then here.
+func (b *Book) change(id sealed.LinkID, do func(*Link) error) (Link, error) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	old, err := b.Get(id)
+	if err != nil {
+		return Link{}, err
+	}
+	l := old
+	if err := do(&l); err != nil {
+		return Link{}, err
+	}
+	if l.Name == old.Name && l.State == old.State && l.UsedAt.Equal(old.UsedAt) {
+		return old, nil
+	}
+	return b.put(l)
+}
 
-// Known tells what is known of a device that gives a name.
-func (b *Book) Known(device, name string) Known { panic("unwritten") }
+// put writes a link, then shows it. The caller holds b.writing.
+func (b *Book) put(l Link) (Link, error) {
+	if err := b.repo.PutLink(l.record()); err != nil {
+		return Link{}, unavailable(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.links[l.ID] = l
+	return l, nil
+}
 
-// Block keeps a device from knocking on a link again.
-func (b *Book) Block(id sealed.LinkID, device string) error { panic("unwritten") }
+// forget drops the links that ended first, beyond MaxEnded. The caller holds
+// b.writing, or has the book to itself.
+func (b *Book) forget() error {
+	ended := slices.DeleteFunc(b.List(), func(l Link) bool { return !l.State.Ended() })
+	if len(ended) <= MaxEnded {
+		return nil
+	}
+	slices.SortFunc(ended, func(x, y Link) int {
+		return cmp.Or(y.EndedAt.Compare(x.EndedAt), cmp.Compare(x.ID, y.ID))
+	})
+	for _, l := range ended[MaxEnded:] {
+		if err := b.repo.DeleteLink(string(l.ID)); err != nil {
+			return unavailable(err)
+		}
+		b.mu.Lock()
+		delete(b.links, l.ID)
+		b.guests.deleteLink(string(l.ID))
+		b.mu.Unlock()
+	}
+	return nil
+}
 
-// Blocked tells whether a device was blocked on a link.
-func (b *Book) Blocked(id sealed.LinkID, device string) bool { panic("unwritten") }
+// time is now as the repository keeps it.
+func (b *Book) time() time.Time { return b.now().UTC().Truncate(time.Millisecond) }
+
+// unavailable makes err a fault, unless it is one.
+func unavailable(err error) error {
+	if fault.CodeOf(err) != fault.Internal {
+		return err
+	}
+	return fault.New(fault.StoreUnavailable, fmt.Errorf("links: %w", err))
+}
+
+// sameName tells whether two names look the same to a host.
+func sameName(x, y string) bool { return x != "" && strings.EqualFold(x, y) }
+
+var errRecord = errors.New("links: record can't be read")

@@ -1,84 +1,209 @@
 package store
 
-import "time"
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"time"
 
-// Link is a row of links. The times are to the millisecond; the zero time is
-// "never".
-type Link struct {
-	ID        string
-	Name      string
-	State     string
-	Keys      []byte // nil once the link has ended
-	Secret    []byte
-	CreatedAt time.Time
-	UsedAt    time.Time
-	EndedAt   time.Time
+	sqlite "modernc.org/sqlite" // the driver "sqlite", without C
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// patience is how long Open waits for another Porch that is just closing.
+const patience = 3 * time.Second
+
+// pragmas are set on the one connection, in this order, before anything else is
+// done with it.
+var pragmas = []string{
+	"locking_mode(EXCLUSIVE)", // one process; and no shared-memory file
+	"journal_mode(WAL)",
+	"synchronous(FULL)", // a commit is on the disk when it returns
+	"fullfsync(ON)",     // on macOS even past the disk's own cache
+	"foreign_keys(ON)",
+	"secure_delete(ON)", // a destroyed key leaves no traces in free pages
+	"trusted_schema(OFF)",
+	"temp_store(MEMORY)",
 }
 
-// Visitor is a row of visitors: a device that was let in on a link.
-type Visitor struct {
-	LinkID    string
-	Device    string // a digest
-	Name      string // the newest
-	Times     int
-	FirstSeen time.Time
-	LastSeen  time.Time
+// Store is an open database. Its methods are safe for concurrent use. Their
+// errors are StoreUnavailable.
+type Store struct {
+	dir string
+	db  *sql.DB
 }
-
-// Block is a row of blocks: a device that may not knock on a link again.
-type Block struct {
-	LinkID string
-	Device string // a digest
-	At     time.Time
-}
-
-// Dir returns the folder that Open is meant for: PORCH_DATA_DIR if set, else
-// "porch" in [os.UserConfigDir].
-func Dir() (string, error) { panic("unwritten") }
-
-// Store is an open database. Its methods are safe for concurrent use.
-type Store struct{}
 
 // Open opens or makes the store in dir. Faults: StoreTooNew, StoreUnavailable
 // (no permission, another Porch has it open, damaged).
-func Open(dir string) (*Store, error) { panic("unwritten") }
+func Open(dir string) (*Store, error) {
+	steps, err := migrations()
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return open(dir, steps, patience)
+}
+
+func open(dir string, steps []string, patience time.Duration) (*Store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, unavailable("open", err)
+	}
+	path, err := prepare(dir)
+	if err != nil {
+		return nil, unavailable("open", err)
+	}
+	db, err := sql.Open("sqlite", dataSource(path, patience))
+	if err != nil {
+		return nil, unavailable("open", err)
+	}
+	// Exclusive locking means one connection, kept for good.
+	db.SetMaxOpenConns(1)
+	db.SetMaxIdleConns(1)
+	db.SetConnMaxLifetime(0)
+	s := &Store{dir: dir, db: db}
+	ctx := context.Background()
+	if err := check(ctx, db); err != nil {
+		_ = db.Close()
+		return nil, unavailable("check", err)
+	}
+	if err := migrate(ctx, db, steps); err != nil {
+		_ = db.Close()
+		return nil, unavailable("open", err)
+	}
+	return s, nil
+}
+
+// dataSource is path as modernc.org/sqlite wants it: a URI (sqlite.org/uri.html)
+// whose _pragma parameters it carries out in order.
+func dataSource(path string, patience time.Duration) string {
+	path = filepath.ToSlash(path)
+	if runtime.GOOS == "windows" {
+		path = "/" + path // file:///C:/…
+	}
+	query := url.Values{
+		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds())}, pragmas...),
+		"_txlock": {"immediate"},
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+}
+
+// check refuses a database that is damaged. It takes milliseconds: a store
+// holds some thousand rows.
+func check(ctx context.Context, db *sql.DB) error {
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return errors.New("the database is damaged")
+	}
+	return nil
+}
 
 // Dir is the folder the store lives in, for files that belong beside it.
-func (s *Store) Dir() string { panic("unwritten") }
+func (s *Store) Dir() string { return s.dir }
 
 // Close writes back what is pending and closes. A second call is a no-op.
-func (s *Store) Close() error { panic("unwritten") }
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return unavailable("close", err)
+	}
+	return nil
+}
 
-// Links returns all links, oldest first.
-func (s *Store) Links() ([]Link, error) { panic("unwritten") }
+// exec carries out one statement; its commit is on the disk when it returns.
+func (s *Store) exec(what, statement string, args ...any) error {
+	if _, err := s.db.ExecContext(context.Background(), statement, args...); err != nil {
+		return unavailable(what, err)
+	}
+	return nil
+}
 
-// PutLink adds a link or replaces the one of the same id.
-func (s *Store) PutLink(Link) error { panic("unwritten") }
-
-// DeleteLink forgets a link with its visitors and blocks.
-func (s *Store) DeleteLink(id string) error { panic("unwritten") }
-
-// Visitors returns all visitors, oldest LastSeen first.
-func (s *Store) Visitors() ([]Visitor, error) { panic("unwritten") }
-
-// PutVisitor adds a visitor or replaces the one of the same link and device.
-func (s *Store) PutVisitor(Visitor) error { panic("unwritten") }
-
-// DeleteVisitor forgets one visitor.
-func (s *Store) DeleteVisitor(linkID, device string) error { panic("unwritten") }
-
-// Blocks returns all blocks, oldest first.
-func (s *Store) Blocks() ([]Block, error) { panic("unwritten") }
-
-// PutBlock adds a block or replaces the one of the same link and device.
-func (s *Store) PutBlock(Block) error { panic("unwritten") }
-
-// DeleteBlock forgets one block.
-func (s *Store) DeleteBlock(linkID, device string) error { panic("unwritten") }
+// query calls row for each row.
+func (s *Store) query(what, statement string, row func(scan func(...any) error) error) (err error) {
+	rows, err := s.db.QueryContext(context.Background(), statement)
+	if err != nil {
+		return unavailable(what, err)
+	}
+	defer func() {
+		if err = errors.Join(err, rows.Close()); err != nil {
+			err = unavailable(what, err)
+		}
+	}()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
 
 // Setting decodes the JSON value of key into v. found is false, and v left
 // alone, when it was never put.
-func (s *Store) Setting(key string, v any) (found bool, err error) { panic("unwritten") }
+func (s *Store) Setting(key string, v any) (found bool, err error) {
+	var value string
+	err = s.db.QueryRowContext(context.Background(), "SELECT value FROM settings WHERE key = ?", key).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, unavailable("read a setting", err)
+	}
+	if err := json.Unmarshal([]byte(value), v); err != nil {
+		return false, unavailable("read a setting", errors.New("not the JSON that was expected"))
+	}
+	return true, nil
+}
 
 // PutSetting keeps v as JSON under key.
-func (s *Store) PutSetting(key string, v any) error { panic("unwritten") }
+func (s *Store) PutSetting(key string, v any) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("store: put a setting: %w", err)
+	}
+	return s.exec("put a setting", "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, string(value))
+}
+
+// unavailable makes err a fault, unless it is one. SQLite's messages name tables
+// and columns, never values.
+func unavailable(what string, err error) error {
+	if fault.CodeOf(err) != fault.Internal {
+		return err
+	}
+	var se *sqlite.Error
+	if errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return fault.New(fault.StoreUnavailable, fmt.Errorf("store: %s: another Porch has it open: %w", what, err))
+	}
+	return fault.New(fault.StoreUnavailable, fmt.Errorf("store: %s: %w", what, err))
+}
+
+// millis is a time as it is kept: NULL for the zero time.
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+// moment reads what millis wrote.
+type moment struct{ to *time.Time }
+
+// Scan implements [sql.Scanner].
+func (m moment) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*m.to = time.Time{}
+	case int64:
+		*m.to = time.UnixMilli(v).UTC()
+	default:
+		return fmt.Errorf("a time is of type %T", v)
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package links
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/porch-call/porch/backend/sealed"
+)
+
+// The bounds of what is remembered of guests. Beyond them the visitor seen
+// least recently, and the oldest block, are forgotten.
+const (
+	MaxVisitorsOfLink = 200
+	MaxVisitors       = 5000
+	MaxBlocksOfLink   = 500
+)
+
+// Visitor is somebody who was let in on a link.
+type Visitor struct {
+	Name      string // the newest of this device
+	Times     int
+	FirstSeen time.Time
+	LastSeen  time.Time
+}
+
+// Known is what the book says of a device, over all links.
+type Known struct {
+	TimesLetIn int
+	NameKnown  bool // another device of this name was let in before
+}
+
+// RecordVisitor remembers that a device was let in under a name.
+func (b *Book) RecordVisitor(id sealed.LinkID, device, name string) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if _, err := b.Get(id); err != nil {
+		return err
+	}
+	key := guestKey{string(id), digest(device)}
+	b.mu.RLock()
+	v, again := b.guests.visitors[key]
+	b.mu.RUnlock()
+	now := b.time()
+	if !again {
+		v = VisitorRecord{LinkID: key.link, Device: key.device, FirstSeen: now}
+	}
+	v.Name, v.LastSeen = name, now
+	v.Times++
+	if err := b.repo.PutVisitor(v); err != nil {
+		return unavailable(err)
+	}
+	b.mu.Lock()
+	b.guests.putVisitor(v)
+	surplus := b.guests.surplusVisitors(key)
+	b.mu.Unlock()
+	for _, old := range surplus {
+		if err := b.repo.DeleteVisitor(old.link, old.device); err != nil {
+			return unavailable(err)
+		}
+		b.mu.Lock()
+		delete(b.guests.visitors, old)
+		b.mu.Unlock()
+	}
+	return nil
+}
+
+// Visitors returns who was let in on a link, last seen first.
+func (b *Book) Visitors(id sealed.LinkID) []Visitor {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var of []Visitor
+	for _, v := range b.guests.ofLink(string(id)) {
+		of = append(of, Visitor{Name: v.Name, Times: v.Times, FirstSeen: v.FirstSeen, LastSeen: v.LastSeen})
+	}
+	return of
+}
+
+// Known tells what is known of a device that gives a name.
+func (b *Book) Known(device, name string) Known {
+	device = digest(device)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var known Known
+	for key, v := range b.guests.visitors {
+		if key.device == device {
+			known.TimesLetIn += v.Times
+		} else if sameName(v.Name, name) {
+			known.NameKnown = true
+		}
+	}
+	return known
+}
+
+// Block keeps a device from knocking on a link again.
+func (b *Book) Block(id sealed.LinkID, device string) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if _, err := b.Get(id); err != nil {
+		return err
+	}
+	if b.Blocked(id, device) {
+		return nil
+	}
+	key := guestKey{string(id), digest(device)}
+	block := BlockRecord{LinkID: key.link, Device: key.device, At: b.time()}
+	if err := b.repo.PutBlock(block); err != nil {
+		return unavailable(err)
+	}
+	b.mu.Lock()
+	b.guests.putBlock(block)
+	surplus, found := b.guests.surplusBlock(key.link)
+	b.mu.Unlock()
+	if !found {
+		return nil
+	}
+	if err := b.repo.DeleteBlock(surplus.link, surplus.device); err != nil {
+		return unavailable(err)
+	}
+	b.mu.Lock()
+	delete(b.guests.blocks, surplus)
+	b.mu.Unlock()
+	return nil
+}
+
+// Blocked tells whether a device was blocked on a link.
+func (b *Book) Blocked(id sealed.LinkID, device string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	_, blocked := b.guests.blocks[guestKey{string(id), digest(device)}]
+	return blocked
+}
+
+// guests is what is remembered of guests. [Book.mu] guards it.
+type guests struct {
+	visitors map[guestKey]VisitorRecord
+	blocks   map[guestKey]time.Time
+}
+
+// guestKey is a device, by its digest, at a link.
+type guestKey struct{ link, device string }
+
+func newGuests() guests {
+	return guests{visitors: make(map[guestKey]VisitorRecord), blocks: make(map[guestKey]time.Time)}
+}
+
+func (g guests) putVisitor(v VisitorRecord) { g.visitors[guestKey{v.LinkID, v.Device}] = v }
+
+func (g guests) putBlock(b BlockRecord) { g.blocks[guestKey{b.LinkID, b.Device}] = b.At }
+
+// ofLink returns the visitors of a link, last seen first.
+func (g guests) ofLink(link string) []VisitorRecord {
+	var of []VisitorRecord
+	for key, v := range g.visitors {
+		if key.link == link {
+			of = append(of, v)
+		}
+	}
+	slices.SortFunc(of, lastSeenFirst)
+	return of
+}
+
+// surplusVisitors returns who is to be forgotten now that one was added.
+func (g guests) surplusVisitors(added guestKey) []guestKey {
+	var surplus []guestKey
+	of := g.ofLink(added.link)
+	if len(of) > MaxVisitorsOfLink {
+		of = of[MaxVisitorsOfLink:]
+	} else if len(g.visitors) > MaxVisitors {
+		of = slices.SortedFunc(maps.Values(g.visitors), lastSeenFirst)[MaxVisitors:]
+	} else {
+		return nil
+	}
+	for _, v := range of {
+		surplus = append(surplus, guestKey{v.LinkID, v.Device})
+	}
+	return surplus
+}
+
+// surplusBlock returns the block of a link that is to be forgotten, if one is.
+func (g guests) surplusBlock(link string) (oldest guestKey, found bool) {
+	count := 0
+	var at time.Time
+	for key, t := range g.blocks {
+		if key.link != link {
+			continue
+		}
+		if count++; count == 1 || t.Before(at) {
+			oldest, at = key, t
+		}
+	}
+	return oldest, count > MaxBlocksOfLink
+}
+
+func (g guests) deleteLink(link string) {
+	maps.DeleteFunc(g.visitors, func(k guestKey, _ VisitorRecord) bool { return k.link == link })
+	maps.DeleteFunc(g.blocks, func(k guestKey, _ time.Time) bool { return k.link == link })
+}
+
+func lastSeenFirst(x, y VisitorRecord) int {
+	return cmp.Or(y.LastSeen.Compare(x.LastSeen), cmp.Compare(x.LinkID, y.LinkID), cmp.Compare(x.Device, y.Device))
+}
+
+// digest is how a device is kept: whoever reads the disk can't come in its
+// name. Devices are 16 random bytes, so that there is nothing to guess.
+func digest(device string) string {
+	sum := sha256.Sum256([]byte("porch device v1 " + device))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}

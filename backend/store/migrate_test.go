@@ -1,0 +1,108 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// testdata/vN.sql makes a database as Porch left it at schema version N. Each is
+// written once, when the version comes, and never changed.
+func TestMigrationFromEachVersion(t *testing.T) {
+	steps, err := migrations()
+	must(t, err)
+	fresh := opened(t, dataDir(t))
+	for version := 1; version <= len(steps); version++ {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			dump, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("v%d.sql", version)))
+			must(t, err)
+			dir := dataDir(t)
+			db := raw(t, dir)
+			_, err = db.Exec(string(dump))
+			must(t, err)
+			must(t, db.Close())
+
+			want := sorted()
+			if version < 2 {
+				want.Visitors = nil
+			}
+			if version < 3 {
+				want.Blocks = nil
+			}
+			s := opened(t, dir)
+			equal(t, read(t, s), want)
+			name := ""
+			if found, err := s.Setting("name", &name); !found || err != nil || name != "Zoë" {
+				t.Error(found, err, name)
+			}
+			if got, want := tables(t, s.db), tables(t, fresh.db); !reflect.DeepEqual(got, want) {
+				t.Errorf("tables %q, a new store has %q", got, want)
+			}
+			write(t, s, sample) // and it is in use
+			equal(t, read(t, s), sorted())
+		})
+	}
+}
+
+func tables(t *testing.T, db *sql.DB) map[string]string {
+	t.Helper()
+	rows, err := db.Query("SELECT name, coalesce(sql, '') FROM sqlite_schema")
+	must(t, err)
+	defer rows.Close()
+	found := make(map[string]string)
+	for rows.Next() {
+		var name, text string
+		must(t, rows.Scan(&name, &text))
+		found[name] = text
+	}
+	must(t, rows.Err())
+	return found
+}
+
+func TestTooNew(t *testing.T) {
+	dir := dataDir(t)
+	s, err := Open(dir)
+	must(t, err)
+	write(t, s, sample)
+	must(t, s.Close())
+	db := raw(t, dir)
+	_, err = db.Exec("PRAGMA user_version = 99")
+	must(t, err)
+	must(t, db.Close())
+	path := filepath.Join(dir, fileName)
+	before, err := os.ReadFile(path)
+	must(t, err)
+	if _, err := Open(dir); fault.CodeOf(err) != fault.StoreTooNew {
+		t.Error(err)
+	}
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if string(before) != string(after) {
+		t.Error("a newer Porch's database was written to")
+	}
+}
+
+func TestFailedMigrationChangesNothing(t *testing.T) {
+	steps, err := migrations()
+	must(t, err)
+	dir := dataDir(t)
+	s, err := Open(dir)
+	must(t, err)
+	write(t, s, sample)
+	must(t, s.Close())
+	bad := append(steps[:len(steps):len(steps)], "CREATE TABLE more (x); INSERT INTO nothing VALUES (1);")
+	if _, err := open(dir, bad, 0); fault.CodeOf(err) != fault.StoreUnavailable || !strings.Contains(err.Error(), "from version") {
+		t.Errorf("%v", err)
+	}
+	s = opened(t, dir) // with the old steps: no table, no new version
+	equal(t, read(t, s), sorted())
+	if _, there := tables(t, s.db)["more"]; there {
+		t.Error("half a migration stayed")
+	}
+}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Link is a row of links. Times are to the millisecond; the zero time is
+// "never". It holds the keys in the clear.
+type Link struct {
+	ID        string
+	Name      string
+	State     string
+	Keys      []byte // nil once the link has ended
+	Secret    []byte
+	CreatedAt time.Time
+	UsedAt    time.Time
+	EndedAt   time.Time
+}
+
+// Format implements [fmt.Formatter] without showing what the row holds.
+func (Link) Format(f fmt.State, _ rune) { fmt.Fprint(f, "row of links") }
+
+// LogValue implements [slog.LogValuer] without showing what the row holds.
+func (Link) LogValue() slog.Value { return slog.StringValue("row of links") }
+
+// Visitor is a row of visitors: a device that was let in on a link.
+type Visitor struct {
+	LinkID    string
+	Device    string // a digest
+	Name      string // the newest
+	Times     int
+	FirstSeen time.Time
+	LastSeen  time.Time
+}
+
+// Block is a row of blocks: a device that may not knock on a link again.
+type Block struct {
+	LinkID string
+	Device string // a digest
+	At     time.Time
+}
+
+// Links returns all links, oldest first.
+func (s *Store) Links() ([]Link, error) {
+	var links []Link
+	err := s.query("read links",
+		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at FROM links ORDER BY created_at, id",
+		func(scan func(...any) error) error {
+			var l Link
+			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt})
+			links = append(links, l)
+			return err
+		})
+	return links, err
+}
+
+// PutLink adds a link or replaces the one of the same id. When it takes the
+// keys away, they are gone from the disk as well, write-ahead log included, as
+// far as a file system goes.
+func (s *Store) PutLink(l Link) error {
+	var keys any // a nil []byte would be an empty BLOB
+	if len(l.Keys) > 0 {
+		keys = l.Keys
+	}
+	err := s.exec("put a link", `
+		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, keys = excluded.keys,
+			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at`,
+		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt))
+	if err == nil && keys == nil {
+		// Empty the log. The link is kept whether this works or not, and what
+		// doesn't happen now does with the next checkpoint.
+		_ = s.exec("empty the log", "PRAGMA wal_checkpoint(TRUNCATE)")
+	}
+	return err
+}
+
+// DeleteLink forgets a link with its visitors and blocks.
+func (s *Store) DeleteLink(id string) error {
+	return s.exec("delete a link", "DELETE FROM links WHERE id = ?", id)
+}
+
+// Visitors returns all visitors, who was seen least recently first.
+func (s *Store) Visitors() ([]Visitor, error) {
+	var visitors []Visitor
+	err := s.query("read visitors",
+		"SELECT link_id, device, name, times, first_seen, last_seen FROM visitors ORDER BY last_seen, link_id, device",
+		func(scan func(...any) error) error {
+			var v Visitor
+			err := scan(&v.LinkID, &v.Device, &v.Name, &v.Times, moment{&v.FirstSeen}, moment{&v.LastSeen})
+			visitors = append(visitors, v)
+			return err
+		})
+	return visitors, err
+}
+
+// PutVisitor adds a visitor or replaces the one of the same link and device.
+func (s *Store) PutVisitor(v Visitor) error {
+	return s.exec("put a visitor", `
+		INSERT INTO visitors (link_id, device, name, times, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (link_id, device) DO UPDATE SET name = excluded.name, times = excluded.times,
+			first_seen = excluded.first_seen, last_seen = excluded.last_seen`,
+		v.LinkID, v.Device, v.Name, v.Times, millis(v.FirstSeen), millis(v.LastSeen))
+}
+
+// DeleteVisitor forgets one visitor.
+func (s *Store) DeleteVisitor(linkID, device string) error {
+	return s.exec("delete a visitor", "DELETE FROM visitors WHERE link_id = ? AND device = ?", linkID, device)
+}
+
+// Blocks returns all blocks, oldest first.
+func (s *Store) Blocks() ([]Block, error) {
+	var blocks []Block
+	err := s.query("read blocks",
+		"SELECT link_id, device, at FROM blocks ORDER BY at, link_id, device",
+		func(scan func(...any) error) error {
+			var b Block
+			err := scan(&b.LinkID, &b.Device, moment{&b.At})
+			blocks = append(blocks, b)
+			return err
+		})
+	return blocks, err
+}
+
+// PutBlock adds a block or replaces the one of the same link and device.
+func (s *Store) PutBlock(b Block) error {
+	return s.exec("put a block", `
+		INSERT INTO blocks (link_id, device, at) VALUES (?, ?, ?)
+		ON CONFLICT (link_id, device) DO UPDATE SET at = excluded.at`,
+		b.LinkID, b.Device, millis(b.At))
+}
+
+// DeleteBlock forgets one block.
+func (s *Store) DeleteBlock(linkID, device string) error {
+	return s.exec("delete a block", "DELETE FROM blocks WHERE link_id = ? AND device = ?", linkID, device)
+}

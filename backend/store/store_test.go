@@ -1,0 +1,395 @@
+package store
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// opened is a store in dir that the test closes.
+func opened(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+// dataDir is a folder that does not exist yet, with characters that mean
+// something in a URI.
+func dataDir(t *testing.T) string {
+	return filepath.Join(t.TempDir(), "a folder?with#odd%41 &characters", "porch")
+}
+
+func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// content is all that a store holds but its settings.
+type content struct {
+	Links    []Link
+	Visitors []Visitor
+	Blocks   []Block
+}
+
+func read(t *testing.T, s *Store) (c content) {
+	t.Helper()
+	var err error
+	c.Links, err = s.Links()
+	must(t, err)
+	c.Visitors, err = s.Visitors()
+	must(t, err)
+	c.Blocks, err = s.Blocks()
+	must(t, err)
+	return c
+}
+
+func write(t *testing.T, s *Store, c content) {
+	t.Helper()
+	for _, l := range c.Links {
+		must(t, s.PutLink(l))
+	}
+	for _, v := range c.Visitors {
+		must(t, s.PutVisitor(v))
+	}
+	for _, b := range c.Blocks {
+		must(t, s.PutBlock(b))
+	}
+}
+
+func equal(t *testing.T, got, want content) {
+	t.Helper()
+	for what, lists := range map[string][2]any{
+		"links": {printable(got.Links), printable(want.Links)}, "visitors": {got.Visitors, want.Visitors}, "blocks": {got.Blocks, want.Blocks},
+	} {
+		if !reflect.DeepEqual(lists[0], lists[1]) {
+			t.Errorf("%s: got %+v, want %+v", what, lists[0], lists[1])
+		}
+	}
+}
+
+// printable takes the methods away that keep rows from being printed.
+func printable(links []Link) any {
+	type row Link
+	var rows []row
+	for _, l := range links {
+		rows = append(rows, row(l))
+	}
+	return rows
+}
+
+func TestRowsPrintNothing(t *testing.T) {
+	l := Link{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys")}
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []Link{l}), slog.AnyValue(l).Resolve().String()} {
+		if strings.Contains(text, "the-") || strings.Contains(text, fmt.Sprintf("%x", "the-")) || strings.Contains(text, "116") {
+			t.Error(text)
+		}
+	}
+}
+
+var sample = content{
+	Links: []Link{
+		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000)},
+		{ID: "two", State: "live", Keys: []byte{5}, Secret: []byte{6}, CreatedAt: at(2001), UsedAt: at(3002)},
+		{ID: "six", State: "spent", Secret: []byte{7}, CreatedAt: at(2001), UsedAt: at(4), EndedAt: at(1_800_000_000_123)},
+	},
+	Visitors: []Visitor{
+		{LinkID: "two", Device: "b", Name: "Bob", Times: 1, FirstSeen: at(10), LastSeen: at(10)},
+		{LinkID: "two", Device: "a", Name: "'; DROP TABLE links; --", Times: 3, FirstSeen: at(10), LastSeen: at(20)},
+		{LinkID: "one", Device: "a", Name: "Ann", Times: 1, FirstSeen: at(30), LastSeen: at(30)},
+	},
+	Blocks: []Block{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
+}
+
+// sorted is sample as a store returns it.
+func sorted() content {
+	c := sample
+	c.Links = []Link{c.Links[0], c.Links[2], c.Links[1]}
+	return c
+}
+
+func TestWhatIsPutIsThere(t *testing.T) {
+	dir := dataDir(t)
+	s, err := Open(dir)
+	must(t, err)
+	write(t, s, sample)
+	write(t, s, sample) // twice is once
+	equal(t, read(t, s), sorted())
+	must(t, s.Close())
+	must(t, s.Close())
+
+	s = opened(t, dir)
+	if s.Dir() != dir {
+		t.Errorf("%q, want %q", s.Dir(), dir)
+	}
+	equal(t, read(t, s), sorted())
+
+	changed := sorted()
+	changed.Links = append([]Link(nil), changed.Links...)
+	changed.Links[0].Name, changed.Links[0].State, changed.Links[0].Keys, changed.Links[0].EndedAt = "", "removed", nil, at(5)
+	must(t, s.PutLink(changed.Links[0]))
+	must(t, s.DeleteVisitor("two", "b"))
+	must(t, s.DeleteVisitor("two", "nobody"))
+	must(t, s.DeleteBlock("two", "c"))
+	changed.Visitors, changed.Blocks = changed.Visitors[1:], changed.Blocks[1:]
+	equal(t, read(t, s), changed)
+
+	must(t, s.DeleteLink("one")) // with visitors and blocks
+	must(t, s.DeleteLink("one"))
+	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1]})
+	if err := s.PutVisitor(Visitor{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
+		t.Errorf("a visitor of no link: %v", err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	type settings struct {
+		Engine string
+		Volume float64
+	}
+	dir := dataDir(t)
+	s, err := Open(dir)
+	must(t, err)
+	got := settings{Engine: "default"}
+	if found, err := s.Setting("settings", &got); found || err != nil || got.Engine != "default" {
+		t.Errorf("%v, %v, %+v", found, err, got)
+	}
+	want := settings{"native", 0.5}
+	must(t, s.PutSetting("settings", settings{"webview", 1}))
+	must(t, s.PutSetting("settings", want))
+	must(t, s.Close())
+	s = opened(t, dir)
+	if found, err := s.Setting("settings", &got); !found || err != nil || got != want {
+		t.Errorf("%v, %v, %+v", found, err, got)
+	}
+	var number int
+	if _, err := s.Setting("settings", &number); fault.CodeOf(err) != fault.StoreUnavailable {
+		t.Error(err)
+	}
+	if err := s.PutSetting("settings", make(chan int)); err == nil {
+		t.Error("put a channel")
+	}
+}
+
+func TestOwnerOnly(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the profile's permissions do it there")
+	}
+	check := func(t *testing.T, dir string) {
+		t.Helper()
+		files := 0
+		must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			must(t, err)
+			info, err := d.Info()
+			must(t, err)
+			want := fs.FileMode(0o600)
+			if files++; d.IsDir() {
+				want = fs.ModeDir | 0o700
+			}
+			if info.Mode() != want {
+				t.Errorf("%s has mode %v, want %v", d.Name(), info.Mode(), want)
+			}
+			return nil
+		}))
+		if files < 3 { // folder, database, log
+			t.Errorf("%d files", files)
+		}
+	}
+	old := setUmask(0)
+	t.Cleanup(func() { setUmask(old) })
+	dir := dataDir(t)
+	s, err := Open(dir)
+	must(t, err)
+	write(t, s, sample)
+	check(t, dir)
+
+	t.Run("narrowed", func(t *testing.T) {
+		must(t, s.Close())
+		must(t, os.Chmod(dir, 0o755))
+		must(t, os.Chmod(filepath.Join(dir, fileName), 0o644))
+		s := opened(t, dir)
+		write(t, s, sample)
+		check(t, dir)
+	})
+	t.Run("a folder with other things", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, os.Chmod(dir, 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, "theirs"), nil, 0o644))
+		opened(t, dir)
+		info, err := os.Stat(dir)
+		must(t, err)
+		if info.Mode().Perm() != 0o755 {
+			t.Errorf("their folder became %v", info.Mode())
+		}
+	})
+}
+
+func TestUnavailable(t *testing.T) {
+	unavailable := func(t *testing.T, dir string) {
+		t.Helper()
+		steps, err := migrations()
+		must(t, err)
+		s, err := open(dir, steps, 50*time.Millisecond)
+		if err == nil {
+			_ = s.Close()
+		}
+		if fault.CodeOf(err) != fault.StoreUnavailable {
+			t.Errorf("%v", err)
+		}
+	}
+	t.Run("open already", func(t *testing.T) {
+		dir := dataDir(t)
+		s := opened(t, dir)
+		unavailable(t, dir)
+		write(t, s, sample) // and the first is undisturbed
+	})
+	t.Run("a file in the way", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		must(t, os.WriteFile(file, nil, 0o600))
+		unavailable(t, file)
+	})
+	t.Run("a folder in the way", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, os.MkdirAll(filepath.Join(dir, fileName), 0o700))
+		unavailable(t, dir)
+	})
+	t.Run("not a database", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, fileName), bytes.Repeat([]byte("porch"), 1000), 0o600))
+		unavailable(t, dir)
+	})
+	t.Run("damaged", func(t *testing.T) {
+		dir := dataDir(t)
+		s, err := Open(dir)
+		must(t, err)
+		write(t, s, sample)
+		must(t, s.Close())
+		path := filepath.Join(dir, fileName)
+		b, err := os.ReadFile(path)
+		must(t, err)
+		for i := 4096 + 8; i < len(b); i += 7 {
+			b[i] ^= 0x55
+		}
+		must(t, os.WriteFile(path, b, 0o600))
+		unavailable(t, dir)
+		after, err := os.ReadFile(path)
+		must(t, err)
+		if !bytes.Equal(after, b) {
+			t.Error("a damaged database was written to")
+		}
+	})
+	t.Run("closed", func(t *testing.T) {
+		s, err := Open(dataDir(t))
+		must(t, err)
+		must(t, s.Close())
+		secret := Link{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys"), Secret: []byte("the-secret")}
+		for what, err := range map[string]error{
+			"link": s.PutLink(secret), "visitor": s.PutVisitor(Visitor{Name: "the-name"}), "block": s.PutBlock(Block{Device: "the-device"}),
+			"setting": s.PutSetting("the-key", "the-value"), "delete": s.DeleteLink("the-id"),
+			"read links": errOf(s.Links()), "read visitors": errOf(s.Visitors()), "read blocks": errOf(s.Blocks()),
+			"read setting": errOf(s.Setting("the-key", new(string))),
+		} {
+			if fault.CodeOf(err) != fault.StoreUnavailable || strings.Contains(err.Error(), "the-") {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+// Constraint errors of SQLite name what was violated, and not with which value.
+func TestErrorsRepeatNoValues(t *testing.T) {
+	s := opened(t, dataDir(t))
+	err := s.PutLink(Link{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys")}) // no secret
+	if fault.CodeOf(err) != fault.StoreUnavailable || strings.Contains(err.Error(), "the-") {
+		t.Error(err)
+	}
+}
+
+func TestDestroyedKeysAreGone(t *testing.T) {
+	dir := dataDir(t)
+	s := opened(t, dir)
+	keys := bytes.Repeat([]byte("private!"), 4)
+	link := Link{ID: "one", State: "open", Keys: keys, Secret: []byte{1}, CreatedAt: at(1)}
+	must(t, s.PutLink(link))
+	traces := func() (n int) {
+		entries, err := os.ReadDir(dir)
+		must(t, err)
+		for _, e := range entries {
+			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			must(t, err)
+			n += bytes.Count(b, keys)
+		}
+		return n
+	}
+	if traces() == 0 {
+		t.Fatal("the keys can't be found while they are there: the test sees nothing")
+	}
+	link.State, link.Keys = "spent", nil
+	must(t, s.PutLink(link))
+	if n := traces(); n > 0 {
+		t.Errorf("%d traces of destroyed keys", n)
+	}
+}
+
+func TestDir(t *testing.T) {
+	t.Setenv("PORCH_DATA_DIR", "/somewhere/else")
+	if dir, err := Dir(); err != nil || dir != filepath.FromSlash("/somewhere/else") && runtime.GOOS != "windows" {
+		t.Error(dir, err)
+	}
+	t.Setenv("PORCH_DATA_DIR", "")
+	config, err := os.UserConfigDir()
+	must(t, err)
+	if dir, err := Dir(); err != nil || dir != filepath.Join(config, "porch") {
+		t.Error(dir, err)
+	}
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("AppData", "")
+	if _, err := Dir(); fault.CodeOf(err) != fault.StoreUnavailable {
+		t.Error(err)
+	}
+}
+
+// raw is the database of a closed store, without anything this package does.
+func raw(t *testing.T, dir string) *sql.DB {
+	t.Helper()
+	must(t, os.MkdirAll(dir, 0o700))
+	db, err := sql.Open("sqlite", dataSource(filepath.Join(dir, fileName), time.Second))
+	must(t, err)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+
+func TestSafetyIsOn(t *testing.T) {
+	s := opened(t, dataDir(t))
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "locking_mode": "exclusive", "foreign_keys": "1",
+		"secure_delete": "1", "trusted_schema": "0", "fullfsync": "1", "temp_store": "2", "busy_timeout": "3000",
+	} {
+		var got string
+		must(t, s.db.QueryRow("PRAGMA "+pragma).Scan(&got))
+		if got != want {
+			t.Errorf("%s is %s, want %s", pragma, got, want)
+		}
+	}
+}
