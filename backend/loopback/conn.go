@@ -1,0 +1,271 @@
+package loopback
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+const (
+	maxTexts     = 512     // messages waiting for the window
+	maxTextBytes = 4 << 20 // and their bytes
+	inboxSize    = 64      // messages waiting for Recv; then the window waits
+)
+
+// ErrClosed is what a Conn returns that has ended.
+var ErrClosed = errors.New("loopback: the window's socket has ended")
+
+// Conn is one window's socket.
+type Conn struct {
+	ws     *websocket.Conn
+	raw    net.Conn
+	claims any
+	inbox  chan received
+	ready  chan struct{} // holds one token while the writer has something to do
+	over   chan struct{} // closed when Close is called
+	done   chan struct{} // closed when reading has ended
+
+	mu        sync.Mutex
+	texts     [][]byte
+	textBytes int
+	pictures  pictures
+	closing   bool
+	reason    fault.Code
+}
+
+// received is what Recv returns.
+type received struct {
+	m   signalling.Message
+	err error
+}
+
+func newConn(ws *websocket.Conn, raw net.Conn, claims any) *Conn {
+	return &Conn{
+		ws: ws, raw: raw, claims: claims,
+		inbox: make(chan received, inboxSize), ready: make(chan struct{}, 1),
+		over: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// run is the socket's life: it reads, and starts the writer and the handler.
+// It returns when all three have ended.
+func (c *Conn) run(lifetime context.Context, handler func(*Conn)) {
+	stop := context.AfterFunc(lifetime, func() { c.Close(fault.ShuttingDown) })
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(c.write)
+	wg.Go(func() {
+		defer c.Close("")
+		handler(c)
+	})
+	c.read()
+	wg.Wait()
+}
+
+// Claims returns what Grant was given.
+func (c *Conn) Claims() any { return c.claims }
+
+// Send queues a message and never blocks. Messages leave before pictures that
+// wait. The error is [ErrClosed], one of [signalling.Encode], or
+// [fault.TooSlow] when the window does not read and the queue is full, which
+// closes the socket.
+func (c *Conn) Send(m signalling.Message) error {
+	b, err := signalling.Encode(m)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return ErrClosed
+	}
+	return c.pushText(b)
+}
+
+// pushText is of mu.
+func (c *Conn) pushText(b []byte) error {
+	if len(c.texts) >= maxTexts || c.textBytes+len(b) > maxTextBytes {
+		c.texts, c.textBytes = nil, 0
+		c.finish(fault.TooSlow)
+		return fault.New(fault.TooSlow, nil)
+	}
+	c.texts = append(c.texts, b)
+	c.textBytes += len(b)
+	c.wake()
+	return nil
+}
+
+// SendFrame queues a picture and never blocks; the payload is copied. Frames
+// of one participant come from one goroutine at a time. The error is
+// [ErrKeyframeWanted] or [ErrBehind] for a frame that was dropped,
+// [fault.MessageInvalid] for one that can't be sent, [fault.TooSlow] as in
+// Send, or [ErrClosed].
+func (c *Conn) SendFrame(f VideoFrame) error {
+	if len(f.Payload) == 0 || len(f.Payload) > MaxPicture {
+		return fault.Newf(fault.MessageInvalid, "picture of %d bytes", len(f.Payload))
+	}
+	if err := checkParticipant(f.Participant); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return ErrClosed
+	}
+	s, isNew := c.pictures.sourceOf(f.Participant)
+	if s == nil {
+		return fault.Newf(fault.MessageInvalid, "more than %d sources", maxSources)
+	}
+	if isNew {
+		b, err := signalling.Encode(source{Index: s.index, Participant: f.Participant})
+		if err != nil {
+			return err
+		}
+		if err := c.pushText(b); err != nil {
+			return err
+		}
+	}
+	if err := c.pictures.push(s, f); err != nil {
+		return err
+	}
+	c.wake()
+	return nil
+}
+
+// Recv returns the window's next message: one that guests send, or
+// [KeyframeWanted]. A message that can't be read is an error with its fault,
+// and the socket goes on; when the socket has ended, the error is io.EOF.
+func (c *Conn) Recv(ctx context.Context) (signalling.Message, error) {
+	select {
+	case r := <-c.inbox:
+		return r.m, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.done:
+	}
+	select {
+	case r := <-c.inbox:
+		return r.m, r.err
+	default:
+		return nil, io.EOF
+	}
+}
+
+// Close ends the socket once the messages that were sent have left; pictures
+// that wait don't. It does not wait, and may be called twice. reason, "" for
+// an ordinary end, reaches the window with the close code 4400 (1000 for "").
+func (c *Conn) Close(reason fault.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.finish(reason)
+}
+
+// finish is of mu. From now on the writer has closeWithin.
+func (c *Conn) finish(reason fault.Code) {
+	if c.closing {
+		return
+	}
+	c.closing, c.reason = true, reason
+	close(c.over)
+	c.pictures = pictures{}
+	_ = c.raw.SetDeadline(time.Now().Add(closeWithin)) // an error shows where it matters
+	c.wake()
+}
+
+// wake is of mu.
+func (c *Conn) wake() {
+	select {
+	case c.ready <- struct{}{}:
+	default:
+	}
+}
+
+// write runs until the socket ends, and ends it.
+func (c *Conn) write() {
+	for {
+		kind, b, closed := c.next()
+		if b == nil && closed {
+			break
+		}
+		if b == nil {
+			select {
+			case <-c.ready:
+				continue
+			case <-c.done:
+				return
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), writeWithin)
+		err := c.ws.Write(ctx, kind, b)
+		cancel()
+		if err != nil {
+			c.ws.CloseNow()
+			return
+		}
+	}
+	code := websocket.StatusNormalClosure
+	if c.reason != "" {
+		code = closeFault
+	}
+	_ = c.ws.Close(code, string(c.reason)) // the window may be gone
+}
+
+// next is what to write: messages first, so that a source is known before its
+// frames.
+func (c *Conn) next() (kind websocket.MessageType, b []byte, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.texts) > 0 {
+		b = c.texts[0]
+		c.texts[0] = nil
+		c.texts = c.texts[1:]
+		c.textBytes -= len(b)
+		return websocket.MessageText, b, c.closing
+	}
+	b, _ = c.pictures.pop()
+	return websocket.MessageBinary, b, c.closing
+}
+
+// read runs until the socket ends.
+func (c *Conn) read() {
+	defer c.Close("")
+	defer close(c.done)
+	for {
+		kind, b, err := c.ws.Read(context.Background())
+		if err != nil {
+			return
+		}
+		if kind != websocket.MessageText {
+			c.Close(fault.MessageUnexpected)
+			continue
+		}
+		m, err := decodeWindow(b)
+		switch m := m.(type) {
+		case enter:
+			err = fault.Newf(fault.MessageUnexpected, "enter: already in")
+		case taken:
+			c.mu.Lock()
+			ok := c.closing || c.pictures.take(m.Index, m.Frames)
+			c.mu.Unlock()
+			if ok {
+				continue
+			}
+			err = fault.Newf(fault.MessageInvalid, "taken: frames that were not sent")
+		}
+		if err != nil {
+			m = nil
+		}
+		select {
+		case c.inbox <- received{m, err}: // while Recv's caller is busy, the window waits
+		case <-c.over:
+		}
+	}
+}

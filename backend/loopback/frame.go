@@ -1,0 +1,47 @@
+package loopback
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// VideoFrame is one encoded picture for the window.
+type VideoFrame struct {
+	Participant string
+	Keyframe    bool
+	Timestamp   uint64 // microseconds, from the source's own zero point
+	Payload     []byte // VP8 (RFC 6386), 1 byte to MaxPicture
+}
+
+// MaxPicture is the largest VideoFrame.Payload in bytes.
+const MaxPicture = 4 << 20
+
+// What SendFrame says of a frame that it dropped. Frames of that participant
+// are dropped up to the next keyframe.
+var (
+	// ErrKeyframeWanted means that the window can take more: the caller should
+	// ask the source for a keyframe.
+	ErrKeyframeWanted = errors.New("loopback: frame dropped, keyframe wanted")
+	// ErrBehind means that the window is behind: a keyframe would be dropped
+	// too, just now.
+	ErrBehind = errors.New("loopback: frame dropped, window is behind")
+)
+
+// The layout of a binary message; see the package's documentation.
+const (
+	frameVersion  = 1
+	flagKeyframe  = 1 << 0
+	frameHeadSize = 12
+)
+
+// encodeFrame returns a binary message. It copies the payload.
+func encodeFrame(index uint16, f VideoFrame) []byte {
+	b := make([]byte, frameHeadSize, frameHeadSize+len(f.Payload))
+	b[0] = frameVersion
+	if f.Keyframe {
+		b[1] = flagKeyframe
+	}
+	binary.BigEndian.PutUint16(b[2:], index)
+	binary.BigEndian.PutUint64(b[4:], f.Timestamp)
+	return append(b, f.Payload...)
+}

@@ -1,0 +1,108 @@
+package loopback
+
+import (
+	"encoding/json"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// enter is a window's first message.
+type enter struct {
+	Token string `json:"token"`
+}
+
+// taken says how many binary frames of an index the window has handled.
+type taken struct {
+	Index  uint16 `json:"index"`
+	Frames uint64 `json:"frames"`
+}
+
+// KeyframeWanted is a message of the window: it needs a keyframe of this
+// participant.
+type KeyframeWanted struct {
+	Participant string `json:"participant"`
+}
+
+// source gives an index to a participant's frames.
+type source struct {
+	Index       uint16 `json:"index"`
+	Participant string `json:"participant"`
+}
+
+// Type implements [signalling.Message].
+func (enter) Type() signalling.Type { return "enter" }
+
+// Type implements [signalling.Message].
+func (taken) Type() signalling.Type { return "taken" }
+
+// Type implements [signalling.Message].
+func (KeyframeWanted) Type() signalling.Type { return "keyframeWanted" }
+
+// Type implements [signalling.Message].
+func (source) Type() signalling.Type { return "source" }
+
+// Validate implements [signalling.Message].
+func (m enter) Validate() error {
+	if m.Token == "" {
+		return fault.Newf(fault.MessageInvalid, "enter: no token")
+	}
+	return nil
+}
+
+// Validate implements [signalling.Message]. What the numbers may be depends on
+// what was sent: see Conn.
+func (taken) Validate() error { return nil }
+
+// Validate implements [signalling.Message].
+func (m KeyframeWanted) Validate() error { return checkParticipant(m.Participant) }
+
+// Validate implements [signalling.Message].
+func (m source) Validate() error { return checkParticipant(m.Participant) }
+
+func checkParticipant(id string) error {
+	if id == "" || len(id) > signalling.MaxID {
+		return fault.Newf(fault.MessageInvalid, "participant's id of %d bytes", len(id))
+	}
+	return nil
+}
+
+// decodeWindow reads what a window sends: what guests send, or enter, taken or
+// keyframeWanted. The faults are those of [signalling.DecodeFromGuest].
+func decodeWindow(b []byte) (signalling.Message, error) {
+	m, err := signalling.DecodeFromGuest(b, signalling.MaxFrame)
+	if fault.CodeOf(err) != fault.MessageUnknown {
+		return m, err
+	}
+	// Its form is checked: one object, no key twice.
+	var envelope struct {
+		Type    signalling.Type `json:"type"`
+		Payload json.RawMessage `json:"payload"`
+	}
+	if err := json.Unmarshal(b, &envelope); err != nil {
+		return nil, fault.New(fault.MessageMalformed, err)
+	}
+	switch envelope.Type {
+	case enter{}.Type():
+		return decodeAs[enter](envelope.Payload)
+	case taken{}.Type():
+		return decodeAs[taken](envelope.Payload)
+	case KeyframeWanted{}.Type():
+		return decodeAs[KeyframeWanted](envelope.Payload)
+	}
+	return nil, err
+}
+
+func decodeAs[M signalling.Message](payload []byte) (signalling.Message, error) {
+	var m M
+	if len(payload) == 0 || payload[0] != '{' {
+		return nil, fault.Newf(fault.MessageMalformed, "%s: payload is not an object", m.Type())
+	}
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return nil, fault.Newf(fault.MessageMalformed, "%s: %w", m.Type(), err)
+	}
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}

@@ -1,0 +1,72 @@
+package loopback
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ticketLife is how long a ticket may be used.
+const ticketLife = 30 * time.Second
+
+// maxTickets that are not used yet; the oldest gives way. A window takes one.
+const maxTickets = 16
+
+// Ticket lets one window enter, once.
+type Ticket struct {
+	URL   string `json:"url"` // ws://127.0.0.1:PORT/window
+	Token string `json:"token"`
+}
+
+// tickets are those that are granted and not used.
+type tickets struct {
+	mu   sync.Mutex
+	open []ticket // the oldest first
+}
+
+type ticket struct {
+	token  string
+	claims any
+	until  time.Time
+}
+
+// grant makes a ticket and returns its token: 32 random bytes in base64url.
+func (t *tickets) grant(claims any, now time.Time) string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	token := base64.RawURLEncoding.EncodeToString(b[:])
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expire(now)
+	if len(t.open) == maxTickets {
+		t.open = slices.Delete(t.open, 0, 1)
+	}
+	t.open = append(t.open, ticket{token: token, claims: claims, until: now.Add(ticketLife)})
+	return token
+}
+
+// use takes a ticket away. How long it looks depends on how many there are,
+// and not on what is in them.
+func (t *tickets) use(token string, now time.Time) (claims any, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expire(now)
+	found := -1
+	for i := range t.open {
+		equal := subtle.ConstantTimeCompare([]byte(token), []byte(t.open[i].token))
+		found = subtle.ConstantTimeSelect(equal, i, found)
+	}
+	if found < 0 {
+		return nil, false
+	}
+	claims = t.open[found].claims
+	t.open = slices.Delete(t.open, found, found+1)
+	return claims, true
+}
+
+func (t *tickets) expire(now time.Time) {
+	t.open = slices.DeleteFunc(t.open, func(k ticket) bool { return !now.Before(k.until) })
+}
