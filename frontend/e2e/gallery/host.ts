@@ -1,0 +1,202 @@
+// The host's window over an app that is made up.
+import { mount, tick } from 'svelte';
+import App from '../../host/App.svelte';
+import type { Backend, Change, LinkView, RequestView, State } from '../../host/model/backend';
+import { Host } from '../../host/model/host.svelte';
+
+const now = Date.now();
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+const id = (letter: string) => letter.repeat(22);
+const addresses = (letter: string) => [
+  {
+    url: `https://192.168.1.23:7674/j/${id(letter)}#pX3vTq81LmN0oZs5RkYw2A`,
+    reach: 'network',
+  },
+  { url: `http://localhost:7674/j/${id(letter)}#pX3vTq81LmN0oZs5RkYw2A`, reach: 'computer' },
+];
+
+const link = (letter: string, part: Partial<LinkView>): LinkView => ({
+  id: id(letter),
+  name: '',
+  state: 'open',
+  group: 'upcoming',
+  createdAt: now - hour,
+  usedAt: 0,
+  endedAt: 0,
+  waiting: 0,
+  inCall: 0,
+  hostInCall: false,
+  addresses: addresses(letter),
+  visitors: [],
+  silenced: false,
+  locked: false,
+  ...part,
+});
+
+const request = (name: string, part: Partial<RequestView> = {}): RequestView => ({
+  id: name,
+  linkId: id('B'),
+  linkName: 'Sunday with Grandma',
+  name,
+  since: now - 12_000,
+  known: 'first',
+  timesLetIn: 0,
+  bell: 'rung',
+  away: false,
+  ...part,
+});
+
+const links = [
+  link('A', {
+    name: 'Book club',
+    state: 'live',
+    group: 'live',
+    inCall: 3,
+    createdAt: now - 2 * hour,
+    usedAt: now - 20 * minute,
+  }),
+  link('B', { name: 'Sunday with Grandma', createdAt: now - 3 * hour, waiting: 1 }),
+  link('C', { createdAt: now - day }),
+  link('D', {
+    name: 'Piano lesson',
+    createdAt: now - 2 * day,
+    visitors: [
+      { name: 'Clara Wieck', lastSeen: now - day },
+      { name: 'Robert', lastSeen: now - 9 * day },
+    ],
+    usedAt: now - day,
+  }),
+  link('E', {
+    name: 'Flat viewing, Rosenstraße 12',
+    state: 'spent',
+    group: 'earlier',
+    createdAt: now - 4 * day,
+    endedAt: now - 4 * day + hour,
+    visitors: [{ name: 'Frau Lindqvist', lastSeen: now - 4 * day }],
+  }),
+  link('F', {
+    state: 'removed',
+    group: 'earlier',
+    createdAt: now - 8 * day,
+    endedAt: now - 8 * day,
+  }),
+];
+
+const base: State = {
+  revision: 1,
+  me: { name: 'Ada' },
+  reach: {
+    kind: 'network',
+    addresses: [
+      { url: 'https://192.168.1.23:7674', reach: 'network' },
+      { url: 'http://localhost:7674', reach: 'computer' },
+    ],
+  },
+  links: [],
+  requests: [],
+  calls: [],
+  settings: {
+    engine: 'auto',
+    camera: '',
+    microphone: '',
+    speaker: '',
+    theme: 'system',
+    bellSound: true,
+    notifications: true,
+  },
+  engines: { native: true, synthetic: false },
+};
+
+const qr = (() => {
+  let dots = '';
+  for (let y = 0; y < 33; y++)
+    for (let x = 0; x < 33; x++)
+      if ((x * 7 + y * 13 + x * y) % 5 < 2) dots += `M${x + 4} ${y + 4}h1v1h-1z`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 41 41" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h41v41H0z"/><path d="${dots}"/></svg>`;
+})();
+
+/** An app that answers every command with "done". */
+function madeUp(part: Partial<State>): Backend {
+  const answers: Partial<Backend> = {
+    snapshot: async () => ({ ...base, ...part }),
+    linkQR: async () => qr,
+    watch: (_: (change: Change) => void) => () => {},
+    setTitle: () => {},
+    devices: async () => ({
+      cameras: [{ id: '0', name: 'FaceTime HD Camera', default: true }],
+      microphones: [{ id: '0', name: 'Built-in Microphone', default: true }],
+      speakers: [{ id: '0', name: 'Built-in Speakers', default: true }],
+    }),
+  };
+  return new Proxy(answers as Backend, {
+    get: (target, key) => target[key as keyof Backend] ?? (async () => ''),
+  });
+}
+
+async function show(
+  target: HTMLElement,
+  part: Partial<State>,
+  after?: (host: Host) => void,
+): Promise<void> {
+  const host = new Host({ backend: madeUp(part), client: 'gallery', ring: () => {} });
+  mount(App, { target, props: { host } });
+  await host.state.sync();
+  await tick();
+  host.requests.take(part.requests ?? []);
+  after?.(host);
+  await tick();
+}
+
+const press = (name: string) =>
+  [...document.querySelectorAll('button')]
+    .find((button) => button.textContent?.trim() === name)
+    ?.click();
+
+const three = [
+  request('Grandma', { known: 'returning', timesLetIn: 4, since: now - 70_000 }),
+  request('Uncle Theo', { since: now - 20_000 }),
+  request('Mia', { known: 'new-device-known-name', bell: 'asked-to-wait' }),
+];
+
+export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
+  'home-empty': (target) => show(target, {}),
+  home: (target) => show(target, { links }),
+  'home-knock': (target) =>
+    show(target, { links, requests: [request('Grandma', { known: 'returning', timesLetIn: 4 })] }),
+  'home-knocks': (target) => show(target, { links, requests: three }),
+  'home-notice': (target) =>
+    show(target, { links, notice: { id: 1, code: 'background', message: '' } }),
+  share: (target) =>
+    show(target, { links }, (host) => (host.sheet = { kind: 'share', link: id('B') })),
+  'share-more': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'share', link: id('C') };
+      setTimeout(() => {
+        press('Add Name');
+        press('QR Code');
+      });
+    }),
+  'share-knock': (target) =>
+    show(target, { links, requests: [request('Grandma')] }, (host) => {
+      host.sheet = { kind: 'share', link: id('B') };
+      host.toasts.word('Copied');
+    }),
+  details: (target) =>
+    show(target, { links }, (host) => (host.sheet = { kind: 'details', link: id('D') })),
+  'details-spent': (target) =>
+    show(target, { links }, (host) => (host.sheet = { kind: 'details', link: id('E') })),
+  remove: (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'details', link: id('D') };
+      setTimeout(() => press('Remove Link'));
+    }),
+  reach: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'reach' })),
+  settings: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'settings' })),
+  fault: (target) =>
+    show(target, { links }, (host) =>
+      host.toasts.fault('No program is set for this. Copy the link instead.'),
+    ),
+};

@@ -1,0 +1,19 @@
+// Screens in made-up states, for looking at them: /?scene=NAME. Not shipped.
+import '$src/ui/tokens.css';
+import '$src/ui/base.css';
+import { scenes } from './host';
+
+const name = new URLSearchParams(location.search).get('scene') ?? '';
+const scene = scenes[name];
+const target = document.getElementById('app')!;
+if (scene) {
+  await scene(target);
+  document.documentElement.dataset.ready = '';
+} else {
+  for (const each of Object.keys(scenes)) {
+    const link = document.createElement('a');
+    link.href = `?scene=${each}`;
+    link.textContent = each;
+    target.append(link, document.createElement('br'));
+  }
+}

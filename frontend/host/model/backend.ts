@@ -1,0 +1,140 @@
+import * as app from '../../wailsjs/go/main/App';
+import type { host } from '../../wailsjs/go/models';
+import { EventsOn, WindowSetTitle } from '../../wailsjs/runtime/runtime';
+
+/** What a generated class carries, without its methods: that is what arrives. */
+type Data<T> = T extends (infer Item)[]
+  ? Data<Item>[]
+  : T extends object
+    ? {
+        [Key in keyof T as T[Key] extends (...args: never[]) => unknown ? never : Key]: Data<
+          T[Key]
+        >;
+      }
+    : T;
+
+export type State = Data<host.State>;
+export type LinkView = Data<host.LinkView>;
+export type AddressView = Data<host.AddressView>;
+export type RequestView = Data<host.RequestView>;
+export type CallView = Data<host.CallView>;
+export type Settings = Data<host.Settings>;
+export type Notice = Data<host.Notice>;
+export type Entry = Data<host.Entry>;
+export type Devices = Data<host.DevicesView>;
+
+/** Some keys of the state, each whole; null where one became empty. */
+export type Change = { revision: number; since?: number } & {
+  [Key in Exclude<keyof State, 'revision'>]?: State[Key] | null;
+};
+
+/** The bound methods of app.go. Each rejects with a [Fault]. */
+export interface Commands {
+  snapshot(): Promise<State>;
+  attend(client: string): Promise<void>;
+  createLink(): Promise<LinkView>;
+  renameLink(link: string, name: string): Promise<void>;
+  removeLink(link: string): Promise<void>;
+  copyLink(link: string, url: string): Promise<void>;
+  mailLink(link: string, url: string): Promise<void>;
+  messageLink(link: string, url: string): Promise<void>;
+  /** An SVG document. */
+  linkQR(url: string): Promise<string>;
+  /** start in Unix milliseconds, 0 for the next full hour; the file's path, "" when cancelled. */
+  saveCalendar(link: string, url: string, start: number): Promise<string>;
+  admit(request: string): Promise<void>;
+  decline(request: string): Promise<void>;
+  askToWait(request: string): Promise<void>;
+  block(request: string): Promise<void>;
+  admitAll(link: string): Promise<void>;
+  declineAll(link: string): Promise<void>;
+  enterCall(link: string, client: string, engine: string): Promise<Entry>;
+  leaveCall(link: string): Promise<void>;
+  endCall(link: string): Promise<void>;
+  silenceRequests(link: string, on: boolean): Promise<void>;
+  lockCall(link: string, on: boolean): Promise<void>;
+  removeParticipant(link: string, participant: string, block: boolean): Promise<void>;
+  muteParticipant(link: string, participant: string): Promise<void>;
+  setName(name: string): Promise<void>;
+  setSettings(settings: Settings): Promise<void>;
+  devices(): Promise<Devices>;
+  dismissNotice(id: number): Promise<void>;
+}
+
+/** The app behind the window: commands in, changes out. */
+export interface Backend extends Commands {
+  /** Calls onchange for each change from now on; the returned function stops it. */
+  watch(onchange: (change: Change) => void): () => void;
+  /** Sets the title of the native window. */
+  setTitle(title: string): void;
+}
+
+/** A fault as app.go says it: a code of package fault, and its English sentence. */
+export class Fault extends Error {
+  readonly code: string;
+  constructor(code: string, sentence: string) {
+    super(sentence);
+    this.name = 'Fault';
+    this.code = code;
+  }
+}
+
+/** The fault in whatever a command rejected with. */
+export function faultOf(reason: unknown): Fault {
+  if (reason instanceof Fault) return reason;
+  const text = reason instanceof Error ? reason.message : String(reason);
+  try {
+    const said: unknown = JSON.parse(text);
+    if (typeof said === 'object' && said !== null && 'code' in said && 'message' in said)
+      return new Fault(String(said.code), String(said.message));
+  } catch {
+    // Not app.go's: a panic's text, or the window without its app.
+  }
+  return new Fault('internal', text);
+}
+
+/** Whether the page runs inside the app (or its dev server) at all. */
+export const insideApp = (): boolean => 'go' in window && 'runtime' in window;
+
+/** The real app, through Wails' generated bindings. */
+export function wails(): Backend {
+  const said = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (reason) {
+      throw faultOf(reason);
+    }
+  };
+  return {
+    snapshot: () => said(app.Snapshot()),
+    attend: (client) => said(app.Attend(client)),
+    createLink: () => said(app.CreateLink()),
+    renameLink: (link, name) => said(app.RenameLink(link, name)),
+    removeLink: (link) => said(app.RemoveLink(link)),
+    copyLink: (link, url) => said(app.CopyLink(link, url)),
+    mailLink: (link, url) => said(app.MailLink(link, url)),
+    messageLink: (link, url) => said(app.MessageLink(link, url)),
+    linkQR: (url) => said(app.LinkQR(url)),
+    saveCalendar: (link, url, start) => said(app.SaveCalendar(link, url, start)),
+    admit: (request) => said(app.Admit(request)),
+    decline: (request) => said(app.Decline(request)),
+    askToWait: (request) => said(app.AskToWait(request)),
+    block: (request) => said(app.Block(request)),
+    admitAll: (link) => said(app.AdmitAll(link)),
+    declineAll: (link) => said(app.DeclineAll(link)),
+    enterCall: (link, client, engine) => said(app.EnterCall(link, client, engine)),
+    leaveCall: (link) => said(app.LeaveCall(link)),
+    endCall: (link) => said(app.EndCall(link)),
+    silenceRequests: (link, on) => said(app.SilenceRequests(link, on)),
+    lockCall: (link, on) => said(app.LockCall(link, on)),
+    removeParticipant: (link, participant, block) =>
+      said(app.RemoveParticipant(link, participant, block)),
+    muteParticipant: (link, participant) => said(app.MuteParticipant(link, participant)),
+    setName: (name) => said(app.SetName(name)),
+    setSettings: (settings) => said(app.SetSettings(settings)),
+    devices: () => said(app.Devices()),
+    dismissNotice: (id) => said(app.DismissNotice(id)),
+    watch: (onchange) => EventsOn('porch:change', onchange),
+    setTitle: (title) => WindowSetTitle(title),
+  };
+}

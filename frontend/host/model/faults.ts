@@ -1,0 +1,46 @@
+import { m } from '$src/i18n';
+import { faultOf } from './backend';
+
+/** What a person reads for each fault that a command of the window can meet. */
+const sentences: Record<string, () => string> = {
+  'link-not-found': m.host_fault_link_not_found,
+  'link-removed': m.host_fault_link_removed,
+  'link-spent': m.host_fault_link_spent,
+  'link-name-invalid': m.host_fault_link_name_invalid,
+  'name-invalid': m.host_fault_name_invalid,
+  'request-gone': m.host_fault_request_gone,
+  'participant-gone': m.host_fault_participant_gone,
+  'call-ended': m.host_fault_call_ended,
+  'call-full': m.host_fault_call_full,
+  'not-in-call': m.host_fault_not_in_call,
+  'connect-failed': m.host_fault_connect_failed,
+  'token-refused': m.host_fault_connect_failed,
+  'origin-refused': m.host_fault_connect_failed,
+  'camera-missing': m.host_fault_camera_missing,
+  'camera-refused': m.host_fault_camera_refused,
+  'camera-lost': m.host_fault_camera_lost,
+  'microphone-missing': m.host_fault_microphone_missing,
+  'microphone-refused': m.host_fault_microphone_refused,
+  'microphone-lost': m.host_fault_microphone_lost,
+  'speaker-missing': m.host_fault_speaker_missing,
+  'engine-unavailable': m.host_fault_engine_unavailable,
+  'clipboard-unavailable': m.host_fault_clipboard_unavailable,
+  'opener-unavailable': m.host_fault_opener_unavailable,
+  'notify-unavailable': m.host_fault_notify_unavailable,
+  'store-unavailable': m.host_fault_store_unavailable,
+  'store-too-new': m.host_fault_store_too_new,
+  'port-taken': m.host_fault_port_taken,
+  'relay-unreachable': m.host_fault_relay_unreachable,
+  'shutting-down': m.host_fault_shutting_down,
+};
+
+/** The sentence for a fault by its code; the app's own English one for a code this window does not know. */
+export function sentence(code: string, fallback: string): string {
+  return sentences[code]?.() ?? (code === 'internal' ? m.host_fault_internal() : fallback);
+}
+
+/** The sentence for whatever a command rejected with. */
+export function sentenceOf(reason: unknown): string {
+  const fault = faultOf(reason);
+  return sentence(fault.code, fault.message);
+}

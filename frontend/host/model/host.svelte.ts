@@ -1,0 +1,210 @@
+import { m } from '$src/i18n';
+import { Toasts } from '$src/ui/toasts.svelte';
+import type { Backend, Change, LinkView, RequestView, Settings } from './backend';
+import { faultOf } from './backend';
+import { sentenceOf } from './faults';
+import { linkName } from './links';
+import { Requests } from './requests.svelte';
+import { HostState } from './state.svelte';
+
+/** The one dialog that is open. */
+export type Sheet =
+  | { kind: 'share'; link: string }
+  | { kind: 'details'; link: string }
+  | { kind: 'settings' }
+  | { kind: 'reach' };
+
+export interface HostOptions {
+  backend: Backend;
+  /** The random name of this window: the app asks the window that was used last to enter a call. */
+  client: string;
+  ring: () => void;
+  /** The time in milliseconds, for throttling. */
+  now?: () => number;
+}
+
+/** Attend is said at most this often, in milliseconds. */
+const attendEvery = 1000;
+
+/** The window: what it shows of the app's state, and what the host can do in it. */
+export class Host {
+  readonly toasts = new Toasts();
+  readonly state: HostState;
+  readonly requests: Requests;
+  readonly client: string;
+  readonly backend: Backend;
+
+  sheet = $state<Sheet>();
+  /** The link whose call this window is in, or entering. */
+  call = $state<string>();
+  /** What is read out to a screen reader when somebody knocks. */
+  announcement = $state('');
+  /** Set once no snapshot could be had: the sentence that says why. */
+  broken = $state('');
+  creating = $state(false);
+
+  readonly #now: () => number;
+  #attended = Number.NEGATIVE_INFINITY;
+  #staying = $state<string>(); // asked to go to this link's call, and stayed
+  #unwatch: (() => void) | undefined;
+
+  constructor(options: HostOptions) {
+    this.backend = options.backend;
+    this.client = options.client;
+    this.#now = options.now ?? (() => performance.now());
+    this.state = new HostState(() => options.backend.snapshot());
+    this.requests = new Requests({
+      commands: options.backend,
+      onknock: (request) => this.#knocked(request, options.ring),
+      onfault: (reason) => this.fault(reason),
+    });
+  }
+
+  /** Everything the app says of itself. */
+  now = $derived.by(() => this.state.now);
+
+  /** The link of the open dialog, undefined once the app no longer has it. */
+  sheetLink = $derived.by(() => {
+    const sheet = this.sheet;
+    if (sheet?.kind !== 'share' && sheet?.kind !== 'details') return undefined;
+    return this.link(sheet.link);
+  });
+
+  /** A call that has begun without the host while they are in another one; see [Host.stay]. */
+  elsewhere = $derived.by(() => {
+    const enter = this.now.enter;
+    if (enter?.client !== this.client || !this.call || this.call === enter.linkId) return undefined;
+    return enter.linkId === this.#staying ? undefined : this.link(enter.linkId);
+  });
+
+  /** The title of the window: the count of those waiting, then the call or the app. */
+  title = $derived.by(() => {
+    const link = this.call === undefined ? undefined : this.link(this.call);
+    const place = link ? `${linkName(link.name)} – Porch` : 'Porch';
+    const waiting = this.requests.ringing.length;
+    return waiting > 0 ? `(${waiting}) ${place}` : place;
+  });
+
+  link(id: string): LinkView | undefined {
+    return this.now.links.find((link) => link.id === id);
+  }
+
+  /** Connects to the app. The window is usable when this resolves; it never rejects. */
+  async open(): Promise<void> {
+    this.#unwatch ??= this.backend.watch((change) => this.#changed(change));
+    this.attend();
+    try {
+      await this.state.sync();
+      this.broken = '';
+      this.#follow();
+    } catch (reason) {
+      this.broken = sentenceOf(reason);
+    }
+  }
+
+  close(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+  }
+
+  /** Tells the app that the host is looking at this window. May be called with every press. */
+  attend(): void {
+    const now = this.#now();
+    if (now - this.#attended < attendEvery) return;
+    this.#attended = now;
+    this.backend.attend(this.client).catch(() => {
+      // Only says which window is used; the next press says it again.
+    });
+  }
+
+  fault(reason: unknown): void {
+    this.toasts.fault(sentenceOf(reason));
+  }
+
+  /** Runs a command; says the fault if it has one. Resolves to whether it went well. */
+  async run(command: Promise<unknown>): Promise<boolean> {
+    try {
+      await command;
+      return true;
+    } catch (reason) {
+      this.fault(reason);
+      return false;
+    }
+  }
+
+  /** Makes a link and opens its share sheet. */
+  async createLink(): Promise<void> {
+    if (this.creating) return;
+    this.creating = true;
+    try {
+      const link = await this.backend.createLink();
+      // The change may not be here yet; the share sheet needs the link now.
+      if (!this.link(link.id)) await this.state.sync();
+      this.sheet = { kind: 'share', link: link.id };
+    } catch (reason) {
+      this.fault(reason);
+    } finally {
+      this.creating = false;
+    }
+  }
+
+  /** Enters a link's call, leaving another one if need be. */
+  enter(link: string): void {
+    this.sheet = undefined;
+    this.call = link;
+  }
+
+  /** The call is over for this window. */
+  left(link: string): void {
+    if (this.call !== link) return;
+    this.call = undefined;
+    if (this.sheet?.kind === 'share' || this.sheet?.kind === 'settings') this.sheet = undefined;
+  }
+
+  /** Stays in this call although another has begun. */
+  stay(): void {
+    this.#staying = this.now.enter?.linkId;
+  }
+
+  async copy(link: string, url: string): Promise<boolean> {
+    if (!(await this.run(this.backend.copyLink(link, url)))) return false;
+    this.toasts.word(m.host_copied());
+    return true;
+  }
+
+  async removeLink(link: string): Promise<void> {
+    try {
+      await this.backend.removeLink(link);
+    } catch (reason) {
+      if (faultOf(reason).code !== 'link-removed') return this.fault(reason);
+    }
+    if (this.sheet?.kind === 'details' && this.sheet.link === link) this.sheet = undefined;
+    this.toasts.word(m.host_link_removed());
+  }
+
+  setSettings(change: Partial<Settings>): Promise<boolean> {
+    return this.run(this.backend.setSettings({ ...this.now.settings, ...change }));
+  }
+
+  #changed(change: Change): void {
+    this.state.apply(change);
+    this.#follow();
+  }
+
+  /** What has to happen by itself when the state has changed. */
+  #follow(): void {
+    if (!this.state.ready) return;
+    const { requests, enter } = this.state.now;
+    this.requests.take(requests);
+    if (!enter) this.#staying = undefined;
+    else if (enter.client === this.client && !this.call) this.enter(enter.linkId);
+  }
+
+  #knocked(request: RequestView, ring: () => void): void {
+    if (this.now.settings.bellSound) ring();
+    this.announcement = m.host_knock_announcement({
+      name: request.name,
+      link: linkName(request.linkName),
+    });
+  }
+}

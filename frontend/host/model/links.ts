@@ -1,0 +1,95 @@
+import { getLocale, m } from '$src/i18n';
+import type { AddressView, LinkView } from './backend';
+
+/** The groups of the home screen, in their order. */
+export const groups = ['live', 'upcoming', 'earlier'] as const;
+export type Group = (typeof groups)[number];
+
+/** A link's name, or what one without a name is called. */
+export const linkName = (name: string): string => name || m.host_porch_call();
+
+export function groupName(group: Group): string {
+  switch (group) {
+    case 'live':
+      return m.host_group_live();
+    case 'upcoming':
+      return m.host_group_upcoming();
+    case 'earlier':
+      return m.host_group_earlier();
+  }
+}
+
+/** A link in the list; heading is set on the first of its group. */
+export interface Row {
+  link: LinkView;
+  heading?: Group;
+  last: boolean;
+}
+
+/** The list as it is drawn: grouped, newest first, of the earlier ones at most `earlier`. */
+export function rows(links: LinkView[], earlier: number): Row[] {
+  return groups.flatMap((group) => {
+    const all = links
+      .filter((link) => link.group === group)
+      .sort((one, other) => other.createdAt - one.createdAt);
+    const shown = group === 'earlier' ? all.slice(0, earlier) : all;
+    return shown.map((link, at) => ({
+      link,
+      heading: at === 0 ? group : undefined,
+      last: at === shown.length - 1,
+    }));
+  });
+}
+
+/** Whether anybody can still open the link. */
+export const canOpen = (link: LinkView): boolean => link.state === 'open' || link.state === 'live';
+
+/** A link's state in a word or two. */
+export function stateWord(link: LinkView): string {
+  if (link.state === 'removed') return m.host_state_removed();
+  if (link.state === 'spent') return m.host_state_spent();
+  if (link.inCall > 0) return m.host_state_in_call({ count: link.inCall });
+  return m.host_state_open();
+}
+
+/** The language and region that dates are written in: the system's, when it speaks the page's language. */
+export function region(): string {
+  const language = getLocale();
+  return navigator.languages.find((wish) => wish.split('-')[0] === language) ?? language;
+}
+
+/** Which address to offer, and what to call it when there are several of its reach. */
+export interface AddressChoice {
+  address: AddressView;
+  label: string;
+}
+
+export function addressChoices(addresses: AddressView[]): AddressChoice[] {
+  return addresses.map((address) => {
+    const alike = addresses.filter((other) => other.reach === address.reach).length > 1;
+    const label = reachLabel(address.reach);
+    return { address, label: alike ? `${label} · ${hostOf(address.url)}` : label };
+  });
+}
+
+function reachLabel(reach: string): string {
+  if (reach === 'computer') return m.host_reach_computer_label();
+  if (reach === 'network') return m.host_reach_network_label();
+  return m.host_reach_anywhere_label();
+}
+
+/** The truth about one address: who can open it, and what they will meet. */
+export function reachSentence(reach: string): string {
+  if (reach === 'computer') return m.host_reach_computer_sentence();
+  if (reach === 'network') return m.host_reach_network_sentence();
+  return m.host_reach_anywhere_sentence();
+}
+
+/** The host part of an address, which is all of it that may be read out. */
+export function hostOf(url: string): string {
+  try {
+    return new URL(url).hostname;
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,98 @@
+import { SvelteSet } from 'svelte/reactivity';
+import type { Commands, RequestView } from './backend';
+import { faultOf } from './backend';
+
+/** Join requests of one link. */
+export interface RequestGroup {
+  linkId: string;
+  linkName: string;
+  requests: RequestView[];
+}
+
+export interface RequestsOptions {
+  commands: Pick<Commands, 'admit' | 'decline' | 'askToWait' | 'block' | 'admitAll' | 'declineAll'>;
+  /** Somebody knocks whose bell may ring in the window. */
+  onknock: (request: RequestView) => void;
+  onfault: (reason: unknown) => void;
+}
+
+/** Who asks to be let in, and what the host has answered but the app has not yet confirmed. */
+export class Requests {
+  all = $state.raw<RequestView[]>([]);
+  readonly #deciding = new SvelteSet<string>();
+  #seen: Set<string> | undefined;
+  readonly #options: RequestsOptions;
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+  }
+
+  /** Those that are not silenced: counted in the title. */
+  ringing = $derived(this.all.filter((request) => request.bell !== 'silenced'));
+
+  /** By link, each in the order of knocking; the link whose first guest waits longest first. */
+  groups = $derived.by(() => {
+    const found = new Map<string, RequestGroup>();
+    for (const request of this.all) {
+      const group = found.get(request.linkId);
+      if (group) group.requests.push(request);
+      else
+        found.set(request.linkId, {
+          linkId: request.linkId,
+          linkName: request.linkName,
+          requests: [request],
+        });
+    }
+    return [...found.values()];
+  });
+
+  /** Takes the app's list. Those of the first list were announced before this window opened. */
+  take(requests: RequestView[]): void {
+    this.all = requests;
+    const here = new Set(requests.map((request) => request.id));
+    for (const id of this.#deciding) if (!here.has(id)) this.#deciding.delete(id);
+    if (this.#seen)
+      for (const request of requests)
+        if (!this.#seen.has(request.id) && request.bell === 'rung') this.#options.onknock(request);
+    this.#seen = here;
+  }
+
+  /** Whether the host's answer is on its way. */
+  deciding(id: string): boolean {
+    return this.#deciding.has(id);
+  }
+
+  admit = (id: string) => this.#decide([id], () => this.#options.commands.admit(id));
+  decline = (id: string) => this.#decide([id], () => this.#options.commands.decline(id));
+  block = (id: string) => this.#decide([id], () => this.#options.commands.block(id));
+  admitAll = (group: RequestGroup) =>
+    this.#decide(idsOf(group), () => this.#options.commands.admitAll(group.linkId));
+  declineAll = (group: RequestGroup) =>
+    this.#decide(idsOf(group), () => this.#options.commands.declineAll(group.linkId));
+
+  /** The request stays: its guest is told that the host has seen it. */
+  askToWait = async (id: string): Promise<void> => {
+    await this.#run([id], () => this.#options.commands.askToWait(id));
+    this.#deciding.delete(id);
+  };
+
+  async #decide(ids: string[], command: () => Promise<void>): Promise<void> {
+    // Answered, the requests go from the list and with them the marks; see take.
+    await this.#run(ids, command);
+  }
+
+  async #run(ids: string[], command: () => Promise<void>): Promise<void> {
+    const free = ids.filter((id) => !this.#deciding.has(id));
+    if (free.length === 0) return;
+    for (const id of free) this.#deciding.add(id);
+    try {
+      await command();
+    } catch (reason) {
+      for (const id of free) this.#deciding.delete(id);
+      // Decided elsewhere, or the guest has gone: the list says so already.
+      if (faultOf(reason).code !== 'request-gone') this.#options.onfault(reason);
+    }
+  }
+}
+
+const idsOf = (group: RequestGroup) => group.requests.map((request) => request.id);

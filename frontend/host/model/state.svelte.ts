@@ -1,0 +1,80 @@
+import type { Change, Commands, State } from './backend';
+
+const nothing: State = {
+  revision: 0,
+  me: { name: '' },
+  reach: { kind: 'computer', addresses: [] },
+  links: [],
+  requests: [],
+  calls: [],
+  settings: {
+    engine: 'auto',
+    camera: '',
+    microphone: '',
+    speaker: '',
+    theme: 'system',
+    bellSound: true,
+    notifications: true,
+  },
+  engines: { native: false, synthetic: false },
+};
+
+/**
+ * The app's state as the window knows it: a snapshot, then changes. Changes that
+ * come before the snapshot wait for it; one that does not join on to what is known
+ * makes the window ask for a new snapshot. First connection and reconnection are
+ * the same path.
+ */
+export class HostState {
+  /** What is shown. Replaced key by key; its values are never changed in place. */
+  now = $state.raw<State>(nothing);
+  /** Whether the first snapshot is here. */
+  ready = $state(false);
+
+  readonly #snapshot: Commands['snapshot'];
+  #asking: Promise<void> | undefined;
+  #early: Change[] = [];
+
+  constructor(snapshot: Commands['snapshot']) {
+    this.#snapshot = snapshot;
+  }
+
+  /** Takes a new snapshot; callers that come meanwhile share it. Rejects with a fault. */
+  sync(): Promise<void> {
+    this.#asking ??= this.#take().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #take(): Promise<void> {
+    const taken = await this.#snapshot();
+    this.now = taken;
+    this.ready = true;
+    const early = this.#early;
+    this.#early = [];
+    for (const change of early) this.#join(change);
+  }
+
+  apply(change: Change): void {
+    if (this.#asking || !this.ready) {
+      this.#early.push(change);
+      return;
+    }
+    if (change.since !== undefined && change.since > this.now.revision) {
+      this.#early.push(change);
+      // The app may be closing; the next change tries again.
+      this.sync().catch(() => {});
+      return;
+    }
+    this.#join(change);
+  }
+
+  #join(change: Change): void {
+    if (change.revision <= this.now.revision) return;
+    const next: Record<string, unknown> = { ...this.now };
+    for (const [key, value] of Object.entries(change))
+      if (key !== 'since') next[key] = value ?? undefined;
+    this.now = next as unknown as State;
+  }
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { ago, capital, dayAndTime } from './when';
+
+const local = (...parts: [number, number, number, number, number]) => new Date(...parts).getTime();
+const now = local(2026, 4, 20, 15, 0);
+
+describe('dayAndTime', () => {
+  it.each([
+    [local(2026, 4, 20, 0, 1), 'today, 00:01'],
+    [local(2026, 4, 20, 14, 2), 'today, 14:02'],
+    [local(2026, 4, 19, 23, 59), 'yesterday, 23:59'],
+    [local(2026, 4, 18, 9, 30), '18 May'],
+    [local(2025, 11, 31, 18, 0), '31 December 2025'],
+  ])('%d', (at, want) => expect(dayAndTime(at, now, 'en-GB')).toBe(want));
+
+  it('has the time of every day when asked for it', () =>
+    expect(dayAndTime(local(2026, 4, 18, 9, 30), now, 'en-GB', true)).toBe('18 May, 09:30'));
+
+  it('begins a line with a capital', () =>
+    expect(capital('today, 14:02', 'en')).toBe('Today, 14:02'));
+
+  it('speaks the language it is asked for', () =>
+    expect(dayAndTime(local(2026, 4, 19, 9, 5), now, 'de')).toBe('gestern, 09:05'));
+});
+
+describe('ago', () => {
+  it.each([
+    [now, 'now'],
+    [now + 5000, 'now'],
+    [now - 1000, '1s ago'],
+    [now - 59_999, '59s ago'],
+    [now - 60_000, '1m ago'],
+    [now - 3_599_000, '59m ago'],
+    [now - 7_300_000, '2h ago'],
+  ])('%d', (at, want) => expect(ago(at, now, 'en')).toBe(want));
+});
