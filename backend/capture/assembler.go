@@ -277,7 +277,7 @@ func (a *vp8Assembler) count(f videoFrame) {
 
 // wantKey says whether to ask for a keyframe now, and notes that it was asked.
 func (a *vp8Assembler) wantKey(now time.Duration) bool {
-	if !a.broken || (a.asked && now-a.askedAt < keyframeRepeat) {
+	if !a.broken || a.keyUnderway() || (a.asked && now-a.askedAt < keyframeRepeat) {
 		return false
 	}
 	a.asked, a.askedAt = true, now
@@ -286,3 +286,9 @@ func (a *vp8Assembler) wantKey(now time.Duration) bool {
 
 // videoTime converts 1/90000 s, without the overflow that nanoseconds × 90,000 would reach within days.
 func videoTime(ticks int64) time.Duration { return time.Duration(ticks * 100_000 / 9) }
+
+// keyUnderway says whether a keyframe is arriving, without a hole so far.
+func (a *vp8Assembler) keyUnderway() bool {
+	p := a.at(a.next)
+	return p != nil && p.key && !a.hole
+}

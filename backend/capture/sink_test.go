@@ -1,0 +1,82 @@
+package capture
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// patience bounds every wait in these tests.
+const patience = 20 * time.Second
+
+// recorder is a Sink that keeps what it gets.
+type recorder struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced with every change
+	packets  map[signalling.Kind][]*rtp.Packet
+	frames   map[string][]Frame
+	faults   []fault.Code
+	requests map[string]int
+}
+
+func newRecorder() *recorder {
+	return &recorder{
+		changed:  make(chan struct{}),
+		packets:  make(map[signalling.Kind][]*rtp.Packet),
+		frames:   make(map[string][]Frame),
+		requests: make(map[string]int),
+	}
+}
+
+func (r *recorder) change(do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	do()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *recorder) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
+	kept := pkt.Clone()
+	r.change(func() { r.packets[kind] = append(r.packets[kind], kept) })
+	return nil
+}
+
+func (r *recorder) RequestKeyframe(participant string) {
+	r.change(func() { r.requests[participant]++ })
+}
+
+func (r *recorder) Frame(f Frame) {
+	r.change(func() { r.frames[f.Participant] = append(r.frames[f.Participant], f) })
+}
+
+func (r *recorder) Fault(code fault.Code) { r.change(func() { r.faults = append(r.faults, code) }) }
+
+// until waits till ok, which is called with the recorder locked, holds.
+func (r *recorder) until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		held, changed := ok(), r.changed
+		r.mu.Unlock()
+		if held {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			t.Fatalf("waited in vain for %s; faults %v, audio %d, video %d, frames %d", what, r.faults,
+				len(r.packets[signalling.KindAudio]), len(r.packets[signalling.KindVideo]), len(r.frames[Self]))
+		}
+	}
+}
