@@ -1,11 +1,24 @@
 package call
 
 import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
 // MaxParticipants is how many may be in a call.
 const MaxParticipants = 64
+
+// sparePairs is how many slots more than needed an offer makes, so that the
+// next to come need no negotiation with everybody.
+const sparePairs = 1
 
 // Hooks tell the owner of a call what happens in it. They run on the call's
 // goroutine: they must not block, and must not call the Call or a Participant.
@@ -40,29 +53,465 @@ type Profile struct {
 }
 
 // Call is one conversation. Its methods may be called from any goroutine.
-type Call struct{}
+type Call struct {
+	engine      *Engine
+	hooks       Hooks
+	certificate webrtc.Certificate
+	counters    counters
+
+	requests chan func()
+	done     chan struct{}  // the call's goroutine has ended
+	workers  sync.WaitGroup // all others
+
+	// members is for the reporter and for lookups off the call's goroutine.
+	// It is swapped, never changed.
+	members atomic.Pointer[[]*member]
+	wake    chan struct{} // somebody has come: the reporter has work
+
+	// Owned by the call's goroutine.
+	ended    bool
+	chat     chat
+	speaking []string
+
+	spoken []string // the same, owned by the reporter
+}
+
+func newCall(e *Engine, hooks Hooks, certificate webrtc.Certificate) *Call {
+	c := &Call{
+		engine: e, hooks: hooks, certificate: certificate,
+		requests: make(chan func(), 64),
+		done:     make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+	}
+	c.members.Store(new([]*member))
+	go c.run()
+	c.workers.Go(c.report)
+	return c
+}
+
+// run is the call's goroutine.
+func (c *Call) run() {
+	defer close(c.done)
+	for !c.ended {
+		f := <-c.requests
+		f()
+	}
+}
+
+// do has the call's goroutine do f, and waits. It returns fault.CallEnded when
+// the call is over.
+func (c *Call) do(f func()) error {
+	finished := make(chan struct{})
+	select {
+	case c.requests <- func() { f(); close(finished) }:
+	case <-c.done:
+		return fault.New(fault.CallEnded, nil)
+	}
+	select {
+	case <-finished:
+		return nil
+	case <-c.done:
+		select { // the request that ended the call was perhaps this one
+		case <-finished:
+			return nil
+		default:
+			return fault.New(fault.CallEnded, nil)
+		}
+	}
+}
+
+// post has the call's goroutine do f, soon, unless the call is over.
+func (c *Call) post(f func()) {
+	select {
+	case c.requests <- f:
+	case <-c.done:
+	}
+}
 
 // Join admits somebody with a peer connection: a guest, or the host's webview
-// engine. It sends Admission, Offer, Tracks, Roster and Candidates to out, and
+// engine. It sends Admission, Roster, Offer, Tracks and Candidates to out, and
 // asks all senders for a keyframe. It returns a fault: CallFull above
-// [MaxParticipants], CallEnded.
-func (c *Call) Join(p Profile, out Outbox) (*Participant, error) { return &Participant{}, nil }
+// [MaxParticipants], CallEnded; then nothing was sent.
+func (c *Call) Join(p Profile, out Outbox) (*Participant, error) {
+	m := newMember(c, p, out)
+	peer, err := newPeer(m)
+	if err != nil {
+		return nil, err
+	}
+	var refused error
+	err = c.do(func() {
+		if refused = c.enter(m); refused == nil {
+			c.connect(m, peer)
+		}
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return nil, discard(peer, err)
+	}
+	return &Participant{m}, nil
+}
 
-// JoinLocal admits the native engine, which lives in this process and has no
-// peer connection. Out gets Roster, Joined, Left, Speaking, Chat and Mute.
-func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) {
-	return &Local{}, nil
+// discard closes a peer that nobody has seen.
+func discard(p *peer, err error) error {
+	if closeErr := p.pc.GracefulClose(); closeErr != nil {
+		p.call.engine.logger.Debug("closing a peer connection", "err", closeErr)
+	}
+	return err
+}
+
+// enter admits m.
+func (c *Call) enter(m *member) error {
+	others := *c.members.Load()
+	if len(others) >= MaxParticipants {
+		return fault.New(fault.CallFull, nil)
+	}
+	for _, o := range others {
+		if o.profile.ID == m.profile.ID {
+			return fault.Newf(fault.Internal, "participant %q is in the call already", m.profile.ID)
+		}
+	}
+	now := time.Now()
+	for _, o := range others {
+		o.video.prepareKeyframe(now)
+	}
+	m.admitted.Store(true)
+	m.firstLine = c.chat.last + 1
+	members := slices.Concat(others, []*member{m})
+	c.members.Store(&members)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	if m.profile.Admission != nil {
+		m.send(m.profile.Admission(false))
+	}
+	c.greet(m)
+	for _, o := range others {
+		o.send(signalling.Joined{Participant: m.entry()})
+		c.assign(o)
+	}
+	c.rosterChanged()
+	return nil
+}
+
+// greet sends m the snapshot of the call.
+func (c *Call) greet(m *member) {
+	m.send(signalling.Roster{
+		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.since(m.firstLine),
+	})
+	if len(c.speaking) > 0 {
+		m.send(signalling.Speaking{IDs: c.speaking})
+	}
+}
+
+// connect gives m a peer connection, in place of the one it had.
+func (c *Call) connect(m *member, p *peer) {
+	m.closeSlots()
+	if m.peer != nil {
+		m.peer.close()
+	}
+	m.peer = p
+	m.connection.Store(p)
+	m.clockMu.Lock()
+	m.clock = senderClock{}
+	m.clockMu.Unlock()
+	m.audio.connect(p)
+	m.video.connect(p)
+	c.workers.Go(p.run)
+	n := len(*c.members.Load()) - 1 + sparePairs
+	p.do(func() { p.want(n) })
+}
+
+// offered passes on an offer of p, and uses the slots that it brings.
+func (c *Call) offered(p *peer, o signalling.Offer, added []*pair) {
+	if p.member.peer != p {
+		return
+	}
+	p.member.send(o)
+	if len(added) > 0 {
+		p.member.pairs = append(p.member.pairs, added...)
+		c.assign(p.member)
+	}
+}
+
+// toPeer sends a message that belongs to p's connection.
+func (c *Call) toPeer(p *peer, message signalling.Message) {
+	if p.member.peer == p {
+		p.member.send(message)
+	}
+}
+
+// assign gives each of the others a pair of m's slots and tells m of it. When
+// there are too few, more are asked for, and assign runs again with the offer.
+func (c *Call) assign(m *member) {
+	members := *c.members.Load()
+	changed := false
+	for _, o := range members {
+		if o == m || m.pairOf(o) != nil {
+			continue
+		}
+		var free *pair
+		switch {
+		case m.local != nil:
+			free = m.local.pair(o)
+			m.pairs = append(m.pairs, free)
+		default:
+			free = m.pairOf(nil)
+		}
+		if free == nil {
+			break
+		}
+		m.give(free, o)
+		changed = true
+	}
+	if m.peer == nil {
+		return
+	}
+	if n := len(members) - 1; n > len(m.pairs) && len(m.pairs) > 0 {
+		p := m.peer
+		p.do(func() { p.want(n + sparePairs) })
+	}
+	if changed {
+		m.send(m.tracks())
+	}
+}
+
+// leave takes m out.
+func (c *Call) leave(m *member, reason signalling.EndReason) {
+	if m.left {
+		return
+	}
+	m.left = true
+	// First the slots, then the admission: a packet on its way finds a closed
+	// slot, and is not taken for one to somebody unadmitted.
+	m.closeSlots()
+	m.admitted.Store(false)
+	members := slices.DeleteFunc(slices.Clone(*c.members.Load()), func(o *member) bool { return o == m })
+	c.members.Store(&members)
+	if m.peer != nil {
+		m.peer.close()
+	}
+	if m.local != nil {
+		m.local.end()
+	}
+	if reason != "" {
+		m.send(signalling.Ended{Reason: reason})
+	}
+	m.outbox = nil
+	for _, o := range members {
+		pr := o.pairOf(m)
+		if pr != nil {
+			o.give(pr, nil)
+		}
+		o.send(signalling.Left{ID: m.profile.ID})
+		switch {
+		case pr == nil:
+		case o.local != nil:
+			pr.audio.close()
+			pr.video.close()
+			o.pairs = slices.DeleteFunc(o.pairs, func(x *pair) bool { return x == pr })
+		default:
+			o.send(o.tracks())
+		}
+	}
+	c.rosterChanged()
+	if len(members) == 0 && c.hooks.OnEmpty != nil && !c.ended {
+		c.hooks.OnEmpty()
+	}
+}
+
+// peerState follows the connection of a member.
+func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
+	m := p.member
+	if m.peer != p {
+		return
+	}
+	c.refreshAway(m)
+	lost := state == webrtc.PeerConnectionStateDisconnected || state == webrtc.PeerConnectionStateFailed
+	if lost && m.outbox != nil {
+		p.do(p.restartICE)
+	}
+}
+
+// peerFailed ends the part of a member whose connection can't go on.
+func (c *Call) peerFailed(p *peer, err error) {
+	m := p.member
+	if m.peer != p {
+		return
+	}
+	code := fault.CodeOf(err)
+	c.engine.logger.Info("a participant's connection failed", "code", string(code), "err", err)
+	if code == fault.Internal {
+		code = fault.ConnectFailed
+	}
+	m.send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+	c.leave(m, signalling.EndFault)
+}
+
+// refreshAway tells everybody when somebody has gone away or come back: away is
+// who has neither a path for messages nor a connection for media.
+func (c *Call) refreshAway(m *member) {
+	away := m.outbox == nil && (m.peer == nil || !m.peer.alive(webrtc.PeerConnectionStateConnected))
+	if away != m.away && !m.left {
+		m.away = away
+		c.changed(m)
+	}
+}
+
+// changed tells everybody of m's new state.
+func (c *Call) changed(m *member) {
+	c.broadcast(signalling.Joined{Participant: m.entry()})
+	c.rosterChanged()
+}
+
+func (c *Call) broadcast(message signalling.Message) {
+	for _, m := range *c.members.Load() {
+		m.send(message)
+	}
+}
+
+func (c *Call) roster() []signalling.Participant {
+	members := *c.members.Load()
+	entries := make([]signalling.Participant, len(members))
+	for i, m := range members {
+		entries[i] = m.entry()
+	}
+	return entries
+}
+
+func (c *Call) rosterChanged() {
+	if c.hooks.OnRoster != nil && !c.ended {
+		c.hooks.OnRoster(c.roster())
+	}
+}
+
+// say adds a chat line of m.
+func (c *Call) say(m *member, text string) error {
+	now := time.Now()
+	if !m.chat.take(now) {
+		return fault.New(fault.TooFast, nil)
+	}
+	if strings.TrimSpace(text) == "" {
+		return fault.New(fault.ChatInvalid, nil)
+	}
+	line := c.chat.add(signalling.ChatLine{
+		Participant: m.profile.ID, Name: m.profile.Name, Text: text, At: now.UnixMilli(),
+	})
+	c.broadcast(signalling.Chat{Line: line})
+	return nil
+}
+
+// setMedia takes m's own word on microphone and camera.
+func (c *Call) setMedia(m *member, s signalling.MediaState) {
+	if m.muted == s.Muted && m.cameraOff == s.CameraOff {
+		return
+	}
+	m.muted, m.cameraOff = s.Muted, s.CameraOff
+	m.audio.setSilent(s.Muted)
+	m.video.setSilent(s.CameraOff)
+	c.changed(m)
+}
+
+// handle takes what any member may say.
+func (c *Call) handle(m *member, message signalling.Message) error {
+	if err := message.Validate(); err != nil {
+		return err
+	}
+	var refused error
+	err := c.do(func() {
+		if m.left {
+			refused = fault.New(fault.NotInCall, nil)
+			return
+		}
+		switch message := message.(type) {
+		case signalling.MediaState:
+			c.setMedia(m, message)
+		case signalling.Say:
+			refused = c.say(m, message.Text)
+		case signalling.Leave:
+			c.leave(m, "")
+		default:
+			refused = m.handlePeer(message)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return refused
 }
 
 // Mute asks a participant to mute itself. It returns fault.ParticipantGone.
-func (c *Call) Mute(id string) error { return nil }
+func (c *Call) Mute(id string) error {
+	var refused error
+	err := c.do(func() {
+		m := c.member(id)
+		if m == nil {
+			refused = fault.New(fault.ParticipantGone, nil)
+			return
+		}
+		m.send(signalling.Mute{})
+	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
+
+// member may be called from any goroutine; it returns nil for nobody.
+func (c *Call) member(id string) *member {
+	for _, m := range *c.members.Load() {
+		if m.profile.ID == id {
+			return m
+		}
+	}
+	return nil
+}
 
 // Participants returns everybody in the call, in order of joining.
-func (c *Call) Participants() []signalling.Participant { return nil }
+func (c *Call) Participants() (entries []signalling.Participant) {
+	if err := c.do(func() { entries = c.roster() }); err != nil {
+		return nil
+	}
+	return entries
+}
 
-// Stats returns what has been counted since the call began.
-func (c *Call) Stats() Stats { return Stats{} }
+// Stats returns what has been counted since the call began. It works after
+// Close, too.
+func (c *Call) Stats() Stats {
+	s := c.counters.stats()
+	members := *c.members.Load()
+	s.Participants = len(members)
+	if err := c.do(func() {
+		for _, m := range members {
+			if m.peer == nil {
+				continue
+			}
+			if n := m.peer.estimate.Load(); n > 0 {
+				if s.Estimates == nil {
+					s.Estimates = make(map[string]uint64)
+				}
+				s.Estimates[m.profile.ID] = n
+			}
+		}
+	}); err != nil {
+		return s
+	}
+	return s
+}
 
 // Close ends the call: everybody gets Ended with this reason. It waits until
 // all goroutines of the call are gone and may be called twice.
-func (c *Call) Close(reason signalling.EndReason) {}
+func (c *Call) Close(reason signalling.EndReason) {
+	// An error means that it has ended already.
+	_ = c.do(func() {
+		c.ended = true
+		for _, m := range *c.members.Load() {
+			c.leave(m, reason)
+		}
+	})
+	<-c.done
+	c.workers.Wait()
+	c.engine.forget(c)
+}

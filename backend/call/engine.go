@@ -1,11 +1,31 @@
 package call
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"sync"
+	"time"
 
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/transport/v4"
+	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Payload types of every offer. Since the call always offers, they hold for
+// whatever senders send, too.
+const (
+	audioType = 111 // Opus
+	videoType = 96  // VP8
+	rtxType   = 97  // retransmissions of VP8
 )
 
 // Options configure an [Engine]. The zero value is what the app uses.
@@ -20,16 +40,213 @@ type Options struct {
 	Net transport.Net
 }
 
-// Engine is what all calls of a process share: codecs, sockets, settings. It is
-// safe for concurrent use.
-type Engine struct{}
+// Engine is what all calls of a process share: codecs, settings. It is safe for
+// concurrent use.
+type Engine struct {
+	logger  *slog.Logger
+	media   *webrtc.MediaEngine
+	setting webrtc.SettingEngine
+	servers []webrtc.ICEServer
+
+	mu     sync.Mutex
+	closed bool
+	calls  map[*Call]struct{}
+}
 
 // NewEngine returns an engine.
-func NewEngine(Options) (*Engine, error) { return &Engine{}, nil }
+func NewEngine(o Options) (*Engine, error) {
+	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{})}
+	if e.logger == nil {
+		e.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if e.media, err = newMediaEngine(); err != nil {
+		return nil, err
+	}
+	e.setting = newSettingEngine(o, e.logger)
+	for _, s := range o.ICEServers {
+		e.servers = append(e.servers, webrtc.ICEServer{
+			URLs: s.URLs, Username: s.Username, Credential: s.Credential,
+		})
+	}
+	return e, nil
+}
 
-// NewCall begins a call with nobody in it.
-func (e *Engine) NewCall(Hooks) (*Call, error) { return &Call{}, nil }
+// newMediaEngine registers what offers contain: Opus and VP8 with
+// retransmissions, and the header extensions in the order of their ids.
+func newMediaEngine() (*webrtc.MediaEngine, error) {
+	m := new(webrtc.MediaEngine)
+	errs := []error{
+		m.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: webrtc.MimeTypeOpus, ClockRate: audioClockRate, Channels: 2,
+				SDPFmtpLine:  "minptime=10;useinbandfec=1",
+				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "transport-cc"}, {Type: "nack"}},
+			},
+			PayloadType: audioType,
+		}, webrtc.RTPCodecTypeAudio),
+		m.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: webrtc.MimeTypeVP8, ClockRate: videoClockRate,
+				RTCPFeedback: []webrtc.RTCPFeedback{
+					{Type: "goog-remb"}, {Type: "transport-cc"},
+					{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"},
+				},
+			},
+			PayloadType: videoType,
+		}, webrtc.RTPCodecTypeVideo),
+		m.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: webrtc.MimeTypeRTX, ClockRate: videoClockRate,
+				SDPFmtpLine: fmt.Sprintf("apt=%d", videoType),
+			},
+			PayloadType: rtxType,
+		}, webrtc.RTPCodecTypeVideo),
+	}
+	const up, down = webrtc.RTPTransceiverDirectionRecvonly, webrtc.RTPTransceiverDirectionSendonly
+	extend := func(uri string, kind webrtc.RTPCodecType, directions ...webrtc.RTPTransceiverDirection) {
+		errs = append(errs, m.RegisterHeaderExtension(
+			webrtc.RTPHeaderExtensionCapability{URI: uri}, kind, directions...))
+	}
+	extend(sdp.AudioLevelURI, webrtc.RTPCodecTypeAudio, up)
+	extend(sdp.ABSSendTimeURI, webrtc.RTPCodecTypeAudio, down)
+	extend(sdp.ABSSendTimeURI, webrtc.RTPCodecTypeVideo, down)
+	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeAudio, up)
+	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeVideo, up)
+	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeAudio, up)
+	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeVideo, up)
+	return m, errors.Join(errs...)
+}
+
+// Timing of the transports.
+const (
+	dtlsRetransmission = 50 * time.Millisecond // as browsers; pion waits 1 s
+	iceDisconnected    = 4 * time.Second
+	iceFailed          = 20 * time.Second
+	iceKeepAlive       = 2 * time.Second
+	replayWindow       = 1024 // SRTP; retransmissions in the original stream come late
+)
+
+func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
+	var s webrtc.SettingEngine
+	s.LoggerFactory = pionLoggers{logger}
+	s.SetNet(o.Net)
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	s.DisableActiveTCP(true)
+	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
+	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
+	s.SetSRTPReplayProtectionWindow(replayWindow)
+	return s
+}
+
+// newConnection returns a peer connection whose packets go to p directly: RTP
+// and RTCP are taken on the goroutine that decrypted them, and written without
+// a layer between the slot and the encryption.
+func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*webrtc.PeerConnection, error) {
+	setting := e.setting
+	setting.BufferFactory = func(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
+		if kind == packetio.RTPBufferPacket {
+			return newTap(p.receiveRTP)
+		}
+		return newTap(func(b []byte) { p.receiveRTCP(ssrc, b) })
+	}
+	registry := new(interceptor.Registry)
+	registry.Add(writers{peer: p})
+	api := webrtc.NewAPI(
+		webrtc.WithMediaEngine(e.media),
+		webrtc.WithSettingEngine(setting),
+		webrtc.WithInterceptorRegistry(registry),
+	)
+	return api.NewPeerConnection(webrtc.Configuration{
+		ICEServers:   e.servers,
+		Certificates: certificates,
+		BundlePolicy: webrtc.BundlePolicyMaxBundle,
+	})
+}
+
+// NewCall begins a call with nobody in it. It returns fault.ShuttingDown after
+// Close.
+func (e *Engine) NewCall(hooks Hooks) (*Call, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, fault.New(fault.ShuttingDown, nil)
+	}
+	certificate, err := newCertificate()
+	if err != nil {
+		return nil, fmt.Errorf("certificate of a call: %w", err)
+	}
+	c := newCall(e, hooks, certificate)
+	e.calls[c] = struct{}{}
+	return c, nil
+}
+
+func (e *Engine) forget(c *Call) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.calls, c)
+}
 
 // Close ends all calls with EndShutdown and waits until their goroutines are
 // gone. It may be called twice.
-func (e *Engine) Close() error { return nil }
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	calls := make([]*Call, 0, len(e.calls))
+	for c := range e.calls {
+		calls = append(calls, c)
+	}
+	e.mu.Unlock()
+	for _, c := range calls {
+		c.Close(signalling.EndShutdown)
+	}
+	return nil
+}
+
+// tap is what pion takes for the buffer of a stream: every packet goes to take
+// at once, and there is nothing to read. take must not keep the packet.
+type tap struct {
+	take   func([]byte)
+	closed context.Context
+	close  context.CancelFunc
+}
+
+func newTap(take func([]byte)) *tap {
+	t := &tap{take: take}
+	t.closed, t.close = context.WithCancel(context.Background())
+	return t
+}
+
+func (t *tap) Write(b []byte) (int, error) {
+	t.take(b)
+	return len(b), nil
+}
+
+// Read waits for Close: pion looks at the first packet of a stream to find out
+// its codec, which the payload type tells us.
+func (t *tap) Read([]byte) (int, error) {
+	<-t.closed.Done()
+	return 0, io.EOF
+}
+
+func (t *tap) Close() error {
+	t.close()
+	return nil
+}
+
+// writers hands the ways out of a peer connection to the peer's slots.
+type writers struct {
+	interceptor.NoOp
+	peer *peer
+}
+
+// NewInterceptor implements [interceptor.Factory].
+func (w writers) NewInterceptor(string) (interceptor.Interceptor, error) { return &w, nil }
+
+// BindLocalStream implements [interceptor.Interceptor].
+func (w *writers) BindLocalStream(info *interceptor.StreamInfo, out interceptor.RTPWriter) interceptor.RTPWriter {
+	w.peer.bound(info.SSRC, out)
+	return out
+}

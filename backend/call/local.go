@@ -1,8 +1,13 @@
 package call
 
 import (
+	"sync"
+	"time"
+
+	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -14,31 +19,184 @@ const AudioLevelExtension = 1
 // read from the network, several at a time; they must not block.
 type LocalSink interface {
 	// ReceiveRTP takes a packet of a participant. Per participant and kind,
-	// sequence numbers count without a break (but for loss on the network),
-	// and video begins with a keyframe. pkt is valid only during the call.
+	// sequence numbers count without a break (but for loss and reordering on
+	// the network), and video begins with a keyframe. pkt is valid only during
+	// the call.
 	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet)
-	// KeyframeWanted asks for a keyframe on the video that WriteRTP sends.
+	// KeyframeWanted asks for a keyframe on the video that WriteRTP sends. It
+	// is called on a goroutine of its own.
 	KeyframeWanted()
 }
 
 // Local is the native engine's participant.
-type Local struct{}
+type Local struct {
+	m    *member
+	sink LocalSink
+
+	keyframe chan struct{}
+	done     chan struct{}
+
+	mu sync.Mutex // one packet at a time
+	in packet
+	// payload is a copy: the packet path writes into what it forwards.
+	payload []byte
+}
+
+// JoinLocal admits the native engine, which lives in this process and has no
+// peer connection. Out gets Roster, Joined, Left, Speaking, Chat and Mute. It
+// returns the faults of Join.
+func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) {
+	p.Admission = nil
+	m := newMember(c, p, out)
+	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
+	m.local = l
+	m.audio.connect(l)
+	m.video.connect(l)
+	var refused error
+	err := c.do(func() {
+		if refused = c.enter(m); refused == nil {
+			c.workers.Go(l.run)
+			c.assign(m)
+		}
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// run passes on wishes for keyframes, so that the sink is never called with a
+// lock held.
+func (l *Local) run() {
+	for {
+		select {
+		case <-l.keyframe:
+			l.sink.KeyframeWanted()
+		case <-l.done:
+			return
+		}
+	}
+}
+
+func (l *Local) end() { close(l.done) }
+
+// pair makes the slots in which the engine receives other.
+func (l *Local) pair(other *member) *pair {
+	pr := &pair{
+		audio: newSlot(signalling.KindAudio, &l.m.admitted, &l.m.call.counters),
+		video: newSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
+	}
+	for _, s := range []*slot{pr.audio, pr.video} {
+		payloadType := uint8(audioType)
+		if s.kind == signalling.KindVideo {
+			payloadType = videoType
+		}
+		s.bind(0, payloadType, 0, 0, 0)
+		s.setWriter(&localWriter{sink: l.sink, participant: other.profile.ID, kind: s.kind})
+		s.open()
+	}
+	return pr
+}
+
+// localWriter writes a slot's packets to a sink.
+type localWriter struct {
+	sink        LocalSink
+	participant string
+	kind        signalling.Kind
+	packet      rtp.Packet
+}
+
+// Write implements [interceptor.RTPWriter].
+func (w *localWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+	w.packet.Header, w.packet.Payload = *h, payload
+	w.sink.ReceiveRTP(w.participant, w.kind, &w.packet)
+	return len(payload), nil
+}
+
+// requestKeyframe implements [upstream].
+func (l *Local) requestKeyframe(uint32) {
+	select {
+	case l.keyframe <- struct{}{}:
+	default: // one is on its way
+	}
+}
+
+// requestPackets implements [upstream]. Nothing is lost within a process.
+func (l *Local) requestPackets(uint32, []uint16) {}
+
+// roundTrip implements [upstream].
+func (l *Local) roundTrip() time.Duration { return 0 }
 
 // ID returns the id of the participant's profile.
-func (l *Local) ID() string { return "" }
+func (l *Local) ID() string { return l.m.profile.ID }
 
-// WriteRTP forwards a packet to everybody else. Calls for one kind must not
-// overlap. It does not keep pkt. It returns fault.NotInCall after Leave.
-func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error { return nil }
+// WriteRTP forwards a packet to everybody else. The payload type does not
+// matter; of the header extensions only [AudioLevelExtension] is read. It keeps
+// nothing of pkt. It returns fault.NotInCall after Leave, and
+// fault.MessageInvalid for an unknown kind.
+func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
+	if !l.m.admitted.Load() {
+		return fault.New(fault.NotInCall, nil)
+	}
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.payload = append(l.payload[:0], pkt.Payload...)
+	l.in = packet{
+		ssrc: pkt.SSRC, timestamp: pkt.Timestamp, sequence: pkt.SequenceNumber,
+		marker: pkt.Marker, payload: l.payload,
+	}
+	switch kind {
+	case signalling.KindAudio:
+		if b := pkt.GetExtension(AudioLevelExtension); len(b) == 1 {
+			l.in.extension(extAudioLevel, b)
+		}
+		l.m.audio.receive(l, &l.in, false, now)
+	case signalling.KindVideo:
+		l.in.vp8 = parseVP8(l.payload)
+		l.m.video.receive(l, &l.in, false, now)
+	default:
+		return fault.Newf(fault.MessageInvalid, "media of kind %q", kind)
+	}
+	return nil
+}
 
 // RequestKeyframe asks a participant for a keyframe.
-func (l *Local) RequestKeyframe(participant string) {}
+func (l *Local) RequestKeyframe(participant string) {
+	if m := l.m.call.member(participant); m != nil && m != l.m {
+		m.video.requestKeyframe(time.Now())
+	}
+}
 
-// Handle takes MediaState, Say and Leave.
-func (l *Local) Handle(signalling.Message) error { return nil }
+// Handle takes MediaState, Say and Leave; see [Participant.Handle].
+func (l *Local) Handle(message signalling.Message) error {
+	return l.m.call.handle(l.m, message)
+}
 
 // Attach gives a new path for messages (the window was reloaded): Roster again.
-func (l *Local) Attach(out Outbox) error { return nil }
+// It returns fault.ParticipantGone after Leave, and fault.CallEnded.
+func (l *Local) Attach(out Outbox) error {
+	m, c := l.m, l.m.call
+	var refused error
+	err := c.do(func() {
+		if m.left {
+			refused = fault.New(fault.ParticipantGone, nil)
+			return
+		}
+		c.reattach(m, out, true)
+		c.refreshAway(m)
+	})
+	if err != nil {
+		return err
+	}
+	return refused
+}
 
 // Leave takes the participant out. It may be called twice.
-func (l *Local) Leave(reason signalling.EndReason) {}
+func (l *Local) Leave(reason signalling.EndReason) {
+	// An error means that the call is over, and everybody out.
+	_ = l.m.call.do(func() { l.m.call.leave(l.m, reason) })
+}

@@ -1,32 +1,146 @@
 package call
 
-import "github.com/porch-call/porch/backend/signalling"
+import (
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
 
 // Participant is somebody in the call who has a peer connection. It keeps its
 // seat until Leave, however often its path is lost: whoever holds the seats
 // decides how long, and then calls Leave.
-type Participant struct{}
+type Participant struct{ m *member }
 
 // ID returns the id of the participant's profile.
-func (p *Participant) ID() string { return "" }
+func (p *Participant) ID() string { return p.m.profile.ID }
 
 // Handle takes a message of the participant: Answer, Candidate, Restart,
 // MediaState, Say, Leave. The error is a fault for that participant
-// (SDPInvalid, ChatInvalid, TooFast, MessageUnexpected, CallEnded); the call
-// goes on.
-func (p *Participant) Handle(signalling.Message) error { return nil }
+// (MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected,
+// NotInCall, CallEnded); the call goes on. An Answer that turns out to be
+// unusable ends the participant's part later, with Fault and Ended.
+func (p *Participant) Handle(message signalling.Message) error {
+	return p.m.call.handle(p.m, message)
+}
 
-// Detach says that the participant's path is lost. The seat is kept, media
-// goes on while the peer connection lives, and others see Away once neither
-// lives.
-func (p *Participant) Detach(out Outbox) {}
+// handlePeer takes what concerns the peer connection.
+func (m *member) handlePeer(message signalling.Message) error {
+	p := m.peer
+	if p == nil {
+		return fault.Newf(fault.MessageUnexpected, "%s without a peer connection", message.Type())
+	}
+	taken := true
+	switch message := message.(type) {
+	case signalling.Answer:
+		taken = p.do(func() { p.answer(message) })
+	case signalling.Candidate:
+		taken = p.do(func() { p.candidate(message) })
+	case signalling.Restart:
+		taken = p.do(p.restartICE)
+	default:
+		return fault.Newf(fault.MessageUnexpected, "%s in a call", message.Type())
+	}
+	if !taken {
+		return fault.New(fault.TooFast, nil)
+	}
+	return nil
+}
+
+// Detach says that the participant's path is lost; it does nothing when out is
+// not the path in use. The seat is kept, media goes on while the peer connection
+// lives, and others see Away once neither lives.
+func (p *Participant) Detach(out Outbox) {
+	p.m.call.post(func() {
+		if p.m.outbox == out {
+			p.m.outbox = nil
+			p.m.call.refreshAway(p.m)
+		}
+	})
+}
 
 // Attach gives the participant a new path. With resume, and if the peer
 // connection is still alive, it stays in use; otherwise a new one is made.
 // Admission (told which of the two) and Roster are sent first, whatever else is
-// needed follows. An earlier outbox is forgotten without a message.
-func (p *Participant) Attach(out Outbox, resume bool) (resumed bool, err error) { return false, nil }
+// needed follows. An earlier outbox is forgotten without a message. It returns
+// fault.ParticipantGone after Leave, and fault.CallEnded.
+func (p *Participant) Attach(out Outbox, resume bool) (resumed bool, err error) {
+	m, c := p.m, p.m.call
+	var refused error
+	err = c.do(func() {
+		switch {
+		case m.left:
+			refused = fault.New(fault.ParticipantGone, nil)
+		case resume && m.peer.alive(webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting,
+			webrtc.PeerConnectionStateConnected, webrtc.PeerConnectionStateDisconnected,
+			webrtc.PeerConnectionStateFailed):
+			resumed = true
+			c.resume(m, out)
+		}
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil || resumed {
+		return resumed, err
+	}
+	peer, err := newPeer(m)
+	if err != nil {
+		return false, err
+	}
+	err = c.do(func() {
+		if m.left {
+			refused = fault.New(fault.ParticipantGone, nil)
+			return
+		}
+		c.reattach(m, out, false)
+		c.connect(m, peer)
+		c.refreshAway(m)
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return false, discard(peer, err)
+	}
+	return false, nil
+}
+
+// reattach gives m a new path and the snapshot.
+func (c *Call) reattach(m *member, out Outbox, resumed bool) {
+	m.outbox = out
+	if m.profile.Admission != nil {
+		m.send(m.profile.Admission(resumed))
+	}
+	c.greet(m)
+}
+
+// resume gives m a new path for the connection that it still has.
+func (c *Call) resume(m *member, out Outbox) {
+	c.reattach(m, out, true)
+	m.send(m.tracks())
+	p := m.peer
+	p.do(p.repeat)
+	if !p.alive(webrtc.PeerConnectionStateConnected) {
+		p.do(p.restartICE)
+	}
+	c.refreshAway(m)
+}
+
+// alive reports whether the connection is in one of these states.
+func (p *peer) alive(states ...webrtc.PeerConnectionState) bool {
+	now := p.pc.ConnectionState()
+	for _, s := range states {
+		if s == now {
+			return true
+		}
+	}
+	return false
+}
 
 // Leave takes the participant out, tells them why with Ended ("" says nothing),
 // and tells the others. It may be called twice.
-func (p *Participant) Leave(reason signalling.EndReason) {}
+func (p *Participant) Leave(reason signalling.EndReason) {
+	// An error means that the call is over, and everybody out.
+	_ = p.m.call.do(func() { p.m.call.leave(p.m, reason) })
+}

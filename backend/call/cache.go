@@ -1,0 +1,106 @@
+package call
+
+import "time"
+
+// cache keeps the newest packets of one track, for retransmissions and for
+// receivers that come a moment after a keyframe. It does no I/O and is not safe
+// for concurrent use. Its size is a power of two.
+type cache struct {
+	entries []cached
+	begun   bool
+	newest  int64  // extended sequence number
+	arrival uint64 // of the last packet put
+	key     int64  // of the first packet of the newest keyframe
+	hasKey  bool
+	keyAt   time.Time
+}
+
+type cached struct {
+	extended int64 // sequence number, -1 for nothing
+	packet   packet
+	buffer   []byte
+}
+
+// maxCacheJump is the largest step in sequence numbers that is taken for loss;
+// after a larger one the cache begins anew.
+const maxCacheJump = 1 << 13
+
+func newCache(size int) *cache {
+	c := &cache{entries: make([]cached, size)}
+	c.reset()
+	return c
+}
+
+// reset forgets everything: another stream begins.
+func (c *cache) reset() {
+	c.begun, c.hasKey = false, false
+	for i := range c.entries {
+		c.entries[i].extended = -1
+	}
+}
+
+// put copies p and numbers it in order of arrival. It returns false for a packet that is there already, or that is
+// too old to be kept.
+func (c *cache) put(p *packet, now time.Time) bool {
+	if !c.begun {
+		c.begun = true
+		c.newest = int64(p.sequence) + 1<<16 // never negative, whatever comes late
+	}
+	extended := c.extend(p.sequence)
+	if jump := extended - c.newest; jump > maxCacheJump || jump < -maxCacheJump {
+		c.reset()
+		c.begun = true
+		c.newest = int64(p.sequence) + 1<<16
+		extended = c.newest
+	}
+	if extended <= c.newest-int64(len(c.entries)) {
+		return false
+	}
+	e := &c.entries[extended&int64(len(c.entries)-1)]
+	if e.extended == extended {
+		return false
+	}
+	c.arrival++
+	p.arrival = c.arrival
+	e.extended = extended
+	e.buffer = append(e.buffer[:0], p.payload...)
+	e.packet = *p
+	e.packet.payload = e.buffer
+	c.newest = max(c.newest, extended)
+	if p.vp8.keyframe && (!c.hasKey || extended > c.key) {
+		c.hasKey, c.key, c.keyAt = true, extended, now
+	}
+	return true
+}
+
+// get returns the packet with this sequence number, or nil. It is valid until
+// the next put, and must not be changed.
+func (c *cache) get(sequence uint16) *packet {
+	if !c.begun {
+		return nil
+	}
+	return c.at(c.extend(sequence))
+}
+
+// fromKeyframe returns the extended sequence numbers of the newest keyframe's
+// first packet and of the newest packet, for at. ok is false when there is no
+// keyframe, when it is older than maxAge, or when its beginning is gone.
+func (c *cache) fromKeyframe(now time.Time, maxAge time.Duration) (first, last int64, ok bool) {
+	if !c.hasKey || now.Sub(c.keyAt) > maxAge || c.at(c.key) == nil {
+		return 0, 0, false
+	}
+	return c.key, c.newest, true
+}
+
+// at returns the packet with this extended sequence number, or nil.
+func (c *cache) at(extended int64) *packet {
+	e := &c.entries[extended&int64(len(c.entries)-1)]
+	if e.extended != extended {
+		return nil
+	}
+	return &e.packet
+}
+
+func (c *cache) extend(sequence uint16) int64 {
+	return c.newest + int64(int16(sequence-uint16(c.newest)))
+}

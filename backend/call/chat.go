@@ -1,0 +1,62 @@
+package call
+
+import (
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// What is kept of the chat, for those who come back. A roster with all of it
+// stays below signalling.MaxFrame.
+const (
+	maxLines     = 500
+	maxChatBytes = 96 << 10 // of names and text as JSON
+	chatEvery    = 500 * time.Millisecond
+	chatBurst    = 10
+)
+
+// chat is the written conversation of a call.
+type chat struct {
+	last  uint64
+	lines []signalling.ChatLine
+	size  int
+}
+
+// add appends a line and gives it its number.
+func (c *chat) add(l signalling.ChatLine) signalling.ChatLine {
+	c.last++
+	l.ID = c.last
+	c.lines = append(c.lines, l)
+	c.size += lineSize(l)
+	for len(c.lines) > maxLines || c.size > maxChatBytes && len(c.lines) > 1 {
+		c.size -= lineSize(c.lines[0])
+		c.lines = c.lines[1:]
+	}
+	return l
+}
+
+// since returns a copy of the lines from number first on.
+func (c *chat) since(first uint64) []signalling.ChatLine {
+	lines := []signalling.ChatLine{}
+	for _, l := range c.lines {
+		if l.ID >= first {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// lineSize is at least about what a line takes in JSON.
+func lineSize(l signalling.ChatLine) int {
+	n := 128 + len(l.Participant)
+	for _, s := range []string{l.Name, l.Text} {
+		for i := range len(s) {
+			if b := s[i]; b < 0x20 || b == '"' || b == '\\' || b == '<' || b == '>' || b == '&' {
+				n += 6
+			} else {
+				n++
+			}
+		}
+	}
+	return n
+}

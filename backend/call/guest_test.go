@@ -1,0 +1,446 @@
+package call
+
+import (
+	"context"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/transport/v4"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// patience is how long tests wait for what should take milliseconds.
+const patience = 20 * time.Second
+
+// outbox queues what a call sends to one participant.
+type outbox chan signalling.Message
+
+func newOutbox() outbox { return make(outbox, 4096) }
+
+func (o outbox) Send(m signalling.Message) error {
+	select {
+	case o <- m:
+		return nil
+	default:
+		return io.ErrShortWrite
+	}
+}
+
+// received is a packet that a guest has got.
+type received struct {
+	mid    string
+	kind   signalling.Kind
+	packet *rtp.Packet
+	at     time.Time
+}
+
+// guest is a participant with a Pion peer connection, as a browser would be.
+type guest struct {
+	t    testing.TB
+	call *Call
+	p    *Participant
+	pc   *webrtc.PeerConnection
+	out  outbox
+
+	audio, video *webrtc.TrackLocalStaticRTP
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced with every change
+	roster   map[string]signalling.Participant
+	chat     []signalling.ChatLine
+	tracks   signalling.Tracks
+	speaking []string
+	ended    signalling.EndReason
+	muted    int
+	offers   int
+	resumed  *bool
+	packets  []received
+	onRTP    func(received) // instead of packets
+	plis     int
+	twcc     int
+	reports  int
+	srs      int
+	early    []webrtc.ICECandidateInit
+}
+
+type guestOptions struct {
+	profile   Profile
+	net       transport.Net
+	wrap      func(Outbox) Outbox
+	onRTP     func(received)
+	noAnswer  bool
+	negotiate func(*webrtc.MediaEngine)
+}
+
+// newGuestAPI is a client's own stack: Pion's defaults and the audio level.
+func newGuestAPI(tb testing.TB, net transport.Net) *webrtc.API {
+	tb.Helper()
+	m := new(webrtc.MediaEngine)
+	must(tb, m.RegisterDefaultCodecs())
+	must(tb, m.RegisterHeaderExtension(
+		webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}, webrtc.RTPCodecTypeAudio))
+	r := new(interceptor.Registry)
+	must(tb, webrtc.RegisterDefaultInterceptors(m, r))
+	must(tb, webrtc.ConfigureTWCCHeaderExtensionSender(m, r))
+	var s webrtc.SettingEngine
+	s.SetIncludeLoopbackCandidate(true)
+	s.DisableActiveTCP(true)
+	s.SetDTLSRetransmissionInterval(100 * time.Millisecond)
+	if net != nil {
+		s.SetNet(net)
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s))
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// join joins c with a new guest, who leaves when the test ends.
+func join(tb testing.TB, c *Call, o guestOptions) *guest {
+	tb.Helper()
+	g := newGuest(tb, c, o)
+	var out Outbox = g.out
+	if o.wrap != nil {
+		out = o.wrap(out)
+	}
+	p, err := c.Join(o.profile, out)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	g.p = p
+	g.start()
+	return g
+}
+
+func newGuest(tb testing.TB, c *Call, o guestOptions) *guest {
+	tb.Helper()
+	g := &guest{
+		t: tb, call: c, out: newOutbox(), changed: make(chan struct{}),
+		roster: make(map[string]signalling.Participant), onRTP: o.onRTP,
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.connect(newGuestAPI(tb, o.net))
+	tb.Cleanup(g.close)
+	return g
+}
+
+func (g *guest) connect(api *webrtc.API) {
+	g.t.Helper()
+	pc, err := api.NewPeerConnection(webrtc.Configuration{})
+	must(g.t, err)
+	g.pc = pc
+	g.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClockRate, Channels: 2}, "audio", "guest")
+	must(g.t, err)
+	g.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeVP8, ClockRate: videoClockRate}, "video", "guest")
+	must(g.t, err)
+	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		mid := ""
+		for _, t := range pc.GetTransceivers() {
+			if t.Receiver() == receiver {
+				mid = t.Mid()
+			}
+		}
+		g.wg.Go(func() {
+			for {
+				pkts, _, err := receiver.ReadRTCP()
+				if err != nil {
+					return
+				}
+				for _, p := range pkts {
+					if _, ok := p.(*rtcp.SenderReport); ok {
+						g.update(func() { g.srs++ })
+					}
+				}
+			}
+		})
+		g.wg.Go(func() {
+			for {
+				p, _, err := track.ReadRTP()
+				if err != nil {
+					return
+				}
+				r := received{mid, signalling.Kind(track.Kind().String()), p, time.Now()}
+				if g.onRTP != nil {
+					g.onRTP(r)
+					continue
+				}
+				g.update(func() { g.packets = append(g.packets, r) })
+			}
+		})
+	})
+	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		if c == nil {
+			return
+		}
+		i := c.ToJSON()
+		g.update(func() {
+			if g.p == nil {
+				g.early = append(g.early, i)
+				return
+			}
+			g.sendCandidate(i)
+		})
+	})
+}
+
+func (g *guest) sendCandidate(i webrtc.ICECandidateInit) {
+	// An error means that the guest or the call has ended meanwhile.
+	_ = g.p.Handle(signalling.Candidate{
+		Candidate: i.Candidate, SDPMid: i.SDPMid, SDPMLineIndex: i.SDPMLineIndex,
+		UsernameFragment: i.UsernameFragment,
+	})
+}
+
+// start reads the outbox from now on.
+func (g *guest) start() {
+	g.update(func() {
+		for _, i := range g.early {
+			g.sendCandidate(i)
+		}
+	})
+	out, pc := g.out, g.pc
+	g.wg.Go(func() {
+		for {
+			select {
+			case m := <-out:
+				g.take(pc, m)
+			case <-g.ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (g *guest) take(pc *webrtc.PeerConnection, m signalling.Message) {
+	switch m := m.(type) {
+	case signalling.Offer:
+		g.answer(pc, m)
+		g.update(func() { g.offers++ })
+		return
+	case signalling.Candidate:
+		if m.Candidate != "" {
+			// An error means that the connection is closed.
+			_ = pc.AddICECandidate(webrtc.ICECandidateInit{
+				Candidate: m.Candidate, SDPMid: m.SDPMid, SDPMLineIndex: m.SDPMLineIndex})
+		}
+	}
+	g.update(func() {
+		switch m := m.(type) {
+		case signalling.Admitted:
+			g.resumed = &m.Resumed
+		case signalling.Roster:
+			clear(g.roster)
+			for _, p := range m.Participants {
+				g.roster[p.ID] = p
+			}
+			g.chat = append([]signalling.ChatLine(nil), m.Chat...)
+		case signalling.Joined:
+			g.roster[m.Participant.ID] = m.Participant
+		case signalling.Left:
+			delete(g.roster, m.ID)
+		case signalling.Tracks:
+			g.tracks = m
+		case signalling.Chat:
+			g.chat = append(g.chat, m.Line)
+		case signalling.Speaking:
+			g.speaking = m.IDs
+		case signalling.Mute:
+			g.muted++
+		case signalling.Ended:
+			g.ended = m.Reason
+		}
+	})
+}
+
+func (g *guest) answer(pc *webrtc.PeerConnection, o signalling.Offer) {
+	fail := func(err error) bool {
+		if err != nil && g.ctx.Err() == nil {
+			g.t.Error(err)
+		}
+		return err != nil
+	}
+	if fail(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.SDP})) {
+		return
+	}
+	transceivers := pc.GetTransceivers()
+	for i, track := range []webrtc.TrackLocal{g.audio, g.video} {
+		if transceivers[i].Sender() != nil && transceivers[i].Sender().Track() != nil {
+			continue
+		}
+		sender, err := pc.AddTrack(track)
+		if fail(err) {
+			return
+		}
+		g.wg.Go(func() {
+			for {
+				pkts, _, err := sender.ReadRTCP()
+				if err != nil {
+					return
+				}
+				g.update(func() {
+					for _, p := range pkts {
+						switch p.(type) {
+						case *rtcp.PictureLossIndication:
+							g.plis++
+						case *rtcp.TransportLayerCC:
+							g.twcc++
+						case *rtcp.ReceiverReport:
+							g.reports++
+						}
+					}
+				})
+			}
+		})
+	}
+	answer, err := pc.CreateAnswer(nil)
+	if fail(err) || fail(pc.SetLocalDescription(answer)) {
+		return
+	}
+	// An error means that the call has ended meanwhile.
+	_ = g.p.Handle(signalling.Answer{Negotiation: o.Negotiation, SDP: answer.SDP})
+}
+
+func (g *guest) update(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// until waits until ok, which runs with the guest's lock held.
+func (g *guest) until(what string, ok func() bool) {
+	g.t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		g.mu.Lock()
+		done, changed := ok(), g.changed
+		g.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			g.t.Fatalf("%s: waited in vain for: %s", g.p.ID(), what)
+		}
+	}
+}
+
+// close leaves and waits for the guest's goroutines.
+func (g *guest) close() {
+	if g.p != nil {
+		g.p.Leave("")
+	}
+	g.cancel()
+	if err := g.pc.GracefulClose(); err != nil {
+		g.t.Error(err)
+	}
+	g.wg.Wait()
+}
+
+// media is a camera and a microphone that send until stop.
+type media struct {
+	stop func()
+}
+
+// send sends audio every 20 ms and video every 33 ms; a keyframe is sent first
+// and whenever it was asked for.
+func (g *guest) send() media {
+	ctx, cancel := context.WithCancel(g.ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		video := videoSender{ssrc: 1}
+		var sequence uint16
+		var timestamp uint32
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		plis := 0
+		for n := 0; ; n++ {
+			g.mu.Lock()
+			keyframe := n == 0 || g.plis != plis
+			plis = g.plis
+			g.mu.Unlock()
+			for _, p := range video.frame(keyframe, 2) {
+				_ = g.video.WriteRTP(p) // fails when the connection is closed
+			}
+			p := &rtp.Packet{
+				Header:  rtp.Header{Version: 2, SequenceNumber: sequence, Timestamp: timestamp},
+				Payload: []byte{0xf8, 0xff, 0xfe},
+			}
+			_ = g.audio.WriteRTP(p)
+			sequence++
+			timestamp += 960
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	stop := func() {
+		cancel()
+		wg.Wait()
+	}
+	g.t.Cleanup(stop)
+	return media{stop}
+}
+
+// videoSender makes VP8 packets with 15-bit picture ids.
+type videoSender struct {
+	ssrc      uint32
+	sequence  uint16
+	timestamp uint32
+	picture   uint16
+	tl0       uint8
+	size      int
+}
+
+func (v *videoSender) frame(keyframe bool, packets int) []*rtp.Packet {
+	v.timestamp += 3000
+	v.picture = (v.picture + 1) & 0x7fff
+	v.tl0++
+	size := max(v.size, 100)
+	all := make([]*rtp.Packet, packets)
+	for i := range all {
+		b := make([]byte, 5+size)
+		b[0], b[1] = 0x80, 0xc0
+		b[2], b[3] = 0x80|byte(v.picture>>8), byte(v.picture)
+		b[4] = v.tl0
+		b[5] = 0x01
+		if i == 0 {
+			b[0] |= 0x10
+			if keyframe {
+				b[5] = 0x00
+			}
+		}
+		all[i] = &rtp.Packet{
+			Header: rtp.Header{
+				Version: 2, PayloadType: videoType, SSRC: v.ssrc, SequenceNumber: v.sequence,
+				Timestamp: v.timestamp, Marker: i == packets-1,
+			},
+			Payload: b,
+		}
+		v.sequence++
+	}
+	return all
+}

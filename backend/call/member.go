@@ -1,0 +1,145 @@
+package call
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// member is somebody in the call. The fields without a comment of their own are
+// owned by the call's goroutine.
+type member struct {
+	call     *Call
+	profile  Profile
+	joinedAt time.Time
+
+	// admitted is true between admission and leaving; the packet path asks it.
+	admitted atomic.Bool
+
+	// The media that the member sends; each does its own locking.
+	audio, video *source
+
+	clockMu sync.Mutex
+	clock   senderClock // guarded by clockMu
+
+	muted, cameraOff bool
+	outbox           Outbox // nil while the path is lost
+	left             bool
+	firstLine        uint64 // the first chat line that the member may read
+	chat             rate
+
+	peer *peer // nil for the native engine
+	// connection is peer, for the reporter.
+	connection atomic.Pointer[peer]
+	local      *Local  // nil for everybody else
+	pairs      []*pair // slots in which the member receives
+	away       bool
+}
+
+func newMember(c *Call, p Profile, out Outbox) *member {
+	m := &member{
+		call: c, profile: p, joinedAt: time.Now(), outbox: out,
+		muted: p.Muted, cameraOff: p.CameraOff,
+		audio: newSource(p.ID, signalling.KindAudio, &c.counters),
+		video: newSource(p.ID, signalling.KindVideo, &c.counters),
+		chat:  rate{every: chatEvery, burst: chatBurst},
+	}
+	m.audio.silent.Store(p.Muted)
+	m.video.silent.Store(p.CameraOff)
+	return m
+}
+
+// entry is the member as others see it.
+func (m *member) entry() signalling.Participant {
+	return signalling.Participant{
+		ID: m.profile.ID, Name: m.profile.Name, Host: m.profile.Host,
+		Muted: m.muted, CameraOff: m.cameraOff, Away: m.away,
+		JoinedAt: m.joinedAt.UnixMilli(),
+	}
+}
+
+// send gives the member a message. A path that takes it no more is lost.
+func (m *member) send(message signalling.Message) {
+	if m.outbox == nil {
+		return
+	}
+	if err := m.outbox.Send(message); err != nil {
+		m.call.engine.logger.Debug("path of a participant", "err", err)
+		m.outbox = nil
+		m.call.refreshAway(m)
+	}
+}
+
+// pairOf returns the pair that carries other, or nil.
+func (m *member) pairOf(other *member) *pair {
+	for _, p := range m.pairs {
+		if p.member == other {
+			return p
+		}
+	}
+	return nil
+}
+
+// give makes pr carry other's media to m, or nobody's.
+func (m *member) give(pr *pair, other *member) {
+	if old := pr.member; old != nil {
+		old.audio.removeReceiver(pr.audio)
+		old.video.removeReceiver(pr.video)
+	}
+	pr.member = other
+	if other == nil {
+		pr.audio.assign(nil)
+		pr.video.assign(nil)
+		return
+	}
+	other.audio.addReceiver(pr.audio)
+	other.video.addReceiver(pr.video)
+	pr.audio.assign(other.audio)
+	pr.video.assign(other.video)
+}
+
+// closeSlots ends everything that the member receives.
+func (m *member) closeSlots() {
+	for _, pr := range m.pairs {
+		m.give(pr, nil)
+		pr.audio.close()
+		pr.video.close()
+	}
+	m.pairs = nil
+}
+
+// tracks is the assignment of slots as the member is told it.
+func (m *member) tracks() signalling.Tracks {
+	slots := []signalling.Slot{}
+	for _, pr := range m.pairs {
+		if pr.member == nil {
+			continue
+		}
+		id := pr.member.profile.ID
+		slots = append(slots,
+			signalling.Slot{Mid: pr.audio.mid, Participant: id, Kind: signalling.KindAudio},
+			signalling.Slot{Mid: pr.video.mid, Participant: id, Kind: signalling.KindVideo})
+	}
+	return signalling.Tracks{Slots: slots}
+}
+
+// rate is a token bucket.
+type rate struct {
+	every time.Duration // one more each
+	burst int
+	full  time.Time // when it is full again
+}
+
+// take takes one; ok is false when there is none.
+func (r *rate) take(now time.Time) (ok bool) {
+	if r.full.Before(now) {
+		r.full = now
+	}
+	if r.full.Sub(now) > time.Duration(r.burst-1)*r.every {
+		return false
+	}
+	r.full = r.full.Add(r.every)
+	return true
+}

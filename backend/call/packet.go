@@ -1,0 +1,136 @@
+package call
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// The ids of the header extensions (RFC 8285). Offers register the extensions
+// in this order, and pion numbers them from one.
+const (
+	extAudioLevel   = AudioLevelExtension // RFC 6464, senders only
+	extAbsSendTime  = 2                   // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time, receivers only
+	extTransportSeq = 3                   // transport-wide-cc-01, senders only
+	extMid          = 4                   // RFC 9143, senders only
+)
+
+// packet is an RTP packet whose parts are checked to lie inside its buffer.
+type packet struct {
+	ssrc        uint32
+	timestamp   uint32
+	sequence    uint16
+	payloadType uint8
+	marker      bool
+
+	hasLevel     bool
+	level        uint8 // -dBov, 0 to 127: 127 is silence
+	hasTransport bool
+	transport    uint16 // transport-wide sequence number
+
+	payload []byte // without padding; shares the buffer
+	vp8     vp8Descriptor
+	arrival uint64 // see cache.put
+}
+
+var (
+	errShort   = errors.New("packet is truncated")
+	errVersion = errors.New("packet is not RTP version 2")
+	errPadding = errors.New("packet has impossible padding")
+)
+
+// parse reads an RTP packet (RFC 3550 section 5.1) and the header extensions
+// that concern the forwarder. Extensions that are malformed end the reading of
+// extensions, not of the packet. payload shares b.
+func (p *packet) parse(b []byte) error {
+	if len(b) < 12 {
+		return errShort
+	}
+	if b[0]>>6 != 2 {
+		return errVersion
+	}
+	*p = packet{
+		marker:      b[1]&0x80 != 0,
+		payloadType: b[1] & 0x7f,
+		sequence:    binary.BigEndian.Uint16(b[2:]),
+		timestamp:   binary.BigEndian.Uint32(b[4:]),
+		ssrc:        binary.BigEndian.Uint32(b[8:]),
+	}
+	start := 12 + 4*int(b[0]&0x0f)
+	if len(b) < start {
+		return errShort
+	}
+	if b[0]&0x10 != 0 {
+		if len(b) < start+4 {
+			return errShort
+		}
+		profile := binary.BigEndian.Uint16(b[start:])
+		end := start + 4 + 4*int(binary.BigEndian.Uint16(b[start+2:]))
+		if len(b) < end {
+			return errShort
+		}
+		p.parseExtensions(profile, b[start+4:end])
+		start = end
+	}
+	end := len(b)
+	if b[0]&0x20 != 0 {
+		n := int(b[end-1])
+		if n == 0 || end-n < start {
+			return errPadding
+		}
+		end -= n
+	}
+	p.payload = b[start:end:end]
+	return nil
+}
+
+func (p *packet) parseExtensions(profile uint16, b []byte) {
+	switch {
+	case profile == 0xbede: // one-byte headers, RFC 8285 section 4.2
+		for len(b) > 0 {
+			if b[0] == 0 { // padding
+				b = b[1:]
+				continue
+			}
+			id, n := b[0]>>4, int(b[0]&0x0f)+1
+			if id == 15 || len(b) < 1+n {
+				return
+			}
+			p.extension(id, b[1:1+n])
+			b = b[1+n:]
+		}
+	case profile>>4 == 0x100: // two-byte headers, section 4.3
+		for len(b) > 0 {
+			if b[0] == 0 {
+				b = b[1:]
+				continue
+			}
+			if len(b) < 2 || len(b) < 2+int(b[1]) {
+				return
+			}
+			n := int(b[1])
+			p.extension(b[0], b[2:2+n])
+			b = b[2+n:]
+		}
+	}
+}
+
+func (p *packet) extension(id uint8, b []byte) {
+	switch {
+	case id == extAudioLevel && len(b) == 1:
+		p.hasLevel, p.level = true, b[0]&0x7f
+	case id == extTransportSeq && len(b) == 2:
+		p.hasTransport, p.transport = true, binary.BigEndian.Uint16(b)
+	}
+}
+
+// unwrapRetransmission turns an RTX packet (RFC 4588 section 4) into the packet
+// it repeats. ok is false for one that repeats nothing (padding, probing).
+func (p *packet) unwrapRetransmission(ssrc uint32, payloadType uint8) (ok bool) {
+	if len(p.payload) < 3 {
+		return false
+	}
+	p.sequence = binary.BigEndian.Uint16(p.payload)
+	p.payload = p.payload[2:]
+	p.ssrc, p.payloadType = ssrc, payloadType
+	return true
+}

@@ -1,0 +1,533 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/rtcp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// peer is one peer connection of a member. Its goroutine (run) does everything
+// that takes pion a while: one negotiation at a time, wishes that arrive
+// meanwhile are merged into the next. The call's goroutine owns the assignment
+// of slots; pion's goroutines deliver packets.
+type peer struct {
+	member *member
+	call   *Call
+	inbox  chan func() // work for run; full means that the peer is too fast
+	done   chan struct{}
+
+	pc *webrtc.PeerConnection
+
+	// Owned by run.
+	negotiation uint32 // number of the last offer
+	outstanding bool   // it is not answered yet
+	restart     bool   // the next offer restarts ICE
+	pairs       int    // slots the description has, in pairs
+	wanted      int    // and should have
+	early       []webrtc.ICECandidateInit
+	remote      int // candidates taken since the last offer
+
+	connected atomic.Bool
+	rtt       atomic.Int64 // nanoseconds
+	estimate  atomic.Uint64
+
+	slotsMu sync.Mutex
+	slots   map[uint32]*slot // by SSRC, once negotiated
+
+	in packet // scratch of receiveRTP
+
+	arrivalsMu sync.Mutex
+	arrivals   *twcc.Recorder
+	unreported bool // something has arrived since the last feedback
+	began      time.Time
+}
+
+// pair is two slots that carry one participant: audio and video in one media
+// stream, so that the receiver keeps them in step.
+type pair struct {
+	audio, video *slot
+	member       *member // whose media it carries, nil for a free pair
+}
+
+const (
+	peerInbox     = 256
+	maxCandidates = 128 // from one side, per offer
+	reporterSSRC  = 1   // sender SSRC of our feedback
+)
+
+func newPeer(m *member) (*peer, error) {
+	p := &peer{
+		member:   m,
+		call:     m.call,
+		inbox:    make(chan func(), peerInbox),
+		done:     make(chan struct{}),
+		slots:    make(map[uint32]*slot),
+		arrivals: twcc.NewRecorder(reporterSSRC),
+		began:    time.Now(),
+	}
+	var err error
+	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
+	if err != nil {
+		return nil, fmt.Errorf("peer connection: %w", err)
+	}
+	p.pc.OnICECandidate(p.onCandidate)
+	p.pc.OnConnectionStateChange(p.onState)
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+		_, err := p.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{
+			Direction: webrtc.RTPTransceiverDirectionRecvonly,
+		})
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("section for what is sent: %w", err), p.pc.Close())
+		}
+	}
+	return p, nil
+}
+
+// run is the peer's goroutine. It ends after close.
+func (p *peer) run() {
+	for {
+		select {
+		case f := <-p.inbox:
+			f()
+		case <-p.done:
+			if err := p.pc.GracefulClose(); err != nil {
+				p.call.engine.logger.Debug("closing a peer connection", "err", err)
+			}
+			return
+		}
+	}
+}
+
+// do has run do f. It returns false when the inbox is full.
+func (p *peer) do(f func()) bool {
+	select {
+	case p.inbox <- f:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends the peer; the call's goroutine calls it once.
+func (p *peer) close() { close(p.done) }
+
+// failed says that the peer can't go on: its member needs a new one.
+func (p *peer) failed(err error) {
+	p.call.post(func() { p.call.peerFailed(p, err) })
+}
+
+// want sees to it that the description has at least n pairs of slots.
+func (p *peer) want(n int) {
+	p.wanted = max(p.wanted, n)
+	p.negotiate()
+}
+
+// restartICE makes a new offer with new ICE credentials.
+func (p *peer) restartICE() {
+	p.restart = true
+	p.negotiate()
+}
+
+// negotiate makes an offer if one is needed and none is outstanding.
+func (p *peer) negotiate() {
+	if p.outstanding || p.negotiation > 0 && !p.restart && p.wanted <= p.pairs {
+		return
+	}
+	added, err := p.grow()
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	offer, err := p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: p.restart && p.negotiation > 0})
+	if err != nil {
+		p.failed(fmt.Errorf("offer: %w", err))
+		return
+	}
+	if err := p.pc.SetLocalDescription(offer); err != nil {
+		p.failed(fmt.Errorf("own description: %w", err))
+		return
+	}
+	p.restart = false
+	p.outstanding = true
+	p.remote = 0
+	p.negotiation++
+	// Only now do the new sections have mids.
+	pairs := make([]*pair, 0, len(added))
+	for _, a := range added {
+		a.pair.audio.mid, a.pair.video.mid = a.audio.Mid(), a.video.Mid()
+		pairs = append(pairs, a.pair)
+	}
+	message := signalling.Offer{Negotiation: p.negotiation, SDP: offer.SDP}
+	p.call.post(func() { p.call.offered(p, message, pairs) })
+}
+
+// section is a pair with its transceivers.
+type section struct {
+	pair         *pair
+	audio, video *webrtc.RTPTransceiver
+}
+
+// grow adds the wanted pairs.
+func (p *peer) grow() (added []section, err error) {
+	for ; p.pairs < p.wanted; p.pairs++ {
+		stream := "porch-" + strconv.Itoa(p.pairs+1)
+		s := section{pair: &pair{
+			audio: newSlot(signalling.KindAudio, &p.member.admitted, &p.call.counters),
+			video: newSlot(signalling.KindVideo, &p.member.admitted, &p.call.counters),
+		}}
+		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
+		if s.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.audio, stream}, init); err != nil {
+			return nil, fmt.Errorf("audio slot: %w", err)
+		}
+		if s.video, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.video, stream}, init); err != nil {
+			return nil, fmt.Errorf("video slot: %w", err)
+		}
+		added = append(added, s)
+	}
+	return added, nil
+}
+
+// repeat offers again what is not answered, for a participant whose path was
+// lost meanwhile.
+func (p *peer) repeat() {
+	if d := p.pc.PendingLocalDescription(); p.outstanding && d != nil {
+		message := signalling.Offer{Negotiation: p.negotiation, SDP: d.SDP}
+		p.call.post(func() { p.call.offered(p, message, nil) })
+	}
+}
+
+// answer takes the answer to an offer. One to an earlier offer is ignored.
+func (p *peer) answer(a signalling.Answer) {
+	if !p.outstanding || a.Negotiation != p.negotiation {
+		return
+	}
+	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: a.SDP})
+	if err != nil {
+		p.failed(fault.New(fault.SDPInvalid, err))
+		return
+	}
+	p.outstanding = false
+	early := p.early
+	p.early = nil
+	for _, c := range early {
+		p.addCandidate(c)
+	}
+	p.negotiate()
+}
+
+// candidate takes a candidate of the other side.
+func (p *peer) candidate(c signalling.Candidate) {
+	if p.remote++; p.remote > maxCandidates || c.Candidate == "" {
+		return
+	}
+	init := webrtc.ICECandidateInit{
+		Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex,
+		UsernameFragment: c.UsernameFragment,
+	}
+	if p.pc.RemoteDescription() == nil {
+		p.early = append(p.early, init)
+		return
+	}
+	p.addCandidate(init)
+}
+
+func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
+	if err := p.pc.AddICECandidate(init); err != nil {
+		// One that can't be used (mDNS names, TCP) leaves the others.
+		p.call.engine.logger.Debug("candidate of a participant", "err", err)
+	}
+}
+
+// onCandidate runs on pion's goroutine. Passing through the inbox keeps the
+// candidates behind the offer that they belong to.
+func (p *peer) onCandidate(c *webrtc.ICECandidate) {
+	message := signalling.Candidate{}
+	if c != nil {
+		init := c.ToJSON()
+		message = signalling.Candidate{
+			Candidate: init.Candidate, SDPMid: init.SDPMid, SDPMLineIndex: init.SDPMLineIndex,
+			UsernameFragment: init.UsernameFragment,
+		}
+	}
+	p.do(func() {
+		p.call.post(func() { p.call.toPeer(p, message) })
+	})
+}
+
+// onState runs on a goroutine of its own.
+func (p *peer) onState(webrtc.PeerConnectionState) {
+	state := p.pc.ConnectionState()
+	if state == webrtc.PeerConnectionStateConnected && !p.connected.Swap(true) {
+		p.openSlots()
+	}
+	p.call.post(func() { p.call.peerState(p, state) })
+}
+
+// bound runs while an answer is taken: a slot has got its way out.
+func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
+	p.slotsMu.Lock()
+	s := p.slots[ssrc]
+	p.slotsMu.Unlock()
+	if s == nil {
+		return
+	}
+	s.setWriter(w)
+	if p.connected.Load() {
+		s.open()
+	}
+}
+
+func (p *peer) openSlots() {
+	p.slotsMu.Lock()
+	slots := make([]*slot, 0, len(p.slots))
+	for _, s := range p.slots {
+		slots = append(slots, s)
+	}
+	p.slotsMu.Unlock()
+	for _, s := range slots {
+		s.open()
+	}
+}
+
+// slotTrack is a slot as pion sees it.
+type slotTrack struct {
+	peer   *peer
+	slot   *slot
+	stream string
+}
+
+// Bind implements [webrtc.TrackLocal].
+func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	mime := webrtc.MimeTypeOpus
+	if t.slot.kind == signalling.KindVideo {
+		mime = webrtc.MimeTypeVP8
+	}
+	var codec *webrtc.RTPCodecParameters
+	var rtx uint8
+	codecs := c.CodecParameters()
+	for i := range codecs {
+		if codecs[i].MimeType == mime {
+			codec = &codecs[i]
+			break
+		}
+	}
+	if codec == nil {
+		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+	}
+	if c.SSRCRetransmission() != 0 {
+		for i := range codecs {
+			if codecs[i].MimeType == webrtc.MimeTypeRTX && codecs[i].SDPFmtpLine == "apt="+strconv.Itoa(int(codec.PayloadType)) {
+				rtx = uint8(codecs[i].PayloadType)
+			}
+		}
+	}
+	var timeID uint8
+	for _, x := range c.HeaderExtensions() {
+		if x.URI == sdp.ABSSendTimeURI && x.ID > 0 && x.ID < 15 {
+			timeID = uint8(x.ID)
+		}
+	}
+	t.slot.bind(uint32(c.SSRC()), uint8(codec.PayloadType), uint32(c.SSRCRetransmission()), rtx, timeID)
+	t.peer.slotsMu.Lock()
+	t.peer.slots[uint32(c.SSRC())] = t.slot
+	t.peer.slotsMu.Unlock()
+	return *codec, nil
+}
+
+// Unbind implements [webrtc.TrackLocal].
+func (t *slotTrack) Unbind(webrtc.TrackLocalContext) error { return nil }
+
+// ID implements [webrtc.TrackLocal].
+func (t *slotTrack) ID() string { return t.stream + "-" + string(t.slot.kind) }
+
+// RID implements [webrtc.TrackLocal].
+func (t *slotTrack) RID() string { return "" }
+
+// StreamID implements [webrtc.TrackLocal].
+func (t *slotTrack) StreamID() string { return t.stream }
+
+// Kind implements [webrtc.TrackLocal].
+func (t *slotTrack) Kind() webrtc.RTPCodecType {
+	return webrtc.NewRTPCodecType(string(t.slot.kind))
+}
+
+// receiveRTP takes a decrypted RTP packet on the goroutine that decrypted it,
+// one at a time.
+func (p *peer) receiveRTP(b []byte) {
+	now := time.Now()
+	in := &p.in
+	if err := in.parse(b); err != nil {
+		p.call.counters.malformed.Add(1)
+		return
+	}
+	if in.hasTransport {
+		p.arrivalsMu.Lock()
+		p.arrivals.Record(in.ssrc, in.transport, now.Sub(p.began).Microseconds())
+		p.unreported = true
+		p.arrivalsMu.Unlock()
+	}
+	m := p.member
+	if !m.admitted.Load() {
+		return
+	}
+	switch in.payloadType {
+	case audioType:
+		m.audio.receive(p, in, false, now)
+	case videoType:
+		in.vp8 = parseVP8(in.payload)
+		m.video.receive(p, in, false, now)
+	case rtxType:
+		ssrc, ok := m.video.streamSSRC()
+		if !ok || !in.unwrapRetransmission(ssrc, videoType) {
+			return // padding
+		}
+		in.vp8 = parseVP8(in.payload)
+		m.video.receive(p, in, true, now)
+	default:
+		p.call.counters.malformed.Add(1)
+	}
+}
+
+// receiveRTCP takes an RTCP packet that concerns ssrc, on the goroutine that
+// decrypted it.
+func (p *peer) receiveRTCP(ssrc uint32, b []byte) {
+	now := time.Now()
+	c := parseControl(b, ssrc)
+	m := p.member
+	if !m.admitted.Load() {
+		return
+	}
+	if c.senderReport {
+		m.clockMu.Lock()
+		m.clock.report(c.ntp, now)
+		at := fromNTP(c.ntp).Add(m.clock.offset)
+		m.clockMu.Unlock()
+		m.audio.senderReport(ssrc, c.ntp, at, c.timestamp, now)
+		m.video.senderReport(ssrc, c.ntp, at, c.timestamp, now)
+	}
+	if c.estimate != 0 {
+		p.estimate.Store(c.estimate)
+	}
+	if !c.reported && len(c.lost) == 0 && !c.keyframe {
+		return
+	}
+	p.slotsMu.Lock()
+	s := p.slots[ssrc]
+	p.slotsMu.Unlock()
+	if s == nil {
+		return
+	}
+	if c.reported {
+		p.measure(c.block, now)
+	}
+	if len(c.lost) > 0 {
+		s.resend(c.lost)
+	}
+	if c.keyframe {
+		s.requestKeyframe()
+	}
+}
+
+// measure takes the round trip from a report block (RFC 3550 section 6.4.1).
+func (p *peer) measure(b block, now time.Time) {
+	if b.lastReport == 0 {
+		return
+	}
+	d := time.Duration(uint32(toNTP(now)>>16)-b.lastReport-b.delay) * time.Second / 65536
+	if d < 0 || d > maxRoundTrip {
+		return
+	}
+	old := p.rtt.Load()
+	if old == 0 {
+		old = int64(d)
+	}
+	p.rtt.Store(old + (int64(d)-old)/8)
+}
+
+const maxRoundTrip = 5 * time.Second
+
+// requestKeyframe implements [upstream].
+func (p *peer) requestKeyframe(ssrc uint32) {
+	p.control(&rtcp.PictureLossIndication{SenderSSRC: reporterSSRC, MediaSSRC: ssrc})
+}
+
+// requestPackets implements [upstream].
+func (p *peer) requestPackets(ssrc uint32, sequences []uint16) {
+	p.control(&rtcp.TransportLayerNack{
+		SenderSSRC: reporterSSRC, MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(sequences),
+	})
+}
+
+// roundTrip implements [upstream].
+func (p *peer) roundTrip() time.Duration { return time.Duration(p.rtt.Load()) }
+
+// control sends RTCP. What can't be sent is lost, as on the network.
+func (p *peer) control(packets ...rtcp.Packet) {
+	if !p.connected.Load() || len(packets) == 0 {
+		return
+	}
+	if err := p.pc.WriteRTCP(packets); err != nil {
+		p.call.engine.logger.Debug("RTCP", "err", err)
+	}
+}
+
+// feedback sends what has arrived since the last time (transport-wide
+// congestion control). It is called by the reporter.
+func (p *peer) feedback() {
+	p.arrivalsMu.Lock()
+	var packets []rtcp.Packet
+	if p.unreported {
+		packets = p.arrivals.BuildFeedbackPacket()
+		p.unreported = false
+	}
+	p.arrivalsMu.Unlock()
+	p.control(packets...)
+}
+
+// report sends sender and receiver reports. It is called by the reporter.
+func (p *peer) report(now time.Time) {
+	var packets []rtcp.Packet
+	rr := &rtcp.ReceiverReport{SSRC: reporterSSRC}
+	for _, s := range []*source{p.member.audio, p.member.video} {
+		if ssrc, b, ok := s.report(p, now); ok {
+			rr.Reports = append(rr.Reports, rtcp.ReceptionReport{
+				SSRC: ssrc, FractionLost: b.fractionLost, TotalLost: b.totalLost,
+				LastSequenceNumber: b.highest, Jitter: b.jitter,
+				LastSenderReport: b.lastReport, Delay: b.delay,
+			})
+		}
+	}
+	if len(rr.Reports) > 0 {
+		packets = append(packets, rr)
+	}
+	p.slotsMu.Lock()
+	slots := make([]*slot, 0, len(p.slots))
+	for _, s := range p.slots {
+		slots = append(slots, s)
+	}
+	p.slotsMu.Unlock()
+	for _, s := range slots {
+		if sr, ok := s.senderReport(now); ok {
+			packets = append(packets, sr)
+		}
+		if len(packets) == maxReports { // keeps the compound below the MTU
+			p.control(packets...)
+			packets = packets[:0]
+		}
+	}
+	p.control(packets...)
+}
+
+const maxReports = 32

@@ -1,0 +1,87 @@
+package call
+
+import "time"
+
+// reception keeps what a receiver report says of one stream (RFC 3550 section
+// 6.4.1, appendices A.1, A.3 and A.8). It is not safe for concurrent use.
+type reception struct {
+	clockRate uint32
+
+	begun         bool
+	base          int64 // extended sequence number of the first packet
+	highest       int64
+	received      int64
+	expectedPrior int64
+	receivedPrior int64
+
+	transit    uint32
+	hasTransit bool
+	jitter     float64 // ticks
+
+	lastReport uint32 // middle 32 bits of the NTP time of the last sender report
+	reportAt   time.Time
+}
+
+func (r *reception) reset() { *r = reception{clockRate: r.clockRate} }
+
+// packet takes a packet that has arrived in its original stream (not as a
+// retransmission).
+func (r *reception) packet(sequence uint16, timestamp uint32, now time.Time) {
+	if !r.begun {
+		r.begun = true
+		r.base = int64(sequence)
+		r.highest = r.base
+	}
+	extended := r.highest + int64(int16(sequence-uint16(r.highest)))
+	r.highest = max(r.highest, extended)
+	r.received++
+
+	arrival := uint32(uint64(now.UnixMicro()) * uint64(r.clockRate) / 1_000_000)
+	transit := arrival - timestamp
+	if r.hasTransit {
+		d := float64(int32(transit - r.transit))
+		if d < 0 {
+			d = -d
+		}
+		r.jitter += (d - r.jitter) / 16
+	}
+	r.transit, r.hasTransit = transit, true
+}
+
+// senderReport takes the NTP time of a sender report that has arrived.
+func (r *reception) senderReport(ntp uint64, now time.Time) {
+	r.lastReport, r.reportAt = uint32(ntp>>16), now
+}
+
+// block is one reception report block.
+type block struct {
+	fractionLost uint8
+	totalLost    uint32 // 24 bits
+	highest      uint32
+	jitter       uint32
+	lastReport   uint32
+	delay        uint32 // since lastReport, 1/65536 s
+}
+
+// report returns the block for now and begins a new interval. ok is false
+// before the first packet.
+func (r *reception) report(now time.Time) (b block, ok bool) {
+	if !r.begun {
+		return block{}, false
+	}
+	expected := r.highest - r.base + 1
+	interval := expected - r.expectedPrior
+	lost := interval - (r.received - r.receivedPrior)
+	r.expectedPrior, r.receivedPrior = expected, r.received
+	if interval > 0 && lost > 0 {
+		b.fractionLost = uint8(min(lost<<8/interval, 255))
+	}
+	b.totalLost = uint32(min(max(expected-r.received, 0), 0x7fffff))
+	b.highest = uint32(r.highest)
+	b.jitter = uint32(r.jitter)
+	if r.lastReport != 0 {
+		b.lastReport = r.lastReport
+		b.delay = uint32(now.Sub(r.reportAt) * 65536 / time.Second)
+	}
+	return b, true
+}

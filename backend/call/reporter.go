@@ -1,0 +1,81 @@
+package call
+
+import (
+	"slices"
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// The reporter's rhythm.
+const (
+	reporterTick     = 25 * time.Millisecond // requests that were not answered
+	feedbackInterval = 4                     // ticks: congestion feedback to senders
+	speakingInterval = 4                     // ticks: who is speaking
+	reportInterval   = 40                    // ticks: sender and receiver reports
+)
+
+// report is the goroutine that does what time makes necessary: it repeats
+// requests, sends RTCP reports and judges who is speaking. While nobody is in
+// the call it rests.
+func (c *Call) report() {
+	ticker := time.NewTicker(reporterTick)
+	defer ticker.Stop()
+	for n := uint(1); ; n++ {
+		if len(*c.members.Load()) == 0 {
+			ticker.Stop()
+			select {
+			case <-c.wake:
+			case <-c.done:
+				return
+			}
+			ticker.Reset(reporterTick)
+		}
+		select {
+		case now := <-ticker.C:
+			c.tick(n, now)
+		case <-c.done:
+			return
+		}
+	}
+}
+
+func (c *Call) tick(n uint, now time.Time) {
+	members := *c.members.Load()
+	var speakers []speaker
+	for i, m := range members {
+		m.audio.tick(now)
+		m.video.tick(now)
+		if n%speakingInterval == 0 {
+			if s, active := m.audio.judgeLoudness(); active {
+				speakers = append(speakers, s)
+			}
+		}
+		p := m.connection.Load()
+		if p == nil {
+			continue
+		}
+		if n%feedbackInterval == 0 {
+			p.feedback()
+		}
+		// Spread, so that reports of a large call don't leave as one burst.
+		if (n+uint(i))%reportInterval == 0 {
+			p.report(now)
+		}
+	}
+	if n%speakingInterval == 0 {
+		c.speakersAre(speakerIDs(speakers))
+	}
+}
+
+// speakersAre tells everybody who is speaking, when that has changed.
+func (c *Call) speakersAre(ids []string) {
+	if old := c.spoken; slices.Equal(old, ids) {
+		return
+	}
+	c.spoken = ids
+	c.post(func() {
+		c.speaking = ids
+		c.broadcast(signalling.Speaking{IDs: ids})
+	})
+}

@@ -1,0 +1,196 @@
+package call
+
+import "time"
+
+// rewriter maps the numbers of whatever is forwarded in a slot to one unbroken
+// stream for its receiver. It does no I/O and is not safe for concurrent use.
+//
+// A stretch is a run of one sender's packets in which input and output differ
+// by constants. Every interruption (another sender, a mute, a new connection of
+// the same sender) ends it; the next begins right behind it: the sequence
+// number after the last, the picture id after the last, and a timestamp that
+// has advanced by the time that has passed. So nobody takes the interruption
+// for loss.
+type rewriter struct {
+	clockRate uint32
+
+	running bool  // a stretch is running
+	first   int64 // extended input sequence number of its first packet
+	highest int64 // and of its newest
+
+	sequence  int64  // output minus input, extended
+	timestamp uint32 // output minus input
+	picture   uint16 // output minus input, 15 bits
+	tl0       uint8  // output minus input
+
+	stamps []stamp // timestamps of a replayed beginning
+
+	begun       bool // something was sent, the following are valid
+	lastOutput  int64
+	lastStamp   uint32
+	hasPicture  bool
+	lastPicture uint16
+	hasTL0      bool
+	lastTL0     uint8
+}
+
+// stamp is the output timestamp of one frame of a replayed beginning.
+type stamp struct{ in, out uint32 }
+
+// rewritten is what replaces the numbers of an input packet.
+type rewritten struct {
+	sequence  uint16
+	timestamp uint32
+	picture   uint16
+	tl0       uint8
+}
+
+// end ends the stretch. The next packet needs begin.
+func (r *rewriter) end() {
+	r.running = false
+	r.stamps = r.stamps[:0]
+}
+
+// begin begins a stretch with p, the packet that is forwarded first. elapsed is
+// the time since the last packet of the stretch before.
+func (r *rewriter) begin(p *packet, elapsed time.Duration) {
+	r.running = true
+	r.stamps = r.stamps[:0]
+	r.first = int64(p.sequence)
+	r.highest = r.first
+	r.sequence, r.timestamp, r.picture, r.tl0 = 0, 0, 0, 0
+	if !r.begun {
+		return
+	}
+	r.sequence = r.lastOutput + 1 - r.first
+	r.timestamp = r.lastStamp + r.ticks(elapsed) - p.timestamp
+	if r.hasPicture {
+		r.picture = (r.lastPicture + 1 - p.vp8.picture) & 0x7fff
+	}
+	if r.hasTL0 {
+		r.tl0 = r.lastTL0 + 1 - p.vp8.tl0
+	}
+}
+
+// beginReplay begins a stretch with packets that were sent a while ago: p is
+// the first of them, frames are the timestamps of all their frames in order.
+// The receiver gets them with timestamps [replayStep] apart that end at the
+// newest, so that it shows the newest at once, and does not play the past at
+// the speed of life, late for ever after.
+func (r *rewriter) beginReplay(p *packet, frames []uint32, elapsed time.Duration) {
+	r.begin(p, elapsed)
+	if len(frames) < 2 {
+		return
+	}
+	newest := frames[len(frames)-1]
+	span := replayStep * uint32(len(frames)-1)
+	if r.begun {
+		r.timestamp = r.lastStamp + r.ticks(elapsed) + span - newest
+	}
+	for i, in := range frames {
+		out := newest + r.timestamp - span + replayStep*uint32(i)
+		r.stamps = append(r.stamps, stamp{in, out})
+	}
+}
+
+// replayStep is the distance of replayed frames, in ticks of 90 kHz: 1 ms.
+const replayStep = 90
+
+func (r *rewriter) ticks(d time.Duration) uint32 {
+	n := int64(d) * int64(r.clockRate) / int64(time.Second)
+	return uint32(max(n, 1))
+}
+
+// rewrite maps a packet of the running stretch. ok is false for one from before
+// its beginning, which must not be sent.
+func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
+	if !r.running {
+		return rewritten{}, false
+	}
+	in := r.extend(p.sequence)
+	if in < r.first {
+		return rewritten{}, false
+	}
+	out = r.output(p, in)
+	if in > r.highest {
+		r.highest = in
+	}
+	if o := in + r.sequence; !r.begun || o > r.lastOutput {
+		r.lastOutput = o
+	}
+	if !r.begun || int32(out.timestamp-r.lastStamp) > 0 {
+		r.lastStamp = out.timestamp
+	}
+	if p.vp8.hasPicture && (!r.hasPicture || newer15(out.picture, r.lastPicture)) {
+		r.hasPicture, r.lastPicture = true, out.picture
+	}
+	if p.vp8.hasTL0 && (!r.hasTL0 || int8(out.tl0-r.lastTL0) > 0) {
+		r.hasTL0, r.lastTL0 = true, out.tl0
+	}
+	r.begun = true
+	return out, true
+}
+
+// again maps a packet that rewrite has mapped before, for a retransmission.
+func (r *rewriter) again(p *packet) rewritten {
+	return r.output(p, r.extend(p.sequence))
+}
+
+// source returns the input sequence number of an output packet of the running
+// stretch. ok is false for one of an earlier stretch, or of none.
+func (r *rewriter) source(output uint16) (sequence uint16, ok bool) {
+	if !r.running || !r.begun {
+		return 0, false
+	}
+	o := r.lastOutput + int64(int16(output-uint16(r.lastOutput)))
+	in := o - r.sequence
+	if in < r.first || o > r.lastOutput {
+		return 0, false
+	}
+	return uint16(in), true
+}
+
+func (r *rewriter) extend(sequence uint16) int64 {
+	return r.highest + int64(int16(sequence-uint16(r.highest)))
+}
+
+func (r *rewriter) output(p *packet, in int64) rewritten {
+	out := rewritten{
+		sequence:  uint16(in + r.sequence),
+		timestamp: p.timestamp + r.timestamp,
+		tl0:       p.vp8.tl0 + r.tl0,
+	}
+	if p.vp8.longPicture {
+		out.picture = (p.vp8.picture + r.picture) & 0x7fff
+	} else {
+		// A 7-bit id is unwrapped around the newest, so that it grows on in 15 bits.
+		out.picture = r.unwrap7(p.vp8.picture)
+	}
+	for _, s := range r.stamps {
+		if s.in == p.timestamp {
+			out.timestamp = s.out
+			break
+		}
+	}
+	return out
+}
+
+// unwrap7 returns the output id for a 7-bit input id: the one nearest to the
+// newest output whose low 7 bits agree.
+func (r *rewriter) unwrap7(id uint16) uint16 {
+	low := id + r.picture
+	if !r.hasPicture {
+		return low & 0x7fff
+	}
+	diff := (low - r.lastPicture) & 0x7f
+	if diff >= 64 {
+		diff -= 128
+	}
+	return (r.lastPicture + diff) & 0x7fff
+}
+
+// newer15 reports whether a is newer than b among 15-bit numbers that wrap.
+func newer15(a, b uint16) bool {
+	d := (a - b) & 0x7fff
+	return d != 0 && d < 0x4000
+}

@@ -1,0 +1,126 @@
+package call
+
+import "encoding/binary"
+
+// RTCP packet types and feedback formats that concern the forwarder.
+const (
+	rtcpSenderReport   = 200 // RFC 3550
+	rtcpReceiverReport = 201
+	rtcpFeedback       = 205 // RFC 4585
+	rtcpPayload        = 206
+
+	formatNACK = 1
+	formatPLI  = 1
+	formatFIR  = 4  // RFC 5104
+	formatREMB = 15 // draft-alvestrand-rmcat-remb-03
+)
+
+// maxNACK bounds how many packets one NACK may ask for.
+const maxNACK = 256
+
+// control is what an RTCP packet says about one SSRC.
+type control struct {
+	senderReport bool // of the SSRC
+	ntp          uint64
+	timestamp    uint32
+
+	reported bool // a reception report block about the SSRC is present
+	block    block
+
+	lost     []uint16 // NACK
+	keyframe bool     // PLI or FIR
+	estimate uint64   // REMB, bit/s; 0 for none
+}
+
+// parseControl reads one RTCP packet (not a compound) as far as it concerns
+// ssrc. Anything malformed or unknown says nothing.
+func parseControl(b []byte, ssrc uint32) (c control) {
+	if len(b) < 8 || b[0]>>6 != 2 {
+		return control{}
+	}
+	if n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1); n > len(b) {
+		return control{}
+	} else if n >= 8 {
+		b = b[:n]
+	} else {
+		return control{}
+	}
+	count, body := int(b[0]&0x1f), b[8:]
+	switch b[1] {
+	case rtcpSenderReport:
+		if len(body) < 20 {
+			return control{}
+		}
+		if binary.BigEndian.Uint32(b[4:]) == ssrc {
+			c.senderReport = true
+			c.ntp = binary.BigEndian.Uint64(body)
+			c.timestamp = binary.BigEndian.Uint32(body[8:])
+		}
+		c.parseBlocks(body[20:], count, ssrc)
+	case rtcpReceiverReport:
+		c.parseBlocks(body, count, ssrc)
+	case rtcpFeedback:
+		if count == formatNACK && len(body) >= 4 && binary.BigEndian.Uint32(body) == ssrc {
+			c.parseNACK(body[4:])
+		}
+	case rtcpPayload:
+		if len(body) < 4 {
+			return control{}
+		}
+		switch count {
+		case formatPLI:
+			c.keyframe = binary.BigEndian.Uint32(body) == ssrc
+		case formatFIR:
+			for fci := body[4:]; len(fci) >= 8; fci = fci[8:] {
+				c.keyframe = c.keyframe || binary.BigEndian.Uint32(fci) == ssrc
+			}
+		case formatREMB:
+			c.parseEstimate(body[4:])
+		}
+	}
+	return c
+}
+
+func (c *control) parseBlocks(b []byte, count int, ssrc uint32) {
+	for ; count > 0 && len(b) >= 24; count, b = count-1, b[24:] {
+		if binary.BigEndian.Uint32(b) != ssrc {
+			continue
+		}
+		c.reported = true
+		c.block = block{
+			fractionLost: b[4],
+			totalLost:    binary.BigEndian.Uint32(b[4:]) & 0xffffff,
+			highest:      binary.BigEndian.Uint32(b[8:]),
+			jitter:       binary.BigEndian.Uint32(b[12:]),
+			lastReport:   binary.BigEndian.Uint32(b[16:]),
+			delay:        binary.BigEndian.Uint32(b[20:]),
+		}
+	}
+}
+
+func (c *control) parseNACK(b []byte) {
+	for ; len(b) >= 4; b = b[4:] {
+		first, mask := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+		if len(c.lost) > maxNACK-17 {
+			return
+		}
+		c.lost = append(c.lost, first)
+		for i := uint16(0); i < 16; i++ {
+			if mask&(1<<i) != 0 {
+				c.lost = append(c.lost, first+1+i)
+			}
+		}
+	}
+}
+
+func (c *control) parseEstimate(b []byte) {
+	if len(b) < 8 || string(b[:4]) != "REMB" {
+		return
+	}
+	exponent := b[5] >> 2
+	mantissa := uint64(b[5]&0x03)<<16 | uint64(binary.BigEndian.Uint16(b[6:]))
+	if exponent > 45 { // 18 + 45 = 63 bits
+		return
+	}
+	c.estimate = mantissa << exponent
+}

@@ -1,0 +1,347 @@
+package call
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Clock rates and cache sizes of the two kinds.
+const (
+	audioClockRate = 48_000
+	videoClockRate = 90_000
+	audioCache     = 128 // packets: 2.5 s
+	videoCache     = 512 // packets: 2 s at 2.5 Mbit/s
+)
+
+// source is one kind of media of one participant, whichever connection it
+// comes by. Packets are given to receive on the goroutine that decrypted them.
+//
+// Lock order: a slot's lock before a source's, never the other way round.
+type source struct {
+	owner    string
+	kind     signalling.Kind
+	counters *counters
+
+	// receivers is swapped by the call's goroutine.
+	receivers atomic.Pointer[[]*slot]
+	// silent is set while the owner is muted or has the camera off: then
+	// nothing of it is forwarded, whatever arrives.
+	silent atomic.Bool
+
+	mu        sync.Mutex
+	upstream  upstream // where packets come from, nil for nowhere
+	hasSSRC   bool
+	ssrc      uint32
+	packetAt  time.Time
+	cache     *cache
+	gaps      gaps
+	reception reception
+	keyframes keyframes
+	loudness  loudness
+	clock     mediaClock
+	nacks     []uint16 // scratch
+}
+
+// upstream is the way back to a sender. Its methods may be called from any
+// goroutine and don't block.
+type upstream interface {
+	requestKeyframe(ssrc uint32)
+	requestPackets(ssrc uint32, sequences []uint16)
+	roundTrip() time.Duration
+}
+
+func newSource(owner string, kind signalling.Kind, counters *counters) *source {
+	s := &source{owner: owner, kind: kind, counters: counters}
+	rate, size := uint32(audioClockRate), audioCache
+	if kind == signalling.KindVideo {
+		rate, size = videoClockRate, videoCache
+	}
+	s.cache = newCache(size)
+	s.reception.clockRate, s.clock.clockRate = rate, rate
+	s.receivers.Store(new([]*slot))
+	return s
+}
+
+// connect makes u the way packets come from. What the old one still delivers is
+// dropped.
+func (s *source) connect(u upstream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.upstream = u
+	s.hasSSRC = false
+	s.keyframes = keyframes{}
+}
+
+// receive takes a packet that came from u and forwards it. p and its payload
+// may be changed.
+func (s *source) receive(u upstream, p *packet, repeated bool, now time.Time) {
+	restart, ok := s.admit(u, p, repeated, now)
+	if !ok {
+		return
+	}
+	receivers := *s.receivers.Load()
+	for _, r := range receivers {
+		r.forward(s, p, restart, now)
+	}
+}
+
+// admit does what is done once per packet. restart says that a new stream
+// begins; ok that the packet is to be forwarded.
+func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (restart, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upstream != u {
+		return false, false
+	}
+	if !s.hasSSRC || p.ssrc != s.ssrc {
+		if s.hasSSRC && now.Sub(s.packetAt) < minStreamSilence || repeated {
+			return false, false // a second stream beside the one that runs
+		}
+		s.begin(p.ssrc, now)
+		restart = true
+	}
+	s.packetAt = now
+	s.counters.received(len(p.payload))
+	if !repeated {
+		s.reception.packet(p.sequence, p.timestamp, now)
+	}
+	s.clock.packet(p.timestamp, now)
+	if p.hasLevel && !s.silent.Load() {
+		s.loudness.packet(p.level)
+	}
+	opened, broken := s.gaps.received(p.sequence, now)
+	switch {
+	case broken:
+		restart = true
+		s.wantKeyframe(now)
+	case opened:
+		s.mendGaps(now)
+	}
+	if s.silent.Load() {
+		return false, false
+	}
+	if !s.cache.put(p, now) {
+		return false, false
+	}
+	if p.vp8.keyframe {
+		s.keyframes.arrived()
+	}
+	return restart, true
+}
+
+// minStreamSilence is how long a stream must be silent before another SSRC may
+// take its place on the same connection.
+const minStreamSilence = 500 * time.Millisecond
+
+func (s *source) begin(ssrc uint32, now time.Time) {
+	s.hasSSRC, s.ssrc = true, ssrc
+	// A stream begins with a keyframe. Should its beginning be lost, tick asks.
+	s.keyframes = keyframes{wanted: true, asked: now}
+	s.cache.reset()
+	s.gaps.reset()
+	s.reception.reset()
+	s.clock.reset()
+}
+
+// streamSSRC returns the SSRC of the running stream.
+func (s *source) streamSSRC() (ssrc uint32, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ssrc, s.hasSSRC
+}
+
+// setSilent begins or ends silence; see silent. It is called by the call's
+// goroutine. Whatever was forwarded before ends, so that receivers don't take
+// the silence for loss.
+func (s *source) setSilent(silent bool) {
+	if s.silent.Load() == silent {
+		return
+	}
+	if silent {
+		s.silent.Store(true)
+	}
+	for _, r := range *s.receivers.Load() {
+		r.interrupt()
+	}
+	if !silent {
+		s.mu.Lock()
+		s.cache.reset()
+		s.mu.Unlock()
+		s.silent.Store(false)
+		s.requestKeyframe(time.Now())
+	}
+}
+
+// requestKeyframe asks the sender for a keyframe, unless it has just been asked.
+func (s *source) requestKeyframe(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wantKeyframe(now)
+}
+
+// prepareKeyframe sees to it that a receiver who is ready in a moment finds a
+// keyframe: the last one if it is recent, otherwise a new one.
+func (s *source) prepareKeyframe(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, _, ok := s.cache.fromKeyframe(now, freshKeyframe); !ok {
+		s.wantKeyframe(now)
+	}
+}
+
+// Ages of a keyframe in the cache.
+const (
+	freshKeyframe  = 500 * time.Millisecond // good for somebody who is not connected yet
+	oldestKeyframe = 2 * time.Second        // worth replaying from
+)
+
+func (s *source) wantKeyframe(now time.Time) {
+	if s.kind != signalling.KindVideo || s.silent.Load() {
+		return
+	}
+	if s.upstream == nil || !s.hasSSRC { // the stream begins with one
+		return
+	}
+	if s.keyframes.want(now) {
+		s.sendKeyframeRequest()
+	}
+}
+
+func (s *source) sendKeyframeRequest() {
+	s.counters.keyframeRequests.Add(1)
+	s.upstream.requestKeyframe(s.ssrc)
+}
+
+func (s *source) mendGaps(now time.Time) {
+	due, abandoned := s.gaps.due(s.nacks[:0], now, s.upstream.roundTrip())
+	s.nacks = due[:0]
+	if len(due) > 0 {
+		s.upstream.requestPackets(s.ssrc, due)
+	}
+	if abandoned {
+		s.wantKeyframe(now)
+	}
+}
+
+// tick repeats requests that were not answered. It is called by the reporter.
+func (s *source) tick(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upstream == nil || !s.hasSSRC {
+		return
+	}
+	s.mendGaps(now)
+	if s.kind == signalling.KindVideo && !s.silent.Load() && s.keyframes.due(now) {
+		s.sendKeyframeRequest()
+	}
+}
+
+// judgeLoudness is called by the reporter every speakingInterval.
+func (s *source) judgeLoudness() (sp speaker, active bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	active = s.loudness.judge()
+	return speaker{s.owner, s.loudness.average}, active && !s.silent.Load()
+}
+
+// report returns the reception report block for u's stream.
+func (s *source) report(u upstream, now time.Time) (ssrc uint32, b block, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upstream != u || !s.hasSSRC {
+		return 0, block{}, false
+	}
+	b, ok = s.reception.report(now)
+	return s.ssrc, b, ok
+}
+
+// senderReport takes a sender report of stream ssrc: its NTP time as received
+// and on our clock, and its RTP timestamp.
+func (s *source) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp uint32, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.hasSSRC || ssrc != s.ssrc {
+		return
+	}
+	s.reception.senderReport(ntp, now)
+	s.clock.report(timestamp, at)
+}
+
+// timestampAt returns the stream's RTP timestamp for a moment.
+func (s *source) timestampAt(now time.Time) (timestamp uint32, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock.timestampAt(now), s.clock.known
+}
+
+// replay describes what fromKeyframe found.
+type replay struct {
+	first, last int64 // extended sequence numbers in the cache
+	arrival     uint64
+	frames      []uint32 // timestamps in order
+}
+
+// replayable returns the packets from the newest keyframe on, if there is one
+// that is not too old.
+func (s *source) replayable(now time.Time) (r replay, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.first, r.last, ok = s.cache.fromKeyframe(now, oldestKeyframe)
+	if !ok {
+		return replay{}, false
+	}
+	r.arrival = s.cache.arrival
+	for n := r.first; n <= r.last; n++ {
+		p := s.cache.at(n)
+		if p != nil && (len(r.frames) == 0 || int32(p.timestamp-r.frames[len(r.frames)-1]) > 0) {
+			r.frames = append(r.frames, p.timestamp)
+		}
+	}
+	return r, true
+}
+
+// copyExtended copies a cached packet to p, with its payload in buffer.
+func (s *source) copyExtended(n int64, p *packet, buffer []byte) (_ []byte, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return copyPacket(s.cache.at(n), p, buffer)
+}
+
+// copySequence copies a cached packet to p, with its payload in buffer.
+func (s *source) copySequence(n uint16, p *packet, buffer []byte) (_ []byte, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return copyPacket(s.cache.get(n), p, buffer)
+}
+
+func copyPacket(from, to *packet, buffer []byte) ([]byte, bool) {
+	if from == nil {
+		return buffer, false
+	}
+	*to = *from
+	buffer = append(buffer[:0], from.payload...)
+	to.payload = buffer
+	return buffer, true
+}
+
+// addReceiver and removeReceiver are called by the call's goroutine.
+func (s *source) addReceiver(r *slot) {
+	old := *s.receivers.Load()
+	list := make([]*slot, 0, len(old)+1)
+	list = append(append(list, old...), r)
+	s.receivers.Store(&list)
+}
+
+func (s *source) removeReceiver(r *slot) {
+	old := *s.receivers.Load()
+	list := make([]*slot, 0, len(old))
+	for _, o := range old {
+		if o != r {
+			list = append(list, o)
+		}
+	}
+	s.receivers.Store(&list)
+}

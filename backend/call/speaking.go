@@ -1,0 +1,82 @@
+package call
+
+import (
+	"cmp"
+	"slices"
+)
+
+// loudness judges from the levels of one participant's audio packets whether
+// they are speaking. It is not safe for concurrent use.
+type loudness struct {
+	sum     int // of decibels above silence (0 to 127) since the last judgement
+	count   int
+	average float64 // smoothed
+	above   int     // judgements in a row above the upper threshold
+	below   int     // and below the lower
+	active  bool
+}
+
+const (
+	speakingOn     = 127 - 45 // dB above -127 dBov: begins above this
+	speakingOff    = 127 - 55 // and ends below this
+	speakingAttack = 2        // judgements
+	speakingHold   = 6
+)
+
+// packet takes the level of a packet, in -dBov (RFC 6464).
+func (l *loudness) packet(level uint8) {
+	l.sum += 127 - int(level)
+	l.count++
+}
+
+// judge is called every [speakingInterval]. Without packets there is silence.
+func (l *loudness) judge() (active bool) {
+	now := 0.0
+	if l.count > 0 {
+		now = float64(l.sum) / float64(l.count)
+	}
+	l.sum, l.count = 0, 0
+	l.average += (now - l.average) / 2
+	switch {
+	case now >= speakingOn:
+		l.above++
+		l.below = 0
+	case now < speakingOff:
+		l.below++
+		l.above = 0
+	default: // between: it stays as it is
+		l.above, l.below = 0, 0
+	}
+	if l.above >= speakingAttack {
+		l.active = true
+	}
+	if l.below >= speakingHold {
+		l.active = false
+	}
+	return l.active
+}
+
+// speaker is one who speaks.
+type speaker struct {
+	id      string
+	average float64
+}
+
+// louder orders speakers loudest first; equally loud ones by id, so that the
+// order does not flicker. Levels are compared in steps of 6 dB for the same
+// reason.
+func louder(a, b speaker) int {
+	if c := cmp.Compare(int(b.average)/6, int(a.average)/6); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.id, b.id)
+}
+
+func speakerIDs(speakers []speaker) []string {
+	slices.SortFunc(speakers, louder)
+	ids := make([]string, len(speakers))
+	for i, s := range speakers {
+		ids[i] = s.id
+	}
+	return ids
+}

@@ -1,0 +1,90 @@
+package call
+
+// vp8Descriptor says where the numbers of a VP8 payload descriptor are that
+// differ per receiver (RFC 7741 section 4.2). The zero value is that of a
+// payload without a readable descriptor: it is forwarded as it is.
+type vp8Descriptor struct {
+	hasPicture  bool
+	longPicture bool   // 15 bits, otherwise 7
+	pictureAt   uint8  // offset of the picture id
+	picture     uint16 // its value
+	hasTL0      bool
+	tl0At       uint8 // offset of TL0PICIDX
+	tl0         uint8
+	start       bool // first packet of a frame
+	keyframe    bool // first packet of a keyframe
+}
+
+// parseVP8 reads a payload descriptor and the first byte of the frame.
+func parseVP8(b []byte) (d vp8Descriptor) {
+	if len(b) == 0 {
+		return vp8Descriptor{}
+	}
+	at := 1
+	if b[0]&0x80 != 0 { // X: extended control bits
+		if len(b) <= at {
+			return vp8Descriptor{}
+		}
+		control := b[at]
+		at++
+		if control&0x80 != 0 { // I: picture id
+			if len(b) <= at {
+				return vp8Descriptor{}
+			}
+			d.hasPicture, d.pictureAt = true, uint8(at)
+			if b[at]&0x80 != 0 {
+				if len(b) <= at+1 {
+					return vp8Descriptor{}
+				}
+				d.longPicture = true
+				d.picture = uint16(b[at]&0x7f)<<8 | uint16(b[at+1])
+				at++
+			} else {
+				d.picture = uint16(b[at])
+			}
+			at++
+		}
+		if control&0x40 != 0 { // L: TL0PICIDX
+			if len(b) <= at {
+				return vp8Descriptor{}
+			}
+			d.hasTL0, d.tl0At, d.tl0 = true, uint8(at), b[at]
+			at++
+		}
+		if control&0x30 != 0 { // T or K: TID, Y, KEYIDX
+			at++
+		}
+	}
+	if len(b) <= at { // a descriptor without a frame
+		return vp8Descriptor{}
+	}
+	d.start = b[0]&0x10 != 0 && b[0]&0x07 == 0 // S, and partition 0
+	d.keyframe = d.start && b[at]&0x01 == 0    // P, RFC 6386 section 9.1
+	return d
+}
+
+// writeVP8 writes picture id and TL0PICIDX into a payload with descriptor d.
+// A short picture id must have been lengthened before.
+func writeVP8(b []byte, d vp8Descriptor, picture uint16, tl0 uint8) {
+	if d.hasPicture && d.longPicture {
+		b[d.pictureAt] = 0x80 | uint8(picture>>8)&0x7f
+		b[d.pictureAt+1] = uint8(picture)
+	}
+	if d.hasTL0 {
+		b[d.tl0At] = tl0
+	}
+}
+
+// lengthenVP8 copies a payload with a 7-bit picture id to dst[:0], with a
+// 15-bit one, and returns it with its descriptor. All receivers get 15 bits, so
+// that a slot never changes width between senders.
+func lengthenVP8(dst, b []byte, d vp8Descriptor) ([]byte, vp8Descriptor) {
+	dst = append(dst[:0], b[:d.pictureAt]...)
+	dst = append(dst, 0x80, b[d.pictureAt])
+	dst = append(dst, b[d.pictureAt+1:]...)
+	d.longPicture = true
+	if d.hasTL0 {
+		d.tl0At++
+	}
+	return dst, d
+}
