@@ -313,7 +313,7 @@ class Connection {
     this.#sent = this.#sent
       .then(async () => {
         const frame = await this.#channel!.seal(plain);
-        if (this.socket.readyState === WebSocket.OPEN) this.socket.send(frame);
+        if (this.socket.readyState === this.socket.OPEN) this.socket.send(frame);
       })
       .catch((error) => this.#lose({ cause: 'refused', code: codeOf(error) }));
   }

@@ -4,7 +4,10 @@ import { decodeFromHost, hasForm } from './messages';
 import type { Transport, TransportState } from './transport';
 
 const subprotocol = 'porch.window.v1';
+const closeNormal = 1000;
 const closeTokenRefused = 4403;
+/** The backend ended it, for the fault that is the close frame's reason. */
+const closeFault = 4400;
 const headerSize = 12;
 /** Frames of a source after which the backend hears how many were taken; it asks for every fourth at least. */
 const takenEvery = 2;
@@ -64,12 +67,7 @@ export class LoopbackTransport implements Transport {
         this.#end({ phase: 'refused', code: codeOf(error) });
       }
     };
-    socket.onclose = ({ code }) =>
-      this.#end(
-        code === closeTokenRefused
-          ? { phase: 'refused', code: 'token-refused' }
-          : { phase: 'closed' },
-      );
+    socket.onclose = ({ code, reason }) => this.#end(endOf(code, reason));
   }
 
   send(message: GuestMessage): boolean {
@@ -148,6 +146,13 @@ export class LoopbackTransport implements Transport {
     this.#state = state;
     this.onstate?.(state);
   }
+}
+
+/** What a close frame means. A socket that broke may be opened anew, with another ticket. */
+function endOf(code: number, reason: string): TransportState {
+  if (code === closeNormal) return { phase: 'closed' };
+  if (code === closeTokenRefused) return { phase: 'refused', code: 'token-refused' };
+  return { phase: 'refused', code: code === closeFault ? reason : 'connect-failed' };
 }
 
 interface Source {
