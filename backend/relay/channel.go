@@ -11,7 +11,7 @@ import (
 const (
 	queueFrames   = 512     // frames waiting, in each direction
 	toGuestBytes  = 1 << 20 // bytes waiting for the guest: a few of the largest messages
-	fromGuestHeld = 4       // as many of the guest's largest frames may wait for the host
+	fromGuestHeld = 8       // as many of the guest's largest frames may wait for the host
 	sealRoom      = 64      // what sealing adds to a message, generously
 	overhead      = 48      // what a waiting frame costs beside its bytes
 )

@@ -186,8 +186,9 @@ type connection struct {
 }
 
 // budget limits the bytes that arrive from one guest, in proportion to the
-// frames that it may send just now: in the time fill as much as may wait for
-// the host, and twice that at once. One goroutine reads at a time.
+// frames that it may send just now: at once three quarters of what may wait
+// for the host, and as much as that again in the time fill. One goroutine
+// reads at a time.
 type budget struct {
 	limit func() int // Frames.Limit
 	fill  time.Duration
@@ -198,8 +199,8 @@ type budget struct {
 
 func (b *budget) allow(n int, now time.Time) bool {
 	if limit := b.limit(); b.l == nil || limit != b.of {
-		held := float64(fromGuestHeld * (limit + overhead))
-		b.of, b.l = limit, rate.NewLimiter(rate.Limit(held/b.fill.Seconds()), int(2*held))
+		burst := fromGuestHeld * (limit + overhead) * 3 / 4
+		b.of, b.l = limit, rate.NewLimiter(rate.Limit(float64(burst)/b.fill.Seconds()), burst)
 	}
 	return b.l.AllowN(now, n)
 }

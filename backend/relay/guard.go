@@ -10,11 +10,10 @@ import (
 
 // permissionsPolicy allows the page what a call needs and nothing else (W3C
 // Permissions Policy).
-const permissionsPolicy = "camera=(self), microphone=(self), speaker-selection=(self), display-capture=(self), " +
-	"fullscreen=(self), picture-in-picture=(self), autoplay=(self), screen-wake-lock=(self), clipboard-write=(self), " +
-	"accelerometer=(), attribution-reporting=(), bluetooth=(), browsing-topics=(), geolocation=(), gyroscope=(), " +
-	"hid=(), idle-detection=(), local-fonts=(), magnetometer=(), midi=(), payment=(), " +
-	"publickey-credentials-get=(), serial=(), usb=(), xr-spatial-tracking=()"
+const permissionsPolicy = "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), " +
+	"picture-in-picture=(self), autoplay=(self), screen-wake-lock=(self), clipboard-write=(self), " +
+	"accelerometer=(), bluetooth=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), " +
+	"magnetometer=(), midi=(), payment=(), publickey-credentials-get=(), serial=(), usb=(), xr-spatial-tracking=()"
 
 // contentPolicy is the Content-Security-Policy of everything that is served:
 // nothing inline, nothing from elsewhere. The socket stands in it by name for

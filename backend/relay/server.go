@@ -183,8 +183,14 @@ func (s *Server) start(l net.Listener, onAddresses func([]Address)) {
 	s.lifetime, s.end = context.WithCancel(context.Background())
 	s.gate = newGate(l, newCounts(s.limits.connections, s.limits.connectionsPerAddress), s.times.firstByte, s.log)
 	s.http = &http.Server{
-		Handler:           http.HandlerFunc(s.serve),
-		TLSConfig:         &tls.Config{GetCertificate: s.certificates.get, MinVersion: tls.VersionTLS12},
+		Handler: http.HandlerFunc(s.serve),
+		TLSConfig: &tls.Config{
+			GetCertificate: s.certificates.get,
+			MinVersion:     tls.VersionTLS12,
+			// Named, because Serve on the plain lane would decide against
+			// HTTP/2 for both otherwise.
+			NextProtos: []string{"h2", "http/1.1"},
+		},
 		ReadHeaderTimeout: s.times.header,
 		ReadTimeout:       s.times.request,
 		WriteTimeout:      s.times.request,
@@ -193,11 +199,12 @@ func (s *Server) start(l net.Listener, onAddresses func([]Address)) {
 		ConnContext:       connectionContext,
 		BaseContext:       func(net.Listener) context.Context { return s.lifetime },
 		ErrorLog:          slog.NewLogLogger(quietHandler{s.log.Handler()}, slog.LevelDebug),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32, MaxReadFrameSize: 16 << 10, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32},
 	}
 	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
 	s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
-	s.wg.Go(func() { s.watch(onAddresses) })
+	last := s.Addresses()
+	s.wg.Go(func() { s.watch(last, onAddresses) })
 }
 
 // ended notes when one of the lanes has stopped by itself.
@@ -208,10 +215,9 @@ func (s *Server) ended(err error) {
 }
 
 // watch notices that this computer has come into another network.
-func (s *Server) watch(onAddresses func([]Address)) {
+func (s *Server) watch(last []Address, onAddresses func([]Address)) {
 	tick := time.NewTicker(s.times.watch)
 	defer tick.Stop()
-	last := s.Addresses()
 	for {
 		select {
 		case <-tick.C:

@@ -247,9 +247,7 @@ func (k *socket) keepAlive(frames Frames) {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), k.s.times.pong)
-		stop := context.AfterFunc(k.s.lifetime, cancel)
-		err := k.ws.Ping(ctx)
-		stop()
+		err := k.ws.Ping(ctx) // fails at once when the socket closes
 		cancel()
 		if err != nil {
 			frames.Close(signalling.CloseTooSlow)

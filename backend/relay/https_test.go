@@ -1,0 +1,242 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+func TestOnePortSpeaksBoth(t *testing.T) {
+	s := openRelay(t, nil)
+	c := client(t, s)
+	for _, scheme := range []string{"http", "https"} {
+		resp, body := get(t, c, scheme+"://"+s.hostPort()+"/j/AAAAAAAAAAAAAAAAAAAAAA", nil)
+		if resp.StatusCode != http.StatusOK || !bytes.Equal(body, testPages["index.html"].Data) {
+			t.Errorf("%s: %s, %d bytes", scheme, resp.Status, len(body))
+		}
+		if want := map[string]int{"http": 1, "https": 2}[scheme]; resp.ProtoMajor != want {
+			t.Errorf("%s: %s", scheme, resp.Proto)
+		}
+	}
+}
+
+func TestSocketOverTLS(t *testing.T) {
+	s := openRelay(t, nil)
+	keys, guests, _ := host(t, s)
+	c := client(t, s)
+	c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+	c.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
+	ws, _, err := websocket.Dial(contextFor(t), "wss://"+s.hostPort()+SocketPath, &websocket.DialOptions{
+		Subprotocols: []string{signalling.Subprotocol}, HTTPClient: c,
+		HTTPHeader: http.Header{"Origin": {"https://" + s.hostPort()}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow()
+	ask(t, ws, keys.ID())
+	if _, ok := answer(t, ws).(signalling.Opened); !ok {
+		t.Fatal("not opened")
+	}
+	f := <-guests
+	write(t, ws, websocket.MessageBinary, []byte("over TLS"))
+	if b := recv(t, f); string(b) != "over TLS" {
+		t.Errorf("%q", b)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	s := openRelay(t, nil)
+	c := client(t, s)
+	for _, path := range []string{"/", "/j/x", "/assets/app-Ab12_-9z.js", "/nowhere", SocketPath} {
+		for _, scheme := range []string{"http", "https"} {
+			resp, _ := get(t, c, scheme+"://"+s.hostPort()+path, nil)
+			h := resp.Header
+			for name, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+				"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			} {
+				if h.Get(name) != want {
+					t.Errorf("%s %s: %s is %q", scheme, path, name, h.Get(name))
+				}
+			}
+			if h.Get("Strict-Transport-Security") != "" {
+				t.Errorf("%s %s: a guest could not accept the certificate", scheme, path)
+			}
+			csp := h.Get("Content-Security-Policy")
+			for _, part := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"} {
+				if !strings.Contains(csp, part) {
+					t.Errorf("%s %s: policy %q has no %s", scheme, path, csp, part)
+				}
+			}
+			socket := " ws://" + s.hostPort() + ";"
+			if scheme == "https" {
+				socket = " wss://" + s.hostPort() + ";"
+			}
+			if !strings.Contains(csp, socket) || strings.Contains(csp, "unsafe") || strings.Contains(csp, "*") {
+				t.Errorf("%s %s: policy %q", scheme, path, csp)
+			}
+			if p := h.Get("Permissions-Policy"); !strings.Contains(p, "camera=(self)") || !strings.Contains(p, "microphone=(self)") || !strings.Contains(p, "geolocation=()") {
+				t.Errorf("%s %s: permissions %q", scheme, path, p)
+			}
+		}
+	}
+}
+
+func TestRequestsThatAreRefused(t *testing.T) {
+	s := openRelay(t, nil)
+	c := client(t, s)
+	base := "http://" + s.hostPort()
+	for _, tc := range []struct {
+		name   string
+		method string
+		path   string
+		host   string
+		status int
+	}{
+		{"rebound name", "GET", "/", "evil.example", 421},
+		{"rebound name with the port", "GET", "/j/x", "evil.example:7674", 421},
+		{"name within a name", "GET", "/", "localhost.evil.example", 421},
+		{"port that is none", "GET", "/", "localhost:80;script-src", 421},
+		{"localhost", "GET", "/", "localhost", 200},
+		{"LOCALHOST", "GET", "/", "LOCALHOST:1", 200},
+		{"IPv6", "GET", "/", "[::1]:7674", 200},
+		{"post", "POST", "/", "", 405},
+		{"put", "PUT", "/j/x", "", 405},
+		{"connect", "OPTIONS", "/", "", 405},
+		{"head", "HEAD", "/", "", 200},
+		{"outside", "GET", "/../server.go", "", 404},
+		{"encoded outside", "GET", "/%2e%2e/%2e%2e/etc/passwd", "", 404},
+		{"inside a link", "GET", "/j/x/y", "", 404},
+		{"precompressed by name", "GET", "/assets/app-Ab12_-9z.js.br", "", 404},
+		{"hidden file", "GET", "/.gitkeep", "", 404},
+		{"socket without upgrade", "GET", SocketPath, "", 400},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var body io.Reader
+			if tc.method == "POST" || tc.method == "PUT" {
+				body = strings.NewReader("body")
+			}
+			r, err := http.NewRequestWithContext(contextFor(t), tc.method, base+tc.path, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.host != "" {
+				r.Host = tc.host
+			}
+			resp, err := c.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != tc.status {
+				t.Errorf("%s, want %d", resp.Status, tc.status)
+			}
+		})
+	}
+}
+
+func TestHeaderBomb(t *testing.T) {
+	s := openRelay(t, nil)
+	raw, err := net.Dial("tcp", s.hostPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if err := raw.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(raw, "GET / HTTP/1.1\r\nHost: localhost\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	for line := "X: " + strings.Repeat("x", 1000) + "\r\n"; sent < 8<<20; sent += len(line) {
+		if _, err := io.WriteString(raw, line); err != nil {
+			return // cut
+		}
+	}
+	t.Errorf("%d bytes of headers were read", sent)
+}
+
+// TestPlainHTTPIsForThisComputer uses an address of this machine that is not
+// loopback, so that the relay sees a peer on the network.
+func TestPlainHTTPIsForThisComputer(t *testing.T) {
+	addrs := networkAddresses(networkInterfaces(), netip.Addr{})
+	if len(addrs) == 0 {
+		t.Skip("this machine has no network")
+	}
+	s := openRelay(t, func(o *Options) { o.Listen = "" })
+	there := netip.AddrPortFrom(addrs[0], s.bound.Port()).String()
+	c := client(t, s)
+	resp, _ := get(t, c, "http://"+there+"/j/x?y=1", nil)
+	if want := "https://" + there + "/j/x?y=1"; resp.StatusCode != http.StatusTemporaryRedirect || resp.Header.Get("Location") != want {
+		t.Errorf("%s to %q", resp.Status, resp.Header.Get("Location"))
+	}
+	if resp, _ := get(t, c, "https://"+there+"/j/x", nil); resp.StatusCode != http.StatusOK {
+		t.Errorf("https: %s", resp.Status)
+	}
+	_, resp, err := websocket.Dial(contextFor(t), "ws://"+there+SocketPath, &websocket.DialOptions{
+		Subprotocols: []string{signalling.Subprotocol}, HTTPClient: c,
+	})
+	if err == nil || resp == nil || resp.StatusCode != http.StatusTemporaryRedirect {
+		t.Errorf("a socket without TLS from the network: %v, %v", resp, err)
+	}
+}
+
+func TestBrokenTLSDisturbsNobody(t *testing.T) {
+	s := openRelay(t, nil)
+	// A ClientHello, cut at every length.
+	hello := clientHello(t)
+	for n := 1; n < len(hello); n += 7 {
+		raw, err := net.Dial("tcp", s.hostPort())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw.Write(hello[:n]); err != nil {
+			t.Fatal(err)
+		}
+		raw.Close()
+	}
+	// TLS too old to be safe.
+	conf := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	if c, err := tls.Dial("tcp", s.hostPort(), conf); err == nil {
+		c.Close()
+		t.Error("TLS 1.1 is spoken")
+	}
+	if resp, _ := get(t, client(t, s), "https://"+s.hostPort()+"/", nil); resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
+	}
+}
+
+// clientHello records the first flight of a TLS client.
+func clientHello(t *testing.T) []byte {
+	t.Helper()
+	here, there := net.Pipe()
+	defer here.Close()
+	ctx, cancel := context.WithCancel(contextFor(t))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = tls.Client(there, &tls.Config{ServerName: "localhost"}).HandshakeContext(ctx)
+		there.Close()
+	}()
+	b := make([]byte, 4096)
+	n, err := here.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-ended
+	return b[:n]
+}
