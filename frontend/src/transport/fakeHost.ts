@@ -35,7 +35,7 @@ export class FakeSocket {
   readyState: number = 0;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: string | ArrayBuffer }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
   /** Everything the page sent. */
   readonly sent: (string | Bytes)[] = [];
   closedWith: number | undefined;
@@ -80,9 +80,9 @@ export class FakeSocket {
   }
 
   /** Loses the connection with a close code. */
-  lose(code: number): void {
+  lose(code: number, reason = ''): void {
     this.readyState = this.CLOSED;
-    this.onclose?.({ code });
+    this.onclose?.({ code, reason });
   }
 }
 

@@ -99,16 +99,19 @@ describe('the window’s socket', () => {
     });
   }
 
-  it('tells a refused token from an ordinary end', () => {
-    const refused = enter();
-    refused.socket.accept();
-    refused.socket.lose(4403);
-    expect(refused.states[1]).toEqual({ phase: 'refused', code: 'token-refused' });
-    const ended = enter();
-    ended.socket.accept();
-    ended.socket.lose(1006);
-    expect(ended.states[1]).toEqual({ phase: 'closed' });
-  });
+  for (const [name, code, reason, state] of [
+    ['an ordinary end', 1000, '', { phase: 'closed' }],
+    ['a refused token', 4403, 'token-refused', { phase: 'refused', code: 'token-refused' }],
+    ['a newer window', 4400, 'seat-taken', { phase: 'refused', code: 'seat-taken' }],
+    ['a broken socket', 1006, '', { phase: 'refused', code: 'connect-failed' }],
+  ] as const) {
+    it(`knows ${name}`, () => {
+      const { socket, states } = enter();
+      socket.accept();
+      socket.lose(code, reason);
+      expect(states[1]).toEqual(state);
+    });
+  }
 
   it('is silent after close', () => {
     const { transport, socket, states, messages, message } = enter();
