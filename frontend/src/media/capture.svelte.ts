@@ -95,6 +95,15 @@ export class Capture {
     });
   }
 
+  /** Lets go of both devices, so that their lights go out; open takes them again. */
+  release(): Promise<void> {
+    return this.#serially(async () => {
+      this.#put('audio', undefined);
+      this.#put('video', undefined);
+      this.#faults = {};
+    });
+  }
+
   close(): void {
     this.#closed = true;
     this.#unwatch();

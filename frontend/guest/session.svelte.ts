@@ -1,0 +1,219 @@
+import { Call } from '$src/call/call.svelte';
+import type { Capture } from '$src/media/capture.svelte';
+import type { WebviewEngine } from '$src/media/webview.svelte';
+import type {
+  Bell,
+  EndReason,
+  GuestMessage,
+  HostMessage,
+  Transport,
+  TransportState,
+} from '$src/transport/transport';
+import type { Memory } from './memory';
+
+/** A transport that keeps the guest's seat. */
+export interface Channel extends Transport {
+  /** There is a seat to come back to without knocking. */
+  readonly hasSeat: boolean;
+  forgetSeat(): void;
+}
+
+/** Why the guest is neither waiting nor in the call. */
+export type Outcome = Exclude<EndReason, 'shutdown' | 'seat-gone'> | 'left' | 'refused';
+
+/** Where the guest stands. */
+export type Place =
+  | { at: 'door' }
+  | { at: 'waiting'; bell?: Bell; since: number }
+  | { at: 'declined'; mayRetry: boolean }
+  | { at: 'returning' }
+  | { at: 'call' }
+  | { at: 'out'; why: Outcome; code?: string };
+
+export interface Parts {
+  capture: Capture;
+  engine: WebviewEngine;
+  memory: Memory;
+  /** Makes a channel to the link's host; it is not connected yet. */
+  channel(): Channel;
+}
+
+/**
+ * A guest's way: the door, the wait, the call, and every way out of it. It
+ * owns the channel and brings channel, media and call together. No connection
+ * for media is made before the host has let the guest in.
+ */
+export class Session {
+  place = $state.raw<Place>({ at: 'door' });
+  reach = $state.raw<TransportState>({ phase: 'connecting', attempt: 0 });
+  /** Known once the host has answered. */
+  linkName = $state('');
+  hostName = $state('');
+  welcomed = $state(false);
+  name = $state('');
+  call = $state.raw<Call>();
+
+  readonly capture: Capture;
+  readonly engine: WebviewEngine;
+  readonly #parts: Parts;
+  #channel!: Channel;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.capture = parts.capture;
+    this.engine = parts.engine;
+    this.name = parts.memory.name;
+    this.#connect();
+    if (this.#channel.hasSeat) this.place = { at: 'returning' };
+    void this.capture.open();
+  }
+
+  /** Whether the host can't be reached, as far as anybody knows. */
+  get unreachable(): boolean {
+    const { reach } = this;
+    return (
+      reach.phase === 'hostAway' ||
+      reach.phase === 'unavailable' ||
+      (reach.phase === 'connecting' && reach.attempt > 0)
+    );
+  }
+
+  /** Sends a message if the host can be reached now. */
+  readonly send = (message: GuestMessage): boolean => this.#channel.send(message);
+
+  /** Asks to be let in. False for a name that is empty or too long. */
+  join(name: string): boolean {
+    const trimmed = name.trim();
+    if (trimmed === '' || [...trimmed].length > 64) return false;
+    this.name = trimmed;
+    this.#parts.memory.name = trimmed;
+    this.askAgain();
+    return true;
+  }
+
+  /** Asks once more under the same name. */
+  askAgain(): void {
+    this.place = { at: 'waiting', since: Date.now() };
+    void this.capture.open();
+    void this.engine.prepare();
+    if (this.reach.phase === 'open' && this.welcomed) this.#knock();
+    else if (this.reach.phase === 'closed' || this.reach.phase === 'refused') this.#connect();
+    else this.#channel.retryNow();
+  }
+
+  /** Leaves the wait, or the call. */
+  leave(): void {
+    const { at } = this.place;
+    this.#channel.send({ type: 'leave', payload: {} });
+    this.#channel.forgetSeat();
+    if (at === 'waiting') {
+      this.place = { at: 'door' };
+      return;
+    }
+    this.#channel.close();
+    this.reach = { phase: 'closed' };
+    this.#out('left');
+  }
+
+  /** Back to the door, to change name or devices before asking again. */
+  backToDoor(): void {
+    this.place = { at: 'door' };
+    void this.capture.open();
+    if (this.reach.phase === 'closed' || this.reach.phase === 'refused') this.#connect();
+  }
+
+  /** The network is back, or somebody looks at the page again: no reason to wait for the next try. */
+  wake(): void {
+    if (this.place.at !== 'out') this.#channel.retryNow();
+  }
+
+  /** Remembers how the switches stand, for a reload. */
+  remember(muted: boolean, cameraOff: boolean): void {
+    this.#parts.memory.switches = { muted, cameraOff };
+  }
+
+  #connect(): void {
+    const channel = this.#parts.channel();
+    this.#channel = channel;
+    this.welcomed = false;
+    channel.onmessage = (message) => this.#receive(message);
+    channel.onstate = (state) => this.#reached(state);
+    this.reach = channel.state;
+    channel.connect();
+  }
+
+  #knock(): void {
+    this.#channel.send({
+      type: 'knock',
+      payload: { name: this.name, muted: this.engine.muted, cameraOff: this.engine.cameraOff },
+    });
+  }
+
+  #reached(state: TransportState): void {
+    this.reach = state;
+    if (this.call) this.call.connected = state.phase === 'open';
+    if (state.phase !== 'open') this.welcomed = false;
+    if (state.phase === 'unavailable' && state.reason !== 'unknown') this.#out(state.reason);
+    else if (state.phase === 'refused') this.#out('refused', state.code);
+  }
+
+  #receive(message: HostMessage): void {
+    switch (message.type) {
+      case 'welcome':
+        this.linkName = message.payload.linkName;
+        this.hostName = message.payload.hostName;
+        this.welcomed = true;
+        if (this.place.at === 'waiting') this.#knock();
+        break;
+      case 'waiting':
+        if (this.place.at === 'waiting') {
+          const { bell, ago } = message.payload;
+          this.place = { at: 'waiting', bell, since: Date.now() - ago };
+        }
+        break;
+      case 'admitted':
+        if (message.payload.resumed && this.engine.alive) this.engine.resume();
+        else this.engine.enter(message.payload.iceServers);
+        this.call ??= new Call(this.engine, this.send);
+        this.call.connected = true;
+        this.place = { at: 'call' };
+        break;
+      case 'declined':
+        this.place = { at: 'declined', mayRetry: message.payload.mayRetry };
+        break;
+      case 'ended':
+        this.#ended(message.payload.reason);
+        break;
+      default:
+        this.call?.receive(message);
+    }
+  }
+
+  #ended(reason: EndReason): void {
+    switch (reason) {
+      case 'shutdown': // the channel keeps trying; what happens next shows when the host is back
+        break;
+      case 'seat-gone':
+        // Away for too long, or the host's app was started anew: knock again, nobody has to press anything.
+        this.#end();
+        if (!this.name) this.place = { at: 'door' };
+        else this.askAgain();
+        break;
+      default:
+        this.#out(reason);
+    }
+  }
+
+  #end(): void {
+    this.engine.leave();
+    this.call = undefined;
+    this.#channel.forgetSeat();
+  }
+
+  #out(why: Outcome, code?: string): void {
+    if (this.place.at === 'out') return;
+    this.#end();
+    void this.capture.release();
+    this.place = { at: 'out', why, code };
+  }
+}

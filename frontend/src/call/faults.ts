@@ -1,0 +1,18 @@
+import { m } from '$src/i18n';
+import type { DeviceFault } from './engine';
+
+const sentences: Record<DeviceFault, () => string> = {
+  'camera-missing': m.call_fault_camera_missing,
+  'camera-refused': m.call_fault_camera_refused,
+  'camera-busy': m.call_fault_camera_busy,
+  'camera-lost': m.call_fault_camera_lost,
+  'microphone-missing': m.call_fault_microphone_missing,
+  'microphone-refused': m.call_fault_microphone_refused,
+  'microphone-busy': m.call_fault_microphone_busy,
+  'microphone-lost': m.call_fault_microphone_lost,
+  'speaker-missing': m.call_fault_speaker_missing,
+  'engine-unavailable': m.call_fault_engine_unavailable,
+};
+
+/** The sentence that says what is wrong with a device, and what to do. */
+export const sentenceOf = (fault: DeviceFault): string => sentences[fault]();

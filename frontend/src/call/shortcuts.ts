@@ -1,0 +1,55 @@
+import type { Call } from './call.svelte';
+
+/** What a key does in the call; see Shortcuts.svelte for the list people read. */
+export type Shortcut = 'mute' | 'camera' | 'talk' | 'chat' | 'people' | 'view' | 'help' | 'close';
+
+const keys: Record<string, Shortcut> = {
+  m: 'mute',
+  v: 'camera',
+  ' ': 'talk',
+  c: 'chat',
+  p: 'people',
+  g: 'view',
+  '?': 'help',
+  Escape: 'close',
+};
+
+/** What was pressed, as far as it matters. */
+export interface Press {
+  key: string;
+  ctrlKey: boolean;
+  metaKey: boolean;
+  altKey: boolean;
+  repeat: boolean;
+  isComposing: boolean;
+}
+
+/** The shortcut of a key press; undefined for keys that mean something else, or are part of a system's own. */
+export function shortcutOf(press: Press): Shortcut | undefined {
+  if (press.ctrlKey || press.metaKey || press.altKey || press.repeat || press.isComposing) return;
+  return keys[press.key.length === 1 ? press.key.toLowerCase() : press.key];
+}
+
+/** Does what a shortcut says. Opening the list of shortcuts is the view's. */
+export function act(call: Call, shortcut: Exclude<Shortcut, 'help'>): void {
+  switch (shortcut) {
+    case 'mute':
+      void call.microphone.toggle();
+      break;
+    case 'camera':
+      void call.camera.toggle();
+      break;
+    case 'talk':
+      call.talk(true);
+      break;
+    case 'chat':
+    case 'people':
+      call.show(shortcut);
+      break;
+    case 'view':
+      call.view = call.view === 'grid' ? 'speaker' : 'grid';
+      break;
+    case 'close':
+      if (call.panel) call.show(call.panel);
+  }
+}
