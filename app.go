@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"time"
 
+	"github.com/wailsapp/wails/v2/pkg/runtime"
+
+	"github.com/porch-call/porch/backend"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host"
 )
@@ -13,10 +17,38 @@ import (
 // App is what the host's window may call: its exported methods are the whole
 // list, since Wails binds every one of them. It translates and decides
 // nothing. A method's error reaches the page as the JSON {"code", "message"}:
-// a fault code and its sentence.
+// a fault code and its sentence. Methods that are called while the app is
+// still opening wait for it.
 type App struct {
-	ctx  context.Context // Wails' own, from startup; ends with the app
-	host *host.Host
+	ready chan struct{} // closed when the fields below are set
+	ctx   context.Context
+	host  *host.Host
+	err   error // why there is no host
+
+	backend  *backend.Backend
+	pumped   chan struct{} // closed when the pump of events has ended
+	quitting atomic.Bool   // the host chose to quit: closing the window ends the app
+}
+
+func newApp() *App { return &App{ready: make(chan struct{}), pumped: make(chan struct{})} }
+
+// ask calls fn with the host, once there is one.
+func (a *App) ask(fn func(context.Context, *host.Host) error) error {
+	<-a.ready
+	if a.err != nil {
+		return said(a.err)
+	}
+	return said(fn(a.ctx, a.host))
+}
+
+// get is ask for commands with a result.
+func get[T any](a *App, fn func(context.Context, *host.Host) (T, error)) (T, error) {
+	var v T
+	err := a.ask(func(ctx context.Context, h *host.Host) (err error) {
+		v, err = fn(ctx, h)
+		return err
+	})
+	return v, err
 }
 
 // problem is a fault as the page reads it.
@@ -37,41 +69,52 @@ func said(err error) error {
 
 // Snapshot returns the whole state. The page listens to "porch:change" first,
 // then takes the snapshot, then drops changes whose revision is not greater.
-func (a *App) Snapshot() host.State { return a.host.Snapshot() }
+func (a *App) Snapshot() (host.State, error) {
+	return get(a, func(_ context.Context, h *host.Host) (host.State, error) { return h.Snapshot(), nil })
+}
 
 // Attend says that this window (a random name that the page made for itself)
 // is the one the host looks at. Called on load and on focus.
-func (a *App) Attend(client string) { a.host.Attend(client) }
+func (a *App) Attend(client string) error {
+	return a.ask(func(_ context.Context, h *host.Host) error {
+		h.Attend(client)
+		return nil
+	})
+}
 
 // CreateLink makes a link that can be opened at once.
 func (a *App) CreateLink() (host.LinkView, error) {
-	v, err := a.host.CreateLink(a.ctx)
-	return v, said(err)
+	return get(a, func(ctx context.Context, h *host.Host) (host.LinkView, error) { return h.CreateLink(ctx) })
 }
 
 // RenameLink names a link; "" takes the name away.
 func (a *App) RenameLink(linkID, name string) error {
-	return said(a.host.RenameLink(a.ctx, linkID, name))
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RenameLink(ctx, linkID, name) })
 }
 
 // RemoveLink removes a link for good; everybody waiting or inside is out.
-func (a *App) RemoveLink(linkID string) error { return said(a.host.RemoveLink(a.ctx, linkID)) }
+func (a *App) RemoveLink(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveLink(ctx, linkID) })
+}
 
 // CopyLink puts one of the link's addresses on the system clipboard.
-func (a *App) CopyLink(linkID, url string) error { return said(a.host.CopyLink(a.ctx, linkID, url)) }
+func (a *App) CopyLink(linkID, url string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.CopyLink(ctx, linkID, url) })
+}
 
 // MailLink opens the system's mail program with the address in a new message.
-func (a *App) MailLink(linkID, url string) error { return said(a.host.MailLink(a.ctx, linkID, url)) }
+func (a *App) MailLink(linkID, url string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MailLink(ctx, linkID, url) })
+}
 
 // MessageLink opens the system's messages program with the address.
 func (a *App) MessageLink(linkID, url string) error {
-	return said(a.host.MessageLink(a.ctx, linkID, url))
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MessageLink(ctx, linkID, url) })
 }
 
 // LinkQR draws one of the host's own addresses as an SVG document.
 func (a *App) LinkQR(url string) (string, error) {
-	svg, err := a.host.LinkQR(a.ctx, url)
-	return svg, said(err)
+	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.LinkQR(ctx, url) })
 }
 
 // SaveCalendar asks where to and saves an .ics file with the address as its
@@ -82,72 +125,113 @@ func (a *App) SaveCalendar(linkID, url string, start int64) (string, error) {
 	if start != 0 {
 		at = time.UnixMilli(start)
 	}
-	_, _, err := a.host.Calendar(a.ctx, linkID, url, at)
-	return "", said(err)
+	return get(a, func(ctx context.Context, h *host.Host) (string, error) {
+		name, file, err := h.Calendar(ctx, linkID, url, at)
+		if err != nil {
+			return "", err
+		}
+		return saveFile(ctx, name, file)
+	})
 }
 
 // Admit lets a guest in.
-func (a *App) Admit(requestID string) error { return said(a.host.Admit(a.ctx, requestID)) }
+func (a *App) Admit(requestID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Admit(ctx, requestID) })
+}
 
 // Decline refuses a guest, who may try once more.
-func (a *App) Decline(requestID string) error { return said(a.host.Decline(a.ctx, requestID)) }
+func (a *App) Decline(requestID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Decline(ctx, requestID) })
+}
 
 // AskToWait tells a guest that the host has seen the request.
-func (a *App) AskToWait(requestID string) error { return said(a.host.AskToWait(a.ctx, requestID)) }
+func (a *App) AskToWait(requestID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AskToWait(ctx, requestID) })
+}
 
 // Block declines a guest, who can't ask again at this link.
-func (a *App) Block(requestID string) error { return said(a.host.Block(a.ctx, requestID)) }
+func (a *App) Block(requestID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Block(ctx, requestID) })
+}
 
 // AdmitAll lets everyone in who waits at a link.
-func (a *App) AdmitAll(linkID string) error { return said(a.host.AdmitAll(a.ctx, linkID)) }
+func (a *App) AdmitAll(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AdmitAll(ctx, linkID) })
+}
 
 // DeclineAll declines everyone who waits at a link.
-func (a *App) DeclineAll(linkID string) error { return said(a.host.DeclineAll(a.ctx, linkID)) }
+func (a *App) DeclineAll(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DeclineAll(ctx, linkID) })
+}
 
 // EnterCall brings the host into a link's call. engine is what the page can
 // do: "webview" when it has RTCPeerConnection, else "native"; the settings
 // decide where both are possible.
 func (a *App) EnterCall(linkID, client, engine string) (host.Entry, error) {
-	e, err := a.host.EnterCall(a.ctx, linkID, client, engine)
-	return e, said(err)
+	return get(a, func(ctx context.Context, h *host.Host) (host.Entry, error) {
+		return h.EnterCall(ctx, linkID, client, engine)
+	})
 }
 
 // LeaveCall takes the host out of a call; others go on. The same as a leave
 // message on the loopback socket.
-func (a *App) LeaveCall(linkID string) error { return said(a.host.LeaveCall(a.ctx, linkID)) }
+func (a *App) LeaveCall(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.LeaveCall(ctx, linkID) })
+}
 
 // EndCall ends a call for everyone; the link is spent.
-func (a *App) EndCall(linkID string) error { return said(a.host.EndCall(a.ctx, linkID)) }
+func (a *App) EndCall(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.EndCall(ctx, linkID) })
+}
 
 // SilenceRequests quiets bell and notifications of a link.
 func (a *App) SilenceRequests(linkID string, on bool) error {
-	return said(a.host.SilenceRequests(a.ctx, linkID, on))
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SilenceRequests(ctx, linkID, on) })
 }
 
 // LockCall refuses new join requests at a link.
-func (a *App) LockCall(linkID string, on bool) error { return said(a.host.LockCall(a.ctx, linkID, on)) }
+func (a *App) LockCall(linkID string, on bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.LockCall(ctx, linkID, on) })
+}
 
 // RemoveParticipant takes a guest out of a call; with block they can't ask again.
 func (a *App) RemoveParticipant(linkID, participantID string, block bool) error {
-	return said(a.host.RemoveParticipant(a.ctx, linkID, participantID, block))
+	return a.ask(func(ctx context.Context, h *host.Host) error {
+		return h.RemoveParticipant(ctx, linkID, participantID, block)
+	})
 }
 
 // MuteParticipant asks a guest's page to mute itself.
 func (a *App) MuteParticipant(linkID, participantID string) error {
-	return said(a.host.MuteParticipant(a.ctx, linkID, participantID))
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MuteParticipant(ctx, linkID, participantID) })
 }
 
 // SetName sets the name that guests see.
-func (a *App) SetName(name string) error { return said(a.host.SetName(a.ctx, name)) }
+func (a *App) SetName(name string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetName(ctx, name) })
+}
 
 // SetSettings replaces the settings.
-func (a *App) SetSettings(s host.Settings) error { return said(a.host.SetSettings(a.ctx, s)) }
+func (a *App) SetSettings(s host.Settings) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetSettings(ctx, s) })
+}
 
 // Devices lists the native engine's devices.
 func (a *App) Devices() (host.DevicesView, error) {
-	d, err := a.host.Devices(a.ctx)
-	return d, said(err)
+	return get(a, func(ctx context.Context, h *host.Host) (host.DevicesView, error) { return h.Devices(ctx) })
 }
 
 // DismissNotice takes a notice away once the host has seen it.
-func (a *App) DismissNotice(id uint64) error { return said(a.host.DismissNotice(a.ctx, id)) }
+func (a *App) DismissNotice(id uint64) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DismissNotice(ctx, id) })
+}
+
+// Quit ends the app; guests are told that the host's app has closed, and links
+// answer again when it is opened.
+func (a *App) Quit() error {
+	return a.ask(func(ctx context.Context, _ *host.Host) error {
+		a.quitting.Store(true)
+		runtime.Quit(ctx)
+		return nil
+	})
+}

@@ -2,22 +2,79 @@
 package main
 
 import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
 	"log"
+	"net/http"
+	"os"
 
 	"github.com/wailsapp/wails/v2"
 	"github.com/wailsapp/wails/v2/pkg/options"
 	"github.com/wailsapp/wails/v2/pkg/options/assetserver"
+	"github.com/wailsapp/wails/v2/pkg/options/mac"
+	"github.com/wailsapp/wails/v2/pkg/options/windows"
 
 	"github.com/porch-call/porch/frontend"
 )
 
+//go:embed build/appicon.png
+var icon []byte
+
 func main() {
-	app := &App{}
+	app := newApp()
 	if err := wails.Run(&options.App{
-		Title:       "Porch",
-		AssetServer: &assetserver.Options{Assets: frontend.Host()},
+		Title:             "Porch",
+		Width:             1080,
+		Height:            720,
+		MinWidth:          360,
+		MinHeight:         480,
+		HideWindowOnClose: hidesOnClose,
+		BackgroundColour:  options.NewRGB(0x14, 0x15, 0x1A),
+		AssetServer:       &assetserver.Options{Assets: frontend.Host(), Middleware: guardPage},
+		OnStartup:         app.startup,
+		OnBeforeClose:     app.beforeClose,
+		OnShutdown:        app.shutdown,
+		SingleInstanceLock: &options.SingleInstanceLock{
+			UniqueId:               instance(),
+			OnSecondInstanceLaunch: app.secondLaunch,
+		},
+		DragAndDrop: &options.DragAndDrop{DisableWebViewDrop: true},
 		Bind:        []any{app},
+		Windows:     &windows.Options{Theme: windows.SystemDefault, DisablePinchZoom: true},
+		Mac: &mac.Options{
+			About: &mac.AboutInfo{Title: "Porch", Message: "Call links for everyone", Icon: icon},
+		},
+		Linux: linuxOptions(),
 	}); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// instance names this Porch: one runs for each data folder.
+func instance() string {
+	const name = "call.porch.app"
+	dir := os.Getenv("PORCH_DATA_DIR")
+	if dir == "" {
+		return name
+	}
+	sum := sha256.Sum256([]byte(dir))
+	return name + "." + hex.EncodeToString(sum[:8])
+}
+
+// contentPolicy lets the host's page use what it is built of, the loopback
+// socket, and nothing else. Styles may be inline: the pictures' places are.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; worker-src 'self' blob:; " +
+	"connect-src 'self' ws://127.0.0.1:*; base-uri 'none'; form-action 'none'; frame-src 'none'; object-src 'none'"
+
+// guardPage puts the policy on everything the window loads.
+func guardPage(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }

@@ -159,3 +159,11 @@ func (h *Host) DismissNotice(ctx context.Context, id uint64) error {
 		return nil
 	})
 }
+
+// CannotNotify says that the system shows no notifications.
+func (h *Host) CannotNotify(ctx context.Context) {
+	_ = h.do(ctx, func() error {
+		h.say(NoticeNotifications)
+		return nil
+	})
+}

@@ -40,6 +40,8 @@ export function MessageLink(arg1:string,arg2:string):Promise<void>;
 
 export function MuteParticipant(arg1:string,arg2:string):Promise<void>;
 
+export function Quit():Promise<void>;
+
 export function RemoveLink(arg1:string):Promise<void>;
 
 export function RemoveParticipant(arg1:string,arg2:string,arg3:boolean):Promise<void>;

@@ -78,6 +78,10 @@ export function MuteParticipant(arg1, arg2) {
   return window['go']['main']['App']['MuteParticipant'](arg1, arg2);
 }
 
+export function Quit() {
+  return window['go']['main']['App']['Quit']();
+}
+
 export function RemoveLink(arg1) {
   return window['go']['main']['App']['RemoveLink'](arg1);
 }

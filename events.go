@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/wailsapp/wails/v2/pkg/runtime"
+
+	"github.com/porch-call/porch/backend/host"
+)
+
+// changeEvent carries a host.Change to the page.
+const changeEvent = "porch:change"
+
+// pump sends what changes to the page, until the backend closes. It also keeps
+// the count of those who wait on the window's title, and shows the window when
+// the host let somebody in from elsewhere.
+func (a *App) pump() {
+	defer close(a.pumped)
+	w := a.host.Watch()
+	defer w.Close()
+	title := ""
+	for {
+		change, err := w.Next(a.ctx)
+		if err != nil {
+			return
+		}
+		runtime.EventsEmit(a.ctx, changeEvent, change)
+		if t := windowTitle(a.host.Snapshot()); t != title {
+			title = t
+			runtime.WindowSetTitle(a.ctx, title)
+		}
+		if enter, ok := change["enter"].(*host.EnterView); ok && enter != nil {
+			showWindow(a.ctx)
+		}
+	}
+}
+
+// windowTitle is the window's title. It never names a link or a guest: titles
+// are seen by other programs.
+func windowTitle(s host.State) string {
+	if n := len(s.Requests); n > 0 {
+		return fmt.Sprintf("(%d) Porch", n)
+	}
+	return "Porch"
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/wailsapp/wails/v2/pkg/options"
+	"github.com/wailsapp/wails/v2/pkg/runtime"
+
+	"github.com/porch-call/porch/backend"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/frontend"
+)
+
+// startup opens the backend. Wails calls it on a goroutine of its own while the
+// window loads; the window's first command waits for it.
+func (a *App) startup(ctx context.Context) {
+	a.ctx = ctx
+	notifier := newNotifier(ctx)
+	a.backend, a.err = backend.Open(ctx, backend.Options{
+		Pages:     frontend.Guest(),
+		Origins:   isWindow,
+		Notifier:  notifier,
+		Attention: func() { showWindow(ctx) },
+	}.FromEnvironment())
+	if a.err != nil {
+		a.fail()
+		return
+	}
+	a.host = a.backend.Host()
+	close(a.ready)
+	notifier.start(a.host)
+	go a.pump()
+}
+
+// secondInstance is how long Wails may take to find that Porch runs already,
+// and to end this process: it looks while startup runs, and the store is taken
+// then.
+const secondInstance = 2 * time.Second
+
+// fail tells why the app can't open, and ends it.
+func (a *App) fail() {
+	close(a.ready)
+	close(a.pumped)
+	slog.Error("porch can't open", "error", a.err)
+	time.Sleep(secondInstance)
+	_, _ = runtime.MessageDialog(a.ctx, runtime.MessageDialogOptions{
+		Type:    runtime.ErrorDialog,
+		Title:   "Porch can’t open",
+		Message: fault.Sentence(fault.CodeOf(a.err)),
+	})
+	os.Exit(1)
+}
+
+// shutdown closes the backend: guests are told. Wails calls it when the window
+// has gone.
+func (a *App) shutdown(ctx context.Context) {
+	<-a.ready
+	if a.backend == nil {
+		return
+	}
+	if err := a.backend.Close(); err != nil {
+		slog.Error("close the backend", "error", err)
+	}
+	<-a.pumped
+	runtime.CleanupNotifications(ctx)
+}
+
+// beforeClose keeps the app answering when the host closes the window while a
+// link can be opened. (On macOS Wails hides the window by itself, and this is
+// asked only for Quit.)
+func (a *App) beforeClose(ctx context.Context) (prevent bool) {
+	if hidesOnClose || a.quitting.Load() || !a.answers() {
+		return false
+	}
+	runtime.WindowMinimise(ctx)
+	if err := a.host.WindowHidden(ctx); err != nil {
+		slog.Error("say that the window is in the background", "error", err)
+	}
+	return true
+}
+
+// answers tells whether a link can be opened.
+func (a *App) answers() bool {
+	select {
+	case <-a.ready:
+	default:
+		return false
+	}
+	if a.err != nil {
+		return false
+	}
+	for _, l := range a.host.Snapshot().Links {
+		if l.State == "open" || l.State == "live" {
+			return true
+		}
+	}
+	return false
+}
+
+// secondLaunch runs in the first instance when Porch is started again.
+func (a *App) secondLaunch(options.SecondInstanceData) {
+	select {
+	case <-a.ready:
+		if a.err == nil {
+			showWindow(a.ctx)
+		}
+	default: // still opening: the window is about to show
+	}
+}
+
+// showWindow brings the window to the front, wherever it was.
+func showWindow(ctx context.Context) {
+	runtime.Show(ctx)
+	runtime.WindowUnminimise(ctx)
+	runtime.WindowShow(ctx)
+}
+
+// saveFile asks where to save a file and writes it. It returns "" when the
+// host cancelled.
+func saveFile(ctx context.Context, name string, content []byte) (string, error) {
+	path, err := runtime.SaveFileDialog(ctx, runtime.SaveDialogOptions{DefaultFilename: name})
+	if err != nil || path == "" {
+		return "", err
+	}
+	return path, os.WriteFile(path, content, 0o600)
+}

@@ -1,0 +1,27 @@
+//go:build dev
+
+package main
+
+import (
+	"flag"
+	"io"
+	"os"
+)
+
+// The dev server shows the host's page to any browser on this machine, at an
+// address that Wails takes from its flags or from the environment.
+func init() {
+	address := os.Getenv("devserver")
+	if address == "" {
+		flags := flag.NewFlagSet("dev", flag.ContinueOnError)
+		flags.SetOutput(io.Discard)
+		flags.StringVar(&address, "devserver", "", "")
+		flags.String("assetdir", "", "")
+		flags.String("frontenddevserverurl", "", "")
+		flags.String("loglevel", "", "")
+		_ = flags.Parse(os.Args[1:]) // Wails reads them again, and complains
+	}
+	if address != "" {
+		origins = append(origins, "http://"+address)
+	}
+}
