@@ -16,9 +16,14 @@ const (
 	blockSize = AudioClockRate / 100
 )
 
-// soundTimeout without data means that a sound device is lost. Drivers tell of
-// a lost device late or never.
-const soundTimeout = time.Second
+// soundTimeout without data means that a sound device is lost: drivers tell of
+// that late or never.
+const (
+	soundTimeout = time.Second
+	// soundStart is how long a device just opened may stall. PulseAudio's virtual
+	// devices work in blocks of up to two seconds until somebody wants less.
+	soundStart = 5 * time.Second
+)
 
 // audioSystem are the microphones and speakers of this machine. Its methods may hang.
 type audioSystem interface {
@@ -42,7 +47,7 @@ type audioDevice interface {
 // watchedSound is an audioDevice with a watchdog. It is a device.
 type watchedSound struct {
 	audioDevice
-	last   atomic.Int64 // when data last moved, ns since epoch
+	limit  atomic.Int64 // until when data must move again, ns since epoch
 	gone   chan error
 	done   chan struct{}
 	stop   sync.Once
@@ -54,10 +59,11 @@ type watchedSound struct {
 // and watches it. code is the fault of its loss.
 func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm []int16)) (audioDevice, error)) (*watchedSound, error) {
 	w := &watchedSound{gone: make(chan error, 2), done: make(chan struct{}), ended: make(chan struct{})}
-	w.last.Store(int64(time.Since(epoch)))
+	opened := time.Since(epoch)
+	w.limit.Store(int64(opened + soundStart))
 	var once sync.Once
 	dev, err := open(func(pcm []int16) {
-		w.last.Store(int64(time.Since(epoch)))
+		w.limit.Store(int64(max(time.Since(epoch)+soundTimeout, opened+soundStart)))
 		defer func() {
 			// On the driver's thread a panic would end the process.
 			if p := recover(); p != nil {
@@ -87,7 +93,7 @@ func (w *watchedSound) watch(code fault.Code) {
 			w.gone <- fault.New(code, errors.New("the driver stopped it"))
 			return
 		case now := <-ticker.C:
-			if now.Sub(epoch)-time.Duration(w.last.Load()) > soundTimeout {
+			if now.Sub(epoch) > time.Duration(w.limit.Load()) {
 				w.gone <- fault.New(code, errors.New("no data"))
 				return
 			}

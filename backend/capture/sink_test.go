@@ -80,3 +80,51 @@ func (r *recorder) until(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// relaySink also hands every audio packet on.
+type relaySink struct {
+	*recorder
+	hand func(pkt *rtp.Packet)
+}
+
+func (r relaySink) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
+	if kind == signalling.KindAudio {
+		r.hand(pkt)
+	}
+	return r.recorder.WriteRTP(kind, pkt)
+}
+
+// ear keeps the sound that a test hears.
+type ear struct {
+	mu      sync.Mutex
+	pcm     []int16
+	changed chan struct{}
+}
+
+func (e *ear) hear(pcm []int16) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pcm = append(e.pcm, pcm...)
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// until waits till what was heard so far satisfies ok.
+func (e *ear) until(t *testing.T, what string, ok func(pcm []int16) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		e.mu.Lock()
+		pcm, changed := e.pcm, e.changed
+		e.mu.Unlock()
+		if ok(pcm) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -31,7 +32,13 @@ func backends() []malgo.Backend {
 	case "darwin":
 		return []malgo.Backend{malgo.BackendCoreaudio}
 	}
-	return []malgo.Backend{malgo.BackendPulseaudio, malgo.BackendAlsa}
+	found := []malgo.Backend{malgo.BackendPulseaudio}
+	// Without a card ALSA still lists devices, and complains on standard error
+	// about each.
+	if _, err := os.Stat("/dev/snd"); err == nil {
+		found = append(found, malgo.BackendAlsa)
+	}
+	return found
 }
 
 func openContext() (*malgo.AllocatedContext, error) {

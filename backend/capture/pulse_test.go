@@ -1,0 +1,287 @@
+//go:build cgo && linux && !porch_native
+
+package capture
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// pulse is a PulseAudio server of the test's own. What is played into its sink
+// "room" is heard by its default microphone: a loudspeaker and a microphone in one room.
+type pulse struct {
+	t      *testing.T
+	socket string
+	cmd    *exec.Cmd
+}
+
+// startPulse starts a server and points this process's sound at it.
+func startPulse(t *testing.T) *pulse {
+	t.Helper()
+	if _, err := exec.LookPath("pulseaudio"); err != nil {
+		t.Skip("pulseaudio is not installed: real sound devices are not tested")
+	}
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv("PULSE_RUNTIME_PATH", dir)
+	t.Setenv("PULSE_SERVER", "unix:"+filepath.Join(dir, "pulse.socket"))
+	p := &pulse{t: t, socket: filepath.Join(dir, "pulse.socket")}
+	p.start()
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *pulse) start() {
+	p.t.Helper()
+	p.cmd = exec.Command("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes",
+		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+p.socket,
+		"-L", "module-null-sink sink_name=room rate=48000 channels=1",
+		"-L", "module-null-sink sink_name=street rate=48000 channels=1")
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.await("the server", func() bool { _, err := p.ctl("set-default-source", "room.monitor"); return err == nil })
+	if _, err := p.ctl("set-default-sink", "room"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// stop kills the server.
+func (p *pulse) stop() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+func (p *pulse) ctl(args ...string) ([]byte, error) {
+	return exec.Command("pactl", append([]string{"--server=unix:" + p.socket}, args...)...).Output()
+}
+
+// await polls, because a sound server tells nobody what a test wants to know.
+func (p *pulse) await(what string, ok func() bool) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			p.t.Fatalf("waited in vain for %s", what)
+		case <-ticker.C:
+		}
+	}
+}
+
+// play plays sound into a sink until the test ends or stop is called.
+func (p *pulse) play(sink string, pcm []int16) (stop func()) {
+	p.t.Helper()
+	cmd := exec.Command("pacat", "--server=unix:"+p.socket, "--device="+sink, "--rate=48000", "--channels=1", "--format=s16le", "--raw")
+	raw := make([]byte, 0, 2*len(pcm))
+	for _, s := range pcm {
+		raw = append(raw, byte(s), byte(uint16(s)>>8))
+	}
+	cmd.Stdin = strings.NewReader(string(raw))
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	p.t.Cleanup(stop)
+	return stop
+}
+
+// listen hears what is played into the room, through a microphone of its own.
+func (p *pulse) listen() *ear {
+	p.t.Helper()
+	e := &ear{changed: make(chan struct{})}
+	dev, err := miniaudio{}.capture("", e.hear)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = dev.Close() })
+	return e
+}
+
+func openReal(t *testing.T) *Engine {
+	t.Helper()
+	e, err := Open(Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// babble is sound that noise suppression takes for speech: a buzz of changing
+// pitch and level, in syllables.
+func babble(seconds float64, loudness float64, seed int) []int16 {
+	pcm := make([]int16, int(seconds*AudioClockRate))
+	phase := 0.0
+	for i := range pcm {
+		at := float64(i)/AudioClockRate + float64(seed)
+		pitch := 130 + 40*math.Sin(2*math.Pi*0.7*at) + 25*math.Sin(2*math.Pi*2.3*at) + float64(seed%7)*17
+		phase += 2 * math.Pi * pitch / AudioClockRate
+		syllable := math.Max(0, math.Sin(2*math.Pi*3.1*at)) * (0.6 + 0.4*math.Sin(2*math.Pi*0.9*at))
+		sum := 0.0
+		for h := 1; h <= 14; h++ {
+			formant := math.Exp(-math.Pow((float64(h)*pitch-(500+250*math.Sin(2*math.Pi*1.3*at)))/400, 2)) +
+				0.5*math.Exp(-math.Pow((float64(h)*pitch-(1500+400*math.Sin(2*math.Pi*0.8*at)))/500, 2))
+			sum += formant * math.Sin(float64(h)*phase)
+		}
+		pcm[i] = int16(math.MaxInt16 * loudness * syllable * math.Tanh(sum/2))
+	}
+	return pcm
+}
+
+func TestPulseDevices(t *testing.T) {
+	startPulse(t)
+	d, err := openReal(t).Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Speakers) != 2 || len(d.Microphones) != 2 {
+		b, _ := json.Marshal(d)
+		t.Fatalf("%s", b)
+	}
+	for _, list := range [][]Device{d.Speakers, d.Microphones} {
+		defaults := 0
+		for _, device := range list {
+			defaults += yes(device.Default)
+			if device.ID == "" || device.Name == "" {
+				t.Errorf("%+v", device)
+			}
+		}
+		if defaults != 1 {
+			t.Errorf("%d defaults in %+v", defaults, list)
+		}
+	}
+}
+
+func TestPulseMicrophoneIsHeard(t *testing.T) {
+	p := startPulse(t)
+	sink := newRecorder()
+	s := begin(t, openReal(t), Setup{CameraOff: true}, sink)
+	sink.until(t, "sound", func() bool { return len(sink.packets[signalling.KindAudio]) >= 5 })
+	p.play("room", babble(20, 0.5, 1))
+	// Loud means: somebody speaks.
+	loud := 0
+	sink.until(t, "speech", func() bool {
+		packets := sink.packets[signalling.KindAudio]
+		loud += yes(levelOf(t, packets[len(packets)-1]) < 40)
+		return loud >= 20
+	})
+	_ = s.Close()
+	if len(sink.faults) > 0 {
+		t.Errorf("faults %v", sink.faults)
+	}
+}
+
+func TestPulseSpeakerPlaysWhatIsReceived(t *testing.T) {
+	p := startPulse(t)
+	sink := newRecorder()
+	far := newRecorder()
+	e := openReal(t)
+	synthetic := openSynthetic(t)
+
+	listener := begin(t, e, Setup{CameraOff: true, Muted: true, Choice: Choice{}}, sink)
+	heard := p.listen()
+	source := begin(t, synthetic, Setup{CameraOff: true}, relaySink{far, func(pkt *rtp.Packet) {
+		listener.ReceiveRTP("guest", signalling.KindAudio, pkt)
+	}})
+	defer func() { _ = source.Close() }()
+	heard.until(t, "the tone", func(pcm []int16) bool {
+		if len(pcm) < AudioClockRate {
+			return false
+		}
+		last := pcm[len(pcm)-AudioClockRate/2:]
+		return power(last) > 500*500 && math.Abs(pitchOf(last)-toneFrequency) < 10
+	})
+}
+
+func TestPulseServerRestart(t *testing.T) {
+	p := startPulse(t)
+	sink := newRecorder()
+	s := begin(t, openReal(t), Setup{CameraOff: true}, sink)
+	sink.until(t, "sound", func() bool { return len(sink.packets[signalling.KindAudio]) >= 5 })
+	p.stop()
+	sink.until(t, "the faults", func() bool {
+		return hasFault(sink, fault.MicrophoneLost) && hasFault(sink, fault.SpeakerLost)
+	})
+	sink.mu.Lock()
+	before := len(sink.packets[signalling.KindAudio])
+	sink.mu.Unlock()
+	p.start()
+	sink.until(t, "sound again", func() bool { return len(sink.packets[signalling.KindAudio]) >= before+10 })
+	_ = s.Close()
+	if n := len(sink.faults); n > 6 {
+		t.Errorf("%d faults told: %v", n, sink.faults)
+	}
+}
+
+func hasFault(r *recorder, code fault.Code) bool {
+	for _, f := range r.faults {
+		if f == code {
+			return true
+		}
+	}
+	return false
+}
+
+func TestPulseSwitchMicrophone(t *testing.T) {
+	p := startPulse(t)
+	e := openReal(t)
+	d, err := e.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var street string
+	for _, m := range d.Microphones {
+		if !m.Default {
+			street = m.ID
+		}
+	}
+	sink := newRecorder()
+	s := begin(t, e, Setup{CameraOff: true}, sink)
+	p.play("street", babble(60, 0.5, 2))
+	sink.until(t, "quiet sound", func() bool { return len(sink.packets[signalling.KindAudio]) >= 25 })
+	s.Switch(Choice{Microphone: street})
+	loud := 0
+	sink.until(t, "the street", func() bool {
+		packets := sink.packets[signalling.KindAudio]
+		loud += yes(levelOf(t, packets[len(packets)-1]) < 40)
+		return loud >= 20
+	})
+	_ = s.Close()
+	if len(sink.faults) > 0 {
+		t.Errorf("faults %v", sink.faults)
+	}
+}
+
+func TestNoSoundServer(t *testing.T) {
+	if _, err := os.Stat("/dev/snd"); err == nil {
+		t.Skip("this machine has sound cards that would be found without PulseAudio")
+	}
+	t.Setenv("PULSE_SERVER", "unix:"+filepath.Join(t.TempDir(), "nobody"))
+	sink := newRecorder()
+	s := begin(t, openReal(t), Setup{CameraOff: true}, sink)
+	sink.until(t, "the faults", func() bool {
+		return hasFault(sink, fault.MicrophoneMissing) && hasFault(sink, fault.SpeakerMissing)
+	})
+	_ = s.Close()
+}
