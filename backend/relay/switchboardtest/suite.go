@@ -1,0 +1,504 @@
+// Package switchboardtest is the conformance suite of [relay.Switchboard]: what
+// sockets and hosts rely on, whichever way the two are brought together.
+package switchboardtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// PerLink is how many guests a switchboard under test connects to one link.
+const PerLink = 8
+
+// patience is the deadline of everything that should happen soon.
+const patience = 20 * time.Second
+
+// Run tests switchboards that open makes. open returns two views of one
+// switchboard, which are the same for one in memory and two nodes of one that
+// is spread over machines: guests dial at the first, hosts attach at the
+// second. It ends what it started by t.Cleanup.
+func Run(t *testing.T, open func(t *testing.T) (guests, hosts relay.Switchboard)) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *board)
+	}{
+		{"frames pass both ways in order", passInOrder},
+		{"nobody answers", nobodyAnswers},
+		{"detach ends its channels and no others", detach},
+		{"a second host takes over", takeOver},
+		{"last words arrive", lastWords},
+		{"the first close stands", firstClose},
+		{"a guest that does not read", slowGuest},
+		{"a host that does not read", slowHost},
+		{"frames above the limit", tooLarge},
+		{"the limit can be raised", raiseLimit},
+		{"too many guests", tooManyGuests},
+		{"a slow accept keeps only its own guest", slowAccept},
+		{"contexts end waiting", contexts},
+		{"remote is passed on", remote},
+		{"many at once", many},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := &board{t: t}
+			b.guests, b.hosts = open(t)
+			c.run(t, b)
+		})
+	}
+}
+
+// board is one switchboard under test.
+type board struct {
+	t             *testing.T
+	guests, hosts relay.Switchboard
+}
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// link is an attached host.
+type link struct {
+	*board
+	id       sealed.LinkID
+	public   []byte
+	accepted chan relay.Frames
+	relay.Attachment
+}
+
+func (b *board) attach() *link {
+	b.t.Helper()
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.attachAs(keys)
+}
+
+func (b *board) attachAs(keys sealed.LinkKeys) *link {
+	b.t.Helper()
+	l := &link{board: b, id: keys.ID(), public: keys.Public(), accepted: make(chan relay.Frames, 1000)}
+	a, err := b.hosts.Attach(deadline(b.t), l.id, l.public, func(f relay.Frames) { l.accepted <- f })
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	l.Attachment = a
+	b.t.Cleanup(a.Detach)
+	return l
+}
+
+// dial returns both ends of a new channel.
+func (l *link) dial() (guest, host relay.Frames) {
+	l.t.Helper()
+	public, guest, err := l.guests.Dial(deadline(l.t), l.id, relay.RemoteInfo{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if !bytes.Equal(public, l.public) {
+		l.t.Fatal("another public key")
+	}
+	l.t.Cleanup(func() { guest.Close(signalling.CloseDone) })
+	select {
+	case host = <-l.accepted:
+		return guest, host
+	case <-deadline(l.t).Done():
+		l.t.Fatal("the host was not told")
+		return nil, nil
+	}
+}
+
+func send(t *testing.T, f relay.Frames, frame string) {
+	t.Helper()
+	if err := f.Send([]byte(frame)); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+}
+
+func expect(t *testing.T, f relay.Frames, frame string) {
+	t.Helper()
+	b, err := f.Recv(deadline(t))
+	if err != nil || string(b) != frame {
+		t.Fatalf("Recv = %q, %v; want %q", b, err, frame)
+	}
+}
+
+// expectEnd reads up to the end and checks its code at both Recv and Send.
+func expectEnd(t *testing.T, f relay.Frames, code signalling.CloseCode) {
+	t.Helper()
+	for {
+		_, err := f.Recv(deadline(t))
+		if err == nil {
+			continue
+		}
+		var closed relay.Closed
+		if !errors.As(err, &closed) || closed.Code != code {
+			t.Errorf("Recv = %v, want the end with %d", err, code)
+		}
+		break
+	}
+	select {
+	case <-f.Done():
+	case <-deadline(t).Done():
+		t.Error("Done is open")
+	}
+	var closed relay.Closed
+	if err := f.Send([]byte("x")); !errors.As(err, &closed) || closed.Code != code {
+		t.Errorf("Send = %v, want the end with %d", err, code)
+	}
+}
+
+func passInOrder(t *testing.T, b *board) {
+	guest, host := b.attach().dial()
+	const n = 100
+	for i := range n {
+		send(t, guest, fmt.Sprint("from guest ", i))
+		send(t, host, fmt.Sprint("from host ", i))
+	}
+	for i := range n {
+		expect(t, host, fmt.Sprint("from guest ", i))
+		expect(t, guest, fmt.Sprint("from host ", i))
+	}
+	send(t, guest, "")
+	expect(t, host, "")
+}
+
+func nobodyAnswers(t *testing.T, b *board) {
+	b.attach() // another link
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+		t.Errorf("Dial = %v", err)
+	}
+}
+
+func detach(t *testing.T, b *board) {
+	gone, stays := b.attach(), b.attach()
+	guest, host := gone.dial()
+	other, otherHost := stays.dial()
+	gone.Detach()
+	gone.Detach()
+	expectEnd(t, guest, signalling.CloseHostGone)
+	expectEnd(t, host, signalling.CloseHostGone)
+	select {
+	case <-gone.Lost():
+	default:
+		t.Error("Lost is open")
+	}
+	if _, _, err := b.guests.Dial(deadline(t), gone.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+		t.Errorf("Dial = %v", err)
+	}
+	send(t, other, "still here")
+	expect(t, otherHost, "still here")
+}
+
+func takeOver(t *testing.T, b *board) {
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := b.attachAs(keys)
+	guest, _ := before.dial()
+	after := b.attachAs(keys)
+	expectEnd(t, guest, signalling.CloseHostGone)
+	select {
+	case <-before.Lost():
+	case <-deadline(t).Done():
+		t.Error("the first host is not told")
+	}
+	before.Detach() // must not end the second
+	guest, host := after.dial()
+	send(t, guest, "hello")
+	expect(t, host, "hello")
+	select {
+	case <-after.Lost():
+		t.Error("the second host is lost")
+	default:
+	}
+}
+
+func lastWords(t *testing.T, b *board) {
+	l := b.attach()
+	guest, host := l.dial()
+	send(t, host, "one")
+	send(t, host, "two")
+	host.Close(signalling.CloseDone)
+	expect(t, guest, "one")
+	expect(t, guest, "two")
+	expectEnd(t, guest, signalling.CloseDone)
+	if _, err := guest.Recv(deadline(t)); !errors.Is(err, io.EOF) {
+		t.Errorf("Recv = %v, want EOF", err)
+	}
+
+	guest, host = l.dial()
+	send(t, guest, "leave")
+	guest.Close(signalling.CloseDone)
+	expect(t, host, "leave")
+	expectEnd(t, host, signalling.CloseDone)
+
+	guest, host = l.dial()
+	send(t, host, "closing")
+	l.Detach()
+	expect(t, guest, "closing")
+	expectEnd(t, guest, signalling.CloseHostGone)
+}
+
+func firstClose(t *testing.T, b *board) {
+	guest, host := b.attach().dial()
+	host.Close(signalling.CloseRefused)
+	host.Close(signalling.CloseDone)
+	expectEnd(t, guest, signalling.CloseRefused)
+	guest.Close(signalling.CloseDone)
+	expectEnd(t, guest, signalling.CloseRefused)
+	expectEnd(t, host, signalling.CloseRefused)
+}
+
+// fill sends until the channel ends and reports how.
+func fill(t *testing.T, f relay.Frames, frame []byte) signalling.CloseCode {
+	t.Helper()
+	for ctx := deadline(t); ctx.Err() == nil; {
+		var closed relay.Closed
+		if err := f.Send(bytes.Clone(frame)); errors.As(err, &closed) {
+			return closed.Code
+		} else if err != nil {
+			t.Fatalf("Send = %v", err)
+		}
+	}
+	t.Fatal("the queue never fills")
+	return 0
+}
+
+func slowGuest(t *testing.T, b *board) {
+	l := b.attach()
+	guest, host := l.dial()
+	other, otherHost := l.dial()
+	if code := fill(t, host, make([]byte, 100<<10)); code != signalling.CloseTooSlow {
+		t.Errorf("closed with %d", code)
+	}
+	expectEnd(t, guest, signalling.CloseTooSlow)
+	send(t, otherHost, "still here")
+	expect(t, other, "still here")
+}
+
+func slowHost(t *testing.T, b *board) {
+	l := b.attach()
+	guest, host := l.dial()
+	other, otherHost := l.dial()
+	for _, size := range []int{guest.Limit(), 1} {
+		if code := fill(t, guest, make([]byte, size)); code != signalling.CloseTooSlow {
+			t.Errorf("closed with %d", code)
+		}
+		expectEnd(t, host, signalling.CloseTooSlow)
+		guest, host = l.dial()
+	}
+	send(t, other, "still here")
+	expect(t, otherHost, "still here")
+}
+
+func tooLarge(t *testing.T, b *board) {
+	l := b.attach()
+	guest, host := l.dial()
+	if err := guest.Send(make([]byte, guest.Limit())); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := host.Recv(deadline(t)); err != nil || len(b) != guest.Limit() {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	var closed relay.Closed
+	if err := guest.Send(make([]byte, guest.Limit()+1)); !errors.As(err, &closed) || closed.Code != signalling.CloseTooLarge {
+		t.Errorf("Send = %v", err)
+	}
+	expectEnd(t, host, signalling.CloseTooLarge)
+}
+
+func raiseLimit(t *testing.T, b *board) {
+	guest, host := b.attach().dial()
+	before := guest.Limit()
+	if before < signalling.MaxFrameBefore || before >= signalling.MaxFrame {
+		t.Errorf("the limit starts at %d", before)
+	}
+	host.SetLimit(signalling.MaxFrame)
+	// What the host sends after raising it reaches the guest after the limit.
+	send(t, host, "admitted")
+	expect(t, guest, "admitted")
+	if guest.Limit() < signalling.MaxFrame {
+		t.Errorf("the limit is %d", guest.Limit())
+	}
+	frame := bytes.Repeat([]byte("x"), signalling.MaxFrame)
+	if err := guest.Send(bytes.Clone(frame)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := host.Recv(deadline(t)); err != nil || !bytes.Equal(b, frame) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+func tooManyGuests(t *testing.T, b *board) {
+	l := b.attach()
+	guest, host := l.dial()
+	for range PerLink - 1 {
+		l.dial()
+	}
+	if _, _, err := b.guests.Dial(deadline(t), l.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.TooFast {
+		t.Errorf("Dial = %v", err)
+	}
+	b.attach().dial() // another link has room
+	guest.Close(signalling.CloseDone)
+	expectEnd(t, host, signalling.CloseDone)
+	for ctx := deadline(t); ; {
+		_, again, err := b.guests.Dial(ctx, l.id, relay.RemoteInfo{})
+		if err == nil {
+			again.Close(signalling.CloseDone)
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the place is never free: %v", err)
+		}
+	}
+}
+
+func slowAccept(t *testing.T, b *board) {
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, first := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(relay.Frames) {
+		mine := false
+		once.Do(func() { mine = true })
+		if mine {
+			close(first)
+			<-hold
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, f, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{}); err == nil {
+			f.Close(signalling.CloseDone)
+		}
+	})
+	<-first
+	_, f, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+	if err != nil {
+		t.Errorf("Dial = %v", err)
+	} else {
+		f.Close(signalling.CloseDone)
+	}
+	a.Detach() // does not wait for accept
+	close(hold)
+	wg.Wait()
+}
+
+func contexts(t *testing.T, b *board) {
+	l := b.attach()
+	guest, host := l.dial()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := guest.Recv(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("Recv = %v", err)
+	}
+	if _, _, err := b.guests.Dial(ended, l.id, relay.RemoteInfo{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Dial = %v", err)
+	}
+	if _, err := b.hosts.Attach(ended, l.id, l.public, func(relay.Frames) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Attach = %v", err)
+	}
+	send(t, host, "the channel lives")
+	expect(t, guest, "the channel lives")
+}
+
+func remote(t *testing.T, b *board) {
+	l := b.attach()
+	want := relay.RemoteInfo{Loopback: true, Key: "some-address"}
+	_, guest, err := b.guests.Dial(deadline(t), l.id, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close(signalling.CloseDone)
+	if got := (<-l.accepted).Remote(); got != want {
+		t.Errorf("Remote = %+v", got)
+	}
+}
+
+// many has hosts that come and go while guests talk: every channel either
+// passes its frames or ends.
+func many(t *testing.T, b *board) {
+	echo := func(f relay.Frames) {
+		for {
+			frame, err := f.Recv(context.Background())
+			if err != nil {
+				return
+			}
+			if f.Send(frame) != nil {
+				return
+			}
+		}
+	}
+	var hosts, guests sync.WaitGroup
+	for range 4 {
+		keys, err := sealed.NewLinkKeys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		attach := func() relay.Attachment {
+			a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(f relay.Frames) {
+				hosts.Go(func() { echo(f) })
+			})
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			return a
+		}
+		a := attach()
+		for g := range PerLink / 2 {
+			guests.Go(func() {
+				for i := range 20 {
+					_, f, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+					if err != nil {
+						if code := fault.CodeOf(err); code != fault.LinkUnavailable && code != fault.TooFast {
+							t.Errorf("Dial = %v", err)
+						}
+						continue
+					}
+					word := fmt.Sprint(g, " ", i)
+					if f.Send([]byte(word)) == nil {
+						if frame, err := f.Recv(deadline(t)); err == nil && string(frame) != word {
+							t.Errorf("%q came back as %q", word, frame)
+						} else if errors.Is(err, context.DeadlineExceeded) {
+							t.Error("neither an answer nor an end")
+						}
+					}
+					f.Close(signalling.CloseDone)
+				}
+			})
+		}
+		guests.Go(func() {
+			for range 10 {
+				next := attach()
+				a.Detach()
+				a = next
+			}
+			a.Detach()
+		})
+	}
+	guests.Wait()
+	hosts.Wait()
+}
