@@ -1,0 +1,90 @@
+package share
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Event is a call in a calendar.
+type Event struct {
+	UID     string // the same for the same link, so that a second file replaces the first
+	Name    string // "" is "Porch call"
+	Address string // its location, and its URL
+	Start   time.Time
+	Length  time.Duration // 0 is one hour
+	Made    time.Time     // when the file is written
+}
+
+// Calendar returns e as an iCalendar file (RFC 5545), UTF-8 with CRLF.
+func Calendar(e Event) []byte {
+	if e.Name == "" {
+		e.Name = unnamed
+	}
+	if e.Length <= 0 {
+		e.Length = time.Hour
+	}
+	var b strings.Builder
+	for _, line := range []string{
+		"BEGIN:VCALENDAR",
+		"VERSION:2.0",
+		"PRODID:-//Porch//Porch//EN",
+		"BEGIN:VEVENT",
+		"UID:" + calendarText(e.UID),
+		"DTSTAMP:" + calendarTime(e.Made),
+		"DTSTART:" + calendarTime(e.Start),
+		"DTEND:" + calendarTime(e.Start.Add(e.Length)),
+		"SUMMARY:" + calendarText(e.Name),
+		"LOCATION:" + calendarText(e.Address),
+		"DESCRIPTION:" + calendarText(e.Address),
+		"URL:" + calendarURI(e.Address),
+		"END:VEVENT",
+		"END:VCALENDAR",
+	} {
+		fold(&b, line)
+	}
+	return []byte(b.String())
+}
+
+// calendarTime is a time in UTC (RFC 5545 section 3.3.5, form 2).
+func calendarTime(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
+
+// calendarText is a TEXT value (section 3.3.11).
+func calendarText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return strings.NewReplacer(`\`, `\\`, `;`, `\;`, `,`, `\,`, "\n", `\n`).Replace(s)
+}
+
+// calendarURI is a URI value (section 3.3.13): it is not escaped, so nothing
+// may be in it that ends a line.
+func calendarURI(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// fold writes a content line in lines of at most 75 octets (section 3.1),
+// broken between characters.
+func fold(b *strings.Builder, line string) {
+	const most = 75
+	room := most
+	for _, r := range line {
+		if n := utf8.RuneLen(r); n > room {
+			b.WriteString("\r\n ")
+			room = most - 1 - n
+		} else {
+			room -= n
+		}
+		b.WriteRune(r)
+	}
+	b.WriteString("\r\n")
+}

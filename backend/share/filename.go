@@ -1,0 +1,46 @@
+package share
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// unnamed stands for a link without a name.
+const unnamed = "Porch call"
+
+// maxFileName is the longest name in bytes of UTF-8, without the extension:
+// well below what any file system takes.
+const maxFileName = 120
+
+// FileName returns name as a file name with ext (".ics") that every system
+// takes: no separators or control characters, no reserved device name, no dot,
+// space or dash at an end where it means something.
+func FileName(name, ext string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			return -1
+		case strings.ContainsRune(`/\:*?"<>|`, r):
+			return '-'
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
+	name = strings.Trim(name, " .-")
+	if len(name) > maxFileName {
+		end := maxFileName
+		for !utf8.RuneStart(name[end]) {
+			end--
+		}
+		name = strings.TrimRight(name[:end], " .-")
+	}
+	if name == "" {
+		name = unnamed
+	}
+	device, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	switch strings.TrimRight(device, "0123456789¹²³ ") {
+	case "CON", "PRN", "AUX", "NUL", "COM", "LPT":
+		name = "_" + name
+	}
+	return name + ext
+}

@@ -1,0 +1,43 @@
+package share
+
+import (
+	"context"
+	"strings"
+)
+
+// Mail opens the system's mail program with a new letter (RFC 6068). Fault:
+// OpenerUnavailable, if there is none.
+func Mail(ctx context.Context, subject, body string) error {
+	return open(ctx, "mailto", mailURI(subject, body))
+}
+
+// Messages opens the system's message program with a new message (RFC 5724).
+// Fault: OpenerUnavailable, if there is none.
+func Messages(ctx context.Context, body string) error {
+	return open(ctx, "sms", smsURI(body))
+}
+
+func mailURI(subject, body string) string {
+	return "mailto:?subject=" + encode(subject) + "&body=" + encode(body)
+}
+
+func smsURI(body string) string { return smsStart + encode(body) }
+
+// encode percent-encodes everything but the unreserved characters of RFC 3986:
+// what RFC 6068 section 2 asks for in a header field's value, and no less safe
+// for programs that take an argument apart. A line break is %0D%0A (RFC 6068
+// section 5) whatever it was before.
+func encode(s string) string {
+	s = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(strings.ToValidUTF8(s, "\uFFFD"))
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}

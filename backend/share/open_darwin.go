@@ -1,0 +1,28 @@
+package share
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// smsStart is what Messages understands without a recipient. Apple documents no
+// body at all, and "?" before it (RFC 5724) is taken for a part of the number.
+const smsStart = "sms:&body="
+
+// openPatience is how long Launch Services may take.
+const openPatience = 10 * time.Second
+
+// open starts the program that is registered for scheme. open(1) fails if none
+// is, and does not wait for the program.
+func open(ctx context.Context, scheme, uri string) error {
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	if err := exec.CommandContext(ctx, "/usr/bin/open", uri).Run(); err != nil {
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: open %s: %w", scheme, err))
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package share
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestMailURI(t *testing.T) {
+	for _, c := range []struct{ subject, body, want string }{
+		{"Porch call", address, "mailto:?subject=Porch%20call&body=https%3A%2F%2Fporch.example%3A7674%2Fj%2FjTPd1CHjS1a8m3t7vVQxYw%23q83vASNFZ4mrze8BI0VniQ"},
+		{"Zoë & Ann?", "one\ntwo\r\nthree\rfour", "mailto:?subject=Zo%C3%AB%20%26%20Ann%3F&body=one%0D%0Atwo%0D%0Athree%0D%0Afour"},
+		{"100% +1 =", "", "mailto:?subject=100%25%20%2B1%20%3D&body="},
+		// Nothing becomes another header field, a recipient, an option or a command.
+		{"x&bcc=mallory@example.com", "\r\nBcc: mallory@example.com", "mailto:?subject=x%26bcc%3Dmallory%40example.com&body=%0D%0ABcc%3A%20mallory%40example.com"},
+		{"--attach=/etc/passwd", "$(reboot) `reboot` ; \" ' | \x00 \xff", "mailto:?subject=--attach%3D%2Fetc%2Fpasswd&body=%24%28reboot%29%20%60reboot%60%20%3B%20%22%20%27%20%7C%20%00%20%EF%BF%BD"},
+	} {
+		if got := mailURI(c.subject, c.body); got != c.want {
+			t.Errorf("%q, %q:\n got %s\nwant %s", c.subject, c.body, got, c.want)
+		}
+	}
+}
+
+func FuzzURIs(f *testing.F) {
+	f.Add("Porch call", address)
+	f.Add("a\nb\rc\r\nd", "%0a&?#\x00\xff")
+	f.Fuzz(func(t *testing.T, subject, body string) {
+		lines := func(s string) string {
+			return strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(strings.ToValidUTF8(s, "\uFFFD"))
+		}
+		u, err := url.Parse(mailURI(subject, body))
+		must(t, err)
+		q, err := url.ParseQuery(u.RawQuery)
+		must(t, err)
+		if u.Scheme != "mailto" || u.Opaque != "" || u.Fragment != "" || len(q) != 2 || q.Get("subject") != lines(subject) || q.Get("body") != lines(body) {
+			t.Errorf("%q, %q came back as %v", subject, body, q)
+		}
+		rest, ok := strings.CutPrefix(smsURI(body), smsStart)
+		if got, err := url.PathUnescape(rest); !ok || err != nil || got != lines(body) {
+			t.Errorf("%q came back as %q, %v", body, got, err)
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package share
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// smsStart is RFC 5724 without a recipient.
+const smsStart = "sms:?body="
+
+// openPatience is how long the shell may take.
+const openPatience = 10 * time.Second
+
+// open starts the program that is registered for scheme. It asks first whether
+// one is: without, Windows would offer to look for one in its store.
+func open(ctx context.Context, scheme, uri string) error {
+	unavailable := func(err error) error {
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: open %s: %w", scheme, err))
+	}
+	key, err := registry.OpenKey(registry.CLASSES_ROOT, scheme, registry.QUERY_VALUE)
+	if err != nil {
+		return unavailable(err)
+	}
+	_, _, err = key.GetStringValue("URL Protocol")
+	_ = key.Close() // opened for reading
+	if err != nil {
+		return unavailable(err)
+	}
+	target, err := windows.UTF16PtrFromString(uri)
+	if err != nil {
+		return unavailable(err)
+	}
+	verb, err := windows.UTF16PtrFromString("open")
+	if err != nil {
+		return unavailable(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- shellExecute(verb, target) }() // ends with the shell's answer
+	select {
+	case err := <-done:
+		if err != nil {
+			return unavailable(err)
+		}
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+// shellExecute calls ShellExecuteW on a thread of its own, which it may turn
+// into a single-threaded COM apartment as the documentation of that function
+// asks: the thread of the window must not become one by our doing.
+func shellExecute(verb, target *uint16) error {
+	runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
+	const flags = windows.COINIT_APARTMENTTHREADED | windows.COINIT_DISABLE_OLE1DDE
+	if err := windows.CoInitializeEx(0, flags); err == nil {
+		defer windows.CoUninitialize()
+	}
+	return windows.ShellExecute(0, verb, target, nil, nil, windows.SW_SHOWNORMAL)
+}
