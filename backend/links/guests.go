@@ -167,11 +167,12 @@ func (g guests) ofLink(link string) []VisitorRecord {
 func (g guests) surplusVisitors(added guestKey) []guestKey {
 	var surplus []guestKey
 	of := g.ofLink(added.link)
-	if len(of) > MaxVisitorsOfLink {
+	switch {
+	case len(of) > MaxVisitorsOfLink:
 		of = of[MaxVisitorsOfLink:]
-	} else if len(g.visitors) > MaxVisitors {
+	case len(g.visitors) > MaxVisitors:
 		of = slices.SortedFunc(maps.Values(g.visitors), lastSeenFirst)[MaxVisitors:]
-	} else {
+	default:
 		return nil
 	}
 	for _, v := range of {

@@ -488,7 +488,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	text += fmt.Sprintf("%v %+v %#v %s %x %v", l.record(), l.record(), l.record(), l.record(), l.record(), d.shelf.links)
 	text += slog.AnyValue(l.record()).Resolve().String()
 	for what, secret := range map[string]string{
-		"secret": l.Secret.Reveal(), "secret's bytes": fmt.Sprint(l.Secret[:]), "keys' bytes": fmt.Sprint(l.Keys.Bytes()), "keys in hex": fmt.Sprintf("%x", l.Keys.Bytes()),
+		"secret": l.Secret.Reveal(), "secret's bytes": fmt.Sprint([]any{l.Secret[:]}), "keys' bytes": fmt.Sprint([]any{l.Keys.Bytes()}), "keys in hex": fmt.Sprintf("%x", l.Keys.Bytes()),
 	} {
 		if strings.Contains(text, strings.Trim(secret, "[]")) {
 			t.Errorf("a link prints its %s", what)
@@ -498,7 +498,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	d := newDesk(t, newShelf())
-	d.Book.now = time.Now
+	d.now = time.Now
 	l := d.create()
 	var wg sync.WaitGroup
 	for g := range 4 {

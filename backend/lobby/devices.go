@@ -49,9 +49,6 @@ func newDevices(limit int) *devices {
 	return d
 }
 
-// find returns what is remembered of a device, or nil.
-func (d *devices) find(id string) *device { return d.byID[id] }
-
 // touch returns a device as the one heard of last, remembering it if need be.
 func (d *devices) touch(id string) *device {
 	dev := d.byID[id]

@@ -224,9 +224,9 @@ func TestRefusals(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
 		inBubble(t, Options{Limit: 2}, func(p porch) {
 			p.knock("a", "Ann")
-			b := p.knock("b", "Bob")
+			p.knock("b", "Bob")
 			p.refused("c", fault.LobbyFull)
-			b = p.knock("b", "Bob") // no room needed
+			b := p.knock("b", "Bob") // no room needed
 			p.Leave(b)
 			p.knock("c", "Cem")
 		})

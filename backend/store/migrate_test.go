@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,7 +97,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	must(t, err)
 	write(t, s, sample)
 	must(t, s.Close())
-	bad := append(steps[:len(steps):len(steps)], "CREATE TABLE more (x); INSERT INTO nothing VALUES (1);")
+	bad := slices.Concat(steps, []string{"CREATE TABLE more (x); INSERT INTO nothing VALUES (1);"})
 	if _, err := open(dir, bad, 0); fault.CodeOf(err) != fault.StoreUnavailable || !strings.Contains(err.Error(), "from version") {
 		t.Errorf("%v", err)
 	}

@@ -379,7 +379,6 @@ func raw(t *testing.T, dir string) *sql.DB {
 	return db
 }
 
-
 func TestSafetyIsOn(t *testing.T) {
 	s := opened(t, dataDir(t))
 	for pragma, want := range map[string]string{
