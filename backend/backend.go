@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
@@ -61,14 +62,15 @@ type Backend struct {
 }
 
 // Open opens the parts in order. On an error, what was opened is closed again.
-func Open(ctx context.Context, o Options) (b *Backend, err error) {
-	b = &Backend{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.Close())
-			b = nil
-		}
-	}()
+func Open(ctx context.Context, o Options) (*Backend, error) {
+	b := &Backend{}
+	if err := b.open(ctx, o); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	log := o.Logger
 	if log == nil {
 		log = slog.Default()
@@ -76,18 +78,18 @@ func Open(ctx context.Context, o Options) (b *Backend, err error) {
 	dir := o.Dir
 	if dir == "" {
 		if dir, err = store.Dir(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 
 	kept, err := store.Open(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.onClose(kept.Close)
-	book, err := links.Open(host.Records(kept), nil)
+	book, err := links.Open(host.Records(kept), time.Now)
 	if err != nil {
-		return nil, fmt.Errorf("open the book of links: %w", err)
+		return fmt.Errorf("open the book of links: %w", err)
 	}
 
 	var owner atomic.Pointer[host.Host] // for the parts that speak to it, once it is there
@@ -106,19 +108,19 @@ func Open(ctx context.Context, o Options) (b *Backend, err error) {
 		Logger: log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the relay: %w", err)
+		return fmt.Errorf("open the relay: %w", err)
 	}
 	b.onClose(guests.Close)
 
 	calls, err := call.NewEngine(call.Options{Logger: log})
 	if err != nil {
-		return nil, fmt.Errorf("open the call engine: %w", err)
+		return fmt.Errorf("open the call engine: %w", err)
 	}
 	b.onClose(calls.Close)
 
 	devices, err := capture.Open(capture.Options{Synthetic: o.Synthetic, Logger: log})
 	if err != nil {
-		return nil, fmt.Errorf("open the native media engine: %w", err)
+		return fmt.Errorf("open the native media engine: %w", err)
 	}
 	b.onClose(devices.Close)
 
@@ -136,7 +138,7 @@ func Open(ctx context.Context, o Options) (b *Backend, err error) {
 		Logger: log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the window's socket: %w", err)
+		return fmt.Errorf("open the window's socket: %w", err)
 	}
 	b.onClose(windows.Close)
 
@@ -154,11 +156,11 @@ func Open(ctx context.Context, o Options) (b *Backend, err error) {
 		Logger:    log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.onClose(func() error { b.host.Close(); return nil })
 	owner.Store(b.host)
-	return b, nil
+	return nil
 }
 
 // Host is the owner of everything that happens.

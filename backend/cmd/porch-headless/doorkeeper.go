@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// doorkeeper stands in for the host: it lets guests in by the policy, and says
+// what happens.
+type doorkeeper struct {
+	host *host.Host
+	out  *lines
+	all  bool
+
+	mu       sync.Mutex
+	expected map[string]int // name → how many of that name to let in
+	asked    chan struct{}  // holds one: expected has changed
+
+	// Of keep.
+	waiting map[string]host.RequestView
+	inside  map[string]inside
+	states  map[string]string
+}
+
+type inside struct{ link, participant, name string }
+
+func newDoorkeeper(h *host.Host, out *lines, all bool) *doorkeeper {
+	return &doorkeeper{
+		host:     h,
+		out:      out,
+		all:      all,
+		expected: make(map[string]int),
+		asked:    make(chan struct{}, 1),
+		waiting:  make(map[string]host.RequestView),
+		inside:   make(map[string]inside),
+		states:   make(map[string]string),
+	}
+}
+
+type linkEvent struct {
+	Event     string             `json:"event"`
+	ID        string             `json:"id"`
+	Name      string             `json:"name"`
+	Link      string             `json:"link"` // the address on this computer
+	Addresses []host.AddressView `json:"addresses"`
+}
+
+type guestEvent struct {
+	Event       string `json:"event"`
+	ID          string `json:"id"` // of the link
+	Request     string `json:"request,omitempty"`
+	Participant string `json:"participant,omitempty"`
+	Name        string `json:"name"`
+}
+
+type endEvent struct {
+	Event string `json:"event"`
+	ID    string `json:"id"`
+	State string `json:"state"`
+}
+
+// prepare makes the links that are missing and prints all that can be opened.
+func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
+	if s.hostName != "" {
+		if err := d.host.SetName(ctx, s.hostName); err != nil {
+			return err
+		}
+	}
+	for openable := len(d.openable()); openable < s.links; openable++ {
+		l, err := d.host.CreateLink(ctx)
+		if err != nil {
+			return err
+		}
+		if s.linkName != "" {
+			if err := d.host.RenameLink(ctx, l.ID, s.linkName); err != nil {
+				return err
+			}
+		}
+	}
+	for _, l := range d.openable() {
+		e := linkEvent{Event: "link", ID: l.ID, Name: l.Name, Addresses: l.Addresses}
+		for _, a := range l.Addresses {
+			e.Link = a.URL
+			if a.Reach == "computer" {
+				break
+			}
+		}
+		d.out.write(e)
+	}
+	return nil
+}
+
+// openable returns the links that can be opened, oldest first.
+func (d *doorkeeper) openable() []host.LinkView {
+	var links []host.LinkView
+	all := d.host.Snapshot().Links
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Group != host.GroupEarlier {
+			links = append(links, all[i])
+		}
+	}
+	return links
+}
+
+// expect lets in one guest of this name, now or when they knock.
+func (d *doorkeeper) expect(name string) {
+	d.mu.Lock()
+	d.expected[signalling.CleanName(name)]++
+	d.mu.Unlock()
+	select {
+	case d.asked <- struct{}{}:
+	default:
+	}
+}
+
+// keep stands at the door until ctx ends.
+func (d *doorkeeper) keep(ctx context.Context) error {
+	w := d.host.Watch()
+	defer w.Close()
+	changes := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := w.Next(ctx); err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case changes <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	for {
+		d.look(ctx)
+		select {
+		case <-changes:
+		case <-d.asked:
+		case err := <-ended:
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// look compares the state with the last one, says what is new, and lets in
+// whom the policy lets in.
+func (d *doorkeeper) look(ctx context.Context) {
+	s := d.host.Snapshot()
+	waiting := make(map[string]host.RequestView, len(s.Requests))
+	for _, q := range s.Requests {
+		waiting[q.ID] = q
+		if _, known := d.waiting[q.ID]; !known {
+			d.out.write(guestEvent{Event: "knock", ID: q.LinkID, Request: q.ID, Name: q.Name})
+		}
+	}
+	d.waiting = waiting
+
+	now := make(map[string]inside)
+	for _, c := range s.Calls {
+		for _, p := range c.Participants {
+			now[p.ID] = inside{link: c.LinkID, participant: p.ID, name: p.Name}
+			if _, known := d.inside[p.ID]; !known {
+				d.out.write(guestEvent{Event: "admitted", ID: c.LinkID, Participant: p.ID, Name: p.Name})
+			}
+		}
+	}
+	for id, p := range d.inside {
+		if _, still := now[id]; !still {
+			d.out.write(guestEvent{Event: "left", ID: p.link, Participant: id, Name: p.name})
+		}
+	}
+	d.inside = now
+
+	for _, l := range s.Links {
+		if before, known := d.states[l.ID]; known && before != l.State && l.Group == host.GroupEarlier {
+			d.out.write(endEvent{Event: "ended", ID: l.ID, State: l.State})
+		}
+		d.states[l.ID] = l.State
+	}
+
+	for _, q := range s.Requests {
+		if !d.all && !d.take(q.Name) {
+			continue
+		}
+		if err := d.host.Admit(ctx, q.ID); err != nil && !d.all {
+			d.give(q.Name) // this one has gone; the next of the name is let in
+		}
+	}
+}
+
+// take uses up one expected guest of a name.
+func (d *doorkeeper) take(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.expected[name] == 0 {
+		return false
+	}
+	d.expected[name]--
+	return true
+}
+
+func (d *doorkeeper) give(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.expected[name]++
+}

@@ -1,0 +1,169 @@
+// Porch-headless is Porch without a window: it keeps links, serves the guest
+// page from the same embedded relay, lets guests in by a policy and forwards
+// their calls. For servers, for load, and for tests.
+//
+// It prints JSON, one object a line, on standard output:
+//
+//	{"event":"link","id":…,"name":…,"link":ADDRESS,"addresses":[{"url":…,"reach":…}]}
+//	{"event":"knock","id":LINK,"request":…,"name":…}
+//	{"event":"admitted","id":LINK,"participant":…,"name":…}
+//	{"event":"left","id":LINK,"participant":…,"name":…}
+//	{"event":"ended","id":LINK,"state":"spent"}
+//	{"event":"stats", … what all calls have counted, see call.Stats}
+//
+// Links that can still be opened are kept from run to run (PORCH_DATA_DIR);
+// when there are fewer than -links, new ones are made. With -admit=ask it reads
+// names from standard input, one a line: each line lets in one guest of that
+// name, who waits already or will knock. With -admit=all it lets in everyone.
+//
+// SIGUSR1 prints the stats; SIGINT and SIGTERM print them and end. The link
+// stays for the next run.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/porch-call/porch/backend"
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/frontend"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(os.Stderr, "porch-headless: %v\n%s\n", err, fault.Sentence(fault.CodeOf(err)))
+		}
+		os.Exit(1)
+	}
+}
+
+// settings are the command's flags.
+type settings struct {
+	admitAll bool
+	linkName string
+	hostName string
+	links    int
+	listen   string
+	pages    fs.FS
+	verbose  bool
+}
+
+func parse(args []string, stderr io.Writer) (settings, error) {
+	var s settings
+	flags := flag.NewFlagSet("porch-headless", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	admit := flags.String("admit", "ask", "whom to let in: `ask` (names on standard input) or all")
+	flags.StringVar(&s.linkName, "name", "", "name of a link that is made now")
+	flags.StringVar(&s.hostName, "host", "", "the host's name, as guests see it")
+	flags.IntVar(&s.links, "links", 1, "have at least this many links that can be opened")
+	flags.StringVar(&s.listen, "listen", "", "`address` of the relay (default PORCH_LISTEN, else all interfaces)")
+	pages := flags.String("pages", "", "`folder` of the built guest page (default: the one built in)")
+	flags.BoolVar(&s.verbose, "v", false, "log more, on standard error")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	switch *admit {
+	case "all":
+		s.admitAll = true
+	case "ask":
+	default:
+		return s, fmt.Errorf("-admit=%s: want ask or all", *admit)
+	}
+	s.pages = frontend.Guest()
+	if *pages != "" {
+		s.pages = os.DirFS(*pages)
+	}
+	return s, nil
+}
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	s, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelWarn
+	if s.verbose {
+		level = slog.LevelInfo
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	b, err := backend.Open(ctx, backend.Options{Listen: s.listen, Pages: s.pages, Logger: log}.FromEnvironment())
+	if err != nil {
+		return err
+	}
+	out := &lines{encoder: json.NewEncoder(stdout)}
+	out.encoder.SetEscapeHTML(false)
+	d := newDoorkeeper(b.Host(), out, s.admitAll)
+	err = d.prepare(ctx, s)
+	if err == nil {
+		if !s.admitAll {
+			go d.readNames(stdin) // ends with standard input, or with the process
+		}
+		go out.onDemand(ctx, b.Host().Stats)
+		err = d.keep(ctx)
+	}
+	stats := b.Host().Stats()
+	err = errors.Join(err, b.Close())
+	out.stats(stats)
+	return err
+}
+
+// lines writes events, one a line.
+type lines struct {
+	mu      sync.Mutex
+	encoder *json.Encoder
+}
+
+func (l *lines) write(v any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.encoder.Encode(v) // nobody may be reading any more
+}
+
+func (l *lines) stats(s call.Stats) {
+	l.write(struct {
+		Event string `json:"event"`
+		call.Stats
+	}{"stats", s})
+}
+
+// onDemand prints the stats on SIGUSR1, where there is such a signal.
+func (l *lines) onDemand(ctx context.Context, stats func() call.Stats) {
+	asked := make(chan os.Signal, 1)
+	notifyDemand(asked)
+	defer signal.Stop(asked)
+	for {
+		select {
+		case <-asked:
+			l.stats(stats())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// readNames hands the names on standard input to the doorkeeper.
+func (d *doorkeeper) readNames(stdin io.Reader) {
+	scanner := bufio.NewScanner(stdin)
+	for scanner.Scan() {
+		if name := strings.TrimSpace(scanner.Text()); name != "" {
+			d.expect(name)
+		}
+	}
+}
