@@ -2,10 +2,14 @@ import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { mount } from 'svelte';
 import { getLocale } from '$src/i18n';
+import { backoff } from '$src/transport/backoff';
 import App from './App.svelte';
 import { insideApp, wails } from './model/backend';
 import { Bell } from './model/bell';
+import { build } from './model/build';
+import { capability } from './model/engines';
 import { Host } from './model/host.svelte';
+import { memory } from './model/memory';
 import Outside from './Outside.svelte';
 
 const target = document.getElementById('app')!;
@@ -17,6 +21,10 @@ if (insideApp()) {
     backend: wails(),
     client: crypto.randomUUID(),
     ring: () => bell.ring(),
+    engine: capability(),
+    build,
+    backoff,
+    memory,
   });
   mount(App, { target, props: { host } });
 } else {

@@ -141,7 +141,17 @@ async function show(
   part: Partial<State>,
   after?: (host: Host) => void,
 ): Promise<void> {
-  const host = new Host({ backend: madeUp(part), client: 'gallery', ring: () => {} });
+  const host = new Host({
+    backend: madeUp(part),
+    client: 'gallery',
+    ring: () => {},
+    engine: 'webview',
+    build: () => {
+      throw new Error('no call here');
+    },
+    memory: { call: undefined },
+    backoff: () => 0,
+  });
   mount(App, { target, props: { host } });
   await host.state.sync();
   await tick();

@@ -23,8 +23,8 @@ export type Notice = Data<host.Notice>;
 export type Entry = Data<host.Entry>;
 export type Devices = Data<host.DevicesView>;
 
-/** Some keys of the state, each whole; null where one became empty. */
-export type Change = { revision: number; since?: number } & {
+/** Some keys of the state, each whole; null where one became empty. It leads from one revision to another. */
+export type Change = { revision: number; from: number } & {
   [Key in Exclude<keyof State, 'revision'>]?: State[Key] | null;
 };
 
@@ -59,6 +59,8 @@ export interface Commands {
   setSettings(settings: Settings): Promise<void>;
   devices(): Promise<Devices>;
   dismissNotice(id: number): Promise<void>;
+  /** Ends the app. */
+  quit(): Promise<void>;
 }
 
 /** The app behind the window: commands in, changes out. */
@@ -134,6 +136,7 @@ export function wails(): Backend {
     setSettings: (settings) => said(app.SetSettings(settings)),
     devices: () => said(app.Devices()),
     dismissNotice: (id) => said(app.DismissNotice(id)),
+    quit: () => said(app.Quit()),
     watch: (onchange) => EventsOn('porch:change', onchange),
     setTitle: (title) => WindowSetTitle(title),
   };

@@ -1,9 +1,11 @@
 import { m } from '$src/i18n';
 import { Toasts } from '$src/ui/toasts.svelte';
-import type { Backend, Change, LinkView, RequestView, Settings } from './backend';
+import type { Backend, Change, Entry, LinkView, RequestView, Settings, State } from './backend';
 import { faultOf } from './backend';
+import type { EngineName } from './engines';
 import { sentenceOf } from './faults';
 import { linkName } from './links';
+import { type Out, type Parts, Presence } from './presence.svelte';
 import { Requests } from './requests.svelte';
 import { HostState } from './state.svelte';
 
@@ -19,6 +21,14 @@ export interface HostOptions {
   /** The random name of this window: the app asks the window that was used last to enter a call. */
   client: string;
   ring: () => void;
+  /** What this webview can do by itself. */
+  engine: EngineName;
+  /** Builds transport and engine for a call. */
+  build: (entry: Entry, how: { muted: boolean; cameraOff: boolean }, state: State) => Parts;
+  /** The link whose call this window was in before it was loaded again; kept by the page. */
+  memory: { call: string | undefined };
+  /** Milliseconds before try number `attempt`, from 1, to come back into a call. */
+  backoff: (attempt: number) => number;
   /** The time in milliseconds, for throttling. */
   now?: () => number;
 }
@@ -35,14 +45,15 @@ export class Host {
   readonly backend: Backend;
 
   sheet = $state<Sheet>();
-  /** The link whose call this window is in, or entering. */
-  call = $state<string>();
+  /** This window's part in a call. */
+  presence = $state.raw<Presence>();
   /** What is read out to a screen reader when somebody knocks. */
   announcement = $state('');
   /** Set once no snapshot could be had: the sentence that says why. */
   broken = $state('');
   creating = $state(false);
 
+  readonly #options: HostOptions;
   readonly #now: () => number;
   #attended = Number.NEGATIVE_INFINITY;
   #staying = $state<string>(); // asked to go to this link's call, and stayed
@@ -51,6 +62,7 @@ export class Host {
   constructor(options: HostOptions) {
     this.backend = options.backend;
     this.client = options.client;
+    this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.state = new HostState(() => options.backend.snapshot());
     this.requests = new Requests({
@@ -62,6 +74,9 @@ export class Host {
 
   /** Everything the app says of itself. */
   now = $derived.by(() => this.state.now);
+
+  /** The link whose call this window is in, or entering. */
+  call = $derived.by(() => this.presence?.link);
 
   /** The link of the open dialog, undefined once the app no longer has it. */
   sheetLink = $derived.by(() => {
@@ -97,6 +112,7 @@ export class Host {
       await this.state.sync();
       this.broken = '';
       this.#follow();
+      this.#comeBack();
     } catch (reason) {
       this.broken = sentenceOf(reason);
     }
@@ -105,6 +121,7 @@ export class Host {
   close(): void {
     this.#unwatch?.();
     this.#unwatch = undefined;
+    this.presence?.close();
   }
 
   /** Tells the app that the host is looking at this window. May be called with every press. */
@@ -148,17 +165,31 @@ export class Host {
     }
   }
 
-  /** Enters a link's call, leaving another one if need be. */
+  /** Enters a link's call. The app takes the host out of any other. */
   enter(link: string): void {
+    if (this.call === link) return;
+    this.presence?.close();
     this.sheet = undefined;
-    this.call = link;
+    const { engine, build, memory, backoff } = this.#options;
+    memory.call = link;
+    this.presence = new Presence({
+      link,
+      commands: this.backend,
+      enter: () => this.backend.enterCall(link, this.client, engine),
+      build: (entry, how) => build(entry, how, this.state.now),
+      onout: (reason) => this.#left(link, reason),
+      onfault: (reason) => this.fault(reason),
+      backoff,
+    });
+    void this.presence.enter();
   }
 
-  /** The call is over for this window. */
-  left(link: string): void {
+  #left(link: string, reason?: Out): void {
     if (this.call !== link) return;
-    this.call = undefined;
-    if (this.sheet?.kind === 'share' || this.sheet?.kind === 'settings') this.sheet = undefined;
+    this.presence = undefined;
+    this.#options.memory.call = undefined;
+    if (this.sheet?.kind === 'share') this.sheet = undefined;
+    if (reason === 'elsewhere') this.toasts.word(m.host_call_elsewhere());
   }
 
   /** Stays in this call although another has begun. */
@@ -198,6 +229,15 @@ export class Host {
     this.requests.take(requests);
     if (!enter) this.#staying = undefined;
     else if (enter.client === this.client && !this.call) this.enter(enter.linkId);
+  }
+
+  /** After the page was loaded again in the middle of a call. */
+  #comeBack(): void {
+    const { memory } = this.#options;
+    const was = memory.call;
+    if (was === undefined || this.presence) return;
+    if (this.now.calls.some((call) => call.linkId === was && call.hostIn)) this.enter(was);
+    else memory.call = undefined;
   }
 
   #knocked(request: RequestView, ring: () => void): void {

@@ -51,7 +51,7 @@ export class HostState {
     const taken = await this.#snapshot();
     this.now = taken;
     this.ready = true;
-    const early = this.#early;
+    const early = this.#early.sort((one, other) => one.revision - other.revision);
     this.#early = [];
     for (const change of early) this.#join(change);
   }
@@ -59,22 +59,21 @@ export class HostState {
   apply(change: Change): void {
     if (this.#asking || !this.ready) {
       this.#early.push(change);
-      return;
-    }
-    if (change.since !== undefined && change.since > this.now.revision) {
+    } else if (change.from > this.now.revision) {
+      // One was missed, or overtaken by this one.
       this.#early.push(change);
       // The app may be closing; the next change tries again.
       this.sync().catch(() => {});
-      return;
+    } else {
+      this.#join(change);
     }
-    this.#join(change);
   }
 
   #join(change: Change): void {
-    if (change.revision <= this.now.revision) return;
+    const { from, ...keys } = change;
+    if (change.revision <= this.now.revision || from > this.now.revision) return;
     const next: Record<string, unknown> = { ...this.now };
-    for (const [key, value] of Object.entries(change))
-      if (key !== 'since') next[key] = value ?? undefined;
+    for (const [key, value] of Object.entries(keys)) next[key] = value ?? undefined;
     this.now = next as unknown as State;
   }
 }

@@ -21,7 +21,7 @@ describe('HostState', () => {
     const state = new HostState(async () => at(3));
     await state.sync();
     const settings = state.now.settings;
-    state.apply({ revision: 4, me: { name: 'Grace' } });
+    state.apply({ from: 3, revision: 4, me: { name: 'Grace' } });
     expect(state.now.me.name).toBe('Grace');
     expect(state.now.settings).toBe(settings);
     expect(state.now.revision).toBe(4);
@@ -30,7 +30,7 @@ describe('HostState', () => {
   it('drops changes that the snapshot already holds', async () => {
     const state = new HostState(async () => at(5));
     await state.sync();
-    state.apply({ revision: 5, me: { name: 'old' } });
+    state.apply({ from: 4, revision: 5, me: { name: 'old' } });
     expect(state.now.me.name).toBe('Ada');
   });
 
@@ -38,8 +38,8 @@ describe('HostState', () => {
     let answer!: (state: State) => void;
     const state = new HostState(() => new Promise((resolve) => (answer = resolve)));
     const synced = state.sync();
-    state.apply({ revision: 2, me: { name: 'older' } });
-    state.apply({ revision: 4, me: { name: 'newer' } });
+    state.apply({ from: 1, revision: 2, me: { name: 'older' } });
+    state.apply({ from: 2, revision: 4, me: { name: 'newer' } });
     answer(at(3));
     await synced;
     expect(state.now.me.name).toBe('newer');
@@ -49,7 +49,7 @@ describe('HostState', () => {
   it('takes a key away when a change says null', async () => {
     const state = new HostState(async () => ({ ...at(1), enter: { linkId: 'l', client: 'c' } }));
     await state.sync();
-    state.apply({ revision: 2, enter: null });
+    state.apply({ from: 1, revision: 2, enter: null });
     expect(state.now.enter).toBeUndefined();
   });
 
@@ -59,11 +59,23 @@ describe('HostState', () => {
     const state = new HostState(snapshot);
     await state.sync();
     revision = 8;
-    state.apply({ since: 6, revision: 7, me: { name: 'seven' } });
-    state.apply({ since: 8, revision: 9, me: { name: 'nine' } });
+    state.apply({ from: 6, revision: 7, me: { name: 'seven' } });
+    state.apply({ from: 8, revision: 9, me: { name: 'nine' } });
     await state.sync();
     expect(snapshot).toHaveBeenCalledTimes(2);
     expect(state.now.me.name).toBe('nine');
+  });
+
+  it('is right when changes overtake one another', async () => {
+    let revision = 1;
+    const state = new HostState(async () => at(revision, `of ${revision}`));
+    await state.sync();
+    revision = 3;
+    state.apply({ from: 2, revision: 3, me: { name: 'of 3' } });
+    state.apply({ from: 1, revision: 2, me: { name: 'of 2' } });
+    await state.sync();
+    expect(state.now.me.name).toBe('of 3');
+    expect(state.now.revision).toBe(3);
   });
 
   it('shares one snapshot between callers, and may fail and try again', async () => {
