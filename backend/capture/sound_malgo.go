@@ -169,6 +169,9 @@ func (d *soundDevice) stopped() <-chan struct{} { return d.halted }
 // Close implements audioDevice.
 func (d *soundDevice) Close() error {
 	d.close.Do(func() {
+		// Stopping wakes the driver's thread; Uninit alone waits for data that
+		// a dead sound server never sends.
+		_ = d.device.Stop() // fails if it has stopped by itself
 		d.device.Uninit()
 		closeContext(d.sound)
 	})
