@@ -22,6 +22,11 @@ const (
 	slackLate, slackEarly = 15 * time.Millisecond, 10 * time.Millisecond
 	// paceEvery spreads changes of speed: one packet in so many.
 	paceEvery = 4
+	// maxReorder is by how many places the very first packet may be out of order.
+	maxReorder = 50
+	// maxLateRun is how many packets in a row may be late before they count as
+	// a new beginning: 2 s.
+	maxLateRun = 100
 	// opusQuantum is the unit of Opus durations: 2.5 ms.
 	opusQuantum = AudioClockRate / 400
 )
@@ -85,7 +90,8 @@ type jitterBuffer struct {
 	playing   bool
 	began     bool  // the next packet is the first after a pause or a break
 	cursor    int64 // media time of the next sample to decode
-	lastSeq   int64 // of the packet played last
+	lastSeq   int64 // of the packet played last; older ones are never played
+	lateRun   int   // packets in a row that came too late
 	lastSpan  int64 // its length
 	pause     bool  // it announced a pause (discontinuous transmission)
 	concealed int64 // samples made up at the cursor while nothing was there
@@ -113,12 +119,19 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 	p := audioPacket{seq: b.unwrapSeq.next(uint64(seq), 16), at: b.unwrapTime.next(uint64(timestamp), 32), span: span, payload: payload}
 	if !b.delay.arrive(now, mediaTime(p.at)) {
 		b.packets = b.packets[:0]
-		b.restart()
+		b.forget(p)
 	}
-	if b.playing && p.end() <= b.cursor {
+	if b.stats.Played == 0 && len(b.packets) == 0 {
+		b.lastSeq = p.seq - 1 - maxReorder
+	}
+	if p.seq <= b.lastSeq || b.playing && p.end() <= b.cursor {
 		b.stats.Late++
+		if b.lateRun++; b.lateRun >= maxLateRun {
+			b.forget(p) // the sender began to count anew
+		}
 		return
 	}
+	b.lateRun = 0
 	i, found := slices.BinarySearchFunc(b.packets, p, func(a, b audioPacket) int { return int(a.seq - b.seq) })
 	if found {
 		b.stats.Late++
@@ -255,6 +268,12 @@ func (b *jitterBuffer) dropLate() {
 	}
 	b.packets = slices.Delete(b.packets, 0, n)
 	b.stats.Late += uint64(n)
+}
+
+// forget begins anew with p, after the sender's clock or count broke.
+func (b *jitterBuffer) forget(p audioPacket) {
+	b.restart()
+	b.lastSeq, b.lateRun = p.seq-1, 0
 }
 
 // restart makes the next packet a new beginning.
