@@ -3,6 +3,8 @@
 //
 // It knows no operating system: whoever owns the window hands in a [Notifier].
 // [Center] keeps what is shown in step with what waits: one notification a
-// request, withdrawn when the request is gone, a summary when many come at
-// once. Late and repeated presses decide nothing.
+// request, withdrawn when the request is gone or decided elsewhere, and one
+// summary for those that come too fast for that. Late and repeated presses
+// decide nothing, and nobody can be let in who was not named on the
+// notification that was pressed.
 package notify

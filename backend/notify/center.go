@@ -1,0 +1,222 @@
+package notify
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is a join request that waits, on whichever link.
+type Request struct {
+	ID       string
+	Name     string // the guest's
+	LinkName string
+	Quiet    bool // silenced, or asked to wait: it waits, and is not announced
+}
+
+// Decision is what a press meant.
+type Decision struct {
+	Request string // "" if Action is ActionOpen and the request is gone, or for the summary
+	Action  string // ActionLetIn, ActionDecline or ActionOpen
+}
+
+// Options configure a Center.
+type Options struct {
+	Notifier Notifier
+	// OnDecision is told what was pressed, on the goroutine of the notifier:
+	// ActionLetIn or ActionDecline at most once for a request. It must not call
+	// Close.
+	OnDecision func(Decision)
+	Texts      Texts
+	Logger     *slog.Logger // nil is silent
+}
+
+// closePatience is how long Close waits for a system that does not answer.
+const closePatience = 2 * time.Second
+
+// Center keeps notifications in step with what waits. Its methods are safe for
+// concurrent use and, but for Close, never wait for the system.
+type Center struct {
+	notifier   Notifier
+	onDecision func(Decision)
+	texts      Texts
+	log        *slog.Logger
+	wake       chan struct{} // has room for one: the state below has changed
+	stop       chan struct{} // closed by Close
+	done       chan struct{} // closed when run has returned
+	closing    sync.Once
+
+	mu      sync.Mutex
+	waiting []Request
+	decided map[string]bool // requests that were pressed, until they are gone
+	failing bool
+	closed  bool
+}
+
+// NewCenter starts a center; Close ends it.
+func NewCenter(o Options) *Center {
+	c := &Center{
+		notifier:   o.Notifier,
+		onDecision: o.OnDecision,
+		texts:      o.Texts.withDefaults(),
+		log:        o.Logger,
+		wake:       make(chan struct{}, 1),
+		stop:       make(chan struct{}),
+		done:       make(chan struct{}),
+		decided:    make(map[string]bool),
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.notifier.OnAction(c.pressed)
+	go c.run()
+	return c
+}
+
+// Update says which requests wait now: all of them, on all links, oldest first.
+func (c *Center) Update(requests []Request) {
+	c.mu.Lock()
+	c.waiting = slices.Clone(requests)
+	for id := range c.decided {
+		if !c.waits(id) {
+			delete(c.decided, id)
+		}
+	}
+	c.mu.Unlock()
+	c.changed()
+}
+
+// Failing tells whether the last attempt to show a notification failed.
+func (c *Center) Failing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failing
+}
+
+// Close withdraws all notes and ends the center. It does not wait for longer
+// than two seconds for a system that does not answer. A second call is a no-op.
+func (c *Center) Close() {
+	c.closing.Do(func() {
+		c.mu.Lock()
+		c.closed = true
+		c.mu.Unlock()
+		close(c.stop)
+	})
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	select {
+	case <-c.done:
+	case <-patience.C:
+	}
+}
+
+// run asks the notifier for one thing after the other. A system that is slow
+// finds, when it has answered, what is wanted then.
+func (c *Center) run() {
+	defer close(c.done)
+	var b board
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.stop:
+			c.clear(&b)
+			return
+		default:
+		}
+		switch s := b.next(c.announced(), c.texts, time.Now()); {
+		case s.show != nil:
+			c.note(c.notifier.Show(*s.show))
+		case s.withdraw != "":
+			c.withdraw(s.withdraw)
+		default:
+			if s.wait > 0 {
+				timer.Reset(s.wait)
+			} else {
+				timer.Stop()
+			}
+			select {
+			case <-c.wake:
+			case <-timer.C:
+			case <-c.stop:
+			}
+		}
+	}
+}
+
+// clear withdraws all that is shown.
+func (c *Center) clear(b *board) {
+	for {
+		s := b.next(nil, c.texts, time.Now())
+		if s.withdraw == "" {
+			return
+		}
+		c.withdraw(s.withdraw)
+	}
+}
+
+// withdraw is best effort: Windows cannot, and an old note decides nothing.
+func (c *Center) withdraw(id string) {
+	if err := c.notifier.Withdraw(id); err != nil {
+		c.log.Debug("notification not withdrawn", "error", err)
+	}
+}
+
+// note notes how showing went; what did not work is not tried again for the
+// same request, whose card is in the window anyway.
+func (c *Center) note(err error) {
+	c.mu.Lock()
+	was := c.failing
+	c.failing = err != nil
+	c.mu.Unlock()
+	if err != nil && !was {
+		c.log.Warn("notifications don't work", "error", err)
+	}
+}
+
+// announced returns what is to be on the board.
+func (c *Center) announced() []Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.waiting), func(r Request) bool { return r.Quiet || c.decided[r.ID] })
+}
+
+// pressed is called by the notifier.
+func (c *Center) pressed(noteID, action string) {
+	d := Decision{Action: action}
+	c.mu.Lock()
+	waits := c.waits(noteID)
+	switch {
+	case c.closed:
+		c.mu.Unlock()
+		return
+	case noteID == SummaryID:
+		d.Action = ActionOpen
+	case action == ActionOpen:
+		if waits {
+			d.Request = noteID
+		}
+	case (action == ActionLetIn || action == ActionDecline) && waits && !c.decided[noteID]:
+		c.decided[noteID] = true
+		d.Request = noteID
+	default:
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	c.changed()
+	c.onDecision(d)
+}
+
+// waits tells whether a request waits. The caller holds c.mu.
+func (c *Center) waits(id string) bool {
+	return slices.ContainsFunc(c.waiting, func(r Request) bool { return r.ID == id })
+}
+
+func (c *Center) changed() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

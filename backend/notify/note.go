@@ -1,0 +1,87 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+)
+
+// What a press means. The first two are the ids of a note's actions too.
+const (
+	ActionLetIn   = "let-in"
+	ActionDecline = "decline"
+	ActionOpen    = "open" // the note itself was pressed, or any part of the summary
+)
+
+// SummaryID is the id of the one note that stands for many requests.
+const SummaryID = "porch-summary"
+
+// Note is a notification.
+type Note struct {
+	ID      string // of the request, or SummaryID
+	Title   string // plain text
+	Body    string // plain text; a system that reads markup here wants EscapeMarkup
+	Actions []Action
+}
+
+// Action is a button of a notification.
+type Action struct{ ID, Label string }
+
+// Notifier shows notifications. One goroutine calls Show and Withdraw, one at a
+// time; they may take long. Show with the id of a note that is shown replaces
+// it. Withdraw of a note that has gone is not an error.
+type Notifier interface {
+	Show(Note) error
+	Withdraw(id string) error
+	// OnAction registers who is told of presses, by the note's id and the
+	// action's: ActionOpen when the note itself was pressed. It is called once,
+	// before the first Show; presses of notes of an earlier run may come, too.
+	OnAction(pressed func(noteID, action string))
+}
+
+// Texts are the words on notifications. What is empty is English.
+type Texts struct {
+	LetIn        string
+	Decline      string
+	Unnamed      string // a link without a name
+	SummaryTitle func(waiting int) string
+	SummaryBody  string
+}
+
+func (t Texts) withDefaults() Texts {
+	for text, standard := range map[*string]string{
+		&t.LetIn: "Let in", &t.Decline: "Decline", &t.Unnamed: "Porch call", &t.SummaryBody: "Open Porch to see who.",
+	} {
+		if *text == "" {
+			*text = standard
+		}
+	}
+	if t.SummaryTitle == nil {
+		t.SummaryTitle = func(waiting int) string {
+			if waiting == 1 {
+				return "1 person is waiting"
+			}
+			return fmt.Sprintf("%d people are waiting", waiting)
+		}
+	}
+	return t
+}
+
+// request is the note of one join request.
+func (t Texts) request(r Request) Note {
+	body := r.LinkName
+	if body == "" {
+		body = t.Unnamed
+	}
+	return Note{ID: r.ID, Title: r.Name, Body: body, Actions: []Action{{ActionLetIn, t.LetIn}, {ActionDecline, t.Decline}}}
+}
+
+// summary is the note of many. It lets nobody in: it names nobody.
+func (t Texts) summary(waiting int) Note {
+	return Note{ID: SummaryID, Title: t.SummaryTitle(waiting), Body: t.SummaryBody}
+}
+
+// EscapeMarkup escapes plain text for systems that read markup in a body (the
+// capability "body-markup" of the Desktop Notifications Specification).
+func EscapeMarkup(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+}
