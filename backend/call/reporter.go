@@ -64,7 +64,7 @@ func (c *Call) tick(n uint, now time.Time) {
 		}
 	}
 	if n%speakingInterval == 0 {
-		c.speakersAre(speakerIDs(speakers))
+		c.speakersAre(loudestFirst(c.spoken, speakers))
 	}
 }
 

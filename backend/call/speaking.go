@@ -62,21 +62,28 @@ type speaker struct {
 	average float64
 }
 
-// louder orders speakers loudest first; equally loud ones by id, so that the
-// order does not flicker. Levels are compared in steps of 6 dB for the same
-// reason.
-func louder(a, b speaker) int {
-	if c := cmp.Compare(int(b.average)/6, int(a.average)/6); c != 0 {
-		return c
+// loudestFirst orders speakers. One who was named before another stays there
+// unless the other is clearly louder, so that the order does not flicker.
+func loudestFirst(before []string, now []speaker) []string {
+	rank := func(s speaker) int {
+		if i := slices.Index(before, s.id); i >= 0 {
+			return i
+		}
+		return len(before)
 	}
-	return cmp.Compare(a.id, b.id)
-}
-
-func speakerIDs(speakers []speaker) []string {
-	slices.SortFunc(speakers, louder)
-	ids := make([]string, len(speakers))
-	for i, s := range speakers {
+	slices.SortFunc(now, func(a, b speaker) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.average, a.average), cmp.Compare(a.id, b.id))
+	})
+	for i := range now {
+		for j := i; j > 0 && now[j].average > now[j-1].average+clearlyLouder; j-- {
+			now[j], now[j-1] = now[j-1], now[j]
+		}
+	}
+	ids := make([]string, len(now))
+	for i, s := range now {
 		ids[i] = s.id
 	}
 	return ids
 }
+
+const clearlyLouder = 6 // dB

@@ -1,0 +1,431 @@
+package call
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// rig is a sender and its receivers' slots without a network.
+type rig struct {
+	now      time.Time
+	member   *member
+	peer     *peer
+	upstream *fakeUpstream
+	admitted atomic.Bool
+	slots    []*slot
+	writers  []*fakeWriter
+	counters *counters
+}
+
+func newRig(tb testing.TB, receivers int) *rig {
+	tb.Helper()
+	c := &Call{}
+	c.members.Store(new([]*member))
+	r := &rig{now: time.Now(), counters: &c.counters, upstream: new(fakeUpstream)}
+	r.member = newMember(c, Profile{ID: "sender"}, nil)
+	r.member.admitted.Store(true)
+	r.peer = &peer{member: r.member, call: c, slots: make(map[uint32]*slot), arrivals: twcc.NewRecorder(1), began: r.now}
+	r.member.audio.connect(r.peer)
+	r.member.video.connect(r.peer)
+	r.admitted.Store(true)
+	for range receivers {
+		w := new(fakeWriter)
+		s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
+		s.bind(uint32(len(r.slots)+100), videoType, uint32(len(r.slots)+200), rtxType, extAbsSendTime)
+		s.setWriter(w)
+		s.open()
+		r.member.video.addReceiver(s)
+		s.assign(r.member.video)
+		r.slots = append(r.slots, s)
+		r.writers = append(r.writers, w)
+	}
+	return r
+}
+
+// receive gives the rig packets as if they came from its upstream.
+func (r *rig) receive(packets ...*rtp.Packet) {
+	for _, p := range packets {
+		in := packet{
+			ssrc: p.SSRC, sequence: p.SequenceNumber, timestamp: p.Timestamp, marker: p.Marker,
+			payload: slices.Clone(p.Payload), vp8: parseVP8(p.Payload),
+		}
+		r.member.video.receive(r.member.video.upstream, &in, false, r.now)
+	}
+}
+
+// connect makes the sender's packets come from a fake connection.
+func (r *rig) connect() {
+	r.upstream = new(fakeUpstream)
+	r.member.video.connect(r.upstream)
+}
+
+type fakeUpstream struct {
+	mu        sync.Mutex
+	keyframes int
+	asked     []uint16
+}
+
+func (u *fakeUpstream) requestKeyframe(uint32) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.keyframes++
+}
+
+func (u *fakeUpstream) requestPackets(_ uint32, sequences []uint16) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked = append(u.asked, sequences...)
+}
+
+func (u *fakeUpstream) roundTrip() time.Duration { return 0 }
+
+type fakeWriter struct{ packets []*rtp.Packet }
+
+func (w *fakeWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+	w.packets = append(w.packets, &rtp.Packet{Header: h.Clone(), Payload: slices.Clone(payload)})
+	return len(payload), nil
+}
+
+// sequences returns what was written on the media SSRC.
+func (w *fakeWriter) sequences() (n []uint16) {
+	for _, p := range w.packets {
+		if p.PayloadType == videoType {
+			n = append(n, p.SequenceNumber)
+		}
+	}
+	return n
+}
+
+func TestForwardWaitsForAKeyframe(t *testing.T) {
+	r := newRig(t, 2)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(false, 2)...)
+	r.receive(v.frame(true, 2)...)
+	r.receive(v.frame(false, 1)...)
+	for _, w := range r.writers {
+		if got := w.sequences(); !slices.Equal(got, []uint16{12, 13, 14}) {
+			t.Errorf("forwarded %v", got)
+		}
+	}
+	if got := r.counters.forwardedPackets.Load(); got != 6 {
+		t.Errorf("%d counted", got)
+	}
+}
+
+func TestKeyframeWhoseBeginningComesLateIsWhole(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(false, 1)...)
+	key := v.frame(true, 4)
+	r.receive(key[1], key[2])
+	r.receive(key[0], key[3])
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{11, 12, 13, 14}) {
+		t.Errorf("forwarded %v", got)
+	}
+}
+
+func TestLateReceiverGetsTheKeyframeThatIsThere(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1}
+	for i := range 6 {
+		r.receive(v.frame(i == 2, 2)...)
+	}
+	w := new(fakeWriter)
+	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
+	late.bind(1, videoType, 2, rtxType, 0)
+	late.setWriter(w)
+	r.member.video.addReceiver(late)
+	late.assign(r.member.video)
+	if len(w.packets) != 0 {
+		t.Fatal("something was sent before the connection")
+	}
+	asked := r.upstream.keyframes
+	late.open()
+	r.receive(v.frame(false, 2)...)
+	if got := w.sequences(); !slices.Equal(got, []uint16{4, 5, 6, 7, 8, 9, 10, 11, 12, 13}) {
+		t.Errorf("forwarded %v", got)
+	}
+	for i := 2; i < 8; i += 2 { // the past is compressed
+		if step := w.packets[i].Timestamp - w.packets[i-2].Timestamp; step != replayStep {
+			t.Errorf("packet %d: timestamps %d apart", i, step)
+		}
+	}
+	if step := w.packets[8].Timestamp - w.packets[6].Timestamp; step != 3000 {
+		t.Errorf("the present comes %d after the past", step)
+	}
+	if r.upstream.keyframes != asked {
+		t.Error("a keyframe was asked for that was there")
+	}
+}
+
+func TestLateReceiverAsksWhenTheKeyframeIsOld(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	r.now = time.Now().Add(-oldestKeyframe - time.Second)
+	v := videoSender{ssrc: 1}
+	r.receive(v.frame(true, 2)...)
+	w := new(fakeWriter)
+	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
+	late.setWriter(w)
+	late.assign(r.member.video)
+	late.open()
+	if len(w.packets) != 0 || r.upstream.keyframes != 1 {
+		t.Errorf("%d packets, %d requests", len(w.packets), r.upstream.keyframes)
+	}
+}
+
+func TestSlotGoesOnWithAnotherSender(t *testing.T) {
+	a, b := newRig(t, 1), newRig(t, 0)
+	a.connect()
+	b.connect()
+	va, vb := videoSender{ssrc: 1, sequence: 65534}, videoSender{ssrc: 2, sequence: 500, timestamp: 7, picture: 9, tl0: 200}
+	a.receive(va.frame(true, 2)...)
+	s := a.slots[0]
+	a.member.video.removeReceiver(s)
+	b.member.video.addReceiver(s)
+	s.assign(b.member.video)
+	a.receive(va.frame(true, 2)...) // still on its way: no longer forwarded
+	b.receive(vb.frame(false, 1)...)
+	b.receive(vb.frame(true, 2)...)
+	w := a.writers[0]
+	if got := w.sequences(); !slices.Equal(got, []uint16{65534, 65535, 0, 1}) {
+		t.Fatalf("forwarded %v", got)
+	}
+	before, after := parseVP8(w.packets[1].Payload), parseVP8(w.packets[2].Payload)
+	if after.picture != before.picture+1 || after.tl0 != before.tl0+1 || !after.keyframe {
+		t.Errorf("%+v then %+v", before, after)
+	}
+	if w.packets[2].Timestamp == w.packets[1].Timestamp || w.packets[2].SSRC != w.packets[1].SSRC {
+		t.Errorf("%v then %v", w.packets[1], w.packets[2])
+	}
+}
+
+func TestMutingIsNotLoss(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(true, 1)...)
+	r.member.video.setSilent(true)
+	for range 5 {
+		r.receive(v.frame(true, 1)...)
+	}
+	if got := len(r.writers[0].packets); got != 1 {
+		t.Fatalf("%d packets though the camera is off", got)
+	}
+	r.member.video.setSilent(false)
+	r.member.video.tick(time.Now().Add(minKeyframeDistance)) // the stream has only just begun
+	if r.upstream.keyframes != 1 {
+		t.Errorf("%d requests for a keyframe", r.upstream.keyframes)
+	}
+	r.receive(v.frame(false, 1)...)
+	r.receive(v.frame(true, 1)...)
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 11}) {
+		t.Errorf("forwarded %v", got)
+	}
+}
+
+func TestNewConnectionOfASenderContinues(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(true, 1)...)
+	old := r.upstream
+	r.connect() // after a reload
+	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: vp8Descriptor{start: true, keyframe: true}}
+	r.member.video.receive(old, &stale, false, r.now)
+	again := videoSender{ssrc: 2, sequence: 40_000}
+	r.receive(again.frame(true, 1)...)
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 11}) {
+		t.Errorf("forwarded %v", got)
+	}
+}
+
+func TestSecondStreamOnAConnectionIsIgnored(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v, other := videoSender{ssrc: 1, sequence: 10}, videoSender{ssrc: 2, sequence: 900}
+	r.receive(v.frame(true, 1)...)
+	r.receive(other.frame(true, 1)...)
+	r.receive(v.frame(false, 1)...)
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 11}) {
+		t.Fatalf("forwarded %v", got)
+	}
+	r.now = r.now.Add(minStreamSilence)
+	r.receive(other.frame(true, 1)...)
+	if got := len(r.writers[0].packets); got != 3 {
+		t.Errorf("%d packets after the first fell silent", got)
+	}
+}
+
+func TestLossIsAskedForAndForwardedLate(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(true, 1)...)
+	lost := v.frame(false, 1)
+	r.receive(v.frame(false, 1)...)
+	if !slices.Equal(r.upstream.asked, []uint16{11}) {
+		t.Fatalf("asked for %v", r.upstream.asked)
+	}
+	r.receive(lost...)
+	r.receive(lost...) // a second copy goes nowhere
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 12, 11}) {
+		t.Errorf("forwarded %v", got)
+	}
+}
+
+func TestRetransmission(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(true, 2)...)
+	r.slots[0].resend([]uint16{11, 12, 9}) // 12 is not there yet, 9 never was
+	w := r.writers[0]
+	if len(w.packets) != 3 {
+		t.Fatalf("%d packets", len(w.packets))
+	}
+	original, again := w.packets[1], w.packets[2]
+	if again.PayloadType != rtxType || again.SSRC != 200 || again.Timestamp != original.Timestamp ||
+		again.Marker != original.Marker || !slices.Equal(again.Payload, append([]byte{0, 11}, original.Payload...)) {
+		t.Errorf("%v then %v", original, again)
+	}
+	if r.counters.retransmitted.Load() != 1 {
+		t.Errorf("%d counted", r.counters.retransmitted.Load())
+	}
+}
+
+func TestRetransmissionWithoutItsOwnStream(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	r.slots[0].bind(100, videoType, 0, 0, 0)
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(true, 2)...)
+	r.slots[0].resend([]uint16{10})
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 11, 10}) {
+		t.Errorf("wrote %v", got)
+	}
+}
+
+func TestRetransmissionsAreBounded(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1}
+	r.receive(v.frame(true, 10)...)
+	for range 100 {
+		r.slots[0].resend([]uint16{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+	}
+	if got := r.counters.retransmitted.Load(); got < maxResend || got > 4*maxResend {
+		t.Errorf("%d retransmissions", got)
+	}
+}
+
+func TestUnadmittedMediaIsStoppedAndCounted(t *testing.T) {
+	r := newRig(t, 3)
+	r.connect()
+	v := videoSender{ssrc: 1}
+	r.receive(v.frame(true, 2)...)
+	if got := r.counters.unadmittedMedia.Load(); got != 0 {
+		t.Fatalf("%d counted of admitted receivers", got)
+	}
+	r.admitted.Store(false)
+	r.receive(v.frame(false, 2)...)
+	for _, s := range r.slots {
+		s.resend([]uint16{0})
+	}
+	for _, w := range r.writers {
+		if len(w.packets) != 2 {
+			t.Errorf("%d packets written", len(w.packets))
+		}
+	}
+	if got := r.counters.unadmittedMedia.Load(); got != 9 {
+		t.Errorf("%d counted, want 3 receivers × (2 packets + 1 retransmission)", got)
+	}
+	if got := r.counters.forwardedPackets.Load(); got != 6 {
+		t.Errorf("%d counted as forwarded", got)
+	}
+	if sr, ok := r.slots[0].senderReport(r.now); ok {
+		t.Errorf("a report to somebody unadmitted: %v", sr)
+	}
+}
+
+func TestClosedSlotsAreSilentAndNotCounted(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1}
+	r.receive(v.frame(true, 1)...)
+	r.slots[0].close()
+	r.admitted.Store(false)
+	r.receive(v.frame(true, 1)...)
+	if len(r.writers[0].packets) != 1 || r.counters.unadmittedMedia.Load() != 0 {
+		t.Errorf("%d packets, %d counted", len(r.writers[0].packets), r.counters.unadmittedMedia.Load())
+	}
+}
+
+func TestSendersWhoAreNotAdmittedAreNotHeard(t *testing.T) {
+	r := newRig(t, 1)
+	b := richPacket(t, []byte{0x10, 0x00, 0x00})
+	r.member.admitted.Store(false)
+	r.peer.receiveRTP(slices.Clone(b))
+	if len(r.writers[0].packets) != 0 || r.counters.receivedPackets.Load() != 0 {
+		t.Fatal("media of somebody unadmitted was taken")
+	}
+	r.member.admitted.Store(true)
+	r.peer.receiveRTP(b)
+	if len(r.writers[0].packets) != 1 {
+		t.Fatal("media of somebody admitted was not taken")
+	}
+}
+
+func TestSenderReportFollowsTheRewriting(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, timestamp: 100_000}
+	r.receive(v.frame(true, 1)...)
+	second := videoSender{ssrc: 2, timestamp: 5}
+	r.connect()
+	r.now = r.now.Add(time.Second)
+	r.receive(second.frame(true, 1)...)
+	sr, ok := r.slots[0].senderReport(r.now.Add(100 * time.Millisecond))
+	if !ok {
+		t.Fatal("no report")
+	}
+	if want := r.writers[0].packets[1].Timestamp + 9000; sr.RTPTime != want {
+		t.Errorf("timestamp %d, want %d", sr.RTPTime, want)
+	}
+	if sr.PacketCount != 2 || sr.OctetCount != uint32(2*len(r.writers[0].packets[0].Payload)) {
+		t.Errorf("%+v", sr)
+	}
+}
+
+func TestForwardedPayloadsDifferOnlyInTheirNumbers(t *testing.T) {
+	r := newRig(t, 3)
+	r.connect()
+	v := videoSender{ssrc: 1}
+	// The receivers are at different numbers.
+	for i, s := range r.slots {
+		r.slots[i].out.begun, s.out.hasPicture, s.out.lastPicture = true, true, uint16(1000*i)
+	}
+	p := v.frame(true, 1)[0]
+	r.receive(p)
+	for i, w := range r.writers {
+		got := w.packets[0].Payload
+		if d := parseVP8(got); d.picture != uint16(1000*i+1) {
+			t.Errorf("receiver %d: picture %d", i, d.picture)
+		}
+		if !slices.Equal(got[5:], p.Payload[5:]) || got[0] != p.Payload[0] || got[1] != p.Payload[1] {
+			t.Errorf("receiver %d: another payload", i)
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package call
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+)
+
+// richPacket is an RTP packet with everything in it.
+func richPacket(tb testing.TB, payload []byte) []byte {
+	tb.Helper()
+	p := rtp.Packet{
+		Header: rtp.Header{
+			Version: 2, Marker: true, PayloadType: videoType, SequenceNumber: 4711, Timestamp: 123456,
+			SSRC: 0xdeadbeef, CSRC: []uint32{1, 2},
+		},
+		Payload: payload,
+	}
+	must(tb, p.SetExtension(extAudioLevel, []byte{0x80 | 37}))
+	must(tb, p.SetExtension(extTransportSeq, []byte{0x12, 0x34}))
+	must(tb, p.SetExtension(extMid, []byte("audio")))
+	b, err := p.Marshal()
+	must(tb, err)
+	return b
+}
+
+func TestParsePacket(t *testing.T) {
+	b := richPacket(t, []byte("media"))
+	var p packet
+	must(t, p.parse(b))
+	if p.ssrc != 0xdeadbeef || p.timestamp != 123456 || p.sequence != 4711 || !p.marker ||
+		p.payloadType != videoType || !p.hasLevel || p.level != 37 || !p.hasTransport || p.transport != 0x1234 ||
+		string(p.payload) != "media" {
+		t.Errorf("%+v", p)
+	}
+	for n := range len(b) - len("media") {
+		if err := p.parse(b[:n]); !errors.Is(err, errShort) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestParseTwoByteExtensions(t *testing.T) {
+	h := rtp.Header{Version: 2, Extension: true, ExtensionProfile: rtp.ExtensionProfileTwoByte}
+	must(t, h.SetExtension(extTransportSeq, []byte{1, 2}))
+	must(t, h.SetExtension(200, bytes.Repeat([]byte{9}, 40)))
+	must(t, h.SetExtension(extAudioLevel, []byte{127}))
+	b, err := h.Marshal()
+	must(t, err)
+	var p packet
+	must(t, p.parse(b))
+	if !p.hasTransport || p.transport != 0x0102 || !p.hasLevel || p.level != 127 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestParseRefusesWhatIsNotRTP(t *testing.T) {
+	good := richPacket(t, []byte("media"))
+	mutate := func(f func([]byte)) []byte {
+		b := bytes.Clone(good)
+		f(b)
+		return b
+	}
+	for name, c := range map[string]struct {
+		b    []byte
+		want error
+	}{
+		"empty":                   {nil, errShort},
+		"version 1":               {mutate(func(b []byte) { b[0] = b[0]&0x3f | 0x40 }), errVersion},
+		"STUN":                    {make([]byte, 20), errVersion},
+		"too many CSRC":           {mutate(func(b []byte) { b[0] |= 0x0f }), errShort},
+		"extension beyond":        {mutate(func(b []byte) { binary.BigEndian.PutUint16(b[22:], 0xffff) }), errShort},
+		"padding of 0":            {mutate(func(b []byte) { b[0] |= 0x20; b[len(b)-1] = 0 }), errPadding},
+		"padding beyond payload":  {mutate(func(b []byte) { b[0] |= 0x20; b[len(b)-1] = 6 }), errPadding},
+		"padding beyond packet":   {mutate(func(b []byte) { b[0] |= 0x20; b[len(b)-1] = 255 }), errPadding},
+		"padding is the payload":  {mutate(func(b []byte) { b[0] |= 0x20; b[len(b)-1] = 5 }), nil},
+		"extension id 15":         {mutate(func(b []byte) { b[24] = 0xf0 }), nil},
+		"extension longer than b": {mutate(func(b []byte) { b[24] = 0x1f }), nil},
+	} {
+		var p packet
+		if err := p.parse(c.b); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestUnwrapRetransmission(t *testing.T) {
+	p := packet{ssrc: 1, payloadType: rtxType, sequence: 9, payload: []byte{0x12, 0x34, 'm'}}
+	if !p.unwrapRetransmission(7, videoType) || p.sequence != 0x1234 || string(p.payload) != "m" ||
+		p.ssrc != 7 || p.payloadType != videoType {
+		t.Errorf("%+v", p)
+	}
+	for n := range 3 {
+		p := packet{payload: make([]byte, n)}
+		if p.unwrapRetransmission(7, videoType) {
+			t.Errorf("%d bytes repeat something", n)
+		}
+	}
+}
+
+func TestParseVP8(t *testing.T) {
+	for name, c := range map[string]struct {
+		b    []byte
+		want vp8Descriptor
+	}{
+		"plain keyframe":     {[]byte{0x10, 0x00}, vp8Descriptor{start: true, keyframe: true}},
+		"plain delta":        {[]byte{0x10, 0x01}, vp8Descriptor{start: true}},
+		"second partition":   {[]byte{0x11, 0x00}, vp8Descriptor{}},
+		"continuation":       {[]byte{0x00, 0x00}, vp8Descriptor{}},
+		"short picture":      {[]byte{0x90, 0x80, 0x7f, 0x01}, vp8Descriptor{hasPicture: true, pictureAt: 2, picture: 127, start: true}},
+		"long picture":       {[]byte{0x90, 0x80, 0xff, 0xfe, 0x00}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x7ffe, start: true, keyframe: true}},
+		"everything":         {[]byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x102, hasTL0: true, tl0At: 4, tl0: 0x33, start: true}},
+		"TL0 without id":     {[]byte{0x90, 0x40, 0x33, 0x00}, vp8Descriptor{hasTL0: true, tl0At: 2, tl0: 0x33, start: true, keyframe: true}},
+		"empty":              {nil, vp8Descriptor{}},
+		"no frame":           {[]byte{0x10}, vp8Descriptor{}},
+		"cut in control":     {[]byte{0x90}, vp8Descriptor{}},
+		"cut before picture": {[]byte{0x90, 0x80}, vp8Descriptor{}},
+		"cut in picture":     {[]byte{0x90, 0x80, 0x80}, vp8Descriptor{}},
+		"cut before TL0":     {[]byte{0x90, 0xc0, 0x01}, vp8Descriptor{}},
+		"cut before T":       {[]byte{0x90, 0xe0, 0x01, 0x02}, vp8Descriptor{}},
+	} {
+		if got := parseVP8(c.b); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestLengthenVP8(t *testing.T) {
+	b := []byte{0x90, 0xc0, 0x7f, 0x55, 0x00, 'f', 'r'}
+	long, d := lengthenVP8(nil, b, parseVP8(b))
+	writeVP8(long, d, 0x1234, 0x66)
+	var p codecs.VP8Packet
+	frame, err := p.Unmarshal(long)
+	must(t, err)
+	if p.PictureID != 0x1234 || p.TL0PICIDX != 0x66 || string(frame) != "\x00fr" {
+		t.Errorf("%+v", p)
+	}
+	if b[2] != 0x7f || b[3] != 0x55 {
+		t.Error("the original has changed")
+	}
+}
+
+func marshalRTCP(tb testing.TB, p rtcp.Packet) []byte {
+	tb.Helper()
+	b, err := p.Marshal()
+	must(tb, err)
+	return b
+}
+
+func TestParseControl(t *testing.T) {
+	const us, other = 77, 78
+	block77 := rtcp.ReceptionReport{SSRC: us, FractionLost: 3, TotalLost: 500, LastSequenceNumber: 9, Jitter: 4, LastSenderReport: 5, Delay: 6}
+	blocks := []rtcp.ReceptionReport{{SSRC: other, Jitter: 1}, block77}
+	is77 := func(c control) bool {
+		return c.reported && c.block == block{fractionLost: 3, totalLost: 500, highest: 9, jitter: 4, lastReport: 5, delay: 6}
+	}
+	for name, c := range map[string]struct {
+		packet rtcp.Packet
+		ok     func(control) bool
+	}{
+		"sender report": {&rtcp.SenderReport{SSRC: us, NTPTime: 1 << 40, RTPTime: 99, Reports: blocks},
+			func(c control) bool { return c.senderReport && c.ntp == 1<<40 && c.timestamp == 99 && is77(c) }},
+		"sender report of another": {&rtcp.SenderReport{SSRC: other, Reports: blocks},
+			func(c control) bool { return !c.senderReport && is77(c) }},
+		"receiver report": {&rtcp.ReceiverReport{Reports: blocks}, is77},
+		"NACK": {&rtcp.TransportLayerNack{MediaSSRC: us, Nacks: []rtcp.NackPair{{PacketID: 65535, LostPackets: 0x8001}}},
+			func(c control) bool {
+				return len(c.lost) == 3 && c.lost[0] == 65535 && c.lost[1] == 0 && c.lost[2] == 15
+			}},
+		"NACK of another": {&rtcp.TransportLayerNack{MediaSSRC: other, Nacks: []rtcp.NackPair{{PacketID: 1}}},
+			func(c control) bool { return c.lost == nil }},
+		"PLI":            {&rtcp.PictureLossIndication{MediaSSRC: us}, func(c control) bool { return c.keyframe }},
+		"PLI of another": {&rtcp.PictureLossIndication{MediaSSRC: other}, func(c control) bool { return !c.keyframe }},
+		"FIR": {&rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: other}, {SSRC: us}}},
+			func(c control) bool { return c.keyframe }},
+		"REMB": {&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1_000_000, SSRCs: []uint32{us}},
+			func(c control) bool { return c.estimate > 990_000 && c.estimate <= 1_000_000 }},
+		"goodbye": {&rtcp.Goodbye{Sources: []uint32{us}}, func(c control) bool { return !c.reported && !c.senderReport }},
+	} {
+		b := marshalRTCP(t, c.packet)
+		if got := parseControl(b, us); !c.ok(got) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		for n := range b {
+			parseControl(b[:n], us) // does not panic
+		}
+	}
+}
+
+func TestNACKIsBounded(t *testing.T) {
+	nack := &rtcp.TransportLayerNack{MediaSSRC: 1}
+	for i := range 200 {
+		nack.Nacks = append(nack.Nacks, rtcp.NackPair{PacketID: uint16(i * 17), LostPackets: 0xffff})
+	}
+	if n := len(parseControl(marshalRTCP(t, nack), 1).lost); n > maxNACK || n < maxNACK/2 {
+		t.Errorf("%d packets asked for", n)
+	}
+}
+
+func FuzzPacket(f *testing.F) {
+	f.Add(richPacket(f, []byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}))
+	f.Add(richPacket(f, []byte{0x90, 0xc0, 0x7f, 0x55, 0x00}))
+	f.Add([]byte{0x80, 0x60, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		original := bytes.Clone(b)
+		var p packet
+		if p.parse(b) != nil {
+			return
+		}
+		if !bytes.Contains(original, p.payload) {
+			t.Fatal("the payload is not of the packet")
+		}
+		// What this reads, pion reads as well.
+		var theirs rtp.Packet
+		if theirs.Unmarshal(b) == nil && (theirs.SequenceNumber != p.sequence || theirs.SSRC != p.ssrc ||
+			theirs.Timestamp != p.timestamp || !bytes.Equal(theirs.Payload, p.payload)) {
+			t.Fatalf("pion reads %v, we %+v", theirs, p)
+		}
+		p.vp8 = parseVP8(p.payload)
+		d, payload := p.vp8, p.payload
+		if d.hasPicture && !d.longPicture {
+			payload, d = lengthenVP8(nil, payload, d)
+		}
+		writeVP8(payload, d, 0x7abc, 0xcd)
+		if after := parseVP8(payload); after.hasPicture != d.hasPicture || d.hasPicture && after.picture != 0x7abc ||
+			d.hasTL0 && after.tl0 != 0xcd || after.start != d.start || after.keyframe != d.keyframe {
+			t.Fatalf("wrote %+v, read %+v", d, after)
+		}
+		p.unwrapRetransmission(1, videoType)
+		parseVP8(p.payload)
+	})
+}
+
+func FuzzControl(f *testing.F) {
+	for _, p := range []rtcp.Packet{
+		&rtcp.SenderReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 1}}},
+		&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 1}}},
+		&rtcp.TransportLayerNack{MediaSSRC: 1, Nacks: []rtcp.NackPair{{PacketID: 1, LostPackets: 0xffff}}},
+		&rtcp.PictureLossIndication{MediaSSRC: 1},
+		&rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: 1}}},
+		&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1e6, SSRCs: []uint32{1}},
+	} {
+		f.Add(marshalRTCP(f, p), uint32(1))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, ssrc uint32) {
+		if c := parseControl(b, ssrc); len(c.lost) > maxNACK {
+			t.Fatalf("%d packets asked for", len(c.lost))
+		}
+	})
+}
+
+// FuzzForward sends hostile packets through everything behind decryption.
+func FuzzForward(f *testing.F) {
+	f.Add(richPacket(f, []byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x00}), richPacket(f, []byte{0x90, 0xc0, 0x7f, 0x55, 0x00}))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		r := newRig(t, 2)
+		for _, b := range [][]byte{first, second, first, second} {
+			r.peer.receiveRTP(bytes.Clone(b))
+			r.peer.receiveRTCP(1, b)
+		}
+		for _, s := range r.slots {
+			s.resend([]uint16{0, 1, 4711, 65535})
+		}
+		r.member.audio.tick(r.now)
+		r.member.video.tick(r.now)
+	})
+}

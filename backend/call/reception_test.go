@@ -1,0 +1,67 @@
+package call
+
+import (
+	"testing"
+	"time"
+)
+
+func TestReceptionReport(t *testing.T) {
+	r := reception{clockRate: videoClockRate}
+	start := time.Unix(1_000_000, 0)
+	if _, ok := r.report(start); ok {
+		t.Fatal("a report about nothing")
+	}
+	at := func(i int) time.Time { return start.Add(time.Duration(i) * 10 * time.Millisecond) }
+	for i := range 256 { // every fourth is lost, across the wrap
+		if i%4 != 3 {
+			r.packet(uint16(65500+i), uint32(i*900), at(i))
+		}
+	}
+	b, ok := r.report(at(256))
+	if !ok || b.fractionLost != 63 || b.totalLost != 63 { // of 255: the last, lost too, is not known yet
+		t.Errorf("%+v", b)
+	}
+	if want := uint32(65500 + 254); b.highest != want {
+		t.Errorf("highest %d, want %d", b.highest, want)
+	}
+	if b.jitter != 0 {
+		t.Errorf("jitter %d of an even stream", b.jitter)
+	}
+	if b.lastReport != 0 || b.delay != 0 {
+		t.Errorf("a sender report from nowhere: %+v", b)
+	}
+	for i := 256; i < 300; i++ {
+		r.packet(uint16(65500+i), uint32(i*900), at(i))
+	}
+	r.senderReport(0x1234_5678_9abc_def0, at(300))
+	b, _ = r.report(at(350))
+	if b.fractionLost != 5 { // one (255) of 45
+		t.Errorf("fraction lost %d", b.fractionLost)
+	}
+	if b.lastReport != 0x5678_9abc || b.delay != 32768 {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestDuplicatesDoNotBecomeNegativeLoss(t *testing.T) {
+	r := reception{clockRate: audioClockRate}
+	now := time.Now()
+	for range 10 {
+		r.packet(1, 1, now)
+	}
+	if b, _ := r.report(now); b.totalLost != 0 || b.fractionLost != 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestJitterOfUnevenStream(t *testing.T) {
+	r := reception{clockRate: audioClockRate}
+	start := time.Unix(1_000_000, 0)
+	for i := range 1000 { // every second packet is 10 ms late
+		late := time.Duration(i%2) * 10 * time.Millisecond
+		r.packet(uint16(i), uint32(i*960), start.Add(time.Duration(i)*20*time.Millisecond+late))
+	}
+	if b, _ := r.report(start); b.jitter < 470 || b.jitter > 480 { // 10 ms are 480 ticks
+		t.Errorf("jitter %d", b.jitter)
+	}
+}

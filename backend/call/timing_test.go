@@ -1,0 +1,170 @@
+package call
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestKeyframeRequestsAreMerged(t *testing.T) {
+	var k keyframes
+	now := time.Now()
+	if !k.want(now) {
+		t.Fatal("the first wish waits")
+	}
+	for range 10 {
+		if k.want(now.Add(10 * time.Millisecond)) {
+			t.Fatal("a second request at once")
+		}
+	}
+	if !k.due(now.Add(minKeyframeDistance)) {
+		t.Fatal("an unanswered request is not repeated")
+	}
+	k.arrived()
+	if k.due(now.Add(time.Hour)) {
+		t.Fatal("a request though the keyframe has come")
+	}
+	if !k.want(now.Add(time.Hour)) {
+		t.Fatal("a later wish waits")
+	}
+}
+
+func TestWishSoonAfterAKeyframeWaits(t *testing.T) {
+	var k keyframes
+	now := time.Now()
+	k.want(now)
+	k.arrived()
+	if k.want(now.Add(minKeyframeDistance / 2)) {
+		t.Fatal("too soon")
+	}
+	if !k.due(now.Add(minKeyframeDistance)) {
+		t.Fatal("forgotten")
+	}
+}
+
+func TestSpeakingNeedsAMoment(t *testing.T) {
+	var l loudness
+	judge := func(level uint8) bool {
+		for range 5 {
+			l.packet(level)
+		}
+		return l.judge()
+	}
+	if judge(30) {
+		t.Fatal("a click is speech")
+	}
+	if judge(120) || judge(30) {
+		t.Fatal("so are two")
+	}
+	if !judge(30) {
+		t.Fatal("speech is not heard")
+	}
+	for range speakingHold - 1 {
+		if !judge(127) {
+			t.Fatal("a pause ends speech")
+		}
+	}
+	if judge(127) {
+		t.Fatal("silence is speech")
+	}
+	if l.judge() {
+		t.Fatal("nothing is speech")
+	}
+}
+
+func TestSpeakingHasHysteresis(t *testing.T) {
+	var l loudness
+	for range 2 {
+		l.packet(40)
+		l.judge()
+	}
+	for range 20 { // between the thresholds
+		l.packet(50)
+		if !l.judge() {
+			t.Fatal("softer speech ended")
+		}
+	}
+	var quiet loudness
+	for range 20 {
+		quiet.packet(50)
+		if quiet.judge() {
+			t.Fatal("soft noise began to be speech")
+		}
+	}
+}
+
+func TestSpeakersKeepTheirOrder(t *testing.T) {
+	for _, c := range []struct {
+		before []string
+		now    []speaker
+		want   []string
+	}{
+		{nil, nil, []string{}},
+		{nil, []speaker{{"a", 80}, {"b", 90}}, []string{"b", "a"}},
+		{[]string{"a", "b"}, []speaker{{"b", 85}, {"a", 80}}, []string{"a", "b"}},
+		{[]string{"a", "b"}, []speaker{{"b", 90}, {"a", 80}}, []string{"b", "a"}},
+		{[]string{"a"}, []speaker{{"c", 83}, {"a", 80}, {"b", 82}}, []string{"a", "c", "b"}},
+		{[]string{"a", "b", "c"}, []speaker{{"c", 99}}, []string{"c"}},
+	} {
+		if got := loudestFirst(c.before, slices.Clone(c.now)); !slices.Equal(got, c.want) {
+			t.Errorf("%v then %v: %v, want %v", c.before, c.now, got, c.want)
+		}
+	}
+}
+
+func TestNTP(t *testing.T) {
+	at := time.Date(2026, 11, 23, 7, 0, 0, 500_000_000, time.UTC)
+	ntp := toNTP(at)
+	if seconds := ntp >> 32; seconds != uint64(at.Unix())+2_208_988_800 || ntp&0xffffffff != 1<<31 {
+		t.Errorf("%x", ntp)
+	}
+	if back := fromNTP(ntp); !back.Equal(at) {
+		t.Errorf("%v", back)
+	}
+	// 6 bits of seconds and 18 of fraction: half a second is 1<<17.
+	if got := absSendTime(at); got != uint32(ntp>>32&0x3f)<<18|1<<17 {
+		t.Errorf("%x", got)
+	}
+}
+
+func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
+	m := mediaClock{clockRate: videoClockRate}
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	m.packet(0, at(50)) // 50 ms on the way
+	m.packet(9000, at(110))
+	m.packet(18000, at(260))
+	if got := m.timestampAt(at(310)); got != 27000 { // as the one with 10 ms tells it
+		t.Errorf("%d", got)
+	}
+	m.report(27000, at(300))
+	m.packet(40000, at(300)) // no longer asked
+	if got := m.timestampAt(at(400)); got != 36000 {
+		t.Errorf("%d", got)
+	}
+	m.reset()
+	if m.known || m.clockRate != videoClockRate {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestSenderClock(t *testing.T) {
+	var c senderClock
+	start := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+	ours := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	theirs := func(ms int) uint64 { return toNTP(ours(ms).Add(-time.Hour)) }
+	near := func(want time.Duration) {
+		t.Helper()
+		if d := c.offset - want; d < -time.Millisecond || d > time.Millisecond {
+			t.Errorf("offset %v, want %v", c.offset, want)
+		}
+	}
+	c.report(theirs(0), ours(80))
+	near(time.Hour + 80*time.Millisecond)
+	c.report(theirs(1000), ours(1020))
+	near(time.Hour + 20*time.Millisecond)
+	c.report(theirs(2000), ours(2084)) // a slow one moves it little
+	near(time.Hour + 21*time.Millisecond)
+	c.report(toNTP(ours(3000)), ours(3010)) // their clock was set
+	near(10 * time.Millisecond)
+}
