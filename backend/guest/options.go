@@ -1,0 +1,173 @@
+package guest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Options say who a guest is, what it sends, and who hears of what it receives.
+// Only Name is required.
+//
+// Callbacks run on the guest's own goroutines, one at a time each, and should
+// return soon. They must not call Leave or Close.
+type Options struct {
+	// Name is shown to the host and to those in the call.
+	Name string
+
+	// API makes the peer connection, so that a client stack can be measured
+	// as it is. nil: NewAPI.
+	API *webrtc.API
+
+	// Tracks are sent: at most one audio (Opus) and one video (VP8) track. A
+	// track may be given to several guests.
+	Tracks []webrtc.TrackLocal
+
+	// Muted and CameraOff are the states to enter with. They are shown to the
+	// others; stopping to send is the caller's part.
+	Muted, CameraOff bool
+
+	// Device is how the host knows this guest again: 16 bytes in base64url
+	// without padding. "": random.
+	Device string
+
+	// Seat is the seat of an earlier guest (Guest.Seat, with its Device), to
+	// come back without knocking. When it is no longer held, Join knocks.
+	Seat string
+
+	// OnWelcome is called once the host has answered, before the knock.
+	OnWelcome func(signalling.Welcome)
+	// OnWaiting is called when the bell has rung, and when its state changes.
+	OnWaiting func(signalling.Waiting)
+	// OnMessage is called with each message of the host from Admitted on, in
+	// order.
+	OnMessage func(signalling.Message)
+	// OnTrack is called when a slot begins to carry somebody's media. nil:
+	// received packets are thrown away.
+	OnTrack func(*Track)
+	// OnKeyframeRequest is called when somebody needs a keyframe of the video
+	// track (PLI or FIR, RFC 4585 and 5104). It may come often.
+	OnKeyframeRequest func()
+	// OnAway is called when the path to the host is lost, and when it is back.
+	OnAway func(away bool)
+
+	// TLS is for relays whose certificate no authority has signed. nil: the
+	// system's authorities.
+	TLS *tls.Config
+	// HTTPClient opens the WebSocket instead of one made with TLS.
+	HTTPClient *http.Client
+
+	// SeatHold is how long to try to come back after the path was lost;
+	// default 2 minutes, as long as the host holds a seat.
+	SeatHold time.Duration
+
+	// Logger is told of lost and regained paths. nil: nobody.
+	Logger *slog.Logger
+}
+
+// NewAPI returns a stack like a browser's: VP8 and Opus with NACK, PLI,
+// transport-wide congestion control, audio levels; no mDNS; loopback
+// candidates, since host and guest may be on one machine.
+func NewAPI() (*webrtc.API, error) {
+	m := new(webrtc.MediaEngine)
+	if err := registerCodecs(m); err != nil {
+		return nil, err
+	}
+	r := new(interceptor.Registry)
+	if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
+		return nil, fmt.Errorf("guest: interceptors: %w", err)
+	}
+	if err := webrtc.ConfigureTWCCHeaderExtensionSender(m, r); err != nil {
+		return nil, fmt.Errorf("guest: interceptors: %w", err)
+	}
+	var s webrtc.SettingEngine
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	s.DisableActiveTCP(true)
+	s.SetDTLSRetransmissionInterval(50 * time.Millisecond)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
+}
+
+// The payload types are the offerer's: these are only for when we'd offer.
+func registerCodecs(m *webrtc.MediaEngine) error {
+	for _, c := range []struct {
+		kind  webrtc.RTPCodecType
+		codec webrtc.RTPCodecParameters
+	}{
+		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+			},
+			PayloadType: 111,
+		}},
+		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: webrtc.MimeTypeVP8, ClockRate: 90000,
+				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}},
+			},
+			PayloadType: 96,
+		}},
+		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=96",
+			},
+			PayloadType: 97,
+		}},
+	} {
+		if err := m.RegisterCodec(c.codec, c.kind); err != nil {
+			return fmt.Errorf("guest: codec: %w", err)
+		}
+	}
+	err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}, webrtc.RTPCodecTypeAudio)
+	if err != nil {
+		return fmt.Errorf("guest: header extension: %w", err)
+	}
+	return nil
+}
+
+// newCertificate is made before it is needed, so that joining does not wait
+// for it.
+func newCertificate() (webrtc.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return webrtc.Certificate{}, fmt.Errorf("guest: certificate: %w", err)
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return webrtc.Certificate{}, fmt.Errorf("guest: certificate: %w", err)
+	}
+	return *certificate, nil
+}
+
+func newToken() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// httpClient returns the client that opens WebSockets, and what frees it.
+func (o *Options) httpClient() (client *http.Client, free func()) {
+	if o.HTTPClient != nil {
+		return o.HTTPClient, func() {}
+	}
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		TLSClientConfig:     o.TLS,
+		TLSHandshakeTimeout: dialTimeout,
+	}
+	return &http.Client{Transport: t}, t.CloseIdleConnections
+}

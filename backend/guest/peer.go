@@ -1,0 +1,198 @@
+package guest
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// peer is one peer connection to the host. The guest's goroutine calls its
+// methods; pion's goroutines deliver media.
+type peer struct {
+	pc     *webrtc.PeerConnection
+	tracks []webrtc.TrackLocal
+	lanes  *lanes
+	wg     sync.WaitGroup
+	order  sync.Mutex // held while an answer is on its way
+
+	sending    map[webrtc.TrackLocal]bool
+	early      []webrtc.ICECandidateInit // before the first description
+	onKeyframe func()                    // may be nil
+}
+
+// peerEvents are what a peer connection tells. They come on pion's goroutines.
+type peerEvents struct {
+	candidate func(signalling.Candidate)
+	connected func()
+	failed    func()
+}
+
+func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.ICEServer, events peerEvents) (*peer, error) {
+	c := webrtc.Configuration{
+		Certificates: []webrtc.Certificate{certificate},
+		BundlePolicy: webrtc.BundlePolicyMaxBundle,
+	}
+	for _, s := range servers {
+		c.ICEServers = append(c.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	pc, err := o.API.NewPeerConnection(c)
+	if err != nil {
+		return nil, fault.Newf(fault.ConnectFailed, "guest: peer connection: %w", err)
+	}
+	p := &peer{
+		pc: pc, tracks: o.Tracks, lanes: newLanes(o.OnTrack),
+		sending: make(map[webrtc.TrackLocal]bool), onKeyframe: o.OnKeyframeRequest,
+	}
+	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		p.order.Lock()
+		defer p.order.Unlock()
+		if c == nil {
+			events.candidate(signalling.Candidate{})
+			return
+		}
+		i := c.ToJSON()
+		events.candidate(signalling.Candidate{
+			Candidate: i.Candidate, SDPMid: i.SDPMid, SDPMLineIndex: i.SDPMLineIndex, UsernameFragment: i.UsernameFragment,
+		})
+	})
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		switch s {
+		case webrtc.PeerConnectionStateConnected:
+			events.connected()
+		case webrtc.PeerConnectionStateFailed:
+			events.failed()
+		}
+	})
+	pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		if mid, ok := p.midOf(receiver); ok {
+			p.lanes.read(pc, mid, remote) // pion's goroutine for this track
+		}
+	})
+	return p, nil
+}
+
+func (p *peer) midOf(r *webrtc.RTPReceiver) (string, bool) {
+	for _, t := range p.pc.GetTransceivers() {
+		if t.Receiver() == r {
+			return t.Mid(), true
+		}
+	}
+	return "", false
+}
+
+// alive reports whether the connection can still be used, if need be after an
+// ICE restart.
+func (p *peer) alive() bool { return p.pc.ConnectionState() != webrtc.PeerConnectionStateClosed }
+
+// answer takes an offer and sends the answer to it. Candidates that are found
+// meanwhile come behind it.
+func (p *peer) answer(o signalling.Offer, send func(signalling.Message) error) error {
+	p.order.Lock()
+	defer p.order.Unlock()
+	a, err := p.negotiate(o)
+	if err != nil {
+		return err
+	}
+	if err := send(a); err != nil {
+		return err
+	}
+	early := p.early
+	p.early = nil
+	for _, c := range early {
+		p.addCandidate(c)
+	}
+	return nil
+}
+
+func (p *peer) negotiate(o signalling.Offer) (signalling.Answer, error) {
+	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.SDP})
+	if err != nil {
+		return signalling.Answer{}, fault.New(fault.SDPInvalid, err)
+	}
+	if err := p.attach(); err != nil {
+		return signalling.Answer{}, err
+	}
+	answer, err := p.pc.CreateAnswer(nil)
+	if err != nil {
+		return signalling.Answer{}, fault.New(fault.SDPInvalid, err)
+	}
+	if err := p.pc.SetLocalDescription(answer); err != nil {
+		return signalling.Answer{}, fault.New(fault.SDPInvalid, err)
+	}
+	return signalling.Answer{Negotiation: o.Negotiation, SDP: answer.SDP}, nil
+}
+
+// attach puts our tracks into the first two sections, once.
+func (p *peer) attach() error {
+	for _, track := range p.tracks {
+		if p.sending[track] {
+			continue
+		}
+		// AddTrack takes the first section of the track's kind that sends
+		// nothing yet: the host's slots come behind it.
+		sender, err := p.pc.AddTrack(track)
+		if err != nil {
+			return fault.Newf(fault.ConnectFailed, "guest: add %s track: %w", track.Kind(), err)
+		}
+		p.sending[track] = true
+		p.wg.Go(func() { p.feedback(sender) })
+	}
+	return nil
+}
+
+// feedback reads what receivers report, which is also how lost packets get
+// sent again, until the connection closes.
+func (p *peer) feedback(sender *webrtc.RTPSender) {
+	b := make([]byte, 1500)
+	for {
+		n, _, err := sender.Read(b)
+		if err != nil {
+			return
+		}
+		packets, err := rtcp.Unmarshal(b[:n])
+		if err != nil || p.onKeyframe == nil {
+			continue // one report that can't be read, or that nobody wants
+		}
+		for _, packet := range packets {
+			switch packet.(type) {
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				p.onKeyframe()
+			}
+		}
+	}
+}
+
+// candidate takes a candidate of the host.
+func (p *peer) candidate(c signalling.Candidate) {
+	if c.Candidate == "" {
+		return
+	}
+	init := webrtc.ICECandidateInit{
+		Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex, UsernameFragment: c.UsernameFragment,
+	}
+	if p.pc.RemoteDescription() == nil {
+		p.early = append(p.early, init)
+		return
+	}
+	p.addCandidate(init)
+}
+
+func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
+	_ = p.pc.AddICECandidate(init) // one that can't be used leaves the others
+}
+
+// close ends the connection and waits for its goroutines.
+func (p *peer) close() error {
+	err := p.pc.GracefulClose()
+	p.lanes.close()
+	p.wg.Wait()
+	if err != nil {
+		return fmt.Errorf("guest: close peer connection: %w", err)
+	}
+	return nil
+}
