@@ -3,6 +3,10 @@ import { mount, tick } from 'svelte';
 import App from '../../host/App.svelte';
 import type { Backend, Change, LinkView, RequestView, State } from '../../host/model/backend';
 import { Host } from '../../host/model/host.svelte';
+import { OWN } from '../../src/call/engine';
+import type { Transport } from '../../src/transport';
+import type { HostMessage, Participant } from '../../src/transport/transport';
+import { drawnEngine } from './faces';
 
 const now = Date.now();
 const minute = 60_000;
@@ -125,6 +129,7 @@ function madeUp(part: Partial<State>): Backend {
     linkQR: async () => qr,
     watch: (_: (change: Change) => void) => () => {},
     setTitle: () => {},
+    enterCall: async () => ({ url: '', token: '', engine: 'webview' }),
     devices: async () => ({
       cameras: [{ id: '0', name: 'FaceTime HD Camera', default: true }],
       microphones: [{ id: '0', name: 'Built-in Microphone', default: true }],
@@ -136,22 +141,95 @@ function madeUp(part: Partial<State>): Backend {
   });
 }
 
+/** A socket over which one roster came. */
+function stillTransport(people: Participant[]): Transport {
+  const transport: Transport = {
+    state: { phase: 'open' },
+    onmessage: null,
+    onstate: null,
+    connect: () => {
+      const say = (message: HostMessage) => transport.onmessage?.(message);
+      const chat = [
+        {
+          id: 1,
+          participant: 'g',
+          name: 'Grandma',
+          text: 'Can everybody see the cake?',
+          at: now - 3 * minute,
+        },
+        {
+          id: 2,
+          participant: 't',
+          name: 'Uncle Theo',
+          text: 'Not yet, a little lower!',
+          at: now - 2 * minute,
+        },
+        {
+          id: 3,
+          participant: 'host',
+          name: 'Ada',
+          text: 'Perfect. Mia is on her way.',
+          at: now - minute,
+        },
+      ];
+      say({ type: 'roster', payload: { you: 'host', participants: people, chat } });
+      say({ type: 'speaking', payload: { ids: ['g'] } });
+    },
+    send: () => true,
+    retryNow: () => {},
+    close: () => {},
+  };
+  return transport;
+}
+
+const pictures = (people: Participant[]) =>
+  people.filter(({ cameraOff }) => !cameraOff).map(({ id }) => (id === 'host' ? OWN : id));
+
+const person = (id: string, name: string, part: Partial<Participant> = {}): Participant => ({
+  id,
+  name,
+  joinedAt: now - 20 * minute,
+  ...part,
+});
+
+const family = [
+  person('host', 'Ada', { host: true, joinedAt: now - 21 * minute }),
+  person('g', 'Grandma'),
+  person('t', 'Uncle Theo', { muted: true }),
+  person('m', 'Mia', { cameraOff: true }),
+];
+
+async function inCall(
+  target: HTMLElement,
+  part: Partial<State>,
+  after: (host: Host) => void = () => {},
+  people = family,
+): Promise<void> {
+  await show(target, { links, ...part }, (host) => host.enter(id('B')), people);
+  await tick();
+  await new Promise((settled) => setTimeout(settled, 50));
+  for (const host of shown) after(host);
+  await tick();
+}
+
+const shown: Host[] = [];
+
 async function show(
   target: HTMLElement,
   part: Partial<State>,
   after?: (host: Host) => void,
+  people: Participant[] = [],
 ): Promise<void> {
   const host = new Host({
     backend: madeUp(part),
     client: 'gallery',
     ring: () => {},
     engine: 'webview',
-    build: () => {
-      throw new Error('no call here');
-    },
+    build: () => ({ transport: stillTransport(people), engine: drawnEngine(pictures(people)) }),
     memory: { call: undefined },
     backoff: () => 0,
   });
+  shown.push(host);
   mount(App, { target, props: { host } });
   await host.state.sync();
   await tick();
@@ -209,4 +287,24 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     show(target, { links }, (host) =>
       host.toasts.fault('No program is set for this. Copy the link instead.'),
     ),
+  'call-two': (target) => inCall(target, {}, undefined, family.slice(0, 2)),
+  call: (target) => inCall(target, {}),
+  'call-alone': (target) => inCall(target, {}, undefined, family.slice(0, 1)),
+  'call-knock': (target) =>
+    inCall(target, { requests: [request('Cousin Ben', { since: now - 4000 })] }),
+  'call-people': (target) =>
+    inCall(target, { requests: three.slice(1) }, (host) => host.presence?.call?.show('people')),
+  'call-chat': (target) => inCall(target, {}, (host) => host.presence?.call?.show('chat')),
+  'call-share': (target) =>
+    inCall(target, {}, (host) => (host.sheet = { kind: 'share', link: id('B') })),
+  'call-leave': (target) =>
+    inCall(target, {}, () => document.querySelector<HTMLElement>('[aria-label=Leave]')?.click()),
+  'call-remove': (target) =>
+    inCall(target, {}, (host) => {
+      host.presence?.call?.show('people');
+      setTimeout(() => {
+        document.querySelector<HTMLElement>('[aria-label="More about Mia"]')?.click();
+        setTimeout(() => document.querySelectorAll<HTMLElement>('[role=menuitem]').item(1).click());
+      });
+    }),
 };

@@ -39,7 +39,7 @@ const tries = 5;
 export class Presence {
   readonly link: string;
   phase = $state<'entering' | 'in' | 'failed'>('entering');
-  /** The code of what failed, and its English sentence. */
+  /** The code of what failed, and its English sentence where there is one. */
   failure = $state.raw<{ code: string; message: string }>();
   call = $state.raw<Call>();
   engineName = $state('');
@@ -134,7 +134,7 @@ export class Presence {
     const { call } = this;
     if (call) this.#how = { muted: !call.microphone.shown, cameraOff: !call.camera.shown };
     if (++this.#attempt > tries) {
-      this.#fail({ code, message: code });
+      this.#fail({ code, message: '' });
       return;
     }
     this.phase = 'entering';
