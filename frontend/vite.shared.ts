@@ -26,5 +26,7 @@ export const page = (name: 'guest' | 'host'): UserConfig => ({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // An icon lands where it is drawn, not in the first chunk for all.
+    rolldownOptions: { optimization: { inlineConst: { mode: 'all' } } },
   },
 });

@@ -1,4 +1,4 @@
-import { Call } from '$src/call/call.svelte';
+import type { Call } from '$src/call/call.svelte';
 import type { Capture } from '$src/media/capture.svelte';
 import type { WebviewEngine } from '$src/media/webview.svelte';
 import type {
@@ -30,13 +30,19 @@ export type Place =
   | { at: 'call' }
   | { at: 'out'; why: Outcome; code?: string };
 
+/** What is fetched when it is needed: the wait, the call, and the ways out. */
+export type Inside = typeof import('./inside');
+
 export interface Parts {
   capture: Capture;
-  engine: WebviewEngine;
   memory: Memory;
-  /** Makes a channel to the link's host; it is not connected yet. */
-  channel(): Channel;
+  /** Makes a channel to the link's host; it is not connected yet. resumable: see GuestTransport. */
+  channel(resumable: () => boolean): Channel;
+  inside(): Promise<Inside>;
 }
+
+/** How long until what could not be fetched is tried again, in milliseconds. */
+const pause = 1500;
 
 /**
  * A guest's way: the door, the wait, the call, and every way out of it. It
@@ -51,20 +57,25 @@ export class Session {
   hostName = $state('');
   welcomed = $state(false);
   name = $state('');
+  inside = $state.raw<Inside>();
   call = $state.raw<Call>();
 
   readonly capture: Capture;
-  readonly engine: WebviewEngine;
   readonly #parts: Parts;
   #channel!: Channel;
+  #engine?: WebviewEngine;
+  #early: HostMessage[] = []; // came before inside did
+  #loading = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.capture = parts.capture;
-    this.engine = parts.engine;
     this.name = parts.memory.name;
     this.#connect();
-    if (this.#channel.hasSeat) this.place = { at: 'returning' };
+    if (this.#channel.hasSeat) {
+      this.place = { at: 'returning' };
+      this.#load();
+    }
     void this.capture.open();
   }
 
@@ -95,7 +106,7 @@ export class Session {
   askAgain(): void {
     this.place = { at: 'waiting', since: Date.now() };
     void this.capture.open();
-    void this.engine.prepare();
+    this.#load();
     if (this.reach.phase === 'open' && this.welcomed) this.#knock();
     else if (this.reach.phase === 'closed' || this.reach.phase === 'refused') this.#connect();
     else this.#channel.retryNow();
@@ -128,12 +139,13 @@ export class Session {
   }
 
   /** Remembers how the switches stand, for a reload. */
-  remember(muted: boolean, cameraOff: boolean): void {
+  remember(): void {
+    const { muted, cameraOff } = this.capture;
     this.#parts.memory.switches = { muted, cameraOff };
   }
 
   #connect(): void {
-    const channel = this.#parts.channel();
+    const channel = this.#parts.channel(() => this.#engine?.alive ?? false);
     this.#channel = channel;
     this.welcomed = false;
     channel.onmessage = (message) => this.#receive(message);
@@ -145,7 +157,7 @@ export class Session {
   #knock(): void {
     this.#channel.send({
       type: 'knock',
-      payload: { name: this.name, muted: this.engine.muted, cameraOff: this.engine.cameraOff },
+      payload: { name: this.name, muted: this.capture.silent, cameraOff: this.capture.dark },
     });
   }
 
@@ -171,13 +183,6 @@ export class Session {
           this.place = { at: 'waiting', bell, since: Date.now() - ago };
         }
         break;
-      case 'admitted':
-        if (message.payload.resumed && this.engine.alive) this.engine.resume();
-        else this.engine.enter(message.payload.iceServers);
-        this.call ??= new Call(this.engine, this.send);
-        this.call.connected = true;
-        this.place = { at: 'call' };
-        break;
       case 'declined':
         this.place = { at: 'declined', mayRetry: message.payload.mayRetry };
         break;
@@ -185,8 +190,42 @@ export class Session {
         this.#ended(message.payload.reason);
         break;
       default:
-        this.call?.receive(message);
+        if (this.inside) this.#inCall(this.inside, message);
+        else this.#early.push(message);
     }
+  }
+
+  /** What is said to those who are let in. */
+  #inCall({ Call }: Inside, message: HostMessage): void {
+    const engine = this.#engine;
+    if (!engine) return;
+    if (message.type === 'admitted') {
+      if (message.payload.resumed && engine.alive) engine.resume();
+      else engine.enter(message.payload.iceServers);
+      this.call ??= new Call(engine, this.send);
+      this.call.connected = true;
+      this.place = { at: 'call' };
+    } else {
+      this.call?.receive(message);
+    }
+  }
+
+  /** Fetches what is behind the door, and makes ready what takes time; no connection. */
+  #load(): void {
+    if (this.#loading) return;
+    this.#loading = true;
+    this.#parts.inside().then(
+      (inside) => {
+        this.#engine = new inside.WebviewEngine(this.capture, this.send);
+        void this.#engine.prepare();
+        this.inside = inside;
+        for (const message of this.#early.splice(0)) this.#inCall(inside, message);
+      },
+      () => {
+        this.#loading = false;
+        setTimeout(() => this.#load(), pause);
+      },
+    );
   }
 
   #ended(reason: EndReason): void {
@@ -205,7 +244,8 @@ export class Session {
   }
 
   #end(): void {
-    this.engine.leave();
+    this.#early = [];
+    this.#engine?.leave();
     this.call = undefined;
     this.#channel.forgetSeat();
   }
@@ -213,6 +253,7 @@ export class Session {
   #out(why: Outcome, code?: string): void {
     if (this.place.at === 'out') return;
     this.#end();
+    this.#load();
     void this.capture.release();
     this.place = { at: 'out', why, code };
   }

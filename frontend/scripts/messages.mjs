@@ -1,5 +1,6 @@
 // Compiles messages/*/*.json into the functions of src/i18n/generated. Nothing
 // is fetched: the plugin that reads the files comes from node_modules.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compile } from '@inlang/paraglide-js';
 
@@ -8,13 +9,29 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 await compile({
   project: here('../project.inlang'),
   outdir: here('../src/i18n/generated'),
-  strategy: ['localStorage', 'preferredLanguage', 'baseLocale'],
-  localStorageKey: 'porch.language',
-  isServer: 'false',
   emitGitIgnore: false,
   emitReadme: false,
   emitPrettierIgnore: false,
 });
+
+// The messages ask a runtime for the language. Paraglide's own is made for
+// servers, addresses and cookies too and weighs more than all else of it; this
+// one takes the browser's wish.
+const { baseLocale, locales } = JSON.parse(
+  readFileSync(here('../project.inlang/settings.json'), 'utf8'),
+);
+writeFileSync(
+  here('../src/i18n/generated/runtime.js'),
+  `/** @typedef {string} LocalizedString */
+/** @template Inputs, Options, Markup @typedef {{}} MessageMetadata */
+const locales = ${JSON.stringify(locales)};
+const wished = (globalThis.navigator?.languages ?? []).map((tag) => tag.split('-')[0]);
+const chosen = wished.find((language) => locales.includes(language)) ?? ${JSON.stringify(baseLocale)};
+/** The language of the page: a locale of the project. */
+export const getLocale = () => chosen;
+export const experimentalStaticLocale = undefined;
+`,
+);
 
 // A timer of the SDK would keep the process for another half minute.
 process.exit(0);

@@ -21,7 +21,6 @@ export class WebviewEngine implements MediaEngine {
   #certificate?: RTCCertificate;
   #remote: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>> = new Map();
   #speakerFault = $state(false);
-  #speaker = $state('');
 
   constructor(capture: Capture, send: (message: GuestMessage) => void) {
     this.#capture = capture;
@@ -31,6 +30,7 @@ export class WebviewEngine implements MediaEngine {
       this.#show();
     };
     this.#show();
+    if (capture.choice.speaker) void this.#through(capture.choice.speaker);
   }
 
   /** Makes what a connection needs and a person would wait for: a certificate. No connection. */
@@ -97,7 +97,7 @@ export class WebviewEngine implements MediaEngine {
   }
 
   get choice(): Choice {
-    return { ...this.#capture.choice, speaker: this.#speaker };
+    return this.#capture.choice;
   }
 
   setMuted(muted: boolean): Promise<void> {
@@ -109,19 +109,10 @@ export class WebviewEngine implements MediaEngine {
   }
 
   async choose(part: Partial<Choice>): Promise<void> {
-    if (part.speaker !== undefined && part.speaker !== this.#speaker) {
-      this.#speaker = part.speaker;
-      try {
-        await this.#playback.through(part.speaker);
-        this.#speakerFault = false;
-      } catch {
-        this.#speakerFault = true;
-      }
+    if (part.speaker !== undefined && part.speaker !== this.choice.speaker) {
+      await this.#through(part.speaker);
     }
-    await this.#capture.choose({
-      camera: part.camera ?? this.choice.camera,
-      microphone: part.microphone ?? this.choice.microphone,
-    });
+    await this.#capture.choose(part);
   }
 
   retry(): Promise<void> {
@@ -149,6 +140,15 @@ export class WebviewEngine implements MediaEngine {
     this.#drop();
     this.#playback.close();
     this.#capture.close();
+  }
+
+  async #through(speaker: string): Promise<void> {
+    try {
+      await this.#playback.through(speaker);
+      this.#speakerFault = false;
+    } catch {
+      this.#speakerFault = true;
+    }
   }
 
   #drop(): void {
