@@ -70,6 +70,12 @@ type Frame struct {
 	Payload     []byte        // the receiver may keep it
 }
 
+// State is how a session's devices are.
+type State struct {
+	Level  float64      // the microphone's, on a scale of −60 dB (0) to −6 dB (1); 0 while muted
+	Faults []fault.Code // of the devices that can't be used now (Camera…, Microphone…, Speaker…); the receiver may keep it
+}
+
 // Sink takes what a session produces. Its methods are called from several
 // goroutines, never two at once for the same participant and kind, and must
 // not block.
@@ -83,8 +89,9 @@ type Sink interface {
 	// Frame takes a picture to show. Frames before a participant's first
 	// keyframe, or between a loss and the next one, are left out.
 	Frame(Frame)
-	// Fault tells that a device is missing, refused or lost (the codes
-	// fault.Camera…, Microphone…, Speaker…). The session goes on without it
-	// and takes it up again when it returns. Each state is told once.
-	Fault(fault.Code)
+	// State tells how the devices are: at once when a fault comes or goes, and
+	// at most ten times a second when the level moves. The session goes on
+	// without a device that is missing, refused or lost, and takes it up again
+	// when it returns.
+	State(State)
 }

@@ -25,6 +25,7 @@ type Session struct {
 	voice     *audioUplink
 	picture   *videoUplink // one for all cameras, so that receivers see one stream
 	encoder   soundEncoder
+	status    *status
 	camera    atomic.Pointer[camera] // nil while none is open
 
 	mic      chan [blockSize]int16 // from the driver's thread to the encoder's goroutine
@@ -51,6 +52,7 @@ func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, process
 		playout:   newPlayout(newSoundDecoder, func() time.Duration { return time.Since(epoch) }),
 		watching:  newGallery(sink),
 		voice:     newAudioUplink(encoder, sink),
+		status:    newStatus(sink),
 		picture:   newVideoUplink(sink),
 		encoder:   encoder,
 		mic:       make(chan [blockSize]int16, micQueue),
@@ -93,6 +95,7 @@ func (s *Session) SetCameraOff(off bool) {
 	s.cameraOff = off
 	if off {
 		s.cameraJob.cancel()
+		s.status.fault(ofCamera, "")
 	} else {
 		s.startCamera()
 	}
@@ -171,7 +174,7 @@ func (s *Session) startCamera() {
 	s.cameraJob = s.cameraJob.replace(keeper{
 		what:  "camera",
 		wrong: fault.CameraLost,
-		tell:  s.tell,
+		tell:  func(code fault.Code) { s.status.fault(ofCamera, code) },
 		log:   s.engine.log,
 		open: func(ctx context.Context) (device, error) {
 			source, err := s.engine.video.open(ctx, id)
@@ -214,7 +217,7 @@ func (s *Session) startMicrophone() {
 	s.micJob = s.micJob.replace(keeper{
 		what:  "microphone",
 		wrong: fault.MicrophoneLost,
-		tell:  s.tell,
+		tell:  func(code fault.Code) { s.status.fault(ofMicrophone, code) },
 		log:   s.engine.log,
 		open: func(context.Context) (device, error) {
 			var cut blocks
@@ -252,6 +255,7 @@ func (s *Session) sendSound() {
 			if err := s.voice.write(block[:]); err != nil {
 				s.engine.log.Debug("sound not sent", "cause", err)
 			}
+			s.status.hear(s.voice.heard())
 		}
 	}
 }
@@ -263,9 +267,9 @@ func (s *Session) startSpeaker() {
 		wrong: fault.SpeakerLost,
 		tell: func(code fault.Code) {
 			if code == fault.SpeakerMissing && s.engine.synthetic {
-				return // synthetic sources are for machines without devices
+				code = "" // synthetic sources are for machines without devices
 			}
-			s.tell(code)
+			s.status.fault(ofSpeaker, code)
 		},
 		log: s.engine.log,
 		open: func(context.Context) (device, error) {
@@ -286,12 +290,6 @@ func (s *Session) startSpeaker() {
 			}, func(fill func([]int16)) (audioDevice, error) { return s.engine.audio.playback(id, fill) })
 		},
 	})
-}
-
-func (s *Session) tell(code fault.Code) {
-	if code != "" {
-		s.sink.Fault(code)
-	}
 }
 
 // job is a running keeper.

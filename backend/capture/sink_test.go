@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,8 @@ type recorder struct {
 	packets  map[signalling.Kind][]*rtp.Packet
 	frames   map[string][]Frame
 	faults   []fault.Code
+	state    State
+	loudest  float64
 	requests map[string]int
 }
 
@@ -56,7 +59,18 @@ func (r *recorder) Frame(f Frame) {
 	r.change(func() { r.frames[f.Participant] = append(r.frames[f.Participant], f) })
 }
 
-func (r *recorder) Fault(code fault.Code) { r.change(func() { r.faults = append(r.faults, code) }) }
+// State keeps each fault once for every time it comes.
+func (r *recorder) State(s State) {
+	r.change(func() {
+		for _, code := range s.Faults {
+			if !slices.Contains(r.state.Faults, code) {
+				r.faults = append(r.faults, code)
+			}
+		}
+		r.state = s
+		r.loudest = max(r.loudest, s.Level)
+	})
+}
 
 // until waits till ok, which is called with the recorder locked, holds.
 func (r *recorder) until(t *testing.T, what string, ok func() bool) {

@@ -26,17 +26,22 @@ type audioUplink struct {
 	muted   atomic.Bool
 
 	frame    []int16
+	level    uint8 // of what was sent last, −dBov
 	header   rtp.Header
 	wasMuted bool
 }
 
-// speechLevel is the least level (RFC 6464, −dBov) marked as voice.
-const speechLevel = 50
+// Levels as RFC 6464 counts them, in −dBov.
+const (
+	speechLevel = 50 // the least that is marked as voice
+	silence     = 127
+)
 
 func newAudioUplink(encoder soundEncoder, sink Sink) *audioUplink {
 	return &audioUplink{
 		encoder: encoder,
 		sink:    sink,
+		level:   silence,
 		header: rtp.Header{
 			Version:        2,
 			PayloadType:    AudioPayloadType,
@@ -59,7 +64,7 @@ func (u *audioUplink) write(block []int16) error {
 		u.frame = append(u.frame[:0], u.frame[2*blockSize:]...)
 	}()
 	if u.muted.Load() {
-		u.wasMuted = true
+		u.wasMuted, u.level = true, silence
 		return nil
 	}
 	payload, err := u.encoder.Encode(frame)
@@ -68,8 +73,8 @@ func (u *audioUplink) write(block []int16) error {
 	}
 	pkt := rtp.Packet{Header: u.header, Payload: payload}
 	pkt.Marker = u.wasMuted // first of a talk spurt (RFC 3551 section 4.1)
-	level := audioLevel(frame)
-	if data, err := (rtp.AudioLevelExtension{Level: level, Voice: level < speechLevel}).Marshal(); err == nil {
+	u.level = audioLevel(frame)
+	if data, err := (rtp.AudioLevelExtension{Level: u.level, Voice: u.level < speechLevel}).Marshal(); err == nil {
 		_ = pkt.SetExtension(AudioLevelID, data) // cannot fail: a fresh header, one byte
 	}
 	u.wasMuted = false
@@ -77,15 +82,18 @@ func (u *audioUplink) write(block []int16) error {
 	return u.sink.WriteRTP(signalling.KindAudio, &pkt)
 }
 
+// heard returns the level of what was sent last, in −dBov.
+func (u *audioUplink) heard() uint8 { return u.level }
+
 // audioLevel returns the level of sound in −dBov (RFC 6464): 0 is the loudest,
 // 127 silence.
 func audioLevel(pcm []int16) uint8 {
 	mean := power(pcm)
 	if mean < 1 {
-		return 127
+		return silence
 	}
 	db := -10 * math.Log10(mean/(math.MaxInt16*math.MaxInt16))
-	return uint8(min(max(math.Round(db), 0), 127))
+	return uint8(min(max(math.Round(db), 0), silence))
 }
 
 // videoUplink makes RTP packets (RFC 7741) of the host's picture.

@@ -148,5 +148,10 @@ func (s *stage) mayAsk(participant string) bool {
 	return true
 }
 
-// Fault implements capture.Sink.
-func (s *stage) Fault(code fault.Code) { tellWindow(s.window, code) }
+// State implements capture.Sink.
+func (s *stage) State(state capture.State) {
+	_ = s.window.Send(loopback.Devices{ // an error ends the window, which is noticed elsewhere
+		Level:  int(100 * state.Level),
+		Faults: convert(state.Faults, func(code fault.Code) string { return string(code) }),
+	})
+}

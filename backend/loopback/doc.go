@@ -21,10 +21,11 @@
 // # Text messages
 //
 // Then the window sends what guests send (signalling.DecodeFromGuest) and
-// receives what hosts send, each one text message. Four types exist only here:
+// receives what hosts send, each one text message. Five types exist only here:
 //
 //	window → backend  {"type":"enter","payload":{"token":string}}
 //	backend → window  {"type":"source","payload":{"index":n,"participant":id}}
+//	backend → window  {"type":"devices","payload":{"level":percent,"faults":[code]}}
 //	window → backend  {"type":"taken","payload":{"index":n,"frames":k}}
 //	window → backend  {"type":"keyframeWanted","payload":{"participant":id}}
 //
@@ -39,6 +40,10 @@
 // stand for several frames. The window sends it at least every
 // [TakenEvery] frames of a source. With more than [MaxOutstanding] frames of
 // a source not taken, the backend drops frames up to the next keyframe.
+//
+// devices says how the native engine's devices are: the microphone's level and
+// what can't be used now. It is the whole state, sent when that changes, at most
+// ten times a second.
 //
 // keyframeWanted says that the window can't go on with a participant's picture
 // without a keyframe, as after a decoder's error. It reaches the backend as

@@ -30,6 +30,12 @@ type source struct {
 	Participant string `json:"participant"`
 }
 
+// Devices tells the window how the native engine's devices are.
+type Devices struct {
+	Level  int      `json:"level"`  // of the microphone, in percent of a meter; 0 while muted
+	Faults []string `json:"faults"` // codes of the devices that can't be used now; not null
+}
+
 // Type implements [signalling.Message].
 func (enter) Type() signalling.Type { return "enter" }
 
@@ -41,6 +47,17 @@ func (KeyframeWanted) Type() signalling.Type { return "keyframeWanted" }
 
 // Type implements [signalling.Message].
 func (source) Type() signalling.Type { return "source" }
+
+// Type implements [signalling.Message].
+func (Devices) Type() signalling.Type { return "devices" }
+
+// Validate implements [signalling.Message].
+func (m Devices) Validate() error {
+	if m.Level < 0 || m.Level > 100 || m.Faults == nil {
+		return fault.Newf(fault.MessageInvalid, "devices: level %d", m.Level)
+	}
+	return nil
+}
 
 // Validate implements [signalling.Message].
 func (m enter) Validate() error {

@@ -1,5 +1,5 @@
 /** What carries messages between a page and a call: for guests sealed, through a relay; for the host's window over loopback. */
 export { type LinkAddress, parseLocation } from './address';
 export { GuestTransport, type GuestTransportOptions } from './guest';
-export { LoopbackTransport, type VideoFrame } from './loopback';
+export { type DeviceState, LoopbackTransport, type VideoFrame } from './loopback';
 export type { Transport, TransportState } from './transport';

@@ -1,5 +1,5 @@
 import { codeOf, Fault } from './fault';
-import type { GuestMessage, HostMessage } from './generated/signalling';
+import type { Form, GuestMessage, HostMessage } from './generated/signalling';
 import { decodeFromHost, hasForm } from './messages';
 import type { Transport, TransportState } from './transport';
 
@@ -23,6 +23,14 @@ export interface VideoFrame {
   taken(): void;
 }
 
+/** How the native engine's devices are. */
+export interface DeviceState {
+  /** The microphone's level, 0 to 1, 0 while muted. */
+  readonly level: number;
+  /** Fault codes of the devices that can't be used now. */
+  readonly faults: readonly string[];
+}
+
 export interface LoopbackOptions {
   /** From the backend's ticket: ws://127.0.0.1:PORT/window. */
   readonly url: string;
@@ -39,6 +47,7 @@ export class LoopbackTransport implements Transport {
   onmessage: ((message: HostMessage) => void) | null = null;
   onstate: ((state: TransportState) => void) | null = null;
   onframe: ((frame: VideoFrame) => void) | null = null;
+  ondevices: ((state: DeviceState) => void) | null = null;
 
   #state: TransportState = { phase: 'connecting', attempt: 0 };
   #socket: WebSocket | undefined;
@@ -87,6 +96,7 @@ export class LoopbackTransport implements Transport {
   close(): void {
     this.onmessage = null;
     this.onframe = null;
+    this.ondevices = null;
     this.#end({ phase: 'closed' });
     this.onstate = null;
   }
@@ -99,6 +109,11 @@ export class LoopbackTransport implements Transport {
     const source = readSource(text);
     if (source) {
       this.#sources.set(source.index, { participant: source.participant, taken: 0, told: 0 });
+      return;
+    }
+    const devices = readDevices(text);
+    if (devices) {
+      this.ondevices?.(devices);
       return;
     }
     const message = decodeFromHost(text);
@@ -161,10 +176,19 @@ interface Source {
   told: number;
 }
 
-/** The one message that exists only here: which participant an index stands for. */
-function readSource(text: string): { index: number; participant: string } | undefined {
-  if (!text.startsWith('{"type":"source"')) return undefined;
+/** One of the two messages that exist only here: which participant an index stands for. */
+const readSource = (text: string) =>
+  readOwn<{ index: number; participant: string }>(text, 'source', { index: 'n', participant: 's' });
+
+/** The other one: how the native engine's devices are. The level comes in percent. */
+function readDevices(text: string): DeviceState | undefined {
+  const read = readOwn<DeviceState>(text, 'devices', { level: 'n', faults: ['s'] });
+  return read && { ...read, level: read.level / 100 };
+}
+
+function readOwn<P>(text: string, type: string, form: Form): P | undefined {
+  if (!text.startsWith(`{"type":"${type}"`)) return undefined;
   const payload: unknown = (JSON.parse(text) as { payload?: unknown }).payload;
-  if (!hasForm({ index: 'n', participant: 's' }, payload)) throw new Fault('message-invalid');
-  return payload as { index: number; participant: string };
+  if (!hasForm(form, payload)) throw new Fault('message-invalid');
+  return payload as P;
 }
