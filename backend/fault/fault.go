@@ -83,6 +83,8 @@ const (
 	NotifyUnavailable    Code = "notify-unavailable"
 	StoreUnavailable     Code = "store-unavailable"
 	StoreTooNew          Code = "store-too-new"
+	StoreInUse           Code = "store-in-use"  // another process has it open
+	StoreDamaged         Code = "store-damaged" // and left as it is
 	PortTaken            Code = "port-taken"
 	ShuttingDown         Code = "shutting-down"
 )

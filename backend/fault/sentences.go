@@ -69,6 +69,8 @@ var sentences = map[Code]string{
 	NotifyUnavailable:    "The system shows no notifications for Porch; allow them in its settings, or keep the window in view.",
 	StoreUnavailable:     "Porch can't write to its folder; free some space or check its permissions.",
 	StoreTooNew:          "These links were written by a newer Porch; update this one.",
+	StoreInUse:           "Another Porch is running with these links; use that one, or quit it first.",
+	StoreDamaged:         "The file with your links is damaged; put back a copy, or move porch.db out of Porch's folder to begin anew.",
 	PortTaken:            "Another program uses Porch's port; close it or set another under Settings.",
 	ShuttingDown:         "Porch is closing; start it again.",
 }

@@ -34,14 +34,14 @@ var pragmas = []string{
 }
 
 // Store is an open database. Its methods are safe for concurrent use. Their
-// errors are StoreUnavailable.
+// errors are StoreUnavailable, and StoreDamaged if the file is found to be so.
 type Store struct {
 	dir string
 	db  *sql.DB
 }
 
-// Open opens or makes the store in dir. Faults: StoreTooNew, StoreUnavailable
-// (no permission, another Porch has it open, damaged).
+// Open opens or makes the store in dir. Faults: StoreTooNew, StoreInUse,
+// StoreDamaged, StoreUnavailable. A database that it refuses is left as it is.
 func Open(dir string) (*Store, error) {
 	steps, err := migrations()
 	if err != nil {
@@ -102,7 +102,7 @@ func check(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if verdict != "ok" {
-		return errors.New("the database is damaged")
+		return fault.Newf(fault.StoreDamaged, "store: quick_check does not say ok")
 	}
 	return nil
 }
@@ -177,11 +177,17 @@ func unavailable(what string, err error) error {
 	if fault.CodeOf(err) != fault.Internal {
 		return err
 	}
+	code := fault.StoreUnavailable
 	var se *sqlite.Error
-	if errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY {
-		return fault.New(fault.StoreUnavailable, fmt.Errorf("store: %s: another Porch has it open: %w", what, err))
+	if errors.As(err, &se) {
+		switch se.Code() & 0xff { // the primary result code
+		case sqlite3.SQLITE_BUSY:
+			code = fault.StoreInUse
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			code = fault.StoreDamaged
+		}
 	}
-	return fault.New(fault.StoreUnavailable, fmt.Errorf("store: %s: %w", what, err))
+	return fault.New(code, fmt.Errorf("store: %s: %w", what, err))
 }
 
 // millis is a time as it is kept: NULL for the zero time.

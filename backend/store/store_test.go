@@ -245,7 +245,7 @@ func TestOwnerOnly(t *testing.T) {
 }
 
 func TestUnavailable(t *testing.T) {
-	unavailable := func(t *testing.T, dir string) {
+	unavailable := func(t *testing.T, dir string, want fault.Code) {
 		t.Helper()
 		steps, err := migrations()
 		must(t, err)
@@ -253,30 +253,30 @@ func TestUnavailable(t *testing.T) {
 		if err == nil {
 			_ = s.Close()
 		}
-		if fault.CodeOf(err) != fault.StoreUnavailable {
+		if fault.CodeOf(err) != want {
 			t.Errorf("%v", err)
 		}
 	}
 	t.Run("open already", func(t *testing.T) {
 		dir := dataDir(t)
 		s := opened(t, dir)
-		unavailable(t, dir)
+		unavailable(t, dir, fault.StoreInUse)
 		write(t, s, sample) // and the first is undisturbed
 	})
 	t.Run("a file in the way", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
 		must(t, os.WriteFile(file, nil, 0o600))
-		unavailable(t, file)
+		unavailable(t, file, fault.StoreUnavailable)
 	})
 	t.Run("a folder in the way", func(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.MkdirAll(filepath.Join(dir, fileName), 0o700))
-		unavailable(t, dir)
+		unavailable(t, dir, fault.StoreUnavailable)
 	})
 	t.Run("not a database", func(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, fileName), bytes.Repeat([]byte("porch"), 1000), 0o600))
-		unavailable(t, dir)
+		unavailable(t, dir, fault.StoreDamaged)
 	})
 	t.Run("damaged", func(t *testing.T) {
 		dir := dataDir(t)
@@ -291,7 +291,7 @@ func TestUnavailable(t *testing.T) {
 			b[i] ^= 0x55
 		}
 		must(t, os.WriteFile(path, b, 0o600))
-		unavailable(t, dir)
+		unavailable(t, dir, fault.StoreDamaged)
 		after, err := os.ReadFile(path)
 		must(t, err)
 		if !bytes.Equal(after, b) {
