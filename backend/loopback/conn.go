@@ -207,7 +207,7 @@ func (c *Conn) write() {
 		err := c.ws.Write(ctx, kind, b)
 		cancel()
 		if err != nil {
-			c.ws.CloseNow()
+			_ = c.ws.CloseNow()
 			return
 		}
 	}

@@ -59,7 +59,7 @@ func TestSourceBeginsWithAKeyframe(t *testing.T) {
 	if !isNew || s.index != 0 {
 		t.Fatalf("%+v, %v", s, isNew)
 	}
-	if err := p.push(s, delta); err != ErrKeyframeWanted {
+	if err := p.push(s, delta); !errors.Is(err, ErrKeyframeWanted) {
 		t.Errorf("delta first: %v", err)
 	}
 	for _, f := range []VideoFrame{key, delta, delta, key} {
@@ -81,7 +81,7 @@ func TestSlowWindowDropsToTheNextKeyframe(t *testing.T) {
 	quick, _ := p.sourceOf("quick")
 	push := func(s *pictureSource, f VideoFrame, want error) {
 		t.Helper()
-		if err := p.push(s, f); err != want {
+		if err := p.push(s, f); !errors.Is(err, want) {
 			t.Fatalf("push = %v, want %v", err, want)
 		}
 	}
@@ -148,7 +148,10 @@ func TestTakenIsChecked(t *testing.T) {
 		t.Error("taken before it was sent")
 	}
 	p.pop()
-	if !p.take(0, 1) || !p.take(0, 1) || p.take(0, 0) || p.take(0, 2) || p.take(1, 0) {
+	if !p.take(0, 1) {
+		t.Error("not taken")
+	}
+	if again := p.take(0, 1); !again || p.take(0, 0) || p.take(0, 2) || p.take(1, 0) {
 		t.Error("taken")
 	}
 }
@@ -193,7 +196,7 @@ func TestWhatArrivesCanBeDecoded(t *testing.T) {
 				f := VideoFrame{Keyframe: r.IntN(10) == 0, Timestamp: next[i], Payload: make([]byte, 1+r.IntN(100))}
 				next[i]++
 				before := s.outstanding()
-				if err := p.push(s, f); err == ErrKeyframeWanted && before > MaxOutstanding/2 {
+				if err := p.push(s, f); errors.Is(err, ErrKeyframeWanted) && before > MaxOutstanding/2 {
 					t.Fatal("a keyframe is wanted for which there is no room")
 				}
 			case 2:

@@ -170,7 +170,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // answered
 	}
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }()
 	claims, ok := s.admit(ws, raw)
 	if !ok {
 		s.log.Warn("loopback: a window had no valid ticket")

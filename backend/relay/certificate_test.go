@@ -113,8 +113,8 @@ func TestDamagedFilesAreReplaced(t *testing.T) {
 					t.Fatal(err)
 				}
 				s = openRelay(t, func(o *Options) { o.Dir = dir })
-				if resp, _ := get(t, client(t, s), "https://"+s.hostPort()+"/", nil); resp.StatusCode != 200 {
-					t.Error(resp.Status)
+				if got := get(t, client(t, s), "https://"+s.hostPort()+"/", nil); got.status != 200 {
+					t.Error(got.status)
 				}
 			})
 		}

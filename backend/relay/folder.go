@@ -102,6 +102,6 @@ func (f folder) noteKey() ([]byte, error) {
 		return nil, err
 	}
 	b = make([]byte, noteKeySize)
-	rand.Read(b) // never fails
+	_, _ = rand.Read(b) // never fails
 	return b, f.write(noteKeyFile, b)
 }

@@ -21,12 +21,12 @@ func TestOnePortSpeaksBoth(t *testing.T) {
 	s := openRelay(t, nil)
 	c := client(t, s)
 	for _, scheme := range []string{"http", "https"} {
-		resp, body := get(t, c, scheme+"://"+s.hostPort()+"/j/AAAAAAAAAAAAAAAAAAAAAA", nil)
-		if resp.StatusCode != http.StatusOK || !bytes.Equal(body, testPages["index.html"].Data) {
-			t.Errorf("%s: %s, %d bytes", scheme, resp.Status, len(body))
+		got := get(t, c, scheme+"://"+s.hostPort()+"/j/AAAAAAAAAAAAAAAAAAAAAA", nil)
+		if got.status != http.StatusOK || !bytes.Equal(got.body, testPages["index.html"].Data) {
+			t.Errorf("%s: %d, %d bytes", scheme, got.status, len(got.body))
 		}
-		if want := map[string]int{"http": 1, "https": 2}[scheme]; resp.ProtoMajor != want {
-			t.Errorf("%s: %s", scheme, resp.Proto)
+		if want := map[string]int{"http": 1, "https": 2}[scheme]; got.proto != want {
+			t.Errorf("%s: HTTP/%d", scheme, got.proto)
 		}
 	}
 }
@@ -37,14 +37,12 @@ func TestSocketOverTLS(t *testing.T) {
 	c := client(t, s)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	c.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
-	ws, _, err := websocket.Dial(contextFor(t), "wss://"+s.hostPort()+SocketPath, &websocket.DialOptions{
-		Subprotocols: []string{signalling.Subprotocol}, HTTPClient: c,
-		HTTPHeader: http.Header{"Origin": {"https://" + s.hostPort()}},
+	ws, _, err := dialAt(t, "wss://"+s.hostPort()+SocketPath, c, func(o *websocket.DialOptions) {
+		o.HTTPHeader = http.Header{"Origin": {"https://" + s.hostPort()}}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ws.CloseNow()
 	ask(t, ws, keys.ID())
 	if _, ok := answer(t, ws).(signalling.Opened); !ok {
 		t.Fatal("not opened")
@@ -61,8 +59,7 @@ func TestHeaders(t *testing.T) {
 	c := client(t, s)
 	for _, path := range []string{"/", "/j/x", "/assets/app-Ab12_-9z.js", "/nowhere", SocketPath} {
 		for _, scheme := range []string{"http", "https"} {
-			resp, _ := get(t, c, scheme+"://"+s.hostPort()+path, nil)
-			h := resp.Header
+			h := get(t, c, scheme+"://"+s.hostPort()+path, nil).header
 			for name, want := range map[string]string{
 				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
 				"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
@@ -179,18 +176,15 @@ func TestPlainHTTPIsForThisComputer(t *testing.T) {
 	s := openRelay(t, func(o *Options) { o.Listen = "" })
 	there := netip.AddrPortFrom(addrs[0], s.bound.Port()).String()
 	c := client(t, s)
-	resp, _ := get(t, c, "http://"+there+"/j/x?y=1", nil)
-	if want := "https://" + there + "/j/x?y=1"; resp.StatusCode != http.StatusTemporaryRedirect || resp.Header.Get("Location") != want {
-		t.Errorf("%s to %q", resp.Status, resp.Header.Get("Location"))
+	got := get(t, c, "http://"+there+"/j/x?y=1", nil)
+	if want := "https://" + there + "/j/x?y=1"; got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != want {
+		t.Errorf("%d to %q", got.status, got.header.Get("Location"))
 	}
-	if resp, _ := get(t, c, "https://"+there+"/j/x", nil); resp.StatusCode != http.StatusOK {
-		t.Errorf("https: %s", resp.Status)
+	if got := get(t, c, "https://"+there+"/j/x", nil); got.status != http.StatusOK {
+		t.Errorf("https: %d", got.status)
 	}
-	_, resp, err := websocket.Dial(contextFor(t), "ws://"+there+SocketPath, &websocket.DialOptions{
-		Subprotocols: []string{signalling.Subprotocol}, HTTPClient: c,
-	})
-	if err == nil || resp == nil || resp.StatusCode != http.StatusTemporaryRedirect {
-		t.Errorf("a socket without TLS from the network: %v, %v", resp, err)
+	if _, got, err := dialAt(t, "ws://"+there+SocketPath, c, nil); err == nil || got.status != http.StatusTemporaryRedirect {
+		t.Errorf("a socket without TLS from the network: %d, %v", got.status, err)
 	}
 }
 
@@ -214,8 +208,8 @@ func TestBrokenTLSDisturbsNobody(t *testing.T) {
 		c.Close()
 		t.Error("TLS 1.1 is spoken")
 	}
-	if resp, _ := get(t, client(t, s), "https://"+s.hostPort()+"/", nil); resp.StatusCode != http.StatusOK {
-		t.Error(resp.Status)
+	if got := get(t, client(t, s), "https://"+s.hostPort()+"/", nil); got.status != http.StatusOK {
+		t.Error(got.status)
 	}
 }
 

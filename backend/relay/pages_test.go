@@ -26,27 +26,27 @@ func TestPages(t *testing.T) {
 		{"no brotli, please", js, "br;q=0, gzip", "gzip", "gzip of app", "public, max-age=31536000, immutable", "text/javascript; charset=utf-8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			resp, body := get(t, c, base+tc.path, func(r *http.Request) { r.Header.Set("Accept-Encoding", tc.accept) })
-			h := resp.Header
-			if resp.StatusCode != http.StatusOK || string(body) != tc.body || h.Get("Content-Encoding") != tc.coding ||
+			got := get(t, c, base+tc.path, func(r *http.Request) { r.Header.Set("Accept-Encoding", tc.accept) })
+			h := got.header
+			if got.status != http.StatusOK || string(got.body) != tc.body || h.Get("Content-Encoding") != tc.coding ||
 				h.Get("Cache-Control") != tc.cache || h.Get("Content-Type") != tc.kind || h.Get("Vary") != "Accept-Encoding" {
-				t.Errorf("%s %v %q", resp.Status, h, body)
+				t.Errorf("%d %v %q", got.status, h, got.body)
 			}
-			again, body := get(t, c, base+tc.path, func(r *http.Request) {
+			again := get(t, c, base+tc.path, func(r *http.Request) {
 				r.Header.Set("Accept-Encoding", tc.accept)
 				r.Header.Set("If-None-Match", `"x", W/`+h.Get("Etag"))
 			})
-			if again.StatusCode != http.StatusNotModified || len(body) != 0 {
-				t.Errorf("again: %s, %d bytes", again.Status, len(body))
+			if again.status != http.StatusNotModified || len(again.body) != 0 {
+				t.Errorf("again: %d, %d bytes", again.status, len(again.body))
 			}
 		})
 	}
 	t.Run("compressed here", func(t *testing.T) {
-		resp, body := get(t, c, base+"/j/x", func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip") })
-		if resp.Header.Get("Content-Encoding") != "gzip" {
+		got := get(t, c, base+"/j/x", func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip") })
+		if got.header.Get("Content-Encoding") != "gzip" {
 			t.Fatal("not compressed")
 		}
-		z, err := gzip.NewReader(bytes.NewReader(body))
+		z, err := gzip.NewReader(bytes.NewReader(got.body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -129,7 +129,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		times: defaultTimes, limits: defaultLimits, interfaces: options.interfaces,
 		attachments: make(map[Attachment]struct{}), addressKey: make([]byte, 32),
 	}
-	rand.Read(s.addressKey) // never fails
+	_, _ = rand.Read(s.addressKey) // never fails
 	if s.log == nil {
 		s.log = slog.Default()
 	}

@@ -95,7 +95,15 @@ func client(t *testing.T, s *Server) *http.Client {
 	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func get(t *testing.T, c *http.Client, url string, change func(*http.Request)) (*http.Response, []byte) {
+// reply is an answer whose body has been read.
+type reply struct {
+	status int
+	proto  int // major version of HTTP
+	header http.Header
+	body   []byte
+}
+
+func get(t *testing.T, c *http.Client, url string, change func(*http.Request)) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(contextFor(t), http.MethodGet, url, nil)
 	if err != nil {
@@ -113,22 +121,31 @@ func get(t *testing.T, c *http.Client, url string, change func(*http.Request)) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, b
+	return reply{resp.StatusCode, resp.ProtoMajor, resp.Header, b}
 }
 
-// dial opens a guest's socket.
-func dial(t *testing.T, s *Server, change func(*websocket.DialOptions)) (*websocket.Conn, *http.Response, error) {
+// dial opens a guest's socket. The reply has no body, and the status 0 when
+// there was none.
+func dial(t *testing.T, s *Server, change func(*websocket.DialOptions)) (*websocket.Conn, reply, error) {
 	t.Helper()
-	o := &websocket.DialOptions{Subprotocols: []string{signalling.Subprotocol}, HTTPClient: client(t, s)}
+	return dialAt(t, "ws://"+s.hostPort()+SocketPath, client(t, s), change)
+}
+
+func dialAt(t *testing.T, url string, c *http.Client, change func(*websocket.DialOptions)) (*websocket.Conn, reply, error) {
+	t.Helper()
+	o := &websocket.DialOptions{Subprotocols: []string{signalling.Subprotocol}, HTTPClient: c}
 	if change != nil {
 		change(o)
 	}
-	ws, resp, err := websocket.Dial(contextFor(t), "ws://"+s.hostPort()+SocketPath, o)
+	ws, resp, err := websocket.Dial(contextFor(t), url, o) //nolint:bodyclose // the library's to close
 	if err == nil {
 		ws.SetReadLimit(-1)
-		t.Cleanup(func() { ws.CloseNow() })
+		t.Cleanup(func() { _ = ws.CloseNow() })
 	}
-	return ws, resp, err
+	if resp == nil {
+		return ws, reply{}, err
+	}
+	return ws, reply{resp.StatusCode, resp.ProtoMajor, resp.Header, nil}, err
 }
 
 func mustDial(t *testing.T, s *Server) *websocket.Conn {
@@ -503,9 +520,8 @@ func TestRefusedSockets(t *testing.T) {
 		{"no origin", nil, 101},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, resp, _ := dial(t, s, tc.change)
-			if resp == nil || resp.StatusCode != tc.status {
-				t.Errorf("got %v, want %d", resp, tc.status)
+			if _, got, _ := dial(t, s, tc.change); got.status != tc.status {
+				t.Errorf("got %d, want %d", got.status, tc.status)
 			}
 		})
 	}
@@ -814,8 +830,8 @@ func TestTooManySocketsOfOneAddress(t *testing.T) {
 	s := openRelay(t, func(o *Options) { o.limits = &few })
 	mustDial(t, s)
 	mustDial(t, s)
-	if _, resp, _ := dial(t, s, nil); resp == nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
-		t.Errorf("got %v", resp)
+	if _, got, _ := dial(t, s, nil); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -827,17 +843,17 @@ func TestFloodOfRequests(t *testing.T) {
 	for range 3 {
 		mustDial(t, s)
 	}
-	if _, resp, _ := dial(t, s, nil); resp == nil || resp.StatusCode != http.StatusTooManyRequests {
-		t.Errorf("fourth socket: %v", resp)
+	if _, got, _ := dial(t, s, nil); got.status != http.StatusTooManyRequests {
+		t.Errorf("fourth socket: %d", got.status)
 	}
 	c := client(t, s)
 	for range 16 {
-		if resp, _ := get(t, c, "http://"+s.hostPort()+"/", nil); resp.StatusCode != http.StatusOK {
-			t.Fatal(resp.Status)
+		if got := get(t, c, "http://"+s.hostPort()+"/", nil); got.status != http.StatusOK {
+			t.Fatal(got.status)
 		}
 	}
-	if resp, _ := get(t, c, "http://"+s.hostPort()+"/", nil); resp.StatusCode != http.StatusTooManyRequests {
-		t.Error(resp.Status)
+	if got := get(t, c, "http://"+s.hostPort()+"/", nil); got.status != http.StatusTooManyRequests {
+		t.Error(got.status)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connecti
 		return // answered
 	}
 	k.ws = ws
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }()
 	ws.SetReadLimit(-1) // read limits each message itself
 	k.run()
 }
@@ -229,7 +229,7 @@ func (k *socket) fromHost(frames Frames) {
 		}
 		if !k.write(websocket.MessageBinary, frame) {
 			frames.Close(signalling.CloseTooSlow)
-			k.ws.CloseNow() // a slow guest's connection; a broken one is closed
+			_ = k.ws.CloseNow() // a slow guest's connection; a broken one is closed
 			return
 		}
 	}
