@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/sealed"
@@ -82,7 +83,7 @@ var defaultTimes = times{
 	firstByte: 15 * time.Second, header: 10 * time.Second, request: 30 * time.Second, idle: 60 * time.Second,
 	open: 10 * time.Second, unavailable: 40 * time.Millisecond,
 	frame: 30 * time.Second, write: 10 * time.Second, close: 5 * time.Second, ping: 25 * time.Second, pong: 15 * time.Second,
-	watch: 5 * time.Second, farewell: 1500 * time.Millisecond,
+	watch: 3 * time.Second, farewell: 1500 * time.Millisecond,
 }
 
 const maxHeaderBytes = 16 << 10
@@ -104,7 +105,8 @@ type Server struct {
 	changed      bool
 	names        []string // of this computer, that a Host header may give
 	interfaces   func() ([]networkInterface, netip.Addr)
-	addressKey   []byte // of RemoteInfo.Key
+	addresses    atomic.Pointer[[]Address] // what watch saw last
+	addressKey   []byte                    // of RemoteInfo.Key
 
 	requests *buckets
 	opens    *buckets
@@ -203,8 +205,8 @@ func (s *Server) start(l net.Listener, onAddresses func([]Address)) {
 	}
 	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
 	s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
-	last := s.Addresses()
-	s.wg.Go(func() { s.watch(last, onAddresses) })
+	s.look()
+	s.wg.Go(func() { s.watch(onAddresses) })
 }
 
 // ended notes when one of the lanes has stopped by itself.
@@ -215,7 +217,7 @@ func (s *Server) ended(err error) {
 }
 
 // watch notices that this computer has come into another network.
-func (s *Server) watch(last []Address, onAddresses func([]Address)) {
+func (s *Server) watch(onAddresses func([]Address)) {
 	tick := time.NewTicker(s.times.watch)
 	defer tick.Stop()
 	for {
@@ -227,16 +229,23 @@ func (s *Server) watch(last []Address, onAddresses func([]Address)) {
 		if err := s.certificates.ensure(s.subject(), time.Now()); err != nil {
 			s.log.Error("relay: certificate", "error", err)
 		}
+		before := s.Addresses()
+		s.look()
 		now := s.Addresses()
-		if slices.Equal(now, last) {
+		if slices.Equal(now, before) {
 			continue
 		}
-		last = now
 		s.log.Info("relay: this computer's addresses have changed", "count", len(now))
 		if onAddresses != nil {
 			onAddresses(now)
 		}
 	}
+}
+
+// look asks the system where this relay is found now.
+func (s *Server) look() {
+	now := addressesFor(s.bound, networkAddresses(s.interfaces()))
+	s.addresses.Store(&now)
 }
 
 // subject is what the certificate must name now.
@@ -259,11 +268,10 @@ func (s *Server) subject() certificateSubject {
 	return subject
 }
 
-// Addresses returns where guests find this relay now: this computer first,
-// then this network, the likeliest interface first.
-func (s *Server) Addresses() []Address {
-	return addressesFor(s.bound, networkAddresses(s.interfaces()))
-}
+// Addresses returns where guests find this relay: this computer first, then
+// this network, the likeliest interface first. It asks nobody; a change of
+// network shows within seconds.
+func (s *Server) Addresses() []Address { return slices.Clone(*s.addresses.Load()) }
 
 // PortChanged reports that the port that earlier links name was in use, so
 // that this run listens elsewhere.
