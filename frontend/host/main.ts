@@ -6,7 +6,7 @@ import { backoff } from '$src/transport/backoff';
 import App from './App.svelte';
 import { insideApp, wails } from './model/backend';
 import { Bell } from './model/bell';
-import { build } from './model/build';
+import { builder } from './model/build';
 import { capability } from './model/engines';
 import { Host } from './model/host.svelte';
 import { memory } from './model/memory';
@@ -17,12 +17,13 @@ document.documentElement.lang = getLocale();
 
 if (insideApp()) {
   const bell = new Bell();
+  const backend = wails();
   const host = new Host({
-    backend: wails(),
+    backend,
     client: crypto.randomUUID(),
     ring: () => bell.ring(),
     engine: capability(),
-    build,
+    build: builder(backend),
     backoff,
     memory,
   });

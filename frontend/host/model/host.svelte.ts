@@ -1,6 +1,15 @@
 import { m } from '$src/i18n';
 import { Toasts } from '$src/ui/toasts.svelte';
-import type { Backend, Change, Entry, LinkView, RequestView, Settings, State } from './backend';
+import type {
+  Backend,
+  Change,
+  Commands,
+  Entry,
+  LinkView,
+  RequestView,
+  Settings,
+  State,
+} from './backend';
 import { faultOf } from './backend';
 import type { EngineName } from './engines';
 import { sentenceOf } from './faults';
@@ -24,7 +33,12 @@ export interface HostOptions {
   /** What this webview can do by itself. */
   engine: EngineName;
   /** Builds transport and engine for a call. */
-  build: (entry: Entry, how: { muted: boolean; cameraOff: boolean }, state: State) => Parts;
+  build: (
+    entry: Entry,
+    how: { muted: boolean; cameraOff: boolean },
+    state: State,
+    commands: Commands,
+  ) => Parts;
   /** The link whose call this window was in before it was loaded again; kept by the page. */
   memory: { call: string | undefined };
   /** Milliseconds before try number `attempt`, from 1, to come back into a call. */
@@ -176,7 +190,7 @@ export class Host {
       link,
       commands: this.backend,
       enter: () => this.backend.enterCall(link, this.client, engine),
-      build: (entry, how) => build(entry, how, this.state.now),
+      build: (entry, how) => build(entry, how, this.state.now, this.backend),
       onout: (reason) => this.#left(link, reason),
       onfault: (reason) => this.fault(reason),
       backoff,
