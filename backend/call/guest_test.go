@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -42,6 +43,11 @@ type received struct {
 	at     time.Time
 }
 
+type stream struct {
+	mid  string
+	kind signalling.Kind
+}
+
 // guest is a participant with a Pion peer connection, as a browser would be.
 type guest struct {
 	t    testing.TB
@@ -56,6 +62,8 @@ type guest struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	wgReader sync.WaitGroup // of the outbox
+
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced with every change
 	roster   map[string]signalling.Participant
@@ -67,6 +75,7 @@ type guest struct {
 	offers   int
 	resumed  *bool
 	packets  []received
+	counts   map[stream]int // of packets
 	onRTP    func(received) // instead of packets
 	plis     int
 	twcc     int
@@ -76,12 +85,10 @@ type guest struct {
 }
 
 type guestOptions struct {
-	profile   Profile
-	net       transport.Net
-	wrap      func(Outbox) Outbox
-	onRTP     func(received)
-	noAnswer  bool
-	negotiate func(*webrtc.MediaEngine)
+	profile Profile
+	net     transport.Net
+	wrap    func(Outbox) Outbox
+	onRTP   func(received)
 }
 
 // newGuestAPI is a client's own stack: Pion's defaults and the audio level.
@@ -97,6 +104,7 @@ func newGuestAPI(tb testing.TB, net transport.Net) *webrtc.API {
 	var s webrtc.SettingEngine
 	s.SetIncludeLoopbackCandidate(true)
 	s.DisableActiveTCP(true)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	if net != nil {
 		s.SetNet(net)
@@ -132,7 +140,7 @@ func newGuest(tb testing.TB, c *Call, o guestOptions) *guest {
 	tb.Helper()
 	g := &guest{
 		t: tb, call: c, out: newOutbox(), changed: make(chan struct{}),
-		roster: make(map[string]signalling.Participant), onRTP: o.onRTP,
+		roster: make(map[string]signalling.Participant), counts: make(map[stream]int), onRTP: o.onRTP,
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.connect(newGuestAPI(tb, o.net))
@@ -182,7 +190,10 @@ func (g *guest) connect(api *webrtc.API) {
 					g.onRTP(r)
 					continue
 				}
-				g.update(func() { g.packets = append(g.packets, r) })
+				g.update(func() {
+					g.packets = append(g.packets, r)
+					g.counts[stream{r.mid, r.kind}]++
+				})
 			}
 		})
 	})
@@ -216,17 +227,24 @@ func (g *guest) start() {
 			g.sendCandidate(i)
 		}
 	})
-	out, pc := g.out, g.pc
-	g.wg.Go(func() {
+	ctx, out, pc := g.ctx, g.out, g.pc
+	g.wgReader.Go(func() {
 		for {
 			select {
 			case m := <-out:
 				g.take(pc, m)
-			case <-g.ctx.Done():
+			case <-ctx.Done():
 				return
 			}
 		}
 	})
+}
+
+// reopen makes a new outbox after the reader of the old one has ended.
+func (g *guest) reopen() {
+	g.out = newOutbox()
+	ctx, cancel := context.WithCancel(context.Background())
+	g.update(func() { g.ctx, g.cancel, g.resumed = ctx, cancel, nil })
 }
 
 func (g *guest) take(pc *webrtc.PeerConnection, m signalling.Message) {
@@ -352,6 +370,7 @@ func (g *guest) close() {
 		g.p.Leave("")
 	}
 	g.cancel()
+	g.wgReader.Wait()
 	if err := g.pc.GracefulClose(); err != nil {
 		g.t.Error(err)
 	}
@@ -366,7 +385,7 @@ type media struct {
 // send sends audio every 20 ms and video every 33 ms; a keyframe is sent first
 // and whenever it was asked for.
 func (g *guest) send() media {
-	ctx, cancel := context.WithCancel(g.ctx)
+	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		video := videoSender{ssrc: 1}

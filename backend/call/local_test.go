@@ -1,0 +1,218 @@
+package call
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// sink collects what a Local receives.
+type sink struct {
+	mu      sync.Mutex
+	packets map[string][]*rtp.Packet // by participant and kind
+	wanted  int
+	changed chan struct{}
+}
+
+func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packet) {
+	s.update(func() {
+		if s.packets == nil {
+			s.packets = make(map[string][]*rtp.Packet)
+		}
+		key := participant + " " + string(kind)
+		s.packets[key] = append(s.packets[key], p.Clone())
+	})
+}
+
+func (s *sink) KeyframeWanted() { s.update(func() { s.wanted++ }) }
+
+func (s *sink) update(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+func (s *sink) until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		s.mu.Lock()
+		if ok() {
+			s.mu.Unlock()
+			return
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// feed sends video through l until stop, with keyframes when they are wanted.
+func feed(t *testing.T, l *Local, s *sink) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		v := videoSender{ssrc: 5}
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		wanted := 0
+		for n := uint16(0); ; n++ {
+			s.mu.Lock()
+			keyframe := n == 0 || s.wanted != wanted
+			wanted = s.wanted
+			s.mu.Unlock()
+			for _, p := range v.frame(keyframe, 2) {
+				before := slices.Clone(p.Payload)
+				if l.WriteRTP(signalling.KindVideo, p) != nil {
+					return
+				}
+				if !slices.Equal(before, p.Payload) {
+					t.Error("WriteRTP changed the packet")
+				}
+			}
+			if l.WriteRTP(signalling.KindAudio, &rtp.Packet{
+				Header: rtp.Header{Version: 2, SequenceNumber: n, Timestamp: uint32(n) * 480}, Payload: []byte{1, 2, 3},
+			}) != nil {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(done)
+		wg.Wait()
+	})
+}
+
+func TestNativeEngineAndGuests(t *testing.T) {
+	c := newTestCall(t, Options{})
+	s, out := new(sink), newOutbox()
+	l, err := c.JoinLocal(Profile{ID: "host", Host: true}, s, out)
+	must(t, err)
+	defer feed(t, l, s)()
+	r := nextOf[signalling.Roster](t, out)
+	if r.You != "host" || len(r.Participants) != 1 || !r.Participants[0].Host {
+		t.Errorf("%+v", r)
+	}
+	a := join(t, c, as("a"))
+	a.send()
+	a.untilSees("host")
+	s.until(t, "media of a", func() bool { return len(s.packets["a video"]) > 20 && len(s.packets["a audio"]) > 20 })
+	b := join(t, c, as("b"))
+	b.send()
+	b.untilSees("host", "a")
+	s.until(t, "media of b", func() bool { return len(s.packets["b video"]) > 5 && len(s.packets["b audio"]) > 5 })
+
+	s.mu.Lock()
+	for key, packets := range s.packets {
+		for i, p := range packets {
+			if i > 0 && p.SequenceNumber != packets[i-1].SequenceNumber+1 {
+				t.Errorf("%s: %d after %d", key, p.SequenceNumber, packets[i-1].SequenceNumber)
+			}
+		}
+	}
+	if !parseVP8(s.packets["b video"][0].Payload).keyframe {
+		t.Error("video does not begin with a keyframe")
+	}
+	s.mu.Unlock()
+
+	l.RequestKeyframe("a")
+	l.RequestKeyframe("nobody")
+	a.until("asked", func() bool { return a.plis > 0 })
+
+	must(t, l.Attach(out))
+	nextOf[signalling.Joined](t, out)
+	if r := nextOf[signalling.Roster](t, out); len(r.Participants) != 3 {
+		t.Errorf("%+v", r)
+	}
+	a.p.Leave("")
+	if left := nextOf[signalling.Left](t, out); left.ID != "a" {
+		t.Errorf("%+v", left)
+	}
+	l.Leave(signalling.EndEnded)
+	b.until("the host has left", func() bool { return len(b.roster) == 1 })
+}
+
+func TestSinkMayCallBack(t *testing.T) {
+	c := newTestCall(t, Options{})
+	// Two engines that answer every packet and every wish with a packet and a
+	// wish: nothing may lock up.
+	var locals [2]*Local
+	var sinks [2]*callbackSink
+	for i := range locals {
+		sinks[i] = &callbackSink{done: make(chan struct{})}
+		var err error
+		locals[i], err = c.JoinLocal(Profile{ID: fmt.Sprint(i)}, sinks[i], newOutbox())
+		must(t, err)
+	}
+	for i := range sinks {
+		sinks[i].start(locals[i], fmt.Sprint(1-i))
+	}
+	v := [2]videoSender{{ssrc: 1}, {ssrc: 2}}
+	var wg sync.WaitGroup
+	for i, l := range locals {
+		wg.Go(func() {
+			for n := range 300 {
+				for _, p := range v[i].frame(n%10 == 0, 1) {
+					must(t, l.WriteRTP(signalling.KindVideo, p))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range sinks {
+		<-s.done
+	}
+}
+
+type callbackSink struct {
+	mu    sync.Mutex
+	local *Local
+	other string
+	n     int
+	done  chan struct{}
+}
+
+func (s *callbackSink) start(l *Local, other string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.local, s.other = l, other
+}
+
+func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.local.RequestKeyframe(s.other)
+	if s.n++; s.n == 50 {
+		close(s.done)
+	}
+}
+
+func (s *callbackSink) KeyframeWanted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.local != nil {
+		s.local.RequestKeyframe(s.other)
+	}
+}

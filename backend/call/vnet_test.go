@@ -1,0 +1,101 @@
+package call
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/pion/logging"
+	"github.com/pion/transport/v4/vnet"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// lossyNetwork is a network in which every packet that is not STUN or DTLS is
+// lost with a probability, once it is lossy.
+type lossyNetwork struct {
+	router *vnet.Router
+	hosts  int
+
+	mu     sync.Mutex
+	random *rand.Rand
+	loss   float64
+}
+
+func newLossyNetwork(tb testing.TB) *lossyNetwork {
+	tb.Helper()
+	n := &lossyNetwork{random: rand.New(rand.NewPCG(3, 4))}
+	var err error
+	n.router, err = vnet.NewRouter(&vnet.RouterConfig{
+		CIDR: "10.0.0.0/24", LoggerFactory: logging.NewDefaultLoggerFactory(),
+	})
+	must(tb, err)
+	n.router.AddChunkFilter(func(c vnet.Chunk) bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		b := c.UserData()
+		media := len(b) > 0 && b[0] >= 128 && b[0] < 192
+		return !media || n.random.Float64() >= n.loss
+	})
+	return n
+}
+
+func (n *lossyNetwork) net(tb testing.TB) *vnet.Net {
+	tb.Helper()
+	n.hosts++
+	net, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{fmt.Sprint("10.0.0.", n.hosts)}})
+	must(tb, err)
+	must(tb, n.router.AddNet(net))
+	return net
+}
+
+func (n *lossyNetwork) setLoss(p float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.loss = p
+}
+
+// TestLossIsMended sends over a network that loses every tenth packet in both
+// directions, and checks that receivers end up with all of them.
+func TestLossIsMended(t *testing.T) {
+	n := newLossyNetwork(t)
+	sfu, netA, netB := n.net(t), n.net(t), n.net(t)
+	must(t, n.router.Start())
+	t.Cleanup(func() { must(t, n.router.Stop()) })
+
+	c := newTestCall(t, Options{Net: sfu})
+	oa, ob := as("a"), as("b")
+	oa.net, ob.net = netA, netB
+	a, b := join(t, c, oa), join(t, c, ob)
+	a.send()
+	b.untilSees("a")
+	b.forget()
+	n.setLoss(0.1)
+	// 300 packets of video in a row, whatever their order.
+	b.until("unbroken video through the loss", func() bool {
+		seen := make(map[uint16]bool)
+		var first uint16
+		for _, r := range b.packets {
+			if r.kind == signalling.KindVideo {
+				if len(seen) == 0 {
+					first = r.packet.SequenceNumber
+				}
+				seen[r.packet.SequenceNumber] = true
+			}
+		}
+		for i := range uint16(300) {
+			if !seen[first+i] {
+				return false
+			}
+		}
+		return true
+	})
+	if s := c.Stats(); s.Retransmitted == 0 {
+		t.Errorf("%+v", s)
+	}
+	n.setLoss(0)
+	for _, g := range []*guest{a, b} {
+		g.p.Leave("")
+	}
+}
