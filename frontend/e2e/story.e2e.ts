@@ -132,8 +132,11 @@ describe('a call by link', () => {
     await lab.pressNotification('Let in');
     await host.getByRole('toolbar', { name: 'Call controls' }).waitFor();
     await ada.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-    const shown = await until('the notification is put away', () => lab.notificationHistory());
-    expect(shown[0]).toEqual({ summary: 'Ada', body: 'Grandma’s birthday' });
+    const shown = await until(
+      'the notification is put away',
+      async () => (await lab.notificationHistory())[0],
+    );
+    expect(shown).toEqual({ summary: 'Ada', body: 'Grandma’s birthday' });
     await host.getByRole('button', { name: 'Let in Ada' }).waitFor({ state: 'detached' });
   });
 

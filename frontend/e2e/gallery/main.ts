@@ -1,7 +1,10 @@
 // Screens in made-up states, for looking at them: /?scene=NAME. Not shipped.
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
-import { scenes } from './host';
+import { scenes as guest } from './guest';
+import { scenes as host } from './host';
+
+const scenes = { ...guest, ...host };
 
 const name = new URLSearchParams(location.search).get('scene') ?? '';
 const scene = scenes[name];

@@ -3,22 +3,24 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { createServer, loadConfigFromFile } from 'vite';
+import { build, loadConfigFromFile, preview } from 'vite';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const { config } = await loadConfigFromFile(
   { command: 'serve', mode: 'development' },
   here('../../vite.host.config.ts'),
 );
-const server = await createServer({
+const gallery = {
   configFile: false,
   root: here('.'),
   plugins: config.plugins,
   resolve: config.resolve,
   logLevel: 'error',
-  server: { port: 0, host: '127.0.0.1', fs: { allow: [here('../..')] } },
-});
-await server.listen();
+  build: { outDir: here('../../dist/gallery'), emptyOutDir: true },
+  preview: { port: 0, host: '127.0.0.1' },
+};
+await build(gallery);
+const server = await preview(gallery);
 const url = server.resolvedUrls.local[0];
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
@@ -29,7 +31,7 @@ mkdirSync(out, { recursive: true });
 try {
   const wanted = process.argv.slice(2);
   const index = await browser.newPage();
-  await index.goto(url, { waitUntil: 'networkidle' });
+  await index.goto(url, {});
   const scenes = await index.locator('a').allTextContents();
   for (const scene of scenes) {
     if (wanted.length > 0 && !wanted.some((part) => scene.includes(part))) continue;

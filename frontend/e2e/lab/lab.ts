@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { freePort, logOf, Processes, type Started, until } from './processes.js';
+import { freePort, Hopeless, logOf, Processes, type Started, until } from './processes.js';
 
 const run = promisify(execFile);
 
@@ -249,7 +249,7 @@ export class Lab {
     await until(
       'the app answers',
       async () => {
-        if (started.child.exitCode !== null) throw new Error(`the app ended: ${logOf(started)}`);
+        if (started.child.exitCode !== null) throw new Hopeless(`the app ended: ${logOf(started)}`);
         const answers = await Promise.all([
           fetch(`${relay}/j/AAAAAAAAAAAAAAAAAAAAAA`),
           url ? fetch(url) : null,

@@ -61,6 +61,9 @@ export class Processes {
   }
 }
 
+/** Thrown by a probe when waiting on is of no use. */
+export class Hopeless extends Error {}
+
 /**
  * Waits until probe gives something truthy, and returns it; fails with what
  * was awaited after the deadline.
@@ -78,6 +81,7 @@ export async function until<T>(
       if (got) return got;
       last = got;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (Date.now() > deadline) throw new Error(`not within ${within} ms: ${what} (last: ${last})`);

@@ -1,0 +1,366 @@
+// The guest's page over a host that is made up, and a call with painted people.
+import { mount, tick } from 'svelte';
+import App from '../../guest/App.svelte';
+import * as real from '../../guest/inside';
+import type { Memory } from '../../guest/memory';
+import Unusable from '../../guest/pages/Unusable.svelte';
+import { type Channel, type Inside, Session } from '../../guest/session.svelte';
+import CallView from '../../src/call/CallView.svelte';
+import { Call } from '../../src/call/call.svelte';
+import { type MediaEngine, OWN } from '../../src/call/engine';
+import { Capture } from '../../src/media/capture.svelte';
+import type { Source } from '../../src/media/source';
+import { synthetic } from '../../src/media/synthetic';
+import type { HostMessage, Participant, TransportState } from '../../src/transport/transport';
+
+const now = Date.now();
+
+/** A person in front of a wall, painted. */
+function paint(seed: number, ratio: number): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.height = 720;
+  canvas.width = Math.round(720 * ratio);
+  const { width, height } = canvas;
+  const g = canvas.getContext('2d')!;
+  const hue = (seed * 67 + 24) % 360;
+  const wall = g.createLinearGradient(0, 0, width, height);
+  wall.addColorStop(0, `hsl(${hue} 32% 62%)`);
+  wall.addColorStop(1, `hsl(${hue + 30} 34% 34%)`);
+  g.fillStyle = wall;
+  g.fillRect(0, 0, width, height);
+  const light = g.createRadialGradient(width * 0.2, 80, 20, width * 0.2, 80, 520);
+  light.addColorStop(0, 'rgb(255 236 200 / 0.7)');
+  light.addColorStop(1, 'rgb(255 236 200 / 0)');
+  g.fillStyle = light;
+  g.fillRect(0, 0, width, height);
+  const x = width / 2;
+  g.fillStyle = `hsl(${(hue + 190) % 360} 30% 30%)`;
+  g.beginPath();
+  g.ellipse(x, 760, 240, 250, 0, 0, 7);
+  g.fill();
+  const skin = ['#e8b998', '#b97c54', '#f0cbb0', '#8a5a3c', '#d59f78'][seed % 5]!;
+  g.fillStyle = skin;
+  g.fillRect(x - 44, 430, 88, 120);
+  g.fillStyle = ['#2c1d14', '#5b3a21', '#1b1b20', '#8c6239', '#c9c2b8'][seed % 5]!;
+  g.beginPath();
+  g.ellipse(x, 330, 150, 175, 0, 0, 7);
+  g.fill();
+  g.fillStyle = skin;
+  g.beginPath();
+  g.ellipse(x, 360, 118, 148, 0, 0, 7);
+  g.fill();
+  g.fillStyle = '#2a1a12';
+  for (const side of [-1, 1]) {
+    g.beginPath();
+    g.ellipse(x + side * 46, 345, 11, 13, 0, 0, 7);
+    g.fill();
+  }
+  g.strokeStyle = '#7a3b2e';
+  g.lineWidth = 8;
+  g.lineCap = 'round';
+  g.beginPath();
+  g.arc(x, 400, 44, 0.25, Math.PI - 0.25);
+  g.stroke();
+  return canvas;
+}
+
+/** A source whose camera shows a painted person. */
+const person: Source = {
+  ...synthetic,
+  async open(wanted, choice) {
+    const stream = await synthetic.open({ ...wanted, video: false }, choice);
+    if (wanted.video) {
+      const canvas = paint(2, 4 / 3);
+      const track = canvas.captureStream(5).getVideoTracks()[0]!;
+      setInterval(() => canvas.getContext('2d')!.fillRect(0, 0, 1, 1), 100);
+      stream.addTrack(track);
+    }
+    return stream;
+  },
+  async devices() {
+    return {
+      cameras: [{ id: 'a', name: 'FaceTime HD Camera' }],
+      microphones: [{ id: 'b', name: 'MacBook Pro Microphone' }],
+      speakers: [{ id: 'c', name: 'MacBook Pro Speakers' }],
+    };
+  },
+};
+
+const without = (name: string): Source => ({
+  ...synthetic,
+  async open() {
+    throw new DOMException('no', name);
+  },
+  devices: async () => ({ cameras: [], microphones: [], speakers: [] }),
+});
+
+class FakeChannel implements Channel {
+  state: TransportState = { phase: 'connecting', attempt: 0 };
+  onmessage: ((message: HostMessage) => void) | null = null;
+  onstate: ((state: TransportState) => void) | null = null;
+  constructor(readonly hasSeat = false) {}
+  connect() {}
+  send() {
+    return true;
+  }
+  retryNow() {}
+  close() {}
+  forgetSeat() {}
+  become(state: TransportState) {
+    this.state = state;
+    this.onstate?.(state);
+  }
+  say(message: HostMessage) {
+    this.onmessage?.(message);
+  }
+}
+
+interface Setting {
+  source?: Source;
+  name?: string;
+  seat?: boolean;
+  linkName?: string;
+  switches?: Memory['switches'];
+}
+
+async function show(
+  target: HTMLElement,
+  play: (channel: FakeChannel, session: Session) => void | Promise<void>,
+  {
+    source = person,
+    name = 'Mia Lindqvist',
+    seat,
+    linkName = 'Sunday with Grandma',
+    switches,
+  }: Setting = {},
+): Promise<void> {
+  const channel = new FakeChannel(seat);
+  const session = new Session({
+    capture: new Capture(source, switches ?? { muted: false, cameraOff: false }),
+    memory: { name, switches: { muted: false, cameraOff: false } },
+    channel: () => channel,
+    inside: async () => real as Inside,
+  });
+  mount(App, { target, props: { session } });
+  channel.become({ phase: 'open' });
+  channel.say({ type: 'welcome', payload: { version: 1, linkName, hostName: 'Ada' } });
+  await play(channel, session);
+  await tick();
+  await new Promise((done) => setTimeout(done, 400));
+}
+
+const waiting =
+  (bell: 'rung' | 'silenced' | 'asked-to-wait') => (channel: FakeChannel, session: Session) => {
+    session.join('Mia Lindqvist');
+    channel.say({ type: 'waiting', payload: { bell, since: now - 12_000, ago: 12_000 } });
+  };
+const ended =
+  (reason: Extract<HostMessage, { type: 'ended' }>['payload']['reason']) =>
+  (channel: FakeChannel, session: Session) => {
+    session.join('Mia');
+    channel.say({ type: 'ended', payload: { reason } });
+  };
+const state = (to: TransportState) => (channel: FakeChannel) => channel.become(to);
+
+/** An engine of painted people. */
+class Painted implements MediaEngine {
+  muted = false;
+  cameraOff = false;
+  level = 0.4;
+  faults: MediaEngine['faults'] = [];
+  path: MediaEngine['path'] = 'open';
+  soundBlocked = false;
+  devices = {
+    cameras: [{ id: 'a', name: 'FaceTime HD Camera' }],
+    microphones: [{ id: 'b', name: 'MacBook Pro Microphone' }],
+    speakers: [{ id: 'c', name: 'MacBook Pro Speakers' }],
+  };
+  choice = { camera: '', microphone: '', speaker: '' };
+  constructor(readonly pictures: Record<string, HTMLCanvasElement>) {}
+  async setMuted(muted: boolean) {
+    this.muted = muted;
+  }
+  async setCameraOff(off: boolean) {
+    this.cameraOff = off;
+  }
+  async choose() {}
+  async retry() {}
+  allowSound() {}
+  receive() {}
+  pictureOf(id: string) {
+    const canvas = this.pictures[id];
+    return canvas && { ratio: canvas.width / canvas.height };
+  }
+  attach(id: string, container: HTMLElement) {
+    const canvas = this.pictures[id];
+    if (canvas) container.replaceChildren(canvas);
+    return () => container.replaceChildren();
+  }
+  close() {}
+}
+
+const crowd = [
+  'Ada',
+  'Grandma',
+  'Uncle Theo',
+  'Boris',
+  'Cleo',
+  'Dana',
+  'Émile',
+  'Fatima',
+  'Goran',
+  'Hana',
+  'Ivo',
+];
+
+function inCall(
+  others: number,
+  after: (call: Call, engine: Painted) => void = () => {},
+  own: Partial<Participant> = {},
+) {
+  return async (target: HTMLElement) => {
+    const names = crowd.slice(0, others);
+    const ratios = [16 / 9, 4 / 3, 16 / 9, 9 / 16, 16 / 9, 4 / 3];
+    const engine = new Painted({
+      [OWN]: paint(2, innerWidth < 600 ? 3 / 4 : 4 / 3),
+      ...Object.fromEntries(names.map((n, i) => [n, paint(i, ratios[i % 6]!)])),
+    });
+    const call = new Call(engine, () => true);
+    call.receive({
+      type: 'roster',
+      payload: {
+        you: 'me',
+        participants: [
+          { id: 'me', name: 'Mia Lindqvist', joinedAt: 99, ...own },
+          ...names.map((name, i) => ({
+            id: name,
+            name,
+            joinedAt: i,
+            host: i === 0,
+            muted: i === 2,
+            cameraOff: i === 4,
+          })),
+        ],
+        chat: [],
+      },
+    });
+    call.receive({ type: 'speaking', payload: { ids: ['Grandma'] } });
+    after(call, engine);
+    mount(CallView, { target, props: { call, title: 'Sunday with Grandma', onleave: () => {} } });
+    await tick();
+    await new Promise((done) => setTimeout(done, 400));
+  };
+}
+
+const chat: [string, string][] = [
+  ['Ada', 'Welcome everybody!'],
+  ['Grandma', 'Can you all hear me? The piano is a little loud.'],
+  ['Grandma', 'Theo, your picture is upside down again 😄'],
+  [
+    'me',
+    'We can hear you very well. Here’s the recipe you asked for: 500 g flour, 2 eggs, a pinch of salt.',
+  ],
+  ['Uncle Theo', 'Better now?'],
+];
+const talk = (call: Call) => {
+  for (const [i, [participant, text]] of chat.entries()) {
+    call.receive({
+      type: 'chat',
+      payload: {
+        line: { id: i + 1, participant, name: participant, text, at: now - (9 - i) * 50_000 },
+      },
+    });
+  }
+};
+
+export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
+  'guest-door': (target) => show(target, () => {}),
+  'guest-door-first': (target) =>
+    show(target, () => {}, { name: '', linkName: '', switches: { muted: true, cameraOff: true } }),
+  'guest-door-devices': (target) => show(target, () => document.querySelector('summary')!.click()),
+  'guest-door-refused': (target) => show(target, () => {}, { source: without('NotAllowedError') }),
+  'guest-door-busy': (target) => show(target, () => {}, { source: without('NotReadableError') }),
+  'guest-waiting': (target) => show(target, waiting('rung')),
+  'guest-waiting-asked': (target) => show(target, waiting('asked-to-wait')),
+  'guest-waiting-away': (target) =>
+    show(target, (channel, session) => {
+      waiting('rung')(channel, session);
+      channel.become({ phase: 'hostAway', since: now, attempt: 1 });
+    }),
+  'guest-declined': (target) =>
+    show(target, (channel, session) => {
+      session.join('Mia');
+      channel.say({ type: 'declined', payload: { mayRetry: true } });
+    }),
+  'guest-declined-final': (target) =>
+    show(target, (channel, session) => {
+      session.join('Mia');
+      channel.say({ type: 'declined', payload: { mayRetry: false } });
+    }),
+  'guest-returning': (target) => show(target, () => {}, { seat: true }),
+  'guest-left': (target) =>
+    show(target, async (channel, session) => {
+      session.join('Mia');
+      await tick();
+      channel.say({ type: 'admitted', payload: { participant: 'me', seat: 'x' } });
+      session.leave();
+    }),
+  'guest-ended': (target) => show(target, ended('ended')),
+  'guest-kicked': (target) => show(target, ended('kicked')),
+  'guest-replaced': (target) => show(target, ended('replaced')),
+  'guest-timed-out': (target) => show(target, ended('timed-out')),
+  'guest-spent': (target) => show(target, state({ phase: 'unavailable', reason: 'spent' })),
+  'guest-removed': (target) => show(target, state({ phase: 'unavailable', reason: 'removed' })),
+  'guest-malformed': (target) => show(target, state({ phase: 'refused', code: 'link-malformed' })),
+  'guest-mismatch': (target) => show(target, state({ phase: 'refused', code: 'key-mismatch' })),
+  'guest-unavailable': (target) =>
+    show(target, (channel, session) => {
+      session.hostName = '';
+      channel.become({ phase: 'unavailable', reason: 'unknown' });
+    }),
+  'guest-unusable': async (target) => {
+    mount(Unusable, { target });
+  },
+  'call-alone': inCall(0),
+  'call-two': inCall(1),
+  'call-three': inCall(2),
+  'call-five': inCall(4),
+  'call-twelve': inCall(11),
+  'call-speaker': inCall(5, (call) => {
+    call.view = 'speaker';
+  }),
+  'call-pinned': inCall(4, (call) => call.pin('Uncle Theo')),
+  'call-chat': inCall(3, (call) => {
+    talk(call);
+    call.show('chat');
+  }),
+  'call-chat-empty': inCall(2, (call) => call.show('chat')),
+  'call-people': inCall(5, (call) => call.show('people')),
+  'call-away': inCall(3, (call) => {
+    talk(call);
+    call.receive({
+      type: 'joined',
+      payload: { participant: { id: 'Uncle Theo', name: 'Uncle Theo', joinedAt: 2, away: true } },
+    });
+  }),
+  'call-lost': inCall(2, (call) => {
+    call.connected = false;
+  }),
+  'call-faults': inCall(2, (_, engine) => {
+    engine.faults = ['camera-lost'];
+    engine.soundBlocked = true;
+    engine.muted = true;
+  }),
+  'call-shortcuts': inCall(2, () =>
+    setTimeout(
+      () => document.querySelector<HTMLElement>('[aria-label="Keyboard shortcuts"]')?.click(),
+      100,
+    ),
+  ),
+  'call-devices': inCall(2, () =>
+    setTimeout(
+      () => document.querySelector<HTMLElement>('[aria-label="Camera and sound"]')?.click(),
+      100,
+    ),
+  ),
+};
