@@ -54,10 +54,12 @@ func (g *guest) heard(kind signalling.Kind) map[string]int {
 }
 
 // forget forgets the packets so far.
-func (g *guest) forget() { g.update(func() {
+func (g *guest) forget() {
+	g.update(func() {
 		g.packets = nil
 		clear(g.counts)
-	}) }
+	})
+}
 
 func (g *guest) untilSees(ids ...string) {
 	g.t.Helper()

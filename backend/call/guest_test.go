@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long tests wait for what should take milliseconds.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // outbox queues what a call sends to one participant.
 type outbox chan signalling.Message
@@ -138,13 +138,19 @@ func join(tb testing.TB, c *Call, o guestOptions) *guest {
 
 func newGuest(tb testing.TB, c *Call, o guestOptions) *guest {
 	tb.Helper()
+	g := newGuestWith(tb, c, o, newGuestAPI(tb, o.net))
+	tb.Cleanup(g.close)
+	return g
+}
+
+func newGuestWith(tb testing.TB, c *Call, o guestOptions, api *webrtc.API) *guest {
+	tb.Helper()
 	g := &guest{
 		t: tb, call: c, out: newOutbox(), changed: make(chan struct{}),
 		roster: make(map[string]signalling.Participant), counts: make(map[stream]int), onRTP: o.onRTP,
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.connect(newGuestAPI(tb, o.net))
-	tb.Cleanup(g.close)
+	g.connect(api)
 	return g
 }
 
@@ -382,8 +388,8 @@ type media struct {
 	stop func()
 }
 
-// send sends audio every 20 ms and video every 33 ms; a keyframe is sent first
-// and whenever it was asked for.
+// send sends a frame of video and a packet of audio every 40 ms; a keyframe first
+// and whenever one was asked for.
 func (g *guest) send() media {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -391,7 +397,7 @@ func (g *guest) send() media {
 		video := videoSender{ssrc: 1}
 		var sequence uint16
 		var timestamp uint32
-		tick := time.NewTicker(20 * time.Millisecond)
+		tick := time.NewTicker(40 * time.Millisecond)
 		defer tick.Stop()
 		plis := 0
 		for n := 0; ; n++ {
@@ -408,7 +414,7 @@ func (g *guest) send() media {
 			}
 			_ = g.audio.WriteRTP(p)
 			sequence++
-			timestamp += 960
+			timestamp += 1920
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

@@ -65,7 +65,7 @@ func (s *sink) until(t *testing.T, what string, ok func() bool) {
 }
 
 // feed sends video through l until stop, with keyframes when they are wanted.
-func feed(t *testing.T, l *Local, s *sink) (stop func()) {
+func feed(t testing.TB, l *Local, s *sink) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
