@@ -31,6 +31,7 @@ export type DeviceFault =
   | 'microphone-busy'
   | 'microphone-lost'
   | 'speaker-missing'
+  | 'speaker-lost'
   | 'engine-unavailable';
 
 /** A picture that is being drawn. */

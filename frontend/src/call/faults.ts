@@ -11,6 +11,7 @@ const sentences: Record<DeviceFault, () => string> = {
   'microphone-busy': m.call_fault_microphone_busy,
   'microphone-lost': m.call_fault_microphone_lost,
   'speaker-missing': m.call_fault_speaker_missing,
+  'speaker-lost': m.call_fault_speaker_lost,
   'engine-unavailable': m.call_fault_engine_unavailable,
 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FakeSocket } from './fakeHost';
 import type { HostMessage } from './generated/signalling';
-import { LoopbackTransport, type VideoFrame } from './loopback';
+import { type DeviceState, LoopbackTransport, type VideoFrame } from './loopback';
 import type { TransportState } from './transport';
 
 function enter() {
@@ -48,6 +48,17 @@ describe('the window’s socket', () => {
     expect(states).toEqual([{ phase: 'open' }]);
     expect(transport.send({ type: 'say', payload: { text: 'Hi' } })).toBe(true);
     expect(socket.sent[1]).toBe('{"type":"say","payload":{"text":"Hi"}}');
+  });
+
+  it('carries how the devices are', () => {
+    const { transport, socket, states, message } = enter();
+    const devices: DeviceState[] = [];
+    transport.ondevices = (state) => devices.push(state);
+    socket.accept();
+    message('devices', { level: 25, faults: ['camera-lost'] });
+    expect(devices).toEqual([{ level: 0.25, faults: ['camera-lost'] }]);
+    message('devices', { level: 'loud', faults: [] });
+    expect(states.at(-1)).toEqual({ phase: 'refused', code: 'message-invalid' });
   });
 
   it('carries messages and pictures, and says how many pictures were taken', () => {
