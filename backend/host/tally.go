@@ -46,6 +46,7 @@ func sum(a, b call.Stats) call.Stats {
 		ForwardedPackets: a.ForwardedPackets + b.ForwardedPackets,
 		ForwardedBytes:   a.ForwardedBytes + b.ForwardedBytes,
 		Retransmitted:    a.Retransmitted + b.Retransmitted,
+		Malformed:        a.Malformed + b.Malformed,
 		UnadmittedMedia:  a.UnadmittedMedia + b.UnadmittedMedia,
 		KeyframeRequests: a.KeyframeRequests + b.KeyframeRequests,
 	}

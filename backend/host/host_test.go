@@ -1,0 +1,495 @@
+package host
+
+import (
+	"context"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+func TestStory(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.must(f.host.RenameLink(f.ctx, l.ID, "Tea"))
+	f.must(f.host.SetName(f.ctx, "Mara"))
+	if l.State != "open" || l.Group != GroupUpcoming || len(l.Addresses) != 2 || l.Addresses[0].Reach != "network" {
+		t.Fatalf("new link: %+v", l)
+	}
+
+	ada := f.dial(l)
+	_, secret := secretOf(t, l)
+	f.must(ada.frames.Send(ada.opening))
+	ada.send(signalling.Hello{Version: 1, Secret: secret.Reveal(), Device: ada.device})
+	if w := expect[signalling.Welcome](ada); w.LinkName != "Tea" || w.HostName != "Mara" {
+		t.Fatalf("welcome: %+v", w)
+	}
+	ada.send(signalling.Knock{Name: "Ada", CameraOff: true})
+	if w := expect[signalling.Waiting](ada); w.Bell != signalling.BellRung || w.Since == 0 || w.Ago < 0 {
+		t.Fatalf("waiting: %+v", w)
+	}
+	q := f.request("Ada")
+	if q.Known != KnownFirst || q.LinkID != l.ID || q.LinkName != "Tea" {
+		t.Fatalf("request: %+v", q)
+	}
+	f.must(f.host.AskToWait(f.ctx, q.ID))
+	if w := expect[signalling.Waiting](ada); w.Bell != signalling.BellAskWait {
+		t.Fatalf("asked to wait: %+v", w)
+	}
+	f.must(f.host.Admit(f.ctx, q.ID))
+	ada.seated()
+	if len(ada.roster.Participants) != 1 || ada.roster.You != ada.seat.Participant || !ada.roster.Participants[0].CameraOff {
+		t.Fatalf("roster: %+v", ada.roster)
+	}
+	if err := f.host.Admit(f.ctx, q.ID); fault.CodeOf(err) != fault.RequestGone {
+		t.Fatalf("second admission: %v", err)
+	}
+
+	boris := f.enter(l, "Boris")
+	if len(boris.roster.Participants) != 2 {
+		t.Fatalf("roster: %+v", boris.roster)
+	}
+	boris.send(signalling.Say{Text: "hello"})
+	if c := expect[signalling.Chat](ada); c.Line.Text != "hello" || c.Line.Name != "Boris" {
+		t.Fatalf("chat: %+v", c)
+	}
+	live := f.untilLink(l.ID, "two in the call", func(l LinkView) bool { return l.InCall == 2 && len(l.Visitors) == 2 })
+	if live.State != "live" || live.Group != GroupLive || live.HostInCall {
+		t.Fatalf("live link: %+v", live)
+	}
+
+	ada.send(signalling.Leave{})
+	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+	late := f.knock(l, "Late") // waits while the last one leaves
+	boris.send(signalling.Leave{})
+	late.ended(signalling.EndSpent)
+	spent := f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	if spent.Group != GroupEarlier || spent.Waiting != 0 || spent.InCall != 0 || len(spent.Addresses) != 0 {
+		t.Fatalf("spent link: %+v", spent)
+	}
+	id := sealed.LinkID(l.ID)
+	note, ok := Note(f.book, id)
+	if !ok {
+		t.Fatal("a spent link leaves no note")
+	}
+	if reason, err := sealed.OpenNote(secret, id, note[:]); err != nil || reason != "spent" {
+		t.Fatalf("note: %q, %v", reason, err)
+	}
+	if f.host.Stats().UnadmittedMedia != 0 {
+		t.Fatal("media to the unadmitted")
+	}
+}
+
+func TestKnownGuests(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	stays := f.enter(l, "Stays") // keeps the link alive
+	_ = stays
+	ada := f.enter(l, "Ada")
+	f.untilLink(l.ID, "both are written down", func(l LinkView) bool { return len(l.Visitors) == 2 })
+	ada.send(signalling.Leave{})
+	again := f.greet(l, func(h *signalling.Hello) { h.Device = ada.device })
+	again.send(signalling.Knock{Name: "Ada"})
+	if q := f.request("Ada"); q.Known != KnownReturning || q.TimesLetIn != 1 {
+		t.Fatalf("returning: %+v", q)
+	}
+	again.send(signalling.Leave{})
+	f.until("nobody waits", func(s State) bool { return len(s.Requests) == 0 })
+	other := f.knock(l, "Ada")
+	_ = other
+	if q := f.request("Ada"); q.Known != KnownName {
+		t.Fatalf("new device, known name: %+v", q)
+	}
+}
+
+func TestRemoveLinkTellsEverybody(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	inside := f.enter(l, "Inside")
+	waiting := f.knock(l, "Waiting")
+	looking := f.greet(l, nil)
+	f.must(f.host.RemoveLink(f.ctx, l.ID))
+	inside.ended(signalling.EndRemoved)
+	waiting.ended(signalling.EndRemoved)
+	looking.ended(signalling.EndRemoved)
+	if got := f.linkNow(l.ID); got.State != "removed" || got.Waiting != 0 || got.InCall != 0 {
+		t.Fatalf("link: %+v", got)
+	}
+	s := f.host.Snapshot()
+	if len(s.Requests) != 0 || len(s.Calls) != 0 {
+		t.Fatalf("state: %+v", s)
+	}
+	id, _ := secretOf(t, l)
+	if _, _, err := f.board.Dial(f.ctx, id, relayRemote); fault.CodeOf(err) != fault.LinkUnavailable {
+		t.Fatalf("dialling a removed link: %v", err)
+	}
+	f.must(f.host.RemoveLink(f.ctx, l.ID)) // twice is fine
+	if err := f.host.LockCall(f.ctx, l.ID, true); fault.CodeOf(err) != fault.LinkRemoved {
+		t.Fatalf("command on a removed link: %v", err)
+	}
+}
+
+func TestDeclineTwiceIsForGood(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	v := f.greet(l, nil)
+	for _, mayRetry := range []bool{true, false} {
+		v.send(signalling.Knock{Name: "Eve"})
+		expect[signalling.Waiting](v)
+		f.must(f.host.Decline(f.ctx, f.request("Eve").ID))
+		if d := expect[signalling.Declined](v); d.MayRetry != mayRetry {
+			t.Fatalf("declined: %+v, want MayRetry %v", d, mayRetry)
+		}
+	}
+	v.send(signalling.Knock{Name: "Eve"})
+	if d := expect[signalling.Declined](v); d.MayRetry {
+		t.Fatalf("third knock: %+v", d)
+	}
+	if n := len(f.host.Snapshot().Requests); n != 0 {
+		t.Fatalf("%d requests", n)
+	}
+}
+
+func TestBlockOutlivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	l := f.link()
+	eve := f.knock(l, "Eve")
+	f.must(f.host.Block(f.ctx, f.request("Eve").ID))
+	eve.ended(signalling.EndBlocked)
+	mal := f.enter(l, "Mal")
+	stays := f.enter(l, "Stays")
+	f.must(f.host.RemoveParticipant(f.ctx, l.ID, mal.seat.Participant, true))
+	mal.ended(signalling.EndBlocked)
+	f.must(f.host.RemoveParticipant(f.ctx, l.ID, stays.seat.Participant, false))
+	stays.ended(signalling.EndKicked)
+	f.untilLink(l.ID, "the last one was removed: the link is spent", func(l LinkView) bool { return l.State == "spent" })
+
+	l = f.link()
+	eve = f.knock(l, "Eve")
+	f.must(f.host.Block(f.ctx, f.request("Eve").ID))
+	eve.ended(signalling.EndBlocked)
+	f.close()
+
+	f = start(t, setup{dir: dir})
+	again := f.greet(l, func(h *signalling.Hello) { h.Device = eve.device })
+	again.send(signalling.Knock{Name: "Eve"})
+	again.ended(signalling.EndBlocked)
+}
+
+func TestSeatIsHeldAndResumed(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	boris := f.enter(l, "Boris")
+	ada.vanish()
+	again := f.greet(l, ada.back)
+	again.seated()
+	if again.seat.Participant != ada.seat.Participant || again.seat.Seat != ada.seat.Seat || len(again.roster.Participants) != 2 {
+		t.Fatalf("back: %+v, %+v", again.seat, again.roster)
+	}
+	boris.send(signalling.Say{Text: "still here?"})
+	if c := expect[signalling.Chat](again); c.Line.Text != "still here?" {
+		t.Fatalf("chat: %+v", c)
+	}
+	if n := len(f.host.Snapshot().Requests); n != 0 {
+		t.Fatalf("%d requests: a seat needs no knock", n)
+	}
+
+	// A newer page of the same seat takes it over from one that still lives.
+	newer := f.greet(l, ada.back)
+	again.ended(signalling.EndReplaced)
+	newer.seated()
+	if n := len(newer.roster.Participants); n != 2 {
+		t.Fatalf("%d in the call", n)
+	}
+}
+
+func TestSeatExpires(t *testing.T) {
+	f := start(t, setup{timing: Timing{SeatHold: 30 * time.Millisecond}})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	boris := f.enter(l, "Boris")
+	ada.vanish()
+	for left := false; !left; {
+		left = expect[signalling.Left](boris).ID == ada.seat.Participant
+	}
+	again := f.greet(l, ada.back)
+	again.ended(signalling.EndSeatGone)
+	again.send(signalling.Knock{Name: "Ada"}) // the channel stays
+	expect[signalling.Waiting](again)
+	f.request("Ada")
+
+	boris.vanish() // the last one: the link is spent, and those who wait are told
+	again.ended(signalling.EndSpent)
+	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+}
+
+func TestStrangersTakeNoSeat(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	for name, seat := range map[string]string{"made up": token(), "of nobody": token()} {
+		v := f.greet(l, func(h *signalling.Hello) { h.Seat = seat })
+		if m, err := v.next(); err != nil || m != (signalling.Ended{Reason: signalling.EndSeatGone}) {
+			t.Fatalf("seat %s: %+v, %v", name, m, err)
+		}
+	}
+	other := f.link() // a seat of one link is none at another
+	v := f.greet(other, ada.back)
+	v.ended(signalling.EndSeatGone)
+	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+}
+
+// A relay that plays a recorded guest to the host again can't throw them out.
+func TestReplayedHelloTakesNoSeat(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	ada.vanish()
+
+	id, secret := secretOf(t, l)
+	record := func(frame []byte) []byte { return append([]byte(nil), frame...) }
+	v := f.dial(l)
+	hello, err := signalling.Encode(signalling.Hello{
+		Version: 1, Secret: secret.Reveal(), Device: ada.device, Seat: ada.seat.Seat, Resume: true,
+	})
+	f.must(err)
+	frame, err := v.channel.Seal(hello)
+	f.must(err)
+	opening, first := record(v.opening), record(frame)
+	f.must(v.frames.Send(v.opening))
+	f.must(v.frames.Send(frame))
+	expect[signalling.Welcome](v)
+	v.seated()
+
+	_, replayed, err := f.board.Dial(f.ctx, id, relayRemote)
+	f.must(err)
+	f.must(replayed.Send(opening))
+	f.must(replayed.Send(first))
+	if _, err := replayed.Recv(f.ctx); err != nil { // Welcome, which the relay can't read
+		t.Fatal(err)
+	}
+	if _, err := replayed.Recv(f.ctx); err != nil { // seat-gone, likewise
+		t.Fatal(err)
+	}
+	v.send(signalling.Say{Text: "mine"})
+	if c := expect[signalling.Chat](v); c.Line.Text != "mine" {
+		t.Fatalf("the seat's holder: %+v", c)
+	}
+}
+
+func TestRestartAdmitsNobody(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	first, second, removed := f.link(), f.link(), f.link()
+	f.must(f.host.RemoveLink(f.ctx, removed.ID))
+	ada := f.enter(first, "Ada")
+	boris := f.knock(second, "Boris")
+	f.close()
+	ada.ended(signalling.EndShutdown)
+	boris.ended(signalling.EndShutdown)
+
+	f = start(t, setup{dir: dir})
+	if got := f.linkNow(first.ID); got.State != "live" || got.Group != GroupUpcoming || got.InCall != 0 {
+		t.Fatalf("the live link after a restart: %+v", got)
+	}
+	again := f.greet(first, ada.back)
+	again.ended(signalling.EndSeatGone)
+	again.send(signalling.Knock{Name: "Ada"})
+	expect[signalling.Waiting](again)
+	if q := f.request("Ada"); q.Known != KnownReturning {
+		t.Fatalf("request: %+v", q)
+	}
+	waits := f.greet(second, func(h *signalling.Hello) { h.Device = boris.device })
+	waits.send(signalling.Knock{Name: "Boris"})
+	expect[signalling.Waiting](waits)
+	f.request("Boris")
+	if s := f.host.Snapshot(); len(s.Calls) != 0 || len(s.Links) != 3 {
+		t.Fatalf("state: %+v", s)
+	}
+	f.admit("Ada")
+	again.seated()
+}
+
+func TestAGuestWhoIsAwayKeepsTheirPlace(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.knock(l, "Ada")
+	f.request("Ada")
+	boris := f.knock(l, "Boris")
+	_ = boris
+	f.request("Boris")
+	ada.vanish()
+	s := f.until("Ada is away", func(s State) bool { return len(s.Requests) == 2 && s.Requests[0].Away })
+	f.must(f.host.Admit(f.ctx, s.Requests[0].ID)) // a decision while away
+	if n := f.linkNow(l.ID).InCall; n != 0 {
+		t.Fatalf("%d in the call", n)
+	}
+	again := f.greet(l, func(h *signalling.Hello) { h.Device = ada.device })
+	again.send(signalling.Knock{Name: "Ada"})
+	again.seated()
+	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+}
+
+func TestLockAndSilence(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.must(f.host.SilenceRequests(f.ctx, l.ID, true))
+	quiet := f.greet(l, nil)
+	quiet.send(signalling.Knock{Name: "Quiet"})
+	if w := expect[signalling.Waiting](quiet); w.Bell != signalling.BellSilenced {
+		t.Fatalf("waiting: %+v", w)
+	}
+	f.must(f.host.SilenceRequests(f.ctx, l.ID, false))
+	if w := expect[signalling.Waiting](quiet); w.Bell != signalling.BellRung {
+		t.Fatalf("waiting: %+v", w)
+	}
+	f.must(f.host.LockCall(f.ctx, l.ID, true))
+	f.untilLink(l.ID, "locked", func(l LinkView) bool { return l.Locked && !l.Silenced })
+	late := f.greet(l, nil)
+	late.send(signalling.Knock{Name: "Late"})
+	late.ended(signalling.EndLocked)
+	f.admit("Quiet") // who waits stays
+	quiet.seated()
+}
+
+func TestAdmitAllAndDeclineAll(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	names := []string{"A", "B", "C"}
+	var guests []*visitor
+	for _, n := range names {
+		guests = append(guests, f.knock(l, n))
+	}
+	f.until("three wait", func(s State) bool { return len(s.Requests) == 3 })
+	f.must(f.host.AdmitAll(f.ctx, l.ID))
+	for _, g := range guests {
+		g.seated()
+	}
+	d := f.knock(l, "D")
+	f.request("D")
+	f.must(f.host.DeclineAll(f.ctx, l.ID))
+	expect[signalling.Declined](d)
+}
+
+func TestEndCallSpends(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	w := f.window(l, EngineWebview)
+	w.message("roster")
+	f.must(f.host.EndCall(f.ctx, l.ID))
+	ada.ended(signalling.EndEnded)
+	w.message("ended")
+	f.untilLink(l.ID, "spent", func(l LinkView) bool { return l.State == "spent" })
+
+	fresh := f.link() // ended before anybody was in
+	f.must(f.host.EndCall(f.ctx, fresh.ID))
+	f.untilLink(fresh.ID, "spent", func(l LinkView) bool { return l.State == "spent" })
+}
+
+func TestMuteAsksTheGuest(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	if err := f.host.MuteParticipant(f.ctx, l.ID, "x"); fault.CodeOf(err) != fault.NotInCall {
+		t.Fatalf("nobody in: %v", err)
+	}
+	ada := f.enter(l, "Ada")
+	f.must(f.host.MuteParticipant(f.ctx, l.ID, ada.seat.Participant))
+	expect[signalling.Mute](ada)
+	if err := f.host.MuteParticipant(f.ctx, l.ID, "x"); fault.CodeOf(err) != fault.ParticipantGone {
+		t.Fatalf("no such participant: %v", err)
+	}
+	if err := f.host.RemoveParticipant(f.ctx, l.ID, "x", false); fault.CodeOf(err) != fault.ParticipantGone {
+		t.Fatalf("no such participant: %v", err)
+	}
+}
+
+func TestSettingsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	if err := f.host.SetName(f.ctx, " \t"); fault.CodeOf(err) != fault.NameInvalid {
+		t.Fatalf("empty name: %v", err)
+	}
+	if err := f.host.SetSettings(f.ctx, Settings{Engine: "steam", Theme: "dark"}); fault.CodeOf(err) != fault.MessageInvalid {
+		t.Fatalf("bad settings: %v", err)
+	}
+	want := Settings{Engine: EngineWebview, Camera: "c", Theme: "dark"}
+	f.must(f.host.SetSettings(f.ctx, want))
+	f.must(f.host.SetName(f.ctx, " Mara "))
+	f.must(f.host.WindowHidden(f.ctx))
+	n := f.host.Snapshot().Notice
+	if n == nil || n.Code != NoticeBackground || n.Message == "" {
+		t.Fatalf("notice: %+v", n)
+	}
+	f.must(f.host.DismissNotice(f.ctx, n.ID+1))
+	if f.host.Snapshot().Notice == nil {
+		t.Fatal("another notice's id dismissed it")
+	}
+	f.must(f.host.DismissNotice(f.ctx, n.ID))
+	f.close()
+
+	f = start(t, setup{dir: dir})
+	s := f.host.Snapshot()
+	if s.Settings != want || s.Me.Name != "Mara" || s.Notice != nil {
+		t.Fatalf("after a restart: %+v", s)
+	}
+	f.must(f.host.WindowHidden(f.ctx)) // said once ever
+	if n := f.host.Snapshot().Notice; n != nil {
+		t.Fatalf("notice: %+v", n)
+	}
+}
+
+func TestClosedHostAnswers(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	w := f.host.Watch()
+	f.close()
+	for {
+		if _, err := w.Next(context.Background()); err != nil {
+			if fault.CodeOf(err) != fault.ShuttingDown {
+				t.Fatalf("watcher: %v", err)
+			}
+			break
+		}
+	}
+	if err := f.host.RemoveLink(context.Background(), l.ID); fault.CodeOf(err) != fault.ShuttingDown {
+		t.Fatalf("command: %v", err)
+	}
+	f.host.Attend("x")
+	f.host.Close() // twice is fine
+	if _, err := f.host.Watch().Next(context.Background()); fault.CodeOf(err) != fault.ShuttingDown {
+		t.Fatalf("late watcher: %v", err)
+	}
+}
+
+func TestSumAddsEveryCount(t *testing.T) {
+	var a call.Stats
+	fields := reflect.ValueOf(&a).Elem()
+	for i := range fields.NumField() {
+		switch field := fields.Field(i); field.Kind() {
+		case reflect.Int:
+			field.SetInt(int64(i + 1))
+		case reflect.Uint64:
+			field.SetUint(uint64(i + 1))
+		}
+	}
+	got := reflect.ValueOf(sum(a, a))
+	for i := range fields.NumField() {
+		switch field := fields.Field(i); field.Kind() {
+		case reflect.Int:
+			if got.Field(i).Int() != 2*field.Int() {
+				t.Errorf("%s is not summed", fields.Type().Field(i).Name)
+			}
+		case reflect.Uint64:
+			if got.Field(i).Uint() != 2*field.Uint() {
+				t.Errorf("%s is not summed", fields.Type().Field(i).Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,367 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// raw seals bytes that need not be a message.
+func (v *visitor) raw(b []byte) []byte {
+	v.f.t.Helper()
+	frame, err := v.channel.Seal(b)
+	v.f.must(err)
+	return frame
+}
+
+// hello is an honest Hello of the link.
+func (f *fixture) hello(l LinkView, v *visitor) signalling.Hello {
+	_, secret := secretOf(f.t, l)
+	return signalling.Hello{Version: signalling.ProtocolVersion, Secret: secret.Reveal(), Device: v.device}
+}
+
+func encode(t *testing.T, m signalling.Message) []byte {
+	t.Helper()
+	b, err := signalling.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestHostileBeforeWelcome drops every channel that does not begin as it must,
+// unseen: not one frame goes back.
+func TestHostileBeforeWelcome(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.knock(l, "Ada") // undisturbed throughout
+	stranger, err := sealed.NewLinkKeys()
+	f.must(err)
+
+	cases := []struct {
+		name  string
+		code  fault.Code
+		close signalling.CloseCode
+		send  func(v *visitor) [][]byte
+	}{
+		{"an empty opening", fault.FrameTruncated, signalling.CloseRefused, func(*visitor) [][]byte { return [][]byte{{}} }},
+		{"a short opening", fault.FrameTruncated, signalling.CloseRefused, func(v *visitor) [][]byte { return [][]byte{v.opening[:64]} }},
+		{"a long opening", fault.FrameTooLarge, signalling.CloseTooLarge, func(v *visitor) [][]byte {
+			return [][]byte{append(slices.Clone(v.opening), 0)}
+		}},
+		{"no point of the curve", fault.SealBroken, signalling.CloseRefused, func(*visitor) [][]byte {
+			return [][]byte{bytes.Repeat([]byte{4}, sealed.OpeningSize)}
+		}},
+		{"an opening for other keys", fault.SealBroken, signalling.CloseRefused, func(v *visitor) [][]byte {
+			opening, channel, err := sealed.OpenGuest(stranger.Public(), stranger.ID())
+			f.must(err)
+			v.channel = channel
+			return [][]byte{opening, v.raw(encode(t, f.hello(l, v)))}
+		}},
+		{"an opening of another channel", fault.SealBroken, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{f.dial(l).opening, v.raw(encode(t, f.hello(l, v)))}
+		}},
+		{"a truncated frame", fault.FrameTruncated, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw(encode(t, f.hello(l, v)))[:7]}
+		}},
+		{"a frame with a bit flipped", fault.SealBroken, signalling.CloseRefused, func(v *visitor) [][]byte {
+			frame := v.raw(encode(t, f.hello(l, v)))
+			frame[len(frame)-1] ^= 1
+			return [][]byte{v.opening, frame}
+		}},
+		{"a frame out of order", fault.FrameOutOfOrder, signalling.CloseRefused, func(v *visitor) [][]byte {
+			frame := v.raw(encode(t, f.hello(l, v)))
+			frame[7] = 3
+			return [][]byte{v.opening, frame}
+		}},
+		{"the wrong secret", fault.SecretWrong, signalling.CloseRefused, func(v *visitor) [][]byte {
+			h := f.hello(l, v)
+			h.Secret = sealed.NewSecret().Reveal()
+			return [][]byte{v.opening, v.raw(encode(t, h))}
+		}},
+		{"another link's secret", fault.SecretWrong, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw(encode(t, f.hello(f.link(), v)))}
+		}},
+		{"another version", fault.VersionUnsupported, signalling.CloseRefused, func(v *visitor) [][]byte {
+			b := encode(t, f.hello(l, v))
+			return [][]byte{v.opening, v.raw(bytes.Replace(b, []byte(`"version":1`), []byte(`"version":2`), 1))}
+		}},
+		{"a knock before hello", fault.MessageUnexpected, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw(encode(t, signalling.Knock{Name: "Mal"}))}
+		}},
+		{"no JSON", fault.MessageMalformed, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw([]byte("hello"))}
+		}},
+		{"a message of the host's", fault.MessageUnknown, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw([]byte(`{"type":"admitted","payload":{}}`))}
+		}},
+		{"a hello without a device", fault.MessageInvalid, signalling.CloseRefused, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw([]byte(`{"type":"hello","payload":{"version":1,"secret":"AAAAAAAAAAAAAAAAAAAAAA","device":""}}`))}
+		}},
+		{"a large hello", fault.FrameTooLarge, signalling.CloseTooLarge, func(v *visitor) [][]byte {
+			return [][]byte{v.opening, v.raw(bytes.Repeat([]byte{' '}, signalling.MaxFrameBefore+1))}
+		}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			v := f.dial(l)
+			for _, frame := range c.send(v) {
+				if err := v.frames.Send(frame); err != nil {
+					t.Fatalf("send: %v", err)
+				}
+			}
+			answer, err := v.frames.Recv(f.ctx)
+			var closed relay.Closed
+			if !errors.As(err, &closed) {
+				t.Fatalf("answered with %d bytes, %v", len(answer), err)
+			}
+			if closed.Code != c.close {
+				t.Errorf("closed with %d, want %d", closed.Code, c.close)
+			}
+			if !f.refused.has(c.code) {
+				t.Errorf("%s was not logged", c.code)
+			}
+		})
+	}
+	f.admit("Ada")
+	ada.seated()
+}
+
+// TestSilentChannels closes those who say nothing, or only half of it.
+func TestSilentChannels(t *testing.T) {
+	f := start(t, setup{timing: Timing{Hello: 20 * time.Millisecond}})
+	l := f.link()
+	nothing := f.dial(l)
+	nothing.closed(signalling.CloseTooSlow)
+	half := f.dial(l)
+	_ = half.frames.Send(half.opening)
+	half.closed(signalling.CloseTooSlow)
+	if !f.refused.has(fault.TooSlow) {
+		t.Error("not logged")
+	}
+}
+
+// TestHostileAfterWelcome ends a guest who breaks the protocol before
+// admission, and says how; nobody else notices.
+func TestHostileAfterWelcome(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.knock(l, "Ada")
+	f.request("Ada")
+
+	message := func(m signalling.Message) func(*visitor) []byte {
+		return func(v *visitor) []byte { return v.raw(encode(t, m)) }
+	}
+	text := func(s string) func(*visitor) []byte {
+		return func(v *visitor) []byte { return v.raw([]byte(s)) }
+	}
+	sdp := "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+	cases := []struct {
+		name    string
+		code    fault.Code
+		waiting bool // sent while waiting, instead of before the knock
+		frame   func(*visitor) []byte
+	}{
+		{"a second hello", fault.MessageUnexpected, false, func(v *visitor) []byte { return v.raw(encode(t, f.hello(l, v))) }},
+		{"an answer before the knock", fault.MessageUnexpected, false, message(signalling.Answer{Negotiation: 1, SDP: sdp})},
+		{"an answer while waiting", fault.MessageUnexpected, true, message(signalling.Answer{Negotiation: 1, SDP: sdp})},
+		{"a candidate while waiting", fault.MessageUnexpected, true, message(signalling.Candidate{})},
+		{"chat while waiting", fault.MessageUnexpected, true, message(signalling.Say{Text: "let me in"})},
+		{"a restart while waiting", fault.MessageUnexpected, true, message(signalling.Restart{})},
+		{"a second knock", fault.MessageUnexpected, true, message(signalling.Knock{Name: "Mal"})},
+		{"a second hello while waiting", fault.MessageUnexpected, true, func(v *visitor) []byte { return v.raw(encode(t, f.hello(l, v))) }},
+		{"no JSON", fault.MessageMalformed, true, text("{")},
+		{"a key twice", fault.MessageMalformed, true, text(`{"type":"leave","type":"knock","payload":{}}`)},
+		{"two messages", fault.MessageMalformed, true, text(`{"type":"leave"}{"type":"leave"}`)},
+		{"an unknown message", fault.MessageUnknown, true, text(`{"type":"admitMe","payload":{}}`)},
+		{"the host's message", fault.MessageUnknown, true, text(`{"type":"admitted","payload":{}}`)},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			v := f.greet(l, nil)
+			if c.waiting {
+				v.send(signalling.Knock{Name: "Mal"})
+				expect[signalling.Waiting](v)
+			}
+			if err := v.frames.Send(c.frame(v)); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := v.next(); err != nil || m.Type() != "fault" || m.(signalling.Fault).Code != string(c.code) {
+				t.Fatalf("%+v, %v; want fault %s", m, err, c.code)
+			}
+			if m, err := v.next(); err != nil || m != (signalling.Ended{Reason: signalling.EndFault}) {
+				t.Fatalf("%+v, %v; want ended", m, err)
+			}
+			v.closed(signalling.CloseRefused)
+		})
+	}
+
+	t.Run("a slip is told and forgiven", func(t *testing.T) {
+		v := f.greet(l, nil)
+		f.must(v.frames.Send(v.raw([]byte(`{"type":"knock","payload":{"name":"  "}}`))))
+		if m, err := v.next(); err != nil || m.Type() != "fault" || m.(signalling.Fault).Code != string(fault.NameInvalid) {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		v.send(signalling.Knock{Name: "Nell"})
+		expect[signalling.Waiting](v)
+		v.send(signalling.Leave{})
+		v.closed(signalling.CloseDone)
+	})
+	t.Run("a replayed frame", func(t *testing.T) {
+		v := f.greet(l, nil)
+		frame := v.raw(encode(t, signalling.Knock{Name: "Mal"}))
+		f.must(v.frames.Send(bytes.Clone(frame)))
+		expect[signalling.Waiting](v)
+		f.must(v.frames.Send(frame))
+		v.closed(signalling.CloseRefused)
+		if !f.refused.has(fault.FrameReplayed) {
+			t.Error("not logged")
+		}
+	})
+	t.Run("reordered frames", func(t *testing.T) {
+		v := f.greet(l, nil)
+		first, second := v.raw(encode(t, signalling.Knock{Name: "Mal"})), v.raw(encode(t, signalling.Leave{}))
+		f.must(v.frames.Send(second))
+		_ = v.frames.Send(first)
+		v.closed(signalling.CloseRefused)
+		if !f.refused.has(fault.FrameOutOfOrder) {
+			t.Error("not logged")
+		}
+	})
+	t.Run("an oversized frame", func(t *testing.T) {
+		v := f.greet(l, nil)
+		_ = v.frames.Send(v.raw(bytes.Repeat([]byte{' '}, signalling.MaxFrame)))
+		v.closed(signalling.CloseTooLarge)
+	})
+	t.Run("a flood", func(t *testing.T) {
+		v := f.greet(l, nil)
+		for range 2 * burstBefore {
+			if v.trySend(signalling.MediaState{}) != nil {
+				break
+			}
+		}
+		v.closed(signalling.CloseTooFast)
+		if !f.refused.has(fault.TooFast) {
+			t.Error("not logged")
+		}
+	})
+
+	f.until("only Ada waits", func(s State) bool {
+		return len(s.Requests) == 1 || slices.ContainsFunc(s.Requests, func(q RequestView) bool { return q.Away })
+	})
+	f.admit("Ada")
+	ada.seated()
+}
+
+// TestHostileInTheCall tells a guest in the call what they did wrong, and ends
+// those who can't be understood.
+func TestHostileInTheCall(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	mal := f.enter(l, "Mal")
+	mal.send(signalling.Knock{Name: "Mal"})
+	if m := untilFault(mal); m.Code != string(fault.MessageUnexpected) {
+		t.Fatalf("%+v", m)
+	}
+	f.must(mal.frames.Send(mal.raw([]byte(`{"type":"say","payload":{"text":""}}`))))
+	if m := untilFault(mal); m.Code != string(fault.ChatInvalid) {
+		t.Fatalf("%+v", m)
+	}
+	f.must(mal.frames.Send(mal.raw([]byte(`{"type":"nonsense"}`))))
+	if m := untilFault(mal); m.Code != string(fault.MessageUnknown) {
+		t.Fatalf("%+v", m)
+	}
+	mal.closed(signalling.CloseRefused)
+
+	ada.send(signalling.Say{Text: "quiet again"})
+	if c := expect[signalling.Chat](ada); c.Line.Text != "quiet again" {
+		t.Fatalf("%+v", c)
+	}
+}
+
+// untilFault waits for a Fault and passes over what tells of the call.
+func untilFault(v *visitor) signalling.Fault {
+	v.f.t.Helper()
+	for {
+		m, err := v.next()
+		if err != nil {
+			v.f.t.Fatalf("waiting for a fault: %v", err)
+		}
+		if m, ok := m.(signalling.Fault); ok {
+			return m
+		}
+	}
+}
+
+// TestCrowd sends fifty guests to one door: some are let in, declined, removed,
+// blocked, some vanish mid-knock. Everybody is answered, nobody is in whom the
+// host did not let in, and no media went to anybody outside.
+func TestCrowd(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	const crowd = 50
+	guests := make([]*visitor, crowd)
+	for i := range guests {
+		v := f.greet(l, nil)
+		v.send(signalling.Knock{Name: fmt.Sprintf("Guest %d", i)})
+		guests[i] = v
+	}
+	s := f.until("fifty wait", func(s State) bool { return len(s.Requests) == crowd })
+	requests := make(map[string]string, crowd)
+	for _, q := range s.Requests {
+		requests[q.Name] = q.ID
+	}
+	let := 0
+	for i, v := range guests {
+		id := requests[fmt.Sprintf("Guest %d", i)]
+		expect[signalling.Waiting](v)
+		switch i % 5 {
+		case 0:
+			f.must(f.host.Admit(f.ctx, id))
+			let++
+		case 1:
+			f.must(f.host.Decline(f.ctx, id))
+		case 2:
+			v.vanish()
+		case 3:
+			f.must(f.host.Block(f.ctx, id))
+		default: // left waiting
+		}
+	}
+	for i, v := range guests {
+		switch i % 5 {
+		case 0:
+			v.seated()
+		case 1:
+			expect[signalling.Declined](v)
+		case 3:
+			v.ended(signalling.EndBlocked)
+		}
+	}
+	s = f.until("those let in are in", func(s State) bool {
+		return len(s.Calls) == 1 && len(s.Calls[0].Participants) == let
+	})
+	for i := 0; i < crowd; i += 10 {
+		f.must(f.host.RemoveParticipant(f.ctx, l.ID, guests[i].seat.Participant, false))
+		guests[i].ended(signalling.EndKicked)
+	}
+	f.until("those removed are out", func(s State) bool { return len(s.Calls[0].Participants) == let/2 })
+	f.must(f.host.RemoveLink(f.ctx, l.ID))
+	for i, v := range guests {
+		if i%5 == 4 || i%10 == 5 {
+			v.ended(signalling.EndRemoved)
+		}
+	}
+	if n := f.host.Stats().UnadmittedMedia; n != 0 {
+		t.Fatalf("%d packets to the unadmitted", n)
+	}
+}

@@ -1,0 +1,124 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+func newTestPublisher() *publisher {
+	p := &publisher{watchers: make(map[*Watcher]struct{})}
+	p.state.Store(&State{})
+	return p
+}
+
+func TestChangesLeadFromOneRevisionToTheNext(t *testing.T) {
+	p := newTestPublisher()
+	quick, slow := p.watch(), p.watch()
+	p.publish(State{Me: Me{Name: "a"}})
+	first, err := quick.Next(t.Context())
+	if err != nil || first["from"] != uint64(0) || first["revision"] != uint64(1) || len(first) != 3 {
+		t.Fatalf("%v, %v", first, err)
+	}
+	p.publish(State{Me: Me{Name: "a"}}) // nothing has changed
+	p.publish(State{Me: Me{Name: "b"}, Enter: &EnterView{LinkID: "x"}})
+	p.publish(State{Me: Me{Name: "b"}})
+	second, err := quick.Next(t.Context())
+	if err != nil || second["from"] != uint64(1) || second["revision"] != uint64(3) {
+		t.Fatalf("%v, %v", second, err)
+	}
+	if enter, ok := second["enter"].(*EnterView); !ok || enter != nil {
+		t.Fatalf("enter went away: %v", second)
+	}
+	merged, err := slow.Next(t.Context())
+	if err != nil || merged["from"] != uint64(0) || merged["revision"] != uint64(3) || merged["me"] != (Me{Name: "b"}) {
+		t.Fatalf("%v, %v", merged, err)
+	}
+	if first["from"] != uint64(0) || first["revision"] != uint64(1) {
+		t.Fatalf("a change that was handed out has changed: %v", first)
+	}
+}
+
+func TestWatcherEnds(t *testing.T) {
+	p := newTestPublisher()
+	w := p.watch()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	p.publish(State{Me: Me{Name: "a"}})
+	p.close()
+	if c, err := w.Next(t.Context()); err != nil || c["me"] != (Me{Name: "a"}) {
+		t.Fatalf("what was pending is lost: %v, %v", c, err)
+	}
+	if _, err := w.Next(t.Context()); fault.CodeOf(err) != fault.ShuttingDown {
+		t.Fatal(err)
+	}
+	w.Close()
+	w.Close()
+}
+
+func TestLoopRunsTheNewestPostOfAKey(t *testing.T) {
+	afters := 0
+	l := newLoop(func() { afters++ })
+	defer l.close()
+	var ran []string
+	hold, held := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = l.do(context.Background(), func() {
+			close(held)
+			<-hold
+		})
+	}()
+	<-held
+	for _, v := range []string{"a1", "b1", "a2", "a3"} {
+		l.post(v[:1], func() { ran = append(ran, v) })
+	}
+	close(hold)
+	done := make(chan struct{})
+	l.post("last", func() { close(done) })
+	<-done
+	if err := l.do(t.Context(), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ran) != 2 || ran[0] != "a3" || ran[1] != "b1" {
+		t.Fatalf("ran %v", ran)
+	}
+	if afters < 2 {
+		t.Fatalf("after ran %d times", afters)
+	}
+}
+
+func TestLoopAnswersEverybody(t *testing.T) {
+	l := newLoop(func() {})
+	hold, held := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := l.do(context.Background(), func() { close(held); <-hold }); err != nil {
+			t.Errorf("the task that ran: %v", err)
+		}
+	})
+	<-held
+	wg.Go(func() {
+		if err := l.do(context.Background(), func() {}); err != nil && fault.CodeOf(err) != fault.ShuttingDown {
+			t.Errorf("parked at the end: %v", err)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.do(ctx, func() { t.Error("ran without its caller") }); !errors.Is(err, context.Canceled) {
+		t.Errorf("parked with a dead context: %v", err)
+	}
+	wg.Go(l.close)
+	close(hold)
+	wg.Wait()
+	l.close()
+	if err := l.do(t.Context(), func() { t.Error("ran after the end") }); fault.CodeOf(err) != fault.ShuttingDown {
+		t.Errorf("after the end: %v", err)
+	}
+	l.post("x", func() { t.Error("ran after the end") })
+}
