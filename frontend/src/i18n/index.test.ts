@@ -2,9 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 const root = new URL('../../messages/', import.meta.url);
-const read = (path: string): Record<string, string> =>
+// A message is a text, or variants of one by number and gender, which have texts in them.
+const read = (path: string): Record<string, unknown> =>
   JSON.parse(readFileSync(new URL(path, root), 'utf8'));
-const inputs = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+const inputs = (message: unknown) =>
+  [...new Set(JSON.stringify(message).match(/\{\w+\}/g) ?? [])].sort();
 
 describe('messages', () => {
   const keys = new Set<string>();
@@ -15,7 +17,7 @@ describe('messages', () => {
         const other = read(`${part}/${file}`);
         expect(Object.keys(other), file).toEqual(Object.keys(english));
         for (const [key, text] of Object.entries(english)) {
-          expect(inputs(other[key]!), `${file}: ${key}`).toEqual(inputs(text));
+          expect(inputs(other[key]), `${file}: ${key}`).toEqual(inputs(text));
         }
       }
     });
