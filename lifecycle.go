@@ -45,7 +45,9 @@ func (a *App) fail() {
 	close(a.ready)
 	close(a.pumped)
 	slog.Error("porch can't open", "error", a.err)
-	time.Sleep(secondInstance)
+	if fault.CodeOf(a.err) == fault.StoreInUse {
+		time.Sleep(secondInstance)
+	}
 	_, _ = runtime.MessageDialog(a.ctx, runtime.MessageDialogOptions{
 		Type:    runtime.ErrorDialog,
 		Title:   "Porch can’t open",

@@ -237,19 +237,17 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 	return st, nil
 }
 
-// recordEntry writes down that a guest is in. It follows the admission, so that
-// the disk does not stand between Let in and the first picture.
+// recordEntry writes down that a guest is in. It follows the admission and runs
+// on the guest's own goroutine, so that the disk stands neither between Let in
+// and the first picture nor in anybody else's way.
 func (h *Host) recordEntry(r *room, st *seat) {
-	if r.ended != "" {
-		return
-	}
 	if _, err := h.book.Enter(r.id); err != nil {
-		h.log.Error("mark link live", "error", err)
+		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
 	}
 	if err := h.book.RecordVisitor(r.id, st.device, st.name); err != nil {
 		h.log.Error("record visitor", "error", err)
 	}
-	h.touch()
+	h.loop.post("visitors", h.touch)
 }
 
 // resumeSeat gives a seat to a newer session of the same guest. It returns nil

@@ -383,22 +383,10 @@ func (s *session) conclude(ctx context.Context, v lobby.Verdict, k signalling.Kn
 	case lobby.Declined:
 		_ = s.out.Send(signalling.Declined{MayRetry: v.MayRetry})
 		return nil, true
-	case lobby.Blocked:
-		s.end(signalling.EndBlocked)
-	case lobby.TimedOut:
-		s.end(signalling.EndTimedOut)
 	case lobby.Left:
 		s.frames.Close(signalling.CloseDone)
-	case lobby.Replaced:
-		s.end(signalling.EndReplaced)
-	case lobby.Removed:
-		s.end(signalling.EndRemoved)
-	case lobby.Spent:
-		s.end(signalling.EndSpent)
-	case lobby.Ended:
-		s.end(signalling.EndEnded)
 	default:
-		s.end(signalling.EndShutdown)
+		s.end(v.Outcome.EndReason())
 	}
 	return nil, false
 }
@@ -423,7 +411,7 @@ func (s *session) enter(ctx context.Context, k signalling.Knock) (st *seat, ok b
 		s.end(signalling.EndEnded)
 		return nil, false
 	}
-	_ = h.loop.do(ctx, func() { h.recordEntry(r, st) })
+	h.recordEntry(r, st)
 	return st, true
 }
 
