@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -88,7 +89,7 @@ func openForFuzzing(f *testing.F) *Server {
 	l.requests, l.requestBurst, l.opens, l.openBurst = 1e9, 1e9, 1e9, 1e9
 	quick := defaultTimes
 	quick.close = 100 * time.Millisecond
-	s, err := Open(context.Background(), Options{Dir: f.TempDir(), Listen: "127.0.0.1:0", Pages: testPages, Logger: (&logs{}).logger(), limits: &l, times: &quick})
+	s, err := Open(context.Background(), Options{Dir: f.TempDir(), Listen: "127.0.0.1:0", Pages: testPages, Logger: slog.New(slog.DiscardHandler), limits: &l, times: &quick})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // Permissions Policy).
 const permissionsPolicy = "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), " +
 	"picture-in-picture=(self), autoplay=(self), screen-wake-lock=(self), clipboard-write=(self), " +
-	"accelerometer=(), bluetooth=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), " +
+	"accelerometer=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), " +
 	"magnetometer=(), midi=(), payment=(), publickey-credentials-get=(), serial=(), usb=(), xr-spatial-tracking=()"
 
 // contentPolicy is the Content-Security-Policy of everything that is served:
