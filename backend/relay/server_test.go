@@ -1070,3 +1070,67 @@ func TestOpenFails(t *testing.T) {
 		}
 	}
 }
+
+func TestPingsInAFloodAreNotAnswered(t *testing.T) {
+	s := openRelay(t, nil)
+	keys, guests, _ := host(t, s)
+	w := rawSocket(t, s)
+	w.open(t, keys.ID())
+	f := <-guests
+	const pings = 500
+	for range pings {
+		if _, err := w.c.Write([]byte{0x89, 0x80, 0, 0, 0, 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.c.Write([]byte{0x82, 0x81, 0, 0, 0, 0, 'x'}); err != nil {
+		t.Fatal(err)
+	}
+	if b := recv(t, f); string(b) != "x" {
+		t.Fatalf("%q", b)
+	}
+	f.Close(signalling.CloseDone)
+	pongs := 0
+	for {
+		head := make([]byte, 2)
+		if _, err := io.ReadFull(w.r, head); err != nil || head[0] != 0x8a {
+			break
+		}
+		pongs++
+	}
+	if pongs == 0 || pongs > pings/2 {
+		t.Errorf("%d pongs", pongs)
+	}
+}
+
+func TestPanicInAcceptEndsThatGuestOnly(t *testing.T) {
+	var l logs
+	s := openRelay(t, func(o *Options) { o.Logger = l.logger() })
+	keys, guests, _ := host(t, s)
+	good, goodEnd := connect(t, s, keys, guests)
+	broken, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const words = "what a guest said"
+	taken := make(chan Frames, 1)
+	if _, err := s.Announce(contextFor(t), broken, func(f Frames) { taken <- f; panic(words) }); err != nil {
+		t.Fatal(err)
+	}
+	ws := mustDial(t, s)
+	ask(t, ws, broken.ID())
+	if _, _, err := ws.Read(contextFor(t)); err == nil {
+		t.Error("the socket goes on")
+	}
+	<-(<-taken).Done()
+	write(t, good, websocket.MessageBinary, []byte("fine"))
+	if b := recv(t, goodEnd); string(b) != "fine" {
+		t.Errorf("%q", b)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out := l.String(); !strings.Contains(out, "relay: panic") || strings.Contains(out, words) {
+		t.Errorf("log:\n%s", out)
+	}
+}

@@ -139,6 +139,13 @@ func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) 
 	a.channels[c] = struct{}{}
 	m.mu.Unlock()
 
+	accepted := false
+	defer func() {
+		if !accepted { // accept panics: the place must be free again
+			c.guest.Close(signalling.CloseHostGone)
+		}
+	}()
 	a.accept(c.host)
+	accepted = true
 	return append([]byte(nil), a.pub...), c.guest, nil
 }
