@@ -764,8 +764,12 @@ func rawSocket(t *testing.T, s *Server) raw {
 	}
 	r := bufio.NewReader(c)
 	resp, err := http.ReadResponse(r, nil)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatal(resp, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() // there is none: what follows are frames
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp.Status)
 	}
 	return raw{c, r}
 }
