@@ -99,7 +99,7 @@ func TestHostIsHeardThroughTheEchoCanceller(t *testing.T) {
 	loud := 0
 	sink.until(t, "the host's voice", func() bool {
 		packets := sink.packets[signalling.KindAudio]
-		loud += yes(len(packets) > 250 && levelOf(t, packets[len(packets)-1]) < 35)
+		loud += one(len(packets) > 250 && levelOf(t, packets[len(packets)-1]) < 35)
 		return loud > 50
 	})
 	_ = s.Close()

@@ -162,7 +162,7 @@ func TestPulseDevices(t *testing.T) {
 	for _, list := range [][]Device{d.Speakers, d.Microphones} {
 		defaults := 0
 		for _, device := range list {
-			defaults += yes(device.Default)
+			defaults += one(device.Default)
 			if device.ID == "" || device.Name == "" {
 				t.Errorf("%+v", device)
 			}
@@ -183,7 +183,7 @@ func TestPulseMicrophoneIsHeard(t *testing.T) {
 	loud := 0
 	sink.until(t, "speech", func() bool {
 		packets := sink.packets[signalling.KindAudio]
-		loud += yes(levelOf(t, packets[len(packets)-1]) < 40)
+		loud += one(levelOf(t, packets[len(packets)-1]) < 40)
 		return loud >= 20
 	})
 	_ = s.Close()
@@ -234,15 +234,6 @@ func TestPulseServerRestart(t *testing.T) {
 	}
 }
 
-func hasFault(r *recorder, code fault.Code) bool {
-	for _, f := range r.faults {
-		if f == code {
-			return true
-		}
-	}
-	return false
-}
-
 func TestPulseSwitchMicrophone(t *testing.T) {
 	p := startPulse(t)
 	e := openReal(t)
@@ -264,7 +255,7 @@ func TestPulseSwitchMicrophone(t *testing.T) {
 	loud := 0
 	sink.until(t, "the street", func() bool {
 		packets := sink.packets[signalling.KindAudio]
-		loud += yes(levelOf(t, packets[len(packets)-1]) < 40)
+		loud += one(levelOf(t, packets[len(packets)-1]) < 40)
 		return loud >= 20
 	})
 	_ = s.Close()

@@ -84,15 +84,6 @@ func decodeVP8(t *testing.T, frames []Frame, see func(*image.YCbCr)) {
 	}
 }
 
-// difference is the mean absolute difference of two pictures' luma.
-func difference(a, b *image.YCbCr) float64 {
-	var sum int
-	for i := range a.Y {
-		sum += abs(int(a.Y[i]) - int(b.Y[i]))
-	}
-	return float64(sum) / float64(len(a.Y))
-}
-
 func TestSyntheticPictureDecodesAndMoves(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
@@ -137,7 +128,7 @@ func TestVideoPacketsCarryTheFrames(t *testing.T) {
 	sink.until(t, "a second keyframe", func() bool {
 		keys := 0
 		for _, f := range sink.frames[Self] {
-			keys += yes(f.Key)
+			keys += one(f.Key)
 		}
 		return keys >= 2
 	})
@@ -242,17 +233,6 @@ func decodeOpus(t *testing.T, packets []*rtp.Packet) []int16 {
 	return sound
 }
 
-// pitchOf counts the rising zero crossings.
-func pitchOf(sound []int16) float64 {
-	n := 0
-	for i := 1; i < len(sound); i++ {
-		if sound[i-1] < 0 && sound[i] >= 0 {
-			n++
-		}
-	}
-	return float64(n) * AudioClockRate / float64(len(sound))
-}
-
 func TestMutedSendsNothingAndTimeGoesOn(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{CameraOff: true}, sink)
@@ -329,7 +309,7 @@ func TestForceKeyframe(t *testing.T) {
 	_ = s.Close()
 	keys := 0
 	for _, f := range sink.frames[Self] {
-		keys += yes(f.Key)
+		keys += one(f.Key)
 	}
 	if keys < 2 || keys > 5 {
 		t.Errorf("%d keyframes", keys)

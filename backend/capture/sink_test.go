@@ -142,3 +142,22 @@ func (e *ear) until(t *testing.T, what string, ok func(pcm []int16) bool) {
 		}
 	}
 }
+
+// one counts a condition.
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func magnitude(n int) int { return max(n, -n) }
+
+func hasFault(r *recorder, code fault.Code) bool {
+	for _, f := range r.faults {
+		if f == code {
+			return true
+		}
+	}
+	return false
+}

@@ -55,7 +55,8 @@ type camera struct {
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64 // 1/90000 s
-	ladder *governor    // nil: one quality, the source's own size
+	fixed  bool         // one quality, whatever the load
+	ladder *governor    // the encoder's; nil before the first picture, and if fixed
 
 	demand  chan struct{} // a keyframe is wanted
 	mailbox chan *image.YCbCr
@@ -64,6 +65,7 @@ type camera struct {
 
 	lastPicture atomic.Int64 // ns since epoch
 	scaleTime   atomic.Int64 // of the last picture, ns
+	lines       atomic.Int64 // of the source's last picture
 	height      atomic.Int64 // lines to scale to
 
 	done  chan struct{}
@@ -85,14 +87,12 @@ func startCamera(source videoSource, o cameraOptions) *camera {
 		encode:  o.encode,
 		emit:    o.emit,
 		clock:   o.clock,
+		fixed:   o.fixed,
 		demand:  make(chan struct{}, 1),
 		mailbox: make(chan *image.YCbCr, 1),
 		free:    make(chan *image.YCbCr, 3),
 		gone:    make(chan error, 3),
 		done:    make(chan struct{}),
-	}
-	if !o.fixed {
-		c.ladder = newGovernor(ladder[len(ladder)-1].height)
 	}
 	c.height.Store(int64(ladder[startStep].height))
 	for range cap(c.free) {
@@ -151,6 +151,7 @@ func (c *camera) read() error {
 		}
 		now := time.Now()
 		c.lastPicture.Store(int64(now.Sub(epoch)))
+		c.lines.Store(int64(picture.Rect.Dy()))
 		var into *image.YCbCr
 		select {
 		case <-c.done:
@@ -254,8 +255,11 @@ func (c *camera) quality() quality {
 
 // govern adapts to the load that the last picture caused.
 func (c *camera) govern(encoder videoEncoder, took, interval time.Duration) {
-	if c.ladder == nil {
+	if c.fixed {
 		return
+	}
+	if c.ladder == nil {
+		c.ladder = newGovernor(int(c.lines.Load()))
 	}
 	if c.ladder.note(time.Since(epoch), took+time.Duration(c.scaleTime.Load()), interval) {
 		q := c.ladder.quality()

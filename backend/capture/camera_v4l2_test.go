@@ -1,0 +1,92 @@
+//go:build cgo && linux && !porch_native
+
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/blackjack/webcam"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+func TestPictureModeForACall(t *testing.T) {
+	yuyv, mjpg, i420 := fourCC("YUYV"), fourCC("MJPG"), fourCC("YU12")
+	for _, c := range []struct {
+		name  string
+		modes []pictureMode
+		want  pictureMode
+	}{
+		{"usual webcam", []pictureMode{
+			{yuyv, 640, 480, 30}, {yuyv, 640, 360, 30}, {yuyv, 1280, 720, 10}, {mjpg, 1280, 720, 30}, {mjpg, 640, 360, 30}, {yuyv, 160, 120, 30},
+		}, pictureMode{yuyv, 640, 360, 30}},
+		{"no wide picture", []pictureMode{{yuyv, 640, 480, 30}, {yuyv, 320, 240, 30}, {mjpg, 1920, 1080, 30}}, pictureMode{yuyv, 640, 480, 30}},
+		{"only JPEG is fast", []pictureMode{{yuyv, 640, 480, 10}, {mjpg, 640, 480, 30}, {mjpg, 1280, 720, 30}}, pictureMode{mjpg, 640, 480, 30}},
+		{"rate unknown", []pictureMode{{i420, 640, 360, 0}, {mjpg, 640, 360, 30}}, pictureMode{i420, 640, 360, 0}},
+		{"only large", []pictureMode{{yuyv, 1920, 1080, 30}, {yuyv, 2560, 1440, 30}}, pictureMode{yuyv, 1920, 1080, 30}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for range 10 {
+				rand.Shuffle(len(c.modes), func(i, j int) { c.modes[i], c.modes[j] = c.modes[j], c.modes[i] })
+				best := c.modes[0]
+				for _, m := range c.modes[1:] {
+					if m.better(best) {
+						best = m
+					}
+				}
+				if best != c.want {
+					t.Fatalf("%+v, want %+v", best, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestSizesOf(t *testing.T) {
+	if got := sizesOf(webcam.FrameSize{MinWidth: 640, MaxWidth: 640, MinHeight: 480, MaxHeight: 480}); len(got) != 1 || got[0].X != 640 {
+		t.Errorf("%v", got)
+	}
+	got := sizesOf(webcam.FrameSize{MinWidth: 160, MaxWidth: 1280, StepWidth: 16, MinHeight: 120, MaxHeight: 720, StepHeight: 8})
+	if len(got) != 3 { // 540 lines are no multiple of 8 above 120
+		t.Errorf("%v", got)
+	}
+}
+
+func TestV4L2Faults(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want fault.Code
+	}{
+		{fmt.Errorf("open: %w", syscall.EACCES), fault.CameraRefused},
+		{os.ErrPermission, fault.CameraRefused},
+		{fmt.Errorf("set picture format: %w", syscall.EBUSY), fault.CameraBusy},
+		{errors.New("Not a video capture device"), ""},
+	} {
+		if got := fault.CodeOf(v4l2Fault(c.err)); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+// This machine may or may not have a camera: whichever, the answer is one of two.
+func TestV4L2OpenDefault(t *testing.T) {
+	cameras, err := v4l2{}.cameras()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := v4l2{}.open(t.Context(), "")
+	switch {
+	case err == nil:
+		defer source.Close()
+		if _, err := source.Read(); err != nil {
+			t.Error(err)
+		}
+	case len(cameras) == 0 && fault.CodeOf(err) != fault.CameraMissing && fault.CodeOf(err) != fault.CameraRefused:
+		t.Error(err)
+	}
+}
