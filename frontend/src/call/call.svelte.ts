@@ -1,4 +1,3 @@
-import { SvelteMap } from 'svelte/reactivity';
 import { maxText } from '$src/transport/generated/signalling';
 import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport/transport';
 import { type MediaEngine, OWN } from './engine';
@@ -41,7 +40,7 @@ export class Call {
   /** Id of the own participant, '' before the first roster. */
   you = $state('');
 
-  readonly #people = new SvelteMap<string, Participant>();
+  #people = $state.raw<ReadonlyMap<string, Participant>>(new Map());
   #speaking = $state.raw<readonly string[]>([]);
   #spoke = $state('');
   #unsent = $state.raw<readonly string[]>([]);
@@ -102,8 +101,8 @@ export class Call {
         const { you, participants, chat } = message.payload;
         this.you = you;
         const present = new Set(participants.map(({ id }) => id));
-        for (const id of [...this.#people.keys()]) if (!present.has(id)) this.#remove(id);
-        for (const participant of participants) this.#people.set(participant.id, participant);
+        for (const id of this.#people.keys()) if (!present.has(id)) this.#remove(id);
+        this.#people = new Map(participants.map((participant) => [participant.id, participant]));
         this.#lines(chat);
         this.#told = undefined;
         this.#tell();
@@ -113,7 +112,7 @@ export class Call {
       case 'joined': {
         const { participant } = message.payload;
         const before = this.#people.get(participant.id);
-        this.#people.set(participant.id, participant);
+        this.#people = new Map(this.#people).set(participant.id, participant);
         if (participant.id === this.you) break;
         const { name } = participant;
         if (!before) this.notice = { kind: 'joined', name };
@@ -210,7 +209,9 @@ export class Call {
   }
 
   #remove(id: string): void {
-    this.#people.delete(id);
+    const people = new Map(this.#people);
+    people.delete(id);
+    this.#people = people;
     if (this.pinned === id) this.pinned = undefined;
     if (this.#spoke === id) this.#spoke = '';
   }

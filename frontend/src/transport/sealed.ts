@@ -1,6 +1,6 @@
 // The guest's end of the sealed channel, as backend/sealed has the host's. The wire format is in docs/protocol.md; both
 // ends check backend/sealed/testdata/vectors.json.
-import { Aes128Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core';
+import { AEAD_AES_128_GCM, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_P256_HKDF_SHA256 } from 'hpke';
 import { type Bytes, concat, fromText, toBase64url } from './bytes';
 import { Fault } from './fault';
 import { maxFrame } from './generated/signalling';
@@ -74,7 +74,7 @@ export class Channel {
   private constructor(
     /** What must be sent before the first frame. */
     readonly opening: Bytes,
-    private readonly sealFirst: (plain: Bytes, number: Bytes) => Promise<ArrayBuffer>,
+    private readonly sealFirst: (plain: Bytes, number: Bytes) => Promise<Bytes>,
     private readonly exported: Bytes,
   ) {}
 
@@ -87,21 +87,20 @@ export class Channel {
     const digest = await crypto.subtle.digest('SHA-256', publicKey);
     if (publicKey.length !== publicKeySize || toBase64url(new Uint8Array(digest, 0, 16)) !== id)
       throw new Fault('key-mismatch');
-    const suite = new CipherSuite({
-      kem: new DhkemP256HkdfSha256(),
-      kdf: new HkdfSha256(),
-      aead: new Aes128Gcm(),
-    });
+    const kem = () => {
+      const made = KEM_DHKEM_P256_HKDF_SHA256();
+      return ephemeral ? Object.assign(made, { GenerateKeyPair: async () => ephemeral }) : made;
+    };
+    const suite = new CipherSuite(kem, KDF_HKDF_SHA256, AEAD_AES_128_GCM);
     try {
-      const sender = await suite.createSenderContext({
-        recipientPublicKey: await suite.kem.deserializePublicKey(publicKey),
-        info: fromText(`porch channel v1 ${id}`),
-        ...(ephemeral && { ekm: ephemeral }),
-      });
+      const { encapsulatedSecret, ctx } = await suite.SetupSender(
+        await suite.DeserializePublicKey(publicKey),
+        { info: fromText(`porch channel v1 ${id}`) },
+      );
       return new Channel(
-        new Uint8Array(sender.enc),
-        (plain, number) => sender.seal(plain, number),
-        new Uint8Array(await sender.export(fromText('porch session v1'), 32)),
+        new Uint8Array(encapsulatedSecret),
+        async (plain, number) => new Uint8Array(await ctx.Seal(plain, number)),
+        new Uint8Array(await ctx.Export(fromText('porch session v1'), 32)),
       );
     } catch {
       throw new Fault('key-mismatch'); // not a point of the curve
@@ -114,7 +113,7 @@ export class Channel {
     if (!this.#begun) {
       this.#begun = true;
       const number = encodeNumber(0);
-      return concat(number, new Uint8Array(await this.sealFirst(plain, number)));
+      return concat(number, await this.sealFirst(plain, number));
     }
     if (!this.#out) throw new Fault('message-unexpected');
     const number = encodeNumber(this.#out.next++);
