@@ -26,6 +26,7 @@ type App struct {
 	err   error // why there is no host
 
 	backend  *backend.Backend
+	notifier *notifier
 	pumped   chan struct{} // closed when the pump of events has ended
 	quitting atomic.Bool   // the host chose to quit: closing the window ends the app
 }

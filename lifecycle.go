@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/wailsapp/wails/v2/pkg/options"
@@ -18,11 +20,12 @@ import (
 // window loads; the window's first command waits for it.
 func (a *App) startup(ctx context.Context) {
 	a.ctx = ctx
-	notifier := newNotifier(ctx)
+	go a.quitOnSignal()
+	a.notifier = newNotifier(ctx)
 	a.backend, a.err = backend.Open(ctx, backend.Options{
 		Pages:     frontend.Guest(),
 		Origins:   isWindow,
-		Notifier:  notifier,
+		Notifier:  a.notifier,
 		Attention: func() { showWindow(ctx) },
 	}.FromEnvironment())
 	if a.err != nil {
@@ -31,7 +34,7 @@ func (a *App) startup(ctx context.Context) {
 	}
 	a.host = a.backend.Host()
 	close(a.ready)
-	notifier.start(a.host)
+	a.notifier.start(a.host)
 	go a.pump()
 }
 
@@ -58,7 +61,7 @@ func (a *App) fail() {
 
 // shutdown closes the backend: guests are told. Wails calls it when the window
 // has gone.
-func (a *App) shutdown(ctx context.Context) {
+func (a *App) shutdown(context.Context) {
 	<-a.ready
 	if a.backend == nil {
 		return
@@ -67,7 +70,7 @@ func (a *App) shutdown(ctx context.Context) {
 		slog.Error("close the backend", "error", err)
 	}
 	<-a.pumped
-	runtime.CleanupNotifications(ctx)
+	a.notifier.close()
 }
 
 // beforeClose keeps the app answering when the host closes the window while a
@@ -82,6 +85,18 @@ func (a *App) beforeClose(ctx context.Context) (prevent bool) {
 		slog.Error("say that the window is in the background", "error", err)
 	}
 	return true
+}
+
+// quitOnSignal ends the app when the system or a terminal asks for it, links or
+// no links; the second time at once.
+func (a *App) quitOnSignal() {
+	asked := make(chan os.Signal, 2)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	<-asked
+	a.quitting.Store(true)
+	runtime.Quit(a.ctx)
+	<-asked
+	os.Exit(1)
 }
 
 // answers tells whether a link can be opened.

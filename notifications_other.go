@@ -1,9 +1,10 @@
+//go:build !linux
+
 package main
 
 import (
 	"context"
 	"log/slog"
-	goruntime "runtime"
 	"sync"
 
 	"github.com/wailsapp/wails/v2/pkg/runtime"
@@ -19,8 +20,8 @@ const knockCategory = "porch.knock"
 // pressedNote is what Wails reports when the note itself was pressed.
 const pressedNote = "DEFAULT_ACTION"
 
-// notifier shows notifications through Wails' runtime. It implements
-// notify.Notifier.
+// notifier shows notifications through Wails' runtime, on macOS and Windows. It
+// implements notify.Notifier.
 type notifier struct {
 	ctx   context.Context
 	ready chan struct{} // closed when err is set
@@ -78,11 +79,7 @@ func (n *notifier) Show(note notify.Note) error {
 	if n.err != nil {
 		return n.err
 	}
-	body := note.Body
-	if goruntime.GOOS == "linux" { // the desktop's daemons read markup in bodies
-		body = notify.EscapeMarkup(body)
-	}
-	o := runtime.NotificationOptions{ID: note.ID, Title: note.Title, Body: body}
+	o := runtime.NotificationOptions{ID: note.ID, Title: note.Title, Body: note.Body}
 	if len(note.Actions) == 0 {
 		return runtime.SendNotification(n.ctx, o)
 	}
@@ -124,3 +121,6 @@ func (n *notifier) pressed(result runtime.NotificationResult) {
 	}
 	f(result.Response.ID, action)
 }
+
+// close lets go of the system's notifications.
+func (n *notifier) close() { runtime.CleanupNotifications(n.ctx) }

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"image"
+	"image/draw"
+	"image/png"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/godbus/dbus/v5"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/notify"
+)
+
+//go:embed build/linux/porch-64.png
+var noteIcon []byte
+
+// The desktop's notifications (freedesktop.org Desktop Notifications 1.2).
+// Wails' own way to them reports a note that was dismissed as one that was
+// pressed, and doesn't take one back that was: so they are spoken to directly.
+const (
+	notifyService = "org.freedesktop.Notifications"
+	notifyPath    = "/org/freedesktop/Notifications"
+	pressedNote   = "default" // the action of the note itself
+)
+
+// notifier shows notifications over the session bus. It implements
+// notify.Notifier.
+type notifier struct {
+	ctx context.Context
+
+	mu       sync.Mutex // never held while the bus is waited for
+	onAction func(noteID, action string)
+	conn     *dbus.Conn // nil before the first note, and once the bus is gone
+	markup   bool       // the server reads markup in bodies
+	shown    map[string]uint32
+}
+
+func newNotifier(ctx context.Context) *notifier {
+	return &notifier{ctx: ctx, shown: make(map[string]uint32)}
+}
+
+// start connects beside the start of the app.
+func (n *notifier) start(h *host.Host) {
+	go func() {
+		if _, _, err := n.connect(); err != nil {
+			slog.Warn("notifications are not available", "error", err)
+			h.CannotNotify(n.ctx)
+		}
+	}()
+}
+
+// connect returns the connection, made anew if there is none.
+func (n *notifier) connect() (conn *dbus.Conn, markup bool, err error) {
+	n.mu.Lock()
+	conn, markup = n.conn, n.markup
+	n.mu.Unlock()
+	if conn != nil {
+		return conn, markup, nil
+	}
+	conn, err = dbus.ConnectSessionBus(dbus.WithContext(n.ctx))
+	if err != nil {
+		return nil, false, fault.New(fault.NotifyUnavailable, err)
+	}
+	var capabilities []string
+	err = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".GetCapabilities", 0).Store(&capabilities)
+	if err == nil {
+		err = conn.AddMatchSignal(dbus.WithMatchInterface(notifyService), dbus.WithMatchObjectPath(notifyPath))
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, false, fault.New(fault.NotifyUnavailable, err)
+	}
+	signals := make(chan *dbus.Signal, 64)
+	conn.Signal(signals)
+	n.mu.Lock()
+	n.conn, n.markup = conn, slices.Contains(capabilities, "body-markup")
+	clear(n.shown)
+	markup = n.markup
+	n.mu.Unlock()
+	go n.listen(conn, signals)
+	return conn, markup, nil
+}
+
+// listen follows what becomes of notes, until the connection ends.
+func (n *notifier) listen(conn *dbus.Conn, signals <-chan *dbus.Signal) {
+	for s := range signals {
+		if len(s.Body) < 2 {
+			continue
+		}
+		id, ok := s.Body[0].(uint32)
+		if !ok {
+			continue
+		}
+		n.mu.Lock()
+		note, ours := "", false
+		for shown, i := range n.shown {
+			if i == id {
+				note, ours = shown, true
+			}
+		}
+		f := n.onAction
+		if ours && s.Name == notifyService+".NotificationClosed" {
+			delete(n.shown, note)
+		}
+		n.mu.Unlock()
+		action, pressed := s.Body[1].(string)
+		if !ours || !pressed || f == nil || s.Name != notifyService+".ActionInvoked" {
+			continue
+		}
+		if action == pressedNote {
+			action = notify.ActionOpen
+		}
+		f(note, action)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn == conn {
+		n.conn = nil
+	}
+}
+
+// Show implements notify.Notifier.
+func (n *notifier) Show(note notify.Note) error {
+	conn, markup, err := n.connect()
+	if err != nil {
+		return err
+	}
+	body := note.Body
+	if markup {
+		body = notify.EscapeMarkup(body)
+	}
+	actions := []string{pressedNote, "Open Porch"}
+	for _, a := range note.Actions {
+		actions = append(actions, a.ID, a.Label)
+	}
+	hints := map[string]dbus.Variant{
+		"category":      dbus.MakeVariant("call.incoming"),
+		"desktop-entry": dbus.MakeVariant("porch"),
+	}
+	if picture, err := noteImage(); err == nil {
+		hints["image-data"] = dbus.MakeVariant(picture)
+	}
+	n.mu.Lock()
+	replaces := n.shown[note.ID]
+	n.mu.Unlock()
+	var id uint32
+	err = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".Notify", 0,
+		"Porch", replaces, "", note.Title, body, actions, hints, int32(-1)).Store(&id)
+	if err != nil {
+		return fault.New(fault.NotifyUnavailable, err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.shown[note.ID] = id
+	return nil
+}
+
+// Withdraw implements notify.Notifier.
+func (n *notifier) Withdraw(noteID string) error {
+	n.mu.Lock()
+	id, ok := n.shown[noteID]
+	conn := n.conn
+	delete(n.shown, noteID)
+	n.mu.Unlock()
+	if !ok || conn == nil {
+		return nil
+	}
+	// The server answers with an error when the note has gone by itself.
+	_ = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".CloseNotification", 0, id).Err
+	return nil
+}
+
+// OnAction implements notify.Notifier.
+func (n *notifier) OnAction(f func(noteID, action string)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.onAction = f
+}
+
+// close ends the connection.
+func (n *notifier) close() {
+	n.mu.Lock()
+	conn := n.conn
+	n.conn = nil
+	n.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close()
+	}
+}
+
+// rawImage is a picture as notification servers take it: RGBA, row by row.
+type rawImage struct {
+	Width, Height, Stride int32
+	Alpha                 bool
+	BitsPerSample         int32
+	Channels              int32
+	Data                  []byte
+}
+
+// noteImage decodes the app's icon, once.
+var noteImage = sync.OnceValues(func() (rawImage, error) {
+	decoded, err := png.Decode(bytes.NewReader(noteIcon))
+	if err != nil {
+		return rawImage{}, err
+	}
+	picture := image.NewNRGBA(decoded.Bounds())
+	draw.Draw(picture, picture.Bounds(), decoded, decoded.Bounds().Min, draw.Src)
+	size := picture.Bounds().Size()
+	return rawImage{
+		Width: int32(size.X), Height: int32(size.Y), Stride: int32(picture.Stride),
+		Alpha: true, BitsPerSample: 8, Channels: 4, Data: picture.Pix,
+	}, nil
+})
