@@ -1,4 +1,13 @@
 import { defineConfig } from 'vite';
+import { later } from './vite.later.ts';
 import { page } from './vite.shared.ts';
 
-export default defineConfig(page('guest'));
+const config = page('guest');
+
+export default defineConfig({
+  ...config,
+  plugins: [
+    config.plugins,
+    later(['dom/blocks/each.js', 'dom/elements/bindings/size.js', 'dom/blocks/snippet.js']),
+  ],
+});
