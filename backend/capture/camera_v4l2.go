@@ -36,6 +36,16 @@ var pixelFormats = map[webcam.PixelFormat]frame.Format{
 	fourCC("MJPG"): frame.FormatMJPEG,
 }
 
+// pixelFormatOf is the way back; the format is one of pixelFormats.
+func pixelFormatOf(format frame.Format) webcam.PixelFormat {
+	for code, f := range pixelFormats {
+		if f == format {
+			return code
+		}
+	}
+	return 0
+}
+
 func fourCC(s string) webcam.PixelFormat {
 	return webcam.PixelFormat(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
 }
@@ -115,22 +125,16 @@ func v4l2Fault(err error) error {
 	return nil
 }
 
-// pictureMode is a way in which a camera can deliver pictures.
-type pictureMode struct {
-	format        webcam.PixelFormat
-	width, height int
-	rate          float64 // pictures per second, 0 if unknown
-}
-
 func pictureModes(cam *webcam.Webcam) []pictureMode {
 	var modes []pictureMode
 	for format := range cam.GetSupportedFormats() {
-		if _, known := pixelFormats[format]; !known {
+		known, ok := pixelFormats[format]
+		if !ok {
 			continue
 		}
 		for _, size := range cam.GetSupportedFrameSizes(format) {
 			for _, s := range sizesOf(size) {
-				mode := pictureMode{format: format, width: s.X, height: s.Y}
+				mode := pictureMode{format: known, width: s.X, height: s.Y}
 				for _, r := range cam.GetSupportedFramerates(format, uint32(s.X), uint32(s.Y)) {
 					if r.MinNumerator > 0 {
 						mode.rate = max(mode.rate, float64(max(r.MinDenominator, r.MaxDenominator))/float64(r.MinNumerator))
@@ -159,32 +163,6 @@ func sizesOf(s webcam.FrameSize) []image.Point {
 	return sizes
 }
 
-// better says whether mode a suits a call better than b: enough pictures a
-// second, a size from 360 to 720 lines, raw rather than JPEG (which costs half a
-// core to decode at 720p), wide rather than not, and then the larger.
-func (a pictureMode) better(b pictureMode) bool {
-	score := func(m pictureMode) [5]int {
-		return [5]int{
-			yes(m.rate == 0 || m.rate >= 24),
-			yes(m.height >= 360 && m.height <= 720),
-			yes(m.format != fourCC("MJPG")),
-			-abs(m.width*m.height - 640*360),
-			m.width * m.height,
-		}
-	}
-	sa, sb := score(a), score(b)
-	return slices.Compare(sa[:], sb[:]) > 0
-}
-
-func yes(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func abs(n int) int { return max(n, -n) }
-
 // v4l2Camera is a streaming camera.
 type v4l2Camera struct {
 	decoder       frame.Decoder
@@ -209,21 +187,15 @@ func openV4L2(path string) (_ *v4l2Camera, err error) {
 			_ = cam.Close() // the first error tells more
 		}
 	}()
-	modes := pictureModes(cam)
-	if len(modes) == 0 {
+	best, ok := bestMode(pictureModes(cam))
+	if !ok {
 		return nil, errors.New("no known picture format")
 	}
-	best := modes[0]
-	for _, m := range modes[1:] {
-		if m.better(best) {
-			best = m
-		}
-	}
-	decoder, err := frame.NewDecoder(pixelFormats[best.format])
+	decoder, err := frame.NewDecoder(best.format)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, _, err = cam.SetImageFormat(best.format, uint32(best.width), uint32(best.height)); err != nil {
+	if _, _, _, err = cam.SetImageFormat(pixelFormatOf(best.format), uint32(best.width), uint32(best.height)); err != nil {
 		return nil, fmt.Errorf("set picture format: %w", err)
 	}
 	_ = cam.SetFramerate(float32(min(max(best.rate, 24), 30))) // some cannot, and deliver what they do

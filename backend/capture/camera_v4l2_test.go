@@ -5,7 +5,6 @@ package capture
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"syscall"
 	"testing"
@@ -14,38 +13,6 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 )
-
-func TestPictureModeForACall(t *testing.T) {
-	yuyv, mjpg, i420 := fourCC("YUYV"), fourCC("MJPG"), fourCC("YU12")
-	for _, c := range []struct {
-		name  string
-		modes []pictureMode
-		want  pictureMode
-	}{
-		{"usual webcam", []pictureMode{
-			{yuyv, 640, 480, 30}, {yuyv, 640, 360, 30}, {yuyv, 1280, 720, 10}, {mjpg, 1280, 720, 30}, {mjpg, 640, 360, 30}, {yuyv, 160, 120, 30},
-		}, pictureMode{yuyv, 640, 360, 30}},
-		{"no wide picture", []pictureMode{{yuyv, 640, 480, 30}, {yuyv, 320, 240, 30}, {mjpg, 1920, 1080, 30}}, pictureMode{yuyv, 640, 480, 30}},
-		{"only JPEG is fast", []pictureMode{{yuyv, 640, 480, 10}, {mjpg, 640, 480, 30}, {mjpg, 1280, 720, 30}}, pictureMode{mjpg, 640, 480, 30}},
-		{"rate unknown", []pictureMode{{i420, 640, 360, 0}, {mjpg, 640, 360, 30}}, pictureMode{i420, 640, 360, 0}},
-		{"only large", []pictureMode{{yuyv, 1920, 1080, 30}, {yuyv, 2560, 1440, 30}}, pictureMode{yuyv, 1920, 1080, 30}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			for range 10 {
-				rand.Shuffle(len(c.modes), func(i, j int) { c.modes[i], c.modes[j] = c.modes[j], c.modes[i] })
-				best := c.modes[0]
-				for _, m := range c.modes[1:] {
-					if m.better(best) {
-						best = m
-					}
-				}
-				if best != c.want {
-					t.Fatalf("%+v, want %+v", best, c.want)
-				}
-			}
-		})
-	}
-}
 
 func TestSizesOf(t *testing.T) {
 	if got := sizesOf(webcam.FrameSize{MinWidth: 640, MaxWidth: 640, MinHeight: 480, MaxHeight: 480}); len(got) != 1 || got[0].X != 640 {

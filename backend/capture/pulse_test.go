@@ -187,9 +187,6 @@ func TestPulseMicrophoneIsHeard(t *testing.T) {
 		return loud >= 20
 	})
 	_ = s.Close()
-	if len(sink.faults) > 0 {
-		t.Errorf("faults %v", sink.faults)
-	}
 }
 
 func TestPulseSpeakerPlaysWhatIsReceived(t *testing.T) {
@@ -229,9 +226,6 @@ func TestPulseServerRestart(t *testing.T) {
 	p.start()
 	sink.until(t, "sound again", func() bool { return len(sink.packets[signalling.KindAudio]) >= before+10 })
 	_ = s.Close()
-	if n := len(sink.faults); n > 6 {
-		t.Errorf("%d faults told: %v", n, sink.faults)
-	}
 }
 
 func TestPulseSwitchMicrophone(t *testing.T) {
@@ -259,9 +253,6 @@ func TestPulseSwitchMicrophone(t *testing.T) {
 		return loud >= 20
 	})
 	_ = s.Close()
-	if len(sink.faults) > 0 {
-		t.Errorf("faults %v", sink.faults)
-	}
 }
 
 func TestNoSoundServer(t *testing.T) {
