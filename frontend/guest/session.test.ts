@@ -1,0 +1,364 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Call } from '$src/call/call.svelte';
+import type { Capture } from '$src/media/capture.svelte';
+import type {
+  EndReason,
+  GuestMessage,
+  HostMessage,
+  TransportState,
+} from '$src/transport/transport';
+import { type Channel, type Inside, Session } from './session.svelte';
+
+class FakeChannel implements Channel {
+  state: TransportState = { phase: 'connecting', attempt: 0 };
+  onmessage: ((message: HostMessage) => void) | null = null;
+  onstate: ((state: TransportState) => void) | null = null;
+  sent: GuestMessage[] = [];
+  retries = 0;
+  closed = false;
+  constructor(public hasSeat = false) {}
+  connect() {}
+  send(message: GuestMessage) {
+    if (this.state.phase !== 'open') return false;
+    this.sent.push(message);
+    return true;
+  }
+  retryNow() {
+    this.retries++;
+  }
+  close() {
+    this.closed = true;
+  }
+  forgetSeat() {
+    this.hasSeat = false;
+  }
+  become(state: TransportState) {
+    this.state = state;
+    this.onstate?.(state);
+  }
+  say(message: HostMessage) {
+    if (this.state.phase !== 'open') this.become({ phase: 'open' });
+    this.onmessage?.(message);
+  }
+  welcome() {
+    this.say({
+      type: 'welcome',
+      payload: { version: 1, linkName: 'Book club', hostName: 'Sam' },
+    });
+  }
+  get types() {
+    return this.sent.map(({ type }) => type);
+  }
+}
+
+class FakeEngine {
+  static made: FakeEngine[] = [];
+  muted = false;
+  cameraOff = false;
+  alive = false;
+  did: string[] = [];
+  constructor() {
+    FakeEngine.made.push(this);
+  }
+  async prepare() {
+    this.did.push('prepare');
+  }
+  enter() {
+    this.alive = true;
+    this.did.push('enter');
+  }
+  resume() {
+    this.did.push('resume');
+  }
+  leave() {
+    this.alive = false;
+    this.did.push('leave');
+  }
+  receive(message: HostMessage) {
+    this.did.push(message.type);
+  }
+}
+
+const inside = { WebviewEngine: FakeEngine, Call } as unknown as Inside;
+let channels: FakeChannel[];
+let capture: { silent: boolean; dark: boolean; open(): Promise<void>; release(): Promise<void> };
+let memory: { name: string; switches: { muted: boolean; cameraOff: boolean } };
+let arrive: (inside: Inside) => void;
+let seat: boolean;
+
+const channel = () => channels.at(-1)!;
+const engine = () => FakeEngine.made.at(-1)!;
+const arrived = async () => {
+  arrive(inside);
+  await vi.waitFor(() => expect(FakeEngine.made).toHaveLength(1));
+};
+const admitted = (resumed = false): HostMessage => ({
+  type: 'admitted',
+  payload: { participant: 'me', seat: 's', resumed },
+});
+const end = (reason: EndReason): HostMessage => ({ type: 'ended', payload: { reason } });
+
+const open = () =>
+  new Session({
+    capture: capture as unknown as Capture,
+    memory,
+    channel: () => {
+      channels.push(new FakeChannel(seat));
+      return channel();
+    },
+    inside: () =>
+      new Promise((done) => {
+        arrive = done;
+      }),
+  });
+
+beforeEach(() => {
+  channels = [];
+  FakeEngine.made = [];
+  seat = false;
+  memory = { name: '', switches: { muted: false, cameraOff: false } };
+  capture = {
+    silent: false,
+    dark: true,
+    open: vi.fn(async () => {}),
+    release: vi.fn(async () => {}),
+  };
+});
+
+/** A session in the call. */
+async function inCall() {
+  const session = open();
+  channel().welcome();
+  session.join('Ada');
+  await arrived();
+  channel().say(admitted());
+  expect(session.place.at).toBe('call');
+  return session;
+}
+
+describe('at the door', () => {
+  it('opens the devices and says nothing but hello', () => {
+    const session = open();
+    channel().welcome();
+    expect(capture.open).toHaveBeenCalled();
+    expect([session.linkName, session.hostName]).toEqual(['Book club', 'Sam']);
+    expect(channel().sent).toEqual([]);
+    expect(FakeEngine.made).toEqual([]);
+  });
+
+  it('wants a name', () => {
+    const session = open();
+    expect(session.join('   ')).toBe(false);
+    expect(session.join('x'.repeat(65))).toBe(false);
+    expect(session.place.at).toBe('door');
+  });
+
+  it('knocks with the name and how one would enter, and remembers the name', () => {
+    const session = open();
+    channel().welcome();
+    expect(session.join('  Ada ')).toBe(true);
+    expect(channel().sent).toEqual([
+      { type: 'knock', payload: { name: 'Ada', muted: false, cameraOff: true } },
+    ]);
+    expect(memory.name).toBe('Ada');
+  });
+
+  it('knocks as soon as the host answers when Join was faster', () => {
+    const session = open();
+    session.join('Ada');
+    expect(session.place.at).toBe('waiting');
+    channel().welcome();
+    expect(channel().types).toEqual(['knock']);
+  });
+});
+
+describe('waiting', () => {
+  it('tells how the bell stands, and by its own clock since when', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say({ type: 'waiting', payload: { bell: 'rung', since: 5, ago: 12_000 } });
+    const place = session.place as Extract<Session['place'], { at: 'waiting' }>;
+    expect(place.bell).toBe('rung');
+    expect(Date.now() - place.since).toBeGreaterThanOrEqual(12_000);
+    expect(Date.now() - place.since).toBeLessThan(13_000);
+  });
+
+  it('knocks again when the channel comes back', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
+    expect(session.unreachable).toBe(true);
+    channel().welcome();
+    expect(session.unreachable).toBe(false);
+    expect(channel().types).toEqual(['knock', 'knock']);
+  });
+
+  it('can be left, and the door is still there', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    session.leave();
+    expect(channel().types).toEqual(['knock', 'leave']);
+    expect(session.place.at).toBe('door');
+    expect(channel().closed).toBe(false);
+  });
+
+  it('makes no connection before the host lets in', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    channel().say({ type: 'waiting', payload: { bell: 'rung', since: 0, ago: 0 } });
+    expect(engine().did).toEqual(['prepare']);
+  });
+
+  it('may ask once more after being declined', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say({ type: 'declined', payload: { mayRetry: true } });
+    expect(session.place).toEqual({ at: 'declined', mayRetry: true });
+    session.askAgain();
+    expect(channel().types).toEqual(['knock', 'knock']);
+    channel().say({ type: 'declined', payload: { mayRetry: false } });
+    expect(session.place).toEqual({ at: 'declined', mayRetry: false });
+  });
+});
+
+describe('let in', () => {
+  it('keeps what comes before the call’s code has come, in order', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say(admitted());
+    channel().say({ type: 'offer', payload: { negotiation: 1, sdp: '' } });
+    channel().say({ type: 'tracks', payload: { slots: [] } });
+    await arrived();
+    expect(session.place.at).toBe('call');
+    expect(engine().did).toEqual(['prepare', 'enter', 'offer', 'tracks']);
+  });
+
+  it('goes on with the same connection when the host kept it', async () => {
+    const session = await inCall();
+    const { call } = session;
+    channel().become({ phase: 'connecting', attempt: 1 });
+    expect(call?.connected).toBe(false);
+    channel().welcome();
+    channel().say(admitted(true));
+    expect(session.call).toBe(call);
+    expect(call?.connected).toBe(true);
+    expect(engine().did).toEqual(['prepare', 'enter', 'resume']);
+    expect(channel().types).toEqual(['knock']);
+  });
+
+  it('makes a new connection when the host did not', async () => {
+    await inCall();
+    channel().become({ phase: 'connecting', attempt: 1 });
+    channel().welcome();
+    channel().say(admitted());
+    expect(engine().did).toEqual(['prepare', 'enter', 'enter']);
+  });
+
+  it('comes back to a seat without knocking', async () => {
+    seat = true;
+    memory.name = 'Ada';
+    const session = open();
+    expect(session.place.at).toBe('returning');
+    channel().welcome();
+    await arrived();
+    channel().say(admitted());
+    expect(session.place.at).toBe('call');
+    expect(channel().types).toEqual([]);
+  });
+
+  it('knocks by itself under the same name when the seat is gone', async () => {
+    const session = await inCall();
+    channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
+    channel().welcome();
+    channel().say(end('seat-gone'));
+    expect(session.place.at).toBe('waiting');
+    expect(session.call).toBeUndefined();
+    expect(engine().alive).toBe(false);
+    expect(channel().sent.at(-1)).toMatchObject({ type: 'knock', payload: { name: 'Ada' } });
+  });
+
+  it('stays through the host’s app closing: it may come back', async () => {
+    const session = await inCall();
+    channel().say(end('shutdown'));
+    channel().become({ phase: 'hostAway', since: 0, attempt: 0 });
+    expect(session.place.at).toBe('call');
+    expect(session.call?.connected).toBe(false);
+  });
+});
+
+describe('the ways out', () => {
+  it('leaving says so, gives up the seat, lets go of the devices', async () => {
+    const session = await inCall();
+    channel().hasSeat = true;
+    session.leave();
+    expect(channel().types).toEqual(['knock', 'leave']);
+    expect(channel().hasSeat).toBe(false);
+    expect(channel().closed).toBe(true);
+    expect(session.place).toMatchObject({ at: 'out', why: 'left' });
+    expect(capture.release).toHaveBeenCalled();
+    expect(engine().alive).toBe(false);
+  });
+
+  it('asks to join again through a new channel after leaving', async () => {
+    const session = await inCall();
+    session.leave();
+    session.askAgain();
+    expect(channels).toHaveLength(2);
+    channel().welcome();
+    expect(channel().types).toEqual(['knock']);
+    channel().say(admitted());
+    expect(session.place.at).toBe('call');
+  });
+
+  it.each([
+    'ended',
+    'spent',
+    'removed',
+    'kicked',
+    'blocked',
+    'timed-out',
+    'replaced',
+    'full',
+    'locked',
+    'fault',
+  ] as const)('ends with %s', async (reason) => {
+    const session = await inCall();
+    channel().say(end(reason));
+    expect(session.place).toMatchObject({ at: 'out', why: reason });
+    expect(engine().alive).toBe(false);
+    channel().become({ phase: 'closed' });
+    expect(session.place).toMatchObject({ at: 'out', why: reason });
+  });
+
+  it('says at once that a link is spent or removed', () => {
+    for (const reason of ['spent', 'removed'] as const) {
+      const session = open();
+      channel().become({ phase: 'unavailable', reason });
+      expect(session.place).toMatchObject({ at: 'out', why: reason });
+    }
+  });
+
+  it('keeps trying while nobody knows why a link does not answer', () => {
+    const session = open();
+    channel().become({ phase: 'unavailable', reason: 'unknown' });
+    expect(session.place.at).toBe('door');
+    expect(session.unreachable).toBe(true);
+    session.wake();
+    expect(channel().retries).toBe(1);
+  });
+
+  it('trusts nobody without the link’s keys', () => {
+    const session = open();
+    channel().become({ phase: 'refused', code: 'key-mismatch' });
+    expect(session.place).toEqual({ at: 'out', why: 'refused', code: 'key-mismatch' });
+    session.wake();
+    expect(channel().retries).toBe(0);
+  });
+});
