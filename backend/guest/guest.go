@@ -77,6 +77,7 @@ func Join(ctx context.Context, link string, o Options) (*Guest, error) {
 		g.free()
 		return nil, err
 	}
+	g.id, g.seat = admitted.Participant, admitted.Seat
 	go g.run(p, admitted)
 	return g, nil
 }

@@ -95,8 +95,8 @@ func TestParseLinkIDFaults(t *testing.T) {
 func TestNothingShowsSecrets(t *testing.T) {
 	secret, keys := NewSecret(), newKeys(t)
 	traces := []string{
-		secret.Reveal(), fmt.Sprintf("%x", secret[:]), fmt.Sprintf("%X", secret[:]), fmt.Sprint(secret[:]), fmt.Sprint(keys.Bytes()),
-		fmt.Sprintf("%x", keys.Bytes()), fmt.Sprintf("%#v", secret[:]), strings.Trim(fmt.Sprint(secret[:4]), "[]"),
+		secret.Reveal(), fmt.Sprintf("%x", secret[:]), fmt.Sprintf("%X", secret[:]), fmt.Sprintf("%d", secret[:]), fmt.Sprint(keys.Bytes()),
+		fmt.Sprintf("%x", keys.Bytes()), fmt.Sprintf("%#v", secret[:]), strings.Trim(fmt.Sprintf("%d", secret[:4]), "[]"),
 	}
 	type nested struct {
 		Secret Secret

@@ -272,7 +272,9 @@ func TestBadFrames(t *testing.T) {
 		{"a byte more", 2, func(f []byte) []byte { return append(bytes.Clone(f), 0) }, fault.SealBroken},
 		{"text changed", 2, flip(numberSize), fault.SealBroken},
 		{"tag changed", 2, flip(-1), fault.SealBroken},
-		{"too large by one", 2, func(f []byte) []byte { return append(bytes.Clone(f), make([]byte, numberSize+MaxPlain+tagSize+1-len(f))...) }, fault.FrameTooLarge},
+		{"too large by one", 2, func(f []byte) []byte {
+			return append(bytes.Clone(f), make([]byte, numberSize+MaxPlain+tagSize+1-len(f))...)
+		}, fault.FrameTooLarge},
 		{"far too large", 2, func(f []byte) []byte { return append(bytes.Clone(f), make([]byte, 2*MaxFrame)...) }, fault.FrameTooLarge},
 	}
 	keys := newKeys(t)

@@ -158,7 +158,10 @@ func TestGoldenCoversFields(t *testing.T) {
 			walk(reflect.ValueOf(m))
 		}
 		for name := range all {
-			if !set[name] && !(side.name == "host" && name == "Candidate.UsernameFragment") {
+			if side.name == "host" && name == "Candidate.UsernameFragment" {
+				continue // a guest's example sets it
+			}
+			if !set[name] {
 				t.Errorf("%s: no example sets %s", side.name, name)
 			}
 		}

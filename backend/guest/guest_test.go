@@ -1,0 +1,586 @@
+package guest_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/guest"
+	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// patience is how long these tests wait for what should take milliseconds.
+const patience = 20 * time.Second
+
+// porch is the app without its window, on free ports of loopback.
+type porch struct {
+	t    testing.TB
+	ctx  context.Context
+	app  *backend.Backend
+	host *host.Host
+	o    backend.Options
+}
+
+func open(t testing.TB) *porch {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	p := &porch{t: t, ctx: ctx, o: backend.Options{
+		Dir: t.TempDir(), Listen: "127.0.0.1:0", Synthetic: true, Logger: slog.New(slog.DiscardHandler),
+		Timing: host.Timing{SeatHold: patience},
+	}}
+	p.start()
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *porch) start() {
+	p.t.Helper()
+	app, err := backend.Open(p.ctx, p.o)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.app, p.host = app, app.Host()
+}
+
+func (p *porch) stop() {
+	if err := p.app.Close(); err != nil {
+		p.t.Error(err)
+	}
+}
+
+func (p *porch) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// link makes a link and returns its id and the address for this computer.
+func (p *porch) link() (id, address string) {
+	p.t.Helper()
+	v, err := p.host.CreateLink(p.ctx)
+	p.must(err)
+	for _, a := range v.Addresses {
+		if strings.HasPrefix(a.URL, "http://") {
+			return v.ID, a.URL
+		}
+	}
+	p.t.Fatalf("no address for this computer in %d", len(v.Addresses))
+	return "", ""
+}
+
+// policy decides about every join request until the test ends.
+func (p *porch) policy(decide func(host.RequestView)) {
+	w := p.host.Watch()
+	h := p.host
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		seen := map[string]bool{}
+		for {
+			for _, r := range h.Snapshot().Requests {
+				if !seen[r.ID] {
+					seen[r.ID] = true
+					decide(r)
+				}
+			}
+			if _, err := w.Next(context.Background()); err != nil {
+				return
+			}
+		}
+	})
+	p.t.Cleanup(func() { w.Close(); wg.Wait() })
+}
+
+// admit lets everybody in.
+func (p *porch) admit() {
+	h := p.host
+	p.policy(func(r host.RequestView) { _ = h.Admit(p.ctx, r.ID) }) // a guest may be gone already
+}
+
+// visitor is a guest and what it was told.
+type visitor struct {
+	*guest.Guest
+	p        *porch
+	messages chan signalling.Message
+	tracks   chan *guest.Track
+	plis     chan struct{}
+	away     chan bool
+	audio    *webrtc.TrackLocalStaticRTP
+	video    *webrtc.TrackLocalStaticRTP
+}
+
+func newVisitor(p *porch) *visitor {
+	p.t.Helper()
+	v := &visitor{
+		p: p, messages: make(chan signalling.Message, 1024), tracks: make(chan *guest.Track, 64),
+		plis: make(chan struct{}, 1024), away: make(chan bool, 16),
+	}
+	var err error
+	v.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}, "audio", "guest")
+	p.must(err)
+	v.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "video", "guest")
+	p.must(err)
+	return v
+}
+
+func (v *visitor) options(name string) guest.Options {
+	return guest.Options{
+		Name:              name,
+		Tracks:            []webrtc.TrackLocal{v.audio, v.video},
+		OnMessage:         func(m signalling.Message) { pass(v.p, v.messages, m) },
+		OnTrack:           func(t *guest.Track) { pass(v.p, v.tracks, t) },
+		OnKeyframeRequest: func() { pass(v.p, v.plis, struct{}{}) },
+		OnAway:            func(away bool) { pass(v.p, v.away, away) },
+	}
+}
+
+// pass hands a callback's value to the test, or drops it when the test is over.
+func pass[T any](p *porch, to chan<- T, value T) {
+	select {
+	case to <- value:
+	case <-p.ctx.Done():
+	}
+}
+
+func (p *porch) join(address, name string) *visitor {
+	p.t.Helper()
+	v := newVisitor(p)
+	v.join(address, v.options(name))
+	return v
+}
+
+func (v *visitor) join(address string, o guest.Options) {
+	v.p.t.Helper()
+	g, err := guest.Join(v.p.ctx, address, o)
+	v.p.must(err)
+	v.Guest = g
+	v.p.t.Cleanup(func() { _ = g.Close() })
+}
+
+// expect returns the next message of a type, passing over others.
+func expect[M signalling.Message](v *visitor) M {
+	v.p.t.Helper()
+	for {
+		select {
+		case m := <-v.messages:
+			if want, ok := m.(M); ok {
+				return want
+			}
+		case <-v.Done():
+			v.p.t.Fatalf("%s is out: %v", v.ID(), v.Err())
+		case <-v.p.ctx.Done():
+			var m M
+			v.p.t.Fatalf("no %s", m.Type())
+		}
+	}
+}
+
+// track returns the track of a participant's kind.
+func (v *visitor) track(participant string, kind signalling.Kind) *guest.Track {
+	v.p.t.Helper()
+	for {
+		select {
+		case t := <-v.tracks:
+			if t.Participant == participant && t.Kind == kind {
+				return t
+			}
+		case <-v.p.ctx.Done():
+			v.p.t.Fatalf("no %s track of %s", kind, participant)
+		}
+	}
+}
+
+func (v *visitor) isOut(want fault.Code) {
+	v.p.t.Helper()
+	select {
+	case <-v.Done():
+	case <-v.p.ctx.Done():
+		v.p.t.Fatal("still in")
+	}
+	if got := fault.CodeOf(v.Err()); got != want {
+		v.p.t.Fatalf("out because of %q (%v), want %q", got, v.Err(), want)
+	}
+}
+
+// send sends video frames whose payload ends with mark, one keyframe whenever
+// asked, until the returned function is called.
+func (v *visitor) send(mark byte) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for n := uint16(1); ; n++ {
+			keyframe := n == 1
+			for empty := false; !empty; {
+				select {
+				case <-v.plis:
+					keyframe = true
+				default:
+					empty = true
+				}
+			}
+			_ = v.video.WriteRTP(vp8(n, keyframe, mark)) // fails when closed
+			_ = v.audio.WriteRTP(&rtp.Packet{
+				Header:  rtp.Header{Version: 2, SequenceNumber: n, Timestamp: 960 * uint32(n)},
+				Payload: []byte{0xF8, 0xFF, mark},
+			})
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }
+}
+
+// vp8 is one frame in one packet (RFC 7741) with a 15-bit picture id.
+func vp8(n uint16, keyframe bool, mark byte) *rtp.Packet {
+	head := byte(0x01) // not a keyframe (RFC 6386 section 9.1)
+	if keyframe {
+		head = 0x00
+	}
+	payload := append([]byte{0x90, 0x80, 0x80 | byte(n>>8)&0x7F, byte(n), head}, make([]byte, 60)...)
+	return &rtp.Packet{
+		Header:  rtp.Header{Version: 2, Marker: true, SequenceNumber: n, Timestamp: 3000 * uint32(n)},
+		Payload: append(payload, mark),
+	}
+}
+
+// receive reads a track until a packet ends with mark.
+func (v *visitor) receive(t *guest.Track, mark byte) {
+	v.p.t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		for {
+			p, err := t.ReadRTP()
+			if err != nil || len(p.Payload) > 0 && p.Payload[len(p.Payload)-1] == mark {
+				done <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-done:
+		v.p.must(err)
+	case <-v.p.ctx.Done():
+		v.p.t.Fatalf("no %s of %s with mark %d", t.Kind, t.Participant, mark)
+	}
+}
+
+func TestTwoGuestsSeeHearAndRead(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	p.admit()
+
+	a := p.join(address, "Ada")
+	stop := a.send(1)
+	defer stop()
+	expect[signalling.Roster](a)
+
+	b := p.join(address, "Bo")
+	defer b.send(2)()
+	roster := expect[signalling.Roster](b)
+	if roster.You != b.ID() || !slices.ContainsFunc(roster.Participants, func(x signalling.Participant) bool {
+		return x.ID == a.ID() && x.Name == "Ada"
+	}) {
+		t.Errorf("roster %+v", roster)
+	}
+	if joined := expect[signalling.Joined](a); joined.Participant.Name != "Bo" || joined.Participant.ID != b.ID() {
+		t.Errorf("joined %+v", joined)
+	}
+	for _, kind := range []signalling.Kind{signalling.KindAudio, signalling.KindVideo} {
+		b.receive(b.track(a.ID(), kind), 1)
+		a.receive(a.track(b.ID(), kind), 2)
+	}
+	for _, v := range []*visitor{a, b} {
+		select {
+		case <-v.Connected():
+		case <-p.ctx.Done():
+			t.Fatal("media, but not connected")
+		}
+	}
+
+	p.must(a.Say(" Hello "))
+	if line := expect[signalling.Chat](b).Line; line.Text != "Hello" || line.Participant != a.ID() || line.Name != "Ada" {
+		t.Errorf("chat %+v", line)
+	}
+	if err := a.Say(" \n"); fault.CodeOf(err) != fault.ChatInvalid {
+		t.Errorf("an empty line: %v", err)
+	}
+	p.must(a.SetMedia(true, true))
+	for {
+		if j := expect[signalling.Joined](b).Participant; j.ID == a.ID() && j.Muted && j.CameraOff {
+			break
+		}
+	}
+
+	p.must(a.Leave())
+	if err := a.Err(); err != nil {
+		t.Errorf("left with %v", err)
+	}
+	if left := expect[signalling.Left](b); left.ID != a.ID() {
+		t.Errorf("left %+v", left)
+	}
+	if n := len(b.Participants()); n != 1 {
+		t.Errorf("%d participants after one of two left", n)
+	}
+	if err := a.Say("too late"); fault.CodeOf(err) != fault.NotInCall {
+		t.Errorf("said after leaving: %v", err)
+	}
+}
+
+// TestSlotsAreReassigned: a slot of somebody who left carries the next one,
+// without a new negotiation.
+func TestSlotsAreReassigned(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	p.admit()
+	viewer := p.join(address, "Viewer")
+	first := p.join(address, "First")
+	stopFirst := first.send(1)
+	defer stopFirst()
+	old := viewer.track(first.ID(), signalling.KindVideo)
+	viewer.receive(old, 1)
+	p.must(first.Leave())
+	for {
+		if _, err := old.ReadRTP(); err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+
+	second := p.join(address, "Second")
+	defer second.send(2)()
+	next := viewer.track(second.ID(), signalling.KindVideo)
+	if next.Mid != old.Mid {
+		t.Errorf("slot %s, want the free one, %s", next.Mid, old.Mid)
+	}
+	viewer.receive(next, 2)
+	next.RequestKeyframe()
+}
+
+func TestJoinFaults(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	base, id, secret, err := sealed.ParseAddress(address)
+	p.must(err)
+	other, err := sealed.NewLinkKeys()
+	p.must(err)
+	for _, test := range []struct {
+		name    string
+		address string
+		options guest.Options
+		want    fault.Code
+	}{
+		{"text", "call me", guest.Options{Name: "A"}, fault.LinkMalformed},
+		{"no secret", strings.SplitN(address, "#", 2)[0], guest.Options{Name: "A"}, fault.LinkMalformed},
+		{"no name", address, guest.Options{Name: " \u202e"}, fault.NameInvalid},
+		{"long name", address, guest.Options{Name: strings.Repeat("x", 65)}, fault.NameInvalid},
+		{"wrong secret", sealed.Address(base, id, sealed.NewSecret()), guest.Options{Name: "A"}, fault.LinkUnavailable},
+		{"unknown link", sealed.Address(base, other.ID(), secret), guest.Options{Name: "A"}, fault.LinkUnavailable},
+		{"nobody there", sealed.Address("http://127.0.0.1:1", id, secret), guest.Options{Name: "A"}, fault.RelayUnreachable},
+		{"device of another form", address, guest.Options{Name: "A", Device: "me"}, fault.MessageInvalid},
+		{"two audio tracks", address, guest.Options{Name: "A", Tracks: []webrtc.TrackLocal{newVisitor(p).audio, newVisitor(p).audio}}, fault.ConnectFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g, err := guest.Join(p.ctx, test.address, test.options)
+			if got := fault.CodeOf(err); got != test.want {
+				t.Errorf("got %q (%v), want %q", got, err, test.want)
+			}
+			if g != nil {
+				t.Error("a guest in spite of the error")
+			}
+			if strings.Contains(err.Error(), secret.Reveal()) {
+				t.Error("the error shows the secret")
+			}
+		})
+	}
+	if n := len(p.host.Snapshot().Requests); n != 0 {
+		t.Errorf("%d join requests of refused guests", n)
+	}
+}
+
+func TestDeclined(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	h := p.host
+	p.policy(func(r host.RequestView) { _ = h.Decline(p.ctx, r.ID) })
+	o := guest.Options{Name: "Ada", Device: "EBESExQVFhcYGRobHB0eHw"}
+	for _, want := range []fault.Code{fault.Declined, fault.DeclinedForGood, fault.DeclinedForGood} {
+		if _, err := guest.Join(p.ctx, address, o); fault.CodeOf(err) != want {
+			t.Fatalf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestJoinIsTakenBack: when its context ends, a waiting guest leaves the lobby.
+func TestJoinIsTakenBack(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	ctx, cancel := context.WithCancelCause(p.ctx)
+	mind := errors.New("changed my mind")
+	w := p.host.Watch()
+	defer w.Close()
+	welcomed := ""
+	_, err := guest.Join(ctx, address, guest.Options{
+		Name:      "Ada",
+		OnWelcome: func(m signalling.Welcome) { welcomed = m.HostName },
+		OnWaiting: func(m signalling.Waiting) {
+			if m.Bell != signalling.BellRung {
+				t.Errorf("bell %s", m.Bell)
+			}
+			cancel(mind)
+		},
+	})
+	if !errors.Is(err, mind) {
+		t.Fatalf("got %v", err)
+	}
+	if welcomed == "" {
+		t.Error("no welcome")
+	}
+	for len(p.host.Snapshot().Requests) > 0 {
+		if _, err := w.Next(p.ctx); err != nil {
+			t.Fatalf("the request stays: %v", err)
+		}
+	}
+}
+
+func TestSentOut(t *testing.T) {
+	p := open(t)
+	p.admit()
+	t.Run("removed by the host", func(t *testing.T) {
+		id, address := p.link()
+		v, other := p.join(address, "Ada"), p.join(address, "Bo")
+		p.must(p.host.RemoveParticipant(p.ctx, id, v.ID(), false))
+		v.isOut(fault.RemovedByHost)
+		p.must(other.Leave())
+	})
+	t.Run("blocked", func(t *testing.T) {
+		id, address := p.link()
+		v, other := p.join(address, "Ada"), p.join(address, "Bo")
+		p.must(p.host.RemoveParticipant(p.ctx, id, v.ID(), true))
+		v.isOut(fault.Blocked)
+		_, err := guest.Join(p.ctx, address, guest.Options{Name: "Eve", Device: v.Device()})
+		if fault.CodeOf(err) != fault.Blocked {
+			t.Errorf("got %v", err)
+		}
+		p.must(other.Leave())
+	})
+	t.Run("call ended", func(t *testing.T) {
+		id, address := p.link()
+		v := p.join(address, "Ada")
+		p.must(p.host.EndCall(p.ctx, id))
+		v.isOut(fault.CallEnded)
+		_, err := guest.Join(p.ctx, address, guest.Options{Name: "Late"})
+		if fault.CodeOf(err) != fault.LinkSpent {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("link removed", func(t *testing.T) {
+		id, address := p.link()
+		v := p.join(address, "Ada")
+		p.must(p.host.RemoveLink(p.ctx, id))
+		v.isOut(fault.LinkRemoved)
+		_, err := guest.Join(p.ctx, address, guest.Options{Name: "Late"})
+		if fault.CodeOf(err) != fault.LinkRemoved {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestComesBackIntoTheSeat: another page of the same guest takes over, without
+// a knock; the first one is out.
+func TestComesBackIntoTheSeat(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	p.admit()
+	b := p.join(address, "Bo")
+	defer b.send(2)()
+	a := p.join(address, "Ada")
+	id, seat := a.ID(), a.Seat()
+	p.must(a.Close()) // as a reload: not a word
+
+	back := newVisitor(p)
+	o := back.options("Ada")
+	o.Seat, o.Device = seat, a.Device()
+	o.OnWaiting = func(signalling.Waiting) { t.Error("knocked in spite of the seat") }
+	back.join(address, o)
+	if back.ID() != id {
+		t.Errorf("back as %s, was %s", back.ID(), id)
+	}
+	back.receive(back.track(b.ID(), signalling.KindVideo), 2)
+}
+
+// TestSeatGoneKnocks: a seat that nobody knows leads to the lobby.
+func TestSeatGoneKnocks(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	p.admit()
+	v := newVisitor(p)
+	o := v.options("Ada")
+	waited := false
+	o.Seat = "ICEiIyQlJicoKSorLC0uLw"
+	o.OnWaiting = func(signalling.Waiting) { waited = true }
+	v.join(address, o)
+	if !waited || v.Seat() == o.Seat {
+		t.Error("let in with a seat of its own making")
+	}
+}
+
+// TestOverHTTPS goes through the certificate that the relay made itself.
+func TestOverHTTPS(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	p.admit()
+	address = "https" + strings.TrimPrefix(address, "http")
+	if _, err := guest.Join(p.ctx, address, guest.Options{Name: "A"}); fault.CodeOf(err) != fault.RelayUnreachable {
+		t.Fatalf("a certificate of nobody's: %v", err)
+	}
+	v := newVisitor(p)
+	o := v.options("Ada")
+	o.TLS = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the sealed channel authenticates the host
+	v.join(address, o)
+	expect[signalling.Roster](v)
+}
+
+// TestHostRestarts: a guest whose host went down keeps trying, and then hears
+// that its seat is gone: nobody is in without the host.
+func TestHostRestarts(t *testing.T) {
+	p := open(t)
+	_, address := p.link()
+	p.admit()
+	v := p.join(address, "Ada")
+	addresses := p.host.Snapshot().Reach.Addresses
+	if len(addresses) == 0 {
+		t.Fatal("no addresses")
+	}
+	p.must(p.app.Close())
+	if away := <-v.away; !away {
+		t.Error("back before it was away")
+	}
+	p.must(v.SetMedia(true, false)) // remembered
+	if err := v.Say("anybody?"); fault.CodeOf(err) != fault.NotInCall {
+		t.Errorf("said while away: %v", err)
+	}
+	p.start()
+	v.isOut(fault.SeatExpired)
+}
