@@ -26,7 +26,7 @@ var (
 		"guest":      bottom,
 		"host":       append(slices.Clone(bottom), middle...),
 		"":           append(append(slices.Clone(bottom), middle...), "host"),
-		"cmd":        append(append(slices.Clone(bottom), middle...), "host", ""),
+		"cmd":        append(append(slices.Clone(bottom), middle...), "host", "", "guest"),
 	}
 
 	// Only these may import Pion, by the path under backend.

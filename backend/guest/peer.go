@@ -14,11 +14,11 @@ import (
 // peer is one peer connection to the host. The guest's goroutine calls its
 // methods; pion's goroutines deliver media.
 type peer struct {
-	pc     *webrtc.PeerConnection
-	tracks []webrtc.TrackLocal
-	lanes  *lanes
-	wg     sync.WaitGroup
-	order  sync.Mutex // held while an answer is on its way
+	pc      *webrtc.PeerConnection
+	tracks  []webrtc.TrackLocal
+	lanes   *lanes
+	wg      sync.WaitGroup
+	trickle trickle
 
 	sending    map[webrtc.TrackLocal]bool
 	early      []webrtc.ICECandidateInit // before the first description
@@ -48,15 +48,14 @@ func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.IC
 		pc: pc, tracks: o.Tracks, lanes: newLanes(o.OnTrack),
 		sending: make(map[webrtc.TrackLocal]bool), onKeyframe: o.OnKeyframeRequest,
 	}
+	p.trickle.send = events.candidate
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
-		p.order.Lock()
-		defer p.order.Unlock()
 		if c == nil {
-			events.candidate(signalling.Candidate{})
+			p.trickle.found(signalling.Candidate{})
 			return
 		}
 		i := c.ToJSON()
-		events.candidate(signalling.Candidate{
+		p.trickle.found(signalling.Candidate{
 			Candidate: i.Candidate, SDPMid: i.SDPMid, SDPMLineIndex: i.SDPMLineIndex, UsernameFragment: i.UsernameFragment,
 		})
 	})
@@ -92,8 +91,8 @@ func (p *peer) alive() bool { return p.pc.ConnectionState() != webrtc.PeerConnec
 // answer takes an offer and sends the answer to it. Candidates that are found
 // meanwhile come behind it.
 func (p *peer) answer(o signalling.Offer, send func(signalling.Message) error) error {
-	p.order.Lock()
-	defer p.order.Unlock()
+	p.trickle.hold()
+	defer p.trickle.release()
 	a, err := p.negotiate(o)
 	if err != nil {
 		return err
@@ -195,4 +194,41 @@ func (p *peer) close() error {
 		return fmt.Errorf("guest: close peer connection: %w", err)
 	}
 	return nil
+}
+
+// trickle sends the candidates that we find, but not before the answer that
+// they belong to. Pion tells of candidates on its own goroutines and from
+// within SetLocalDescription, so nothing may be locked while it runs.
+type trickle struct {
+	send func(signalling.Candidate)
+
+	mu      sync.Mutex
+	holding bool // an answer is being made
+	held    []signalling.Candidate
+}
+
+func (t *trickle) found(c signalling.Candidate) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.holding {
+		t.held = append(t.held, c)
+		return
+	}
+	t.send(c)
+}
+
+func (t *trickle) hold() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.holding = true
+}
+
+func (t *trickle) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.holding = false
+	for _, c := range t.held {
+		t.send(c)
+	}
+	t.held = nil
 }
