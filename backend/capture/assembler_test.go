@@ -263,13 +263,12 @@ func TestAssemblerAlwaysHolds(t *testing.T) {
 			var (
 				a       assembly
 				sent    [][]byte
-				wantKey = true
+				wantKey = true // what the sender was asked for while it sent the frame before
 				late    []*rtp.Packet
 			)
 			for range 300 {
 				a.now += 33 * time.Millisecond
 				packets, frame := s.frame(wantKey, 1+random.IntN(4000))
-				wantKey = false
 				sent = append(sent, frame)
 				before := a.asked
 				a.push(late...)

@@ -161,14 +161,14 @@ func TestGovernor(t *testing.T) {
 	if q := g.quality(); q.height != 720 {
 		t.Errorf("idle: %+v", q)
 	}
-	_, now = run(g, now, 0.9, 10*time.Second)
+	run(g, now, 0.9, 10*time.Second)
 	if q := g.quality(); q.height != 270 {
 		t.Errorf("busy: %+v", q)
 	}
 	// A machine on which every step up goes wrong is left alone more and more.
 	g = newGovernor(720)
 	changes := 0
-	for now = 0; now < 10*time.Minute; now += interval {
+	for now := time.Duration(0); now < 10*time.Minute; now += interval {
 		share := 0.05
 		if g.step > 1 {
 			share = 0.8

@@ -68,7 +68,6 @@ type jitterStats struct {
 	Concealed uint64 // samples made up
 	Overflow  uint64
 	Restarts  uint64
-	Target    time.Duration
 }
 
 // jitterBuffer evens out one sender's Opus packets: it holds them back for the

@@ -431,11 +431,11 @@ func TestOpusSpan(t *testing.T) {
 	}{
 		{nil, 0},
 		{[]byte{0 << 3}, 480},     // SILK narrowband 10 ms
-		{[]byte{3<<3 | 0}, 2880},  // 60 ms
+		{[]byte{3 << 3}, 2880},    // 60 ms
 		{[]byte{3<<3 | 1}, 5760},  // twice
-		{[]byte{13<<3 | 0}, 960},  // hybrid 20 ms
-		{[]byte{16<<3 | 0}, 120},  // CELT 2.5 ms
-		{[]byte{31<<3 | 0}, 960},  // CELT 20 ms
+		{[]byte{13 << 3}, 960},    // hybrid 20 ms
+		{[]byte{16 << 3}, 120},    // CELT 2.5 ms
+		{[]byte{31 << 3}, 960},    // CELT 20 ms
 		{[]byte{31<<3 | 2}, 1920}, // two of them
 		{[]byte{31<<3 | 3}, 0},    // no count
 		{[]byte{31<<3 | 3, 3}, 2880},

@@ -77,19 +77,6 @@ func (p *playout) fill(block []int16) {
 	p.mix.finish(block)
 }
 
-// stats returns each participant's counts.
-func (p *playout) stats() map[string]jitterStats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := make(map[string]jitterStats, len(p.voices))
-	for participant, v := range p.voices {
-		s := v.buffer.stats
-		s.Target = v.buffer.delay.target
-		all[participant] = s
-	}
-	return all
-}
-
 // close frees the decoders. Blocks taken afterwards are silent.
 func (p *playout) close() {
 	p.mu.Lock()

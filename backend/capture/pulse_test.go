@@ -86,8 +86,8 @@ func (p *pulse) await(what string, ok func() bool) {
 	}
 }
 
-// play plays sound into a sink until the test ends or stop is called.
-func (p *pulse) play(sink string, pcm []int16) (stop func()) {
+// play plays sound into a sink until the test ends.
+func (p *pulse) play(sink string, pcm []int16) {
 	p.t.Helper()
 	cmd := exec.Command("pacat", "--server=unix:"+p.socket, "--device="+sink, "--rate=48000", "--channels=1", "--format=s16le", "--raw")
 	raw := make([]byte, 0, 2*len(pcm))
@@ -98,12 +98,10 @@ func (p *pulse) play(sink string, pcm []int16) (stop func()) {
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	stop = func() {
+	p.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	}
-	p.t.Cleanup(stop)
-	return stop
+	})
 }
 
 // listen hears what is played into the room, through a microphone of its own.

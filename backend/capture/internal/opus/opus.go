@@ -49,7 +49,7 @@ func NewEncoder(bitrate int) (*Encoder, error) {
 		{C.OPUS_SET_SIGNAL_REQUEST, C.OPUS_SIGNAL_VOICE},
 		{C.OPUS_SET_COMPLEXITY_REQUEST, 7},
 	} {
-		if code := C.porch_opus_set(handle, setting.request, C.opus_int32(setting.value)); code != C.OPUS_OK {
+		if code := C.porch_opus_set(handle, setting.request, setting.value); code != C.OPUS_OK {
 			e.Close()
 			return nil, libError("configure encoder", code)
 		}
@@ -67,7 +67,7 @@ func (e *Encoder) Encode(pcm []int16) ([]byte, error) {
 	}
 	n := C.opus_encode(e.handle, (*C.opus_int16)(unsafe.SliceData(pcm)), FrameSize, (*C.uchar)(&e.packet[0]), maxPacket)
 	if n < 0 {
-		return nil, libError("encode", C.int(n))
+		return nil, libError("encode", n)
 	}
 	return e.packet[:n], nil
 }
@@ -121,7 +121,7 @@ func (d *Decoder) decode(packet []byte, pcm []int16, fec C.int) (int, error) {
 	n := C.opus_decode(d.handle, (*C.uchar)(unsafe.SliceData(packet)), C.opus_int32(len(packet)),
 		(*C.opus_int16)(unsafe.SliceData(pcm)), C.int(len(pcm)), fec)
 	if n < 0 {
-		return 0, libError("decode", C.int(n))
+		return 0, libError("decode", n)
 	}
 	return int(n), nil
 }

@@ -70,7 +70,7 @@ func (e *Encoder) Encode(picture *image.YCbCr, at int64, duration uint32, key bo
 	}
 	code := C.porch_vp8_encode(e.handle,
 		(*C.uint8_t)(unsafe.SliceData(picture.Y)), (*C.uint8_t)(unsafe.SliceData(picture.Cb)), (*C.uint8_t)(unsafe.SliceData(picture.Cr)),
-		C.int(picture.YStride), C.int(picture.CStride), C.int64_t(at), C.ulong(max(duration, 1)), ask, &data, &size, &gotKey)
+		C.int(picture.YStride), C.int(picture.CStride), C.int64_t(at), C.ulong(max(duration, 1)), ask, &data, &size, &gotKey) //nolint:gocritic // the comparison is one that cgo writes
 	if code != 0 {
 		return nil, false, libError("encode", code)
 	}
