@@ -71,6 +71,7 @@ func dial(ctx context.Context, client *http.Client, a address, hello signalling.
 
 // open asks the relay for the host and begins the channel.
 func open(ctx context.Context, client *http.Client, a address) (*path, error) {
+	//nolint:bodyclose // its body is the socket, or read already
 	ws, response, err := websocket.Dial(ctx, a.base+socketPath, &websocket.DialOptions{
 		HTTPClient:   client,
 		Subprotocols: []string{signalling.Subprotocol},

@@ -95,7 +95,7 @@ func TestParseLinkIDFaults(t *testing.T) {
 func TestNothingShowsSecrets(t *testing.T) {
 	secret, keys := NewSecret(), newKeys(t)
 	traces := []string{
-		secret.Reveal(), fmt.Sprintf("%x", secret[:]), fmt.Sprintf("%X", secret[:]), fmt.Sprintf("%d", secret[:]), fmt.Sprint(keys.Bytes()),
+		secret.Reveal(), fmt.Sprintf("%x", secret[:]), fmt.Sprintf("%X", secret[:]), fmt.Sprintf("%d", secret[:]), fmt.Sprintf("%d", keys.Bytes()),
 		fmt.Sprintf("%x", keys.Bytes()), fmt.Sprintf("%#v", secret[:]), strings.Trim(fmt.Sprintf("%d", secret[:4]), "[]"),
 	}
 	type nested struct {
