@@ -1,0 +1,268 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { MediaEngine } from '$src/call/engine';
+import type { Backend, Change, LinkView, RequestView, State } from './backend';
+import { Fault } from './backend';
+import { Host, type HostOptions } from './host.svelte';
+
+const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
+  id,
+  name: id,
+  state: 'open',
+  group: 'upcoming',
+  createdAt: 0,
+  usedAt: 0,
+  endedAt: 0,
+  waiting: 0,
+  inCall: 0,
+  hostInCall: false,
+  addresses: [{ url: `http://localhost:1/j/${id}#s`, reach: 'computer' }],
+  visitors: [],
+  silenced: false,
+  locked: false,
+  ...part,
+});
+
+const request = (id: string, part: Partial<RequestView> = {}): RequestView => ({
+  id,
+  linkId: 'A',
+  linkName: 'Book club',
+  name: id,
+  since: 0,
+  known: 'first',
+  timesLetIn: 0,
+  bell: 'rung',
+  away: false,
+  ...part,
+});
+
+const base: State = {
+  revision: 1,
+  me: { name: 'Ada' },
+  reach: { kind: 'computer', addresses: [] },
+  links: [link('A'), link('B')],
+  requests: [],
+  calls: [],
+  settings: {
+    engine: 'auto',
+    camera: '',
+    microphone: '',
+    speaker: '',
+    theme: 'system',
+    bellSound: true,
+    notifications: true,
+  },
+  engines: { native: false, synthetic: false },
+};
+
+function open(
+  state: Partial<State> = {},
+  part: Partial<Backend> = {},
+  more: Partial<HostOptions> = {},
+) {
+  let onchange: (change: Change) => void = () => {};
+  let revision = 1;
+  const backend = new Proxy(
+    {
+      snapshot: vi.fn(async () => ({ ...base, ...state })),
+      attend: vi.fn(async () => {}),
+      enterCall: vi.fn(async () => ({ url: '', token: '', engine: 'webview' })),
+      watch: (wanted: typeof onchange) => {
+        onchange = wanted;
+        return () => {};
+      },
+      ...part,
+    } as unknown as Backend,
+    {
+      get: (target, key) => {
+        const known = target as unknown as Record<string | symbol, unknown>;
+        known[key] ??= vi.fn(async () => {});
+        return known[key];
+      },
+    },
+  );
+  let time = 0;
+  const ring = vi.fn();
+  const memory: HostOptions['memory'] = { call: undefined };
+  const host = new Host({
+    backend,
+    client: 'this',
+    ring,
+    engine: 'webview',
+    build: () => ({
+      transport: {
+        state: { phase: 'connecting', attempt: 0 },
+        onmessage: null,
+        onstate: null,
+        connect: () => {},
+        send: () => false,
+        retryNow: () => {},
+        close: () => {},
+      },
+      engine: {
+        muted: false,
+        cameraOff: false,
+        receive: () => {},
+        close: () => {},
+      } as unknown as MediaEngine,
+    }),
+    memory,
+    backoff: () => 0,
+    now: () => time,
+    ...more,
+  });
+  const change = (keys: Omit<Change, 'revision' | 'from'>) => {
+    onchange({ from: revision, revision: revision + 1, ...keys });
+    revision++;
+  };
+  const pass = (ms: number) => {
+    time += ms;
+  };
+  return { host, backend, change, ring, memory, pass };
+}
+
+describe('the window', () => {
+  it('says why when the app cannot be asked, and can be tried again', async () => {
+    const snapshot = vi
+      .fn<Backend['snapshot']>()
+      .mockRejectedValueOnce(new Fault('store-unavailable', ''));
+    snapshot.mockResolvedValue(base);
+    const { host } = open({}, { snapshot });
+    await host.open();
+    expect(host.broken).toMatch(/folder/);
+    await host.open();
+    expect(host.broken).toBe('');
+    expect(host.state.ready).toBe(true);
+  });
+
+  it('tells the app that it is looked at, once a second at most', async () => {
+    const { host, backend, pass } = open();
+    await host.open();
+    host.attend();
+    expect(backend.attend).toHaveBeenCalledTimes(1);
+    pass(1000);
+    host.attend();
+    expect(backend.attend).toHaveBeenCalledTimes(2);
+    expect(backend.attend).toHaveBeenLastCalledWith('this');
+  });
+
+  it('counts those who wait in its title, but not the silenced', async () => {
+    const { host, change } = open();
+    await host.open();
+    expect(host.title).toBe('Porch');
+    change({ requests: [request('ada'), request('bea'), request('cleo', { bell: 'silenced' })] });
+    expect(host.title).toBe('(2) Porch');
+    host.enter('A');
+    expect(host.title).toBe('(2) A – Porch');
+  });
+
+  it('rings and reads out who knocks, unless the bell is off', async () => {
+    const quiet = open({ settings: { ...base.settings, bellSound: false } });
+    await quiet.host.open();
+    quiet.change({ requests: [request('Ada')] });
+    expect(quiet.ring).not.toHaveBeenCalled();
+    expect(quiet.host.announcement).toContain('Ada');
+
+    const { host, ring, change } = open();
+    await host.open();
+    change({ requests: [request('Ada')] });
+    expect(ring).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('Create Link', () => {
+  it('opens the share sheet of the new link, also when its change comes later', async () => {
+    const made = link('C');
+    const snapshot = vi.fn<Backend['snapshot']>().mockResolvedValueOnce(base);
+    snapshot.mockResolvedValue({ ...base, revision: 2, links: [made, ...base.links] });
+    const { host } = open({}, { snapshot, createLink: async () => made });
+    await host.open();
+    await host.createLink();
+    expect(host.sheet).toEqual({ kind: 'share', link: 'C' });
+    expect(host.sheetLink?.id).toBe('C');
+  });
+
+  it('makes one link however often it is pressed meanwhile', async () => {
+    const createLink = vi.fn(async () => link('A'));
+    const { host } = open({}, { createLink });
+    await host.open();
+    await Promise.all([host.createLink(), host.createLink()]);
+    expect(createLink).toHaveBeenCalledTimes(1);
+  });
+
+  it('says what went wrong', async () => {
+    const { host } = open(
+      {},
+      { createLink: () => Promise.reject(new Fault('store-unavailable', '')) },
+    );
+    await host.open();
+    await host.createLink();
+    expect(host.sheet).toBeUndefined();
+    expect(host.toasts.shown[0]?.kind).toBe('fault');
+    expect(host.creating).toBe(false);
+  });
+});
+
+describe('entering', () => {
+  it('happens by itself where the app asks this window', async () => {
+    const { host, change, backend } = open();
+    await host.open();
+    change({ enter: { linkId: 'A', client: 'another' } });
+    expect(host.call).toBeUndefined();
+    change({ enter: { linkId: 'A', client: 'this' } });
+    expect(host.call).toBe('A');
+    expect(backend.enterCall).toHaveBeenCalledExactlyOnceWith('A', 'this', 'webview');
+  });
+
+  it('closes the sheet, and is remembered over a reload', async () => {
+    const { host, memory } = open();
+    await host.open();
+    host.sheet = { kind: 'details', link: 'A' };
+    host.enter('A');
+    expect(host.sheet).toBeUndefined();
+    expect(memory.call).toBe('A');
+    host.presence?.leave();
+    expect(memory.call).toBeUndefined();
+    expect(host.presence).toBeUndefined();
+  });
+
+  it('another call asks first, and asks once', async () => {
+    const { host, change } = open();
+    await host.open();
+    host.enter('A');
+    change({ enter: { linkId: 'B', client: 'this' } });
+    expect(host.call).toBe('A');
+    expect(host.elsewhere?.id).toBe('B');
+    host.stay();
+    expect(host.elsewhere).toBeUndefined();
+    change({ enter: null });
+    change({ enter: { linkId: 'B', client: 'this' } });
+    expect(host.elsewhere?.id).toBe('B');
+    host.enter('B');
+    expect(host.call).toBe('B');
+  });
+
+  it('again after a reload, while the app still holds the place', async () => {
+    const held = { linkId: 'A', name: 'A', hostIn: true, engine: 'webview', participants: [] };
+    const { host } = open({ calls: [held] }, {}, { memory: { call: 'A' } });
+    await host.open();
+    expect(host.call).toBe('A');
+
+    const memory = { call: 'A' };
+    const late = open({ calls: [{ ...held, hostIn: false }] }, {}, { memory });
+    await late.host.open();
+    expect(late.host.call).toBeUndefined();
+    expect(memory.call).toBeUndefined();
+  });
+});
+
+describe('removing a link', () => {
+  it('closes its details, also when it was removed already', async () => {
+    const removeLink = () => Promise.reject(new Fault('link-removed', ''));
+    const { host } = open({}, { removeLink });
+    await host.open();
+    host.sheet = { kind: 'details', link: 'A' };
+    await host.removeLink('A');
+    expect(host.sheet).toBeUndefined();
+    expect(host.toasts.shown.map(({ kind }) => kind)).toEqual(['word']);
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import type { LinkView } from './backend';
+import { addressChoices, canOpen, hostOf, rows, stateWord } from './links';
+
+const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
+  id,
+  name: '',
+  state: 'open',
+  group: 'upcoming',
+  createdAt: 0,
+  usedAt: 0,
+  endedAt: 0,
+  waiting: 0,
+  inCall: 0,
+  hostInCall: false,
+  addresses: [],
+  visitors: [],
+  silenced: false,
+  locked: false,
+  ...part,
+});
+
+describe('the list of links', () => {
+  it('is grouped, and newest first in each group', () => {
+    const list = [
+      link('old', { createdAt: 1 }),
+      link('over', { group: 'earlier', createdAt: 9 }),
+      link('live', { group: 'live', createdAt: 2 }),
+      link('new', { createdAt: 3 }),
+    ];
+    expect(rows(list, 8).map(({ link, heading, last }) => [link.id, heading, last])).toEqual([
+      ['live', 'live', true],
+      ['new', 'upcoming', false],
+      ['old', undefined, true],
+      ['over', 'earlier', true],
+    ]);
+  });
+
+  it('shows only so many earlier ones', () => {
+    const list = [1, 2, 3].map((at) => link(`${at}`, { group: 'earlier', createdAt: at }));
+    expect(rows(list, 2).map(({ link, last }) => [link.id, last])).toEqual([
+      ['3', false],
+      ['2', true],
+    ]);
+  });
+
+  it('is empty without links', () => expect(rows([], 8)).toEqual([]));
+});
+
+describe('a link', () => {
+  it.each([
+    [{ state: 'open' }, 'Open', true],
+    [{ state: 'live', inCall: 1 }, '1 in the call', true],
+    [{ state: 'live', inCall: 3 }, '3 in the call', true],
+    [{ state: 'live', inCall: 0 }, 'Open', true], // after a restart nobody is in it
+    [{ state: 'spent' }, 'Ended', false],
+    [{ state: 'removed' }, 'Removed', false],
+  ])('%j reads “%s”', (part, word, open) => {
+    expect(stateWord(link('L', part))).toBe(word);
+    expect(canOpen(link('L', part))).toBe(open);
+  });
+});
+
+describe('its addresses', () => {
+  it('are called by who can open them', () => {
+    const choices = addressChoices([
+      { url: 'https://192.168.1.2:1/j/x#y', reach: 'network' },
+      { url: 'http://localhost:1/j/x#y', reach: 'computer' },
+    ]);
+    expect(choices.map(({ label }) => label)).toEqual(['This network', 'This computer']);
+  });
+
+  it('have their machine’s address where several are alike', () => {
+    const choices = addressChoices([
+      { url: 'https://192.168.1.2:1/j/x#y', reach: 'network' },
+      { url: 'https://[fd00::1]:1/j/x#y', reach: 'network' },
+    ]);
+    expect(choices.map(({ label }) => label)).toEqual([
+      'This network · 192.168.1.2',
+      'This network · [fd00::1]',
+    ]);
+  });
+
+  it('never show more of a broken one', () => expect(hostOf('nonsense')).toBe(''));
+});
