@@ -4,5 +4,6 @@ import type { Session } from './session.svelte';
 /** The link's name, or what a link without one is called. */
 export const linkOf = (session: Session): string => session.linkName || m.guest_link_unnamed();
 
-/** The host's name, or the word for it while it is not known. */
-export const hostOf = (session: Session): string => session.hostName || m.guest_host_unnamed();
+/** That the host can't be reached, by name where it is known. */
+export const unreachableOf = ({ hostName }: Session): string =>
+  hostName ? m.guest_unreachable({ host: hostName }) : m.guest_unreachable_unnamed();
