@@ -39,6 +39,9 @@ build/bin/porch-dev: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
 build/bin/porch-headless: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
 	go build -o $@ ./backend/cmd/porch-headless
 
+build/bin/porch-load: $(GO_SOURCES) go.mod go.sum
+	go build -o $@ ./backend/cmd/porch-load
+
 .PHONY: build app-dev headless
 build: setup-build ## build the app: build/bin/porch
 	@$(MAKE) --no-print-directory build/bin/porch
@@ -74,7 +77,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 1m)
 
 .PHONY: bench
 bench: setup ## measure against the budgets of the design
-	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless
+	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-load
 	scripts/bench.sh
 
 .PHONY: screenshots

@@ -7,11 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromiumPage, openChromium, soundReceived } from './lab/browsers.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
-import { click, difference, findColour, saveScreen, screen } from './lab/screen.js';
+import { difference, pressAmber, saveScreen, screen } from './lab/screen.js';
 import { loudest, speak } from './lab/sound.js';
-
-// The one amber button of a screen (ui.md, "main button").
-const amber: [number, number, number] = [0xf5, 0xa5, 0x24];
 
 let lab: Lab;
 let app: App;
@@ -31,14 +28,6 @@ afterAll(async () => {
   await lab?.close();
 });
 
-async function pressAmber(): Promise<void> {
-  const button = await until('an amber button is drawn', async () => {
-    const found = findColour(await screen(lab), amber);
-    return found && found.area > 1_000 ? found : undefined;
-  });
-  await click(lab, button.x, button.y);
-}
-
 let address: string;
 
 test('the window opens; Create Link and Copy are pressed in it', async () => {
@@ -48,7 +37,7 @@ test('the window opens; Create Link and Copy are pressed in it', async () => {
   address = await until(
     'the address is on the clipboard',
     async () => {
-      await pressAmber();
+      await pressAmber(lab);
       const text = await lab.clipboard().catch(() => '');
       return text.includes('/j/') ? text.trim() : '';
     },

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Lab } from './lab.js';
+import { until } from './processes.js';
 
 const run = promisify(execFile);
 
@@ -15,6 +16,9 @@ export interface Pixels {
 }
 
 export type Colour = [red: number, green: number, blue: number];
+
+/** The one amber button of a screen (ui.md, "main button"). */
+export const amber: Colour = [0xf5, 0xa5, 0x24];
 
 export async function screen(lab: Lab): Promise<Pixels> {
   const { stdout } = await run('import', ['-silent', '-window', 'root', '-depth', '8', 'ppm:-'], {
@@ -103,4 +107,13 @@ export function difference(a: Pixels, b: Pixels): number {
 
 export async function click(lab: Lab, x: number, y: number): Promise<void> {
   await lab.run('xdotool', 'mousemove', String(x), String(y), 'click', '1');
+}
+
+/** Presses the largest amber button on the display, once it is drawn. */
+export async function pressAmber(lab: Lab): Promise<void> {
+  const button = await until('an amber button is drawn', async () => {
+    const found = findColour(await screen(lab), amber);
+    return found && found.area > 1_000 ? found : undefined;
+  });
+  await click(lab, button.x, button.y);
 }

@@ -1,0 +1,128 @@
+// The app with its native window: how soon it can be used, and what memory it
+// takes idle and in a call of eight. `make bench`.
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chromiumPage, openChromium } from './lab/browsers.js';
+import { Lab, root } from './lab/lab.js';
+import { until } from './lab/processes.js';
+import { amber, findColour, pressAmber, screen } from './lab/screen.js';
+
+const run = promisify(execFile);
+const lines: string[] = [];
+
+function report(line: string): void {
+  console.log(line);
+  lines.push(line);
+}
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await Lab.open({ notifications: true, sound: true, windowManager: true });
+});
+
+afterAll(async () => {
+  mkdirSync(join(root, 'build', 'bench'), { recursive: true });
+  writeFileSync(join(root, 'build', 'bench', 'app.txt'), `${lines.join('\n')}\n`);
+  await lab?.close();
+});
+
+/** Proportional set size of a process and its descendants, in MB (man 5 proc, smaps_rollup). */
+function memory(pid: number): { app: number; webview: number } {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      parents.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const size = (p: number) => {
+    const rollup = readFileSync(`/proc/${p}/smaps_rollup`, 'utf8');
+    return Number(/^Pss: +(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1024;
+  };
+  const descendants = [...parents.keys()].filter((p) => {
+    for (let at = parents.get(p); at; at = parents.get(at)) if (at === pid) return true;
+    return false;
+  });
+  return { app: size(pid), webview: descendants.reduce((sum, p) => sum + size(p), 0) };
+}
+
+const show = (m: { app: number; webview: number }) =>
+  `${m.app.toFixed(0)} MB app + ${m.webview.toFixed(0)} MB webview`;
+
+test('start of the window, warm', async () => {
+  const times: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    const started = performance.now();
+    const app = await lab.startApp({ dev: false });
+    await until('the window is drawn', async () => findColour(await screen(lab), amber), {
+      every: 10,
+    });
+    if (i > 0) times.push(performance.now() - started); // the first is cold
+    await app.started.stop();
+  }
+  times.sort((a, b) => a - b);
+  report(
+    `app started → window usable: n=${times.length} median ${times[1]?.toFixed(0)} ms (budget 1000 ms)`,
+  );
+});
+
+test('memory, idle and in a call of 8', async () => {
+  const app = await lab.startApp({ dev: true });
+  const pid = app.started.child.pid as number;
+  const address = await until(
+    'the address is on the clipboard',
+    async () => {
+      await pressAmber(lab);
+      const text = await lab.clipboard().catch(() => '');
+      return text.includes('/j/') ? text.trim() : '';
+    },
+    { within: 40_000, every: 500 },
+  );
+  report(`memory idle: ${show(memory(pid))}`);
+
+  const load = run(join(root, 'build', 'bin', 'porch-load'), [
+    '-link',
+    address,
+    '-guests',
+    '7',
+    '-for',
+    '20s',
+    '-name',
+    'Load',
+  ]);
+  await lab.pressNotification('Let in');
+  const chromium = await openChromium();
+  try {
+    const host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+    await host.goto(app.url);
+    for (let i = 2; i <= 7; i++) {
+      await host
+        .getByRole('button', { name: `Let in Load ${i}`, exact: true })
+        .first()
+        .click();
+    }
+  } finally {
+    await chromium.close();
+  }
+  let peak = memory(pid);
+  const ended = load.then(() => true);
+  while (
+    !(await Promise.race([
+      ended,
+      new Promise<false>((later) => setTimeout(() => later(false), 1_000)),
+    ]))
+  ) {
+    const now = memory(pid);
+    if (now.app + now.webview > peak.app + peak.webview) peak = now;
+  }
+  report(`memory in a call of 8, the native window among them, at its highest: ${show(peak)}`);
+  const result = JSON.parse((await load).stdout) as { forwarded: number };
+  expect(result.forwarded).toBeGreaterThan(10_000);
+});
