@@ -16,7 +16,7 @@ const gallery = {
   plugins: config.plugins,
   resolve: config.resolve,
   logLevel: 'error',
-  build: { outDir: here('../../dist/gallery'), emptyOutDir: true },
+  build: { outDir: here('./dist'), emptyOutDir: true },
   preview: { port: 0, host: '127.0.0.1' },
 };
 await build(gallery);
