@@ -14,7 +14,7 @@ const (
 	MaxCandidate    = 1 << 10
 	MaxParticipants = 256
 	MaxSlots        = 2 * MaxParticipants
-	MaxChatHistory  = 100 // chat lines in a Roster; a sender keeps the newest
+	MaxChatHistory  = 500 // chat lines in a Roster
 	MaxID           = 64
 	MaxICEServers   = 8
 	MaxFaultMessage = 500 // characters
