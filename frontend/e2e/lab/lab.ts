@@ -33,6 +33,8 @@ export interface LabOptions {
 }
 
 export class Lab {
+  private bus: Started | undefined;
+
   private constructor(
     readonly dir: string,
     readonly processes: Processes,
@@ -136,6 +138,10 @@ export class Lab {
       config,
       `[global]\n    dmenu = ${menu}\n    timeout = 0\n    idle_threshold = 0\n    sticky_history = yes\n`,
     );
+    this.bus = this.processes.start('dbus-monitor', 'dbus-monitor', [
+      '--session',
+      "type='method_call',interface='org.freedesktop.Notifications',member='Notify'",
+    ]);
     this.processes.start('dunst', 'dunst', ['-conf', config]);
     await until('dunst answers', () => this.run('dunstctl', 'is-paused'));
   }
@@ -145,12 +151,26 @@ export class Lab {
     return Number((await this.run('dunstctl', 'count', 'displayed')).trim());
   }
 
-  /** What dunst has put away, newest first: summary and body. */
-  async notificationHistory(): Promise<{ summary: string; body: string }[]> {
-    const history = JSON.parse(await this.run('dunstctl', 'history')) as {
-      data: { summary: { data: string }; body: { data: string } }[][];
-    };
-    return (history.data[0] ?? []).map((n) => ({ summary: n.summary.data, body: n.body.data }));
+  /** What programs have asked to be shown so far, as it went over the bus. */
+  notifications(): { summary: string; body: string; actions: string[] }[] {
+    if (!this.bus) throw new Error('the lab was opened without notifications');
+    // The arguments of Notify (Desktop Notifications Specification, 1.2): name,
+    // id, icon, summary, body, actions. dbus-monitor indents those of the
+    // array further.
+    return logOf(this.bus)
+      .split(/^method call .*member=Notify$/m)
+      .slice(1)
+      .map((call) => {
+        const strings = [...call.matchAll(/^ {3}string "(.*)"$/gm)].map((m) => m[1] ?? '');
+        const actions = /^ {3}array \[\n([\s\S]*?)^ {3}\]/m.exec(call)?.[1] ?? '';
+        return {
+          summary: strings[2] ?? '',
+          body: strings[3] ?? '',
+          actions: [...actions.matchAll(/string "(.*)"/g)]
+            .map((m) => m[1] ?? '')
+            .filter((_, at) => at % 2 === 1),
+        };
+      });
   }
 
   /** Presses an action of the newest notification, by its label. */
