@@ -17,9 +17,7 @@ export type State = Data<host.State>;
 export type LinkView = Data<host.LinkView>;
 export type AddressView = Data<host.AddressView>;
 export type RequestView = Data<host.RequestView>;
-export type CallView = Data<host.CallView>;
 export type Settings = Data<host.Settings>;
-export type Notice = Data<host.Notice>;
 export type Entry = Data<host.Entry>;
 export type Devices = Data<host.DevicesView>;
 

@@ -2,7 +2,7 @@ import { getLocale, m } from '$src/i18n';
 import type { AddressView, LinkView } from './backend';
 
 /** The groups of the home screen, in their order. */
-export const groups = ['live', 'upcoming', 'earlier'] as const;
+const groups = ['live', 'upcoming', 'earlier'] as const;
 export type Group = (typeof groups)[number];
 
 /** A link's name, or what one without a name is called. */
