@@ -33,7 +33,7 @@ type session struct {
 	device  string
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
-	pace  *rate.Limiter
+	pace  atomic.Pointer[rate.Limiter]
 	limit atomic.Int64 // largest message, bytes
 }
 
@@ -45,8 +45,8 @@ func (h *Host) accept(r *room, f relay.Frames) {
 		frames: f,
 		out:    &outbox{frames: f},
 		in:     make(chan signalling.Message),
-		pace:   rate.NewLimiter(rateBefore, burstBefore),
 	}
+	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
 	s.limit.Store(signalling.MaxFrameBefore)
 	if !h.background.TryGo(s.run) {
 		f.Close(signalling.CloseHostGone)
@@ -190,8 +190,9 @@ func (s *session) forget() {
 // admitted widens the limits, just before the guest is told.
 func (s *session) admitted() {
 	s.limit.Store(signalling.MaxFrame)
-	s.pace.SetLimit(rateInCall)
-	s.pace.SetBurst(burstInCall)
+	// A new bucket: a wider one would have to fill first, and the guest's
+	// candidates come at once.
+	s.pace.Store(rate.NewLimiter(rateInCall, burstInCall))
 }
 
 // read opens, checks and hands on what the guest sends. It ends by closing in,
@@ -209,7 +210,7 @@ func (s *session) read(ctx context.Context) {
 			s.frames.Close(closeCode(fault.CodeOf(err)))
 			return
 		}
-		if !s.pace.Allow() {
+		if !s.pace.Load().Allow() {
 			s.refuse(fault.New(fault.TooFast, nil))
 			return
 		}
