@@ -20,6 +20,10 @@ const (
 	maxLag = 400 * time.Millisecond
 	// Sound may be this much later or earlier than planned before the speed changes.
 	slackLate, slackEarly = 15 * time.Millisecond, 10 * time.Millisecond
+	// minStock is what must remain when sound is played faster. Without it a
+	// path that takes longer all at once, which the delay's window learns of
+	// late, would make the buffer run dry again and again.
+	minStock = minPlayoutDelay
 	// paceEvery spreads changes of speed: one packet in so many.
 	paceEvery = 4
 	// maxReorder is by how many places the very first packet may be out of order.
@@ -183,7 +187,7 @@ func (b *jitterBuffer) play(heard time.Duration) playStep {
 	b.excess += (b.delay.excess(heard, mediaTime(head.at)) - b.excess) / 16
 	if b.sincePace++; b.sincePace >= paceEvery {
 		switch {
-		case b.excess > slackLate:
+		case b.excess > slackLate && b.stock() >= minStock:
 			step.pace = paceFaster
 		case b.excess < -slackEarly:
 			step.pace = paceSlower
@@ -247,12 +251,21 @@ func (b *jitterBuffer) starve() playStep {
 	return playStep{kind: playConceal, missing: concealStep}
 }
 
+// stock is how much sound waits.
+func (b *jitterBuffer) stock() time.Duration {
+	if len(b.packets) == 0 {
+		return 0
+	}
+	return mediaTime(b.packets[len(b.packets)-1].end() - b.packets[0].at)
+}
+
 // skipLag drops what is so late that playing faster would take seconds to catch up.
 func (b *jitterBuffer) skipLag(heard time.Duration) {
-	if b.excess <= maxLag && b.delay.excess(heard, mediaTime(b.packets[0].at)) <= 2*maxLag {
+	if b.stock() <= b.delay.target ||
+		b.excess <= maxLag && b.delay.excess(heard, mediaTime(b.packets[0].at)) <= 2*maxLag {
 		return
 	}
-	for len(b.packets) > 1 && b.delay.excess(heard, mediaTime(b.packets[0].at)) > 0 {
+	for len(b.packets) > 1 && b.stock() > b.delay.target && b.delay.excess(heard, mediaTime(b.packets[0].at)) > 0 {
 		b.packets = slices.Delete(b.packets, 0, 1)
 		b.stats.Overflow++
 	}

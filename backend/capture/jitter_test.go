@@ -325,6 +325,34 @@ func TestJitterBufferStall(t *testing.T) {
 	}
 }
 
+// The path changes: everything takes longer from one packet to the next, or less long.
+func TestJitterBufferRouteChange(t *testing.T) {
+	for _, step := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, 600 * time.Millisecond, 900 * time.Millisecond, -100 * time.Millisecond} {
+		random := rand.New(rand.NewPCG(11, 12))
+		s := &simulation{t: t, length: 2000, after: 5 * time.Second, network: func(n int) (time.Duration, bool) {
+			delay := 120*time.Millisecond + time.Duration(random.Int64N(int64(10*time.Millisecond)))
+			if n >= 500 {
+				delay += step
+			}
+			return delay, true
+		}}
+		s.run()
+		s.mustBeInOrder()
+		made := mediaTime(int64(s.kinds[playConceal] + s.kinds[playRepair] + s.kinds[playSilence]))
+		if made > max(step, 0)+150*time.Millisecond {
+			t.Errorf("step %v: %v made up", step, made)
+		}
+		if gone := s.length - len(s.played); gone > 10 {
+			t.Errorf("step %v: %d packets not played", step, gone)
+		}
+		last := s.delays[len(s.delays)-100:]
+		if d := slices.Max(last); d > 120*time.Millisecond+step+120*time.Millisecond {
+			t.Errorf("step %v: delay %v in the end", step, d)
+		}
+		t.Logf("step %v: made up %v, not played %d, delay in the end %v", step, made, s.length-len(s.played), slices.Max(last))
+	}
+}
+
 func TestJitterBufferLongLossGoesQuiet(t *testing.T) {
 	s := &simulation{t: t, length: 500, network: func(n int) (time.Duration, bool) {
 		return 10 * time.Millisecond, n < 100 || n >= 200
