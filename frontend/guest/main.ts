@@ -1,6 +1,6 @@
 import { mount } from 'svelte';
 import { Capture } from '$src/media/capture.svelte';
-import { GuestTransport } from '$src/transport/guest';
+import { GuestTransport } from '$src/transport';
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { getLocale } from '$src/i18n';

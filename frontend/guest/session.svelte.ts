@@ -8,7 +8,7 @@ import type {
   HostMessage,
   Transport,
   TransportState,
-} from '$src/transport/transport';
+} from '$src/transport';
 import type { Memory } from './memory';
 
 /** A transport that keeps the guest's seat. */

@@ -1,12 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Call } from '$src/call/call.svelte';
 import type { Capture } from '$src/media/capture.svelte';
-import type {
-  EndReason,
-  GuestMessage,
-  HostMessage,
-  TransportState,
-} from '$src/transport/transport';
+import type { EndReason, GuestMessage, HostMessage, TransportState } from '$src/transport';
 import { type Channel, type Inside, Session } from './session.svelte';
 
 class FakeChannel implements Channel {

@@ -11,7 +11,7 @@ import { type MediaEngine, OWN } from '../../src/call/engine';
 import { Capture } from '../../src/media/capture.svelte';
 import type { Source } from '../../src/media/source';
 import { synthetic } from '../../src/media/synthetic';
-import type { HostMessage, Participant, TransportState } from '../../src/transport/transport';
+import type { HostMessage, Participant, TransportState } from '../../src/transport';
 
 const now = Date.now();
 

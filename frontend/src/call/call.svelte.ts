@@ -1,5 +1,5 @@
+import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport';
 import { maxText } from '$src/transport/generated/signalling';
-import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport/transport';
 import { type MediaEngine, OWN } from './engine';
 import { Switch } from './switch.svelte';
 
@@ -99,11 +99,14 @@ export class Call {
     switch (message.type) {
       case 'roster': {
         const { you, participants, chat } = message.payload;
+        const first = !this.you;
         this.you = you;
         const present = new Set(participants.map(({ id }) => id));
         for (const id of this.#people.keys()) if (!present.has(id)) this.#remove(id);
         this.#people = new Map(participants.map((participant) => [participant.id, participant]));
         this.#lines(chat);
+        // After a reload the lines of before are old news.
+        if (first) this.unread = 0;
         this.#told = undefined;
         this.#tell();
         this.#resend();

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { GuestMessage, HostMessage, Participant } from '$src/transport/transport';
+import type { GuestMessage, HostMessage, Participant } from '$src/transport';
 import { Call } from './call.svelte';
 import type { MediaEngine } from './engine';
 
@@ -179,14 +179,16 @@ describe('the switches', () => {
 
 describe('the chat', () => {
   it('counts what was not seen, without one’s own lines or doubles', () => {
+    expect(call.unread).toBe(0); // of the first roster: read before a reload
+    call.receive({ type: 'chat', payload: { line: line(2, 'ada') } });
     expect(call.unread).toBe(1);
     call.show('chat');
     expect(call.unread).toBe(0);
     call.show('chat');
-    for (const next of [line(2, 'ada'), line(2, 'ada'), line(3, 'me')]) {
+    for (const next of [line(3, 'ada'), line(3, 'ada'), line(4, 'me')]) {
       call.receive({ type: 'chat', payload: { line: next } });
     }
-    expect(call.chat.map(({ id }) => id)).toEqual([1, 2, 3]);
+    expect(call.chat.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
     expect(call.unread).toBe(1);
   });
 

@@ -1,4 +1,4 @@
-import type { HostMessage } from '$src/transport/transport';
+import type { HostMessage } from '$src/transport';
 
 /** A camera, microphone or speaker. */
 export interface Device {

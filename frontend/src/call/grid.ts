@@ -7,8 +7,8 @@ export interface Box {
 }
 
 /** Tiles are neither thinner than a phone held upright nor wider than a cinema. */
-export const thinnest = 9 / 16;
-export const widest = 16 / 9;
+const thinnest = 9 / 16;
+const widest = 16 / 9;
 
 /**
  * Fills rows from the left with tiles of the given widths, in their order, as

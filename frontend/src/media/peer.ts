@@ -1,11 +1,4 @@
-import type {
-  Candidate,
-  GuestMessage,
-  HostMessage,
-  ICEServer,
-  Kind,
-  Slot,
-} from '$src/transport/transport';
+import type { Candidate, GuestMessage, HostMessage, ICEServer, Kind, Slot } from '$src/transport';
 import { assign } from './slots';
 
 /** How long a path may be away before a restart is asked for, in milliseconds. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Slot } from '$src/transport/transport';
+import type { Slot } from '$src/transport';
 import { assign } from './slots';
 
 const slot = (mid: string, participant: string, kind: 'audio' | 'video'): Slot => ({

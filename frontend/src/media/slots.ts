@@ -1,4 +1,4 @@
-import type { Kind, Slot } from '$src/transport/transport';
+import type { Kind, Slot } from '$src/transport';
 
 /**
  * Who is carried by which track: slots name media sections by their mid, byMid

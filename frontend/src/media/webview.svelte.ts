@@ -1,6 +1,6 @@
 import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/call/engine';
 import { OWN } from '$src/call/engine';
-import type { GuestMessage, HostMessage, ICEServer, Kind } from '$src/transport/transport';
+import type { GuestMessage, HostMessage, ICEServer, Kind } from '$src/transport';
 import type { Capture } from './capture.svelte';
 import { Peer } from './peer';
 import { Pictures } from './pictures.svelte';

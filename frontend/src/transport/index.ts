@@ -1,5 +1,4 @@
 /** What carries messages between a page and a call: for guests sealed, through a relay; for the host's window over loopback. */
-export { type LinkAddress, parseLocation } from './address';
-export { GuestTransport, type GuestTransportOptions } from './guest';
+export { GuestTransport } from './guest';
 export { type DeviceState, LoopbackTransport, type VideoFrame } from './loopback';
-export type { Transport, TransportState } from './transport';
+export type * from './transport';
