@@ -47,7 +47,6 @@ type seat struct {
 	key         seatKey
 	participant *call.Participant
 	device      string
-	name        string
 	session     *session // nil while the guest is away
 	expiry      *time.Timer
 	openings    map[seatKey]struct{} // digests of the channel openings that claimed it
@@ -214,7 +213,6 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 	st := &seat{
 		key:      digest(token),
 		device:   s.device,
-		name:     name,
 		session:  s,
 		openings: map[seatKey]struct{}{s.opening: {}},
 	}
@@ -240,11 +238,11 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 // recordEntry writes down that a guest is in. It follows the admission and runs
 // on the guest's own goroutine, so that the disk stands neither between Let in
 // and the first picture nor in anybody else's way.
-func (h *Host) recordEntry(r *room, st *seat) {
+func (h *Host) recordEntry(r *room, device, name string) {
 	if _, err := h.book.Enter(r.id); err != nil {
 		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
 	}
-	if err := h.book.RecordVisitor(r.id, st.device, st.name); err != nil {
+	if err := h.book.RecordVisitor(r.id, device, name); err != nil {
 		h.log.Error("record visitor", "error", err)
 	}
 	h.loop.post("visitors", h.touch)

@@ -412,7 +412,7 @@ func (s *session) enter(ctx context.Context, k signalling.Knock) (st *seat, ok b
 		s.end(signalling.EndEnded)
 		return nil, false
 	}
-	h.recordEntry(r, st)
+	h.recordEntry(r, s.device, k.Name)
 	return st, true
 }
 
