@@ -77,7 +77,7 @@ func Join(ctx context.Context, link string, o Options) (*Guest, error) {
 		g.free()
 		return nil, err
 	}
-	g.id, g.seat = admitted.Participant, admitted.Seat
+	g.id, g.seat, g.path = admitted.Participant, admitted.Seat, p
 	go g.run(p, admitted)
 	return g, nil
 }
