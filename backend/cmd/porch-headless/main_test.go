@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,32 +22,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-var program string // the built porch-headless
+// asProgram makes the test's binary be the command.
+const asProgram = "PORCH_TEST_AS_HEADLESS"
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "porch-headless")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "porch-headless")
-		build := exec.Command("go", "build", "-o", program, ".")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "build porch-headless:", err)
-			return 1
-		}
-		code := m.Run()
-		if code == 0 {
-			if err := goleak.Find(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				return 1
-			}
-		}
-		return code
-	}())
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
 }
 
 // event is any of the command's lines.
@@ -75,10 +57,13 @@ type headless struct {
 func startHeadless(t *testing.T, dir string, args ...string) *headless {
 	t.Helper()
 	h := &headless{t: t, events: make(chan event, 256), ended: make(chan error, 1)}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.cmd = exec.Command(program, append([]string{"-pages", "testdata/pages"}, args...)...)
-	h.cmd.Env = append(os.Environ(), "PORCH_DATA_DIR="+dir, "PORCH_LISTEN=127.0.0.1:0")
+	h.cmd.Env = append(os.Environ(), "PORCH_DATA_DIR="+dir, "PORCH_LISTEN=127.0.0.1:0", asProgram+"=1")
 	h.cmd.Stderr = os.Stderr
-	var err error
 	if h.stdin, err = h.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
