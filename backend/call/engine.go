@@ -40,13 +40,14 @@ type Options struct {
 	Net transport.Net
 }
 
-// Engine is what all calls of a process share: codecs, settings. It is safe for
-// concurrent use.
+// Engine is what all calls of a process share: codecs, settings, sockets. It is
+// safe for concurrent use.
 type Engine struct {
 	logger  *slog.Logger
 	media   *webrtc.MediaEngine
 	setting webrtc.SettingEngine
 	servers []webrtc.ICEServer
+	mux     *udpMux // nil: pion opens sockets, and all media goes its way
 
 	mu     sync.Mutex
 	closed bool
@@ -64,6 +65,9 @@ func NewEngine(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e.setting = newSettingEngine(o, e.logger)
+	if o.Net == nil && len(o.ICEServers) == 0 {
+		e.mux = newUDPMux()
+	}
 	for _, s := range o.ICEServers {
 		e.servers = append(e.servers, webrtc.ICEServer{
 			URLs: s.URLs, Username: s.Username, Credential: s.Credential,
@@ -124,7 +128,8 @@ const (
 	iceDisconnected    = 4 * time.Second
 	iceFailed          = 20 * time.Second
 	iceKeepAlive       = 2 * time.Second
-	replayWindow       = 1024 // SRTP; retransmissions in the original stream come late
+	relayWait          = 500 * time.Millisecond // before a relayed way is taken
+	replayWindow       = 1024                   // SRTP; retransmissions in the original stream come late
 )
 
 func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
@@ -136,14 +141,33 @@ func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	s.DisableActiveTCP(true)
 	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
+	// Browsers that hide their addresses behind mDNS names are known by their
+	// checks only; pion would wait a second for something better.
+	s.SetPrflxAcceptanceMinWait(0)
+	s.SetSrflxAcceptanceMinWait(0)
+	s.SetRelayAcceptanceMinWait(relayWait)
 	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
 	s.SetSRTPReplayProtectionWindow(replayWindow)
+	s.SetSRTPProtectionProfiles(profiles...)
 	return s
 }
 
-// newConnection returns a peer connection whose packets go to p directly: RTP
-// and RTCP are taken on the goroutine that decrypted them, and written without
-// a layer between the slot and the encryption.
+// cork holds back packets until uncork, so that many leave together.
+func (e *Engine) cork() {
+	if e != nil && e.mux != nil {
+		e.mux.cork()
+	}
+}
+
+func (e *Engine) uncork() {
+	if e != nil && e.mux != nil {
+		e.mux.uncork()
+	}
+}
+
+// newConnection returns a peer connection for p. Once it stands, media goes the
+// direct way (see [secure]) if it can. Otherwise pion decrypts, and RTP and RTCP
+// are taken on the goroutine that did.
 func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*webrtc.PeerConnection, error) {
 	setting := e.setting
 	setting.BufferFactory = func(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
@@ -151,6 +175,11 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 			return newTap(p.receiveRTP)
 		}
 		return newTap(func(b []byte) { p.receiveRTCP(ssrc, b) })
+	}
+	if e.mux != nil {
+		setting.SetICEUDPMux(peerMux{mux: e.mux, take: p.takeSecure})
+		setting.SetDTLSKeyLogWriter(&p.secrets)
+		setting.SetDTLSServerHelloMessageHook(p.secrets.serverHello)
 	}
 	registry := new(interceptor.Registry)
 	registry.Add(writers{peer: p})
@@ -202,7 +231,10 @@ func (e *Engine) Close() error {
 	for _, c := range calls {
 		c.Close(signalling.EndShutdown)
 	}
-	return nil
+	if e.mux == nil {
+		return nil
+	}
+	return e.mux.close()
 }
 
 // tap is what pion takes for the buffer of a stream: every packet goes to take

@@ -142,6 +142,9 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 		return fault.New(fault.NotInCall, nil)
 	}
 	now := time.Now()
+	engine := l.m.call.engine
+	engine.cork()
+	defer engine.uncork()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.payload = append(l.payload[:0], pkt.Payload...)

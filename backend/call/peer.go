@@ -1,8 +1,10 @@
 package call
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -39,6 +41,8 @@ type peer struct {
 	early       []webrtc.ICECandidateInit
 	remote      int // candidates taken since the last offer
 
+	secrets   secrets
+	direct    atomic.Pointer[secure] // nil: media goes pion's way
 	connected atomic.Bool
 	rtt       atomic.Int64 // nanoseconds
 	estimate  atomic.Uint64
@@ -46,7 +50,8 @@ type peer struct {
 	slotsMu sync.Mutex
 	slots   map[uint32]*slot // by SSRC, once negotiated
 
-	in packet // scratch of receiveRTP
+	inMu sync.Mutex
+	in   packet // scratch of receiveRTP
 
 	arrivalsMu sync.Mutex
 	arrivals   *twcc.Recorder
@@ -269,10 +274,59 @@ func (p *peer) onCandidate(c *webrtc.ICECandidate) {
 // onState runs on a goroutine of its own.
 func (p *peer) onState(webrtc.PeerConnectionState) {
 	state := p.pc.ConnectionState()
-	if state == webrtc.PeerConnectionStateConnected && !p.connected.Swap(true) {
-		p.openSlots()
+	switch state {
+	case webrtc.PeerConnectionStateConnected:
+		p.onConnected()
+	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+		if d := p.direct.Load(); d != nil {
+			d.link.Store(nil) // nobody has agreed to receive any longer (RFC 7675)
+		}
 	}
 	p.call.post(func() { p.call.peerState(p, state) })
+}
+
+// onConnected runs when the handshake is over, and may run again.
+func (p *peer) onConnected() {
+	if p.connected.Load() {
+		return
+	}
+	if p.call.engine.mux != nil {
+		if d, err := newSecure(&p.secrets); err != nil {
+			p.call.engine.logger.Debug("media goes pion's way", "err", err)
+		} else if p.direct.CompareAndSwap(nil, d) {
+			ice := p.ice()
+			ice.OnSelectedCandidatePairChange(p.relink)
+			if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {
+				p.relink(pair)
+			}
+		}
+	}
+	if !p.connected.Swap(true) {
+		p.openSlots()
+	}
+}
+
+func (p *peer) ice() *webrtc.ICETransport {
+	return p.pc.GetTransceivers()[0].Receiver().Transport().ICETransport()
+}
+
+// relink sends media along another pair of candidates.
+func (p *peer) relink(pair *webrtc.ICECandidatePair) {
+	d := p.direct.Load()
+	if d == nil || pair == nil {
+		return
+	}
+	local, err1 := netip.ParseAddr(pair.Local.Address)
+	remote, err2 := netip.ParseAddr(pair.Remote.Address)
+	if err := errors.Join(err1, err2); err != nil {
+		p.call.engine.logger.Debug("selected pair", "err", err)
+		return
+	}
+	socket := p.call.engine.mux.socket(netip.AddrPortFrom(local.Unmap(), pair.Local.Port))
+	if socket == nil {
+		return // the agent has only our sockets
+	}
+	d.link.Store(&link{socket, netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port)})
 }
 
 // bound runs while an answer is taken: a slot has got its way out.
@@ -285,7 +339,7 @@ func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
 	}
 	s.setWriter(w)
 	if p.connected.Load() {
-		s.open()
+		p.openSlot(s)
 	}
 }
 
@@ -296,8 +350,52 @@ func (p *peer) openSlots() {
 		slots = append(slots, s)
 	}
 	p.slotsMu.Unlock()
+	p.call.engine.cork()
+	defer p.call.engine.uncork()
 	for _, s := range slots {
-		s.open()
+		p.openSlot(s)
+	}
+}
+
+func (p *peer) openSlot(s *slot) {
+	if d := p.direct.Load(); d != nil {
+		s.setWriter(d)
+	}
+	s.open()
+}
+
+// takeSecure takes an SRTP or SRTCP packet on the goroutine that read it. It
+// returns false as long as media goes pion's way.
+func (p *peer) takeSecure(b []byte) bool {
+	d := p.direct.Load()
+	if d == nil {
+		return false
+	}
+	if len(b) > 1 && b[1] >= 192 && b[1] < 224 { // RFC 5761 section 4
+		if plain, err := d.openRTCP(b); err == nil {
+			p.receiveCompound(plain)
+		}
+		return true
+	}
+	if plain, err := d.openRTP(b); err == nil {
+		p.receiveRTP(plain)
+	}
+	return true
+}
+
+// receiveCompound takes a compound RTCP packet apart.
+func (p *peer) receiveCompound(b []byte) {
+	var ssrcs []uint32
+	for len(b) >= 8 {
+		n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1)
+		if n > len(b) {
+			return
+		}
+		ssrcs = controlTargets(ssrcs[:0], b[:n])
+		for _, ssrc := range ssrcs {
+			p.receiveRTCP(ssrc, b[:n])
+		}
+		b = b[n:]
 	}
 }
 
@@ -363,10 +461,11 @@ func (t *slotTrack) Kind() webrtc.RTPCodecType {
 	return webrtc.NewRTPCodecType(string(t.slot.kind))
 }
 
-// receiveRTP takes a decrypted RTP packet on the goroutine that decrypted it,
-// one at a time.
+// receiveRTP takes a decrypted RTP packet on the goroutine that decrypted it.
 func (p *peer) receiveRTP(b []byte) {
 	now := time.Now()
+	p.inMu.Lock()
+	defer p.inMu.Unlock()
 	in := &p.in
 	if err := in.parse(b); err != nil {
 		p.call.counters.malformed.Add(1)
@@ -478,7 +577,15 @@ func (p *peer) control(packets ...rtcp.Packet) {
 	if !p.connected.Load() || len(packets) == 0 {
 		return
 	}
-	if err := p.pc.WriteRTCP(packets); err != nil {
+	err := error(nil)
+	if d := p.direct.Load(); d == nil {
+		err = p.pc.WriteRTCP(packets)
+	} else if b, marshalErr := rtcp.Marshal(packets); marshalErr != nil {
+		err = marshalErr
+	} else {
+		err = d.writeRTCP(b)
+	}
+	if err != nil {
 		p.call.engine.logger.Debug("RTCP", "err", err)
 	}
 }

@@ -9,10 +9,10 @@ import (
 
 // The reporter's rhythm.
 const (
-	reporterTick     = 25 * time.Millisecond // requests that were not answered
-	feedbackInterval = 4                     // ticks: congestion feedback to senders
-	speakingInterval = 4                     // ticks: who is speaking
-	reportInterval   = 40                    // ticks: sender and receiver reports
+	reporterTick     = 50 * time.Millisecond // requests that were not answered
+	feedbackInterval = 2                     // ticks: congestion feedback to senders
+	speakingInterval = 2                     // ticks: who is speaking
+	reportInterval   = 20                    // ticks: sender and receiver reports
 )
 
 // report is the goroutine that does what time makes necessary: it repeats

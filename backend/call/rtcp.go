@@ -32,6 +32,33 @@ type control struct {
 	estimate uint64   // REMB, bit/s; 0 for none
 }
 
+// controlTargets appends the SSRCs that one RTCP packet concerns. A packet that
+// names none (REMB does so in its own way) concerns 0.
+func controlTargets(dst []uint32, b []byte) []uint32 {
+	if len(b) < 8 {
+		return dst
+	}
+	blocks := func(at int) {
+		for n := int(b[0] & 0x1f); n > 0 && len(b) >= at+24; n, at = n-1, at+24 {
+			dst = append(dst, binary.BigEndian.Uint32(b[at:]))
+		}
+	}
+	switch {
+	case b[1] == rtcpSenderReport:
+		dst = append(dst, binary.BigEndian.Uint32(b[4:]))
+		blocks(28)
+	case b[1] == rtcpReceiverReport:
+		blocks(8)
+	case b[1] == rtcpPayload && b[0]&0x1f == formatFIR:
+		for at := 12; len(b) >= at+8; at += 8 {
+			dst = append(dst, binary.BigEndian.Uint32(b[at:]))
+		}
+	case (b[1] == rtcpFeedback || b[1] == rtcpPayload) && len(b) >= 12:
+		dst = append(dst, binary.BigEndian.Uint32(b[8:]))
+	}
+	return dst
+}
+
 // parseControl reads one RTCP packet (not a compound) as far as it concerns
 // ssrc. Anything malformed or unknown says nothing.
 func parseControl(b []byte, ssrc uint32) (c control) {

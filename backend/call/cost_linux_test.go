@@ -1,0 +1,420 @@
+package call
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/webrtc/v4"
+	"golang.org/x/sys/unix"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// What forwarding costs, against a floor that does no more than it must: read a
+// packet, decrypt it once, and for each receiver encrypt it and send it. Guests
+// run in a process of their own, so that only the forwarder's CPU is counted.
+//
+//	go test -run '^$' -bench ForwardingCost -benchtime 1x ./backend/call
+
+const (
+	costChild   = "PORCH_CALL_COST_CHILD" // "guests" or "floor"
+	costSeconds = 3
+	costRate    = 100 // packets a second from each participant
+	costSize    = 1100
+)
+
+func init() { childRole = costChildRole }
+
+func costChildRole() {
+	switch role := os.Getenv(costChild); role {
+	case "":
+	case "guests":
+		costGuests(os.Args[len(os.Args)-2], os.Args[len(os.Args)-1])
+		os.Exit(0)
+	case "floor":
+		costFloorGuests(os.Args[len(os.Args)-1])
+		os.Exit(0)
+	}
+}
+
+func BenchmarkForwardingCost(b *testing.B) {
+	for _, n := range []int{8, 16} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for range b.N {
+				var call, floor, ratio []float64
+				for range 3 { // interleaved, because the machine is shared
+					c, f := costOfCall(b, n), costOfFloor(b, n)
+					call, floor, ratio = append(call, c), append(floor, f), append(ratio, c/f)
+				}
+				b.ReportMetric(median(call), "µs/packet")
+				b.ReportMetric(median(floor), "floor-µs/packet")
+				b.ReportMetric(median(ratio), "ratio")
+			}
+		})
+	}
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// cpu is the time that this process has been running on a processor.
+func cpu(tb testing.TB) time.Duration {
+	var u unix.Rusage
+	must(tb, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// measureCost returns microseconds of CPU per packet counted.
+func measureCost(tb testing.TB, forwarded func() uint64, want uint64) float64 {
+	tb.Helper()
+	deadline := time.Now().Add(patience)
+	for first := forwarded(); forwarded() < first+want/4; { // warm
+		if time.Now().After(deadline) {
+			tb.Fatal("nothing is forwarded")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	packets, used := forwarded(), cpu(tb)
+	time.Sleep(costSeconds * time.Second)
+	return float64((cpu(tb) - used).Microseconds()) / float64(forwarded()-packets)
+}
+
+func costProcess(tb testing.TB, role string, args ...string) (stop func()) {
+	cmd := exec.Command(os.Args[0], append([]string{"-test.run=^$", "--"}, args...)...)
+	cmd.Env = append(os.Environ(), costChild+"="+role)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	in, err := cmd.StdinPipe()
+	must(tb, err)
+	must(tb, cmd.Start())
+	return func() { // the child ends when its input does
+		must(tb, in.Close())
+		must(tb, cmd.Wait())
+	}
+}
+
+func costOfCall(tb testing.TB, n int) float64 {
+	e, err := NewEngine(Options{})
+	must(tb, err)
+	defer e.Close()
+	c, err := e.NewCall(Hooks{})
+	must(tb, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(tb, err)
+	defer l.Close()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { costServe(c, strconv.Itoa(i), conn) })
+		}
+	})
+	defer wg.Wait()
+	defer l.Close()
+	stop := costProcess(tb, "guests", strconv.Itoa(n), l.Addr().String())
+	defer stop()
+	rate := uint64(costRate * n * (n - 1))
+	full := func() uint64 { return c.counters.forwardedPackets.Load() }
+	deadline := time.Now().Add(patience)
+	for last := full(); ; { // until everybody receives everybody
+		time.Sleep(200 * time.Millisecond)
+		now := full()
+		if now-last > rate/5*9/10 {
+			break
+		}
+		last = now
+		if time.Now().After(deadline) {
+			tb.Fatalf("%d packets in 200 ms, %+v", now-last, c.Stats())
+		}
+	}
+	cost := measureCost(tb, full, rate)
+	if s := c.Stats(); s.UnadmittedMedia != 0 {
+		tb.Errorf("%+v", s)
+	}
+	return cost
+}
+
+// jsonOutbox writes messages to a connection.
+type jsonOutbox struct{ w io.Writer }
+
+func (o jsonOutbox) Send(m signalling.Message) error {
+	b, err := signalling.Encode(m)
+	if err != nil {
+		return err
+	}
+	_, err = o.w.Write(append(b, '\n'))
+	return err
+}
+
+func costServe(c *Call, id string, conn net.Conn) {
+	defer conn.Close()
+	p, err := c.Join(Profile{ID: id, Name: id}, jsonOutbox{conn})
+	if err != nil {
+		return
+	}
+	defer p.Leave("")
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(nil, signalling.MaxFrame)
+	for lines.Scan() {
+		m, err := signalling.DecodeFromGuest(lines.Bytes(), signalling.MaxFrame)
+		if err == nil {
+			err = p.Handle(m)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+}
+
+// costGuests is the guests' process.
+func costGuests(count, address string) {
+	n, err := strconv.Atoi(count)
+	exitOn(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() { costGuest(ctx, address) })
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	exitOn(err)
+	cancel()
+	wg.Wait()
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+}
+
+func costGuest(ctx context.Context, address string) {
+	conn, err := net.Dial("tcp", address)
+	exitOn(err)
+	defer conn.Close()
+	context.AfterFunc(ctx, func() { conn.Close() })
+	out := jsonOutbox{conn}
+
+	var m webrtc.MediaEngine
+	exitOn(m.RegisterDefaultCodecs())
+	var s webrtc.SettingEngine
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4}) // as the floor
+	s.BufferFactory = func(packetio.BufferPacketType, uint32) io.ReadWriteCloser {
+		return newTap(func([]byte) {})
+	}
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(&m), webrtc.WithSettingEngine(s),
+		webrtc.WithInterceptorRegistry(new(interceptor.Registry)))
+	pc, err := api.NewPeerConnection(webrtc.Configuration{})
+	exitOn(err)
+	defer pc.Close()
+	video, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "v", "v")
+	exitOn(err)
+	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		if c != nil {
+			i := c.ToJSON()
+			_ = out.Send(signalling.Candidate{Candidate: i.Candidate, SDPMid: i.SDPMid, SDPMLineIndex: i.SDPMLineIndex})
+		}
+	})
+	var connected sync.Once
+	pc.OnConnectionStateChange(func(st webrtc.PeerConnectionState) {
+		if st == webrtc.PeerConnectionStateConnected {
+			connected.Do(func() { go costSend(ctx, video) })
+		}
+	})
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(nil, signalling.MaxFrame)
+	for lines.Scan() {
+		m, err := signalling.DecodeFromHost(lines.Bytes(), signalling.MaxFrame)
+		exitOn(err)
+		switch m := m.(type) {
+		case signalling.Candidate:
+			if m.Candidate != "" {
+				exitOn(pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: m.Candidate, SDPMid: m.SDPMid, SDPMLineIndex: m.SDPMLineIndex}))
+			}
+		case signalling.Offer:
+			exitOn(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: m.SDP}))
+			if m.Negotiation == 1 {
+				_, err := pc.AddTrack(video)
+				exitOn(err)
+			}
+			answer, err := pc.CreateAnswer(nil)
+			exitOn(err)
+			exitOn(pc.SetLocalDescription(answer))
+			_ = out.Send(signalling.Answer{Negotiation: m.Negotiation, SDP: answer.SDP})
+		}
+	}
+}
+
+// costSend sends a keyframe now and then, and packets of costSize all the time.
+func costSend(ctx context.Context, track *webrtc.TrackLocalStaticRTP) {
+	v := videoSender{size: costSize - 5}
+	tick := time.NewTicker(time.Second / (costRate / 4))
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		for _, p := range v.frame(n%50 == 0, 4) {
+			if err := track.WriteRTP(p); errors.Is(err, io.ErrClosedPipe) {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+var costKey, costSalt = make([]byte, 16), make([]byte, 12)
+
+func costContext(err *error) *srtp.Context {
+	c, e := srtp.CreateContext(costKey, costSalt, srtp.ProtectionProfileAeadAes128Gcm, srtp.SRTPNoReplayProtection())
+	*err = errors.Join(*err, e)
+	return c
+}
+
+// costOfFloor forwards in the dearest way that has nothing to spare: a socket
+// and a goroutine per participant.
+func costOfFloor(tb testing.TB, n int) float64 {
+	type participant struct {
+		conn   *net.UDPConn
+		remote atomic.Pointer[netip.AddrPort]
+		out    map[int]*srtp.Context // by sender; each is used by one goroutine
+	}
+	var err error
+	all := make([]*participant, n)
+	ports := make([]int, n)
+	for i := range all {
+		conn, e := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		must(tb, e)
+		all[i] = &participant{conn: conn, out: make(map[int]*srtp.Context)}
+		for j := range n {
+			all[i].out[j] = costContext(&err)
+		}
+		ports[i] = conn.LocalAddr().(*net.UDPAddr).Port
+	}
+	must(tb, err)
+	var forwarded atomic.Uint64
+	var wg sync.WaitGroup
+	for i, from := range all {
+		wg.Go(func() {
+			in := costContext(&err)
+			buffer, plain, sealed := make([]byte, 1500), make([]byte, 1500), make([]byte, 1500)
+			var h rtp.Header
+			for {
+				k, addr, err := from.conn.ReadFromUDPAddrPort(buffer)
+				if err != nil {
+					return
+				}
+				if r := from.remote.Load(); r == nil || *r != addr {
+					from.remote.Store(&addr)
+				}
+				packet, err := in.DecryptRTP(plain, buffer[:k], &h)
+				if err != nil {
+					continue
+				}
+				for j, to := range all {
+					remote := to.remote.Load()
+					if j == i || remote == nil {
+						continue
+					}
+					b, err := to.out[i].EncryptRTP(sealed, packet, &h)
+					if err != nil {
+						continue
+					}
+					if _, err := to.conn.WriteToUDPAddrPort(b, *remote); err == nil {
+						forwarded.Add(1)
+					}
+				}
+			}
+		})
+	}
+	spec, e := json.Marshal(ports)
+	must(tb, e)
+	stop := costProcess(tb, "floor", string(spec))
+	cost := measureCost(tb, forwarded.Load, uint64(costRate*n*(n-1)))
+	stop()
+	for _, p := range all {
+		must(tb, p.conn.Close())
+	}
+	wg.Wait()
+	return cost
+}
+
+// costFloorGuests is the process that sends to the floor, and drains.
+func costFloorGuests(spec string) {
+	var ports []int
+	exitOn(json.Unmarshal([]byte(spec), &ports))
+	var wg sync.WaitGroup
+	var conns []*net.UDPConn
+	done := make(chan struct{})
+	for i, port := range ports {
+		conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		exitOn(err)
+		conns = append(conns, conn)
+		wg.Go(func() { // as a peer does, it reads what it gets
+			in := costContext(&err)
+			b, plain := make([]byte, 1500), make([]byte, 1500)
+			var h rtp.Header
+			for {
+				n, err := conn.Read(b)
+				if err != nil {
+					return
+				}
+				_, _ = in.DecryptRTP(plain, b[:n], &h)
+			}
+		})
+		wg.Go(func() {
+			var err error
+			out := costContext(&err)
+			exitOn(err)
+			v := videoSender{ssrc: uint32(i), size: costSize - 5}
+			sealed := make([]byte, 1500)
+			tick := time.NewTicker(time.Second / (costRate / 4))
+			defer tick.Stop()
+			for {
+				for _, p := range v.frame(false, 4) {
+					b, err := p.Marshal()
+					exitOn(err)
+					b, err = out.EncryptRTP(sealed, b, nil)
+					exitOn(err)
+					_, _ = conn.Write(b) // the other side may not read yet
+				}
+				select {
+				case <-tick.C:
+				case <-done:
+					return
+				}
+			}
+		})
+	}
+	_, err := io.Copy(io.Discard, os.Stdin)
+	exitOn(err)
+	close(done)
+	for _, c := range conns {
+		exitOn(c.Close())
+	}
+	wg.Wait()
+}

@@ -1,0 +1,233 @@
+package call
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/crypto/prf"
+	"github.com/pion/dtls/v3/pkg/protocol/extension"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+)
+
+// secure is the direct way of a peer's media: packets are decrypted on the
+// goroutine that read them from the socket, and encrypted straight into the
+// buffer that the socket sends. Pion's own way is right, too, but wakes three
+// goroutines per packet, which costs more than everything else together.
+//
+// Pion does ICE and DTLS; from its handshake the SRTP keys are derived as RFC
+// 5764 section 4.2 says. Its own SRTP contexts, which have the same keys, never
+// send anything.
+type secure struct {
+	link atomic.Pointer[link] // nil: nowhere to send
+
+	inMu    sync.Mutex
+	in      *srtp.Context
+	inHead  rtp.Header
+	streams map[uint32]struct{} // SSRCs that have sent something authentic
+
+	outMu   sync.Mutex
+	out     *srtp.Context
+	outHead rtp.Header
+}
+
+// link is where a peer's packets go.
+type link struct {
+	socket *udpSocket
+	remote netip.AddrPort
+}
+
+// maxStreams is how many SSRCs one peer may send: audio, video and its
+// retransmissions, a few times anew. Each takes memory for as long as the peer
+// is there.
+const maxStreams = 32
+
+// secrets collects what the DTLS handshake of one connection yields, if we are
+// its server.
+type secrets struct {
+	mu           sync.Mutex
+	clientRandom []byte
+	serverRandom []byte
+	master       []byte
+	newHash      func() hash.Hash
+	profile      srtp.ProtectionProfile
+}
+
+// profiles are the SRTP profiles that we take, best first: AES-GCM is several
+// times faster where the processor has AES.
+var profiles = []dtls.SRTPProtectionProfile{
+	dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
+}
+
+// serverHello sees the message that we send as server.
+func (s *secrets) serverHello(m handshake.MessageServerHello) handshake.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	random := m.Random.MarshalFixed()
+	s.serverRandom = random[:]
+	s.newHash = sha256.New
+	if m.CipherSuiteID != nil && sha384Suites[dtls.CipherSuiteID(*m.CipherSuiteID)] {
+		s.newHash = sha512.New384
+	}
+	for _, e := range m.Extensions {
+		if u, ok := e.(*extension.UseSRTP); ok && len(u.ProtectionProfiles) == 1 {
+			s.profile = srtp.ProtectionProfile(u.ProtectionProfiles[0])
+		}
+	}
+	return &m
+}
+
+// sha384Suites are the cipher suites whose PRF uses SHA-384 (RFC 5289); all
+// others of DTLS 1.2 use SHA-256.
+var sha384Suites = map[dtls.CipherSuiteID]bool{
+	dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: true,
+	dtls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:   true,
+}
+
+// Write takes a line of pion's key log: "CLIENT_RANDOM", the client's random
+// bytes and the master secret, in hexadecimal.
+func (s *secrets) Write(line []byte) (int, error) {
+	fields := strings.Fields(string(line))
+	if len(fields) != 3 || fields[0] != "CLIENT_RANDOM" {
+		return len(line), nil
+	}
+	random, err1 := hex.DecodeString(fields[1])
+	master, err2 := hex.DecodeString(fields[2])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clientRandom, s.master = random, master
+	return len(line), errors.Join(err1, err2)
+}
+
+var errNoSecrets = errors.New("the handshake was not ours to serve")
+
+// ExportKeyingMaterial implements [srtp.KeyingMaterialExporter] (RFC 5705
+// section 4, without a context).
+func (s *secrets) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	if len(s.clientRandom) == 0 || len(s.serverRandom) == 0 || len(s.master) == 0 || len(context) > 0 {
+		return nil, errNoSecrets
+	}
+	seed := append(append([]byte(label), s.clientRandom...), s.serverRandom...)
+	return prf.PHash(s.master, seed, length, s.newHash)
+}
+
+// newSecure returns the direct way, once the handshake is over.
+func newSecure(s *secrets) (*secure, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	config := srtp.Config{Profile: s.profile}
+	if err := config.ExtractSessionKeysFromDTLS(s, false); err != nil {
+		return nil, fmt.Errorf("SRTP keys: %w", err)
+	}
+	in, err := srtp.CreateContext(config.Keys.RemoteMasterKey, config.Keys.RemoteMasterSalt, s.profile,
+		srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+	if err != nil {
+		return nil, fmt.Errorf("SRTP of the peer: %w", err)
+	}
+	out, err := srtp.CreateContext(config.Keys.LocalMasterKey, config.Keys.LocalMasterSalt, s.profile)
+	if err != nil {
+		return nil, fmt.Errorf("our SRTP: %w", err)
+	}
+	return &secure{in: in, out: out, streams: make(map[uint32]struct{})}, nil
+}
+
+var errStreams = errors.New("too many streams")
+
+// openRTP decrypts an SRTP packet where it lies.
+func (s *secure) openRTP(b []byte) ([]byte, error) {
+	s.inMu.Lock()
+	defer s.inMu.Unlock()
+	if len(b) < 12 {
+		return nil, errShort
+	}
+	ssrc := uint32(b[8])<<24 | uint32(b[9])<<16 | uint32(b[10])<<8 | uint32(b[11])
+	_, known := s.streams[ssrc]
+	if !known && len(s.streams) >= maxStreams {
+		return nil, errStreams
+	}
+	plain, err := s.in.DecryptRTP(b, b, &s.inHead)
+	if err != nil {
+		s.inHead = rtp.Header{} // what a forger sent is not kept
+		return nil, err
+	}
+	if !known {
+		s.streams[ssrc] = struct{}{}
+	}
+	return plain, nil
+}
+
+// openRTCP decrypts an SRTCP packet where it lies.
+func (s *secure) openRTCP(b []byte) ([]byte, error) {
+	s.inMu.Lock()
+	defer s.inMu.Unlock()
+	return s.in.DecryptRTCP(b, b, nil)
+}
+
+// Write implements [interceptor.RTPWriter]: it encrypts a packet and sends it.
+func (s *secure) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+	l := s.link.Load()
+	if l == nil {
+		return 0, errNoLink
+	}
+	size := h.MarshalSize() + len(payload)
+	if size+srtpOverhead > maxDatagram {
+		return 0, errTooLong
+	}
+	buffer := buffers.Get().(*[]byte)
+	b := (*buffer)[:maxDatagram]
+	n, err := h.MarshalTo(b)
+	if err == nil {
+		copy(b[n:], payload)
+		s.outMu.Lock()
+		b, err = s.out.EncryptRTP(b, b[:size], &s.outHead)
+		s.outMu.Unlock()
+	}
+	if err != nil {
+		buffers.Put(buffer)
+		return 0, err
+	}
+	*buffer = b
+	l.socket.send(buffer, l.remote)
+	return size, nil
+}
+
+// writeRTCP encrypts a compound packet and sends it.
+func (s *secure) writeRTCP(compound []byte) error {
+	l := s.link.Load()
+	if l == nil {
+		return errNoLink
+	}
+	if len(compound)+srtpOverhead > maxDatagram {
+		return errTooLong
+	}
+	buffer := buffers.Get().(*[]byte)
+	s.outMu.Lock()
+	b, err := s.out.EncryptRTCP((*buffer)[:0], compound, nil)
+	s.outMu.Unlock()
+	if err != nil {
+		buffers.Put(buffer)
+		return err
+	}
+	*buffer = b
+	l.socket.send(buffer, l.remote)
+	return nil
+}
+
+// srtpOverhead is the most that SRTP and SRTCP add: authentication tag, index.
+const srtpOverhead = 32
+
+var (
+	errNoLink  = errors.New("no path is selected")
+	errTooLong = errors.New("packet is too long")
+)

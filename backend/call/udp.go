@@ -1,0 +1,521 @@
+package call
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// udpMux carries the packets of all peer connections over one UDP port per
+// local address, so that what is forwarded to many leaves in one system call.
+// It is the ice.UDPMux of every peer, through [peerMux].
+type udpMux struct {
+	corks atomic.Int32
+
+	mu      sync.Mutex
+	closed  bool
+	port    int
+	asked   time.Time // when the machine's addresses were looked up
+	current []netip.Addr
+	sockets map[netip.Addr]*udpSocket
+	list    atomic.Pointer[[]*udpSocket]
+	readers sync.WaitGroup
+}
+
+const (
+	addressesAge = time.Second // how long a look at the interfaces is good
+	socketBuffer = 4 << 20     // wanted; the system may give less
+	maxDatagram  = 1600
+	maxQueue     = 128 // datagrams for one connection that pion has not read
+)
+
+func newUDPMux() *udpMux {
+	m := &udpMux{sockets: make(map[netip.Addr]*udpSocket)}
+	m.list.Store(new([]*udpSocket))
+	return m
+}
+
+// cork holds back what is written from now on, uncork sends it. Corks of
+// several goroutines may overlap.
+func (m *udpMux) cork() { m.corks.Add(1) }
+
+func (m *udpMux) uncork() {
+	m.corks.Add(-1)
+	for _, s := range *m.list.Load() {
+		if s.pending.Load() > 0 {
+			s.flush()
+		}
+	}
+}
+
+// addresses returns the local addresses, each with its socket. A machine that
+// has changed networks gets new sockets; the old ones stay for whoever is
+// connected through them.
+func (m *udpMux) addresses() []*udpSocket {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	if time.Since(m.asked) > addressesAge {
+		m.current, m.asked = localAddresses(), time.Now()
+		for _, a := range m.current {
+			if m.sockets[a] != nil {
+				continue
+			}
+			s, err := m.open(a)
+			if err != nil {
+				continue // gone again, or not ours to bind
+			}
+			m.sockets[a] = s
+			list := append(slices.Clone(*m.list.Load()), s)
+			m.list.Store(&list)
+		}
+	}
+	var sockets []*udpSocket
+	for _, a := range m.current {
+		if s := m.sockets[a]; s != nil {
+			sockets = append(sockets, s)
+		}
+	}
+	return sockets
+}
+
+// localAddresses returns the addresses under which peers may reach this
+// machine, loopback included: guests may be on this computer.
+func localAddresses() []netip.Addr {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var addresses []netip.Addr
+	for _, a := range all {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(n.IP)
+		ip = ip.Unmap()
+		// A link-local IPv6 address means nothing without its zone, which
+		// candidates don't carry.
+		if ok && !ip.IsUnspecified() && !ip.IsMulticast() && !(ip.Is6() && ip.IsLinkLocalUnicast()) &&
+			!slices.Contains(addresses, ip) {
+			addresses = append(addresses, ip)
+		}
+	}
+	return addresses
+}
+
+// open binds a socket, to the port of the others if it is free there.
+func (m *udpMux) open(a netip.Addr) (*udpSocket, error) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(m.port))))
+	if err != nil && m.port != 0 {
+		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	local = netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
+	if m.port == 0 {
+		m.port = int(local.Port())
+	}
+	// Less than wanted still works.
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = conn.SetWriteBuffer(socketBuffer)
+	s := &udpSocket{
+		mux: m, conn: conn, local: local,
+		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	m.readers.Go(s.read)
+	return s, nil
+}
+
+// socket returns the socket of a local address, or nil.
+func (m *udpMux) socket(local netip.AddrPort) *udpSocket {
+	for _, s := range *m.list.Load() {
+		if s.local == local {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *udpMux) close() error {
+	m.mu.Lock()
+	var errs []error
+	if !m.closed {
+		m.closed = true
+		for _, s := range m.sockets {
+			errs = append(errs, s.conn.Close())
+		}
+	}
+	m.mu.Unlock()
+	m.readers.Wait()
+	return errors.Join(errs...)
+}
+
+// udpSocket is the socket of one local address.
+type udpSocket struct {
+	mux   *udpMux
+	conn  *net.UDPConn
+	local netip.AddrPort
+	io    socketIO // of the system
+
+	// Where datagrams go: by the address they come from, and until that is
+	// known by the user name in the connectivity check.
+	mu      sync.RWMutex
+	ufrags  map[string]*udpConn
+	remotes map[netip.AddrPort]*udpConn
+
+	sendMu  sync.Mutex // one batch at a time, so that order is kept
+	batchMu sync.Mutex
+	batch   []datagram
+	spare   []datagram // the batch that was sent last
+	pending atomic.Int32
+}
+
+// datagram is a packet to be sent. Its buffer belongs to the pool.
+type datagram struct {
+	buffer *[]byte
+	to     netip.AddrPort
+}
+
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, maxDatagram)
+	return &b
+}}
+
+const maxBatch = 64
+
+// read takes what arrives until the socket is closed.
+func (s *udpSocket) read() {
+	r := newBatchReader(s)
+	for {
+		n, err := r.read()
+		if errors.Is(err, net.ErrClosed) {
+			break
+		}
+		if err != nil {
+			time.Sleep(time.Millisecond) // a peer's port is closed (ICMP): nobody else is concerned
+			continue
+		}
+		s.mux.cork()
+		for i := range n {
+			b, from := r.datagram(i)
+			s.receive(b, from)
+		}
+		s.mux.uncork()
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, c := range s.ufrags {
+		c.shut()
+	}
+}
+
+// receive hands a datagram to its connection. b is valid only during the call.
+func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
+	s.mu.RLock()
+	c := s.remotes[from]
+	s.mu.RUnlock()
+	if stun.IsMessage(b) {
+		// A check that names another connection moves the address there: that
+		// user name was told to one peer only.
+		if named := s.named(b); named != nil && named != c {
+			c = named
+			s.mu.Lock()
+			s.remotes[from] = c
+			s.mu.Unlock()
+		}
+	}
+	if c != nil {
+		c.deliver(b, from)
+	}
+}
+
+// named returns the connection that a binding request names (RFC 8445 section
+// 7.2.2: the user name begins with the receiver's fragment), or nil.
+func (s *udpSocket) named(b []byte) *udpConn {
+	m := stun.Message{Raw: b}
+	if m.Decode() != nil || m.Type != stun.BindingRequest {
+		return nil
+	}
+	var name stun.Username
+	if name.GetFrom(&m) != nil {
+		return nil
+	}
+	for i, c := range name {
+		if c == ':' {
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			return s.ufrags[string(name[:i])]
+		}
+	}
+	return nil
+}
+
+// knows notes that c talks to an address, unless another connection does. It
+// returns false when nothing may be sent there: a loopback socket talks only to
+// who has talked to it. Otherwise a pair of candidates with our loopback address
+// could be nominated towards a browser that never sends to one (Firefox).
+func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
+	s.mu.RLock()
+	known := s.remotes[to]
+	s.mu.RUnlock()
+	if s.local.Addr().IsLoopback() {
+		return known == c
+	}
+	if known != nil {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.remotes[to] == nil && !c.isClosed() {
+		s.remotes[to] = c
+	}
+	return true
+}
+
+// connection returns the connection of a user name fragment, new if need be.
+func (s *udpSocket) connection(ufrag string, take func([]byte) bool) *udpConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.ufrags[ufrag]
+	if c == nil {
+		c = &udpConn{socket: s, ufrag: ufrag, take: take, filled: make(chan struct{}, 1), closed: make(chan struct{})}
+		s.ufrags[ufrag] = c
+	}
+	return c
+}
+
+func (s *udpSocket) forget(c *udpConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ufrags[c.ufrag] == c {
+		delete(s.ufrags, c.ufrag)
+	}
+	for a, o := range s.remotes {
+		if o == c {
+			delete(s.remotes, a)
+		}
+	}
+}
+
+// send sends a buffer of the pool, at once or with the uncorking.
+func (s *udpSocket) send(buffer *[]byte, to netip.AddrPort) {
+	s.batchMu.Lock()
+	s.batch = append(s.batch, datagram{buffer, to})
+	n := len(s.batch)
+	s.pending.Store(int32(n))
+	s.batchMu.Unlock()
+	if n >= maxBatch || s.mux.corks.Load() <= 0 {
+		s.flush()
+	}
+}
+
+// flush sends what is waiting.
+func (s *udpSocket) flush() {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	s.batchMu.Lock()
+	batch := s.batch
+	s.batch = s.spare[:0]
+	s.pending.Store(0)
+	s.batchMu.Unlock()
+	for rest := batch; len(rest) > 0; {
+		n := min(len(rest), maxBatch)
+		s.writeBatch(rest[:n])
+		rest = rest[n:]
+	}
+	for i := range batch {
+		buffers.Put(batch[i].buffer)
+		batch[i].buffer = nil
+	}
+	s.spare = batch[:0]
+}
+
+// udpConn is one peer connection's part of a socket, as pion's agent sees it.
+type udpConn struct {
+	socket *udpSocket
+	ufrag  string
+	// take gets media, unless it returns false; then pion does.
+	take func([]byte) bool
+
+	mu     sync.Mutex
+	queue  []arrived
+	filled chan struct{}
+	closed chan struct{}
+	shutMu sync.Once
+}
+
+type arrived struct {
+	buffer *[]byte
+	from   netip.AddrPort
+}
+
+// deliver hands over a datagram. Media is taken on this goroutine; checks and
+// handshakes wait for pion.
+func (c *udpConn) deliver(b []byte, from netip.AddrPort) {
+	if len(b) > 0 && b[0] >= 128 && b[0] < 192 && c.take(b) { // RFC 7983
+		return
+	}
+	buffer := buffers.Get().(*[]byte)
+	*buffer = append((*buffer)[:0], b...)
+	c.mu.Lock()
+	full := len(c.queue) >= maxQueue
+	if !full {
+		c.queue = append(c.queue, arrived{buffer, from})
+	}
+	c.mu.Unlock()
+	if full {
+		buffers.Put(buffer)
+		return
+	}
+	select {
+	case c.filled <- struct{}{}:
+	default:
+	}
+}
+
+// ReadFromAddrPort implements ice.AddrPortReaderWriter.
+func (c *udpConn) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	for {
+		c.mu.Lock()
+		if len(c.queue) > 0 {
+			first := c.queue[0]
+			c.queue = slices.Delete(c.queue, 0, 1)
+			c.mu.Unlock()
+			n := copy(b, *first.buffer)
+			buffers.Put(first.buffer)
+			return n, first.from, nil
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.filled:
+		case <-c.closed:
+			return 0, netip.AddrPort{}, io.EOF
+		}
+	}
+}
+
+// WriteToAddrPort implements ice.AddrPortReaderWriter.
+func (c *udpConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if c.isClosed() {
+		return 0, io.ErrClosedPipe
+	}
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if len(b) > maxDatagram || to.Addr().Is4() != c.socket.local.Addr().Is4() {
+		return 0, errors.New("datagram for another network")
+	}
+	if !c.socket.knows(c, to) {
+		return len(b), nil
+	}
+	buffer := buffers.Get().(*[]byte)
+	*buffer = append((*buffer)[:0], b...)
+	c.socket.send(buffer, to)
+	return len(b), nil
+}
+
+// ReadFrom implements [net.PacketConn].
+func (c *udpConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, err := c.ReadFromAddrPort(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// WriteTo implements [net.PacketConn].
+func (c *udpConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	a, ok := to.(*net.UDPAddr)
+	if !ok {
+		return 0, net.InvalidAddrError("not a UDP address")
+	}
+	return c.WriteToAddrPort(b, a.AddrPort())
+}
+
+// LocalAddr implements [net.PacketConn].
+func (c *udpConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.socket.local) }
+
+// SetDeadline implements [net.PacketConn]. The agent sets one to end reading,
+// and closes right after, which does.
+func (c *udpConn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements [net.PacketConn].
+func (c *udpConn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline implements [net.PacketConn].
+func (c *udpConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Close implements [net.PacketConn]. It may be called twice.
+func (c *udpConn) Close() error {
+	c.shut()
+	c.socket.forget(c)
+	return nil
+}
+
+func (c *udpConn) shut() { c.shutMu.Do(func() { close(c.closed) }) }
+
+func (c *udpConn) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// peerMux is the mux as one peer's agent sees it.
+type peerMux struct {
+	mux  *udpMux
+	take func([]byte) bool
+}
+
+// GetListenAddresses implements ice.UDPMux.
+func (m peerMux) GetListenAddresses() []net.Addr {
+	var addresses []net.Addr
+	for _, s := range m.mux.addresses() {
+		addresses = append(addresses, net.UDPAddrFromAddrPort(s.local))
+	}
+	return addresses
+}
+
+// GetConn implements ice.UDPMux.
+func (m peerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
+	a, ok := local.(*net.UDPAddr)
+	if !ok {
+		return nil, net.InvalidAddrError("not a UDP address")
+	}
+	at := a.AddrPort()
+	s := m.mux.socket(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	if s == nil {
+		return nil, net.ErrClosed
+	}
+	return s.connection(ufrag, m.take), nil
+}
+
+// RemoveConnByUfrag implements ice.UDPMux.
+func (m peerMux) RemoveConnByUfrag(ufrag string) {
+	for _, s := range *m.mux.list.Load() {
+		s.mu.RLock()
+		c := s.ufrags[ufrag]
+		s.mu.RUnlock()
+		if c != nil {
+			_ = c.Close() // never fails
+		}
+	}
+}
+
+// Close implements ice.UDPMux: the sockets belong to the engine.
+func (m peerMux) Close() error { return nil }
