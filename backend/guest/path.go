@@ -64,6 +64,8 @@ func dial(ctx context.Context, client *http.Client, a address, hello signalling.
 		return p, m, nil
 	case signalling.Ended:
 		return nil, welcome, faultOf(m.Reason)
+	case signalling.Fault:
+		return nil, welcome, fault.Newf(fault.Code(m.Code), "the host refused hello")
 	default:
 		return nil, welcome, fault.Newf(fault.MessageUnexpected, "%s before welcome", m.Type())
 	}

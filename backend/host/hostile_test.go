@@ -90,10 +90,6 @@ func TestHostileBeforeWelcome(t *testing.T) {
 		{"another link's secret", fault.SecretWrong, signalling.CloseRefused, func(v *visitor) [][]byte {
 			return [][]byte{v.opening, v.raw(encode(t, f.hello(f.link(), v)))}
 		}},
-		{"another version", fault.VersionUnsupported, signalling.CloseRefused, func(v *visitor) [][]byte {
-			b := encode(t, f.hello(l, v))
-			return [][]byte{v.opening, v.raw(bytes.Replace(b, []byte(`"version":1`), []byte(`"version":2`), 1))}
-		}},
 		{"a knock before hello", fault.MessageUnexpected, signalling.CloseRefused, func(v *visitor) [][]byte {
 			return [][]byte{v.opening, v.raw(encode(t, signalling.Knock{Name: "Mal"}))}
 		}},
@@ -133,6 +129,27 @@ func TestHostileBeforeWelcome(t *testing.T) {
 	}
 	f.admit("Ada")
 	ada.seated()
+}
+
+// TestAnotherVersion tells a page of another version so, whatever its secret:
+// it would wait in vain.
+func TestAnotherVersion(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	v := f.dial(l)
+	hello := encode(t, f.hello(l, v))
+	hello = bytes.Replace(hello, []byte(`"version":1`), []byte(`"version":2`), 1)
+	f.must(v.frames.Send(v.opening))
+	f.must(v.frames.Send(v.raw(hello)))
+	m, err := v.next()
+	f.must(err)
+	if told, ok := m.(signalling.Fault); !ok || told.Code != string(fault.VersionUnsupported) {
+		t.Errorf("told %+v", m)
+	}
+	if reason := expect[signalling.Ended](v).Reason; reason != signalling.EndFault {
+		t.Errorf("ended: %s", reason)
+	}
+	v.closed(signalling.CloseRefused)
 }
 
 // TestSilentChannels closes those who say nothing, or only half of it.

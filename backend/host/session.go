@@ -138,6 +138,12 @@ func (s *session) begin(ctx context.Context) (signalling.Hello, error) {
 		return signalling.Hello{}, err
 	}
 	m, err := signalling.DecodeFromGuest(plain, signalling.MaxFrameBefore)
+	if fault.CodeOf(err) == fault.VersionUnsupported {
+		// The page is of another version, and a person would wait in vain. It
+		// says nothing that opening the channel has not.
+		s.out.begin(channel)
+		s.refuse(err)
+	}
 	if err != nil {
 		return signalling.Hello{}, err
 	}

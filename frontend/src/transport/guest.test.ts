@@ -163,6 +163,35 @@ describe('opening', () => {
   });
 });
 
+describe('another version', () => {
+  const refused = { phase: 'refused', code: 'version-unsupported' };
+
+  it('of the host', async () => {
+    const transport = page.load();
+    const [host] = await FakeHost.greet(page.link, page.socket);
+    await host.send({ type: 'welcome', payload: { version: 2, linkName: '', hostName: 'Ada' } });
+    expect(await page.reach('refused')).toEqual(refused);
+    expect(page.messages).toEqual([]);
+    transport.close();
+  });
+
+  it('of ours, as the host says', async () => {
+    const transport = page.load();
+    const [host] = await FakeHost.greet(page.link, page.socket);
+    await host.send({ type: 'fault', payload: { code: 'version-unsupported', message: '' } });
+    expect(await page.reach('refused')).toEqual(refused);
+    transport.close();
+  });
+
+  it('of ours, as the relay says', async () => {
+    const transport = page.load();
+    page.socket.accept();
+    page.socket.lose(closeCodes.refused, 'version-unsupported');
+    expect(await page.reach('refused')).toEqual(refused);
+    transport.close();
+  });
+});
+
 describe('links that do not answer', () => {
   const unavailable = (note: string) => JSON.stringify({ type: 'unavailable', payload: { note } });
 

@@ -302,8 +302,8 @@ class Connection {
         .then(() => (this.#over ? undefined : this.#receive(data)))
         .catch((error) => this.#lose({ cause: 'refused', code: codeOf(error) }));
     };
-    socket.onclose = ({ code }) => {
-      this.#received = this.#received.then(() => this.#lose(lossOf(code, this.#greeted)));
+    socket.onclose = ({ code, reason }) => {
+      this.#received = this.#received.then(() => this.#lose(lossOf(code, reason, this.#greeted)));
     };
     this.#patience = setTimeout(() => this.#lose({ cause: 'network' }), patience);
   }
@@ -374,6 +374,7 @@ class Connection {
     clearTimeout(this.#patience);
     const message = decodeFromHost(decodeText(plain));
     if (!message) return;
+    if (speaksAnother(message)) throw new Fault('version-unsupported');
     try {
       this.onmessage(message);
     } catch (error) {
@@ -390,8 +391,14 @@ function decodeText(bytes: Bytes): string {
   }
 }
 
-/** What a close code means to a guest, by whether the host had answered. */
-function lossOf(code: number, greeted: boolean): Loss {
+/** Whether the host speaks another version of the protocol, or says that we do. */
+const speaksAnother = ({ type, payload }: HostMessage): boolean =>
+  (type === 'welcome' && payload.version !== protocolVersion) ||
+  (type === 'fault' && payload.code === 'version-unsupported');
+
+/** What a close code, and the fault code that is its reason, mean to a guest, by whether the host had answered. */
+function lossOf(code: number, reason: string, greeted: boolean): Loss {
+  if (reason === 'version-unsupported') return { cause: 'refused', code: reason };
   switch (code) {
     case closeCodes.hostGone:
     case closeCodes.unavailable:
