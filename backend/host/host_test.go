@@ -144,6 +144,7 @@ func TestDeclineTwiceIsForGood(t *testing.T) {
 		if d := expect[signalling.Declined](v); d.MayRetry != mayRetry {
 			t.Fatalf("declined: %+v, want MayRetry %v", d, mayRetry)
 		}
+		f.until("the request to go", func(s State) bool { return len(s.Requests) == 0 })
 	}
 	v.send(signalling.Knock{Name: "Eve"})
 	if d := expect[signalling.Declined](v); d.MayRetry {
