@@ -89,10 +89,11 @@ type guestOptions struct {
 	net     transport.Net
 	wrap    func(Outbox) Outbox
 	onRTP   func(received)
+	setting func(*webrtc.SettingEngine)
 }
 
 // newGuestAPI is a client's own stack: Pion's defaults and the audio level.
-func newGuestAPI(tb testing.TB, net transport.Net) *webrtc.API {
+func newGuestAPI(tb testing.TB, net transport.Net, setting func(*webrtc.SettingEngine)) *webrtc.API {
 	tb.Helper()
 	m := new(webrtc.MediaEngine)
 	must(tb, m.RegisterDefaultCodecs())
@@ -108,6 +109,9 @@ func newGuestAPI(tb testing.TB, net transport.Net) *webrtc.API {
 	s.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	if net != nil {
 		s.SetNet(net)
+	}
+	if setting != nil {
+		setting(&s)
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s))
 }
@@ -138,7 +142,7 @@ func join(tb testing.TB, c *Call, o guestOptions) *guest {
 
 func newGuest(tb testing.TB, c *Call, o guestOptions) *guest {
 	tb.Helper()
-	g := newGuestWith(tb, c, o, newGuestAPI(tb, o.net))
+	g := newGuestWith(tb, c, o, newGuestAPI(tb, o.net, o.setting))
 	tb.Cleanup(g.close)
 	return g
 }

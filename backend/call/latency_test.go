@@ -24,7 +24,7 @@ func BenchmarkJoin(b *testing.B) {
 	a := join(b, c, as("a"))
 	a.send()
 	a.untilSees("host")
-	api := newGuestAPI(b, nil)
+	api := newGuestAPI(b, nil, nil)
 	var all []time.Duration
 	for i := 0; b.Loop(); i++ {
 		var once sync.Once

@@ -1,0 +1,173 @@
+package call
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/extension"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// securePair returns our end of a direct way, and the other's contexts.
+func securePair(tb testing.TB) (s *secure, in, out *srtp.Context) {
+	tb.Helper()
+	key, salt := bytes.Repeat([]byte{7}, 16), bytes.Repeat([]byte{9}, 12)
+	context := func(k byte, o ...srtp.ContextOption) *srtp.Context {
+		key[0] = k
+		c, err := srtp.CreateContext(key, salt, srtp.ProtectionProfileAeadAes128Gcm, o...)
+		must(tb, err)
+		return c
+	}
+	s = &secure{in: context(1, srtp.SRTPReplayProtection(replayWindow)), out: context(2), streams: make(map[uint32]struct{})}
+	return s, context(2), context(1)
+}
+
+func sealed(tb testing.TB, c *srtp.Context, ssrc uint32, sequence uint16) []byte {
+	tb.Helper()
+	p := rtp.Packet{Header: rtp.Header{Version: 2, SSRC: ssrc, SequenceNumber: sequence}, Payload: []byte("media")}
+	b, err := p.Marshal()
+	must(tb, err)
+	b, err = c.EncryptRTP(nil, b, nil)
+	must(tb, err)
+	return b
+}
+
+func TestSecureOpensWhatIsAuthentic(t *testing.T) {
+	s, _, out := securePair(t)
+	b := sealed(t, out, 1, 1)
+	forged := slices.Clone(b)
+	forged[len(forged)-1] ^= 1
+	if _, err := s.openRTP(forged); err == nil {
+		t.Error("a forged packet was opened")
+	}
+	if len(s.streams) != 0 {
+		t.Error("a forger takes memory")
+	}
+	plain, err := s.openRTP(slices.Clone(b))
+	must(t, err)
+	var p packet
+	must(t, p.parse(plain))
+	if string(p.payload) != "media" {
+		t.Errorf("%q", p.payload)
+	}
+	if _, err := s.openRTP(b); err == nil {
+		t.Error("a replayed packet was opened")
+	}
+	for n := range 20 {
+		if _, err := s.openRTP(make([]byte, n)); err == nil {
+			t.Errorf("%d zeros were opened", n)
+		}
+	}
+}
+
+func TestStreamsOfAPeerAreBounded(t *testing.T) {
+	s, _, out := securePair(t)
+	for ssrc := range uint32(maxStreams) {
+		_, err := s.openRTP(sealed(t, out, ssrc, 1))
+		must(t, err)
+	}
+	if _, err := s.openRTP(sealed(t, out, 1000, 1)); !errors.Is(err, errStreams) {
+		t.Errorf("%v", err)
+	}
+	_, err := s.openRTP(sealed(t, out, 0, 2)) // the others go on
+	must(t, err)
+}
+
+func TestSecureSeals(t *testing.T) {
+	s, in, _ := securePair(t)
+	h := &rtp.Header{Version: 2, SSRC: 5, SequenceNumber: 6}
+	if _, err := s.Write(h, []byte("x"), nil); !errors.Is(err, errNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	socket := newTestSocket(t, true)
+	conn, remote := newRemote(t, socket)
+	s.link.Store(&link{socket, remote})
+	_, err := s.Write(h, []byte("media"), nil)
+	must(t, err)
+	b, err := in.DecryptRTP(nil, readFrom(t, conn), nil)
+	must(t, err)
+	var p rtp.Packet
+	must(t, p.Unmarshal(b))
+	if p.SSRC != 5 || p.SequenceNumber != 6 || string(p.Payload) != "media" {
+		t.Errorf("%v", &p)
+	}
+	must(t, s.writeRTCP([]byte{0x80, 201, 0, 1, 0, 0, 0, 1}))
+	b, err = in.DecryptRTCP(nil, readFrom(t, conn), nil)
+	must(t, err)
+	if !slices.Equal(b, []byte{0x80, 201, 0, 1, 0, 0, 0, 1}) {
+		t.Errorf("%x", b)
+	}
+	if _, err := s.Write(h, make([]byte, maxDatagram), nil); !errors.Is(err, errTooLong) {
+		t.Errorf("a packet that fits no datagram: %v", err)
+	}
+	if err := s.writeRTCP(make([]byte, maxDatagram)); !errors.Is(err, errTooLong) {
+		t.Errorf("nor RTCP: %v", err)
+	}
+}
+
+func TestSecretsNeedTheWholeHandshake(t *testing.T) {
+	suite := uint16(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
+	hello := handshake.MessageServerHello{
+		CipherSuiteID: &suite,
+		Extensions: []extension.Extension{&extension.UseSRTP{
+			ProtectionProfiles: []extension.SRTPProtectionProfile{extension.SRTP_AEAD_AES_128_GCM}}},
+	}
+	line := []byte("CLIENT_RANDOM 0102 0304\n")
+	s := new(secrets)
+	if _, err := newSecure(s); err == nil {
+		t.Error("keys out of nothing")
+	}
+	s.serverHello(hello)
+	if _, err := newSecure(s); err == nil {
+		t.Error("keys without a master secret")
+	}
+	_, err := s.Write(line)
+	must(t, err)
+	_, err = newSecure(s)
+	must(t, err)
+
+	other := new(secrets) // as DTLS client we see no server hello
+	_, err = other.Write(line)
+	must(t, err)
+	if _, err := newSecure(other); err == nil {
+		t.Error("keys without the server's random bytes")
+	}
+	if _, err := other.Write([]byte("CLIENT_RANDOM zz 0304\n")); err == nil {
+		t.Error("a line that is not hexadecimal")
+	}
+	if _, err := other.Write([]byte("CLIENT_TRAFFIC_SECRET_0 01 02\n")); err != nil {
+		t.Errorf("a line of another protocol: %v", err)
+	}
+}
+
+// TestBothWaysOfMedia joins one guest whose media goes the direct way, and one
+// who insists on serving the handshake, whose media goes pion's.
+func TestBothWaysOfMedia(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a := join(t, c, as("a"))
+	o := as("b")
+	o.setting = func(s *webrtc.SettingEngine) { must(t, s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer)) }
+	b := join(t, c, o)
+	a.send()
+	b.send()
+	a.untilSees("b")
+	b.untilSees("a")
+	for _, g := range []*guest{a, b} {
+		g.until("feedback", func() bool { return g.twcc > 0 && g.reports > 0 && g.srs > 0 })
+	}
+	for id, direct := range map[string]bool{"a": true, "b": false} {
+		if got := c.member(id).connection.Load().direct.Load() != nil; got != direct {
+			t.Errorf("%s: direct is %v", id, got)
+		}
+	}
+	must(t, b.p.Handle(signalling.Leave{}))
+	a.until("b has left", func() bool { return len(a.roster) == 1 })
+}

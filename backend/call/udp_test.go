@@ -1,0 +1,271 @@
+package call
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// newTestSocket returns a mux's socket on an address of this machine.
+func newTestSocket(tb testing.TB, loopback bool) *udpSocket {
+	tb.Helper()
+	m := newUDPMux()
+	tb.Cleanup(func() { must(tb, m.close()) })
+	for _, s := range m.addresses() {
+		if s.local.Addr().IsLoopback() == loopback {
+			return s
+		}
+	}
+	tb.Skip("no such address here")
+	return nil
+}
+
+func newRemote(tb testing.TB, s *udpSocket) (*net.UDPConn, netip.AddrPort) {
+	tb.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.local.Addr(), 0)))
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, conn.Close()) })
+	a := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return conn, netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+func readFrom(tb testing.TB, conn *net.UDPConn) []byte {
+	tb.Helper()
+	must(tb, conn.SetReadDeadline(time.Now().Add(patience)))
+	b := make([]byte, maxDatagram)
+	n, err := conn.Read(b)
+	must(tb, err)
+	return b[:n]
+}
+
+// binding is a connectivity check for ufrag.
+func binding(tb testing.TB, ufrag string) []byte {
+	tb.Helper()
+	m, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername(ufrag+":theirs"))
+	must(tb, err)
+	return m.Raw
+}
+
+// next reads what the agent would read.
+func next(tb testing.TB, c *udpConn) []byte {
+	tb.Helper()
+	timer := time.AfterFunc(patience, c.shut)
+	defer timer.Stop()
+	b := make([]byte, maxDatagram)
+	n, _, err := c.ReadFromAddrPort(b)
+	must(tb, err)
+	return b[:n]
+}
+
+func notMedia([]byte) bool { return false }
+
+func TestChecksFindTheirConnection(t *testing.T) {
+	s := newTestSocket(t, true)
+	conn, _ := newRemote(t, s)
+	a, b := s.connection("aaaa", notMedia), s.connection("bbbb", notMedia)
+	if s.connection("aaaa", notMedia) != a {
+		t.Error("two connections of one name")
+	}
+	to := net.UDPAddrFromAddrPort(s.local)
+	send := func(p []byte) {
+		t.Helper()
+		_, err := conn.WriteToUDP(p, to)
+		must(t, err)
+	}
+	send([]byte{22, 1, 2}) // from nobody known: dropped
+	check := binding(t, "bbbb")
+	send(check)
+	if got := next(t, b); !slices.Equal(got, check) {
+		t.Errorf("%x", got)
+	}
+	send([]byte{22, 3, 4}) // now it is known where this belongs
+	if got := next(t, b); !slices.Equal(got, []byte{22, 3, 4}) {
+		t.Errorf("%x", got)
+	}
+	send(binding(t, "aaaa")) // the peer has begun anew
+	next(t, a)
+	send([]byte{22, 5, 6})
+	if got := next(t, a); !slices.Equal(got, []byte{22, 5, 6}) {
+		t.Errorf("%x", got)
+	}
+	must(t, a.Close())
+	must(t, a.Close())
+	if _, _, err := a.ReadFromAddrPort(make([]byte, 10)); !errors.Is(err, io.EOF) {
+		t.Errorf("reading from a closed connection: %v", err)
+	}
+	if _, err := a.WriteToAddrPort([]byte{1}, s.local); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("writing to a closed connection: %v", err)
+	}
+	if len(s.remotes) != 0 || len(s.ufrags) != 1 {
+		t.Errorf("%d addresses and %d names are left", len(s.remotes), len(s.ufrags))
+	}
+}
+
+func TestMediaIsTakenAtOnce(t *testing.T) {
+	s := newTestSocket(t, true)
+	conn, _ := newRemote(t, s)
+	taken := make(chan []byte, 1)
+	c := s.connection("aaaa", func(b []byte) bool {
+		taken <- slices.Clone(b)
+		return true
+	})
+	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
+	must(t, err)
+	next(t, c)
+	_, err = conn.WriteToUDP([]byte{128, 96, 1}, net.UDPAddrFromAddrPort(s.local))
+	must(t, err)
+	select {
+	case b := <-taken:
+		if !slices.Equal(b, []byte{128, 96, 1}) {
+			t.Errorf("%x", b)
+		}
+	case <-time.After(patience):
+		t.Fatal("not taken")
+	}
+}
+
+func TestLoopbackSpeaksOnlyWhenSpokenTo(t *testing.T) {
+	s := newTestSocket(t, true)
+	conn, remote := newRemote(t, s)
+	c := s.connection("aaaa", notMedia)
+	_, err := c.WriteToAddrPort([]byte("unasked"), remote)
+	must(t, err)
+	_, err = conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
+	must(t, err)
+	next(t, c)
+	_, err = c.WriteToAddrPort([]byte("answer"), remote)
+	must(t, err)
+	if got := readFrom(t, conn); string(got) != "answer" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestAnAddressIsNotStolenByWriting(t *testing.T) {
+	s := newTestSocket(t, false)
+	conn, remote := newRemote(t, s)
+	victim, thief := s.connection("aaaa", notMedia), s.connection("bbbb", notMedia)
+	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
+	must(t, err)
+	next(t, victim)
+	_, err = thief.WriteToAddrPort([]byte("mine"), remote) // a candidate that it has named
+	must(t, err)
+	_, err = conn.WriteToUDP([]byte{22, 1}, net.UDPAddrFromAddrPort(s.local))
+	must(t, err)
+	if got := next(t, victim); !slices.Equal(got, []byte{22, 1}) {
+		t.Errorf("%x", got)
+	}
+}
+
+func TestCorkedDatagramsLeaveTogetherAndInOrder(t *testing.T) {
+	s := newTestSocket(t, true)
+	conn, remote := newRemote(t, s)
+	send := func(n int) {
+		b := buffers.Get().(*[]byte)
+		*b = append((*b)[:0], byte(n), byte(n>>8))
+		s.send(b, remote)
+	}
+	s.mux.cork()
+	for n := range 10 {
+		send(n)
+	}
+	if got := s.pending.Load(); got != 10 {
+		t.Errorf("%d are waiting", got)
+	}
+	s.mux.uncork()
+	if got := s.pending.Load(); got != 0 {
+		t.Errorf("%d are waiting after uncorking", got)
+	}
+	s.mux.cork()
+	for n := 10; n < 10+maxBatch; n++ { // a full batch does not wait
+		send(n)
+	}
+	if got := s.pending.Load(); got != 0 {
+		t.Errorf("%d of a full batch are waiting", got)
+	}
+	s.mux.uncork()
+	send(10 + maxBatch)
+	for n := range 11 + maxBatch {
+		if b := readFrom(t, conn); int(b[0])|int(b[1])<<8 != n {
+			t.Fatalf("datagram %d is %x", n, b)
+		}
+	}
+}
+
+func TestQueueOfAConnectionIsBounded(t *testing.T) {
+	s := newTestSocket(t, true)
+	c := s.connection("aaaa", notMedia)
+	for range 10 * maxQueue {
+		c.deliver([]byte{22}, s.local)
+	}
+	if len(c.queue) != maxQueue {
+		t.Errorf("%d datagrams", len(c.queue))
+	}
+}
+
+func TestRefusedDatagramsDoNotStopTheBatch(t *testing.T) {
+	s := newTestSocket(t, true)
+	conn, remote := newRemote(t, s)
+	s.mux.cork()
+	for _, to := range []netip.AddrPort{netip.AddrPortFrom(remote.Addr(), 0), remote} {
+		b := buffers.Get().(*[]byte)
+		*b = append((*b)[:0], "hello"...)
+		s.send(b, to)
+	}
+	s.mux.uncork()
+	if got := readFrom(t, conn); string(got) != "hello" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestMuxHasOneSocketPerAddress(t *testing.T) {
+	m := newUDPMux()
+	first := m.addresses()
+	if len(first) == 0 {
+		t.Fatal("no addresses")
+	}
+	m.asked = time.Time{}
+	if second := m.addresses(); !slices.Equal(first, second) {
+		t.Error("other sockets the second time")
+	}
+	p := peerMux{mux: m, take: notMedia}
+	if got := len(p.GetListenAddresses()); got != len(first) {
+		t.Errorf("%d addresses, %d sockets", got, len(first))
+	}
+	c, err := p.GetConn("aaaa", net.UDPAddrFromAddrPort(first[0].local))
+	must(t, err)
+	if c.LocalAddr().String() != first[0].local.String() {
+		t.Errorf("%v", c.LocalAddr())
+	}
+	if _, err := p.GetConn("aaaa", &net.UDPAddr{IP: net.IPv4(203, 0, 113, 1), Port: 1}); err == nil {
+		t.Error("a connection at an address that is not ours")
+	}
+	p.RemoveConnByUfrag("aaaa")
+	if _, _, err := c.ReadFrom(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("%v", err)
+	}
+	must(t, m.close())
+	must(t, m.close())
+	if got := m.addresses(); got != nil {
+		t.Errorf("%d sockets of a closed mux", len(got))
+	}
+}
+
+func FuzzDatagram(f *testing.F) {
+	f.Add(binding(f, "aaaa"))
+	f.Add([]byte{22, 254, 253})
+	f.Add([]byte{128, 96, 0, 0})
+	s := &udpSocket{
+		mux: newUDPMux(), local: netip.MustParseAddrPort("127.0.0.1:9"),
+		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
+	}
+	s.connection("aaaa", notMedia)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s.receive(b, netip.MustParseAddrPort("127.0.0.1:10"))
+	})
+}
