@@ -1,0 +1,237 @@
+// What only the host can do about guests and calls, with the real app and real
+// browsers: the door, the People panel, leaving and coming back.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
+import { type App, Lab } from './lab/lab.js';
+import { until } from './lab/processes.js';
+
+let lab: Lab;
+let app: App;
+let chromium: Browser;
+let host: Page;
+let address: string;
+
+beforeAll(async () => {
+  lab = await Lab.open();
+  app = await lab.startApp({ dev: true });
+  chromium = await openChromium();
+  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+  await host.goto(app.url);
+});
+
+afterAll(async () => {
+  await chromium?.close();
+  await lab?.close();
+});
+
+async function createLink(): Promise<string> {
+  await lab.clearClipboard();
+  await host.getByRole('button', { name: 'Create Link' }).click();
+  const sheet = host.getByRole('dialog', { name: 'Share link' });
+  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
+  const made = await until('the address is copied', async () => (await lab.clipboard()).trim());
+  await sheet.getByRole('button', { name: 'Done' }).click();
+  return made;
+}
+
+/** A guest of their own browser profile, who has knocked. */
+async function knock(name: string): Promise<Page> {
+  const page = await chromiumPage(chromium, { viewport: { width: 640, height: 480 } });
+  await page.goto(address);
+  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await waiting(page);
+  return page;
+}
+
+const waiting = (page: Page) =>
+  page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
+const controls = (page: Page) => page.getByRole('toolbar', { name: 'Call controls' });
+const requests = () => host.getByRole('region', { name: 'Join requests' });
+const people = () => host.getByRole('complementary', { name: 'People' });
+
+async function answer(name: string, item: string): Promise<void> {
+  await host.getByRole('button', { name: `More answers for ${name}` }).click();
+  await host.getByRole('menuitem', { name: item }).click();
+}
+
+async function about(name: string, item: string): Promise<void> {
+  await people()
+    .getByRole('button', { name: `More about ${name}` })
+    .click();
+  await host.getByRole('menuitem', { name: item }).click();
+}
+
+describe('at the door', () => {
+  let ada: Page;
+  let bea: Page;
+
+  test('a card can be answered while a dialog is open', async () => {
+    address = await createLink();
+    ada = await knock('Ada');
+    await host.getByRole('button', { name: 'Settings' }).click();
+    const settings = host.getByRole('dialog', { name: 'Settings' });
+    await settings.waitFor();
+    await answer('Ada', 'Ask to wait');
+    await ada
+      .getByText(/asked you to wait/i)
+      .first()
+      .waitFor();
+    await settings.getByRole('textbox', { name: 'Your name' }).fill('Grace');
+    await settings.getByRole('button', { name: 'Done' }).click();
+    await settings.waitFor({ state: 'detached' });
+  });
+
+  test('the title counts, and everyone is let in at once', async () => {
+    bea = await knock('Bea');
+    await until('the title counts two', async () => (await host.title()) === '(2) Porch');
+    await requests().getByRole('button', { name: 'Let in everyone' }).click();
+    for (const page of [host, ada, bea]) await controls(page).waitFor();
+    await requests().waitFor({ state: 'detached' });
+    await ada.getByRole('group', { name: 'Grace', exact: true }).waitFor();
+    await until('the title counts none', async () => (await host.title()) === 'Porch call – Porch');
+  });
+
+  test('a blocked guest cannot ask again', async () => {
+    const eve = await knock('Eve');
+    await answer('Eve', 'Block');
+    await eve
+      .getByText(/You weren[’']t let in/)
+      .first()
+      .waitFor();
+    expect(await eve.getByRole('button', { name: 'Ask to join again' }).count()).toBe(0);
+    await eve.context().close();
+  });
+
+  test('silenced requests stay in the People panel', async () => {
+    await controls(host).getByRole('button', { name: 'People' }).click();
+    const silence = people().getByRole('switch', { name: 'Silence Join Requests' });
+    await silence.click();
+    await until(
+      'requests are silenced',
+      async () => (await silence.getAttribute('aria-checked')) === 'true',
+    );
+    await controls(host).getByRole('button', { name: 'People' }).click();
+    const dan = await knock('Dan');
+    await until('the People button says that somebody waits', async () =>
+      (await host.getByRole('toolbar').textContent())?.includes('1 waiting'),
+    );
+    expect(await requests().count()).toBe(0);
+    expect(await host.title()).toBe('Porch call – Porch');
+    await controls(host).getByRole('button', { name: 'People' }).click();
+    await people().getByRole('button', { name: 'Decline Dan' }).click();
+    await dan
+      .getByText(/You weren[’']t let in/)
+      .first()
+      .waitFor();
+    await dan.context().close();
+    await silence.click();
+  });
+
+  test('a locked call takes no new requests', async () => {
+    const lock = people().getByRole('switch', { name: 'Lock' });
+    await lock.click();
+    await until(
+      'the call is locked',
+      async () => (await lock.getAttribute('aria-checked')) === 'true',
+    );
+    const eve = await chromiumPage(chromium);
+    await eve.goto(address);
+    await eve.getByRole('textbox', { name: 'Your name' }).fill('Eve');
+    await eve.getByRole('button', { name: 'Join', exact: true }).click();
+    await eve
+      .getByText(/locked|no new/i)
+      .first()
+      .waitFor();
+    expect(await people().getByRole('button', { name: 'Let in Eve' }).count()).toBe(0);
+    await eve.context().close();
+    await lock.click();
+    await until(
+      'the call is open',
+      async () => (await lock.getAttribute('aria-checked')) === 'false',
+    );
+  });
+
+  test('a guest is muted for everyone, and may unmute', async () => {
+    await about('Ada', 'Mute for everyone');
+    await ada.getByRole('button', { name: 'Unmute', exact: true }).click();
+    await ada.getByRole('button', { name: 'Mute', exact: true }).waitFor();
+  });
+
+  test('a guest is removed, and does not ask again', async () => {
+    await about('Bea', 'Remove Bea');
+    const question = host.getByRole('alertdialog');
+    await question.getByRole('checkbox').check();
+    await question.getByRole('button', { name: 'Remove Bea' }).click();
+    await bea
+      .getByText(/removed/i)
+      .first()
+      .waitFor();
+    await host.getByRole('group', { name: 'Bea', exact: true }).waitFor({ state: 'detached' });
+    expect(await bea.getByRole('button', { name: 'Ask to join again' }).count()).toBe(0);
+    await bea.context().close();
+  });
+
+  test('the host’s window comes back into the call when it is loaded again', async () => {
+    await host.reload();
+    await controls(host).waitFor();
+    await until('Ada’s picture moves', async () => (await pictureOf(host, 'Ada')).change > 1);
+    await until(
+      'the host’s picture moves at Ada',
+      async () => (await pictureOf(ada, 'Grace')).change > 1,
+    );
+  });
+
+  test('the host leaves, the guest stays, the host joins again', async () => {
+    await host.getByRole('button', { name: 'Leave', exact: true }).click();
+    await host.getByRole('menuitem', { name: 'Leave call' }).click();
+    const list = host.getByRole('list', { name: 'Links' });
+    await list.getByText('Live now').waitFor();
+    await list.getByText('1 in the call').waitFor();
+    await ada.getByRole('group', { name: 'Grace', exact: true }).waitFor({ state: 'detached' });
+    await list.getByRole('button', { name: 'Join' }).click();
+    await until('Ada’s picture moves', async () => (await pictureOf(host, 'Ada')).change > 1);
+  });
+
+  test('ending the call for everyone uses the link up', async () => {
+    await host.getByRole('button', { name: 'Leave', exact: true }).click();
+    await host.getByRole('menuitem', { name: 'End call for everyone' }).click();
+    await ada
+      .getByText(/call has ended/i)
+      .first()
+      .waitFor();
+    await host.getByRole('list', { name: 'Links' }).getByText('Ended').waitFor();
+    expect(await host.getByRole('button', { name: 'Start' }).count()).toBe(0);
+    await ada.context().close();
+  });
+});
+
+describe('link details', () => {
+  test('a name given there is what guests read; Escape brings the focus back', async () => {
+    address = await createLink();
+    const info = host
+      .getByRole('list', { name: 'Links' })
+      .getByRole('button', { name: 'Info' })
+      .first();
+    await info.click();
+    const details = host.getByRole('dialog', { name: 'Link details' });
+    await details.getByRole('textbox', { name: 'Link name' }).fill('Choir practice');
+    await host.keyboard.press('Escape');
+    await details.waitFor({ state: 'detached' });
+    await until('the focus is on Info again', () =>
+      info.evaluate((button) => button === document.activeElement),
+    );
+    await host.getByRole('list', { name: 'Links' }).getByText('Choir practice').waitFor();
+    const ada = await chromiumPage(chromium);
+    await ada.goto(address);
+    await ada.getByText('Choir practice').first().waitFor();
+    await ada.context().close();
+  });
+
+  test('Start enters an empty call, which stays open when the host leaves it alone', async () => {
+    await host.getByRole('button', { name: 'Start' }).first().click();
+    await controls(host).waitFor();
+    await until('the own picture moves', async () => (await pictureOf(host, 'Grace')).change > 1);
+  });
+});
