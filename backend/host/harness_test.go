@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -469,10 +468,4 @@ func (w *window) picture() []byte {
 			return b
 		}
 	}
-}
-
-func seatToken(v *visitor) []byte {
-	b, err := base64.RawURLEncoding.DecodeString(v.seat.Seat)
-	v.f.must(err)
-	return b
 }

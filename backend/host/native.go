@@ -16,12 +16,12 @@ import (
 
 // startNative brings the native engine into the call.
 func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, window *loopback.Conn) error {
-	ears := newEars((*capture.Session).ReceiveRTP)
-	local, err := c.JoinLocal(profile, ears, window)
+	p.playing = new(playing)
+	local, err := c.JoinLocal(profile, newEars(p.playing, (*capture.Session).ReceiveRTP), window)
 	if err != nil {
 		return err
 	}
-	p.local, p.ears = local, ears
+	p.local = local
 	h.startCapture(p, window)
 	return nil
 }
@@ -43,7 +43,7 @@ func (h *Host) startCapture(p *presence, window *loopback.Conn) {
 			}
 			late = false
 			p.capture = session
-			p.ears.listen(session)
+			p.playing.Store(session)
 			session.SetMuted(p.muted)
 			session.SetCameraOff(p.cameraOff)
 		})
@@ -60,7 +60,7 @@ func (h *Host) stopCapture(p *presence) {
 		return
 	}
 	p.capture = nil
-	p.ears.listen(nil)
+	p.playing.Store(nil)
 	h.background.Go(func() { _ = s.Close() })
 }
 
@@ -68,38 +68,38 @@ func tellWindow(window *loopback.Conn, code fault.Code) {
 	_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
 }
 
-// listener is a call.LocalSink whose capture session comes and goes.
-type listener interface {
-	call.LocalSink
-	listen(*capture.Session)
+// playing is the capture session that plays what the call forwards; nil while
+// there is none.
+type playing struct {
+	atomic.Pointer[capture.Session]
 }
 
-// ears gives what the call forwards to the capture session that plays it, while
+func (p *playing) forceKeyframe() {
+	if s := p.Load(); s != nil {
+		s.ForceKeyframe()
+	}
+}
+
+// ears is a call.LocalSink that gives all to the session that plays, while
 // there is one. P is the packet's type, which only call and capture know.
 type ears[P any] struct {
+	playing *playing
 	receive func(*capture.Session, string, signalling.Kind, P)
-	session atomic.Pointer[capture.Session]
 }
 
-func newEars[P any](receive func(*capture.Session, string, signalling.Kind, P)) *ears[P] {
-	return &ears[P]{receive: receive}
+func newEars[P any](p *playing, receive func(*capture.Session, string, signalling.Kind, P)) *ears[P] {
+	return &ears[P]{p, receive}
 }
-
-func (e *ears[P]) listen(s *capture.Session) { e.session.Store(s) }
 
 // ReceiveRTP implements call.LocalSink.
 func (e *ears[P]) ReceiveRTP(participant string, kind signalling.Kind, packet P) {
-	if s := e.session.Load(); s != nil {
+	if s := e.playing.Load(); s != nil {
 		e.receive(s, participant, kind, packet)
 	}
 }
 
 // KeyframeWanted implements call.LocalSink.
-func (e *ears[P]) KeyframeWanted() {
-	if s := e.session.Load(); s != nil {
-		s.ForceKeyframe()
-	}
-}
+func (e *ears[P]) KeyframeWanted() { e.playing.forceKeyframe() }
 
 // keyframePause is the least time between two requests for a keyframe of one
 // participant because the window dropped a picture.
@@ -109,15 +109,15 @@ const keyframePause = 300 * time.Millisecond
 // embedded Local, and pictures and faults to the window.
 type stage struct {
 	*call.Local
-	ears   listener
-	window *loopback.Conn
+	playing *playing
+	window  *loopback.Conn
 
 	mu    sync.Mutex // a leaf
 	asked map[string]time.Time
 }
 
 func newStage(p *presence, window *loopback.Conn) *stage {
-	return &stage{Local: p.local, ears: p.ears, window: window, asked: make(map[string]time.Time)}
+	return &stage{Local: p.local, playing: p.playing, window: window, asked: make(map[string]time.Time)}
 }
 
 // Frame implements capture.Sink.
@@ -130,7 +130,7 @@ func (s *stage) Frame(f capture.Frame) {
 	})
 	if errors.Is(err, loopback.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
 		if f.Participant == capture.Self {
-			s.ears.KeyframeWanted()
+			s.playing.forceKeyframe()
 		} else {
 			s.RequestKeyframe(f.Participant)
 		}

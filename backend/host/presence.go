@@ -22,7 +22,7 @@ type presence struct {
 	window      *loopback.Conn    // nil while the window is away
 	participant *call.Participant // engine webview
 	local       *call.Local       // engine native
-	ears        listener          // engine native
+	playing     *playing          // engine native
 	capture     *capture.Session  // engine native; nil while it starts
 	muted       bool              // native: as the window last said
 	cameraOff   bool              // likewise
@@ -106,7 +106,7 @@ func (h *Host) ServeWindow(window *loopback.Conn) {
 				err = h.windowSaid(p, m)
 			}
 		case !errors.As(err, &broken): // the socket has ended
-			err = h.loop.do(context.WithoutCancel(h.ctx), func() { h.loseWindow(t.link, p, window) })
+			_ = h.loop.do(context.WithoutCancel(h.ctx), func() { h.loseWindow(t.link, p, window) })
 			return
 		}
 		if err != nil {
