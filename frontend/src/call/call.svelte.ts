@@ -15,6 +15,7 @@ export interface Person extends Participant {
 /** Something that has just happened and is said once. */
 export type Notice =
   | { kind: 'joined' | 'left' | 'away' | 'back'; name: string }
+  | { kind: 'chat'; name: string; text: string }
   | { kind: 'muted-by-host' }
   | { kind: 'fault'; code: string; message: string };
 
@@ -135,9 +136,15 @@ export class Call {
         if (loudest) this.#spoke = loudest;
         break;
       }
-      case 'chat':
-        this.#lines([message.payload.line]);
+      case 'chat': {
+        const { line } = message.payload;
+        const { name, text } = line;
+        this.#lines([line]);
+        if (this.panel !== 'chat' && line.participant !== this.you) {
+          this.notice = { kind: 'chat', name, text };
+        }
         break;
+      }
       case 'mute':
         if (this.microphone.shown) {
           void this.microphone.set(false);

@@ -182,6 +182,7 @@ describe('the chat', () => {
     expect(call.unread).toBe(0); // of the first roster: read before a reload
     call.receive({ type: 'chat', payload: { line: line(2, 'ada') } });
     expect(call.unread).toBe(1);
+    expect(call.notice).toEqual({ kind: 'chat', name: 'ada', text: 'line 2' });
     call.show('chat');
     expect(call.unread).toBe(0);
     call.show('chat');
