@@ -86,7 +86,7 @@ async function knock(page: Page, address: string, name: string): Promise<void> {
 const done = (dialog: string) =>
   host.getByRole('dialog', { name: dialog }).getByRole('button', { name: 'Done' }).click();
 
-describe('screens', () => {
+describe('screens', { timeout: 600_000 }, () => {
   let address: string;
 
   test('host: home, empty', async () => {
