@@ -23,6 +23,8 @@ export interface Stage {
 }
 
 const gap = 8;
+/** What the buttons in the upper corner of a wide stage lie over. */
+const headroom = 56;
 /** Of a tile without a picture. */
 const plain = 16 / 9;
 
@@ -63,7 +65,10 @@ function spotlight(front: Item, items: readonly Item[], width: number, height: n
   }
   const band = Math.round(Math.min(280, Math.max(140, width * 0.2)));
   const left = width - band - gap;
-  return [...fill([front], left, height), ...fill(rest, band, height, left + gap)];
+  return [
+    ...fill([front], left, height),
+    ...fill(rest, band, height - headroom, left + gap, headroom),
+  ];
 }
 
 function corner(own: Item, width: number, height: number): Placed {
