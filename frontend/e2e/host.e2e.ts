@@ -165,7 +165,7 @@ describe('at the door', () => {
     await question.getByRole('checkbox').check();
     await question.getByRole('button', { name: 'Remove Bea' }).click();
     await bea
-      .getByText(/removed/i)
+      .getByText(/can[’']t ask again/)
       .first()
       .waitFor();
     await host.getByRole('group', { name: 'Bea', exact: true }).waitFor({ state: 'detached' });
