@@ -34,6 +34,7 @@ const (
 	socketBuffer = 4 << 20     // wanted; the system may give less
 	maxDatagram  = 1600
 	maxQueue     = 128 // datagrams for one connection that pion has not read
+	maxHeld      = 16  // addresses that a loopback connection waits for
 )
 
 func newUDPMux() *udpMux {
@@ -110,6 +111,18 @@ func localAddresses() []netip.Addr {
 			addresses = append(addresses, ip)
 		}
 	}
+	// Of pairs of equal priority the agent takes the first: that of a network
+	// before that of this computer alone.
+	slices.SortStableFunc(addresses, func(a, b netip.Addr) int {
+		switch {
+		case a.IsLoopback() == b.IsLoopback():
+			return 0
+		case a.IsLoopback():
+			return 1
+		default:
+			return -1
+		}
+	})
 	return addresses
 }
 
@@ -237,6 +250,7 @@ func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
 			s.mu.Lock()
 			s.remotes[from] = c
 			s.mu.Unlock()
+			c.release(from)
 		}
 	}
 	if c != nil {
@@ -266,8 +280,8 @@ func (s *udpSocket) named(b []byte) *udpConn {
 }
 
 // knows notes that c talks to an address, unless another connection does. It
-// returns false when nothing may be sent there: a loopback socket talks only to
-// who has talked to it. Otherwise a pair of candidates with our loopback address
+// returns false when nothing may be sent there yet: a loopback socket talks only
+// to who has talked to it. Otherwise a pair of candidates with our loopback address
 // could be nominated towards a browser that never sends to one (Firefox).
 func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
 	s.mu.RLock()
@@ -354,6 +368,7 @@ type udpConn struct {
 
 	mu     sync.Mutex
 	queue  []arrived
+	held   []datagram // see udpSocket.knows
 	filled chan struct{}
 	closed chan struct{}
 	shutMu sync.Once
@@ -418,13 +433,47 @@ func (c *udpConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	if len(b) > maxDatagram || to.Addr().Is4() != c.socket.local.Addr().Is4() {
 		return 0, errors.New("datagram for another network")
 	}
-	if !c.socket.knows(c, to) {
-		return len(b), nil
-	}
 	buffer := buffers.Get().(*[]byte)
 	*buffer = append((*buffer)[:0], b...)
-	c.socket.send(buffer, to)
+	if c.socket.knows(c, to) {
+		c.socket.send(buffer, to)
+	} else {
+		c.hold(datagram{buffer, to})
+	}
 	return len(b), nil
+}
+
+// hold keeps the newest datagram for an address that may not be written to yet.
+func (c *udpConn) hold(d datagram) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.held {
+		if c.held[i].to == d.to {
+			buffers.Put(c.held[i].buffer)
+			c.held[i] = d
+			return
+		}
+	}
+	if len(c.held) == maxHeld {
+		buffers.Put(d.buffer)
+		return
+	}
+	c.held = append(c.held, d)
+}
+
+// release sends what was held for an address.
+func (c *udpConn) release(to netip.AddrPort) {
+	c.mu.Lock()
+	i := slices.IndexFunc(c.held, func(d datagram) bool { return d.to == to })
+	var d datagram
+	if i >= 0 {
+		d = c.held[i]
+		c.held = slices.Delete(c.held, i, i+1)
+	}
+	c.mu.Unlock()
+	if i >= 0 {
+		c.socket.send(d.buffer, to)
+	}
 }
 
 // ReadFrom implements [net.PacketConn].

@@ -134,15 +134,26 @@ func TestLoopbackSpeaksOnlyWhenSpokenTo(t *testing.T) {
 	s := newTestSocket(t, true)
 	conn, remote := newRemote(t, s)
 	c := s.connection("aaaa", notMedia)
-	_, err := c.WriteToAddrPort([]byte("unasked"), remote)
-	must(t, err)
-	_, err = conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
+	for _, b := range []string{"old check", "check"} {
+		_, err := c.WriteToAddrPort([]byte(b), remote)
+		must(t, err)
+	}
+	for port := range uint16(10 * maxHeld) {
+		_, err := c.WriteToAddrPort([]byte("nobody"), netip.AddrPortFrom(remote.Addr(), port))
+		must(t, err)
+	}
+	if len(c.held) > maxHeld || s.pending.Load() != 0 {
+		t.Errorf("%d held, %d sent", len(c.held), s.pending.Load())
+	}
+	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
 	must(t, err)
 	next(t, c)
 	_, err = c.WriteToAddrPort([]byte("answer"), remote)
 	must(t, err)
-	if got := readFrom(t, conn); string(got) != "answer" {
-		t.Errorf("%s", got)
+	for _, want := range []string{"check", "answer"} {
+		if got := readFrom(t, conn); string(got) != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
 
