@@ -170,7 +170,9 @@ export class Call {
   /** Opens a panel, or closes it when it is open. */
   show(panel: Panel): void {
     this.panel = this.panel === panel ? undefined : panel;
-    if (this.panel === 'chat') this.unread = 0;
+    if (this.panel !== 'chat') return;
+    this.unread = 0;
+    if (this.notice?.kind === 'chat') this.notice = undefined;
   }
 
   /** Puts someone on the stage until they leave, or takes them off it again. */

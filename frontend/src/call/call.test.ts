@@ -185,6 +185,7 @@ describe('the chat', () => {
     expect(call.notice).toEqual({ kind: 'chat', name: 'ada', text: 'line 2' });
     call.show('chat');
     expect(call.unread).toBe(0);
+    expect(call.notice).toBeUndefined();
     call.show('chat');
     for (const next of [line(3, 'ada'), line(3, 'ada'), line(4, 'me')]) {
       call.receive({ type: 'chat', payload: { line: next } });
