@@ -7,29 +7,39 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
 import { type App, Lab, root } from './lab/lab.js';
+import { cameraOf, type Portrait } from './lab/portraits.js';
 import { until } from './lab/processes.js';
 
 const pictures = join(root, 'build', 'screenshots');
 
 let lab: Lab;
 let app: App;
-let chromium: Browser;
+const browsers: Browser[] = [];
 let host: Page;
 let guest: Page;
 
 beforeAll(async () => {
   mkdirSync(pictures, { recursive: true });
   lab = await Lab.open();
-  app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium);
-  guest = await chromiumPage(chromium);
+  app = await lab.startApp({ dev: true, synthetic: false });
+  host = await personsPage('host');
+  guest = await personsPage('grandma');
 });
 
 afterAll(async () => {
-  await chromium?.close();
+  for (const browser of browsers) await browser.close();
   await lab?.close();
 });
+
+/** A page in a browser whose camera shows a drawn person. */
+async function personsPage(who: Portrait): Promise<Page> {
+  const painter = await openChromium();
+  const camera = await cameraOf(lab, painter, who);
+  await painter.close();
+  const browser = await openChromium({ args: [`--use-file-for-fake-video-capture=${camera}`] });
+  browsers.push(browser);
+  return chromiumPage(browser);
+}
 
 const wide = { host: { width: 1100, height: 760 }, guest: { width: 1200, height: 800 } };
 const narrow = { width: 390, height: 844 };
@@ -162,17 +172,17 @@ describe('screens', { timeout: 600_000 }, () => {
   test('both: in the call; panels; a knock during it', async () => {
     await host.getByRole('button', { name: 'Let in Ada' }).first().click();
     await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-    const boris = await chromiumPage(chromium);
+    const boris = await personsPage('bearded');
     await knock(boris, address, 'Boris');
     await host.getByRole('button', { name: 'Let in Boris' }).first().click();
     await boris.getByRole('toolbar', { name: 'Call controls' }).waitFor();
     for (const page of [host, guest]) {
-      await until('pictures move', async () => (await pictureOf(page, 'Boris')).change > 1);
+      await until('pictures move', async () => (await pictureOf(page, 'Boris')).change > 0.3);
     }
     await look('host', '10-call', host);
     await look('guest', '04-call', guest);
 
-    const cleo = await chromiumPage(chromium);
+    const cleo = await personsPage('bearded');
     await knock(cleo, address, 'Cleo');
     await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
     await look('host', '11-call-knock', host);
