@@ -8,7 +8,7 @@ while IFS=: read -r file target; do
   dir=$(dirname "$file")
   echo "== $dir $target ($time)"
   # Without C: the fuzzer's instrumentation would have backend/capture's C++ compiled once more, for minutes.
-  CGO_ENABLED=0 go test "./$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time"
+  CGO_ENABLED=0 go test "./$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s
   count=$((count + 1))
 done < <(grep -rnoE '^func Fuzz[A-Za-z0-9_]+' backend --include='*_test.go' | sed -E 's/:[0-9]+:func /:/' | sort)
 [ "$count" -gt 0 ] || { echo "fuzz: no target found" >&2; exit 1; }
