@@ -65,6 +65,10 @@ fi
 stamp=frontend/node_modules/.porch-installed
 if [ ! -e "$stamp" ] || [ frontend/package-lock.json -nt "$stamp" ] || [ frontend/package.json -nt "$stamp" ]; then
   say "installing npm packages"
-  (cd frontend && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error)
+  # Not `npm ci`: it refuses a lock file that lacks other systems' builds of a
+  # tool (biome, rolldown), and some registries do not have them all. This
+  # installs what the lock file says and leaves it as it is.
+  (cd frontend && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 \
+    npm install --no-save --no-audit --no-fund --loglevel=error)
   touch "$stamp"
 fi
