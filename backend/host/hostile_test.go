@@ -364,7 +364,7 @@ func TestCrowd(t *testing.T) {
 			v.ended(signalling.EndBlocked)
 		}
 	}
-	s = f.until("those let in are in", func(s State) bool {
+	f.until("those let in are in", func(s State) bool {
 		return len(s.Calls) == 1 && len(s.Calls[0].Participants) == let
 	})
 	for i := 0; i < crowd; i += 10 {
