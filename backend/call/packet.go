@@ -124,13 +124,13 @@ func (p *packet) extension(id uint8, b []byte) {
 }
 
 // unwrapRetransmission turns an RTX packet (RFC 4588 section 4) into the packet
-// it repeats. ok is false for one that repeats nothing (padding, probing).
-func (p *packet) unwrapRetransmission(ssrc uint32, payloadType uint8) (ok bool) {
+// of the video stream ssrc that it repeats. ok is false for one that repeats nothing (padding, probing).
+func (p *packet) unwrapRetransmission(ssrc uint32) (ok bool) {
 	if len(p.payload) < 3 {
 		return false
 	}
 	p.sequence = binary.BigEndian.Uint16(p.payload)
 	p.payload = p.payload[2:]
-	p.ssrc, p.payloadType = ssrc, payloadType
+	p.ssrc, p.payloadType = ssrc, videoType
 	return true
 }

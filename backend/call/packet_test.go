@@ -91,13 +91,13 @@ func TestParseRefusesWhatIsNotRTP(t *testing.T) {
 
 func TestUnwrapRetransmission(t *testing.T) {
 	p := packet{ssrc: 1, payloadType: rtxType, sequence: 9, payload: []byte{0x12, 0x34, 'm'}}
-	if !p.unwrapRetransmission(7, videoType) || p.sequence != 0x1234 || string(p.payload) != "m" ||
+	if !p.unwrapRetransmission(7) || p.sequence != 0x1234 || string(p.payload) != "m" ||
 		p.ssrc != 7 || p.payloadType != videoType {
 		t.Errorf("%+v", p)
 	}
 	for n := range 3 {
 		p := packet{payload: make([]byte, n)}
-		if p.unwrapRetransmission(7, videoType) {
+		if p.unwrapRetransmission(7) {
 			t.Errorf("%d bytes repeat something", n)
 		}
 	}
@@ -231,7 +231,7 @@ func FuzzPacket(f *testing.F) {
 			d.hasTL0 && after.tl0 != 0xcd || after.start != d.start || after.keyframe != d.keyframe {
 			t.Fatalf("wrote %+v, read %+v", d, after)
 		}
-		p.unwrapRetransmission(1, videoType)
+		p.unwrapRetransmission(1)
 		parseVP8(p.payload)
 	})
 }
@@ -262,6 +262,7 @@ func FuzzForward(f *testing.F) {
 		for _, b := range [][]byte{first, second, first, second} {
 			r.peer.receiveRTP(bytes.Clone(b))
 			r.peer.receiveRTCP(1, b)
+			r.peer.receiveCompound(b)
 		}
 		for _, s := range r.slots {
 			s.resend([]uint16{0, 1, 4711, 65535})

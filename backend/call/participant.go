@@ -30,7 +30,7 @@ func (m *member) handlePeer(message signalling.Message) error {
 	if p == nil {
 		return fault.Newf(fault.MessageUnexpected, "%s without a peer connection", message.Type())
 	}
-	taken := true
+	var taken bool
 	switch message := message.(type) {
 	case signalling.Answer:
 		taken = p.do(func() { p.answer(message) })

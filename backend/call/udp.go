@@ -106,7 +106,7 @@ func localAddresses() []netip.Addr {
 		ip = ip.Unmap()
 		// A link-local IPv6 address means nothing without its zone, which
 		// candidates don't carry.
-		if ok && !ip.IsUnspecified() && !ip.IsMulticast() && !(ip.Is6() && ip.IsLinkLocalUnicast()) &&
+		if ok && !ip.IsUnspecified() && !ip.IsMulticast() && (ip.Is4() || !ip.IsLinkLocalUnicast()) &&
 			!slices.Contains(addresses, ip) {
 			addresses = append(addresses, ip)
 		}

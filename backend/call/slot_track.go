@@ -1,0 +1,72 @@
+package call
+
+import (
+	"strconv"
+
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// slotTrack is a slot as pion sees it.
+type slotTrack struct {
+	peer   *peer
+	slot   *slot
+	stream string
+}
+
+// Bind implements [webrtc.TrackLocal].
+func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	mime := webrtc.MimeTypeOpus
+	if t.slot.kind == signalling.KindVideo {
+		mime = webrtc.MimeTypeVP8
+	}
+	var codec *webrtc.RTPCodecParameters
+	var rtx uint8
+	codecs := c.CodecParameters()
+	for i := range codecs {
+		if codecs[i].MimeType == mime {
+			codec = &codecs[i]
+			break
+		}
+	}
+	if codec == nil {
+		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+	}
+	if c.SSRCRetransmission() != 0 {
+		for i := range codecs {
+			if codecs[i].MimeType == webrtc.MimeTypeRTX && codecs[i].SDPFmtpLine == "apt="+strconv.Itoa(int(codec.PayloadType)) {
+				rtx = uint8(codecs[i].PayloadType)
+			}
+		}
+	}
+	var timeID uint8
+	for _, x := range c.HeaderExtensions() {
+		if x.URI == sdp.ABSSendTimeURI && x.ID > 0 && x.ID < 15 {
+			timeID = uint8(x.ID)
+		}
+	}
+	t.slot.bind(uint32(c.SSRC()), uint8(codec.PayloadType), uint32(c.SSRCRetransmission()), rtx, timeID)
+	t.peer.slotsMu.Lock()
+	t.peer.slots[uint32(c.SSRC())] = t.slot
+	t.peer.slotsMu.Unlock()
+	return *codec, nil
+}
+
+// Unbind implements [webrtc.TrackLocal].
+func (t *slotTrack) Unbind(webrtc.TrackLocalContext) error { return nil }
+
+// ID implements [webrtc.TrackLocal].
+func (t *slotTrack) ID() string { return t.stream + "-" + string(t.slot.kind) }
+
+// RID implements [webrtc.TrackLocal].
+func (t *slotTrack) RID() string { return "" }
+
+// StreamID implements [webrtc.TrackLocal].
+func (t *slotTrack) StreamID() string { return t.stream }
+
+// Kind implements [webrtc.TrackLocal].
+func (t *slotTrack) Kind() webrtc.RTPCodecType {
+	return webrtc.NewRTPCodecType(string(t.slot.kind))
+}
