@@ -245,18 +245,26 @@ func (h *Host) doRoom(ctx context.Context, linkID string, fn func(*room) error) 
 func systemName() string {
 	u, err := user.Current()
 	if err != nil {
-		return "Host"
+		return nameOf()
 	}
-	name, _, _ := strings.Cut(u.Name, ",") // GECOS on Unix: name, room, phone
-	if name = strings.TrimSpace(name); name != "" && name != "root" {
-		return name
-	}
-	name = u.Username
+	full, _, _ := strings.Cut(u.Name, ",") // GECOS on Unix: name, room, phone
+	login := u.Username
 	if runtime.GOOS == "windows" { // DOMAIN\user
-		name = name[strings.LastIndexByte(name, '\\')+1:]
+		login = login[strings.LastIndexByte(login, '\\')+1:]
 	}
-	if name == "" || name == "root" {
-		return "Host"
+	return nameOf(full, login)
+}
+
+// nameOf returns the first of the system's names that says who somebody is, as
+// guests may be told it: a name that breaks the limits would keep Welcome and
+// Roster from all of them.
+func nameOf(names ...string) string {
+	for _, name := range names {
+		runes := []rune(signalling.CleanName(name))
+		name = signalling.CleanName(string(runes[:min(len(runes), signalling.MaxName)]))
+		if name != "" && name != "root" {
+			return name
+		}
 	}
-	return name
+	return "Host"
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -443,6 +444,27 @@ func TestSettingsAreKept(t *testing.T) {
 	f.must(f.host.WindowHidden(f.ctx)) // said once ever
 	if n := f.host.Snapshot().Notice; n != nil {
 		t.Fatalf("notice: %+v", n)
+	}
+}
+
+// TestSystemNamesCanBeTold takes what systems call people and sees that guests
+// can be told it.
+func TestSystemNamesCanBeTold(t *testing.T) {
+	long := strings.Repeat("é", signalling.MaxName+1)
+	for _, c := range []struct{ full, login, want string }{
+		{"Mara Lind", "mara", "Mara Lind"},
+		{"", "mara", "mara"},
+		{"root", "root", "Host"},
+		{"\u202e \u200b", "", "Host"},
+		{long, "mara", strings.Repeat("é", signalling.MaxName)},
+	} {
+		got := nameOf(c.full, c.login)
+		if got != c.want {
+			t.Errorf("%q, %q: %q, want %q", c.full, c.login, got, c.want)
+		}
+		if _, err := signalling.Encode(signalling.Welcome{Version: signalling.ProtocolVersion, HostName: got}); err != nil {
+			t.Errorf("%q: %v", got, err)
+		}
 	}
 }
 
