@@ -9,6 +9,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -181,6 +182,22 @@ func TestBlockOutlivesARestart(t *testing.T) {
 	again := f.greet(l, func(h *signalling.Hello) { h.Device = eve.device })
 	again.send(signalling.Knock{Name: "Eve"})
 	again.ended(signalling.EndBlocked)
+}
+
+// TestBlockKnowsTheDevice blocks a request that is on the host's list before
+// its guest's own goroutine has done anything more.
+func TestBlockKnowsTheDevice(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	device := token()
+	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
+		_, err := r.lobby.Knock(f.ctx, lobby.Knock{Device: device, Name: "Eve"})
+		return err
+	}))
+	f.must(f.host.Block(f.ctx, f.request("Eve").ID))
+	if !f.book.Blocked(sealed.LinkID(l.ID), device) {
+		t.Fatal("a blocked device may knock again after a restart")
+	}
 }
 
 func TestSeatIsHeldAndResumed(t *testing.T) {

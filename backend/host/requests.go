@@ -5,18 +5,19 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// doRequest runs fn on the loop with the room at which a request waits. Fault:
-// RequestGone.
-func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*room) error) error {
+// doRequest runs fn on the loop with a request and the room at which it waits.
+// Fault: RequestGone.
+func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*room, lobby.Request) error) error {
 	return h.do(ctx, func() error {
 		for _, r := range h.rooms {
 			for _, q := range r.queue.Requests {
 				if q.ID == requestID {
-					return fn(r)
+					return fn(r, q)
 				}
 			}
 		}
@@ -27,7 +28,7 @@ func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*room) e
 // Admit lets a guest in, and asks the window that attended last to enter the
 // call if the host is outside. Fault: RequestGone.
 func (h *Host) Admit(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room) error {
+	return h.doRequest(ctx, requestID, func(r *room, _ lobby.Request) error {
 		if err := r.lobby.Admit(requestID); err != nil {
 			return err
 		}
@@ -38,26 +39,23 @@ func (h *Host) Admit(ctx context.Context, requestID string) error {
 
 // Decline refuses a guest, who may ask once more. Fault: RequestGone.
 func (h *Host) Decline(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room) error { return r.lobby.Decline(requestID) })
+	return h.doRequest(ctx, requestID, func(r *room, _ lobby.Request) error { return r.lobby.Decline(requestID) })
 }
 
 // AskToWait tells a guest that the host has seen the request. Fault:
 // RequestGone.
 func (h *Host) AskToWait(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room) error { return r.lobby.AskToWait(requestID) })
+	return h.doRequest(ctx, requestID, func(r *room, _ lobby.Request) error { return r.lobby.AskToWait(requestID) })
 }
 
 // Block refuses a guest, whose browser can't ask again at this link. Fault:
 // RequestGone.
 func (h *Host) Block(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room) error {
+	return h.doRequest(ctx, requestID, func(r *room, q lobby.Request) error {
 		if err := r.lobby.Block(requestID); err != nil {
 			return err
 		}
-		if device, ok := r.devices[requestID]; ok {
-			return h.book.Block(r.id, device)
-		}
-		return nil
+		return h.book.Block(r.id, q.Device)
 	})
 }
 

@@ -28,7 +28,6 @@ type room struct {
 	ended    signalling.EndReason
 	sessions map[*session]struct{}
 	queue    lobby.Snapshot
-	devices  map[string]string // join request → device, of those that wait
 
 	call     *call.Call // nil while nobody is in
 	roster   []signalling.Participant
@@ -69,7 +68,6 @@ func (h *Host) openRoom(l links.Link) *room {
 		secret:   l.Secret,
 		withdraw: func() {},
 		sessions: make(map[*session]struct{}),
-		devices:  make(map[string]string),
 		seats:    make(map[seatKey]*seat),
 	}
 	r.lobby = lobby.New(lobby.Options{
@@ -157,15 +155,6 @@ func (h *Host) lobbyChanged(r *room, s lobby.Snapshot) {
 		return
 	}
 	r.queue = s
-	waiting := make(map[string]bool, len(s.Requests))
-	for _, q := range s.Requests {
-		waiting[q.ID] = true
-	}
-	for id := range r.devices {
-		if !waiting[id] {
-			delete(r.devices, id)
-		}
-	}
 	h.touch()
 	h.ring()
 }

@@ -354,7 +354,6 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 		Known:  lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
 	})
 	if err == nil {
-		h.loop.post("device "+ticket.ID(), func() { r.devices[ticket.ID()] = s.device })
 		return ticket, true
 	}
 	switch fault.CodeOf(err) {

@@ -53,6 +53,7 @@ type Knock struct {
 // Request is a join request as the host sees it.
 type Request struct {
 	ID        string // unguessable, never used again; new when a replacing knock has another name
+	Device    string // as in Knock
 	Name      string
 	Known     Known
 	Since     time.Time // of the device's first knock in this wait

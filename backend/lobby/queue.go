@@ -68,7 +68,9 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	case !q.total.take(q.o.TotalRate, now):
 		return nil, fault.New(fault.TooFast, nil)
 	}
-	e := &entry{request: Request{ID: rand.Text(), Name: k.Name, Known: k.Known, Since: now, Retry: dev.declines > 0}}
+	e := &entry{request: Request{
+		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Since: now, Retry: dev.declines > 0,
+	}}
 	e.ticket = newTicket(e.request.ID, k)
 	q.ring(e, q.firstBell(), now)
 	q.waiting = append(q.waiting, e)
