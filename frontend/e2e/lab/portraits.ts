@@ -1,6 +1,6 @@
 // Drawn people for the fake cameras, so that screenshots show a call and not
 // test patterns. Each nods and blinks a little: the picture moves.
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import type { Lab } from './lab.js';
@@ -84,6 +84,8 @@ function drawing(person: Person, t: number): string {
 
 /** Draws a person's camera into a file that Chromium takes for one: JPEG pictures in a row. */
 export async function cameraOf(lab: Lab, browser: Browser, who: Portrait): Promise<string> {
+  const file = join(lab.dir, `${who}.mjpeg`);
+  if (existsSync(file)) return file; // another browser may be reading it
   const page = await browser.newPage({ viewport: { width: 640, height: 360 } });
   const pictures: Buffer[] = [];
   for (let i = 0; i < 30; i++) {
@@ -93,7 +95,6 @@ export async function cameraOf(lab: Lab, browser: Browser, who: Portrait): Promi
     pictures.push(await page.screenshot({ type: 'jpeg', quality: 92 }));
   }
   await page.close();
-  const file = join(lab.dir, `${who}.mjpeg`);
   writeFileSync(file, Buffer.concat(pictures));
   return file;
 }
