@@ -248,6 +248,29 @@ func TestSeatExpires(t *testing.T) {
 	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
 }
 
+// TestAFailedConnectionGivesUpThePlace lets a guest, and the host's window,
+// answer with what is no description.
+func TestAFailedConnectionGivesUpThePlace(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	broken := signalling.Answer{Negotiation: 1, SDP: "v=0\r\nnonsense"}
+	ada := f.enter(l, "Ada")
+	w := f.window(l, EngineWebview)
+	w.message("offer")
+	w.send(broken)
+	w.message("ended")
+	f.untilLink(l.ID, "the host is out", func(l LinkView) bool { return !l.HostInCall && l.InCall == 1 })
+	f.window(l, EngineWebview).message("roster")
+	f.must(f.host.LeaveCall(f.ctx, l.ID))
+
+	ada.send(broken)
+	if m := untilFault(ada); m.Code != string(fault.SDPInvalid) {
+		t.Fatalf("%+v", m)
+	}
+	ada.ended(signalling.EndFault)
+	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+}
+
 func TestStrangersTakeNoSeat(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()

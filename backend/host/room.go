@@ -169,8 +169,7 @@ func (h *Host) ensureCall(r *room) (*call.Call, error) {
 		OnRoster: func(ps []signalling.Participant) {
 			h.loop.post("roster "+string(r.id), func() {
 				if r.call == c {
-					r.roster = ps
-					h.touch()
+					h.rosterChanged(r, ps)
 				}
 			})
 		},
@@ -181,6 +180,31 @@ func (h *Host) ensureCall(r *room) (*call.Call, error) {
 	r.call = c
 	h.tally.begin(c)
 	return c, nil
+}
+
+// rosterChanged takes over who is in a room's call. Who holds a place and is not
+// in it has dropped out because the connection could not go on: the call has told
+// them so, and the place is given up.
+func (h *Host) rosterChanged(r *room, ps []signalling.Participant) {
+	r.roster = ps
+	h.touch()
+	in := make(map[string]bool, len(ps))
+	for _, p := range ps {
+		in[p.ID] = true
+	}
+	dropped := false
+	for _, st := range r.seats {
+		if !in[st.participant.ID()] {
+			h.freeSeat(r, st, signalling.EndFault)
+			dropped = true
+		}
+	}
+	switch {
+	case r.presence != nil && !in[HostID]:
+		h.leavePresence(r)
+	case dropped:
+		h.settle(r)
+	}
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
