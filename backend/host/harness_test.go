@@ -101,6 +101,7 @@ type setup struct {
 	timing   Timing
 	notifier notify.Notifier
 	board    *board
+	disk     func(links.Repository) links.Repository // nil: as it is
 }
 
 var relayRemote = relay.RemoteInfo{Loopback: true}
@@ -132,7 +133,11 @@ func start(t *testing.T, s setup) *fixture {
 	f.store, err = store.Open(s.dir)
 	must(err)
 	f.closers = append(f.closers, func() { _ = f.store.Close() })
-	f.book, err = links.Open(Records(f.store), time.Now)
+	records := Records(f.store)
+	if s.disk != nil {
+		records = s.disk(records)
+	}
+	f.book, err = links.Open(records, time.Now)
 	must(err)
 	calls, err := call.NewEngine(call.Options{})
 	must(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -106,6 +107,26 @@ func TestKnownGuests(t *testing.T) {
 	if q := f.request("Ada"); q.Known != KnownName {
 		t.Fatalf("new device, known name: %+v", q)
 	}
+}
+
+// slowDisk writes visitors down only once it is open.
+type slowDisk struct {
+	links.Repository
+	open chan struct{}
+}
+
+func (d slowDisk) PutVisitor(v links.VisitorRecord) error {
+	<-d.open
+	return d.Repository.PutVisitor(v)
+}
+
+func TestTheDiskKeepsNobodyWaiting(t *testing.T) {
+	open := make(chan struct{})
+	f := start(t, setup{disk: func(r links.Repository) links.Repository { return slowDisk{r, open} }})
+	t.Cleanup(func() { close(open) })
+	ada := f.enter(f.link(), "Ada")
+	ada.send(signalling.Say{Text: "in"})
+	expect[signalling.Chat](ada)
 }
 
 func TestRemoveLinkTellsEverybody(t *testing.T) {

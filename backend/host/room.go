@@ -249,8 +249,9 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 }
 
 // recordEntry writes down that a guest is in. It follows the admission and runs
-// on the guest's own goroutine, so that the disk stands neither between Let in
-// and the first picture nor in anybody else's way.
+// on a goroutine of its own, so that the disk stands neither between Let in and
+// the first picture, for which the guest's answer is needed, nor in anybody
+// else's way.
 func (h *Host) recordEntry(r *room, device, name string) {
 	if _, err := h.book.Enter(r.id); err != nil {
 		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full

@@ -417,7 +417,7 @@ func (s *session) enter(ctx context.Context, k signalling.Knock) (st *seat, ok b
 		s.end(signalling.EndEnded)
 		return nil, false
 	}
-	h.recordEntry(r, s.device, k.Name)
+	h.background.Go(func() { h.recordEntry(r, s.device, k.Name) })
 	return st, true
 }
 
