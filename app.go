@@ -155,14 +155,14 @@ func (a *App) Block(requestID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Block(ctx, requestID) })
 }
 
-// AdmitAll lets everyone in who waits at a link.
-func (a *App) AdmitAll(linkID string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AdmitAll(ctx, linkID) })
+// AdmitAll lets in everyone whom the window shows at a link: these requests.
+func (a *App) AdmitAll(linkID string, requestIDs []string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AdmitAll(ctx, linkID, requestIDs) })
 }
 
-// DeclineAll declines everyone who waits at a link.
-func (a *App) DeclineAll(linkID string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DeclineAll(ctx, linkID) })
+// DeclineAll declines everyone whom the window shows at a link: these requests.
+func (a *App) DeclineAll(linkID string, requestIDs []string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DeclineAll(ctx, linkID, requestIDs) })
 }
 
 // EnterCall brings the host into a link's call. engine is what the page can

@@ -429,14 +429,21 @@ func TestAdmitAllAndDeclineAll(t *testing.T) {
 	for _, n := range names {
 		guests = append(guests, f.knock(l, n))
 	}
-	f.until("three wait", func(s State) bool { return len(s.Requests) == 3 })
-	f.must(f.host.AdmitAll(f.ctx, l.ID))
+	shown := func(s State) (ids []string) {
+		for _, q := range s.Requests {
+			ids = append(ids, q.ID)
+		}
+		return ids
+	}
+	three := f.until("three wait", func(s State) bool { return len(s.Requests) == 3 })
+	d := f.knock(l, "D") // too late to be shown when the button was pressed
+	f.request("D")
+	f.must(f.host.AdmitAll(f.ctx, l.ID, shown(three)))
 	for _, g := range guests {
 		g.seated()
 	}
-	d := f.knock(l, "D")
-	f.request("D")
-	f.must(f.host.DeclineAll(f.ctx, l.ID))
+	one := f.until("one waits", func(s State) bool { return len(s.Requests) == 1 })
+	f.must(f.host.DeclineAll(f.ctx, l.ID, shown(one)))
 	expect[signalling.Declined](d)
 }
 

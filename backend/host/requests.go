@@ -59,32 +59,24 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 	})
 }
 
-// AdmitAll lets in everyone at a link whom the window shows.
-func (h *Host) AdmitAll(ctx context.Context, linkID string) error {
+// AdmitAll lets in those of these requests that still wait at a link. The window
+// names the ones that it shows: a knock that came with the press of the button
+// must not slip in with the others.
+func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doRoom(ctx, linkID, func(r *room) error {
-		if len(r.lobby.AdmitAll(r.shown())) > 0 {
+		if len(r.lobby.AdmitAll(requestIDs)) > 0 {
 			h.bringIn(r)
 		}
 		return nil
 	})
 }
 
-// DeclineAll declines everyone at a link whom the window shows.
-func (h *Host) DeclineAll(ctx context.Context, linkID string) error {
+// DeclineAll declines those of these requests that still wait at a link.
+func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doRoom(ctx, linkID, func(r *room) error {
-		r.lobby.DeclineAll(r.shown())
+		r.lobby.DeclineAll(requestIDs)
 		return nil
 	})
-}
-
-// shown returns the requests that the host can have seen: a knock that came
-// with the press of the button must not slip in with the others.
-func (r *room) shown() []string {
-	ids := make([]string, 0, len(r.queue.Requests))
-	for _, q := range r.queue.Requests {
-		ids = append(ids, q.ID)
-	}
-	return ids
 }
 
 // SilenceRequests quiets the bell of a link, or lets it ring again.

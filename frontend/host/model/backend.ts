@@ -44,8 +44,8 @@ export interface Commands {
   decline(request: string): Promise<void>;
   askToWait(request: string): Promise<void>;
   block(request: string): Promise<void>;
-  admitAll(link: string): Promise<void>;
-  declineAll(link: string): Promise<void>;
+  admitAll(link: string, requests: string[]): Promise<void>;
+  declineAll(link: string, requests: string[]): Promise<void>;
   enterCall(link: string, client: string, engine: string): Promise<Entry>;
   leaveCall(link: string): Promise<void>;
   endCall(link: string): Promise<void>;
@@ -120,8 +120,8 @@ export function wails(): Backend {
     decline: (request) => said(app.Decline(request)),
     askToWait: (request) => said(app.AskToWait(request)),
     block: (request) => said(app.Block(request)),
-    admitAll: (link) => said(app.AdmitAll(link)),
-    declineAll: (link) => said(app.DeclineAll(link)),
+    admitAll: (link, requests) => said(app.AdmitAll(link, requests)),
+    declineAll: (link, requests) => said(app.DeclineAll(link, requests)),
     enterCall: (link, client, engine) => said(app.EnterCall(link, client, engine)),
     leaveCall: (link) => said(app.LeaveCall(link)),
     endCall: (link) => said(app.EndCall(link)),

@@ -66,9 +66,9 @@ export class Requests {
   decline = (id: string) => this.#decide([id], () => this.#options.commands.decline(id));
   block = (id: string) => this.#decide([id], () => this.#options.commands.block(id));
   admitAll = (group: RequestGroup) =>
-    this.#decide(idsOf(group), () => this.#options.commands.admitAll(group.linkId));
+    this.#decide(idsOf(group), () => this.#options.commands.admitAll(group.linkId, idsOf(group)));
   declineAll = (group: RequestGroup) =>
-    this.#decide(idsOf(group), () => this.#options.commands.declineAll(group.linkId));
+    this.#decide(idsOf(group), () => this.#options.commands.declineAll(group.linkId, idsOf(group)));
 
   /** The request stays: its guest is told that the host has seen it. */
   askToWait = async (id: string): Promise<void> => {

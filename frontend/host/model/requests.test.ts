@@ -95,7 +95,7 @@ describe('the answer', () => {
     const { requests, commands } = open();
     requests.take([request('ada'), request('bea')]);
     await requests.admitAll(requests.groups[0]!);
-    expect(commands.admitAll).toHaveBeenCalledWith('L');
+    expect(commands.admitAll).toHaveBeenCalledWith('L', ['ada', 'bea']);
     expect(requests.deciding('ada') && requests.deciding('bea')).toBe(true);
   });
 

@@ -4,7 +4,7 @@ import {host} from '../models';
 
 export function Admit(arg1:string):Promise<void>;
 
-export function AdmitAll(arg1:string):Promise<void>;
+export function AdmitAll(arg1:string,arg2:Array<string>):Promise<void>;
 
 export function AskToWait(arg1:string):Promise<void>;
 
@@ -18,7 +18,7 @@ export function CreateLink():Promise<host.LinkView>;
 
 export function Decline(arg1:string):Promise<void>;
 
-export function DeclineAll(arg1:string):Promise<void>;
+export function DeclineAll(arg1:string,arg2:Array<string>):Promise<void>;
 
 export function Devices():Promise<host.DevicesView>;
 

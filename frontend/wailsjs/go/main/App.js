@@ -6,8 +6,8 @@ export function Admit(arg1) {
   return window['go']['main']['App']['Admit'](arg1);
 }
 
-export function AdmitAll(arg1) {
-  return window['go']['main']['App']['AdmitAll'](arg1);
+export function AdmitAll(arg1, arg2) {
+  return window['go']['main']['App']['AdmitAll'](arg1, arg2);
 }
 
 export function AskToWait(arg1) {
@@ -34,8 +34,8 @@ export function Decline(arg1) {
   return window['go']['main']['App']['Decline'](arg1);
 }
 
-export function DeclineAll(arg1) {
-  return window['go']['main']['App']['DeclineAll'](arg1);
+export function DeclineAll(arg1, arg2) {
+  return window['go']['main']['App']['DeclineAll'](arg1, arg2);
 }
 
 export function Devices() {
