@@ -3,6 +3,7 @@ package call
 import (
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type secure struct {
 	in      *srtp.Context
 	inHead  rtp.Header
 	streams map[uint32]struct{} // SSRCs that have sent something authentic
+	reports map[uint32]struct{} // likewise, RTCP
 
 	outMu   sync.Mutex
 	out     *srtp.Context
@@ -48,9 +50,9 @@ type link struct {
 	remote netip.AddrPort
 }
 
-// maxStreams is how many SSRCs one peer may send: audio, video and its
-// retransmissions, a few times anew. Each takes memory for as long as the peer
-// is there.
+// maxStreams is how many SSRCs one peer may send, in RTP and in RTCP: audio,
+// video and its retransmissions, a few times anew. Each takes memory for as long
+// as the peer is there.
 const maxStreams = 32
 
 // secrets collects what the DTLS handshake of one connection yields, if we are
@@ -139,7 +141,7 @@ func newSecure(s *secrets) (*secure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("our SRTP: %w", err)
 	}
-	return &secure{in: in, out: out, streams: make(map[uint32]struct{})}, nil
+	return &secure{in: in, out: out, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
 
 var errStreams = errors.New("too many streams")
@@ -171,7 +173,22 @@ func (s *secure) openRTP(b []byte) ([]byte, error) {
 func (s *secure) openRTCP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
-	return s.in.DecryptRTCP(b, b, nil)
+	if len(b) < 8 {
+		return nil, errShort
+	}
+	ssrc := binary.BigEndian.Uint32(b[4:])
+	_, known := s.reports[ssrc]
+	if !known && len(s.reports) >= maxStreams {
+		return nil, errStreams
+	}
+	plain, err := s.in.DecryptRTCP(b, b, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		s.reports[ssrc] = struct{}{}
+	}
+	return plain, nil
 }
 
 // Write implements [interceptor.RTPWriter]: it encrypts a packet and sends it.

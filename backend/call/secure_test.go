@@ -9,6 +9,7 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/protocol/extension"
 	"github.com/pion/dtls/v3/pkg/protocol/handshake"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 	"github.com/pion/webrtc/v4"
@@ -26,7 +27,7 @@ func securePair(tb testing.TB) (s *secure, in, out *srtp.Context) {
 		must(tb, err)
 		return c
 	}
-	s = &secure{in: context(1, srtp.SRTPReplayProtection(replayWindow)), out: context(2), streams: make(map[uint32]struct{})}
+	s = &secure{in: context(1, srtp.SRTPReplayProtection(replayWindow)), out: context(2), streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}
 	return s, context(2), context(1)
 }
 
@@ -79,6 +80,28 @@ func TestStreamsOfAPeerAreBounded(t *testing.T) {
 	}
 	_, err := s.openRTP(sealed(t, out, 0, 2)) // the others go on
 	must(t, err)
+}
+
+func TestReportersOfAPeerAreBounded(t *testing.T) {
+	s, _, out := securePair(t)
+	report := func(ssrc uint32) error {
+		b, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: ssrc}})
+		must(t, err)
+		b, err = out.EncryptRTCP(nil, b, nil)
+		must(t, err)
+		_, err = s.openRTCP(b)
+		return err
+	}
+	for ssrc := range uint32(maxStreams) {
+		must(t, report(ssrc))
+	}
+	if err := report(1000); !errors.Is(err, errStreams) {
+		t.Errorf("%v", err)
+	}
+	must(t, report(0)) // the others go on
+	if _, err := s.openRTCP([]byte{0x80, 201, 0, 1}); err == nil {
+		t.Error("a truncated report was opened")
+	}
 }
 
 func TestSecureSeals(t *testing.T) {
