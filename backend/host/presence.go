@@ -114,11 +114,7 @@ func (h *Host) ServeWindow(window *loopback.Conn) {
 			_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
 		}
 	}
-	_ = h.loop.do(context.WithoutCancel(h.ctx), func() {
-		if r := h.rooms[t.link]; r != nil && r.presence == p {
-			h.leavePresence(r)
-		}
-	})
+	_ = h.loop.do(context.WithoutCancel(h.ctx), func() { h.leaveBy(t.link, p, window) })
 	window.Close("")
 }
 
@@ -253,6 +249,15 @@ func (h *Host) EndCall(ctx context.Context, linkID string) error {
 		h.spend(r, signalling.EndEnded)
 		return nil
 	})
+}
+
+// leaveBy takes the host out of a call when their window says so; one that a
+// newer window has replaced has nothing to say.
+func (h *Host) leaveBy(link sealed.LinkID, p *presence, window *loopback.Conn) {
+	r := h.rooms[link]
+	if r != nil && r.presence == p && p.window == window {
+		h.leavePresence(r)
+	}
 }
 
 // leavePresence takes the host out of a room's call.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -93,6 +94,28 @@ func TestWindowComesBackOrIsGone(t *testing.T) {
 	f.untilLink(l.ID, "the host has left", func(l LinkView) bool { return !l.HostInCall && l.InCall == 1 })
 	ada.send(signalling.Say{Text: "still on"})
 	expect[signalling.Chat](ada)
+}
+
+// TestAReplacedWindowHasNothingToSay has a Leave arrive that the old window sent
+// before it knew of the newer one.
+func TestAReplacedWindowHasNothingToSay(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.window(l, EngineWebview).message("roster")
+	var p *presence
+	var old *loopback.Conn
+	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
+		p, old = r.presence, r.presence.window
+		return nil
+	}))
+	f.window(l, EngineWebview).message("roster")
+	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
+		f.host.leaveBy(r.id, p, old)
+		if r.presence == nil {
+			t.Error("the newer window is out of the call")
+		}
+		return nil
+	}))
 }
 
 func TestHostIsInOneCallAtATime(t *testing.T) {
