@@ -123,7 +123,7 @@ func start(t *testing.T, s setup) *fixture {
 	if s.dir == "" {
 		s.dir = t.TempDir()
 	}
-	f.board = board{Memory: relay.NewMemory(256)}
+	f.board = board{Memory: relay.NewMemory(256, 256)}
 	if s.board != nil {
 		f.board = *s.board
 	}

@@ -16,6 +16,7 @@ type limits struct {
 	sockets               int // WebSockets, all together
 	socketsPerAddress     int
 	perLink               int // guests on one link
+	perLinkAddress        int // of them from one address
 
 	// Token buckets: so many a second, and so many at once.
 	requests, requestBurst float64 // per address
@@ -28,7 +29,7 @@ type limits struct {
 
 var defaultLimits = limits{
 	connections: 2048, connectionsPerAddress: 512,
-	sockets: 1024, socketsPerAddress: 256, perLink: 192,
+	sockets: 1024, socketsPerAddress: 256, perLink: 192, perLinkAddress: 96,
 	requests: 100, requestBurst: 600,
 	opens: 10, openBurst: 150,
 	frames: 60, frameBurst: 400,

@@ -53,7 +53,8 @@ type RemoteInfo struct {
 	// Loopback means that the guest is on this computer.
 	Loopback bool
 	// Key is the same for guests behind the same address (IPv6: the same /64)
-	// and says nothing else: it is a hash under a key of this process.
+	// and says nothing else: it is a hash under a key of this process. "" is
+	// an address that is not counted.
 	Key string
 }
 

@@ -142,7 +142,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		s.limits = *options.limits
 	}
 	if s.board == nil {
-		s.board = NewMemory(s.limits.perLink)
+		s.board = NewMemory(s.limits.perLink, s.limits.perLinkAddress)
 	}
 	if s.interfaces == nil {
 		s.interfaces = func() ([]networkInterface, netip.Addr) { return networkInterfaces(), outwardAddress() }

@@ -26,8 +26,8 @@ type Switchboard interface {
 
 	// Dial opens a channel to the host of id and returns the host's public key
 	// and the guest's end. Without a host the error is
-	// [fault.LinkUnavailable]; with too many guests on the link already, it is
-	// [fault.TooFast].
+	// [fault.LinkUnavailable]; with too many guests on the link already, or too
+	// many from remote.Key, it is [fault.TooFast].
 	Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) (pub []byte, guestEnd Frames, err error)
 }
 
@@ -45,16 +45,17 @@ type Attachment interface {
 
 // Memory is the switchboard of one process.
 type Memory struct {
-	perLink int
+	perLink, perAddress int
 
 	mu    sync.Mutex
 	hosts map[sealed.LinkID]*attachment
 }
 
 // NewMemory returns a switchboard in memory that connects up to perLink guests
-// to one link at a time.
-func NewMemory(perLink int) *Memory {
-	return &Memory{perLink: perLink, hosts: make(map[sealed.LinkID]*attachment)}
+// to one link at a time, and up to perAddress of them from one address: one who
+// has the link must not keep all others from its door.
+func NewMemory(perLink, perAddress int) *Memory {
+	return &Memory{perLink: perLink, perAddress: perAddress, hosts: make(map[sealed.LinkID]*attachment)}
 }
 
 type attachment struct {
@@ -112,6 +113,16 @@ func (a *attachment) Detach() {
 	close(a.lost)
 }
 
+// from counts the guests of one address. It is of board.mu.
+func (a *attachment) from(key string) (n int) {
+	for c := range a.channels {
+		if c.remote.Key == key {
+			n++
+		}
+	}
+	return n
+}
+
 // Lost implements [Attachment].
 func (a *attachment) Lost() <-chan struct{} { return a.lost }
 
@@ -129,6 +140,10 @@ func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) 
 	if len(a.channels) >= m.perLink {
 		m.mu.Unlock()
 		return nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
+	}
+	if remote.Key != "" && a.from(remote.Key) >= m.perAddress {
+		m.mu.Unlock()
+		return nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address", m.perAddress)
 	}
 	c := newChannel(remote)
 	c.onClose = func() {

@@ -9,7 +9,7 @@ import (
 
 func TestMemoryConforms(t *testing.T) {
 	switchboardtest.Run(t, func(*testing.T) (guests, hosts relay.Switchboard) {
-		m := relay.NewMemory(switchboardtest.PerLink)
+		m := relay.NewMemory(switchboardtest.PerLink, switchboardtest.PerAddress)
 		return m, m
 	})
 }

@@ -21,6 +21,9 @@ import (
 // PerLink is how many guests a switchboard under test connects to one link.
 const PerLink = 8
 
+// PerAddress is how many of them may come from one address.
+const PerAddress = 3
+
 // patience is the deadline of everything that should happen soon.
 const patience = 20 * time.Second
 
@@ -44,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) (guests, hosts relay.Switchboard)
 		{"frames above the limit", tooLarge},
 		{"the limit can be raised", raiseLimit},
 		{"too many guests", tooManyGuests},
+		{"too many guests of one address", tooManyOfOneAddress},
 		{"a slow accept keeps only its own guest", slowAccept},
 		{"contexts end waiting", contexts},
 		{"remote is passed on", remote},
@@ -366,6 +370,41 @@ func tooManyGuests(t *testing.T, b *board) {
 		}
 		if ctx.Err() != nil {
 			t.Fatalf("the place is never free: %v", err)
+		}
+	}
+}
+
+func tooManyOfOneAddress(t *testing.T, b *board) {
+	l := b.attach()
+	dial := func(key string) (relay.Frames, error) {
+		_, guest, err := b.guests.Dial(deadline(t), l.id, relay.RemoteInfo{Key: key})
+		if err == nil {
+			t.Cleanup(func() { guest.Close(signalling.CloseDone) })
+			<-l.accepted
+		}
+		return guest, err
+	}
+	var last relay.Frames
+	for range PerAddress {
+		guest, err := dial("greedy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = guest
+	}
+	if _, err := dial("greedy"); fault.CodeOf(err) != fault.TooFast {
+		t.Errorf("Dial = %v", err)
+	}
+	if _, err := dial("another"); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	last.Close(signalling.CloseDone)
+	for ctx := deadline(t); ; {
+		if _, err := dial("greedy"); err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal("the place is never free")
 		}
 	}
 }
