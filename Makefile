@@ -81,9 +81,12 @@ bench: setup ## measure against the budgets of the design
 	scripts/bench.sh
 
 .PHONY: screenshots
-screenshots: setup ## every screen, light and dark, wide and narrow: build/screenshots
+screenshots: setup ## every screen, light and dark, wide and narrow: build/screenshots, docs/images
 	@$(MAKE) --no-print-directory build/bin/porch-dev build/bin/porch
 	cd frontend && npm run --silent screenshots
+	cp build/screenshots/host-11-call-knock-light-wide.png docs/images/call.png
+	cp build/screenshots/host-02-share-light-wide.png docs/images/share.png
+	cp build/screenshots/guest-02-waiting-dark-390.png docs/images/waiting.png
 
 .PHONY: generate
 generate: ## make the generated files anew
