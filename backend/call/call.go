@@ -342,6 +342,9 @@ func (c *Call) peerFailed(p *peer, err error) {
 		return
 	}
 	code := fault.CodeOf(err)
+	if code == fault.SDPInvalid {
+		err = nil // it quotes what a stranger sent
+	}
 	c.engine.logger.Info("a participant's connection failed", "code", string(code), "err", err)
 	if code == fault.Internal {
 		code = fault.ConnectFailed

@@ -55,21 +55,28 @@ func (b board) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(r
 	return a.Detach, nil
 }
 
-// refusals collects the fault codes that the host logs.
+// refusals collects what is logged, and the fault codes in it.
 type refusals struct {
 	slog.Handler
 	mu    sync.Mutex
 	codes []fault.Code
+	text  strings.Builder
 }
 
 func (r *refusals) Enabled(context.Context, slog.Level) bool { return true }
 
+// WithAttrs and WithGroup are how pion's loggers are made.
+func (r *refusals) WithAttrs([]slog.Attr) slog.Handler { return r }
+func (r *refusals) WithGroup(string) slog.Handler      { return r }
+
 func (r *refusals) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintln(&r.text, record.Message)
 	record.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintln(&r.text, a)
 		if a.Key == "code" {
-			r.mu.Lock()
 			r.codes = append(r.codes, fault.Code(a.Value.String()))
-			r.mu.Unlock()
 		}
 		return true
 	})
@@ -139,7 +146,7 @@ func start(t *testing.T, s setup) *fixture {
 	}
 	f.book, err = links.Open(records, time.Now)
 	must(err)
-	calls, err := call.NewEngine(call.Options{})
+	calls, err := call.NewEngine(call.Options{Logger: log})
 	must(err)
 	f.closers = append(f.closers, func() { _ = calls.Close() })
 	devices, err := capture.Open(capture.Options{Synthetic: true, Logger: log})

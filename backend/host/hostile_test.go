@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -302,6 +303,42 @@ func TestHostileInTheCall(t *testing.T) {
 	ada.send(signalling.Say{Text: "quiet again"})
 	if c := expect[signalling.Chat](ada); c.Line.Text != "quiet again" {
 		t.Fatalf("%+v", c)
+	}
+}
+
+// TestNothingOfACallIsLogged takes guests through a call, and out of it, and
+// looks for what they wrote and for the link in all that was logged.
+func TestNothingOfACallIsLogged(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	id, secret := secretOf(t, l)
+	f.must(f.host.RenameLink(f.ctx, l.ID, "Quixotic Rendezvous"))
+	ada := f.enter(l, "Zebedee Quux")
+	ada.send(signalling.Say{Text: "the purple walrus sings"})
+	expect[signalling.Chat](ada)
+	mal := f.enter(l, "Mallory Moth")
+	mal.send(signalling.Answer{Negotiation: 1, SDP: "v=0\r\no=- 1 1 walrus IP4 0.0.0.0\r\n"})
+	untilFault(mal)
+	mal.ended(signalling.EndFault)
+	odd := f.greet(l, nil)
+	f.must(odd.frames.Send(odd.raw([]byte(`{"type":"walrus","payload":{"walrus":1}}`))))
+	odd.closed(signalling.CloseRefused)
+	f.knock(l, "Eve Eft")
+	f.must(f.host.Block(f.ctx, f.request("Eve Eft").ID))
+	f.must(f.host.EndCall(f.ctx, l.ID))
+	ada.ended(signalling.EndEnded)
+	f.close()
+
+	said := f.refused.text.String()
+	if !strings.Contains(said, string(fault.SDPInvalid)) || !strings.Contains(said, string(fault.MessageUnknown)) {
+		t.Fatal("what must be logged is not")
+	}
+	for _, never := range []string{
+		string(id), secret.Reveal(), "Quixotic", "Zebedee", "Mallory", "Eve", "walrus", ada.device, ada.seat.Seat,
+	} {
+		if strings.Contains(said, never) {
+			t.Errorf("the log holds %q", never)
+		}
 	}
 }
 
