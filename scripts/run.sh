@@ -12,4 +12,5 @@ if [ "$(uname -s)" != Linux ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
   exec "$app" "$@"
 fi
 echo "run: no display; opening the window under Xvfb"
-exec dbus-run-session -- xvfb-run -a -s "-screen 0 1280x800x24 -noreset" "$app" "$@"
+# The bus inside the display: what it starts (a notification daemon) needs both.
+exec xvfb-run -a -s "-screen 0 1280x800x24 -noreset" dbus-run-session -- "$app" "$@"
