@@ -302,6 +302,7 @@ func (s *session) wait(ctx context.Context) (st *seat, ok bool) {
 	}
 
 	ticket, ok := s.knock(ctx, knock)
+	knock.Picture = "" // the lobby's, for as long as the request waits
 	if ticket == nil {
 		return nil, ok
 	}
@@ -352,6 +353,8 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 		Device: s.device,
 		Name:   k.Name,
 		Known:  lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
+		// What is no picture is left out; the knock counts all the same.
+		Picture: still(k.Picture),
 	})
 	if err == nil {
 		return ticket, true

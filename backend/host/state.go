@@ -93,8 +93,9 @@ type RequestView struct {
 	Since      int64  `json:"since"`
 	Known      string `json:"known"`
 	TimesLetIn int    `json:"timesLetIn"`
-	Bell       string `json:"bell"` // "rung", "silenced", "asked-to-wait"
-	Away       bool   `json:"away"` // connection lost a moment ago
+	Bell       string `json:"bell"`              // "rung", "silenced", "asked-to-wait"
+	Away       bool   `json:"away"`              // connection lost a moment ago
+	Picture    string `json:"picture,omitempty"` // a data: URL of a small JPEG, if the guest sent one
 }
 
 // CallView is a call that somebody is in.

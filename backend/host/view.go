@@ -129,6 +129,7 @@ func requestView(l links.Link, q lobby.Request) RequestView {
 		TimesLetIn: q.Known.TimesLetIn,
 		Bell:       string(q.Bell),
 		Away:       q.Away,
+		Picture:    q.Picture,
 	}
 	switch {
 	case q.Known.TimesLetIn > 0:

@@ -48,6 +48,9 @@ type Knock struct {
 	Device string // the browser's id, opaque here; one entry per device
 	Name   string // as signalling has validated it
 	Known  Known
+	// Picture is what the host is shown of the guest, opaque here; of a device's
+	// knocks the newest counts. It is kept for as long as the request waits.
+	Picture string
 }
 
 // Request is a join request as the host sees it.
@@ -56,6 +59,7 @@ type Request struct {
 	Device    string // as in Knock
 	Name      string
 	Known     Known
+	Picture   string    // as in Knock
 	Since     time.Time // of the device's first knock in this wait
 	Bell      signalling.Bell
 	BellSince time.Time

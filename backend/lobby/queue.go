@@ -69,7 +69,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 		return nil, fault.New(fault.TooFast, nil)
 	}
 	e := &entry{request: Request{
-		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Since: now, Retry: dev.declines > 0,
+		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Picture: k.Picture, Since: now, Retry: dev.declines > 0,
 	}}
 	e.ticket = newTicket(e.request.ID, k)
 	q.ring(e, q.firstBell(), now)
@@ -86,7 +86,7 @@ func (q *queue) replace(e *entry, k Knock, now time.Time) {
 	if renamed {
 		e.request.ID = rand.Text()
 	}
-	e.request.Name, e.request.Known, e.request.Away = k.Name, k.Known, false
+	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, k.Picture, false
 	e.ticket = newTicket(e.request.ID, k)
 	if renamed {
 		q.ring(e, q.firstBell(), now)

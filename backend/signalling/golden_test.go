@@ -34,6 +34,7 @@ var golden = []struct {
 		Hello{Version: 1, Secret: secretText, Device: deviceText, Seat: seatText, Resume: true},
 		Hello{Version: 1, Secret: secretText, Device: deviceText},
 		Knock{Name: "Zoë <b> & 世界 👩‍👩‍👧", Muted: true, CameraOff: true},
+		Knock{Name: "A", Picture: "_9j_2Q"},
 		Knock{Name: "A"},
 		Leave{},
 		Answer{Negotiation: 1, SDP: sdpText},

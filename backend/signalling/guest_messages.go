@@ -17,6 +17,7 @@ type Knock struct {
 	Name      string `json:"name"`                // 1 to 64 characters after trimming
 	Muted     bool   `json:"muted,omitempty"`     // how the guest would enter
 	CameraOff bool   `json:"cameraOff,omitempty"` // how the guest would enter
+	Picture   string `json:"picture,omitempty"`   // base64url: a small JPEG of the guest, if they chose to send one
 }
 
 // Leave ends a guest's wait or their part in the call, and gives up the seat.

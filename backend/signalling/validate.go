@@ -17,7 +17,8 @@ const (
 	MaxChatHistory  = 500 // chat lines in a Roster
 	MaxID           = 64
 	MaxICEServers   = 8
-	MaxFaultMessage = 500 // characters
+	MaxFaultMessage = 500     // characters
+	MaxPicture      = 8 << 10 // a picture in a Knock, before base64url
 )
 
 func invalid(format string, args ...any) error {
@@ -45,7 +46,15 @@ func (m Hello) Validate() error {
 }
 
 // Validate implements [Message].
-func (m Knock) Validate() error { return checkName(m.Name) }
+func (m Knock) Validate() error {
+	if len(m.Picture) > base64.RawURLEncoding.EncodedLen(MaxPicture) {
+		return invalid("knock: picture of %d characters", len(m.Picture))
+	}
+	if !isBase64url(m.Picture) {
+		return invalid("knock: picture is not base64url")
+	}
+	return checkName(m.Name)
+}
 
 // Validate implements [Message].
 func (Leave) Validate() error { return nil }
@@ -324,7 +333,13 @@ func isTime(ms int64) bool { return ms >= 0 && ms <= maxSafe }
 // isToken reports whether s is the one base64url text without padding (RFC
 // 4648 section 5) of size bytes.
 func isToken(s string, size int) bool {
-	if len(s) != base64.RawURLEncoding.EncodedLen(size) || strings.ContainsAny(s, "\r\n") {
+	return len(s) == base64.RawURLEncoding.EncodedLen(size) && isBase64url(s)
+}
+
+// isBase64url reports whether s is the one base64url text without padding of
+// some bytes, or of none.
+func isBase64url(s string) bool {
+	if strings.ContainsAny(s, "\r\n") {
 		return false
 	}
 	_, err := base64.RawURLEncoding.Strict().DecodeString(s)

@@ -1,6 +1,7 @@
 package signalling
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,6 +123,12 @@ func TestValidateFaults(t *testing.T) {
 		{Knock{Name: " \u202E\u200B "}, fault.NameInvalid},
 		{Knock{Name: strings.Repeat("x", MaxName+1)}, fault.NameInvalid},
 		{Knock{Name: strings.Repeat("𝔸", MaxName+1)}, fault.NameInvalid},
+		{Knock{Name: "A", Picture: strings.Repeat("A", base64.RawURLEncoding.EncodedLen(MaxPicture)+1)}, bad},
+		{Knock{Name: "A", Picture: "_9j_2Q=="}, bad},
+		{Knock{Name: "A", Picture: "_9j_2R"}, bad}, // stray bits
+		{Knock{Name: "A", Picture: "/9j/2Q"}, bad},
+		{Knock{Name: "A", Picture: "_9j_\n2Q"}, bad},
+		{Knock{Name: "A", Picture: "data:image/jpeg;base64,_9j_2Q"}, bad},
 		{Answer{Negotiation: 0, SDP: sdpText}, bad},
 		{Answer{Negotiation: 1}, fault.SDPInvalid},
 		{Answer{Negotiation: 1, SDP: "v=1\r\n"}, fault.SDPInvalid},

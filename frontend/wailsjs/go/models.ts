@@ -313,6 +313,7 @@ export namespace host {
 	    timesLetIn: number;
 	    bell: string;
 	    away: boolean;
+	    picture?: string;
 	
 	    static createFrom(source: any = {}) {
 	        return new RequestView(source);
@@ -329,6 +330,7 @@ export namespace host {
 	        this.timesLetIn = source["timesLetIn"];
 	        this.bell = source["bell"];
 	        this.away = source["away"];
+	        this.picture = source["picture"];
 	    }
 	}
 	export class Settings {

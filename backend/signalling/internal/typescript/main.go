@@ -51,7 +51,7 @@ var families = []struct {
 }
 
 // constants are the numbers that the page needs, beside the close codes.
-var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxText", "MaxSDP"}
+var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxText", "MaxSDP", "MaxPicture"}
 
 type generator struct {
 	structs map[string]*ast.StructType

@@ -6,6 +6,7 @@ export const maxRelayMessage = 1024
 export const maxName = 64
 export const maxText = 2000
 export const maxSDP = 229376
+export const maxPicture = 8192
 
 /** WebSocket close codes of a guest's socket at a relay. */
 export const closeCodes = {
@@ -41,6 +42,8 @@ export interface Knock {
 	muted?: boolean
 	/** how the guest would enter */
 	cameraOff?: boolean
+	/** base64url: a small JPEG of the guest, if they chose to send one */
+	picture?: string
 }
 
 /** Leave ends a guest's wait or their part in the call, and gives up the seat. */
