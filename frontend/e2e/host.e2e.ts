@@ -36,10 +36,11 @@ async function createLink(): Promise<string> {
 }
 
 /** A guest of their own browser profile, who has knocked. */
-async function knock(name: string): Promise<Page> {
+async function knock(name: string, { picture = false } = {}): Promise<Page> {
   const page = await chromiumPage(chromium, { viewport: { width: 640, height: 480 } });
   await page.goto(address);
   await page.getByRole('textbox', { name: 'Your name' }).fill(name);
+  if (picture) await page.getByRole('checkbox', { name: 'Send a picture with my request' }).check();
   await page.getByRole('button', { name: 'Join', exact: true }).click();
   await waiting(page);
   return page;
@@ -83,8 +84,17 @@ describe('at the door', () => {
     await settings.waitFor({ state: 'detached' });
   });
 
+  test('a card shows the picture that a guest sent', async () => {
+    expect(await requests().getByRole('img').count()).toBe(0);
+    bea = await knock('Bea', { picture: true });
+    const picture = requests().getByRole('img', { name: 'Picture that Bea sent' });
+    await until(
+      'the picture is drawn',
+      async () => (await picture.evaluate((img: HTMLImageElement) => img.naturalWidth)) > 0,
+    );
+  });
+
   test('the title counts, and everyone is let in at once', async () => {
-    bea = await knock('Bea');
     await until('the title counts two', async () => (await host.title()) === '(2) Porch');
     await requests().getByRole('button', { name: 'Let in everyone' }).click();
     for (const page of [host, ada, bea]) await controls(page).waitFor();

@@ -18,6 +18,7 @@ if (usable(window)) {
     memory,
     channel: (resumable) => new GuestTransport({ resumable }),
     inside: () => import('./inside'),
+    still: async (track) => (await import('./door/still')).still(track),
   });
   mount(App, { target, props: { session } });
 } else {

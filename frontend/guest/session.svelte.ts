@@ -39,10 +39,15 @@ export interface Parts {
   /** Makes a channel to the link's host; it is not connected yet. resumable: see GuestTransport. */
   channel(resumable: () => boolean): Channel;
   inside(): Promise<Inside>;
+  /** Takes one picture of the camera, in base64url. */
+  still(track: MediaStreamTrack): Promise<string | undefined>;
 }
 
 /** How long until what could not be fetched is tried again, in milliseconds. */
 const pause = 1500;
+
+/** How long a knock waits for its picture, in milliseconds. */
+const patience = 2000;
 
 /**
  * A guest's way: the door, the wait, the call, and every way out of it. It
@@ -57,6 +62,8 @@ export class Session {
   hostName = $state('');
   welcomed = $state(false);
   name = $state('');
+  /** A picture goes with the request. */
+  picture = $state(false);
   inside = $state.raw<Inside>();
   call = $state.raw<Call>();
 
@@ -66,6 +73,8 @@ export class Session {
   #engine?: WebviewEngine;
   #early: HostMessage[] = []; // came before inside did
   #loading = false;
+  #still?: string;
+  #grabbing?: Promise<string | undefined>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -98,6 +107,7 @@ export class Session {
     if (trimmed === '' || [...trimmed].length > 64) return false;
     this.name = trimmed;
     this.#parts.memory.name = trimmed;
+    this.#grab();
     this.askAgain();
     return true;
   }
@@ -155,10 +165,37 @@ export class Session {
   }
 
   #knock(): void {
+    if (this.#grabbing) return; // and knocks when it is there
     this.#channel.send({
       type: 'knock',
-      payload: { name: this.name, muted: this.capture.silent, cameraOff: this.capture.dark },
+      payload: {
+        name: this.name,
+        muted: this.capture.silent,
+        cameraOff: this.capture.dark,
+        ...(this.#still && { picture: this.#still }),
+      },
     });
+  }
+
+  /** Takes the picture for the knock, if one is wanted and there is one to take. */
+  #grab(): void {
+    const { video } = this.capture;
+    this.#forgetStill();
+    if (!this.picture || !video) return;
+    const late = new Promise<undefined>((done) => setTimeout(done, patience));
+    const grabbing = Promise.race([this.#parts.still(video), late]).catch(() => undefined);
+    this.#grabbing = grabbing;
+    void grabbing.then((still) => {
+      if (this.#grabbing !== grabbing) return;
+      this.#grabbing = undefined;
+      this.#still = still;
+      if (this.place.at === 'waiting' && this.welcomed) this.#knock();
+    });
+  }
+
+  #forgetStill(): void {
+    this.#grabbing = undefined;
+    this.#still = undefined;
   }
 
   #reached(state: TransportState): void {
@@ -202,6 +239,7 @@ export class Session {
     if (message.type === 'admitted') {
       if (message.payload.resumed && engine.alive) engine.resume();
       else engine.enter(message.payload.iceServers);
+      this.#forgetStill();
       this.call ??= new Call(engine, this.send);
       this.call.connected = true;
       this.place = { at: 'call' };
@@ -245,6 +283,7 @@ export class Session {
 
   #end(): void {
     this.#early = [];
+    this.#forgetStill();
     this.#engine?.leave();
     this.call = undefined;
     this.#channel.forgetSeat();

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, type Mock, vi } from 'vitest';
 import { Call } from '$src/call/call.svelte';
 import type { Capture } from '$src/media/capture.svelte';
 import type { EndReason, GuestMessage, HostMessage, TransportState } from '$src/transport';
@@ -76,7 +76,14 @@ class FakeEngine {
 
 const inside = { WebviewEngine: FakeEngine, Call } as unknown as Inside;
 let channels: FakeChannel[];
-let capture: { silent: boolean; dark: boolean; open(): Promise<void>; release(): Promise<void> };
+let capture: {
+  silent: boolean;
+  dark: boolean;
+  video?: MediaStreamTrack;
+  open(): Promise<void>;
+  release(): Promise<void>;
+};
+let still: Mock<(track: MediaStreamTrack) => Promise<string | undefined>>;
 let memory: { name: string; switches: { muted: boolean; cameraOff: boolean } };
 let arrive: (inside: Inside) => void;
 let seat: boolean;
@@ -105,11 +112,13 @@ const open = () =>
       new Promise((done) => {
         arrive = done;
       }),
+    still,
   });
 
 beforeEach(() => {
   channels = [];
   FakeEngine.made = [];
+  still = vi.fn(async () => '_9j_2Q');
   seat = false;
   memory = { name: '', switches: { muted: false, cameraOff: false } };
   capture = {
@@ -164,6 +173,81 @@ describe('at the door', () => {
     expect(session.place.at).toBe('waiting');
     channel().welcome();
     expect(channel().types).toEqual(['knock']);
+  });
+});
+
+describe('a picture with the request', () => {
+  const camera = {} as MediaStreamTrack;
+  const knocks = () =>
+    channel().sent.flatMap((message) => (message.type === 'knock' ? [message.payload] : []));
+  const ready = () => {
+    const session = open();
+    channel().welcome();
+    capture.video = camera;
+    session.picture = true;
+    return session;
+  };
+
+  it('is sent by those only who want it, and have one', () => {
+    const unasked = open();
+    channel().welcome();
+    capture.video = camera;
+    unasked.join('Ada');
+    capture.video = undefined;
+    const dark = ready();
+    capture.video = undefined;
+    dark.join('Bea');
+    expect(still).not.toHaveBeenCalled();
+    expect(knocks()).toEqual([{ name: 'Bea', muted: false, cameraOff: true }]);
+  });
+
+  it('is taken on Join, and goes with the knock', async () => {
+    const session = ready();
+    session.join('Ada');
+    expect(still).toHaveBeenCalledExactlyOnceWith(camera);
+    expect([session.place.at, channel().types]).toEqual(['waiting', []]);
+    await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
+    expect(knocks()[0]?.picture).toBe('_9j_2Q');
+    channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
+    channel().welcome();
+    expect(knocks()[1]?.picture).toBe('_9j_2Q');
+    expect(still).toHaveBeenCalledOnce();
+  });
+
+  it('does not hold up a knock when it can’t be taken', async () => {
+    still.mockRejectedValue(new Error('no canvas'));
+    const session = ready();
+    session.join('Ada');
+    await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
+    expect(knocks()[0]).not.toHaveProperty('picture');
+    vi.useFakeTimers();
+    try {
+      still.mockReturnValue(new Promise(() => {}));
+      session.leave();
+      session.join('Ada');
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(knocks()).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('is no reason to knock after Leave', async () => {
+    const session = ready();
+    session.join('Ada');
+    session.leave();
+    await new Promise((done) => setTimeout(done));
+    expect(channel().types).toEqual(['leave']);
+  });
+
+  it('is forgotten once somebody has been let in', async () => {
+    const session = ready();
+    session.join('Ada');
+    await arrived();
+    channel().say(admitted());
+    channel().say(end('seat-gone'));
+    await vi.waitFor(() => expect(knocks()).toHaveLength(2));
+    expect(knocks()[1]).not.toHaveProperty('picture');
   });
 });
 

@@ -140,6 +140,7 @@ async function show(
     memory: { name, switches: { muted: false, cameraOff: false } },
     channel: () => channel,
     inside: async () => real as Inside,
+    still: async () => undefined,
   });
   mount(App, { target, props: { session } });
   channel.become({ phase: 'open' });
