@@ -73,6 +73,7 @@ export class Session {
   #engine?: WebviewEngine;
   #early: HostMessage[] = []; // came before inside did
   #loading = false;
+  #entering?: ReturnType<typeof setTimeout>;
   #still?: string;
   #grabbing?: Promise<string | undefined>;
 
@@ -99,7 +100,11 @@ export class Session {
   }
 
   /** Sends a message if the host can be reached now. */
-  readonly send = (message: GuestMessage): boolean => this.#channel.send(message);
+  readonly send = (message: GuestMessage): boolean => {
+    const sent = this.#channel.send(message);
+    if (message.type === 'answer') this.#enter();
+    return sent;
+  };
 
   /** Asks to be let in. False for a name that is empty or too long. */
   join(name: string): boolean {
@@ -242,10 +247,20 @@ export class Session {
       this.#forgetStill();
       this.call ??= new Call(engine, this.send);
       this.call.connected = true;
-      this.place = { at: 'call' };
+      // Drawing the call takes the page's one thread for about as long as taking
+      // the offer does, and the first picture waits for the answer to it: so the
+      // answer goes first, if it comes soon.
+      if (message.payload.resumed) this.#enter();
+      else this.#entering = setTimeout(() => this.#enter(), 250);
     } else {
       this.call?.receive(message);
     }
+  }
+
+  /** Shows the call to those who have just been let in. */
+  #enter(): void {
+    clearTimeout(this.#entering);
+    if (this.call) this.place = { at: 'call' };
   }
 
   /** Fetches what is behind the door, and makes ready what takes time; no connection. */
@@ -282,6 +297,7 @@ export class Session {
   }
 
   #end(): void {
+    clearTimeout(this.#entering);
     this.#early = [];
     this.#forgetStill();
     this.#engine?.leave();

@@ -52,8 +52,14 @@ class FakeEngine {
   cameraOff = false;
   alive = false;
   did: string[] = [];
-  constructor() {
+  constructor(
+    _capture: unknown,
+    readonly send: (message: GuestMessage) => boolean,
+  ) {
     FakeEngine.made.push(this);
+  }
+  answer() {
+    this.send({ type: 'answer', payload: { negotiation: 1, sdp: 'v=0' } });
   }
   async prepare() {
     this.did.push('prepare');
@@ -98,6 +104,11 @@ const admitted = (resumed = false): HostMessage => ({
   type: 'admitted',
   payload: { participant: 'me', seat: 's', resumed },
 });
+/** The host lets in, and its offer is answered. */
+const letIn = () => {
+  channel().say(admitted());
+  engine().answer();
+};
 const end = (reason: EndReason): HostMessage => ({ type: 'ended', payload: { reason } });
 
 const open = () =>
@@ -135,7 +146,7 @@ async function inCall() {
   channel().welcome();
   session.join('Ada');
   await arrived();
-  channel().say(admitted());
+  letIn();
   expect(session.place.at).toBe('call');
   return session;
 }
@@ -244,7 +255,7 @@ describe('a picture with the request', () => {
     const session = ready();
     session.join('Ada');
     await arrived();
-    channel().say(admitted());
+    letIn();
     channel().say(end('seat-gone'));
     await vi.waitFor(() => expect(knocks()).toHaveLength(2));
     expect(knocks()[1]).not.toHaveProperty('picture');
@@ -315,8 +326,22 @@ describe('let in', () => {
     channel().say({ type: 'offer', payload: { negotiation: 1, sdp: '' } });
     channel().say({ type: 'tracks', payload: { slots: [] } });
     await arrived();
+    engine().answer();
     expect(session.place.at).toBe('call');
     expect(engine().did).toEqual(['prepare', 'enter', 'offer', 'tracks']);
+  });
+
+  it('answers the offer before the call is drawn, but does not wait for ever', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    vi.useFakeTimers();
+    channel().say(admitted());
+    expect(session.place.at).toBe('waiting');
+    vi.advanceTimersByTime(250);
+    expect(session.place.at).toBe('call');
+    vi.useRealTimers();
   });
 
   it('goes on with the same connection when the host kept it', async () => {
@@ -329,14 +354,14 @@ describe('let in', () => {
     expect(session.call).toBe(call);
     expect(call?.connected).toBe(true);
     expect(engine().did).toEqual(['prepare', 'enter', 'resume']);
-    expect(channel().types).toEqual(['knock']);
+    expect(channel().types).toEqual(['knock', 'answer']);
   });
 
   it('makes a new connection when the host did not', async () => {
     await inCall();
     channel().become({ phase: 'connecting', attempt: 1 });
     channel().welcome();
-    channel().say(admitted());
+    letIn();
     expect(engine().did).toEqual(['prepare', 'enter', 'enter']);
   });
 
@@ -347,9 +372,9 @@ describe('let in', () => {
     expect(session.place.at).toBe('returning');
     channel().welcome();
     await arrived();
-    channel().say(admitted());
+    letIn();
     expect(session.place.at).toBe('call');
-    expect(channel().types).toEqual([]);
+    expect(channel().types).toEqual(['answer']);
   });
 
   it('knocks by itself under the same name when the seat is gone', async () => {
@@ -377,7 +402,7 @@ describe('the ways out', () => {
     const session = await inCall();
     channel().hasSeat = true;
     session.leave();
-    expect(channel().types).toEqual(['knock', 'leave']);
+    expect(channel().types).toEqual(['knock', 'answer', 'leave']);
     expect(channel().hasSeat).toBe(false);
     expect(channel().closed).toBe(true);
     expect(session.place).toMatchObject({ at: 'out', why: 'left' });
@@ -392,7 +417,7 @@ describe('the ways out', () => {
     expect(channels).toHaveLength(2);
     channel().welcome();
     expect(channel().types).toEqual(['knock']);
-    channel().say(admitted());
+    letIn();
     expect(session.place.at).toBe('call');
   });
 
