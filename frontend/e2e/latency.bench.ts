@@ -133,6 +133,7 @@ test('link opened → Join can be pressed; Join → bell; Let in → first frame
     }
     await guest.getByRole('button', { name: 'Leave', exact: true }).click();
     await guest.context().close();
+    await host.getByRole('group', { name, exact: true }).waitFor({ state: 'detached' });
   }
   report('link opened → Join can be pressed', usable, '500 ms');
   report('Join pressed → bell shown to the host', bell, '100 ms p95');

@@ -102,7 +102,7 @@ export class Session {
   /** Sends a message if the host can be reached now. */
   readonly send = (message: GuestMessage): boolean => {
     const sent = this.#channel.send(message);
-    if (message.type === 'answer') this.#enter();
+    if (message.type === 'answer') this.#enterIn(20);
     return sent;
   };
 
@@ -249,18 +249,20 @@ export class Session {
       this.call.connected = true;
       // Drawing the call takes the page's one thread for about as long as taking
       // the offer does, and the first picture waits for the answer to it: so the
-      // answer goes first, if it comes soon.
-      if (message.payload.resumed) this.#enter();
-      else this.#entering = setTimeout(() => this.#enter(), 250);
+      // answer goes first, sealed and sent, if it comes soon.
+      this.#enterIn(message.payload.resumed ? 0 : 250);
     } else {
       this.call?.receive(message);
     }
   }
 
-  /** Shows the call to those who have just been let in. */
-  #enter(): void {
+  /** Shows the call to those who have just been let in, after so many milliseconds. */
+  #enterIn(delay: number): void {
+    if (this.place.at === 'call') return;
     clearTimeout(this.#entering);
-    if (this.call) this.place = { at: 'call' };
+    this.#entering = setTimeout(() => {
+      if (this.call) this.place = { at: 'call' };
+    }, delay);
   }
 
   /** Fetches what is behind the door, and makes ready what takes time; no connection. */

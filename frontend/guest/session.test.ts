@@ -105,9 +105,10 @@ const admitted = (resumed = false): HostMessage => ({
   payload: { participant: 'me', seat: 's', resumed },
 });
 /** The host lets in, and its offer is answered. */
-const letIn = () => {
+const letIn = async (session: Session) => {
   channel().say(admitted());
   engine().answer();
+  await vi.waitFor(() => expect(session.place.at).toBe('call'));
 };
 const end = (reason: EndReason): HostMessage => ({ type: 'ended', payload: { reason } });
 
@@ -146,7 +147,7 @@ async function inCall() {
   channel().welcome();
   session.join('Ada');
   await arrived();
-  letIn();
+  await letIn(session);
   expect(session.place.at).toBe('call');
   return session;
 }
@@ -255,7 +256,7 @@ describe('a picture with the request', () => {
     const session = ready();
     session.join('Ada');
     await arrived();
-    letIn();
+    await letIn(session);
     channel().say(end('seat-gone'));
     await vi.waitFor(() => expect(knocks()).toHaveLength(2));
     expect(knocks()[1]).not.toHaveProperty('picture');
@@ -327,7 +328,7 @@ describe('let in', () => {
     channel().say({ type: 'tracks', payload: { slots: [] } });
     await arrived();
     engine().answer();
-    expect(session.place.at).toBe('call');
+    await vi.waitFor(() => expect(session.place.at).toBe('call'));
     expect(engine().did).toEqual(['prepare', 'enter', 'offer', 'tracks']);
   });
 
@@ -358,10 +359,10 @@ describe('let in', () => {
   });
 
   it('makes a new connection when the host did not', async () => {
-    await inCall();
+    const session = await inCall();
     channel().become({ phase: 'connecting', attempt: 1 });
     channel().welcome();
-    letIn();
+    await letIn(session);
     expect(engine().did).toEqual(['prepare', 'enter', 'enter']);
   });
 
@@ -372,7 +373,7 @@ describe('let in', () => {
     expect(session.place.at).toBe('returning');
     channel().welcome();
     await arrived();
-    letIn();
+    await letIn(session);
     expect(session.place.at).toBe('call');
     expect(channel().types).toEqual(['answer']);
   });
@@ -417,7 +418,7 @@ describe('the ways out', () => {
     expect(channels).toHaveLength(2);
     channel().welcome();
     expect(channel().types).toEqual(['knock']);
-    letIn();
+    await letIn(session);
     expect(session.place.at).toBe('call');
   });
 
