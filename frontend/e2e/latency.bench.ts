@@ -17,7 +17,7 @@ let guestBrowser: Browser;
 let host: Page;
 
 beforeAll(async () => {
-  lab = await Lab.open();
+  lab = await Lab.open({ notifications: true });
   app = await lab.startApp({ dev: true });
   hostBrowser = await openChromium();
   guestBrowser = await openChromium();
@@ -57,7 +57,7 @@ const clockwork = `(() => {
   };
   const start = () => {
     look();
-    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ['disabled', 'aria-label'] });
   };
   if (document.documentElement) start(); else addEventListener('DOMContentLoaded', start);
 })();`;
