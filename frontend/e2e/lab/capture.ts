@@ -24,6 +24,7 @@ export class PacketCapture {
   static async start(lab: Lab, port: number): Promise<PacketCapture> {
     const file = join(lab.dir, `capture-${port}.pcap`);
     const tcpdump = lab.processes.start('tcpdump', 'tcpdump', [
+      '--immediate-mode', // else what came within the last second may never be handed over
       '-i', 'lo', '-U', '-s', '0', '-B', '16384', '-Z', 'root', '-w', file, `tcp port ${port}`,
     ]); // biome-ignore format: one flag beside its value
     await until('tcpdump listens', () => logOf(tcpdump).includes('listening on'));
@@ -75,7 +76,7 @@ function streams(pcap: Buffer, port: number): { fromClient: boolean; bytes: Buff
     if (ahead > 0) throw new Error(`the capture lost ${ahead} bytes of ${key}`);
     if (ahead + payload.length <= 0) continue; // sent again
     flow.parts.push(payload.subarray(-ahead));
-    flow.next = (flow.next - ahead + payload.length + ahead) >>> 0;
+    flow.next = (flow.next + ahead + payload.length) >>> 0;
   }
   return [...flows.values()].map((flow) => ({
     fromClient: flow.fromClient,
