@@ -1,7 +1,4 @@
-import { defineConfig, mergeConfig } from 'vitest/config';
 import e2e from './vitest.e2e.config.ts';
 
 // Latencies in browsers, with budgets; see `make bench`.
-const config = mergeConfig(e2e, defineConfig({}));
-config.test.include = ['e2e/**/*.bench.ts'];
-export default config;
+export default { ...e2e, test: { ...e2e.test, include: ['e2e/**/*.bench.ts'] } };
