@@ -71,7 +71,8 @@ func (n *notifier) connect() (conn *dbus.Conn, markup bool, err error) {
 	var capabilities []string
 	err = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".GetCapabilities", 0).Store(&capabilities)
 	if err == nil {
-		err = conn.AddMatchSignal(dbus.WithMatchInterface(notifyService), dbus.WithMatchObjectPath(notifyPath))
+		err = conn.AddMatchSignal(
+			dbus.WithMatchSender(notifyService), dbus.WithMatchInterface(notifyService), dbus.WithMatchObjectPath(notifyPath))
 	}
 	if err != nil {
 		_ = conn.Close()
