@@ -12,7 +12,7 @@ DEV_TAGS := dev$(PLATFORM_TAGS)
 
 GO_SOURCES := $(shell find . -name '*.go' -not -path './frontend/node_modules/*')
 # Without what the build and the tests write themselves: it would make the pages anew each time.
-WEB_SOURCES := $(shell git ls-files -co --exclude-standard frontend ':!frontend/e2e' ':!frontend/dist')
+WEB_SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard frontend ':!frontend/e2e' ':!frontend/dist'))
 
 .PHONY: help
 help: ## list the commands
