@@ -193,6 +193,41 @@ func TestSlotsAreUsedAgainWithoutNegotiation(t *testing.T) {
 	}
 }
 
+func TestOffersBringTheirCandidatesOnce(t *testing.T) {
+	c := newTestCall(t, Options{})
+	out := newOutbox()
+	p, err := c.Join(Profile{ID: "alone", Name: "Alone"}, out)
+	must(t, err)
+	defer p.Leave("")
+	var offer string
+	for {
+		select {
+		case m := <-out:
+			switch m := m.(type) {
+			case signalling.Offer:
+				offer = m.SDP
+				if !strings.Contains(offer, "a=candidate:") {
+					t.Error("the offer has no candidate")
+				}
+				if strings.Contains(offer, "a=end-of-candidates") {
+					t.Error("the offer ends the candidates, and more may trickle")
+				}
+			case signalling.Candidate:
+				switch {
+				case offer == "":
+					t.Error("a candidate came before its offer")
+				case m.Candidate == "":
+					return // the end has been told
+				case strings.Contains(offer, m.Candidate):
+					t.Error("a candidate of the offer came again")
+				}
+			}
+		case <-time.After(patience):
+			t.Fatal("the end of candidates has not come")
+		}
+	}
+}
+
 func TestChat(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a, b := join(t, c, as("a")), join(t, c, as("b"))

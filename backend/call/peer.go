@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type peer struct {
 
 	// Owned by run.
 	negotiation uint32 // number of the last offer
+	offer       string // its SDP, with the first candidates
 	outstanding bool   // it is not answered yet
 	restart     bool   // the next offer restarts ICE
 	pairs       int    // slots the description has, in pairs
@@ -67,6 +69,11 @@ const (
 	peerInbox     = 256
 	maxCandidates = 128 // from one side, per offer
 	reporterSSRC  = 1   // sender SSRC of our feedback
+
+	// gatherPatience is how long an offer waits at most for candidates to take
+	// along. Those of the engine's sockets take a millisecond, more on a machine
+	// that is busy; what servers have to be asked for may come later.
+	gatherPatience = 30 * time.Millisecond
 )
 
 func newPeer(m *member) (*peer, error) {
@@ -157,10 +164,12 @@ func (p *peer) negotiate() {
 		p.failed(fmt.Errorf("offer: %w", err))
 		return
 	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
 	if err := p.pc.SetLocalDescription(offer); err != nil {
 		p.failed(fmt.Errorf("own description: %w", err))
 		return
 	}
+	p.offer = withCandidates(p.pc, gathered)
 	p.restart = false
 	p.outstanding = true
 	p.remote = 0
@@ -171,9 +180,26 @@ func (p *peer) negotiate() {
 		a.pair.audio.mid, a.pair.video.mid = a.audio.Mid(), a.video.Mid()
 		pairs = append(pairs, a.pair)
 	}
-	message := signalling.Offer{Negotiation: p.negotiation, SDP: offer.SDP}
+	message := signalling.Offer{Negotiation: p.negotiation, SDP: p.offer}
 	p.call.post(func() { p.call.offered(p, message, pairs) })
 }
+
+// withCandidates returns the own description with the candidates that are there
+// at once: those of the engine's sockets. The other side need not wait for
+// messages of their own then; what is found later trickles (RFC 8838).
+func withCandidates(pc *webrtc.PeerConnection, gathered <-chan struct{}) string {
+	late := time.NewTimer(gatherPatience)
+	defer late.Stop()
+	select {
+	case <-gathered:
+	case <-late.C:
+	}
+	return unended(pc.LocalDescription().SDP)
+}
+
+// unended takes the end of candidates out of a description (RFC 8840 section
+// 8.2): more may trickle behind it, and the end does.
+func unended(sdp string) string { return strings.ReplaceAll(sdp, "a=end-of-candidates\r\n", "") }
 
 // section is a pair with its transceivers.
 type section struct {
@@ -205,7 +231,8 @@ func (p *peer) grow() (added []section, err error) {
 // lost meanwhile.
 func (p *peer) repeat() {
 	if d := p.pc.PendingLocalDescription(); p.outstanding && d != nil {
-		message := signalling.Offer{Negotiation: p.negotiation, SDP: d.SDP}
+		p.offer = unended(d.SDP)
+		message := signalling.Offer{Negotiation: p.negotiation, SDP: p.offer}
 		p.call.post(func() { p.call.offered(p, message, nil) })
 	}
 }
@@ -264,6 +291,9 @@ func (p *peer) onCandidate(c *webrtc.ICECandidate) {
 		}
 	}
 	p.do(func() {
+		if message.Candidate != "" && strings.Contains(p.offer, "a="+message.Candidate+"\r\n") {
+			return
+		}
 		p.call.post(func() { p.call.toPeer(p, message) })
 	})
 }

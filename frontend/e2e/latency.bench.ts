@@ -80,6 +80,44 @@ function report(what: string, values: number[], budget: string): void {
   appendFileSync(join(root, 'build', 'bench', 'latency.txt'), `${line}\n`);
 }
 
+/**
+ * What the browser itself takes on this machine: two connections in one page, until the first frame is drawn. It is the
+ * floor for "Let in → first frame", and tells how fast the machine is.
+ */
+const twoPeers = `(async () => {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 }, audio: true });
+  const took = [];
+  for (let i = 0; i < 11; i++) {
+    const began = performance.now();
+    const a = new RTCPeerConnection(), b = new RTCPeerConnection();
+    a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
+    b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
+    const video = document.createElement('video');
+    Object.assign(video, { muted: true, autoplay: true });
+    document.body.append(video);
+    const drawn = new Promise((done) => video.requestVideoFrameCallback(done));
+    b.ontrack = ({ track }) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
+    for (const track of stream.getTracks()) a.addTrack(track, stream);
+    await a.setLocalDescription();
+    await b.setRemoteDescription(a.localDescription);
+    await b.setLocalDescription();
+    await a.setRemoteDescription(b.localDescription);
+    await drawn;
+    took.push(performance.now() - began);
+    a.close(); b.close(); video.remove();
+  }
+  for (const track of stream.getTracks()) track.stop();
+  return took;
+})()`;
+
+test('the floor', async () => {
+  const page = await chromiumPage(guestBrowser);
+  await page.goto(`${app.relay}/j/AAAAAAAAAAAAAAAAAAAAAA`);
+  const [, ...warm] = await page.evaluate<number[]>(twoPeers);
+  report('two peer connections in one page → first frame drawn', warm, 'the floor');
+  await page.context().close();
+});
+
 test('link opened → Join can be pressed; Join → bell; Let in → first frame', async () => {
   await host.addInitScript(clockwork);
   await host.goto(app.url);
@@ -132,8 +170,8 @@ test('link opened → Join can be pressed; Join → bell; Let in → first frame
       frame.push(at(atGuest, firstFrame) - at(atHost, `pressed Let in ${name}`));
     }
     await guest.getByRole('button', { name: 'Leave', exact: true }).click();
-    await guest.context().close();
     await host.getByRole('group', { name, exact: true }).waitFor({ state: 'detached' });
+    await guest.context().close();
   }
   report('link opened → Join can be pressed', usable, '500 ms');
   report('Join pressed → bell shown to the host', bell, '100 ms p95');

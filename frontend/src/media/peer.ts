@@ -103,7 +103,8 @@ export class Peer {
     this.#options.send({ type: 'answer', payload: { negotiation, sdp: answer.sdp! } });
     await set;
     for (const candidate of this.#early.splice(0)) await connection.addIceCandidate(candidate);
-    await this.#limit();
+    // Nobody waits for it. A rejection means that the connection was closed meanwhile.
+    this.#limit().catch(() => {});
   }
 
   #candidate(payload: Candidate): void {

@@ -33,8 +33,12 @@ export class WebviewEngine implements MediaEngine {
     if (capture.choice.speaker) void this.#through(capture.choice.speaker);
   }
 
-  /** Makes what a connection needs and a person would wait for: a certificate. No connection. */
+  /**
+   * Makes what a connection needs and a person would wait for: a certificate, and the browser's codecs and threads,
+   * which it makes when it is first asked about them. No connection.
+   */
   async prepare(): Promise<void> {
+    RTCRtpReceiver.getCapabilities?.('video');
     const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
     this.#certificate ??= await RTCPeerConnection.generateCertificate(algorithm);
   }

@@ -278,6 +278,7 @@ class Connection {
   #received = Promise.resolve();
   #sent = Promise.resolve();
   #greeted = false; // the host has answered
+  #unopened = 0; // messages that wait to be read, none of which has been opened yet
   #over = false;
   #patience: ReturnType<typeof setTimeout>;
 
@@ -296,10 +297,23 @@ class Connection {
       };
       socket.send(JSON.stringify(open));
     };
-    // WebCrypto answers later: one after the other keeps the order.
+    // WebCrypto answers later: one after the other keeps the order. Once the host has been heard, a frame is opened as
+    // it comes, unless one before it has not been begun, and waits only for its turn to be read: many come at once
+    // when the guest is let in.
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      let opened: Promise<Bytes> | undefined;
+      if (this.#greeted && this.#unopened === 0 && typeof data !== 'string') {
+        opened = this.#channel!.open(new Uint8Array(data));
+        opened.catch(() => {}); // it is thrown again in its turn
+      } else {
+        this.#unopened++;
+      }
       this.#received = this.#received
-        .then(() => (this.#over ? undefined : this.#receive(data)))
+        .then(async () => {
+          if (this.#over) return;
+          if (opened) this.#take(await opened);
+          else await this.#receive(data).finally(() => this.#unopened--);
+        })
         .catch((error) => this.#lose({ cause: 'refused', code: codeOf(error) }));
     };
     socket.onclose = ({ code, reason }) => {
@@ -339,7 +353,7 @@ class Connection {
   async #receive(data: string | ArrayBuffer): Promise<void> {
     if (this.#channel) {
       if (typeof data === 'string') throw new Fault('message-unexpected');
-      await this.#open(this.#channel, new Uint8Array(data));
+      this.#take(await this.#channel.open(new Uint8Array(data)));
     } else {
       if (typeof data !== 'string') throw new Fault('message-unexpected');
       await this.#answer(data);
@@ -366,9 +380,8 @@ class Connection {
     this.send(this.hello());
   }
 
-  /** A frame of the host. */
-  async #open(channel: Channel, frame: Bytes): Promise<void> {
-    const plain = await channel.open(frame);
+  /** What was in a frame of the host. */
+  #take(plain: Bytes): void {
     if (this.#over) return;
     this.#greeted = true;
     clearTimeout(this.#patience);

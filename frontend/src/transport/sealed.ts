@@ -63,8 +63,8 @@ const encodeNumber = (n: number): Bytes => {
 };
 
 /**
- * One end of a sealed channel. Calls of `seal` must not overlap, nor calls of `open`; frames must be opened in the
- * order in which they came. After an error of `open` the channel must not be used again.
+ * One end of a sealed channel. Calls of `seal` must not overlap; those of `open` may, once the first has resolved.
+ * Frames must be opened in the order in which they came. After an error of `open` the channel must not be used again.
  */
 export class Channel {
   #out: Direction | undefined;
@@ -143,10 +143,9 @@ export class Channel {
       ]);
       this.#out.next = 1; // HPKE sealed the first
     }
+    this.#in!.next++;
     try {
-      const plain = await this.#in!.decrypt(number, frame.slice(numberSize));
-      this.#in!.next++;
-      return new Uint8Array(plain);
+      return new Uint8Array(await this.#in!.decrypt(number, frame.slice(numberSize)));
     } catch {
       throw new Fault('seal-broken');
     }
