@@ -517,6 +517,7 @@ func TestComesBackIntoTheSeat(t *testing.T) {
 	defer b.send(2)()
 	a := p.join(address, "Ada")
 	id, seat := a.ID(), a.Seat()
+	<-a.Connected()
 	p.must(a.Close()) // as a reload: not a word
 
 	back := newVisitor(p)

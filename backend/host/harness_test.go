@@ -320,11 +320,13 @@ func (f *fixture) enter(l LinkView, name string) *visitor {
 	return v
 }
 
-// seated takes Admitted and the roster.
+// seated takes Admitted and the roster, and takes up the seat, as a page does
+// with its answer and its candidates.
 func (v *visitor) seated() {
 	v.f.t.Helper()
 	v.seat = expect[signalling.Admitted](v)
 	v.roster = expect[signalling.Roster](v)
+	v.send(signalling.Candidate{})
 }
 
 // back says what brings a guest back into their seat.

@@ -399,6 +399,49 @@ func TestAGuestWhoIsAwayKeepsTheirPlace(t *testing.T) {
 	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
 }
 
+// A guest whose path is lost at the verdict was never in: nobody sees a ghost,
+// the link is not used up, and the host's decision waits for their return.
+func TestAPathLostAtTheVerdict(t *testing.T) {
+	for name, lose := range map[string]func(f *fixture, l LinkView, ada *visitor){
+		"before they can be told": func(f *fixture, l LinkView, ada *visitor) {
+			id := f.request("Ada").ID
+			f.must(f.host.loop.do(f.ctx, func() { // what follows the verdict waits for the loop
+				f.must(f.host.rooms[sealed.LinkID(l.ID)].lobby.Admit(id))
+				ada.vanish()
+			}))
+		},
+		"before they have said anything": func(f *fixture, _ LinkView, ada *visitor) {
+			f.admit("Ada")
+			ada.seat = expect[signalling.Admitted](ada)
+			ada.send(signalling.MediaState{Muted: true}) // as those say who still wait
+			ada.vanish()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, setup{})
+			for range 5 { // the path is lost before or after the verdict is read
+				l := f.link()
+				ada := f.knock(l, "Ada")
+				lose(f, l, ada)
+				for gone := false; !gone; {
+					f.must(f.host.loop.do(f.ctx, func() { gone = len(f.host.rooms[sealed.LinkID(l.ID)].sessions) == 0 }))
+				}
+				f.untilLink(l.ID, "nobody is in", func(l LinkView) bool { return l.Waiting == 0 && l.InCall == 0 })
+				again := f.greet(l, func(h *signalling.Hello) { ada.back(h) })
+				if ada.seat.Seat != "" {
+					again.ended(signalling.EndSeatGone)
+				}
+				if n := f.linkNow(l.ID); n.State != "open" || n.InCall != 0 || len(n.Visitors) != 0 {
+					t.Fatalf("the link: %+v", n)
+				}
+				again.send(signalling.Knock{Name: "Ada"})
+				again.seated()
+				f.untilLink(l.ID, "Ada is in", func(l LinkView) bool { return l.State == "live" && l.InCall == 1 })
+			}
+		})
+	}
+}
+
 func TestLockAndSilence(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
@@ -31,7 +32,7 @@ type room struct {
 
 	call     *call.Call // nil while nobody is in
 	roster   []signalling.Participant
-	guestIn  bool // a guest has been in since the app started
+	guestIn  bool // a guest who has left was in since the app started
 	seats    map[seatKey]*seat
 	presence *presence // the host's own part; nil while outside
 }
@@ -45,8 +46,11 @@ const tokenSize = 16
 type seat struct {
 	key         seatKey
 	participant *call.Participant
+	ticket      *lobby.Ticket // that it was given for
+	name        string
 	device      string
-	session     *session // nil while the guest is away
+	session     *session    // nil while the guest is away
+	used        atomic.Bool // the guest has shown that they are in
 	expiry      *time.Timer
 	openings    map[seatKey]struct{} // digests of the channel openings that claimed it
 }
@@ -208,7 +212,7 @@ func (h *Host) rosterChanged(r *room, ps []signalling.Participant) {
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
-func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool) (*seat, error) {
+func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.Knock) (*seat, error) {
 	if r.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
@@ -225,6 +229,8 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 	rand.Read(token) // never fails
 	st := &seat{
 		key:      digest(token),
+		ticket:   ticket,
+		name:     k.Name,
 		device:   s.device,
 		session:  s,
 		openings: map[seatKey]struct{}{s.opening: {}},
@@ -233,7 +239,7 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 	s.frames.SetLimit(signalling.MaxFrame)
 	s.admitted()
 	st.participant, err = c.Join(call.Profile{
-		ID: id, Name: name, Muted: muted, CameraOff: cameraOff,
+		ID: id, Name: k.Name, Muted: k.Muted, CameraOff: k.CameraOff,
 		Admission: func(resumed bool) signalling.Message {
 			return signalling.Admitted{Participant: id, Seat: text, Resumed: resumed}
 		},
@@ -243,15 +249,13 @@ func (h *Host) takeSeat(r *room, s *session, name string, muted, cameraOff bool)
 		return nil, err
 	}
 	r.seats[st.key] = st
-	r.guestIn = true
 	h.touch()
 	return st, nil
 }
 
-// recordEntry writes down that a guest is in. It follows the admission and runs
-// on a goroutine of its own, so that the disk stands neither between Let in and
-// the first picture, for which the guest's answer is needed, nor in anybody
-// else's way.
+// recordEntry writes down that a guest is in. It runs on a goroutine of its own,
+// so that the disk stands neither between Let in and the first picture nor in
+// anybody else's way.
 func (h *Host) recordEntry(r *room, device, name string) {
 	if _, err := h.book.Enter(r.id); err != nil {
 		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
@@ -298,10 +302,18 @@ func (h *Host) resumeSeat(r *room, s *session, token []byte, resume bool) *seat 
 // maxClaims bounds how often one seat can be taken up again.
 const maxClaims = 1024
 
-// loseSeat holds a seat whose path is lost, for a while.
+// loseSeat holds a seat whose path is lost, for a while. One that its guest has
+// not taken up is free at once: nobody was in, and the host's decision waits in
+// the lobby for the guest's return.
 func (h *Host) loseSeat(r *room, st *seat, s *session) {
 	if r.ended != "" || st.session != s {
 		return // gone, or taken over by a newer page
+	}
+	if !st.used.Load() {
+		h.freeSeat(r, st, "")
+		r.lobby.Undelivered(st.ticket)
+		h.settle(r)
+		return
 	}
 	st.session = nil
 	st.participant.Detach(s.out)
@@ -323,6 +335,7 @@ func (h *Host) freeSeat(r *room, st *seat, reason signalling.EndReason) {
 	}
 	st.stopExpiry()
 	delete(r.seats, st.key)
+	r.guestIn = r.guestIn || st.used.Load()
 	s := st.session
 	st.session = nil
 	st.participant.Leave(reason)

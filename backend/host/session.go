@@ -319,7 +319,7 @@ func (s *session) wait(ctx context.Context) (st *seat, ok bool) {
 				s.end(signalling.EndShutdown)
 				return nil, false
 			}
-			return s.conclude(ctx, verdict, knock)
+			return s.conclude(ctx, ticket, verdict, knock)
 		case m, open := <-s.in:
 			if !open {
 				s.room.lobby.Away(ticket)
@@ -385,10 +385,10 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 }
 
 // conclude acts on the lobby's verdict. The results are those of wait.
-func (s *session) conclude(ctx context.Context, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
+func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
 	switch v.Outcome {
 	case lobby.Admitted:
-		return s.enter(ctx, k)
+		return s.enter(ctx, ticket, k)
 	case lobby.Declined:
 		_ = s.out.Send(signalling.Declined{MayRetry: v.MayRetry})
 		return nil, true
@@ -401,10 +401,10 @@ func (s *session) conclude(ctx context.Context, v lobby.Verdict, k signalling.Kn
 }
 
 // enter brings an admitted guest into the call.
-func (s *session) enter(ctx context.Context, k signalling.Knock) (st *seat, ok bool) {
+func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
 	h, r := s.host, s.room
 	var err error
-	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, k.Name, k.Muted, k.CameraOff) }); gone != nil {
+	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -420,7 +420,6 @@ func (s *session) enter(ctx context.Context, k signalling.Knock) (st *seat, ok b
 		s.end(signalling.EndEnded)
 		return nil, false
 	}
-	h.background.Go(func() { h.recordEntry(r, s.device, k.Name) })
 	return st, true
 }
 
@@ -439,6 +438,12 @@ func (s *session) take(ctx context.Context, st *seat) {
 		}
 		if err := st.participant.Handle(m); err != nil {
 			s.tell(err)
+		}
+		if _, early := m.(signalling.MediaState); early { // may come from one who still waits
+			continue
+		}
+		if st.used.CompareAndSwap(false, true) {
+			h.background.Go(func() { h.recordEntry(r, s.device, st.name) })
 		}
 	}
 	_ = h.loop.do(context.WithoutCancel(ctx), func() {

@@ -12,6 +12,7 @@ type device struct {
 	blocked  bool
 	pace     pace
 	promise  *promise // a decision that its guest has not heard yet
+	decided  *Ticket  // the one that was decided last
 	place    *list.Element
 	rank     int
 }

@@ -247,6 +247,15 @@ func (l *Lobby) Away(t *Ticket) {
 	l.do(context.Background(), func(q *queue, now time.Time) { q.away(t, now) })
 }
 
+// Undelivered says that a ticket's guest was lost before the verdict, which
+// Verdict has returned, came to anything. It is kept as by Away.
+func (l *Lobby) Undelivered(t *Ticket) {
+	l.do(context.Background(), func(q *queue, now time.Time) {
+		t.taken.Store(false)
+		q.away(t, now)
+	})
+}
+
 // Snapshot returns the lobby as it is now.
 func (l *Lobby) Snapshot() (s Snapshot) {
 	if !l.do(context.Background(), func(q *queue, _ time.Time) { s = q.snapshot() }) {

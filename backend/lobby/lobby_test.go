@@ -418,6 +418,31 @@ func TestAwayKeepsPlaceAndDecision(t *testing.T) {
 			p.waits(p.knock("phone", "Ann"))
 		})
 	})
+	t.Run("lost before the decision came to anything", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			lost := p.knock("phone", "Ann")
+			must(t, p.Admit(lost.ID()))
+			for range 2 { // the second time on the way back
+				p.verdict(lost)
+				p.Undelivered(lost)
+				lost = p.knock("phone", "Ann")
+				if v := p.verdict(lost); v.Outcome != Admitted {
+					t.Errorf("%+v", v)
+				}
+			}
+			p.waits(p.knock("phone", "Ann"))
+		})
+	})
+	t.Run("declined before the loss was noticed", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			lost := p.knock("phone", "Ann")
+			must(t, p.Admit(lost.ID()))
+			p.verdict(lost)
+			must(t, p.Decline(p.knock("phone", "Ann").ID()))
+			p.Undelivered(lost)
+			p.waits(p.knock("phone", "Ann"))
+		})
+	})
 	t.Run("decided anew since", func(t *testing.T) {
 		inBubble(t, Options{}, func(p porch) {
 			lost := p.knock("phone", "Ann")

@@ -51,6 +51,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if p := q.takePromise(dev, now); p != nil && p.name == k.Name {
 		t := newTicket(rand.Text(), k)
 		t.decide(p.verdict)
+		dev.decided = t
 		return t, nil
 	}
 	if dev.declines >= maxDeclines {
@@ -155,7 +156,7 @@ func (q *queue) decide(e *entry, v Verdict, now time.Time) {
 	q.remove(e)
 	e.ticket.decide(v)
 	dev := q.devices.touch(e.ticket.device)
-	dev.promise = nil
+	dev.promise, dev.decided = nil, e.ticket
 	if e.request.Away && e.ticket.take() {
 		dev.promise = &promise{name: e.request.Name, verdict: v, until: now.Add(q.o.AwayGrace)}
 	}
@@ -192,9 +193,9 @@ func (q *queue) away(t *Ticket, now time.Time) {
 		return
 	}
 	// Decided in the moment in which the path was lost. A device that waits
-	// anew, or is blocked by now, has had another answer since.
+	// anew, was decided anew, or is blocked by now, has had another answer since.
 	dev := q.devices.touch(t.device)
-	if !dev.blocked && q.byDevice(t.device) == nil && t.take() {
+	if !dev.blocked && dev.decided == t && q.byDevice(t.device) == nil && t.take() {
 		dev.promise = &promise{name: t.name, verdict: t.verdict, until: now.Add(q.o.AwayGrace)}
 		q.devices.settle(dev)
 	}

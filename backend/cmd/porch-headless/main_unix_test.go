@@ -217,6 +217,7 @@ func TestKill9(t *testing.T) {
 	if e := h.next("admitted"); e.Name != "Ada" {
 		t.Fatalf("%+v", e)
 	}
+	<-ada.Connected() // in, and not only let in
 	if err := ada.Leave(); err != nil {
 		t.Error(err)
 	}
