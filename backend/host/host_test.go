@@ -442,6 +442,36 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 	}
 }
 
+// A link that was live before a restart is used up by somebody who is in and
+// leaves, not by a join that fails.
+func TestAFailedJoinSpendsNothing(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	l, other := f.link(), f.link()
+	f.enter(l, "Ada")
+	f.enter(other, "Boris")
+	for _, l := range []LinkView{l, other} {
+		f.untilLink(l.ID, "the guest is in", func(l LinkView) bool { return l.State == "live" && len(l.Visitors) == 1 })
+	}
+	f.close()
+
+	f = start(t, setup{dir: dir})
+	cem := f.knock(l, "Cem")
+	f.admit("Cem")
+	expect[signalling.Admitted](cem)
+	f.untilLink(l.ID, "Cem has a place", func(l LinkView) bool { return l.InCall == 1 })
+	cem.vanish()
+	if l := f.untilLink(l.ID, "nobody is in", func(l LinkView) bool { return l.InCall == 0 }); l.State != "live" {
+		t.Fatalf("after a failed join: %+v", l)
+	}
+	f.enter(l, "Ada").send(signalling.Leave{})
+	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+
+	f.window(other, EngineWebview).message("roster")
+	f.must(f.host.LeaveCall(f.ctx, other.ID))
+	f.untilLink(other.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+}
+
 func TestLockAndSilence(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()

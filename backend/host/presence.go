@@ -183,7 +183,7 @@ func (h *Host) enterWindow(t ticket, window *loopback.Conn) (*presence, error) {
 		h.settle(r)
 		return nil, err
 	}
-	r.presence = p
+	r.presence, r.hostIn = p, true
 	h.touch()
 	return p, nil
 }

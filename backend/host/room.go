@@ -33,6 +33,7 @@ type room struct {
 	call     *call.Call // nil while nobody is in
 	roster   []signalling.Participant
 	guestIn  bool // a guest who has left was in since the app started
+	hostIn   bool // the host has been in since the app started
 	seats    map[seatKey]*seat
 	presence *presence // the host's own part; nil while outside
 }
@@ -353,12 +354,13 @@ func (st *seat) stopExpiry() {
 }
 
 // settle ends the call once nobody is in it and no seat is held. The link is
-// spent if a guest was ever in; a host who looked in alone spends nothing.
+// spent if a guest was ever in and the one who was in last has left: a host who
+// looked in alone spends nothing, nor does a join that failed after a restart.
 func (h *Host) settle(r *room) {
 	if r.ended != "" || len(r.seats) > 0 || r.presence != nil {
 		return
 	}
-	if !r.guestIn && len(h.book.Visitors(r.id)) == 0 {
+	if !r.guestIn && (!r.hostIn || len(h.book.Visitors(r.id)) == 0) {
 		h.closeCall(r, "")
 		return
 	}
