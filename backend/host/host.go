@@ -96,6 +96,8 @@ type Host struct {
 	notices  uint64
 	client   string // the window that attended last
 	changed  bool   // the state has to be published
+	parts    map[sealed.LinkID]parts
+	partsAt  []relay.Address // that parts were made with
 	over     bool
 }
 
@@ -116,6 +118,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		log:       o.Logger,
 		now:       o.Now,
 		rooms:     make(map[sealed.LinkID]*room),
+		parts:     make(map[sealed.LinkID]parts),
 		tally:     tally{live: make(map[*call.Call]struct{})},
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)

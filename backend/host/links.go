@@ -36,7 +36,6 @@ func (h *Host) RenameLink(ctx context.Context, linkID, name string) error {
 	return h.do(ctx, func() error {
 		_, err := h.book.Rename(sealed.LinkID(linkID), name)
 		h.touch()
-		h.ring()
 		return err
 	})
 }

@@ -171,13 +171,13 @@ func (h *Host) pressed(d notify.Decision) {
 }
 
 // ring brings the system's notifications in step with who waits.
-func (h *Host) ring() {
+func (h *Host) ring(requests []RequestView) {
 	if h.center == nil {
 		return
 	}
 	var waiting []notify.Request
 	if h.settings.Notifications {
-		for _, q := range h.view().Requests {
+		for _, q := range requests {
 			waiting = append(waiting, notify.Request{
 				ID:       q.ID,
 				Name:     q.Name,

@@ -121,8 +121,7 @@ func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
 	h.closeCall(r, reason)
 	r.withdraw()
 	r.queue = lobby.Snapshot{}
-	h.touch()
-	h.ring()
+	h.forgetParts()
 }
 
 // closeCall ends a room's call, if there is one. The call's goroutines end in
@@ -161,7 +160,6 @@ func (h *Host) lobbyChanged(r *room, s lobby.Snapshot) {
 	}
 	r.queue = s
 	h.touch()
-	h.ring()
 }
 
 // ensureCall returns the room's call and begins it if nobody was in.
@@ -264,7 +262,7 @@ func (h *Host) recordEntry(r *room, device, name string) {
 	if err := h.book.RecordVisitor(r.id, device, name); err != nil {
 		h.log.Error("record visitor", "error", err)
 	}
-	h.loop.post("visitors", h.touch)
+	h.loop.post("visitors", h.forgetParts)
 }
 
 // resumeSeat gives a seat to a newer session of the same guest. It returns nil

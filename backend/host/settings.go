@@ -96,7 +96,6 @@ func (h *Host) SetSettings(ctx context.Context, s Settings) error {
 			}
 		}
 		h.touch()
-		h.ring()
 		return nil
 	})
 }

@@ -22,7 +22,46 @@ func (h *Host) publish() {
 		return
 	}
 	h.changed = false
-	h.publisher.publish(h.view())
+	s := h.view()
+	h.publisher.publish(s)
+	h.ring(s.Requests)
+}
+
+// parts are what of a link's view costs to make and seldom changes. They are
+// never changed.
+type parts struct {
+	addresses []AddressView
+	visitors  []VisitorView
+}
+
+// partsOf returns a link's parts, as made before if they are known. r is nil for a
+// link that has ended.
+func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
+	if !slices.Equal(addresses, h.partsAt) {
+		clear(h.parts)
+		h.partsAt = slices.Clone(addresses)
+	}
+	if p, ok := h.parts[l.ID]; ok {
+		return p
+	}
+	p := parts{addresses: []AddressView{}}
+	p.visitors = convert(h.book.Visitors(l.ID), func(v links.Visitor) VisitorView {
+		return VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
+	})
+	if r != nil {
+		p.addresses = convert(shareOrder(addresses), func(a relay.Address) AddressView {
+			return AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach)}
+		})
+	}
+	h.parts[l.ID] = p
+	return p
+}
+
+// forgetParts says that a link has ended, or that the book has noted a visitor
+// (and perhaps forgotten one of another link).
+func (h *Host) forgetParts() {
+	clear(h.parts)
+	h.touch()
 }
 
 // view makes the state anew. What it returns is never changed.
@@ -69,6 +108,7 @@ func reachView(addresses []relay.Address) Reach {
 
 // linkView shows a link. r is nil for one that has ended.
 func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkView {
+	p := h.partsOf(l, r, addresses)
 	v := LinkView{
 		ID:        string(l.ID),
 		Name:      l.Name,
@@ -77,17 +117,11 @@ func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkVi
 		CreatedAt: millis(l.CreatedAt),
 		UsedAt:    millis(l.UsedAt),
 		EndedAt:   millis(l.EndedAt),
-		Addresses: []AddressView{},
-		Visitors:  []VisitorView{},
-	}
-	for _, visitor := range h.book.Visitors(l.ID) {
-		v.Visitors = append(v.Visitors, VisitorView{Name: visitor.Name, LastSeen: millis(visitor.LastSeen)})
+		Addresses: p.addresses,
+		Visitors:  p.visitors,
 	}
 	if r == nil {
 		return v
-	}
-	for _, a := range shareOrder(addresses) {
-		v.Addresses = append(v.Addresses, AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach)})
 	}
 	v.Waiting = len(r.queue.Requests)
 	v.InCall = len(r.roster)

@@ -42,7 +42,7 @@ func (b *Book) RecordVisitor(id sealed.LinkID, device, name string) error {
 	}
 	key := guestKey{string(id), digest(device)}
 	b.mu.RLock()
-	v, again := b.guests.visitors[key]
+	v, again := b.guests.visitors[key.link][key.device]
 	b.mu.RUnlock()
 	now := b.time()
 	if !again {
@@ -62,7 +62,7 @@ func (b *Book) RecordVisitor(id sealed.LinkID, device, name string) error {
 			return unavailable(err)
 		}
 		b.mu.Lock()
-		delete(b.guests.visitors, old)
+		b.guests.deleteVisitor(old)
 		b.mu.Unlock()
 	}
 	return nil
@@ -85,11 +85,13 @@ func (b *Book) Known(device, name string) Known {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var known Known
-	for key, v := range b.guests.visitors {
-		if key.device == device {
-			known.TimesLetIn += v.Times
-		} else if sameName(v.Name, name) {
-			known.NameKnown = true
+	for _, of := range b.guests.visitors {
+		for d, v := range of {
+			if d == device {
+				known.TimesLetIn += v.Times
+			} else if sameName(v.Name, name) {
+				known.NameKnown = true
+			}
 		}
 	}
 	return known
@@ -136,7 +138,7 @@ func (b *Book) Blocked(id sealed.LinkID, device string) bool {
 
 // guests is what is remembered of guests. [Book.mu] guards it.
 type guests struct {
-	visitors map[guestKey]VisitorRecord
+	visitors map[string]map[string]VisitorRecord // by link and device; no link is empty
 	blocks   map[guestKey]time.Time
 }
 
@@ -144,23 +146,40 @@ type guests struct {
 type guestKey struct{ link, device string }
 
 func newGuests() guests {
-	return guests{visitors: make(map[guestKey]VisitorRecord), blocks: make(map[guestKey]time.Time)}
+	return guests{visitors: make(map[string]map[string]VisitorRecord), blocks: make(map[guestKey]time.Time)}
 }
 
-func (g guests) putVisitor(v VisitorRecord) { g.visitors[guestKey{v.LinkID, v.Device}] = v }
+func (g guests) putVisitor(v VisitorRecord) {
+	of := g.visitors[v.LinkID]
+	if of == nil {
+		of = make(map[string]VisitorRecord)
+		g.visitors[v.LinkID] = of
+	}
+	of[v.Device] = v
+}
+
+func (g guests) deleteVisitor(k guestKey) {
+	of := g.visitors[k.link]
+	delete(of, k.device)
+	if len(of) == 0 {
+		delete(g.visitors, k.link)
+	}
+}
+
+// countVisitors is how many there are on all links.
+func (g guests) countVisitors() int {
+	n := 0
+	for _, of := range g.visitors {
+		n += len(of)
+	}
+	return n
+}
 
 func (g guests) putBlock(b BlockRecord) { g.blocks[guestKey{b.LinkID, b.Device}] = b.At }
 
 // ofLink returns the visitors of a link, last seen first.
 func (g guests) ofLink(link string) []VisitorRecord {
-	var of []VisitorRecord
-	for key, v := range g.visitors {
-		if key.link == link {
-			of = append(of, v)
-		}
-	}
-	slices.SortFunc(of, lastSeenFirst)
-	return of
+	return slices.SortedFunc(maps.Values(g.visitors[link]), lastSeenFirst)
 }
 
 // surplusVisitors returns who is to be forgotten now that one was added.
@@ -170,8 +189,13 @@ func (g guests) surplusVisitors(added guestKey) []guestKey {
 	switch {
 	case len(of) > MaxVisitorsOfLink:
 		of = of[MaxVisitorsOfLink:]
-	case len(g.visitors) > MaxVisitors:
-		of = slices.SortedFunc(maps.Values(g.visitors), lastSeenFirst)[MaxVisitors:]
+	case g.countVisitors() > MaxVisitors:
+		of = nil
+		for _, visitors := range g.visitors {
+			of = slices.AppendSeq(of, maps.Values(visitors))
+		}
+		slices.SortFunc(of, lastSeenFirst)
+		of = of[MaxVisitors:]
 	default:
 		return nil
 	}
@@ -197,7 +221,7 @@ func (g guests) surplusBlock(link string) (oldest guestKey, found bool) {
 }
 
 func (g guests) deleteLink(link string) {
-	maps.DeleteFunc(g.visitors, func(k guestKey, _ VisitorRecord) bool { return k.link == link })
+	delete(g.visitors, link)
 	maps.DeleteFunc(g.blocks, func(k guestKey, _ time.Time) bool { return k.link == link })
 }
 

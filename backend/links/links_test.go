@@ -436,8 +436,8 @@ func TestGuestsAreBounded(t *testing.T) {
 	}
 	check := func(d *desk, want int) {
 		t.Helper()
-		if len(d.guests.visitors) != want || len(d.shelf.visitors) != want {
-			t.Errorf("%d visitors, %d on the shelf, want %d", len(d.guests.visitors), len(d.shelf.visitors), want)
+		if n := d.guests.countVisitors(); n != want || len(d.shelf.visitors) != want {
+			t.Errorf("%d visitors, %d on the shelf, want %d", n, len(d.shelf.visitors), want)
 		}
 	}
 	check(d, MaxVisitorsOfLink)

@@ -1,0 +1,86 @@
+package host
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/notify"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// history is a repository with many links and many visitors of each.
+type history struct {
+	links    []links.LinkRecord
+	visitors []links.VisitorRecord
+}
+
+func newHistory(b *testing.B, count, visitors int) history {
+	var h history
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	for i := range count {
+		keys, err := sealed.NewLinkKeys()
+		if err != nil {
+			b.Fatal(err)
+		}
+		secret := sealed.NewSecret()
+		h.links = append(h.links, links.LinkRecord{
+			ID: string(keys.ID()), State: string(links.StateLive), Keys: keys.Bytes(), Secret: secret[:],
+			CreatedAt: now.Add(time.Duration(i) * time.Second), UsedAt: now,
+		})
+		for j := range visitors {
+			h.visitors = append(h.visitors, links.VisitorRecord{
+				LinkID: string(keys.ID()), Device: fmt.Sprint(j), Name: fmt.Sprint("Guest ", j),
+				Times: 1, FirstSeen: now, LastSeen: now.Add(time.Duration(j) * time.Second),
+			})
+		}
+	}
+	return h
+}
+
+func (h history) Links() ([]links.LinkRecord, error)       { return h.links, nil }
+func (h history) Visitors() ([]links.VisitorRecord, error) { return h.visitors, nil }
+func (history) Blocks() ([]links.BlockRecord, error)       { return nil, nil }
+func (history) PutLink(links.LinkRecord) error             { return nil }
+func (history) PutVisitor(links.VisitorRecord) error       { return nil }
+func (history) PutBlock(links.BlockRecord) error           { return nil }
+func (history) DeleteLink(string) error                    { return nil }
+func (history) DeleteVisitor(string, string) error         { return nil }
+func (history) DeleteBlock(string, string) error           { return nil }
+
+// BenchmarkPublish is a task that a knock gives the loop, in a host with 200
+// links that 50 guests have been at, each.
+func BenchmarkPublish(b *testing.B) {
+	book, err := links.Open(newHistory(b, 200, 50), time.Now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := &Host{
+		book:     book,
+		relay:    board{Memory: relay.NewMemory(1, 1)},
+		rooms:    make(map[sealed.LinkID]*room),
+		parts:    make(map[sealed.LinkID]parts),
+		settings: defaultSettings(),
+		center:   notify.NewCenter(notify.Options{Notifier: newRecorder()}),
+	}
+	defer h.center.Close()
+	h.publisher.watchers = make(map[*Watcher]struct{})
+	h.publisher.state.Store(&State{})
+	for _, l := range book.List() {
+		h.rooms[l.ID] = &room{id: l.ID}
+	}
+	r := h.rooms[book.List()[0].ID]
+	knock := lobby.Snapshot{Requests: []lobby.Request{{ID: "request", Name: "Ada", Bell: signalling.BellSilenced, Since: time.Now()}}}
+	for on := true; b.Loop(); on = !on {
+		snapshot := lobby.Snapshot{}
+		if on {
+			snapshot = knock
+		}
+		h.lobbyChanged(r, snapshot)
+		h.publish()
+	}
+}
