@@ -97,6 +97,7 @@ type fixture struct {
 	book     *links.Book
 	store    *store.Store
 	board    board
+	remote   relay.RemoteInfo // of those who dial
 	windows  *loopback.Server
 	refused  *refusals
 	attended chan struct{}
@@ -110,8 +111,6 @@ type setup struct {
 	board    *board
 	disk     func(links.Repository) links.Repository // nil: as it is
 }
-
-var relayRemote = relay.RemoteInfo{Loopback: true}
 
 const origin = "wails://wails"
 
@@ -279,7 +278,7 @@ func secretOf(t *testing.T, l LinkView) (sealed.LinkID, sealed.Secret) {
 func (f *fixture) dial(l LinkView) *visitor {
 	f.t.Helper()
 	id, _ := secretOf(f.t, l)
-	pub, frames, err := f.board.Dial(f.ctx, id, relay.RemoteInfo{Loopback: true})
+	pub, frames, err := f.board.Dial(f.ctx, id, f.remote)
 	f.must(err)
 	opening, channel, err := sealed.OpenGuest(pub, id)
 	f.must(err)

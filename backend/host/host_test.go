@@ -147,7 +147,7 @@ func TestRemoveLinkTellsEverybody(t *testing.T) {
 		t.Fatalf("state: %+v", s)
 	}
 	id, _ := secretOf(t, l)
-	if _, _, err := f.board.Dial(f.ctx, id, relayRemote); fault.CodeOf(err) != fault.LinkUnavailable {
+	if _, _, err := f.board.Dial(f.ctx, id, f.remote); fault.CodeOf(err) != fault.LinkUnavailable {
 		t.Fatalf("dialling a removed link: %v", err)
 	}
 	f.must(f.host.RemoveLink(f.ctx, l.ID)) // twice is fine
@@ -330,7 +330,7 @@ func TestReplayedHelloTakesNoSeat(t *testing.T) {
 	expect[signalling.Welcome](v)
 	v.seated()
 
-	_, replayed, err := f.board.Dial(f.ctx, id, relayRemote)
+	_, replayed, err := f.board.Dial(f.ctx, id, f.remote)
 	f.must(err)
 	f.must(replayed.Send(opening))
 	f.must(replayed.Send(first))

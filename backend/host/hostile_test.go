@@ -359,6 +359,32 @@ func untilFault(v *visitor) signalling.Fault {
 // TestCrowd sends fifty guests to one door: some are let in, declined, removed,
 // blocked, some vanish mid-knock. Everybody is answered, nobody is in whom the
 // host did not let in, and no media went to anybody outside.
+// A hundred browsers at one address can't keep out a guest from another one.
+func TestACrowdAtOneAddress(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	knock := func(address, name string) *visitor {
+		f.remote = relay.RemoteInfo{Key: address}
+		v := f.greet(l, nil)
+		v.send(signalling.Knock{Name: name})
+		return v
+	}
+	var crowd []*visitor
+	for i := range 64 {
+		v := knock("crowd", fmt.Sprintf("Guest %d", i))
+		expect[signalling.Waiting](v)
+		crowd = append(crowd, v)
+	}
+	for i := range 36 {
+		knock("crowd", fmt.Sprintf("Guest %d", 64+i)).ended(signalling.EndFull)
+	}
+	ada := knock("home", "Ada")
+	expect[signalling.Waiting](ada)
+	crowd[63].ended(signalling.EndFull)
+	f.admit("Ada")
+	ada.seated()
+}
+
 func TestCrowd(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()

@@ -350,9 +350,10 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 	}
 	known := h.book.Known(s.device, k.Name)
 	ticket, err := r.lobby.Knock(ctx, lobby.Knock{
-		Device: s.device,
-		Name:   k.Name,
-		Known:  lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
+		Device:  s.device,
+		Name:    k.Name,
+		Known:   lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
+		Address: s.frames.Remote().Key,
 		// What is no picture is left out; the knock counts all the same.
 		Picture: still(k.Picture),
 	})

@@ -18,8 +18,11 @@ type Options struct {
 	Devices   int           // devices remembered, for declines, blocks and pace; default 1,024
 	Rate      Rate          // knocks of one device; default 5 at once, then one in 10 s
 	TotalRate Rate          // new requests of all devices; default 128 at once, then 4 a second
-	Locked    bool          // as after SetLocked(true)
-	Silenced  bool          // as after SetSilenced(true)
+	// AddressRate is new requests from one address; default 64 at once, then 1 a
+	// second: less than all, so that one address does not use up the others' share.
+	AddressRate Rate
+	Locked      bool // as after SetLocked(true)
+	Silenced    bool // as after SetSilenced(true)
 
 	// OnChange is told the newest snapshot after each change; snapshots that
 	// were overtaken are left out. It is called on a goroutine of its own, one
@@ -34,6 +37,7 @@ func (o Options) withDefaults() Options {
 	o.Devices = cmp.Or(o.Devices, 1024)
 	o.Rate = cmp.Or(o.Rate, Rate{Burst: 5, Every: 10 * time.Second})
 	o.TotalRate = cmp.Or(o.TotalRate, Rate{Burst: 128, Every: 250 * time.Millisecond})
+	o.AddressRate = cmp.Or(o.AddressRate, Rate{Burst: 64, Every: time.Second})
 	return o
 }
 
@@ -48,6 +52,10 @@ type Knock struct {
 	Device string // the browser's id, opaque here; one entry per device
 	Name   string // as signalling has validated it
 	Known  Known
+	// Address is where the guest is, opaque: when the lobby is full, the address
+	// with the most places gives up its newest for a guest from another one that
+	// has fewer. "" is not known, and not counted.
+	Address string
 	// Picture is what the host is shown of the guest, opaque here; of a device's
 	// knocks the newest counts. It is kept for as long as the request waits.
 	Picture string

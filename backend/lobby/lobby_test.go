@@ -231,6 +231,82 @@ func TestRefusals(t *testing.T) {
 			p.knock("c", "Cem")
 		})
 	})
+	t.Run("full, from one address", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			from := func(address, device string) (*Ticket, error) {
+				return p.Knock(p.Context(), Knock{Device: device, Name: device, Address: address})
+			}
+			var crowd []*Ticket
+			for i := range 100 {
+				if ticket, err := from("crowd", fmt.Sprint("crowd ", i)); err == nil {
+					crowd = append(crowd, ticket)
+				}
+			}
+			if len(crowd) != 64 {
+				t.Fatalf("%d of the crowd wait", len(crowd))
+			}
+			var family []*Ticket
+			for i := range 10 { // each of them from the crowd's newest
+				ticket, err := from("home", fmt.Sprint("home ", i))
+				must(t, err)
+				family = append(family, ticket)
+				if v := p.verdict(crowd[63-i]); v != (Verdict{Outcome: Full}) || v.Outcome.EndReason() != signalling.EndFull {
+					t.Errorf("who lost the place was told %+v", v)
+				}
+			}
+			for i := range 1500 { // of trying, for as long as nobody times out
+				time.Sleep(time.Second)
+				if _, err := from("crowd", fmt.Sprint("new ", i)); err == nil {
+					t.Fatal("the crowd takes a place back")
+				}
+				if i%500 == 0 {
+					ticket, err := from(fmt.Sprint("elsewhere ", i), fmt.Sprint("guest ", i))
+					must(t, err)
+					p.Leave(ticket)
+					_, err = from("crowd", fmt.Sprint("again ", i))
+					must(t, err)
+				}
+				if i == 1000 {
+					for _, ticket := range append(family, crowd[0]) {
+						p.waits(ticket)
+					}
+				}
+			}
+		})
+	})
+	t.Run("full, an address each", func(t *testing.T) {
+		inBubble(t, Options{Limit: 3}, func(p porch) {
+			for i, address := range []string{"a", "b", "b"} {
+				_, err := p.Knock(p.Context(), Knock{Device: fmt.Sprint(i), Name: fmt.Sprint(i), Address: address})
+				must(t, err)
+			}
+			for device, address := range map[string]string{"3": "a", "4": "b"} { // would only turn the tables
+				if _, err := p.Knock(p.Context(), Knock{Device: device, Name: device, Address: address}); fault.CodeOf(err) != fault.LobbyFull {
+					t.Errorf("%s: %v", address, err)
+				}
+			}
+			_, err := p.Knock(p.Context(), Knock{Device: "5", Name: "5"}) // from where is not known
+			must(t, err)
+			if got := p.names(); !slices.Equal(got, []string{"0", "1", "5"}) {
+				t.Errorf("%v wait", got)
+			}
+		})
+	})
+	t.Run("too fast, from one address", func(t *testing.T) {
+		inBubble(t, Options{}, func(p porch) {
+			for i := range 2000 { // each leaves at once
+				k := Knock{Device: fmt.Sprint(i), Name: "Ann", Address: "crowd"}
+				if ticket, err := p.Knock(p.Context(), k); err == nil {
+					p.Leave(ticket)
+				} else if fault.CodeOf(err) != fault.TooFast {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			_, err := p.Knock(p.Context(), Knock{Device: "phone", Name: "Bob", Address: "home"})
+			must(t, err)
+		})
+	})
 	t.Run("too fast", func(t *testing.T) {
 		inBubble(t, Options{}, func(p porch) {
 			for range 5 {

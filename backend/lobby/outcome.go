@@ -16,6 +16,7 @@ const (
 	TimedOut Outcome = "timed-out" // nobody answered
 	Left     Outcome = "left"      // the guest gave up, or did not come back
 	Replaced Outcome = "replaced"  // a newer page of the same device has taken the place
+	Full     Outcome = "full"      // the place went to a guest from another address
 
 	Removed  Outcome = "removed"   // the host removed the link
 	Spent    Outcome = "spent"     // the call ended by itself
@@ -41,6 +42,8 @@ func (o Outcome) EndReason() signalling.EndReason {
 		return signalling.EndTimedOut
 	case Replaced:
 		return signalling.EndReplaced
+	case Full:
+		return signalling.EndFull
 	case Removed:
 		return signalling.EndRemoved
 	case Spent:

@@ -1,6 +1,9 @@
 package lobby
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Rate is a token bucket: Burst at once, then one more each Every.
 type Rate struct {
@@ -29,4 +32,34 @@ func (p *pace) take(r Rate, now time.Time) bool {
 	}
 	p.used++
 	return true
+}
+
+// paces is the pace of each address. Memory is bounded: when there are limit,
+// those that are full again are forgotten, which changes nothing; if none is,
+// strangers share one.
+type paces struct {
+	limit  int
+	of     map[string]*pace
+	shared pace
+}
+
+func newPaces(limit int) *paces { return &paces{limit: limit, of: make(map[string]*pace)} }
+
+// take takes a token of an address at now, or tells that none is left.
+func (p *paces) take(address string, r Rate, now time.Time) bool {
+	if address == "" {
+		return true
+	}
+	of := p.of[address]
+	if of == nil {
+		if len(p.of) >= p.limit {
+			maps.DeleteFunc(p.of, func(_ string, of *pace) bool { return now.Sub(of.at) >= time.Duration(of.used)*r.Every })
+		}
+		if len(p.of) >= p.limit {
+			return p.shared.take(r, now)
+		}
+		of = new(pace)
+		p.of[address] = of
+	}
+	return of.take(r, now)
 }

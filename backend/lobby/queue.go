@@ -16,25 +16,30 @@ const maxDeclines = 2
 // queue is the state of a lobby. It has no goroutine and no clock: the lobby's
 // goroutine calls it, with the time.
 type queue struct {
-	o        Options  // with its defaults
-	waiting  []*entry // in the order in which they knocked, at most o.Limit
-	devices  *devices
-	total    pace
-	locked   bool
-	silenced bool
-	closed   Outcome // "" while open
-	changed  bool    // since the last snapshot
+	o         Options  // with its defaults
+	waiting   []*entry // in the order in which they knocked, at most o.Limit
+	devices   *devices
+	addresses *paces
+	total     pace
+	locked    bool
+	silenced  bool
+	closed    Outcome // "" while open
+	changed   bool    // since the last snapshot
 }
 
 // entry is a request that waits.
 type entry struct {
 	request   Request
 	ticket    *Ticket
+	address   string    // as in Knock
 	awayUntil time.Time // while request.Away
 }
 
 func newQueue(o Options) *queue {
-	return &queue{o: o, devices: newDevices(o.Devices), locked: o.Locked, silenced: o.Silenced}
+	return &queue{
+		o: o, devices: newDevices(o.Devices), addresses: newPaces(o.Devices),
+		locked: o.Locked, silenced: o.Silenced,
+	}
 }
 
 func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
@@ -61,21 +66,50 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 		q.replace(e, k, now)
 		return e.ticket, nil
 	}
+	full := len(q.waiting) >= q.o.Limit
+	var surplus *entry
+	if full {
+		surplus = q.surplus(k.Address)
+	}
 	switch {
 	case q.locked:
 		return nil, fault.New(fault.LobbyLocked, nil)
-	case len(q.waiting) >= q.o.Limit:
+	case full && surplus == nil:
 		return nil, fault.New(fault.LobbyFull, nil)
-	case !q.total.take(q.o.TotalRate, now):
+	case !q.addresses.take(k.Address, q.o.AddressRate, now) || !q.total.take(q.o.TotalRate, now):
 		return nil, fault.New(fault.TooFast, nil)
+	case full:
+		q.decide(surplus, Verdict{Outcome: Full}, now)
 	}
-	e := &entry{request: Request{
+	e := &entry{address: k.Address, request: Request{
 		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Picture: k.Picture, Since: now, Retry: dev.declines > 0,
 	}}
 	e.ticket = newTicket(e.request.ID, k)
 	q.ring(e, q.firstBell(), now)
 	q.waiting = append(q.waiting, e)
 	return e.ticket, nil
+}
+
+// surplus returns who has to give way for a newcomer from an address: the newest
+// from the address with the most places, if that leaves it no fewer than the
+// newcomer's will have. nil is nobody.
+func (q *queue) surplus(address string) (newest *entry) {
+	places := make(map[string]int)
+	for _, e := range q.waiting {
+		places[e.address]++
+	}
+	own := places[address]
+	if address == "" {
+		own = 0
+	}
+	delete(places, "")
+	most := own + 1
+	for _, e := range q.waiting {
+		if n := places[e.address]; n > most || newest != nil && n == most && e.address == newest.address {
+			newest, most = e, n
+		}
+	}
+	return newest
 }
 
 // replace gives a waiting device's place to its newer page. Under another name
@@ -88,7 +122,7 @@ func (q *queue) replace(e *entry, k Knock, now time.Time) {
 		e.request.ID = rand.Text()
 	}
 	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, k.Picture, false
-	e.ticket = newTicket(e.request.ID, k)
+	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
 	if renamed {
 		q.ring(e, q.firstBell(), now)
 	} else {

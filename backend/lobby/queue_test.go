@@ -32,7 +32,7 @@ func TestNothingIsAdmittedByDefault(t *testing.T) {
 			switch r.IntN(12) {
 			case 0, 1, 2, 3:
 				g := guest{fmt.Sprint(r.IntN(10)), string(rune('A' + r.IntN(2)))}
-				ticket, err := q.knock(Knock{Device: g.device, Name: g.name}, now)
+				ticket, err := q.knock(Knock{Device: g.device, Name: g.name, Address: fmt.Sprint(r.IntN(3))}, now)
 				if err != nil {
 					if fault.CodeOf(err) == fault.Internal {
 						t.Fatal(err)
@@ -145,6 +145,17 @@ func TestFloodIsBounded(t *testing.T) {
 		}
 		if in != o.Limit {
 			t.Errorf("%d came in", in)
+		}
+		check(t, q)
+	})
+	t.Run("addresses", func(t *testing.T) {
+		q := newQueue(o)
+		for i := range 50_000 {
+			_, _ = q.knock(Knock{Device: fmt.Sprint(i), Name: "Ann", Address: fmt.Sprint(i)}, now)
+			now = now.Add(time.Millisecond)
+		}
+		if n := len(q.addresses.of); n > o.Devices {
+			t.Errorf("%d addresses", n)
 		}
 		check(t, q)
 	})
