@@ -144,13 +144,19 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		h.center = notify.NewCenter(notify.Options{
 			Notifier:   o.Notifier,
 			OnDecision: h.pressed,
-			Logger:     h.log,
+			OnFailing: func() {
+				h.loop.post("notifications", func() { h.say(NoticeNotifications) })
+			},
+			Logger: h.log,
 		})
 	}
 
 	var err error
 	if gone := h.loop.do(ctx, func() {
 		h.touch()
+		if h.book.Damaged() > 0 {
+			h.say(NoticeDamaged)
+		}
 		if h.relay.PortChanged() {
 			h.say(NoticePort)
 		}

@@ -140,6 +140,8 @@ func noticeSentence(code string) string {
 		return "Porch keeps answering your links in the background. Open it again to see who knocks, or remove the links to stop."
 	case NoticeNotifications:
 		return "Your system doesn't let Porch notify you. Allow it in the system's settings, or keep this window in sight."
+	case NoticeDamaged:
+		return "Some of your links can't be read, so they don't open and are not shown. Create new ones in their place."
 	case NoticePort:
 		return "Another program uses Porch's port, so links that you shared before don't open. Close that program and start Porch again."
 	default:

@@ -154,6 +154,7 @@ type Engines struct {
 const (
 	NoticeBackground    = "background"           // the window was closed, the links keep answering
 	NoticeNotifications = "notifications-denied" // the system does not let Porch notify
+	NoticeDamaged       = "links-damaged"        // links in the book can't be read
 	NoticePort          = "port-changed"         // the remembered port was taken: addresses shared before do not work
 )
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
@@ -184,6 +186,49 @@ func orElse[T any](ok bool, yes, no T) T {
 		return yes
 	}
 	return no
+}
+
+// mute is a notifier that can't show anything.
+type mute struct{ *recorder }
+
+func (mute) Show(notify.Note) error { return errors.New("no service") }
+
+func TestTroubleIsSaid(t *testing.T) {
+	said := func(f *fixture, code string) {
+		t.Helper()
+		n := f.until(code, func(s State) bool { return s.Notice != nil && s.Notice.Code == code }).Notice
+		if n.Message == "" || n.Message == fault.Sentence(fault.Internal) {
+			t.Errorf("%s: %q", code, n.Message)
+		}
+		f.must(f.host.DismissNotice(f.ctx, n.ID))
+	}
+	f := start(t, setup{notifier: mute{newRecorder()}})
+	l := f.link()
+	f.knock(l, "Ada")
+	said(f, NoticeNotifications)
+	f.knock(l, "Boris") // said once, not with each knock
+	f.request("Boris")
+	if n := f.host.Snapshot().Notice; n != nil {
+		t.Errorf("%+v", n)
+	}
+
+	dir := t.TempDir()
+	f = start(t, setup{dir: dir})
+	f.link()
+	f.close()
+	f = start(t, setup{dir: dir, disk: func(r links.Repository) links.Repository { return damaged{r} }})
+	said(f, NoticeDamaged)
+}
+
+// damaged is a repository whose links can't be read.
+type damaged struct{ links.Repository }
+
+func (d damaged) Links() ([]links.LinkRecord, error) {
+	records, err := d.Repository.Links()
+	for i := range records {
+		records[i].Secret = nil
+	}
+	return records, err
 }
 
 // recorder is a notifier that remembers.

@@ -28,8 +28,11 @@ type Options struct {
 	// ActionLetIn or ActionDecline at most once for a request. It must not call
 	// Close.
 	OnDecision func(Decision)
-	Texts      Texts
-	Logger     *slog.Logger // nil is silent
+	// OnFailing is told when notifications can't be shown, once until one was
+	// shown again. It must not block. nil is fine.
+	OnFailing func()
+	Texts     Texts
+	Logger    *slog.Logger // nil is silent
 }
 
 // closePatience is how long Close waits for a system that does not answer.
@@ -40,6 +43,7 @@ const closePatience = 2 * time.Second
 type Center struct {
 	notifier   Notifier
 	onDecision func(Decision)
+	onFailing  func()
 	texts      Texts
 	log        *slog.Logger
 	wake       chan struct{} // has room for one: the state below has changed
@@ -50,7 +54,6 @@ type Center struct {
 	mu      sync.Mutex
 	waiting []Request
 	decided map[string]bool // requests that were pressed, until they are gone
-	failing bool
 	closed  bool
 }
 
@@ -59,12 +62,16 @@ func NewCenter(o Options) *Center {
 	c := &Center{
 		notifier:   o.Notifier,
 		onDecision: o.OnDecision,
+		onFailing:  o.OnFailing,
 		texts:      o.Texts.withDefaults(),
 		log:        o.Logger,
 		wake:       make(chan struct{}, 1),
 		stop:       make(chan struct{}),
 		done:       make(chan struct{}),
 		decided:    make(map[string]bool),
+	}
+	if c.onFailing == nil {
+		c.onFailing = func() {}
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -85,13 +92,6 @@ func (c *Center) Update(requests []Request) {
 	}
 	c.mu.Unlock()
 	c.changed()
-}
-
-// Failing tells whether the last attempt to show a notification failed.
-func (c *Center) Failing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failing
 }
 
 // Close withdraws all notes and ends the center. It does not wait for longer
@@ -116,6 +116,7 @@ func (c *Center) Close() {
 func (c *Center) run() {
 	defer close(c.done)
 	var b board
+	failing := false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -127,7 +128,14 @@ func (c *Center) run() {
 		}
 		switch s := b.next(c.announced(), c.texts, time.Now()); {
 		case s.show != nil:
-			c.note(c.notifier.Show(*s.show))
+			// What did not work is not tried again for the same request, whose
+			// card is in the window anyway.
+			err := c.notifier.Show(*s.show)
+			if err != nil && !failing {
+				c.log.Warn("notifications don't work", "error", err)
+				c.onFailing()
+			}
+			failing = err != nil
 		case s.withdraw != "":
 			c.withdraw(s.withdraw)
 		default:
@@ -160,18 +168,6 @@ func (c *Center) clear(b *board) {
 func (c *Center) withdraw(id string) {
 	if err := c.notifier.Withdraw(id); err != nil {
 		c.log.Debug("notification not withdrawn", "error", err)
-	}
-}
-
-// note notes how showing went; what did not work is not tried again for the
-// same request, whose card is in the window anyway.
-func (c *Center) note(err error) {
-	c.mu.Lock()
-	was := c.failing
-	c.failing = err != nil
-	c.mu.Unlock()
-	if err != nil && !was {
-		c.log.Warn("notifications don't work", "error", err)
 	}
 }
 
