@@ -43,6 +43,20 @@ const (
 	TokenRefused       Code = "token-refused"
 	IdentityTaken      Code = "identity-taken"
 
+	// A host and a public relay.
+	RelayAddressInvalid Code = "relay-address-invalid"
+	RelayAbsent         Code = "relay-absent"    // something answers that takes no hosts
+	RelayUntrusted      Code = "relay-untrusted" // its certificate
+	RelayVersion        Code = "relay-version"
+	RelayFull           Code = "relay-full"
+	InvitationWanted    Code = "invitation-wanted"
+	InvitationRefused   Code = "invitation-refused"
+	HostNotAllowed      Code = "host-not-allowed"
+	LineReplaced        Code = "line-replaced" // another line of the same key
+	TooManyLinks        Code = "too-many-links"
+	TurnUnavailable     Code = "turn-unavailable"
+	TurnUsedUp          Code = "turn-used-up"
+
 	// Lobby.
 	NameInvalid     Code = "name-invalid"
 	LobbyFull       Code = "lobby-full"

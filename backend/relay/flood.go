@@ -15,6 +15,7 @@ type limits struct {
 	connectionsPerAddress int
 	sockets               int // WebSockets, all together
 	socketsPerAddress     int
+	hosts                 int // lines, all together
 	perLink               int // guests on one link
 	perLinkAddress        int // of them from one address
 
@@ -29,12 +30,51 @@ type limits struct {
 
 var defaultLimits = limits{
 	connections: 2048, connectionsPerAddress: 512,
-	sockets: 1024, socketsPerAddress: 256, perLink: 192, perLinkAddress: 96,
+	sockets: 1024, socketsPerAddress: 256, perLink: 192, perLinkAddress: 96, hosts: 1024,
 	requests: 100, requestBurst: 600,
 	opens: 10, openBurst: 150,
 	frames: 60, frameBurst: 400,
 	pings: 2, pingBurst: 10,
 	fill: time.Second,
+}
+
+// Capacity is how much a relay takes on at once. A zero field is the default:
+// more for a public relay than for one of an app. An address is an IPv4
+// address or an IPv6 /64.
+type Capacity struct {
+	Connections, ConnectionsPerAddress int // TCP
+	Guests, GuestsPerAddress           int // sockets
+	GuestsPerLink                      int // for the Switchboard in memory
+	Hosts                              int // lines
+	OpensPerAddress                    int // WebSockets opened a second; 15 times as many at once
+}
+
+// publicLimits are the defaults of a public relay.
+func publicLimits() limits {
+	l := defaultLimits
+	l.connections, l.connectionsPerAddress = 65536, 512
+	l.sockets, l.socketsPerAddress = 16384, 256
+	l.hosts = 32768
+	return l
+}
+
+// with returns the limits with what c changes.
+func (l limits) with(c Capacity) limits {
+	set := func(to *int, n int) {
+		if n != 0 {
+			*to = n
+		}
+	}
+	set(&l.connections, c.Connections)
+	set(&l.connectionsPerAddress, c.ConnectionsPerAddress)
+	set(&l.sockets, c.Guests)
+	set(&l.socketsPerAddress, c.GuestsPerAddress)
+	set(&l.perLink, c.GuestsPerLink)
+	set(&l.hosts, c.Hosts)
+	if c.OpensPerAddress != 0 {
+		l.opens, l.openBurst = float64(c.OpensPerAddress), 15*float64(c.OpensPerAddress)
+	}
+	return l
 }
 
 // prefixOf is what counts as one address: an IPv4 address, or an IPv6 /64,

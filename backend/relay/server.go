@@ -25,8 +25,12 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// SocketPath is where guests open their WebSocket.
-const SocketPath = "/socket"
+// Where WebSockets are opened, and where a supervisor asks.
+const (
+	SocketPath = "/socket"  // guests'
+	HostPath   = "/host"    // hosts'
+	HealthPath = "/healthz" // 200, or 503 once Drain or Close has begun
+)
 
 // Options of a relay.
 type Options struct {
@@ -47,6 +51,10 @@ type Options struct {
 	// question about a link that no host answers, and should take no more than
 	// a few milliseconds. nil knows none.
 	Notes func(sealed.LinkID) (note [sealed.NoteSize]byte, ok bool)
+	// OnNote is told the notes that hosts leave who have dialled in: a
+	// [Notebook]'s Put. It is called from a host's goroutine and must return
+	// at once. nil forgets them.
+	OnNote func(id sealed.LinkID, note [sealed.NoteSize]byte)
 	// OnAddresses is called with the new Addresses when they have changed
 	// after Open, from one goroutine, for which Close waits: it must not wait
 	// for whoever closes the relay. It may be nil.
@@ -55,6 +63,33 @@ type Options struct {
 	Switchboard Switchboard
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
+
+	// Domain makes this a public relay: it is the only host that requests may
+	// name, with the port that links name unless that is 443 or the bound one
+	// ("relay.example", "relay.example:8443"). A public relay answers over
+	// HTTPS only, with the certificates of GetCertificate, and does not watch
+	// this computer's addresses. "" is a relay of one app.
+	Domain string
+	// GetCertificate is tls.Config's. A public relay needs it.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// NextProtos are offered in TLS beside HTTP's (RFC 7301).
+	NextProtos []string
+	// Plain is where a public relay also listens for plain HTTP, only to send
+	// browsers on to HTTPS: ":80". "" is nowhere.
+	Plain string
+	// HTTPChallenge answers a request to Plain, and reports whether it has: for
+	// ACME's http-01 challenge (RFC 8555 section 8.3). It may be nil.
+	HTTPChallenge func(http.ResponseWriter, *http.Request) bool
+	// Hosts are the hosts that may dial in at HostPath. nil is none.
+	Hosts *HostPolicy
+	// Turn gives hosts that have dialled in relayed ways. nil has none.
+	Turn Turn
+	// STUN are the servers to name to hosts: "stun:relay.example:3478".
+	STUN []string
+	// Meter counts. It may be nil.
+	Meter Meter
+	// Capacity bounds how much is taken on at once.
+	Capacity Capacity
 
 	// For tests of this package; the defaults when nil.
 	times      *times

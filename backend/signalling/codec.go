@@ -96,6 +96,16 @@ func DecodeToRelay(b []byte) (Message, error) { return decode(toRelay, b, MaxRel
 // bytes.
 func DecodeFromRelay(b []byte) (Message, error) { return decode(fromRelay, b, MaxRelayMessage) }
 
+// DecodeToRelayHost reads what a host says to a relay on its line, at most
+// [MaxToRelayHost] bytes.
+func DecodeToRelayHost(b []byte) (Message, error) { return decode(toRelayHost, b, MaxToRelayHost) }
+
+// DecodeFromRelayHost reads what a relay says to a host on its line, at most
+// [MaxFromRelayHost] bytes.
+func DecodeFromRelayHost(b []byte) (Message, error) {
+	return decode(fromRelayHost, b, MaxFromRelayHost)
+}
+
 // A family is the closed set of messages that one side may send.
 type family map[Type]func(payload []byte) (Message, error)
 
@@ -109,6 +119,13 @@ var (
 		entry[Chat], entry[Mute], entry[Fault])
 	toRelay   = familyOf(entry[Open])
 	fromRelay = familyOf(entry[Opened], entry[Unavailable])
+
+	toRelayHost = familyOf(
+		entry[Register], entry[Announce], entry[Proof], entry[Withdraw], entry[Note], entry[Limit],
+		entry[Closed], entry[WantCredentials], entry[Revoke])
+	fromRelayHost = familyOf(
+		entry[ChallengeHost], entry[Registered], entry[Refused], entry[Prove], entry[Announced],
+		entry[Unannounced], entry[Noted], entry[Guest], entry[Closed], entry[Credentials], entry[Moving])
 )
 
 func familyOf(entries ...func() (Type, func([]byte) (Message, error))) family {

@@ -69,6 +69,10 @@ func FuzzDecodeToRelay(f *testing.F) { fuzzDecoder(f, toRelay, DecodeToRelay) }
 
 func FuzzDecodeFromRelay(f *testing.F) { fuzzDecoder(f, fromRelay, DecodeFromRelay) }
 
+func FuzzDecodeToRelayHost(f *testing.F) { fuzzDecoder(f, toRelayHost, DecodeToRelayHost) }
+
+func FuzzDecodeFromRelayHost(f *testing.F) { fuzzDecoder(f, fromRelayHost, DecodeFromRelayHost) }
+
 func FuzzClean(f *testing.F) {
 	for _, s := range []string{"Ada", " a\u202Eb\n\n\n\nc ", "👩\u200D👧", "\xff", "🏴\U000E0067\U000E007F", "e\u0301\u0301"} {
 		f.Add(s)

@@ -84,6 +84,37 @@ var golden = []struct {
 		Opened{PublicKey: "B" + strings.Repeat("A", 86)},
 		Unavailable{Note: strings.Repeat("A", 86)},
 	}},
+	{"to-relay-host", toRelayHost, []Message{
+		Register{Version: 1, Key: strings.Repeat("A", 43), Signature: strings.Repeat("A", 86), Token: "an invitation", Probe: true},
+		Register{Version: 1, Key: strings.Repeat("A", 43), Signature: strings.Repeat("A", 86)},
+		Announce{Key: "B" + strings.Repeat("A", 86)},
+		Proof{Link: secretText, Answer: strings.Repeat("A", 43)},
+		Withdraw{Link: secretText, Note: strings.Repeat("A", 86)},
+		Withdraw{Link: secretText},
+		Note{Key: "B" + strings.Repeat("A", 86), Note: strings.Repeat("A", 86)},
+		Limit{Channel: 4294967295, Bytes: 262144},
+		Closed{Channel: 1, Code: CloseDone},
+		WantCredentials{Request: 1},
+		Revoke{Username: "1767225600:abcd"},
+	}},
+	{"from-relay-host", fromRelayHost, []Message{
+		ChallengeHost{Version: 1, Nonce: strings.Repeat("A", 43)},
+		Registered{Links: 64, Guests: 192, PerLink: 96, Bytes: 9007199254740991, Turn: true, STUN: []string{"stun:relay.example:3478"}},
+		Registered{},
+		Refused{Code: "relay-full"},
+		Prove{Link: secretText, Challenge: strings.Repeat("A", 151)},
+		Announced{Link: secretText},
+		Unannounced{Link: secretText, Code: "too-many-links"},
+		Noted{Link: secretText},
+		Guest{Channel: 1, Link: secretText, Remote: "EBESExQVFhcYGRob"},
+		Guest{Channel: 2, Link: secretText},
+		Closed{Channel: 1, Code: CloseTooSlow},
+		Credentials{Request: 1, Expires: 1767225600000, Servers: []ICEServer{
+			{URLs: []string{"turn:relay.example:3478?transport=udp"}, Username: "u", Credential: "c"},
+		}},
+		Credentials{Request: 4294967295, Code: "turn-unavailable"},
+		Moving{},
+	}},
 }
 
 // TestGolden compares the messages of each type with its file, one encoded

@@ -1,0 +1,182 @@
+package relay
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"sync"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// HostPolicy says which hosts may dial in, and how much of the relay one of
+// them may use. Its fields must not change once a relay has been opened with
+// it.
+type HostPolicy struct {
+	// Open takes every host. Otherwise a host needs an invitation, or a key
+	// that is listed.
+	Open        bool
+	Invitations []Invitation
+	Keys        []HostKey
+	// Quotas are those of a host that has no others. A zero field is that of
+	// DefaultQuotas.
+	Quotas Quotas
+	// PerAddress bounds all open hosts of one address together (IPv6: of one
+	// /64), since keys cost nothing. Invited and listed hosts don't count. A
+	// zero field is that of DefaultAddressQuotas.
+	PerAddress AddressQuotas
+
+	mu      sync.Mutex
+	granted map[string]int64 // see Allowance
+	order   []string
+}
+
+// Invitation lets whoever shows a token dial in.
+type Invitation struct {
+	Name   string            // for the relay's owner; it is logged
+	Digest [sha256.Size]byte // of the token: NewInvitation
+	Quotas *Quotas           // nil: the policy's
+}
+
+// NewInvitation returns the invitation of a token.
+func NewInvitation(name, token string) Invitation {
+	return Invitation{Name: name, Digest: sha256.Sum256([]byte(token))}
+}
+
+// HostKey lets the app that holds an Ed25519 key dial in.
+type HostKey struct {
+	Name   string // for the relay's owner; it is logged
+	Key    ed25519.PublicKey
+	Quotas *Quotas // nil: the policy's
+}
+
+// Quotas are what one host may use. See also [HostPolicy.Quotas].
+type Quotas struct {
+	Links   int   // announced at once
+	Guests  int   // at all its links at once, waiting or in a call
+	PerLink int   // at one link at once
+	Bytes   int64 // of relayed media in a day (UTC)
+}
+
+// AddressQuotas are what all open hosts of one address may use together.
+type AddressQuotas struct {
+	Hosts, Links, Guests int
+}
+
+// The quotas of a policy that names none.
+var (
+	DefaultQuotas        = Quotas{Links: 64, Guests: 192, PerLink: 96, Bytes: 20 << 30}
+	DefaultAddressQuotas = AddressQuotas{Hosts: 64, Links: 512, Guests: 768}
+)
+
+func (q Quotas) or(d Quotas) Quotas {
+	if q.Links == 0 {
+		q.Links = d.Links
+	}
+	if q.Guests == 0 {
+		q.Guests = d.Guests
+	}
+	if q.PerLink == 0 {
+		q.PerLink = d.PerLink
+	}
+	if q.Bytes == 0 {
+		q.Bytes = d.Bytes
+	}
+	return q
+}
+
+func (q AddressQuotas) or(d AddressQuotas) AddressQuotas {
+	if q.Hosts == 0 {
+		q.Hosts = d.Hosts
+	}
+	if q.Links == 0 {
+		q.Links = d.Links
+	}
+	if q.Guests == 0 {
+		q.Guests = d.Guests
+	}
+	return q
+}
+
+// OwnerOf is the digest of a host's key by which [Turn] knows a host.
+func OwnerOf(key ed25519.PublicKey) string {
+	sum := sha256.Sum256(append([]byte("porch owner v1 "), key...))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// grant is what a host got.
+type grant struct {
+	name   string // of the invitation or key; "" of an open relay
+	quotas Quotas
+	open   bool // neither invited nor listed
+}
+
+// admit decides about a host: [fault.InvitationRefused],
+// [fault.InvitationWanted] or [fault.HostNotAllowed]. It takes the same time
+// whichever invitation is shown.
+func (p *HostPolicy) admit(key ed25519.PublicKey, token string) (grant, error) {
+	common := p.Quotas.or(DefaultQuotas)
+	quotas := func(q *Quotas) Quotas {
+		if q == nil {
+			return common
+		}
+		return q.or(common)
+	}
+	for _, k := range p.Keys {
+		if k.Key.Equal(key) {
+			return grant{name: k.Name, quotas: quotas(k.Quotas)}, nil
+		}
+	}
+	if token != "" {
+		found, digest := -1, sha256.Sum256([]byte(token))
+		for i := range p.Invitations {
+			found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(digest[:], p.Invitations[i].Digest[:]), i, found)
+		}
+		if found >= 0 {
+			i := &p.Invitations[found]
+			return grant{name: i.Name, quotas: quotas(i.Quotas)}, nil
+		}
+	}
+	switch {
+	case p.Open:
+		return grant{quotas: common, open: true}, nil
+	case len(p.Invitations) == 0:
+		return grant{}, fault.New(fault.HostNotAllowed, nil)
+	case token == "":
+		return grant{}, fault.New(fault.InvitationWanted, nil)
+	}
+	return grant{}, fault.New(fault.InvitationRefused, nil)
+}
+
+// maxGranted bounds the memory of Allowance: about 1 MB.
+const maxGranted = 8192
+
+// remember keeps what a host may have relayed.
+func (p *HostPolicy) remember(owner string, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.granted == nil {
+		p.granted = make(map[string]int64)
+	}
+	if _, known := p.granted[owner]; !known {
+		if len(p.order) >= maxGranted {
+			delete(p.granted, p.order[0])
+			p.order = p.order[1:]
+		}
+		p.order = append(p.order, owner)
+	}
+	p.granted[owner] = bytes
+}
+
+// Allowance returns how many bytes of media the host of owner may have relayed
+// in a day: what it was granted when it last registered here, or the policy's
+// quota for a host that has not.
+func (p *HostPolicy) Allowance(owner string) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n, ok := p.granted[owner]; ok {
+		return n
+	}
+	return p.Quotas.or(DefaultQuotas).Bytes
+}
