@@ -23,7 +23,8 @@ type limits struct {
 	requests, requestBurst float64 // per address
 	opens, openBurst       float64 // WebSockets opened, per address
 	frames, frameBurst     float64 // per guest
-	pings, pingBurst       float64 // per guest
+	pings, pingBurst       float64 // per guest, and per host
+	lineBytes, lineBurst   float64 // bytes from one host
 
 	fill time.Duration // see budget
 }
@@ -35,6 +36,7 @@ var defaultLimits = limits{
 	opens: 10, openBurst: 150,
 	frames: 60, frameBurst: 400,
 	pings: 2, pingBurst: 10,
+	lineBytes: 2 << 20, lineBurst: 32 << 20,
 	fill: time.Second,
 }
 
@@ -73,6 +75,7 @@ func (l limits) with(c Capacity) limits {
 	set(&l.hosts, c.Hosts)
 	if c.OpensPerAddress != 0 {
 		l.opens, l.openBurst = float64(c.OpensPerAddress), 15*float64(c.OpensPerAddress)
+		l.requests, l.requestBurst = max(l.requests, 2*l.opens), max(l.requestBurst, 2*l.openBurst)
 	}
 	return l
 }
@@ -148,14 +151,15 @@ func (b *buckets) allow(p netip.Prefix, now time.Time) bool {
 // counts is how many of something are open, in all and for each address.
 type counts struct {
 	max, maxPerAddress int
+	changed            func(delta int) // told of each change; it must return at once
 
 	mu    sync.Mutex
 	total int
 	of    map[netip.Prefix]int
 }
 
-func newCounts(limit, perAddress int) *counts {
-	return &counts{max: limit, maxPerAddress: perAddress, of: make(map[netip.Prefix]int)}
+func newCounts(limit, perAddress int, changed func(delta int)) *counts {
+	return &counts{max: limit, maxPerAddress: perAddress, changed: changed, of: make(map[netip.Prefix]int)}
 }
 
 // take counts one more, unless that is too many.
@@ -167,6 +171,7 @@ func (c *counts) take(p netip.Prefix) bool {
 	}
 	c.total++
 	c.of[p]++
+	c.changed(1)
 	return true
 }
 
@@ -175,6 +180,7 @@ func (c *counts) release(p netip.Prefix) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--
+	c.changed(-1)
 	if c.of[p]--; c.of[p] == 0 {
 		delete(c.of, p)
 	}

@@ -74,7 +74,7 @@ func TestBucketsAreBounded(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
-	c := newCounts(3, 2)
+	c := newCounts(3, 2, func(int) {})
 	one, two := prefixOf(netip.MustParseAddr("10.0.0.1")), prefixOf(netip.MustParseAddr("10.0.0.2"))
 	for i, tc := range []struct {
 		p    netip.Prefix

@@ -28,10 +28,13 @@ func contentPolicy(host string, secure bool) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// setHeaders sets what every answer carries. There is no
-// Strict-Transport-Security: with it browsers would not let a guest accept the
-// relay's own certificate.
-func setHeaders(h http.Header, host string, secure bool) {
+// setHeaders sets what every answer carries. Strict-Transport-Security (RFC
+// 6797) is for a public relay only: with it browsers would not let a guest
+// accept a certificate that the relay made itself.
+func setHeaders(h http.Header, host string, secure, public bool) {
+	if public {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	h.Set("Content-Security-Policy", contentPolicy(host, secure))
 	h.Set("Permissions-Policy", permissionsPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
@@ -49,19 +52,9 @@ func setHeaders(h http.Header, host string, secure bool) {
 // rebinding) and would pass for the same origin. Address literals can't be
 // rebound.
 func hostAllowed(host string, names []string) bool {
-	name, port, err := net.SplitHostPort(host)
-	if err != nil {
-		name, port = host, "" // no port: the protocol's own
-		if inner, ok := strings.CutPrefix(host, "["); ok {
-			if name, ok = strings.CutSuffix(inner, "]"); !ok {
-				return false
-			}
-		}
-	}
-	for _, c := range port {
-		if c < '0' || c > '9' {
-			return false
-		}
+	name, ok := splitHost(host)
+	if !ok {
+		return false
 	}
 	if a, err := netip.ParseAddr(name); err == nil {
 		return a.Zone() == ""
@@ -72,6 +65,26 @@ func hostAllowed(host string, names []string) bool {
 		}
 	}
 	return false
+}
+
+// splitHost returns the name, or address, of a Host header. ok is false when
+// it can't be one.
+func splitHost(host string) (name string, ok bool) {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, "" // no port: the protocol's own
+		if inner, bracket := strings.CutPrefix(host, "["); bracket {
+			if name, bracket = strings.CutSuffix(inner, "]"); !bracket {
+				return "", false
+			}
+		}
+	}
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return "", false
+		}
+	}
+	return name, true
 }
 
 // originAllowed accepts a page that this relay served over the same protocol,

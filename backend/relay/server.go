@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -55,6 +56,10 @@ type Options struct {
 	// [Notebook]'s Put. It is called from a host's goroutine and must return
 	// at once. nil forgets them.
 	OnNote func(id sealed.LinkID, note [sealed.NoteSize]byte)
+	// NoteKey, 32 random bytes, is the key of the noise that links without a
+	// note get: nodes of one relay must give the same. nil is one that is kept
+	// in Dir.
+	NoteKey []byte
 	// OnAddresses is called with the new Addresses when they have changed
 	// after Open, from one goroutine, for which Close waits: it must not wait
 	// for whoever closes the relay. It may be nil.
@@ -135,7 +140,18 @@ type Server struct {
 
 	gate         *gate
 	http         *http.Server
-	certificates *certificates
+	plainGate    *gate // of Options.Plain; nil without
+	plainHTTP    *http.Server
+	public       *publicSite   // nil unless there is a domain
+	certificates *certificates // nil when there is one
+	getCert      func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	nextProtos   []string
+	meter        Meter
+	turn         Turn // nil without
+	stun         []string
+	hosts        *HostPolicy // nil: no host may dial in
+	tenants      *tenants
+	onNote       func(sealed.LinkID, [sealed.NoteSize]byte)
 	bound        netip.AddrPort
 	changed      bool
 	names        []string // of this computer, that a Host header may give
@@ -146,6 +162,9 @@ type Server struct {
 	requests *buckets
 	opens    *buckets
 	sockets  *counts
+	lines    *counts
+
+	connections *counts
 
 	lifetime context.Context // of everything this server runs
 	end      context.CancelFunc
@@ -154,6 +173,7 @@ type Server struct {
 
 	mu          sync.Mutex
 	closed      bool
+	draining    bool
 	attachments map[Attachment]struct{}
 }
 
@@ -161,10 +181,22 @@ type Server struct {
 // [fault.PortTaken] when the port that Listen names is in use; a remembered
 // port that is in use is passed over for this run (see PortChanged).
 func Open(ctx context.Context, options Options) (*Server, error) {
+	if err := checkPublic(options); err != nil {
+		return nil, err
+	}
 	s := &Server{
-		log: options.Logger, board: options.Switchboard, notes: options.Notes,
+		log: options.Logger, board: options.Switchboard, notes: options.Notes, onNote: options.OnNote,
 		times: defaultTimes, limits: defaultLimits, interfaces: options.interfaces,
 		attachments: make(map[Attachment]struct{}), addressKey: make([]byte, 32),
+		hosts: options.Hosts, turn: options.Turn, stun: options.STUN, meter: options.Meter,
+		getCert: options.GetCertificate, nextProtos: options.NextProtos,
+	}
+	if options.Domain != "" {
+		s.limits = publicLimits()
+	}
+	s.limits = s.limits.with(options.Capacity)
+	if s.meter == nil {
+		s.meter = noMeter{}
 	}
 	_, _ = rand.Read(s.addressKey) // never fails
 	if s.log == nil {
@@ -184,21 +216,32 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
 	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
-	s.sockets = newCounts(s.limits.sockets, s.limits.socketsPerAddress)
+	s.sockets = newCounts(s.limits.sockets, s.limits.socketsPerAddress, s.metered(MeteredGuests))
+	s.lines = newCounts(s.limits.hosts, s.limits.connectionsPerAddress, func(int) {})
+	if s.hosts != nil {
+		s.tenants = newTenants(s.hosts, s.meter)
+	} else {
+		s.tenants = newTenants(new(HostPolicy), s.meter)
+	}
 	s.names = hostNames()
 
-	where, err := parseEndpoint(options.Listen)
-	if err != nil {
-		return nil, err
-	}
 	f, err := openFolder(options.Dir)
 	if err != nil {
 		return nil, err
 	}
-	if s.noteKey, err = f.noteKey(); err != nil {
-		return nil, err
+	if s.noteKey = options.NoteKey; s.noteKey == nil {
+		if s.noteKey, err = f.noteKey(); err != nil {
+			return nil, err
+		}
 	}
 	if s.pages, err = loadPages(options.Pages); err != nil {
+		return nil, err
+	}
+	if options.Domain != "" {
+		return s.openPublic(ctx, options)
+	}
+	where, err := parseEndpoint(options.Listen)
+	if err != nil {
 		return nil, err
 	}
 	l, changed, err := listen(ctx, f, where)
@@ -211,23 +254,74 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		l.Close()
 		return nil, err
 	}
-	s.start(l, options.OnAddresses)
+	s.getCert = s.certificates.get
+	s.start(l)
+	s.look()
+	s.wg.Go(func() { s.watch(options.OnAddresses) })
 	s.log.Info("relay: open", "port", s.bound.Port(), "changed", changed)
 	return s, nil
 }
 
-func (s *Server) start(l net.Listener, onAddresses func([]Address)) {
+// openPublic is the rest of Open for a relay with a domain.
+func (s *Server) openPublic(ctx context.Context, options Options) (*Server, error) {
+	l, err := listenPublic(ctx, options.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s.bound = l.Addr().(*net.TCPAddr).AddrPort()
+	if s.public, err = siteOf(options.Domain, s.bound.Port()); err != nil {
+		l.Close()
+		return nil, err
+	}
+	addresses := []Address{{Base: s.public.base, Reach: ReachAnywhere}}
+	s.addresses.Store(&addresses)
+	var plain net.Listener
+	if options.Plain != "" {
+		if plain, err = listenPublic(ctx, options.Plain); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
+	s.start(l)
+	if plain != nil {
+		s.startPlain(plain, options.HTTPChallenge)
+	}
+	s.log.Info("relay: open to the public", "port", s.bound.Port(), "hosts", s.hosts != nil, "turn", s.turn != nil)
+	return s, nil
+}
+
+// metered counts something that comes and goes.
+func (s *Server) metered(what Metered) func(delta int) {
+	return func(delta int) { s.meter.Open(what, delta) }
+}
+
+func (s *Server) start(l net.Listener) {
 	s.lifetime, s.end = context.WithCancel(context.Background())
-	s.gate = newGate(l, newCounts(s.limits.connections, s.limits.connectionsPerAddress), s.times.firstByte, s.log)
-	s.http = &http.Server{
-		Handler: http.HandlerFunc(s.serve),
-		TLSConfig: &tls.Config{
-			GetCertificate: s.certificates.get,
-			MinVersion:     tls.VersionTLS12,
-			// Named, because Serve on the plain lane would decide against
-			// HTTP/2 for both otherwise.
-			NextProtos: []string{"h2", "http/1.1"},
-		},
+	s.connections = newCounts(s.limits.connections, s.limits.connectionsPerAddress, s.metered(MeteredConnections))
+	s.gate = newGate(l, s.connections, s.times.firstByte, s.log)
+	s.http = s.newHTTP(http.HandlerFunc(s.serve))
+	s.http.TLSConfig = &tls.Config{
+		GetCertificate: s.getCert,
+		MinVersion:     tls.VersionTLS12,
+		// Named, because Serve on the plain lane would decide against
+		// HTTP/2 for both otherwise.
+		NextProtos: append([]string{"h2", "http/1.1"}, s.nextProtos...),
+	}
+	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
+	s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
+}
+
+// startPlain serves plain HTTP at a port of its own, and nothing else there.
+func (s *Server) startPlain(l net.Listener, challenge func(http.ResponseWriter, *http.Request) bool) {
+	s.plainGate = newGate(l, s.connections, s.times.firstByte, s.log)
+	s.plainGate.tls.Close()
+	s.plainHTTP = s.newHTTP(s.servePlain(challenge))
+	s.wg.Go(func() { s.ended(s.plainHTTP.Serve(s.plainGate.plain)) })
+}
+
+func (s *Server) newHTTP(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: s.times.header,
 		ReadTimeout:       s.times.request,
 		WriteTimeout:      s.times.request,
@@ -238,10 +332,6 @@ func (s *Server) start(l net.Listener, onAddresses func([]Address)) {
 		ErrorLog:          slog.NewLogLogger(quietHandler{s.log.Handler()}, slog.LevelDebug),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32},
 	}
-	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
-	s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
-	s.look()
-	s.wg.Go(func() { s.watch(onAddresses) })
 }
 
 // ended notes when one of the lanes has stopped by itself.
@@ -323,8 +413,14 @@ func (s *Server) Close() error {
 		s.mu.Unlock()
 
 		s.gate.stop()
+		if s.plainGate != nil {
+			s.plainGate.stop()
+		}
 		for a := range attachments {
 			a.Detach()
+		}
+		for _, l := range s.tenants.all() {
+			l.end(fault.ShuttingDown)
 		}
 		// Sockets hear the end of the switchboard's channels, or of lifetime
 		// when they have none yet, and say goodbye; who does not answer in
@@ -333,6 +429,9 @@ func (s *Server) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), s.times.farewell)
 		defer cancel()
 		_ = s.http.Shutdown(ctx) // what is left is cut below
+		if s.plainHTTP != nil {
+			_ = s.plainHTTP.Shutdown(ctx) // as above
+		}
 		drained := make(chan struct{})
 		go func() {
 			s.wg.Wait()
@@ -344,6 +443,10 @@ func (s *Server) Close() error {
 		}
 		s.gate.cut()
 		_ = s.http.Close() // its listeners are closed already
+		if s.plainGate != nil {
+			s.plainGate.cut()
+			_ = s.plainHTTP.Close() // as above
+		}
 		<-drained
 		s.log.Info("relay: closed")
 	})
@@ -383,28 +486,53 @@ func isHostName(s string) bool {
 	return true
 }
 
-// serve is the one entry for requests: it checks who asks for what before
-// anything else happens.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+// isClosing reports whether Close has begun.
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// guard runs f for a stranger's request or socket. A panic ends that alone.
+func (s *Server) guard(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
 			// The value may hold what a stranger sent; its type and the stack don't.
 			s.log.Error("relay: panic", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			panic(http.ErrAbortHandler)
 		}
 	}()
-	secure := r.TLS != nil
-	if !hostAllowed(r.Host, s.names) {
-		w.Header().Set("Connection", "close")
-		http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
-		return
+	f()
+}
+
+// serve is the one entry for requests: it checks who asks for what before
+// anything else happens.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	whole := false
+	s.guard(func() {
+		s.answer(w, r)
+		whole = true
+	})
+	if !whole {
+		panic(http.ErrAbortHandler) // net/http's way to cut the connection
 	}
-	setHeaders(w.Header(), r.Host, secure)
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	secure := r.TLS != nil
 	c := connectionOf(r.Context())
 	if c == nil {
 		http.Error(w, "no connection", http.StatusInternalServerError)
 		return
 	}
+	if r.URL.Path == HealthPath && s.requests.allow(prefixOf(c.from), time.Now()) {
+		s.serveHealth(w, r) // a supervisor may ask by address
+		return
+	}
+	if !s.hostAllowed(r.Host) {
+		misdirected(w)
+		return
+	}
+	setHeaders(w.Header(), r.Host, secure, s.public != nil)
 	if !s.requests.allow(prefixOf(c.from), time.Now()) {
 		refuseTooFast(w)
 		return
@@ -415,15 +543,27 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if !secure && !c.from.IsLoopback() {
+	switch {
+	case !secure && s.public != nil:
+		s.toHTTPS(w, r)
+	case !secure && !c.from.IsLoopback():
 		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
-		return
-	}
-	if r.URL.Path == SocketPath {
+	case r.URL.Path == SocketPath:
 		s.serveSocket(w, r, c)
-		return
+	case r.URL.Path == HostPath && s.hosts != nil:
+		s.serveHost(w, r, c)
+	default:
+		s.pages.serve(w, r)
 	}
-	s.pages.serve(w, r)
+}
+
+// hostAllowed reports whether a Host header names this relay.
+func (s *Server) hostAllowed(host string) bool {
+	if s.public == nil {
+		return hostAllowed(host, s.names)
+	}
+	name, ok := splitHost(host)
+	return ok && strings.EqualFold(name, s.public.host)
 }
 
 func refuseTooFast(w http.ResponseWriter) {

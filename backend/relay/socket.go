@@ -6,7 +6,6 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -22,71 +21,62 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// socket is one guest's WebSocket from its upgrade to its end. Its goroutines:
-// the handler's reads, one writes, one pings.
+// socket is one guest's WebSocket from its upgrade to its end. Of its two
+// goroutines one reads and one writes.
 type socket struct {
-	s     *Server
-	conn  *connection
-	ws    *websocket.Conn
-	pings *rate.Limiter
-
-	mu      sync.Mutex
-	closing bool // the read deadline is close's
+	wire
+	s *Server
 }
 
-// serveSocket upgrades a request and stays until the socket has ended.
+// serveSocket upgrades a request. The socket lives on when it returns: the
+// request and all that net/http keeps for it need not.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connection) {
 	from := prefixOf(c.from)
 	switch {
 	case !originAllowed(r):
 		http.Error(w, string(fault.OriginRefused), http.StatusForbidden)
 		return
-	case !offersSubprotocol(r):
+	case !offersSubprotocol(r, signalling.Subprotocol):
 		http.Error(w, "the subprotocol is "+signalling.Subprotocol, http.StatusBadRequest)
 		return
 	case !s.opens.allow(from, time.Now()) || !s.sockets.take(from):
+		s.meter.Refused(MeteredGuests, fault.TooFast)
 		refuseTooFast(w)
 		return
-	}
-	defer s.sockets.release(from)
-	if !s.enterSocket() {
+	case !s.enterSocket():
+		s.sockets.release(from)
 		http.Error(w, string(fault.ShuttingDown), http.StatusServiceUnavailable)
 		return
 	}
-	defer s.wg.Done()
-
-	k := &socket{s: s, conn: c, pings: rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{signalling.Subprotocol},
-		InsecureSkipVerify: true, // the origin is checked above, with its scheme
-		CompressionMode:    websocket.CompressionDisabled,
-		// A pong costs a system call; a browser never asks for one.
-		OnPingReceived: func(context.Context, []byte) bool { return k.pings.Allow() },
-	})
-	if err != nil {
-		return // answered
-	}
-	k.ws = ws
-	defer func() { _ = ws.CloseNow() }()
-	ws.SetReadLimit(-1) // read limits each message itself
-	k.run()
+	k := &socket{wire: wire{times: &s.times, conn: c}, s: s}
+	// A pong costs a system call; a browser never asks for one.
+	pings := rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))
+	upgraded := k.upgrade(w, r, signalling.Subprotocol, pings.Allow)
+	go func() {
+		defer s.wg.Done()
+		defer s.sockets.release(from)
+		if upgraded {
+			defer func() { _ = k.ws.CloseNow() }()
+			s.guard(k.run)
+		}
+	}()
 }
 
-// enterSocket counts a socket in wg, unless the server is closing.
+// enterSocket counts a socket in wg, unless the server is closing or drains.
 func (s *Server) enterSocket() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || s.draining {
 		return false
 	}
 	s.wg.Add(1)
 	return true
 }
 
-func offersSubprotocol(r *http.Request) bool {
+func offersSubprotocol(r *http.Request, subprotocol string) bool {
 	for _, v := range r.Header.Values("Sec-WebSocket-Protocol") {
 		if slices.ContainsFunc(strings.Split(v, ","), func(p string) bool {
-			return strings.TrimSpace(p) == signalling.Subprotocol
+			return strings.TrimSpace(p) == subprotocol
 		}) {
 			return true
 		}
@@ -108,6 +98,7 @@ func (k *socket) run() {
 	cancel()
 	switch {
 	case fault.CodeOf(err) == fault.TooFast:
+		s.meter.Refused(MeteredGuests, fault.TooFast)
 		k.close(signalling.CloseTooFast, fault.TooFast)
 		return
 	case err != nil:
@@ -151,6 +142,7 @@ func (k *socket) question() (sealed.LinkID, error) {
 // that how long was looked for the link doesn't show.
 func (k *socket) refuse(id sealed.LinkID, asked time.Time) {
 	s := k.s
+	s.meter.Unanswered()
 	note := s.noise(id)
 	if s.notes != nil {
 		if real, ok := s.notes(id); ok {
@@ -189,11 +181,12 @@ func (k *socket) pass(frames Frames) {
 	k.conn.budget.Store(&budget{limit: frames.Limit, fill: k.s.limits.fill})
 	stop := context.AfterFunc(k.s.lifetime, func() { frames.Close(signalling.CloseHostGone) })
 	defer stop()
-	var others sync.WaitGroup
-	others.Go(func() { k.fromHost(frames) })
-	others.Go(func() { k.keepAlive(frames) })
+	pulse := startPulse(k.ws, k.times.ping, k.times.pong, func() { frames.Close(signalling.CloseTooSlow) })
+	var writer sync.WaitGroup
+	writer.Go(func() { k.fromHost(frames) })
 	k.fromGuest(frames)
-	others.Wait()
+	writer.Wait()
+	pulse.stop()
 }
 
 // fromGuest reads until the socket ends.
@@ -235,47 +228,6 @@ func (k *socket) fromHost(frames Frames) {
 	}
 }
 
-// keepAlive pings until the channel ends. A guest that does not answer is
-// gone: its connection may be half open for hours otherwise.
-func (k *socket) keepAlive(frames Frames) {
-	tick := time.NewTicker(k.s.times.ping)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-frames.Done():
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), k.s.times.pong)
-		err := k.ws.Ping(ctx) // fails at once when the socket closes
-		cancel()
-		if err != nil {
-			frames.Close(signalling.CloseTooSlow)
-			return
-		}
-	}
-}
-
-// read returns the guest's next message, of at most limit bytes: no more than
-// that is ever in memory. A message that has begun must go on.
-func (k *socket) read(limit func() int) (websocket.MessageType, []byte, error) {
-	kind, r, err := k.ws.Reader(context.Background())
-	if err != nil {
-		return 0, nil, err
-	}
-	k.deadline(time.Now().Add(k.s.times.frame))
-	defer k.deadline(time.Time{})
-	size := limit()
-	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
-	if err != nil {
-		return 0, nil, err
-	}
-	if len(b) > size {
-		return 0, nil, fault.Newf(fault.FrameTooLarge, "more than %d bytes", size)
-	}
-	return kind, b, nil
-}
-
 // say sends a message in the clear and reports whether it left.
 func (k *socket) say(m signalling.Message) bool {
 	b, err := signalling.Encode(m)
@@ -285,33 +237,6 @@ func (k *socket) say(m signalling.Message) bool {
 		return false
 	}
 	return k.write(websocket.MessageText, b)
-}
-
-func (k *socket) write(kind websocket.MessageType, b []byte) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), k.s.times.write)
-	defer cancel()
-	return k.ws.Write(ctx, kind, b) == nil
-}
-
-// close says goodbye and gives the guest a moment to answer.
-func (k *socket) close(code signalling.CloseCode, reason fault.Code) {
-	k.mu.Lock()
-	k.closing = true
-	_ = k.conn.SetReadDeadline(time.Now().Add(k.s.times.close)) // an error shows at Read
-	k.mu.Unlock()
-	if code == signalling.CloseDone {
-		reason = ""
-	}
-	_ = k.ws.Close(websocket.StatusCode(code), string(reason)) // the guest may be gone
-}
-
-// deadline bounds reading, unless close has done so for good.
-func (k *socket) deadline(t time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.closing {
-		_ = k.conn.SetReadDeadline(t) // an error shows at Read
-	}
 }
 
 // closeOf is the code that ends a socket or a channel after err.

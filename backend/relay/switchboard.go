@@ -67,6 +67,7 @@ type attachment struct {
 
 	// Of board.mu.
 	ended    bool
+	onLost   func()
 	channels map[*channel]struct{}
 }
 
@@ -77,7 +78,7 @@ func (m *Memory) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accep
 	}
 	a := &attachment{
 		board: m, id: id, pub: append([]byte(nil), pub...), accept: accept,
-		lost: make(chan struct{}), channels: make(map[*channel]struct{}),
+		lost: make(chan struct{}),
 	}
 	m.mu.Lock()
 	before := m.hosts[id]
@@ -105,12 +106,28 @@ func (a *attachment) Detach() {
 	for c := range a.channels {
 		open = append(open, c)
 	}
+	onLost := a.onLost
 	m.mu.Unlock()
 
 	for _, c := range open {
 		c.host.Close(signalling.CloseHostGone)
 	}
 	close(a.lost)
+	if onLost != nil {
+		go onLost()
+	}
+}
+
+// afterLost calls f, on a goroutine of its own, when the attachment has ended.
+// It is asked for once.
+func (a *attachment) afterLost(f func()) {
+	a.board.mu.Lock()
+	defer a.board.mu.Unlock()
+	if a.ended {
+		go f()
+		return
+	}
+	a.onLost = f
 }
 
 // from counts the guests of one address. It is of board.mu.
@@ -150,6 +167,9 @@ func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) 
 		m.mu.Lock()
 		delete(a.channels, c)
 		m.mu.Unlock()
+	}
+	if a.channels == nil { // most links have no guest most of the time
+		a.channels = make(map[*channel]struct{})
 	}
 	a.channels[c] = struct{}{}
 	m.mu.Unlock()

@@ -1,0 +1,152 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// publicSite is what differs in a relay with a domain of its own.
+type publicSite struct {
+	host string // the domain, in small letters
+	base string // of links
+}
+
+// siteOf reads Options.Domain for a relay that is bound to port.
+func siteOf(domain string, port uint16) (*publicSite, error) {
+	host, named, err := net.SplitHostPort(domain)
+	if err != nil {
+		host, named = domain, strconv.Itoa(int(port))
+	}
+	n, err := strconv.ParseUint(named, 10, 16)
+	if err != nil || n == 0 || !isHostName(host) {
+		return nil, fmt.Errorf("relay: %q is no domain", domain)
+	}
+	site := &publicSite{host: strings.ToLower(host)}
+	site.base = "https://" + site.host
+	if n != 443 {
+		site.base += ":" + named
+	}
+	return site, nil
+}
+
+// listenPublic opens the port of a public relay: 443 unless another is asked
+// for. Nothing is remembered.
+func listenPublic(ctx context.Context, listen string) (net.Listener, error) {
+	if listen == "" {
+		listen = ":443"
+	}
+	e, err := parseEndpoint(listen)
+	if err != nil {
+		return nil, err
+	}
+	return listenOn(ctx, e.host, e.port)
+}
+
+// servePlain answers on Options.Plain: challenges, health, and for the rest
+// where to go instead.
+func (s *Server) servePlain(challenge func(http.ResponseWriter, *http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.guard(func() {
+			c := connectionOf(r.Context())
+			switch {
+			case c == nil || !s.requests.allow(prefixOf(c.from), time.Now()):
+				refuseTooFast(w)
+			case r.URL.Path == HealthPath:
+				s.serveHealth(w, r)
+			case challenge != nil && challenge(w, r):
+			default:
+				s.toHTTPS(w, r)
+			}
+		})
+	})
+}
+
+// toHTTPS sends a browser on to the public address, whichever way it came.
+func (s *Server) toHTTPS(w http.ResponseWriter, r *http.Request) {
+	if name, ok := splitHost(r.Host); !ok || !strings.EqualFold(name, s.public.host) {
+		misdirected(w)
+		return
+	}
+	w.Header().Set("Connection", "close")
+	http.Redirect(w, r, s.public.base+r.URL.RequestURI(), http.StatusPermanentRedirect)
+}
+
+func misdirected(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
+}
+
+// serveHealth says whether new guests and hosts should be sent here.
+func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	s.mu.Lock()
+	well := !s.closed && !s.draining
+	s.mu.Unlock()
+	if !well {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("draining\n")) // an error is the asker's connection
+		return
+	}
+	_, _ = w.Write([]byte("ok\n")) // as above
+}
+
+// Drain prepares for Close: no new socket is taken, HealthPath says so, and
+// hosts that have dialled in are asked to open a line elsewhere. It waits until
+// they have, or for ctx, whose error it returns. Guests stay until Close; calls
+// don't notice either.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+	s.log.Info("relay: drains")
+	for {
+		gone := s.tenants.quiet()
+		for _, l := range s.tenants.all() {
+			l.move()
+		}
+		select {
+		case <-gone:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.lifetime.Done():
+			return nil
+		case <-time.After(time.Second): // for lines that were on their way in
+		}
+	}
+}
+
+// move asks the host to open a line elsewhere, once.
+func (l *line) move() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.moved {
+		return
+	}
+	l.moved = true
+	l.others.Add(1)
+	go func() {
+		defer l.others.Done()
+		l.say(signalling.Moving{})
+	}()
+}
+
+// checkPublic keeps a relay from opening with half of what it needs.
+func checkPublic(o Options) error {
+	switch {
+	case o.Domain != "" && o.GetCertificate == nil:
+		return errors.New("relay: a domain needs GetCertificate")
+	case o.Domain == "" && (o.Plain != "" || o.GetCertificate != nil):
+		return errors.New("relay: Plain and GetCertificate need a domain")
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+// tenants counts what the hosts that have dialled in use. A host has one line:
+// its quota is the line's.
+type tenants struct {
+	policy *HostPolicy
+	meter  Meter
+
+	mu    sync.Mutex
+	lines map[string]*line        // by owner
+	of    map[netip.Prefix]*usage // open hosts of one address
+	empty chan struct{}           // closed when the last line leaves; nil while nobody asks
+}
+
+// usage is what a host, or all open hosts of one address, use. It is of
+// tenants.mu.
+type usage struct{ hosts, links, guests int }
+
+func newTenants(p *HostPolicy, m Meter) *tenants {
+	return &tenants{policy: p, meter: m, lines: make(map[string]*line), of: make(map[netip.Prefix]*usage)}
+}
+
+// enter takes a host that has registered. An earlier line of the same host is
+// returned: it has lost its place, and must end. [fault.RelayFull] when the
+// address has too many.
+func (t *tenants) enter(l *line) (before *line, err error) {
+	most := t.policy.PerAddress.or(DefaultAddressQuotas)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before = t.lines[l.owner]
+	if l.grant.open {
+		u := t.of[l.from]
+		if u == nil {
+			u = new(usage)
+			t.of[l.from] = u
+		}
+		hosts := u.hosts
+		if before != nil && before.shared == u {
+			hosts--
+		}
+		if hosts >= most.Hosts {
+			return nil, fault.Newf(fault.RelayFull, "%d hosts of one address", hosts)
+		}
+		u.hosts++
+		l.shared = u
+	}
+	t.lines[l.owner] = l
+	t.meter.Open(MeteredHosts, 1)
+	return before, nil
+}
+
+// leave takes back all that a line has taken. Its channels have ended, or end
+// without being counted.
+func (t *tenants) leave(l *line) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lines[l.owner] == l {
+		delete(t.lines, l.owner)
+	}
+	if len(t.lines) == 0 && t.empty != nil {
+		close(t.empty)
+		t.empty = nil
+	}
+	if u := l.shared; u != nil {
+		u.hosts--
+		u.links -= l.used.links
+		u.guests -= l.used.guests
+		if *u == (usage{}) && t.of[l.from] == u {
+			delete(t.of, l.from)
+		}
+	}
+	t.meter.Open(MeteredLinks, -l.used.links)
+	t.meter.Open(MeteredHosts, -1)
+	l.left, l.used = true, usage{}
+}
+
+// takeLink counts one more link of a line, unless that is too many.
+func (t *tenants) takeLink(l *line) bool {
+	most := t.policy.PerAddress.or(DefaultAddressQuotas)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.left || l.used.links >= l.grant.quotas.Links || l.shared != nil && l.shared.links >= most.Links {
+		return false
+	}
+	l.used.links++
+	if l.shared != nil {
+		l.shared.links++
+	}
+	t.meter.Open(MeteredLinks, 1)
+	return true
+}
+
+func (t *tenants) releaseLink(l *line) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.left {
+		return
+	}
+	l.used.links--
+	if l.shared != nil {
+		l.shared.links--
+	}
+	t.meter.Open(MeteredLinks, -1)
+}
+
+// takeGuest counts one more guest at a link, unless that is too many or the
+// line has ended.
+func (t *tenants) takeGuest(l *line, at *lineLink) (full, gone bool) {
+	most := t.policy.PerAddress.or(DefaultAddressQuotas)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.left {
+		return false, true
+	}
+	if at.guests >= l.grant.quotas.PerLink || l.used.guests >= l.grant.quotas.Guests ||
+		l.shared != nil && l.shared.guests >= most.Guests {
+		return true, false
+	}
+	at.guests++
+	l.used.guests++
+	if l.shared != nil {
+		l.shared.guests++
+	}
+	return false, false
+}
+
+func (t *tenants) releaseGuest(l *line, at *lineLink) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at.guests--
+	if l.left {
+		return
+	}
+	l.used.guests--
+	if l.shared != nil {
+		l.shared.guests--
+	}
+}
+
+// quiet is closed when there is no line.
+func (t *tenants) quiet() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.empty == nil {
+		t.empty = make(chan struct{})
+	}
+	c := t.empty
+	if len(t.lines) == 0 {
+		close(c)
+		t.empty = nil
+	}
+	return c
+}
+
+// all returns every line.
+func (t *tenants) all() []*line {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]*line, 0, len(t.lines))
+	for _, l := range t.lines {
+		all = append(all, l)
+	}
+	return all
+}

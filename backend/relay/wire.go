@@ -1,0 +1,183 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// wire is one WebSocket of this relay's, with its deadlines. One goroutine
+// reads, any may write.
+type wire struct {
+	times *times
+	conn  *connection
+	ws    *websocket.Conn
+
+	mu      sync.Mutex
+	closing bool // the read deadline is close's
+}
+
+// upgrade makes a WebSocket of a request. It answers the request itself when
+// it can't. The handler may return while the wire is in use.
+func (k *wire) upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, pong func() bool) bool {
+	ws, err := websocket.Accept(slim{w}, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocol},
+		InsecureSkipVerify: true, // the origin is checked before, with its scheme
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { return pong() },
+	})
+	if err != nil {
+		return false
+	}
+	ws.SetReadLimit(-1) // read limits each message itself
+	k.ws = ws
+	return true
+}
+
+// read returns the next message, of at most limit bytes: no more than that is
+// ever in memory. A message that has begun must go on.
+func (k *wire) read(limit func() int) (websocket.MessageType, []byte, error) {
+	kind, r, err := k.ws.Reader(context.Background())
+	if err != nil {
+		return 0, nil, err
+	}
+	k.deadline(time.Now().Add(k.times.frame))
+	defer k.deadline(time.Time{})
+	size := limit()
+	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(b) > size {
+		return 0, nil, fault.Newf(fault.FrameTooLarge, "more than %d bytes", size)
+	}
+	return kind, b, nil
+}
+
+// write reports whether the message left.
+func (k *wire) write(kind websocket.MessageType, b []byte) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), k.times.write)
+	defer cancel()
+	return k.ws.Write(ctx, kind, b) == nil
+}
+
+// close says goodbye and gives the other side a moment to answer.
+func (k *wire) close(code signalling.CloseCode, reason fault.Code) {
+	k.mu.Lock()
+	k.closing = true
+	_ = k.conn.SetReadDeadline(time.Now().Add(k.times.close)) // an error shows at Read
+	k.mu.Unlock()
+	if code == signalling.CloseDone {
+		reason = ""
+	}
+	_ = k.ws.Close(websocket.StatusCode(code), string(reason)) // the other side may be gone
+}
+
+// deadline bounds reading, unless close has done so for good.
+func (k *wire) deadline(t time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.closing {
+		_ = k.conn.SetReadDeadline(t) // an error shows at Read
+	}
+}
+
+// slimBuffer is enough for what is said before admission. Larger messages pass
+// the buffers by.
+const slimBuffer = 512
+
+// slim is a ResponseWriter that hands out a connection with small buffers:
+// net/http's are 4 KB each way, for as long as a socket is open.
+type slim struct{ http.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (w slim) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	// What has been read already must be in the new buffer, where the library
+	// looks for it.
+	early, _ := rw.Peek(rw.Reader.Buffered()) // never more than there is
+	r := bufio.NewReaderSize(io.MultiReader(&chunk{early}, c), max(slimBuffer, len(early)))
+	_, _ = r.Peek(len(early))
+	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, slimBuffer)), nil
+}
+
+// chunk reads bytes once.
+type chunk struct{ left []byte }
+
+// Read implements io.Reader.
+func (c *chunk) Read(p []byte) (int, error) {
+	if len(c.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, c.left)
+	c.left = c.left[n:]
+	return n, nil
+}
+
+// pulse pings a socket until it is stopped: one that does not answer is gone,
+// though its connection may be half open for hours. Between pings there is no
+// goroutine.
+type pulse struct {
+	ws              *websocket.Conn
+	every, patience time.Duration
+	dead            func() // called once, when a ping is not answered
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+	running sync.WaitGroup
+}
+
+func startPulse(ws *websocket.Conn, every, patience time.Duration, dead func()) *pulse {
+	p := &pulse{ws: ws, every: every, patience: patience, dead: dead}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// Those who came together need not be pinged together.
+	p.timer = time.AfterFunc(every/2+rand.N(every/2+1), p.beat)
+	return p
+}
+
+func (p *pulse) beat() {
+	p.mu.Lock()
+	if p.stopped {
+		p.mu.Unlock()
+		return
+	}
+	p.running.Add(1)
+	p.mu.Unlock()
+	defer p.running.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), p.patience)
+	err := p.ws.Ping(ctx) // fails at once when the socket closes
+	cancel()
+	if err != nil {
+		p.dead()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopped {
+		p.timer.Reset(p.every)
+	}
+}
+
+// stop waits for a ping that is under way: the socket should be closed.
+func (p *pulse) stop() {
+	p.mu.Lock()
+	p.stopped = true
+	p.timer.Stop()
+	p.mu.Unlock()
+	p.running.Wait()
+}
