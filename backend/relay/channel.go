@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -41,6 +42,44 @@ type queue struct {
 	frames [][]byte
 	bytes  int
 	ready  chan struct{} // holds one token while frames wait
+	budget *Budget       // nil is none
+}
+
+// Budget bounds what the queues of many channels hold together.
+type Budget struct {
+	most int64
+	held atomic.Int64
+}
+
+// NewBudget returns a budget of so many bytes. A waiting frame costs a little
+// more than its own.
+func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
+
+func (b *Budget) take(n int) bool {
+	if b == nil {
+		return true
+	}
+	if b.held.Add(int64(n)) > b.most {
+		b.held.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *Budget) give(n int) {
+	if b != nil {
+		b.held.Add(-int64(n))
+	}
+}
+
+// Pipe returns both ends of a channel within this process, as [NewMemory]
+// connects them: for whoever carries frames to a host in another way. A frame
+// that finds no room in the budget closes its channel with
+// [signalling.CloseTooSlow]; nil is no budget.
+func Pipe(remote RemoteInfo, budget *Budget) (host, guest Frames) {
+	c := newChannel(remote)
+	c.host.inbox.budget, c.guest.inbox.budget = budget, budget
+	return c.host, c.guest
 }
 
 func newChannel(remote RemoteInfo) *channel {
@@ -146,7 +185,7 @@ func (e *end) Limit() int {
 // at most room bytes together.
 func (q *queue) push(frame []byte, room int) bool {
 	cost := len(frame) + overhead
-	if len(q.frames) >= queueFrames || q.bytes+cost > room {
+	if len(q.frames) >= queueFrames || q.bytes+cost > room || !q.budget.take(cost) {
 		return false
 	}
 	q.frames = append(q.frames, frame)
@@ -166,10 +205,14 @@ func (q *queue) pop() ([]byte, bool) {
 	q.frames[0] = nil
 	q.frames = q.frames[1:]
 	q.bytes -= len(frame) + overhead
+	q.budget.give(len(frame) + overhead)
 	if len(q.frames) == 0 {
 		q.frames = nil
 	}
 	return frame, true
 }
 
-func (q *queue) clear() { q.frames, q.bytes = nil, 0 }
+func (q *queue) clear() {
+	q.budget.give(q.bytes)
+	q.frames, q.bytes = nil, 0
+}
