@@ -29,6 +29,8 @@ type scene struct {
 	id        sealed.LinkID
 	address   string
 	bystander *visitor
+	knocks    sync.Mutex
+	rang      map[string]bool // of knocks
 }
 
 // The bystander is the line's first guest.
@@ -40,7 +42,8 @@ func newScene(t *testing.T) *scene {
 	l := newLiar(t, a)
 	p := dial(t, l.base, a, nil)
 	p.admit("Quentin Bystander")
-	s := &scene{porch: p, t: t, liar: l}
+	s := &scene{porch: p, t: t, liar: l, rang: map[string]bool{}}
+	s.listen()
 	s.id, s.address = p.link(l.base)
 	s.bystander = p.mustJoin(s.address, "Quentin Bystander")
 	s.bystander.connected()
@@ -63,9 +66,30 @@ func (s *scene) attempt(name string, patience time.Duration) error {
 	return err
 }
 
-// asked reports whether somebody's knock has reached the host.
+// asked reports whether somebody's knock has ever reached the host.
 func (s *scene) asked(name string) bool {
-	return slices.ContainsFunc(s.host.Snapshot().Requests, func(q host.RequestView) bool { return q.Name == name })
+	s.knocks.Lock()
+	defer s.knocks.Unlock()
+	return s.rang[name]
+}
+
+// listen remembers who has knocked.
+func (s *scene) listen() {
+	w := s.host.Watch()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			s.knocks.Lock()
+			for _, q := range s.host.Snapshot().Requests {
+				s.rang[q.Name] = true
+			}
+			s.knocks.Unlock()
+			if _, err := w.Next(context.Background()); err != nil {
+				return
+			}
+		}
+	})
+	s.closers = append(s.closers, func() { w.Close(); wg.Wait() })
 }
 
 // fine checks what must hold after every lie.
