@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -83,13 +85,51 @@ func FuzzSocket(f *testing.F) {
 	})
 }
 
+// FuzzHostLine sends any text and then any frame over a line that has
+// registered and has a guest: the line goes on or ends with a word, and the
+// guest of another host is undisturbed.
+func FuzzHostLine(f *testing.F) {
+	f.Add([]byte(`{"type":"announce","payload":{"key":"B"}}`), []byte("\x00\x00\x00\x01x"))
+	f.Add([]byte(`{"type":"limit","payload":{"channel":1,"bytes":262144}}`), []byte("\x00\x00\x00\x01"))
+	f.Add([]byte(`{"type":"closed","payload":{"channel":1,"code":1000}}`), []byte("\x00\x00\x00\x02xyz"))
+	f.Add([]byte(`{"type":"wantCredentials","payload":{"request":1}}`), []byte("\x00"))
+	f.Add([]byte(`{"type":"withdraw","payload":{"link":"AAAAAAAAAAAAAAAAAAAAAA"}}`), []byte(""))
+	s := openForFuzzing(f)
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		f.Fatal(err)
+	}
+	guests := make(chan Frames, 1)
+	if _, err := s.Announce(context.Background(), keys, func(fr Frames) { guests <- fr }); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text, frame []byte) {
+		w := rawSocket(t, s)
+		w.open(t, keys.ID())
+		bystander := <-guests
+		h := openHost(t, s)
+		h.registered(hostKey(t))
+		own := newLinkKeys(t)
+		h.announces(own)
+		mustOpen(t, s, h, own.ID())
+		// Whatever comes of it, the line or the relay ends here in time.
+		_ = h.ws.Write(contextFor(t), websocket.MessageText, text)
+		_ = h.ws.Write(contextFor(t), websocket.MessageBinary, frame)
+		_ = h.ws.Close(websocket.StatusNormalClosure, "")
+		if err := bystander.Send([]byte("still here")); err != nil {
+			t.Errorf("the bystander: %v", err)
+		}
+		bystander.Close(signalling.CloseDone)
+	})
+}
+
 func openForFuzzing(f *testing.F) *Server {
 	f.Helper()
 	l := defaultLimits
 	l.requests, l.requestBurst, l.opens, l.openBurst = 1e9, 1e9, 1e9, 1e9
 	quick := defaultTimes
 	quick.close = 100 * time.Millisecond
-	s, err := Open(context.Background(), Options{Dir: f.TempDir(), Listen: "127.0.0.1:0", Pages: testPages, Logger: slog.New(slog.DiscardHandler), limits: &l, times: &quick})
+	s, err := Open(context.Background(), Options{Dir: f.TempDir(), Listen: "127.0.0.1:0", Pages: testPages, Hosts: &HostPolicy{Open: true, PerAddress: AddressQuotas{Hosts: 1e6, Links: 1e6, Guests: 1e6}}, Logger: slog.New(slog.DiscardHandler), limits: &l, times: &quick})
 	if err != nil {
 		f.Fatal(err)
 	}

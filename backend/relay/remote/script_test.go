@@ -1,0 +1,665 @@
+package remote
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// scripted is a relay that a test plays: lines arrive on a channel.
+type scripted struct {
+	t     testing.TB
+	url   string
+	lines chan *scriptedLine
+}
+
+type scriptedLine struct {
+	t      testing.TB
+	ws     *websocket.Conn
+	unread []signalling.Message
+}
+
+func newScripted(t testing.TB) *scripted {
+	s := &scripted{t: t, lines: make(chan *scriptedLine, 16)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{signalling.HostSubprotocol}})
+		if err != nil {
+			return
+		}
+		ws.SetReadLimit(-1)
+		s.lines <- &scriptedLine{t: t, ws: ws}
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		for {
+			select {
+			case l := <-s.lines:
+				_ = l.ws.CloseNow()
+			default:
+				return
+			}
+		}
+	})
+	s.url = server.URL
+	return s
+}
+
+func contextFor(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// line waits for the app to dial, and takes it in unless offer is nil.
+func (s *scripted) line(offer *signalling.Registered) *scriptedLine {
+	s.t.Helper()
+	select {
+	case l := <-s.lines:
+		s.t.Cleanup(func() { _ = l.ws.CloseNow() })
+		l.say(signalling.ChallengeHost{Version: 1, Nonce: b64.EncodeToString(make([]byte, 32))})
+		heard[signalling.Register](l)
+		if offer != nil {
+			l.say(*offer)
+		}
+		return l
+	case <-time.After(patience):
+		s.t.Fatal("the app does not dial")
+		return nil
+	}
+}
+
+func (l *scriptedLine) say(m signalling.Message) {
+	l.t.Helper()
+	b, err := signalling.Encode(m)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	_ = l.ws.Write(contextFor(l.t), websocket.MessageText, b) // the app may have gone
+}
+
+func (l *scriptedLine) frame(channel uint32, frame []byte) error {
+	return l.ws.Write(contextFor(l.t), websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, channel), frame...))
+}
+
+// heard is the app's next message of type M; others are kept for later.
+func heard[M signalling.Message](l *scriptedLine) M {
+	l.t.Helper()
+	for i, m := range l.unread {
+		if got, ok := m.(M); ok {
+			l.unread = slices.Delete(l.unread, i, i+1)
+			return got
+		}
+	}
+	for {
+		kind, b, err := l.ws.Read(contextFor(l.t))
+		if err != nil {
+			var want M
+			l.t.Fatalf("waiting for %s: %v", want.Type(), err)
+		}
+		if kind != websocket.MessageText {
+			continue
+		}
+		m, err := signalling.DecodeToRelayHost(b)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if got, ok := m.(M); ok {
+			return got
+		}
+		l.unread = append(l.unread, m)
+	}
+}
+
+// gone waits until the app has ended the line.
+func (l *scriptedLine) gone() {
+	l.t.Helper()
+	for {
+		if _, _, err := l.ws.Read(contextFor(l.t)); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				l.t.Fatal("the line stays")
+			}
+			return
+		}
+	}
+}
+
+// announces plays the relay's part of an announcement.
+func (l *scriptedLine) announces() sealed.LinkID {
+	l.t.Helper()
+	public, err := b64.DecodeString(heard[signalling.Announce](l).Key)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	id := sealed.IDOf(public)
+	l.proves(id, public)
+	l.say(signalling.Announced{Link: string(id)})
+	return id
+}
+
+func (l *scriptedLine) proves(id sealed.LinkID, public []byte) {
+	l.t.Helper()
+	challenge, want, err := sealed.NewChallenge(public)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.say(signalling.Prove{Link: string(id), Challenge: b64.EncodeToString(challenge)})
+	if p := heard[signalling.Proof](l); p.Link != string(id) || p.Answer != b64.EncodeToString(want) {
+		l.t.Fatal("a wrong proof")
+	}
+}
+
+var wide = signalling.Registered{Links: 64, Guests: 192, PerLink: 96, Bytes: 1 << 30, Turn: true, STUN: []string{"stun:x:3478"}}
+
+func quickTimes() *times {
+	quick := defaultTimes
+	quick.firstTry, quick.lastTry, quick.refused = time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
+	quick.moving, quick.farewell = time.Millisecond, 300*time.Millisecond
+	return &quick
+}
+
+func open(t testing.TB, s *scripted, change func(*Options)) *Relay {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{URL: s.url, Key: key, Logger: slog.New(slog.DiscardHandler), times: quickTimes()}
+	if change != nil {
+		change(&o)
+	}
+	r, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// newLink announces a link whose guests arrive on a channel.
+func newLink(t testing.TB, r *Relay) (keys sealed.LinkKeys, guests chan relay.Frames, withdraw func(*[sealed.NoteSize]byte)) {
+	t.Helper()
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	guests = make(chan relay.Frames, 4096)
+	withdraw, err = r.Announce(t.Context(), keys, func(f relay.Frames) { guests <- f })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys, guests, withdraw
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// TestReconnects loses lines in different ways: each time the app dials anew,
+// announces everything anew, and its guests' channels have closed.
+func TestReconnects(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, nil)
+	keys, guests, withdraw := newLink(t, r)
+	_, _, keep := newLink(t, r)
+	defer keep(nil)
+	for i, end := range []func(*scriptedLine){
+		func(l *scriptedLine) { _ = l.ws.CloseNow() },
+		func(l *scriptedLine) { _ = l.ws.Close(4410, "shutting-down") },
+		func(l *scriptedLine) { l.say(signalling.Refused{Code: string(fault.RelayFull)}) },
+		func(l *scriptedLine) { l.say(signalling.Registered{}) },                            // at the wrong moment
+		func(l *scriptedLine) { _ = l.ws.Write(contextFor(t), websocket.MessageText, nil) }, // no message
+		func(l *scriptedLine) { _ = l.frame(1, make([]byte, maxMessage)) },                  // larger than any
+	} {
+		l := s.line(&wide)
+		if id := l.announces(); id != keys.ID() {
+			t.Fatalf("%d: announced another link first", i)
+		}
+		l.announces()
+		until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok })
+		l.say(signalling.Guest{Channel: 1, Link: string(keys.ID()), Remote: "somewhere"})
+		f := <-guests
+		if f.Remote() != (relay.RemoteInfo{Key: "somewhere"}) {
+			t.Errorf("%+v", f.Remote())
+		}
+		end(l)
+		var closed relay.Closed
+		if _, err := f.Recv(contextFor(t)); !errors.As(err, &closed) || closed.Code != signalling.CloseHostGone {
+			t.Errorf("%d: Recv = %v", i, err)
+		}
+	}
+	l := s.line(&wide)
+	l.announces()
+	l.announces()
+	until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok })
+	withdraw(nil)
+	if m := heard[signalling.Withdraw](l); m.Link != string(keys.ID()) || m.Note != "" {
+		t.Errorf("%+v", m)
+	}
+	l.say(signalling.Guest{Channel: 9, Link: string(keys.ID())})
+	if m := heard[signalling.Closed](l); m.Channel != 9 || m.Code != signalling.CloseRefused {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestMoves opens another line before it leaves one that is about to close.
+func TestMoves(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, nil)
+	keys, guests, _ := newLink(t, r)
+	before := s.line(&wide)
+	before.announces()
+	before.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
+	f := <-guests
+	before.say(signalling.Moving{})
+	refused := s.line(nil)
+	refused.say(signalling.Refused{Code: string(fault.RelayFull)})
+	if err := f.Send([]byte("still here")); err != nil {
+		t.Error(err)
+	}
+	after := s.line(&wide)
+	after.announces()
+	if _, err := f.Recv(contextFor(t)); fault.CodeOf(err) != fault.HostGone {
+		t.Errorf("Recv = %v", err)
+	}
+	before.gone()
+	until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok && r.Status().State == StateConnected })
+	after.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
+	<-guests
+}
+
+// TestStatus tells what a person is told.
+func TestStatus(t *testing.T) {
+	s := newScripted(t)
+	states := make(chan Status, 100)
+	r := open(t, s, func(o *Options) { o.OnStatus = func(s Status) { states <- s } })
+	next := func(state State) Status {
+		t.Helper()
+		for late := time.After(patience); ; {
+			select {
+			case got := <-states:
+				if got.State == state {
+					return got
+				}
+			case <-late:
+				t.Fatalf("never %s", state)
+			}
+		}
+	}
+	s.line(nil).say(signalling.Refused{Code: string(fault.InvitationWanted)})
+	if got := next(StateRefused); got.Code != fault.InvitationWanted {
+		t.Errorf("%+v", got)
+	}
+	l := s.line(&wide)
+	if got := next(StateConnected); got.Offer.Links != 64 || got.Code != "" || len(got.Offer.STUN) != 1 {
+		t.Errorf("%+v", got)
+	}
+	_ = l.ws.CloseNow()
+	if got := next(StateConnecting); got.Code != fault.RelayUnreachable {
+		t.Errorf("%+v", got)
+	}
+	if r.Base() != s.url {
+		t.Errorf("base %s", r.Base())
+	}
+	s.line(nil).say(signalling.Refused{Code: "a-code-of-tomorrow"})
+	l = s.line(nil)
+	_ = l.ws.Write(contextFor(t), websocket.MessageText, []byte(`{"type":"registered","payload":{"links":-1}}`))
+	l.gone()
+}
+
+// TestQuotaOfLinks announces as many links as the relay takes, and another when
+// there is room.
+func TestQuotaOfLinks(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, nil)
+	first, _, withdraw := newLink(t, r)
+	second, _, _ := newLink(t, r)
+	few := wide
+	few.Links = 1
+	l := s.line(&few)
+	if id := l.announces(); id != first.ID() {
+		t.Fatalf("announced %s", id)
+	}
+	until(t, "too many", func() bool { _, code := r.LinkStatus(second.ID()); return code == fault.TooManyLinks })
+	withdraw(nil)
+	if id := l.announces(); id != second.ID() {
+		t.Fatalf("announced %s", id)
+	}
+	l.say(signalling.Unannounced{Link: string(second.ID()), Code: string(fault.IdentityTaken)})
+	until(t, "taken", func() bool { ok, code := r.LinkStatus(second.ID()); return !ok && code == fault.IdentityTaken })
+}
+
+// TestNotesAreToldAgain leaves notes while the line is open, and while it is
+// not, and tells them on each line.
+func TestNotesAreToldAgain(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, nil)
+	online, _, endOnline := newLink(t, r)
+	note := &[sealed.NoteSize]byte{7}
+	l := s.line(&wide)
+	l.announces()
+	until(t, "announced", func() bool { ok, _ := r.LinkStatus(online.ID()); return ok })
+	endOnline(note)
+	if m := heard[signalling.Withdraw](l); m.Note != b64.EncodeToString(note[:]) {
+		t.Errorf("%+v", m)
+	}
+	endOnline(nil) // only the first counts
+	_ = l.ws.CloseNow()
+	l = s.line(nil)
+	offline, _, endOffline := newLink(t, r)
+	endOffline(note)
+	l.say(wide)
+	for range 2 { // and the line after it
+		for _, keys := range []sealed.LinkKeys{online, offline} {
+			m := heard[signalling.Note](l)
+			if m.Key != b64.EncodeToString(keys.Public()) || m.Note != b64.EncodeToString(note[:]) {
+				t.Errorf("%+v", m)
+			}
+		}
+		for _, keys := range []sealed.LinkKeys{online, offline} {
+			l.proves(keys.ID(), keys.Public())
+			l.say(signalling.Noted{Link: string(keys.ID())})
+		}
+		_ = l.ws.CloseNow()
+		l = s.line(&wide)
+	}
+	// No more than the newest.
+	for range maxNotes + 5 {
+		_, _, end := newLink(t, r)
+		end(note)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.notes) != maxNotes {
+		t.Errorf("%d notes", len(r.notes))
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, nil)
+	if _, err := r.Credentials(t.Context()); fault.CodeOf(err) != fault.RelayUnreachable {
+		t.Errorf("without a line: %v", err)
+	}
+	r.Revoke("before there is a line")
+	l := s.line(&wide)
+	if m := heard[signalling.Revoke](l); m.Username != "before there is a line" {
+		t.Errorf("%+v", m)
+	}
+	type result struct {
+		servers []signalling.ICEServer
+		err     error
+	}
+	results := make(chan result, 1)
+	want := func(ctx context.Context) {
+		go func() {
+			servers, err := r.Credentials(ctx)
+			results <- result{servers, err}
+		}()
+	}
+	want(t.Context())
+	m := heard[signalling.WantCredentials](l)
+	l.say(signalling.Credentials{Request: m.Request + 5}) // nobody asked
+	l.say(signalling.Credentials{Request: m.Request, Servers: []signalling.ICEServer{{URLs: []string{"turn:x"}, Username: "u"}}})
+	if got := <-results; got.err != nil || len(got.servers) != 1 {
+		t.Errorf("%+v", got)
+	}
+	want(t.Context())
+	l.say(signalling.Credentials{Request: heard[signalling.WantCredentials](l).Request, Code: string(fault.TurnUsedUp)})
+	if got := <-results; fault.CodeOf(got.err) != fault.TurnUsedUp {
+		t.Errorf("%+v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	want(ctx)
+	heard[signalling.WantCredentials](l)
+	cancel()
+	if got := <-results; !errors.Is(got.err, context.Canceled) {
+		t.Errorf("%+v", got)
+	}
+	want(t.Context())
+	heard[signalling.WantCredentials](l)
+	_ = l.ws.CloseNow()
+	if got := <-results; fault.CodeOf(got.err) != fault.RelayUnreachable {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestARelayFloods sends more guests than anybody has, frames for them and for
+// nobody, and questions without end: what it costs is bounded, and the line
+// still works.
+func TestARelayFloods(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, nil)
+	keys, guests, _ := newLink(t, r)
+	other, _, _ := newLink(t, r)
+	l := s.line(&wide)
+	l.announces()
+	l.announces()
+	for i := range uint32(maxPerLink + 50) {
+		l.say(signalling.Guest{Channel: i + 1, Link: string(keys.ID())})
+	}
+	for range 50 {
+		if m := heard[signalling.Closed](l); m.Code != signalling.CloseTooFast || m.Channel <= maxPerLink {
+			t.Fatalf("%+v", m)
+		}
+	}
+	stranger, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.say(signalling.Guest{Channel: 5000, Link: string(stranger.ID())})
+	if m := heard[signalling.Closed](l); m != (signalling.Closed{Channel: 5000, Code: signalling.CloseRefused}) {
+		t.Errorf("%+v", m)
+	}
+
+	// A challenge that was met is not met again.
+	challenge, _, err := sealed.NewChallenge(keys.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		l.say(signalling.Prove{Link: string(keys.ID()), Challenge: b64.EncodeToString(challenge)})
+	}
+	// Frames that the host does not take end their channel, and no other.
+	frames := map[relay.Frames]bool{}
+	for range maxPerLink {
+		frames[<-guests] = true
+	}
+	for range 20 {
+		if l.frame(1, make([]byte, signalling.MaxFrameBefore)) != nil {
+			t.Fatal("the line ended")
+		}
+	}
+	_ = l.frame(2, make([]byte, signalling.MaxFrameBefore+1000))
+	_ = l.frame(4000, []byte("nobody"))
+	codes := map[signalling.CloseCode]int{}
+	for range 2 {
+		codes[heard[signalling.Closed](l).Code]++
+	}
+	if codes[signalling.CloseTooSlow] != 1 || codes[signalling.CloseTooLarge] != 1 {
+		t.Errorf("closed with %v", codes)
+	}
+	_ = l.frame(3, []byte("still here"))
+	until(t, "a frame for another guest", func() bool {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		for f := range frames {
+			if b, err := f.Recv(ended); err == nil && string(b) == "still here" {
+				return true
+			}
+		}
+		return false
+	})
+	if ok, _ := r.LinkStatus(other.ID()); !ok {
+		t.Error("the other link is gone")
+	}
+
+	// A number that is in use is a lie that ends the line.
+	l.say(signalling.Guest{Channel: 3, Link: string(keys.ID())})
+	l.gone()
+	s.line(&wide)
+}
+
+// TestARelayReadsNothing has the host send without end: what waits is bounded,
+// and the guest alone, then the line, ends.
+func TestARelayReadsNothing(t *testing.T) {
+	s := newScripted(t)
+	r := open(t, s, func(o *Options) {
+		o.times.write, o.times.ping, o.times.pong = 500*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
+	})
+	keys, guests, _ := newLink(t, r)
+	l := s.line(&wide)
+	l.announces()
+	l.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
+	f := <-guests
+	began := time.Now()
+	sent := 0
+	for time.Since(began) < patience {
+		if err := f.Send(make([]byte, 64<<10)); err != nil {
+			break
+		}
+		sent++
+	}
+	if sent > 1000 { // 1 MB in the queue, some more in the network
+		t.Errorf("%d frames were taken", sent)
+	}
+	s.line(&wide)
+}
+
+// TestBudget bounds what waits for the host in all channels together.
+func TestBudget(t *testing.T) {
+	budget := relay.NewBudget(100 << 10)
+	var ends [4][2]relay.Frames
+	for i := range ends {
+		ends[i][0], ends[i][1] = relay.Pipe(relay.RemoteInfo{}, budget)
+	}
+	taken := 0
+	for _, e := range ends[:2] {
+		for range 4 {
+			if e[1].Send(make([]byte, 16<<10)) == nil {
+				taken++
+			}
+		}
+	}
+	if taken != 6 {
+		t.Errorf("%d frames of 16 KB in 100 KB", taken)
+	}
+	if err := ends[0][1].Send(make([]byte, 16<<10)); err != nil {
+		t.Errorf("the end of another channel gave no room: %v", err)
+	}
+	g := &guest{Frames: ends[0][0]}
+	g.Close(signalling.CloseDone)
+	host, far := relay.Pipe(relay.RemoteInfo{}, budget)
+	for range 4 {
+		if err := far.Send(make([]byte, 16<<10)); err != nil {
+			t.Errorf("no room after a channel has ended: %v", err)
+		}
+	}
+	host.Close(signalling.CloseDone)
+}
+
+func TestParseURL(t *testing.T) {
+	for address, want := range map[string]string{
+		"relay.example":              "https://relay.example",
+		" https://Relay.Example/ ":   "https://relay.example",
+		"relay.example:443":          "https://relay.example",
+		"https://relay.example:8443": "https://relay.example:8443",
+		"https://[2001:db8::1]:443":  "https://[2001:db8::1]",
+		"[2001:db8::1]:8443":         "https://[2001:db8::1]:8443",
+		"http://localhost:80":        "http://localhost",
+		"http://127.0.0.1:7674":      "http://127.0.0.1:7674",
+	} {
+		if got, err := ParseURL(address); err != nil || got != want {
+			t.Errorf("%q: %q, %v", address, got, err)
+		}
+	}
+	for _, address := range []string{
+		"", "https://", "http://relay.example", "ftp://relay.example", "https://relay.example/path", "https://u:p@relay.example",
+		"https://relay.example?x", "https://relay.example#x", "relay example", "https://relay.example:port", "wss://relay.example", "https://réle.example",
+	} {
+		if got, err := ParseURL(address); fault.CodeOf(err) != fault.RelayAddressInvalid {
+			t.Errorf("%q: %q, %v", address, got, err)
+		}
+	}
+}
+
+func TestPauses(t *testing.T) {
+	r := &Relay{times: defaultTimes}
+	if d := r.pauseAfter(nil, 0); d != 250*time.Millisecond {
+		t.Errorf("the first pause is up to %v", d)
+	}
+	if d := r.pauseAfter(nil, 100); d != 30*time.Second {
+		t.Errorf("the hundredth pause is up to %v", d)
+	}
+	if d := r.pauseAfter(fault.New(fault.InvitationRefused, nil), 0); d != 5*time.Minute {
+		t.Errorf("the pause after a refusal is up to %v", d)
+	}
+}
+
+// FuzzFromRelay hands a line any message and any frame of a relay's.
+func FuzzFromRelay(f *testing.F) {
+	f.Add([]byte(`{"type":"guest","payload":{"channel":1,"link":"AAAAAAAAAAAAAAAAAAAAAA"}}`), []byte("\x00\x00\x00\x01x"))
+	f.Add([]byte(`{"type":"closed","payload":{"channel":7,"code":1000}}`), []byte("\x00\x00\x00\x07x"))
+	f.Add([]byte(`{"type":"credentials","payload":{"request":1}}`), []byte(""))
+	f.Add([]byte(`{"type":"moving"}`), []byte("\x00\x00"))
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, t := range []string{"announced", "unannounced", "prove", "guest"} {
+		f.Add([]byte(fmt.Sprintf(`{"type":%q,"payload":{"channel":8,"link":%q,"code":"x"}}`, t, keys.ID())), []byte("\x00\x00\x00\x08x"))
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text, frame []byte) {
+		r, err := newRelay(Options{URL: "https://relay.example", Key: key, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &line{
+			r: r, out: make(chan control, maxControl), done: make(chan struct{}), moving: make(chan struct{}),
+			budget: relay.NewBudget(maxQueued), channels: map[uint32]*guest{}, perLink: map[sealed.LinkID]int{},
+			wanted: map[uint32]chan signalling.Credentials{}, offer: Offer{Links: 1},
+		}
+		r.adopt(l)
+		host, far := relay.Pipe(relay.RemoteInfo{}, l.budget)
+		l.channels[7] = &guest{Frames: host, far: far, line: l, number: 7}
+		withdraw, err := r.Announce(t.Context(), keys, func(f relay.Frames) { f.Close(signalling.CloseDone) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{l.message(text), l.frame(frame)} {
+			var known *fault.Error
+			if err != nil && !errors.As(err, &known) {
+				t.Fatalf("%v is no fault", err)
+			}
+		}
+		withdraw(nil)
+		r.cancel()
+	})
+}
