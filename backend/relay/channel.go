@@ -13,9 +13,23 @@ const (
 	queueFrames   = 512     // frames waiting, in each direction
 	toGuestBytes  = 1 << 20 // bytes waiting for the guest: a few of the largest messages
 	fromGuestHeld = 8       // as many of the guest's largest frames may wait for the host
-	sealRoom      = 64      // what sealing adds to a message, generously
 	overhead      = 48      // what a waiting frame costs beside its bytes
 )
+
+// SealRoom is what sealing adds to a message, generously: Frames.Limit is
+// that much more than what was set.
+const SealRoom = 64
+
+// OnLimit has f called after each change of the limit, on the goroutine that
+// has set it: f must return at once. frames is an end that Pipe or
+// [Memory.Connect] has returned, and has not been handed on yet.
+func OnLimit(frames Frames, f func()) {
+	if e, ok := frames.(*end); ok {
+		e.c.mu.Lock()
+		defer e.c.mu.Unlock()
+		e.c.onLimit = f
+	}
+}
 
 // channel is a Frames pair within this process.
 type channel struct {
@@ -24,10 +38,11 @@ type channel struct {
 	onClose     func() // called once, without mu
 	done        chan struct{}
 
-	mu     sync.Mutex
-	limit  int // the guest's largest frame, sealed
-	closed bool
-	code   signalling.CloseCode
+	mu      sync.Mutex
+	limit   int    // the guest's largest frame, sealed
+	onLimit func() // called without mu; may be nil
+	closed  bool
+	code    signalling.CloseCode
 }
 
 // end is one side of a channel: it sends into the other's inbox.
@@ -83,7 +98,7 @@ func Pipe(remote RemoteInfo, budget *Budget) (host, guest Frames) {
 }
 
 func newChannel(remote RemoteInfo) *channel {
-	c := &channel{remote: remote, done: make(chan struct{}), limit: signalling.MaxFrameBefore + sealRoom}
+	c := &channel{remote: remote, done: make(chan struct{}), limit: signalling.MaxFrameBefore + SealRoom}
 	c.host = &end{c: c}
 	c.guest = &end{c: c, other: c.host}
 	c.host.other = c.guest
@@ -170,8 +185,12 @@ func (e *end) Remote() RemoteInfo { return e.c.remote }
 // SetLimit implements [Frames].
 func (e *end) SetLimit(n int) {
 	e.c.mu.Lock()
-	defer e.c.mu.Unlock()
-	e.c.limit = n + sealRoom
+	e.c.limit = n + SealRoom
+	changed := e.c.onLimit
+	e.c.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
 }
 
 // Limit implements [Frames].

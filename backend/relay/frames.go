@@ -53,8 +53,8 @@ type RemoteInfo struct {
 	// Loopback means that the guest is on this computer.
 	Loopback bool
 	// Key is the same for guests behind the same address (IPv6: the same /64)
-	// and says nothing else: it is a hash under a key of this process. "" is
-	// an address that is not counted.
+	// and says nothing else: it is a hash under a key of this process, or of
+	// this cluster (Options.Secret). "" is an address that is not counted.
 	Key string
 }
 

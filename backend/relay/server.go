@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -56,16 +57,17 @@ type Options struct {
 	// [Notebook]'s Put. It is called from a host's goroutine and must return
 	// at once. nil forgets them.
 	OnNote func(id sealed.LinkID, note [sealed.NoteSize]byte)
-	// NoteKey, 32 random bytes, is the key of the noise that links without a
-	// note get: nodes of one relay must give the same. nil is one that is kept
-	// in Dir.
-	NoteKey []byte
 	// OnAddresses is called with the new Addresses when they have changed
 	// after Open, from one goroutine, for which Close waits: it must not wait
 	// for whoever closes the relay. It may be nil.
 	OnAddresses func([]Address)
 	// Switchboard is one in memory when nil.
 	Switchboard Switchboard
+	// Secret is shared by the relays of one cluster, which then answer alike
+	// for links that none of them has, and count a guest's address alike.
+	// Without one, a relay has keys of its own for both. It has at least 32
+	// bytes.
+	Secret []byte
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 
@@ -126,7 +128,10 @@ var defaultTimes = times{
 	watch: 3 * time.Second, farewell: 1500 * time.Millisecond,
 }
 
-const maxHeaderBytes = 16 << 10
+const (
+	maxHeaderBytes = 16 << 10
+	minSecret      = 32 // bytes of Options.Secret
+)
 
 // Server is a running relay.
 type Server struct {
@@ -229,10 +234,13 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.noteKey = options.NoteKey; s.noteKey == nil {
-		if s.noteKey, err = f.noteKey(); err != nil {
-			return nil, err
-		}
+	if len(options.Secret) > 0 {
+		err = s.shareKeys(options.Secret)
+	} else {
+		s.noteKey, err = f.noteKey()
+	}
+	if err != nil {
+		return nil, err
 	}
 	if s.pages, err = loadPages(options.Pages); err != nil {
 		return nil, err
@@ -293,6 +301,24 @@ func (s *Server) openPublic(ctx context.Context, options Options) (*Server, erro
 // metered counts something that comes and goes.
 func (s *Server) metered(what Metered) func(delta int) {
 	return func(delta int) { s.meter.Open(what, delta) }
+}
+
+// shareKeys derives what the relays of a cluster must have in common.
+func (s *Server) shareKeys(secret []byte) error {
+	if len(secret) < minSecret {
+		return fmt.Errorf("relay: the cluster's secret has fewer than %d bytes", minSecret)
+	}
+	prk, err := hkdf.Extract(sha256.New, secret, nil)
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	if s.noteKey, err = hkdf.Expand(sha256.New, prk, "porch relay v1 noise", noteKeySize); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	if s.addressKey, err = hkdf.Expand(sha256.New, prk, "porch relay v1 addresses", sha256.Size); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	return nil
 }
 
 func (s *Server) start(l net.Listener) {

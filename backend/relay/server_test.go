@@ -1138,3 +1138,26 @@ func TestPanicInAcceptEndsThatGuestOnly(t *testing.T) {
 		t.Errorf("log:\n%s", out)
 	}
 }
+
+// TestClusterAnswersAlike checks that relays with one secret have one noise for
+// an id and one key for an address, and that others have their own.
+func TestClusterAnswersAlike(t *testing.T) {
+	secret := bytes.Repeat([]byte{7}, minSecret)
+	with := func(secret []byte) *Server {
+		return openRelay(t, func(o *Options) { o.Secret = secret })
+	}
+	a, b, other, alone := with(secret), with(secret), with(bytes.Repeat([]byte{8}, minSecret)), with(nil)
+	id := sealed.LinkID("AAAAAAAAAAAAAAAAAAAAAA")
+	from := &connection{from: netip.MustParseAddr("192.0.2.1")}
+	if a.noise(id) != b.noise(id) || a.remoteOf(from) != b.remoteOf(from) {
+		t.Error("two relays of one cluster answer differently")
+	}
+	for _, s := range []*Server{other, alone} {
+		if s.noise(id) == a.noise(id) || s.remoteOf(from) == a.remoteOf(from) {
+			t.Error("a relay of another cluster answers alike")
+		}
+	}
+	if _, err := Open(contextFor(t), Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Secret: secret[1:]}); err == nil {
+		t.Error("a short secret passes")
+	}
+}

@@ -148,19 +148,30 @@ func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) 
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
+	pub, guest, accept, err := m.Connect(id, remote)
+	if err != nil {
+		return nil, nil, err
+	}
+	accept()
+	return pub, guest, nil
+}
+
+// Connect is Dial without the call of the host's accept, which is left to the
+// caller: it must call accept once, on the guest's goroutine. Connect itself
+// does not wait for anybody. It is for switchboards that are spread over
+// machines and keep the hosts of one machine in a Memory.
+func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guestEnd Frames, accept func(), err error) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	a := m.hosts[id]
 	if a == nil || a.ended {
-		m.mu.Unlock()
-		return nil, nil, fault.New(fault.LinkUnavailable, nil)
+		return nil, nil, nil, fault.New(fault.LinkUnavailable, nil)
 	}
 	if len(a.channels) >= m.perLink {
-		m.mu.Unlock()
-		return nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
+		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
 	}
 	if remote.Key != "" && a.from(remote.Key) >= m.perAddress {
-		m.mu.Unlock()
-		return nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address", m.perAddress)
+		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address", m.perAddress)
 	}
 	c := newChannel(remote)
 	c.onClose = func() {
@@ -172,15 +183,15 @@ func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) 
 		a.channels = make(map[*channel]struct{})
 	}
 	a.channels[c] = struct{}{}
-	m.mu.Unlock()
-
-	accepted := false
-	defer func() {
-		if !accepted { // accept panics: the place must be free again
-			c.guest.Close(signalling.CloseHostGone)
-		}
-	}()
-	a.accept(c.host)
-	accepted = true
-	return append([]byte(nil), a.pub...), c.guest, nil
+	accept = func() {
+		accepted := false
+		defer func() {
+			if !accepted { // accept panics: the place must be free again
+				c.guest.Close(signalling.CloseHostGone)
+			}
+		}()
+		a.accept(c.host)
+		accepted = true
+	}
+	return append([]byte(nil), a.pub...), c.guest, accept, nil
 }
