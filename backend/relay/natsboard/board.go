@@ -1,0 +1,553 @@
+package natsboard
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Board is one node's switchboard.
+type Board struct {
+	log     *slog.Logger
+	times   times
+	options Options
+	seals   *seals
+	local   *relay.Memory // this node's hosts
+	nc      *nats.Conn
+	base    string // of subjects
+
+	number     atomic.Uint64 // of channels and questions
+	generation atomic.Uint32 // see beat
+	opens      chan *nats.Msg
+	later      chan func() // run by keep
+	wake       chan struct{}
+
+	lifetime context.Context
+	end      context.CancelFunc
+	wg       sync.WaitGroup // enter
+	handlers sync.WaitGroup // those that hear the bus, and keep
+	closing  sync.Once
+
+	interest sync.Mutex // orders what is subscribed
+	subs     map[token]*nats.Subscription
+
+	mu     sync.Mutex
+	ended  bool
+	held   map[token]*attachment
+	asks   map[uint64]chan uint64
+	legs   map[legKey]*leg
+	peers  map[nodeID]*peer
+	shared shared
+}
+
+// attachment is a hold on an id. It is also the inner one, with its epoch.
+type attachment struct {
+	relay.Attachment // of Board.local
+	b                *Board
+	id               sealed.LinkID
+	token            token
+	epoch            uint64
+}
+
+// Open connects a node to its cluster. ctx bounds opening, not the board. The
+// bus must be there at the start; later it may come and go.
+func Open(ctx context.Context, options Options) (*Board, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := options.prepare(); err != nil {
+		return nil, err
+	}
+	seals, err := newSeals(options.Secret)
+	if err != nil {
+		return nil, err
+	}
+	b := &Board{
+		log: options.Logger, times: *options.times, options: options, seals: seals,
+		local: relay.NewMemory(options.PerLink, options.PerAddress), base: options.Prefix + ".v1.",
+		opens: make(chan *nats.Msg, waitingOpens), later: make(chan func(), waitingLater), wake: make(chan struct{}, 1),
+		subs: make(map[token]*nats.Subscription), held: make(map[token]*attachment), asks: make(map[uint64]chan uint64),
+		legs: make(map[legKey]*leg), peers: make(map[nodeID]*peer),
+	}
+	b.lifetime, b.end = context.WithCancel(context.Background())
+	if b.nc, err = options.connect(ctx, b); err != nil {
+		b.end()
+		return nil, err
+	}
+	if err := b.listen(); err != nil {
+		b.end()
+		b.nc.Close()
+		b.handlers.Wait()
+		return nil, err
+	}
+	b.handlers.Go(b.answer)
+	b.handlers.Go(b.keep)
+	_ = b.publish(everyone, "", beat{b.generation.Load()}) // and every second
+	b.log.Info("natsboard: open")
+	return b, nil
+}
+
+// listen subscribes to what is for this node and for all.
+func (b *Board) listen() error {
+	for subject, handle := range map[string]nats.MsgHandler{
+		b.base + string(toNode(b.seals.self)) + ".*": b.forNode,
+		b.base + string(everyone):                    b.forAll,
+	} {
+		sub, err := b.nc.Subscribe(subject, handle)
+		if err != nil {
+			return err
+		}
+		b.handlers.Add(1)
+		sub.SetClosedHandler(func(string) { b.handlers.Done() })
+		if err := sub.SetPendingLimits(waitingFrames, waitingBytes); err != nil {
+			return err
+		}
+	}
+	if err := b.nc.FlushTimeout(b.times.flush); err != nil {
+		return err
+	}
+	return b.nc.LastError() // a subject that is not permitted
+}
+
+// Connected reports whether the bus is within reach. Without it, this node
+// connects its own guests to its own hosts.
+func (b *Board) Connected() bool { return b.nc.IsConnected() }
+
+// Nodes is how many nodes there are, as far as this one has heard, with itself.
+func (b *Board) Nodes() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return 1 + len(b.peers)
+}
+
+// enter counts a goroutine in wg, unless the board is closing.
+func (b *Board) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return false
+	}
+	b.wg.Add(1)
+	return true
+}
+
+// Close ends everything: channels close with [signalling.CloseHostGone], and
+// the other nodes are told. It waits, and may be called twice.
+func (b *Board) Close() error {
+	b.closing.Do(func() {
+		b.mu.Lock()
+		b.ended = true
+		held := make([]*attachment, 0, len(b.held))
+		for _, a := range b.held {
+			held = append(held, a)
+		}
+		legs := make([]*leg, 0, len(b.legs))
+		for _, l := range b.legs {
+			legs = append(legs, l)
+		}
+		b.mu.Unlock()
+		for _, a := range held {
+			a.Detach()
+		}
+		for _, l := range legs {
+			l.end.Close(signalling.CloseHostGone)
+		}
+		b.wg.Wait()
+		_ = b.publish(everyone, "", leaving{}) // who doesn't hear it hears the silence
+		if b.nc.IsConnected() {
+			_ = b.nc.FlushTimeout(b.times.goodbye)
+		}
+		b.end()
+		b.nc.Close()
+		b.handlers.Wait()
+	})
+	return nil
+}
+
+// publish seals a message and hands it to NATS. answers, if any, is the number
+// under which NATS says that nobody is there.
+func (b *Board) publish(at place, answers string, m message) error {
+	subject := b.base + string(at)
+	if strings.HasPrefix(string(at), "node.") {
+		subject += ".m"
+	}
+	if answers != "" {
+		answers = b.base + string(toNode(b.seals.self)) + "." + answers
+	}
+	return b.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: answers, Data: b.seals.seal(at, m)})
+}
+
+// soon has keep send a message. Messages that find no room are left out: those
+// that are sent this way come again, or their absence shows.
+func (b *Board) soon(f func()) {
+	select {
+	case b.later <- f:
+	default:
+	}
+}
+
+// Attach implements [relay.Switchboard]. Without the bus the id is reachable at
+// this node, and at the others once the bus is back.
+func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(relay.Frames)) (relay.Attachment, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	a := &attachment{b: b, id: id, token: b.seals.token(id)}
+	before := b.ask(ctx, a.token)
+
+	b.mu.Lock()
+	if b.ended {
+		b.mu.Unlock()
+		return nil, fault.New(fault.ShuttingDown, nil)
+	}
+	if mine := b.held[a.token]; mine != nil {
+		before = max(before, mine.epoch)
+	}
+	a.epoch = max(uint64(time.Now().UnixNano()), before+1)
+	inner, err := b.local.Attach(ctx, id, pub, accept)
+	if err != nil {
+		b.mu.Unlock()
+		return nil, err
+	}
+	a.Attachment = inner
+	b.held[a.token] = a
+	b.mu.Unlock()
+
+	if err := b.subscribe(a.token); err != nil {
+		a.Detach()
+		return nil, err
+	}
+	_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch}) // said again when it was lost
+	if b.Connected() {
+		// From now on dialling anywhere finds this host.
+		flush, cancel := context.WithTimeout(ctx, b.times.flush)
+		defer cancel()
+		_ = b.nc.FlushWithContext(flush) // the bus may have gone just now
+	}
+	if err := ctx.Err(); err != nil {
+		a.Detach()
+		return nil, err
+	}
+	return a, nil
+}
+
+// ask returns the epoch of another node's hold on a link, 0 when there is none.
+func (b *Board) ask(ctx context.Context, t token) uint64 {
+	if !b.Connected() {
+		return 0
+	}
+	number, answer := b.number.Add(1), make(chan uint64, 1)
+	b.mu.Lock()
+	b.asks[number] = answer
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		delete(b.asks, number)
+		b.mu.Unlock()
+	}()
+	if b.publish(toLink(t), strconv.FormatUint(number, 10), ask{number}) != nil {
+		return 0
+	}
+	patience := time.NewTimer(b.times.ask)
+	defer patience.Stop()
+	select {
+	case epoch := <-answer:
+		return epoch
+	case <-patience.C:
+	case <-ctx.Done():
+	case <-b.lifetime.Done():
+	}
+	return 0
+}
+
+// subscribe brings what this node hears in line with what it holds.
+func (b *Board) subscribe(t token) error {
+	b.interest.Lock()
+	defer b.interest.Unlock()
+	b.mu.Lock()
+	wanted := b.held[t] != nil
+	b.mu.Unlock()
+	sub := b.subs[t]
+	switch {
+	case wanted && sub == nil:
+		sub, err := b.nc.ChanSubscribe(b.base+string(toLink(t)), b.opens)
+		if err != nil {
+			return err
+		}
+		b.subs[t] = sub
+	case !wanted && sub != nil:
+		delete(b.subs, t)
+		_ = sub.Unsubscribe() // fails when the connection has ended
+	}
+	return nil
+}
+
+// Detach implements [relay.Attachment].
+func (a *attachment) Detach() {
+	a.drop()
+	_ = a.b.subscribe(a.token) // the last one can't fail: it ends a subscription
+}
+
+// drop ends the hold and leaves the subscription.
+func (a *attachment) drop() {
+	a.b.mu.Lock()
+	if a.b.held[a.token] == a {
+		delete(a.b.held, a.token)
+	}
+	a.b.mu.Unlock()
+	a.Attachment.Detach()
+}
+
+// Dial implements [relay.Switchboard].
+func (b *Board) Dial(ctx context.Context, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, relay.Frames, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	public, guest, err := b.local.Dial(ctx, id, remote)
+	if fault.CodeOf(err) != fault.LinkUnavailable {
+		return public, guest, err
+	}
+	if !b.Connected() {
+		return nil, nil, err
+	}
+	public, guest, err = b.dialOut(ctx, id, remote)
+	if fault.CodeOf(err) == fault.LinkUnavailable {
+		// A host may have come to this node in the meantime.
+		return b.local.Dial(ctx, id, remote)
+	}
+	return public, guest, err
+}
+
+// dialOut asks the other nodes for the host of a link.
+func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, relay.Frames, error) {
+	if len(remote.Key) > maxRemoteKey {
+		return nil, nil, fault.Newf(fault.Internal, "natsboard: the key of an address has more than %d bytes", maxRemoteKey)
+	}
+	if !b.enter() { // until the leg runs, or Dial has given up
+		return nil, nil, fault.New(fault.ShuttingDown, nil)
+	}
+	l, guest := b.newGuestLeg(remote)
+	public, err := b.knock(ctx, l, id, remote)
+	if err != nil {
+		b.wg.Done()
+		l.giveUp()
+		return nil, nil, err
+	}
+	go func() {
+		defer b.wg.Done()
+		l.run()
+	}()
+	return public, guest, nil
+}
+
+// knock asks for a guest's channel up to three times: a message may be lost,
+// and who is asked again for a channel that it has says so.
+func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, error) {
+	at, number := toLink(b.seals.token(id)), l.key.channel
+	for try := range 3 {
+		if b.publish(at, strconv.FormatUint(number, 10), open{number, remote.Loopback, remote.Key}) != nil {
+			break
+		}
+		patience := time.NewTimer(b.times.open << try)
+		select {
+		case m := <-l.answer:
+			patience.Stop()
+			if m, ok := m.(opened); ok && sealed.IDOf(m.public[:]) == id {
+				return bytes.Clone(m.public[:]), nil
+			}
+			if m, ok := m.(refused); ok && m.full {
+				return nil, fault.Newf(fault.TooFast, "too many guests on one link")
+			}
+			return nil, fault.New(fault.LinkUnavailable, nil)
+		case <-patience.C:
+		case <-l.end.Done():
+			patience.Stop()
+			return nil, fault.New(fault.ShuttingDown, nil)
+		case <-ctx.Done():
+			patience.Stop()
+			return nil, ctx.Err()
+		}
+	}
+	return nil, fault.New(fault.LinkUnavailable, nil)
+}
+
+// answer hears what is said to the links of this node.
+func (b *Board) answer() {
+	for {
+		select {
+		case msg := <-b.opens:
+			b.forLink(msg)
+		case <-b.lifetime.Done():
+			return
+		}
+	}
+}
+
+// read opens a message from the bus, and hears its sender.
+func (b *Board) read(at place, msg *nats.Msg) (nodeID, message, bool) {
+	sender, err := senderOf(msg.Data)
+	if err != nil || sender == b.seals.self {
+		return sender, nil, false
+	}
+	aead, err := b.cipherOf(sender)
+	if err != nil {
+		return sender, nil, false
+	}
+	m, err := openEnvelope(aead, at, msg.Data)
+	if errors.Is(err, errForged) {
+		return sender, nil, false
+	}
+	b.heard(sender, aead, m)
+	return sender, m, err == nil
+}
+
+// forLink hears a message to one link of this node.
+func (b *Board) forLink(msg *nats.Msg) {
+	name, ok := strings.CutPrefix(msg.Subject, b.base+"link.")
+	raw, err := b64.DecodeString(name)
+	if !ok || err != nil || len(raw) != tokenSize {
+		return
+	}
+	t := token(raw)
+	sender, m, ok := b.read(toLink(t), msg)
+	if !ok {
+		return
+	}
+	switch m := m.(type) {
+	case open:
+		b.takeGuest(sender, t, m)
+	case ask:
+		if a := b.holder(t); a != nil {
+			b.soon(func() { _ = b.publish(toNode(sender), "", holds{m.number, a.epoch}) })
+		}
+	case claim:
+		if m.token == t {
+			b.compare(sender, m)
+		}
+	}
+}
+
+func (b *Board) holder(t token) *attachment {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held[t]
+}
+
+// compare lets the newer of two holders have a link.
+func (b *Board) compare(sender nodeID, theirs claim) {
+	a := b.holder(theirs.token)
+	if a == nil {
+		return
+	}
+	if a.epoch > theirs.epoch || a.epoch == theirs.epoch && bytes.Compare(b.seals.self[:], sender[:]) > 0 {
+		b.soon(func() { _ = b.publish(toNode(sender), "", claim{a.token, a.epoch}) })
+		return
+	}
+	b.log.Debug("natsboard: another node has taken over a link")
+	a.drop()
+	b.soon(func() { _ = b.subscribe(a.token) })
+}
+
+// forNode hears what is for this node.
+func (b *Board) forNode(msg *nats.Msg) {
+	self := toNode(b.seals.self)
+	name := strings.TrimPrefix(msg.Subject, b.base+string(self)+".")
+	if name != "m" {
+		if number, err := strconv.ParseUint(name, 10, 64); err == nil && msg.Header.Get("Status") == "503" {
+			b.nobody(number)
+		}
+		return
+	}
+	sender, m, ok := b.read(self, msg)
+	if !ok {
+		return
+	}
+	switch m := m.(type) {
+	case opened:
+		b.answered(sender, m.channel, m)
+	case refused:
+		b.answered(sender, m.channel, m)
+	case frame:
+		if l := b.legOf(sender, m.of, true); l != nil {
+			l.onFrame(m)
+		}
+	case limit:
+		if l := b.legOf(sender, m.of, true); l != nil {
+			l.onLimit(m)
+		}
+	case closed:
+		if l := b.legOf(sender, m.of, false); l != nil {
+			l.onClosed(m)
+		}
+	case gone:
+		if l := b.legOf(sender, m.of, false); l != nil {
+			l.onGone()
+		}
+	case tally:
+		for _, s := range m {
+			if l := b.legOf(sender, s.of, true); l != nil && l.received < s.number {
+				l.lost()
+			}
+		}
+	case holds:
+		b.mu.Lock()
+		answer := b.asks[m.number]
+		b.mu.Unlock()
+		offer(answer, m.epoch)
+	case claim:
+		b.compare(sender, m)
+	case notes:
+		b.onNotes(m)
+	case revocations:
+		b.onRevocations(m)
+	}
+}
+
+// offer gives an answer to who waits for one. The first stands.
+func offer[T any](to chan T, v T) {
+	select {
+	case to <- v:
+	default: // nil, or answered
+	}
+}
+
+// nobody is NATS' own answer: no node listens to that link.
+func (b *Board) nobody(number uint64) {
+	b.mu.Lock()
+	answer, l := b.asks[number], b.legs[legKey{b.seals.self, number}]
+	b.mu.Unlock()
+	offer(answer, 0)
+	if l != nil {
+		offer(l.answer, message(refused{channel: number}))
+	}
+}
+
+// forAll hears what is for all nodes.
+func (b *Board) forAll(msg *nats.Msg) {
+	sender, m, ok := b.read(everyone, msg)
+	if !ok {
+		return
+	}
+	switch m := m.(type) {
+	case leaving:
+		b.log.Info("natsboard: a node has left")
+		b.lose(sender)
+	case notes:
+		b.onNotes(m)
+	case revocations:
+		b.onRevocations(m)
+	}
+}

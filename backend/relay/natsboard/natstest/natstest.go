@@ -1,0 +1,226 @@
+// Package natstest runs a real nats-server for tests, and a wire to it that can
+// be cut.
+package natstest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const patience = 20 * time.Second
+
+// binary builds the server of scripts/nats/go.mod, which the build cache keeps.
+var binary = sync.OnceValues(func() (string, error) {
+	_, here, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(here), "../../../..")
+	cmd := exec.Command("go", "tool", "-modfile=scripts/nats/go.mod", "-n", "nats-server")
+	cmd.Dir = root
+	// Plain, whatever the tests are built with.
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("natstest: build nats-server: %w: %s", err, problems.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+})
+
+// Server is a nats-server process on 127.0.0.1.
+type Server struct {
+	t    testing.TB
+	port int
+	args []string
+	cmd  *exec.Cmd
+}
+
+// Start runs a server until the end of the test, with more arguments if any.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, port: l.Addr().(*net.TCPAddr).Port, args: args}
+	l.Close()
+	s.Run()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Run starts the server, again after Kill, at its port.
+func (s *Server) Run() {
+	s.t.Helper()
+	path, err := binary()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd = exec.Command(path, append([]string{"-a", "127.0.0.1", "-p", strconv.Itoa(s.port)}, s.args...)...)
+	var out bytes.Buffer
+	s.cmd.Stdout, s.cmd.Stderr = &out, &out
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; {
+		c, err := net.Dial("tcp", s.Address())
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			s.Kill()
+			s.t.Fatalf("natstest: the server does not answer: %s", out.String())
+		}
+		time.Sleep(5 * time.Millisecond) // between tries
+	}
+}
+
+// Address is host:port.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL is nats://host:port.
+func (s *Server) URL() string { return "nats://" + s.Address() }
+
+// Kill ends the server's process.
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Kill() // it may have ended
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// Freeze stops the process without ending it; Thaw lets it go on.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw undoes Freeze.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// Wire is a way to a server that can be cut: a TCP proxy.
+type Wire struct {
+	to       string
+	listener net.Listener
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	cut   bool
+	conns map[net.Conn]struct{}
+}
+
+// NewWire leads to a server until the end of the test.
+func NewWire(t testing.TB, to *Server) *Wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Wire{to: to.Address(), listener: l, conns: make(map[net.Conn]struct{})}
+	w.wg.Go(w.accept)
+	t.Cleanup(func() {
+		l.Close()
+		w.Cut()
+		w.wg.Wait()
+	})
+	return w
+}
+
+// URL is where the wire begins.
+func (w *Wire) URL() string { return "nats://" + w.listener.Addr().String() }
+
+func (w *Wire) accept() {
+	for {
+		c, err := w.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		w.wg.Go(func() { w.carry(c) })
+	}
+}
+
+// carry copies both ways until either end closes.
+func (w *Wire) carry(c net.Conn) {
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var d net.Dialer
+	up, err := d.DialContext(ctx, "tcp", w.to)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	w.mu.Lock()
+	if w.cut {
+		w.mu.Unlock()
+		return
+	}
+	w.conns[c], w.conns[up] = struct{}{}, struct{}{}
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.conns, c)
+		delete(w.conns, up)
+		w.mu.Unlock()
+	}()
+	var ways sync.WaitGroup
+	ways.Go(func() { pass(c, up) })
+	pass(up, c)
+	ways.Wait()
+}
+
+// pass copies one way, and closes both ends when that has ended.
+func pass(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(b)
+		if n > 0 {
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Cut ends what goes over the wire and lets nothing new begin.
+func (w *Wire) Cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = true
+	for c := range w.conns {
+		c.Close()
+	}
+}
+
+// Heal undoes Cut.
+func (w *Wire) Heal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = false
+}

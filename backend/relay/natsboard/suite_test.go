@@ -1,0 +1,22 @@
+package natsboard
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/switchboardtest"
+)
+
+func TestConforms(t *testing.T) {
+	s := natstest.Start(t)
+	for n := range 3 {
+		t.Run(strconv.Itoa(n+1)+" nodes", func(t *testing.T) {
+			switchboardtest.Run(t, func(t *testing.T) (guests, hosts relay.Switchboard) {
+				nodes := openNodes(t, s, n+1, nil)
+				return nodes[0], nodes[n]
+			})
+		})
+	}
+}
