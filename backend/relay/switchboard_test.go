@@ -8,8 +8,7 @@ import (
 )
 
 func TestMemoryConforms(t *testing.T) {
-	switchboardtest.Run(t, func(*testing.T) (guests, hosts relay.Switchboard) {
-		m := relay.NewMemory(switchboardtest.PerLink, switchboardtest.PerAddress)
-		return m, m
+	switchboardtest.RunNodes(t, func(*testing.T) []relay.Switchboard {
+		return []relay.Switchboard{relay.NewMemory(switchboardtest.PerLink, switchboardtest.PerAddress)}
 	})
 }

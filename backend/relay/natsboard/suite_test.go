@@ -13,9 +13,12 @@ func TestConforms(t *testing.T) {
 	s := natstest.Start(t)
 	for n := range 3 {
 		t.Run(strconv.Itoa(n+1)+" nodes", func(t *testing.T) {
-			switchboardtest.Run(t, func(t *testing.T) (guests, hosts relay.Switchboard) {
-				nodes := openNodes(t, s, n+1, nil)
-				return nodes[0], nodes[n]
+			switchboardtest.RunNodes(t, func(t *testing.T) []relay.Switchboard {
+				boards := make([]relay.Switchboard, n+1)
+				for i, node := range openNodes(t, s, n+1, nil) {
+					boards[i] = node
+				}
+				return boards
 			})
 		})
 	}

@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(t *testing.T) (guests, hosts relay.Switchboard)
 		{"a host that does not read", slowHost},
 		{"frames above the limit", tooLarge},
 		{"the limit can be raised", raiseLimit},
+		{"a limit is told without a frame", raiseLimitSilently},
+		{"both ends close at once", closeTogether},
 		{"too many guests", tooManyGuests},
 		{"too many guests of one address", tooManyOfOneAddress},
 		{"a slow accept keeps only its own guest", slowAccept},
@@ -347,6 +349,38 @@ func raiseLimit(t *testing.T, b *board) {
 	}
 	if b, err := host.Recv(deadline(t)); err != nil || !bytes.Equal(b, frame) {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+func raiseLimitSilently(t *testing.T, b *board) {
+	guest, host := b.attach().dial()
+	host.SetLimit(signalling.MaxFrame)
+	for ctx := deadline(t); guest.Limit() < signalling.MaxFrame; {
+		if ctx.Err() != nil {
+			t.Fatal("the guest's limit stays")
+		}
+	}
+	send(t, guest, "still here")
+	expect(t, host, "still here")
+}
+
+// closeTogether: each end keeps its own code or has got the other's, and both
+// have ended.
+func closeTogether(t *testing.T, b *board) {
+	l := b.attach()
+	for range 20 {
+		guest, host := l.dial()
+		var ends sync.WaitGroup
+		ends.Go(func() { guest.Close(signalling.CloseDone) })
+		ends.Go(func() { host.Close(signalling.CloseRefused) })
+		ends.Wait()
+		for _, f := range []relay.Frames{guest, host} {
+			var closed relay.Closed
+			if _, err := f.Recv(deadline(t)); !errors.As(err, &closed) ||
+				closed.Code != signalling.CloseDone && closed.Code != signalling.CloseRefused {
+				t.Errorf("Recv = %v", err)
+			}
+		}
 	}
 }
 
