@@ -130,7 +130,13 @@ func (b *Board) Connected() bool { return b.nc.IsConnected() }
 func (b *Board) Nodes() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return 1 + len(b.peers)
+	n := 1
+	for _, p := range b.peers {
+		if !p.left {
+			n++
+		}
+	}
+	return n
 }
 
 // enter counts a goroutine in wg, unless the board is closing.
@@ -166,7 +172,7 @@ func (b *Board) Close() error {
 			l.end.Close(signalling.CloseHostGone)
 		}
 		b.wg.Wait()
-		_ = b.publish(everyone, "", leaving{}) // who doesn't hear it hears the silence
+		b.sayLeaving()
 		if b.nc.IsConnected() {
 			_ = b.nc.FlushTimeout(b.times.goodbye)
 		}
@@ -509,6 +515,8 @@ func (b *Board) forNode(msg *nats.Msg) {
 		offer(answer, m.epoch)
 	case claim:
 		b.compare(sender, m)
+	case leaving:
+		b.leave(sender, true)
 	case notes:
 		b.onNotes(m)
 	case revocations:
@@ -543,8 +551,7 @@ func (b *Board) forAll(msg *nats.Msg) {
 	}
 	switch m := m.(type) {
 	case leaving:
-		b.log.Info("natsboard: a node has left")
-		b.lose(sender)
+		b.leave(sender, false)
 	case notes:
 		b.onNotes(m)
 	case revocations:

@@ -3,18 +3,30 @@ package natsboard
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
 	"github.com/porch-call/porch/backend/relay/switchboardtest"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also the main of a node that a test has started as a process.
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childVariable); url != "" {
+		runChild(url)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is the deadline of everything that should happen soon.
 const patience = 30 * time.Second
@@ -75,4 +87,126 @@ func openNodes(t testing.TB, s *natstest.Server, n int, change func(*Options)) [
 		out[i] = openNode(t, s.URL(), change)
 	}
 	return out
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for ctx := contextFor(t); !so(); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("not in time: " + what)
+		}
+	}
+}
+
+// host is a host of a link that echoes what guests send, or hands them over.
+type host struct {
+	id     sealed.LinkID
+	public []byte
+	guests chan relay.Frames
+	relay.Attachment
+}
+
+func newKeys(t testing.TB) sealed.LinkKeys {
+	t.Helper()
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// attach brings a host to a node.
+func attach(t testing.TB, b *Board, keys sealed.LinkKeys) *host {
+	t.Helper()
+	h := &host{id: keys.ID(), public: keys.Public(), guests: make(chan relay.Frames, 1000)}
+	a, err := b.Attach(contextFor(t), h.id, h.public, func(f relay.Frames) { h.guests <- f })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Attachment = a
+	t.Cleanup(a.Detach)
+	return h
+}
+
+func (h *host) guest(t testing.TB) relay.Frames {
+	t.Helper()
+	select {
+	case f := <-h.guests:
+		return f
+	case <-contextFor(t).Done():
+		t.Fatal("no guest comes")
+		return nil
+	}
+}
+
+func dial(t testing.TB, b *Board, id sealed.LinkID) relay.Frames {
+	t.Helper()
+	_, f, err := b.Dial(contextFor(t), id, relay.RemoteInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close(signalling.CloseDone) })
+	return f
+}
+
+// dialSoon dials until the link is reachable.
+func dialSoon(t testing.TB, b *Board, id sealed.LinkID) (f relay.Frames) {
+	t.Helper()
+	eventually(t, "the link is reachable", func() bool {
+		var err error
+		_, f, err = b.Dial(contextFor(t), id, relay.RemoteInfo{})
+		return err == nil
+	})
+	t.Cleanup(func() { f.Close(signalling.CloseDone) })
+	return f
+}
+
+func pass(t testing.TB, from, to relay.Frames, word string) {
+	t.Helper()
+	if err := from.Send([]byte(word)); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+	if b, err := to.Recv(contextFor(t)); err != nil || string(b) != word {
+		t.Fatalf("Recv = %q, %v; want %q", b, err, word)
+	}
+}
+
+func expectEnd(t testing.TB, f relay.Frames, code signalling.CloseCode) {
+	t.Helper()
+	for {
+		_, err := f.Recv(contextFor(t))
+		if err == nil {
+			continue
+		}
+		var c relay.Closed
+		if !errors.As(err, &c) || c.Code != code {
+			t.Errorf("Recv = %v, want the end with %d", err, code)
+		}
+		return
+	}
+}
+
+// echo sends back what comes, until the end.
+func echo(f relay.Frames) {
+	for {
+		b, err := f.Recv(context.Background())
+		if err != nil || f.Send(b) != nil {
+			return
+		}
+	}
+}
+
+// empty waits until a node has no channel with another.
+func empty(t testing.TB, b *Board) {
+	t.Helper()
+	eventually(t, "all legs have ended", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.legs) == 0
+	})
 }

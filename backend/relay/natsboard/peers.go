@@ -3,6 +3,8 @@ package natsboard
 import (
 	"crypto/cipher"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,6 +21,7 @@ type peer struct {
 	heard      time.Time
 	beaten     bool // it has sent a beat
 	generation uint32
+	left       bool // for good; it is kept for as long as its messages may come late
 }
 
 // cipherOf returns the cipher of a node, which may be none.
@@ -35,16 +38,15 @@ func (b *Board) cipherOf(n nodeID) (cipher.AEAD, error) {
 // heard notes a sign of life. A node that is new, or was off the bus, is told
 // what it may have missed.
 func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
-	_, leaves := m.(leaving)
 	beat, beats := m.(beat)
 	b.mu.Lock()
 	p := b.peers[sender]
-	appeared := p == nil && !leaves && !b.ended && len(b.peers) < maxPeers
+	appeared := p == nil && !b.ended && len(b.peers) < maxPeers
 	if appeared {
 		p = &peer{cipher: c}
 		b.peers[sender] = p
 	}
-	if p != nil {
+	if p != nil && !p.left {
 		p.heard = time.Now()
 		if beats {
 			appeared = appeared || p.beaten && p.generation != beat.generation
@@ -58,12 +60,36 @@ func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
 	}
 }
 
-// lose forgets a node, and ends what led to it.
-func (b *Board) lose(n nodeID) {
+// sayLeaving tells the other nodes that this one ends: those it knows after all
+// else that they were told.
+func (b *Board) sayLeaving() {
 	b.mu.Lock()
-	delete(b.peers, n)
+	peers := slices.Collect(maps.Keys(b.peers))
 	b.mu.Unlock()
-	b.sweep()
+	for _, n := range peers {
+		_ = b.publish(toNode(n), "", leaving{}) // who doesn't hear it hears the silence
+	}
+	_ = b.publish(everyone, "", leaving{})
+}
+
+// leave ends what led to a node that has left. What was said to all may
+// overtake the last that was said to this node; then it must wait for that.
+func (b *Board) leave(n nodeID, inOrder bool) {
+	b.mu.Lock()
+	now := b.peers[n] != nil && !b.peers[n].left
+	if !inOrder {
+		for _, l := range b.legs {
+			now = now && l.peer != n
+		}
+	}
+	if now {
+		b.peers[n].left = true
+	}
+	b.mu.Unlock()
+	if now {
+		b.log.Info("natsboard: a node has left")
+		b.sweep()
+	}
 }
 
 // miss forgets the nodes that were silent for too long.
@@ -74,7 +100,9 @@ func (b *Board) miss() {
 	for n, p := range b.peers {
 		if now.Sub(p.heard) > b.times.silence {
 			delete(b.peers, n)
-			missing++
+			if !p.left {
+				missing++
+			}
 		}
 	}
 	left := len(b.peers)
@@ -90,7 +118,10 @@ func (b *Board) sweep() {
 	var over []*leg
 	b.mu.Lock()
 	for _, l := range b.legs {
-		if l.peer != (nodeID{}) && b.peers[l.peer] == nil {
+		if l.peer == (nodeID{}) {
+			continue
+		}
+		if p := b.peers[l.peer]; p == nil || p.left {
 			l.quiet = true
 			over = append(over, l)
 		}
