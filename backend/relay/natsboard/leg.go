@@ -232,10 +232,13 @@ func (l *leg) finish(err error) {
 	}
 }
 
-// order checks the number of what has come.
+// order checks the number of what has come. A number that was there already is
+// somebody playing it again, and nothing to the channel.
 func (l *leg) order(number uint64) bool {
 	if number != l.received {
-		l.lost()
+		if number > l.received {
+			l.lost()
+		}
 		return false
 	}
 	l.received++
@@ -265,7 +268,9 @@ func (l *leg) onLimit(m limit) {
 }
 
 func (l *leg) onClosed(m closed) {
-	l.hush()
+	if m.number >= l.received {
+		l.hush()
+	}
 	if l.order(m.number) {
 		l.end.Close(m.code)
 	}
