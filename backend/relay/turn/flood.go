@@ -1,0 +1,91 @@
+package turn
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// prefixOf is what counts as one address: an IPv4 address, or an IPv6 /64,
+// which is what one household gets (RFC 6177).
+func prefixOf(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // fails for the zero Addr alone, which gets the zero Prefix
+	return p
+}
+
+// meter allows so many events a second, and a burst of them (the generic cell
+// rate algorithm). Its zero value allows nothing.
+type meter struct{ next atomic.Int64 } // nanoseconds: when the bucket will be full again
+
+func (m *meter) allow(now time.Time, every, burst time.Duration) bool {
+	at := now.UnixNano()
+	for {
+		next := m.next.Load()
+		due := max(next, at)
+		if due-at > int64(burst) {
+			return false
+		}
+		if m.next.CompareAndSwap(next, due+int64(every)) {
+			return true
+		}
+	}
+}
+
+// meters has a meter for each address, in memory of one size whoever knocks:
+// addresses that fall together share one.
+type meters struct {
+	every, burst time.Duration
+	seed         maphash.Seed
+	of           [8192]meter
+}
+
+func newMeters(perSecond, burst int) *meters {
+	every := time.Second / time.Duration(perSecond)
+	return &meters{every: every, burst: every * time.Duration(burst), seed: maphash.MakeSeed()}
+}
+
+func (m *meters) allow(p netip.Prefix, now time.Time) bool {
+	return m.of[maphash.Comparable(m.seed, p)%uint64(len(m.of))].allow(now, m.every, m.burst)
+}
+
+// counts is how many of something are open, in all and for each address.
+type counts struct {
+	max, maxPerAddress int
+
+	mu    sync.Mutex
+	total int
+	of    map[netip.Prefix]int
+}
+
+func newCounts(limit, perAddress int) *counts {
+	return &counts{max: limit, maxPerAddress: perAddress, of: make(map[netip.Prefix]int)}
+}
+
+// take counts one more, unless that is too many.
+func (c *counts) take(p netip.Prefix) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.total >= c.max || c.of[p] >= c.maxPerAddress {
+		return false
+	}
+	c.total++
+	c.of[p]++
+	return true
+}
+
+// release gives back what take took.
+func (c *counts) release(p netip.Prefix) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total--
+	if c.of[p]--; c.of[p] == 0 {
+		delete(c.of, p)
+	}
+}

@@ -1,0 +1,81 @@
+package turn
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+const (
+	stunHeader    = 20
+	channelHeader = 4
+	magicCookie   = 0x2112A442 // RFC 8489 section 5
+
+	// maxDatagram is the largest that is relayed, and the largest message:
+	// more than any path between a browser and a host takes in one piece.
+	maxDatagram = 2000
+)
+
+var (
+	errFrame     = errors.New("turn: neither STUN nor channel data")
+	errOversized = errors.New("turn: a frame too large")
+)
+
+// isSTUN tells a STUN message from channel data by the first byte (RFC 8656
+// section 12).
+func isSTUN(first byte) bool { return first < 0x40 }
+
+// isChannelData: numbers are 0x4000 to 0x7FFF (RFC 5766 section 11; RFC 8656
+// gives out fewer).
+func isChannelData(first byte) bool { return first >= 0x40 && first < 0x80 }
+
+// LooksLikeSTUN says whether a connection that begins with b, eight bytes,
+// speaks STUN.
+func LooksLikeSTUN(b []byte) bool {
+	return len(b) >= 8 && isSTUN(b[0]) && binary.BigEndian.Uint32(b[4:]) == magicCookie
+}
+
+// frameSize returns how many bytes of a stream the frame takes that b begins
+// with (RFC 8656 section 3.1 and 12.5): 0 when it takes more to know.
+func frameSize(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if !isSTUN(b[0]) && !isChannelData(b[0]) {
+		return 0, errFrame
+	}
+	if len(b) < channelHeader {
+		return 0, nil
+	}
+	length := int(binary.BigEndian.Uint16(b[2:]))
+	size := channelHeader + (length+3)&^3
+	if isSTUN(b[0]) {
+		size = stunHeader + length
+		if length%4 != 0 || len(b) >= 8 && !LooksLikeSTUN(b) {
+			return 0, errFrame
+		}
+	}
+	if size > maxDatagram {
+		return 0, errOversized
+	}
+	return size, nil
+}
+
+// channelData takes a ChannelData message apart (RFC 8656 section 12.4). It
+// may be followed by padding.
+func channelData(b []byte) (channel uint16, payload []byte, ok bool) {
+	if len(b) < channelHeader || !isChannelData(b[0]) {
+		return 0, nil, false
+	}
+	length := int(binary.BigEndian.Uint16(b[2:]))
+	if length > len(b)-channelHeader {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint16(b), b[channelHeader : channelHeader+length], true
+}
+
+// putChannelHeader makes a ChannelData message of a datagram that has room for
+// the header before it.
+func putChannelHeader(frame []byte, channel uint16) {
+	binary.BigEndian.PutUint16(frame, channel)
+	binary.BigEndian.PutUint16(frame[2:], uint16(len(frame)-channelHeader))
+}

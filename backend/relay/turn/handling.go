@@ -1,0 +1,102 @@
+package turn
+
+import (
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// handling keeps pion from letting go of an allocation while it handles a
+// message of the same client. Pion 5.1 puts a permission into its table before
+// it has started the permission's timer, and would stop a timer that is nil.
+type handling struct {
+	mu   sync.Mutex
+	busy bool // only pion's reader looks at it
+}
+
+// done is for pion's reader, which has come back for the next message.
+func (h *handling) done() {
+	if h.busy {
+		h.busy = false
+		h.mu.Unlock()
+	}
+}
+
+// begin is for pion's reader, which has got a message.
+func (h *handling) begin() {
+	h.mu.Lock()
+	h.busy = true
+}
+
+// letGo waits until pion may let go of an allocation that has ended, and holds
+// up its reader until it has.
+func (a *allocation) letGo() {
+	h := a.handling()
+	if h == nil {
+		return // its client has gone before it was there
+	}
+	h.mu.Lock()
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if a.gone {
+		h.mu.Unlock()
+		return
+	}
+	a.holding = h
+}
+
+// isGone notes that pion has let go.
+func (a *allocation) isGone() {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.gone = true
+	if a.holding != nil {
+		a.holding.mu.Unlock()
+		a.holding = nil
+	}
+}
+
+func (a *allocation) handling() *handling {
+	if a.front != nil {
+		return &a.front.handling
+	}
+	if c := a.client.Load(); c != nil {
+		return &c.stream.handling
+	}
+	return nil
+}
+
+// answered looks at what pion answers, for how long an allocation lives now.
+// It is ended here, a little earlier than pion would: pion's own timer knows
+// nothing of handling.
+func (a *allocation) answered(b []byte) {
+	if len(b) < stunHeader {
+		return
+	}
+	switch binary.BigEndian.Uint16(b) {
+	case stun.NewType(stun.MethodAllocate, stun.ClassSuccessResponse).Value(),
+		stun.NewType(stun.MethodRefresh, stun.ClassSuccessResponse).Value():
+	default:
+		return
+	}
+	m := stun.Message{Raw: b}
+	if m.Decode() != nil {
+		return
+	}
+	v, err := m.Get(stun.AttrLifetime)
+	if err != nil || len(v) != 4 {
+		return
+	}
+	life := time.Duration(binary.BigEndian.Uint32(v)) * time.Second
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if a.ended.Load() {
+		return
+	}
+	if a.life == nil {
+		a.life = time.AfterFunc(life, a.end)
+	}
+	a.life.Reset(life - min(time.Second, life/2))
+}

@@ -1,0 +1,5 @@
+package turn
+
+const serveVariable = "PORCH_TURN_SERVE"
+
+func serve() int { return 0 }

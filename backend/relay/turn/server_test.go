@@ -1,0 +1,888 @@
+package turn
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/pion/turn/v5"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// patience is the deadline of everything that should happen at once.
+const patience = 20 * time.Second
+
+const realm = "relay.example"
+
+var (
+	testSecret = bytes.Repeat([]byte("s"), 32)
+	loopback   = netip.MustParseAddr("127.0.0.1")
+	loopbacks  = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+)
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// open starts a server on loopback. change may alter its options.
+func open(tb testing.TB, change func(*Options)) *Server {
+	tb.Helper()
+	o := Options{
+		Secret: testSecret, Realm: realm, Listen: "127.0.0.1:0", Public: []netip.Addr{loopback},
+		AllowPeers: loopbacks, TURN: []string{"turn:relay.example:3478"}, STUN: []string{"stun:relay.example:3478"},
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&o)
+	}
+	s, err := Open(context.Background(), o)
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, s.Close()) })
+	return s
+}
+
+func credentials(tb testing.TB, s *Server, owner string) (name, password string) {
+	tb.Helper()
+	servers, _, err := s.Credentials(owner)
+	must(tb, err)
+	last := servers[len(servers)-1]
+	return last.Username, last.Credential
+}
+
+// way is how a client reaches the server.
+type way string
+
+const (
+	overUDP way = "udp"
+	overTCP way = "tcp"
+	overTLS way = "tls"
+)
+
+var ways = []way{overUDP, overTCP, overTLS}
+
+// dial returns what a pion client sends through, and serves TLS if need be.
+func dial(tb testing.TB, s *Server, w way) net.PacketConn {
+	tb.Helper()
+	at := s.Addr().String()
+	switch w {
+	case overUDP:
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		must(tb, err)
+		tb.Cleanup(func() { conn.Close() })
+		return conn
+	case overTLS:
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{testCertificate()}})
+		must(tb, err)
+		s.Serve(l)
+		conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+		must(tb, err)
+		tb.Cleanup(func() { conn.Close() })
+		return turn.NewSTUNConn(conn)
+	}
+	conn, err := net.Dial("tcp", at)
+	must(tb, err)
+	tb.Cleanup(func() { conn.Close() })
+	return turn.NewSTUNConn(conn)
+}
+
+var testCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{realm}}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// newClient is a pion client that listens.
+func newClient(tb testing.TB, s *Server, w way, name, password string) *turn.Client {
+	tb.Helper()
+	c, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: s.Addr().String(), TURNServerAddr: s.Addr().String(), Conn: dial(tb, s, w),
+		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: silent{},
+	})
+	must(tb, err)
+	must(tb, c.Listen())
+	tb.Cleanup(c.Close)
+	return c
+}
+
+// allocate returns a relayed socket of a new client.
+func allocate(tb testing.TB, s *Server, w way, name, password string) net.PacketConn {
+	tb.Helper()
+	conn, err := newClient(tb, s, w, name, password).Allocate()
+	must(tb, err)
+	tb.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// newPeer is a socket that somebody relays to.
+func newPeer(tb testing.TB) net.PacketConn {
+	tb.Helper()
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	must(tb, err)
+	tb.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// exchange sends over a relayed socket and back until both ends have heard,
+// which pion's client does at first with indications, then over a channel.
+func exchange(tb testing.TB, relayed, peer net.PacketConn, text string) {
+	tb.Helper()
+	b := make([]byte, maxDatagram)
+	must(tb, peer.SetReadDeadline(time.Now().Add(patience)))
+	must(tb, relayed.SetReadDeadline(time.Now().Add(patience)))
+	_, err := relayed.WriteTo([]byte(text), peer.LocalAddr())
+	must(tb, err)
+	n, from, err := peer.ReadFrom(b)
+	must(tb, err)
+	if string(b[:n]) != text || from.String() != relayed.LocalAddr().String() {
+		tb.Fatalf("the peer got %q from %v", b[:n], from)
+	}
+	_, err = peer.WriteTo([]byte(text+" back"), from)
+	must(tb, err)
+	n, from, err = relayed.ReadFrom(b)
+	must(tb, err)
+	if string(b[:n]) != text+" back" || from.String() != peer.LocalAddr().String() {
+		tb.Fatalf("the client got %q from %v", b[:n], from)
+	}
+}
+
+// eventually waits for what other goroutines are about to do.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func TestRelays(t *testing.T) {
+	for _, w := range ways {
+		t.Run(string(w), func(t *testing.T) {
+			s := open(t, nil)
+			name, password := credentials(t, s, "host")
+			relayed := allocate(t, s, w, name, password)
+			peer := newPeer(t)
+			exchange(t, relayed, peer, "hello")
+			eventually(t, "a channel", func() bool { return len(*s.only(t).bindings.Load()) == 1 })
+			for _, text := range []string{"a", "ab", "abc", "abcd", strings.Repeat("x", 1400)} {
+				exchange(t, relayed, peer, text)
+			}
+			stats := s.Stats()
+			if stats.Allocations != 1 || stats.AllocationsTotal != 1 {
+				t.Errorf("%+v", stats)
+			}
+			sent := uint64(len("hello") + 1 + 2 + 3 + 4 + 1400)
+			if want := (Traffic{sent, 6}); stats.FromClients != want {
+				t.Errorf("from clients %+v, not %+v", stats.FromClients, want)
+			}
+			if want := (Traffic{sent + 6*5, 6}); stats.ToClients != want {
+				t.Errorf("to clients %+v, not %+v", stats.ToClients, want)
+			}
+			must(t, relayed.Close())
+			eventually(t, "the end of the allocation", func() bool { return s.Stats().Allocations == 0 })
+		})
+	}
+}
+
+// only returns the one allocation of a server.
+func (s *Server) only(tb testing.TB) *allocation {
+	tb.Helper()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, a := range s.relayed {
+		if !a.ended.Load() {
+			return a
+		}
+	}
+	tb.Fatal("no allocation")
+	return nil
+}
+
+// TestNeighbours has two clients who both need the relay reach each other
+// through it, although it relays to no address of its own.
+func TestNeighbours(t *testing.T) {
+	for _, w := range ways {
+		t.Run(string(w), func(t *testing.T) {
+			s := open(t, func(o *Options) { o.AllowPeers = nil })
+			name, password := credentials(t, s, "host")
+			a := allocate(t, s, overUDP, name, password)
+			client := newClient(t, s, w, name, password)
+			b, err := client.Allocate()
+			must(t, err)
+			defer b.Close()
+			must(t, client.CreatePermission(a.LocalAddr()))
+			exchange(t, a, b, "hello")
+			eventually(t, "channels", func() bool {
+				s.mu.RLock()
+				defer s.mu.RUnlock()
+				n := 0
+				for _, a := range s.relayed {
+					n += len(*a.bindings.Load())
+				}
+				return n == 2
+			})
+			exchange(t, a, b, "over channels")
+		})
+	}
+}
+
+func TestBinding(t *testing.T) {
+	s := open(t, nil)
+	for _, w := range ways {
+		c := newClient(t, s, w, "", "")
+		mapped, err := c.SendBindingRequest()
+		must(t, err)
+		if udp, ok := mapped.(*net.UDPAddr); !ok || !udp.IP.IsLoopback() || udp.Port == 0 {
+			t.Errorf("%s: mapped to %v", w, mapped)
+		}
+	}
+}
+
+func TestDualStack(t *testing.T) {
+	s := open(t, func(o *Options) {
+		o.Listen = ":0"
+		o.Public = []netip.Addr{loopback, netip.IPv6Loopback()}
+	})
+	name, password := credentials(t, s, "host")
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		conn, err := net.ListenPacket("udp", host+":0")
+		if err != nil {
+			t.Skip("no IPv6 here")
+		}
+		defer conn.Close()
+		_, port, err := net.SplitHostPort(s.Addr().String())
+		must(t, err)
+		c, err := turn.NewClient(&turn.ClientConfig{
+			TURNServerAddr: host + ":" + port, Conn: conn, Username: name, Password: password, Realm: realm, LoggerFactory: silent{},
+		})
+		must(t, err)
+		must(t, c.Listen())
+		defer c.Close()
+		relayed, err := c.Allocate()
+		must(t, err)
+		defer relayed.Close()
+		peer, err := net.ListenPacket("udp", host+":0")
+		must(t, err)
+		defer peer.Close()
+		exchange(t, relayed, peer, "hello")
+		exchange(t, relayed, peer, "again")
+	}
+}
+
+// TestRevoked: a running allocation ends before Revoke returns, and the
+// credentials are good for nothing any more, on any node that was told.
+func TestRevoked(t *testing.T) {
+	for _, w := range ways {
+		t.Run(string(w), func(t *testing.T) {
+			s := open(t, nil)
+			name, password := credentials(t, s, "host")
+			other, otherPassword := credentials(t, s, "host")
+			relayed, peer := allocate(t, s, w, name, password), newPeer(t)
+			stays := allocate(t, s, w, other, otherPassword)
+			exchange(t, relayed, peer, "hello")
+
+			s.Revoke("another", name) // not theirs
+			exchange(t, relayed, peer, "hello")
+
+			s.Revoke("host", name)
+			before := s.Stats()
+			if before.Allocations != 1 {
+				t.Fatalf("%d allocations", before.Allocations)
+			}
+			_, _ = relayed.WriteTo([]byte("late"), peer.LocalAddr()) // a stream is closed
+			must(t, peer.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+			if n, _, err := peer.ReadFrom(make([]byte, 100)); err == nil {
+				t.Errorf("%d bytes after it was revoked", n)
+			}
+			if after := s.Stats(); after.FromClients != before.FromClients {
+				t.Errorf("relayed after it was revoked")
+			}
+			if _, err := newClient(t, s, w, name, password).Allocate(); err == nil {
+				t.Error("revoked credentials are good for an allocation")
+			}
+			exchange(t, stays, newPeer(t), "hello")
+			if n := s.Stats().Refused[RefusedRevoked]; n == 0 {
+				t.Error("not counted")
+			}
+		})
+	}
+}
+
+func TestCredentialsRefused(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	foreign := open(t, func(o *Options) { o.Secret = bytes.Repeat([]byte("x"), 32) })
+	strange, strangePassword := credentials(t, foreign, "host")
+	old := s.keys.issue("host", time.Now().Add(-time.Second))
+	for what, c := range map[string]struct {
+		name, password string
+		why            Refusal
+	}{
+		"wrong password": {name, password + "x", RefusedCredential},
+		"wrong owner":    {strings.Replace(name, ":host:", ":hose:", 1), password, RefusedCredential},
+		"later expiry":   {"9" + name, password, RefusedCredential},
+		"other secret":   {strange, strangePassword, RefusedCredential},
+		"expired":        {old.text, s.keys.password(old.text), RefusedExpired},
+		"no form":        {"somebody", "something", RefusedCredential},
+	} {
+		before := s.Stats().Refused[c.why]
+		if _, err := newClient(t, s, overUDP, c.name, c.password).Allocate(); err == nil {
+			t.Errorf("%s: accepted", what)
+		}
+		if s.Stats().Refused[c.why] == before {
+			t.Errorf("%s: not counted as %v", what, c.why)
+		}
+	}
+	if n := s.Stats().AllocationsTotal; n != 0 {
+		t.Errorf("%d allocations", n)
+	}
+}
+
+// TestExpiredGoesOn: credentials that expire during a call do not end it.
+func TestExpiredGoesOn(t *testing.T) {
+	s := open(t, nil)
+	u := s.keys.issue("host", time.Now().Add(2*time.Second))
+	relayed, peer := allocate(t, s, overUDP, u.text, s.keys.password(u.text)), newPeer(t)
+	exchange(t, relayed, peer, "hello")
+	eventually(t, "expiry", func() bool { return u.expired(time.Now()) })
+	exchange(t, relayed, newPeer(t), "with a new permission")
+	if _, err := newClient(t, s, overUDP, u.text, s.keys.password(u.text)).Allocate(); err == nil {
+		t.Error("expired credentials are good for an allocation")
+	}
+}
+
+// TestOtherNode: credentials are good on every node.
+func TestOtherNode(t *testing.T) {
+	one, other := open(t, nil), open(t, nil)
+	name, password := credentials(t, one, "host")
+	exchange(t, allocate(t, other, overUDP, name, password), newPeer(t), "hello")
+	one.Revoke("host", name)
+	other.Revoke("host", name)
+	if n := other.Stats().Allocations; n != 0 {
+		t.Errorf("%d allocations", n)
+	}
+}
+
+func TestPeersRefused(t *testing.T) {
+	s := open(t, func(o *Options) { o.AllowPeers = nil })
+	name, password := credentials(t, s, "host")
+	c := newClient(t, s, overUDP, name, password)
+	relayed, err := c.Allocate()
+	must(t, err)
+	defer relayed.Close()
+	refused := s.Stats().Refused[RefusedPeer]
+	for _, ip := range []string{
+		"10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.2", "0.0.0.0", "224.0.0.251",
+		"255.255.255.255", "198.18.0.1", "203.0.113.7", "240.0.0.1",
+	} {
+		if err := c.CreatePermission(&net.UDPAddr{IP: net.ParseIP(ip), Port: 5000}); err == nil {
+			t.Errorf("%s is permitted", ip)
+		}
+		refused++
+		if n := s.Stats().Refused[RefusedPeer]; n < refused {
+			t.Errorf("%s: refused %d times, not %d", ip, n, refused)
+		}
+	}
+	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(9, 9, 9, 9), Port: 5000}); err != nil {
+		t.Errorf("a public address: %v", err)
+	}
+}
+
+// TestOwnServices: what else listens at the relay's address can't be reached
+// through it.
+func TestOwnServices(t *testing.T) {
+	s := open(t, func(o *Options) { o.AllowPeers = nil })
+	name, password := credentials(t, s, "host")
+	relayed := allocate(t, s, overUDP, name, password)
+	service := newPeer(t)
+	_, err := relayed.WriteTo([]byte("hello"), service.LocalAddr())
+	must(t, err)
+	eventually(t, "a channel", func() bool { return len(*s.only(t).bindings.Load()) == 1 })
+	_, err = relayed.WriteTo([]byte("hello"), service.LocalAddr())
+	must(t, err)
+	_, err = relayed.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(s.Addr()))
+	must(t, err)
+	eventually(t, "refusals", func() bool { return s.Stats().Refused[RefusedPeer] >= 3 })
+	must(t, service.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	if n, _, err := service.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("it got %d bytes", n)
+	}
+}
+
+func TestLowPortsRefused(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	relayed := allocate(t, s, overUDP, name, password)
+	service, err := net.ListenPacket("udp4", "127.0.0.3:53")
+	if err != nil {
+		t.Skip("low ports are not ours")
+	}
+	defer service.Close()
+	for range 3 { // indications, then a channel
+		_, err = relayed.WriteTo([]byte("query"), service.LocalAddr())
+		must(t, err)
+	}
+	eventually(t, "a refusal", func() bool { return s.Stats().Refused[RefusedPeer] > 0 })
+	must(t, service.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	if n, _, err := service.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("it got %d bytes", n)
+	}
+}
+
+func TestDenied(t *testing.T) {
+	s := open(t, func(o *Options) { o.DenyPeers = []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")} })
+	name, password := credentials(t, s, "host")
+	c := newClient(t, s, overUDP, name, password)
+	relayed, err := c.Allocate()
+	must(t, err)
+	defer relayed.Close()
+	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 9), Port: 5000}); err == nil {
+		t.Error("permitted")
+	}
+	must(t, c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 8), Port: 5000}))
+}
+
+// TestNoTCP: nothing is relayed over TCP (RFC 6062).
+func TestNoTCP(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	if _, err := newClient(t, s, overTCP, name, password).AllocateTCP(); err == nil {
+		t.Error("a TCP allocation")
+	}
+	if s.Stats().Refused[RefusedTCP] == 0 {
+		t.Error("not counted")
+	}
+}
+
+// TestUnpermitted: a peer that the client has not asked for is not heard.
+func TestUnpermitted(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	relayed := allocate(t, s, overUDP, name, password)
+	exchange(t, relayed, newPeer(t), "hello")
+	stranger, err := net.ListenPacket("udp4", "127.0.0.7:0")
+	must(t, err)
+	defer stranger.Close()
+	_, err = stranger.WriteTo([]byte("boo"), relayed.LocalAddr())
+	must(t, err)
+	eventually(t, "a refusal", func() bool { return s.Stats().Refused[RefusedUnpermitted] == 1 })
+}
+
+// TestPermissionExpires: a channel is of no use without the permission.
+func TestPermissionExpires(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	relayed, peer := allocate(t, s, overUDP, name, password), newPeer(t)
+	exchange(t, relayed, peer, "hello")
+	a := s.only(t)
+	eventually(t, "a channel", func() bool { return len(*a.bindings.Load()) == 1 })
+	exchange(t, relayed, peer, "hello")
+	a.permit(loopback, false) // as pion does after five minutes
+	before := s.Stats()
+	_, err := relayed.WriteTo([]byte("late"), peer.LocalAddr())
+	must(t, err)
+	_, err = peer.WriteTo([]byte("late"), relayed.LocalAddr())
+	must(t, err)
+	eventually(t, "refusals", func() bool { return s.Stats().Refused[RefusedUnpermitted] == 2 })
+	if after := s.Stats(); after.FromClients != before.FromClients || after.ToClients != before.ToClients {
+		t.Error("relayed without a permission")
+	}
+}
+
+func TestLimits(t *testing.T) {
+	s := open(t, func(o *Options) { o.Limits = Limits{Allocations: 4, PerOwner: 3, PerUsername: 2} })
+	owners := map[string]int{}
+	try := func(owner string, name, password string) bool {
+		conn, err := newClient(t, s, overUDP, name, password).Allocate()
+		if err != nil {
+			return false
+		}
+		t.Cleanup(func() { conn.Close() })
+		owners[owner]++
+		return true
+	}
+	a, passwordA := credentials(t, s, "one")
+	b, passwordB := credentials(t, s, "one")
+	if !try("one", a, passwordA) || !try("one", a, passwordA) || try("one", a, passwordA) {
+		t.Error("not two for a user name")
+	}
+	if !try("one", b, passwordB) || try("one", b, passwordB) {
+		t.Error("not three for an owner")
+	}
+	c, passwordC := credentials(t, s, "two")
+	if !try("two", c, passwordC) || try("two", c, passwordC) {
+		t.Error("not four in all")
+	}
+	if r := s.Stats().Refused; r[RefusedQuota] != 2 || r[RefusedFull] != 1 {
+		t.Errorf("refused %v", r)
+	}
+}
+
+func TestPortRange(t *testing.T) {
+	s := open(t, func(o *Options) { o.FirstPort, o.LastPort = 40100, 40101 })
+	name, password := credentials(t, s, "host")
+	var got []int
+	for range 3 {
+		conn, err := newClient(t, s, overUDP, name, password).Allocate()
+		if err != nil {
+			continue
+		}
+		defer conn.Close()
+		got = append(got, conn.LocalAddr().(*net.UDPAddr).Port)
+	}
+	slices.Sort(got)
+	if len(got) > 2 || len(got) < 1 || got[0] < 40100 || got[len(got)-1] > 40101 {
+		t.Errorf("ports %v", got)
+	}
+}
+
+// TestQuota: an owner whose quota is used up loses the allocations, and gets
+// no new one.
+func TestQuota(t *testing.T) {
+	var spent, asked atomic.Int64
+	s := open(t, func(o *Options) {
+		o.Quota = func(owner string, bytes int64) bool {
+			if owner != "host" {
+				return true
+			}
+			asked.Add(1)
+			return spent.Add(bytes) < 1000
+		}
+	})
+	name, password := credentials(t, s, "host")
+	other, otherPassword := credentials(t, s, "other")
+	relayed, stays, peer := allocate(t, s, overUDP, name, password), allocate(t, s, overUDP, other, otherPassword), newPeer(t)
+	exchange(t, relayed, peer, "hello")
+	exchange(t, stays, newPeer(t), "hello")
+	exchange(t, relayed, peer, strings.Repeat("x", 600))
+	eventually(t, "the end of the allocation", func() bool { return s.Stats().Allocations == 1 })
+	if n, want := spent.Load(), int64(5+10+600+605); n != want {
+		t.Errorf("%d bytes, not %d", n, want)
+	}
+	if _, err := newClient(t, s, overUDP, name, password).Allocate(); err == nil {
+		t.Error("an allocation without quota")
+	}
+	exchange(t, stays, newPeer(t), "hello")
+}
+
+// TestManyPermissions: an allocation that asks for more than any call needs is
+// ended.
+func TestManyPermissions(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	c := newClient(t, s, overUDP, name, password)
+	relayed, err := c.Allocate()
+	must(t, err)
+	defer relayed.Close()
+	for i := range maxPermissions {
+		must(t, c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(i)), Port: 5000}))
+	}
+	if s.Stats().Allocations != 1 {
+		t.Fatal("too early")
+	}
+	_ = c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 2, 0), Port: 5000})
+	eventually(t, "the end of the allocation", func() bool { return s.Stats().Allocations == 0 })
+}
+
+// rawStream is a TCP connection of a client that is none.
+func rawStream(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	must(t, conn.SetDeadline(time.Now().Add(patience)))
+	return conn
+}
+
+func bindingRequest(tb testing.TB) []byte {
+	tb.Helper()
+	m, err := stun.Build(stun.BindingRequest, stun.TransactionID)
+	must(tb, err)
+	return m.Raw
+}
+
+// isCut says that a connection ends.
+func isCut(t *testing.T, conn net.Conn) bool {
+	t.Helper()
+	_, err := io.Copy(io.Discard, conn)
+	var timeout net.Error
+	return !errors.As(err, &timeout) || !timeout.Timeout()
+}
+
+// TestSlow: connections that do not speak, speak a byte at a time, or speak
+// without end but ask for no allocation.
+func TestSlow(t *testing.T) {
+	s := open(t, func(o *Options) {
+		o.streamTimes = &streamTimes{idle: 300 * time.Millisecond, frame: 100 * time.Millisecond, write: patience}
+	})
+	for what, speak := range map[string]func(net.Conn){
+		"silent": func(net.Conn) {},
+		"a byte at a time": func(c net.Conn) {
+			for _, b := range bindingRequest(t) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(20 * time.Millisecond) // what is slow takes time
+			}
+		},
+		"only bindings": func(c net.Conn) {
+			for range 100 {
+				if _, err := c.Write(bindingRequest(t)); err != nil {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		},
+	} {
+		before := s.Stats().Refused[RefusedTooSlow]
+		c := rawStream(t, s)
+		go speak(c)
+		if !isCut(t, c) {
+			t.Errorf("%s: stays", what)
+		}
+		eventually(t, what, func() bool { return s.Stats().Streams == 0 && s.Stats().Refused[RefusedTooSlow] > before })
+	}
+}
+
+// TestUnread: a client that does not read what it gets is disconnected, and
+// holds up nobody.
+func TestUnread(t *testing.T) {
+	s := open(t, func(o *Options) {
+		times := defaultStreamTimes
+		times.write = 200 * time.Millisecond
+		o.streamTimes = &times
+	})
+	name, password := credentials(t, s, "host")
+	c := dial(t, s, overTCP)
+	client, err := turn.NewClient(&turn.ClientConfig{
+		TURNServerAddr: s.Addr().String(), Conn: c, Username: name, Password: password, Realm: realm, LoggerFactory: silent{},
+	})
+	must(t, err)
+	must(t, client.Listen())
+	defer client.Close()
+	relayed, err := client.Allocate()
+	must(t, err)
+	defer relayed.Close()
+	peer := newPeer(t)
+	exchange(t, relayed, peer, "hello")
+	eventually(t, "a channel", func() bool { return len(*s.only(t).bindings.Load()) == 1 })
+	// Its reader is stopped by what is read elsewhere from now on.
+	must(t, c.SetReadDeadline(time.Now()))
+	load := make([]byte, 1200)
+	eventually(t, "the end of the stream", func() bool {
+		for range 200 {
+			_, err := peer.WriteTo(load, relayed.LocalAddr())
+			must(t, err)
+		}
+		return s.Stats().Streams == 0
+	})
+	if s.Stats().Refused[RefusedTooSlow] == 0 {
+		t.Error("not counted")
+	}
+}
+
+func TestMalformedStreams(t *testing.T) {
+	s := open(t, nil)
+	oversized := bindingRequest(t)
+	binary.BigEndian.PutUint16(oversized[2:], 60000)
+	for what, c := range map[string]struct {
+		send []byte
+		why  Refusal
+	}{
+		"HTTP":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), RefusedOversized}, // "GE" is a channel
+		"TLS":            {[]byte("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"), RefusedMalformed},
+		"SOCKS":          {[]byte("\x05\x01\x00\x05\x01\x00\x00\x01"), RefusedMalformed},
+		"no cookie":      {bytes.Repeat([]byte{0}, 20), RefusedMalformed},
+		"high":           {[]byte{0xff, 0xff, 0, 0}, RefusedMalformed},
+		"oversized STUN": {oversized, RefusedOversized},
+		"oversized data": {[]byte{0x40, 0, 0xff, 0xff}, RefusedOversized},
+	} {
+		before := s.Stats().Refused[c.why]
+		conn := rawStream(t, s)
+		_, err := conn.Write(c.send)
+		must(t, err)
+		if !isCut(t, conn) {
+			t.Errorf("%s: stays", what)
+		}
+		if s.Stats().Refused[c.why] == before {
+			t.Errorf("%s: not counted as %v", what, c.why)
+		}
+	}
+}
+
+func TestTooManyStreams(t *testing.T) {
+	s := open(t, func(o *Options) { o.Limits.StreamsPerAddress = 3 })
+	for range 3 {
+		rawStream(t, s)
+	}
+	eventually(t, "three streams", func() bool { return s.Stats().Streams == 3 })
+	if c := rawStream(t, s); !isCut(t, c) {
+		t.Error("a fourth stays")
+	}
+	if s.Stats().Refused[RefusedFull] != 1 {
+		t.Error("not counted")
+	}
+}
+
+// TestFlood: strangers who flood the port with all sorts of messages are held
+// off, and those who relay do not notice.
+func TestFlood(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "host")
+	relayed, peer := allocate(t, s, overUDP, name, password), newPeer(t)
+	exchange(t, relayed, peer, "hello")
+	eventually(t, "a channel", func() bool { return len(*s.only(t).bindings.Load()) == 1 })
+
+	flooder, err := net.Dial("udp4", s.Addr().String())
+	must(t, err)
+	defer flooder.Close()
+	allocateRequest, err := stun.Build(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest),
+		stun.NewUsername(name), stun.NewRealm(realm), stun.NewNonce("x"), stun.NewShortTermIntegrity("wrong"))
+	must(t, err)
+	junk := make([]byte, 1200)
+	for i := range 3000 {
+		switch i % 4 {
+		case 0:
+			_, err = flooder.Write(bindingRequest(t))
+		case 1:
+			_, err = flooder.Write(allocateRequest.Raw)
+		case 2:
+			_, _ = rand.Read(junk)
+			_, err = flooder.Write(junk[:i%len(junk)])
+		case 3:
+			_, err = flooder.Write([]byte{0x40, 0, 0, 1, 'x'})
+		}
+		must(t, err)
+		if i%300 == 0 {
+			exchange(t, relayed, peer, "still here")
+		}
+	}
+	eventually(t, "refusals", func() bool {
+		r := s.Stats().Refused
+		return r[RefusedTooFast] > 0 && r[RefusedMalformed] > 0 && r[RefusedUnpermitted] > 0
+	})
+	if n := s.Stats().Allocations; n != 1 {
+		t.Errorf("%d allocations", n)
+	}
+}
+
+func TestCredentialsForm(t *testing.T) {
+	s := open(t, nil)
+	servers, expires, err := s.Credentials("host")
+	must(t, err)
+	if len(servers) != 2 || servers[0].Username != "" || servers[1].Username == "" {
+		t.Errorf("%+v", servers)
+	}
+	if d := time.Until(expires); d > defaultTTL || d < defaultTTL-time.Minute {
+		t.Errorf("good for %v", d)
+	}
+	admitted := signalling.Admitted{Participant: "p1", Seat: strings.Repeat("A", 22), ICEServers: servers}
+	must(t, admitted.Validate())
+	if _, _, err := s.Credentials("a:b"); err == nil {
+		t.Error("an owner with a colon")
+	}
+}
+
+// TestLifetime: an allocation that is not refreshed ends.
+func TestLifetime(t *testing.T) {
+	for _, w := range ways {
+		s := open(t, nil)
+		name, password := credentials(t, s, "host")
+		relayed := allocate(t, s, w, name, password)
+		exchange(t, relayed, newPeer(t), "hello")
+		a := s.only(t)
+		a.changing.Lock()
+		if a.life == nil {
+			t.Error("no end")
+		} else {
+			a.life.Reset(0)
+		}
+		a.changing.Unlock()
+		eventually(t, "the end", func() bool {
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			return len(s.relayed) == 0
+		})
+	}
+}
+
+// TestEndsAmidPermissions ends allocations while pion handles requests for
+// permissions, which would crash it otherwise.
+func TestEndsAmidPermissions(t *testing.T) {
+	s := open(t, nil)
+	for round := range 20 {
+		name, password := credentials(t, s, "host")
+		c := newClient(t, s, ways[round%2], name, password)
+		relayed, err := c.Allocate()
+		must(t, err)
+		asking := make(chan struct{})
+		go func() {
+			defer close(asking)
+			for i := range 200 {
+				if c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(i%maxPermissions)), Port: 5000}) != nil {
+					return
+				}
+			}
+		}()
+		s.Revoke("host", name)
+		c.Close()
+		_ = relayed.Close() // has been closed from the other end
+		<-asking
+	}
+}
+
+func TestOptionsRefused(t *testing.T) {
+	good := Options{Secret: testSecret, Realm: realm, Public: []netip.Addr{loopback}}
+	for what, change := range map[string]func(*Options){
+		"secret":    func(o *Options) { o.Secret = o.Secret[:15] },
+		"realm":     func(o *Options) { o.Realm = "" },
+		"public":    func(o *Options) { o.Public = nil },
+		"two":       func(o *Options) { o.Public = append(o.Public, netip.MustParseAddr("127.0.0.2")) },
+		"wildcard":  func(o *Options) { o.Public = []netip.Addr{netip.IPv4Unspecified()} },
+		"ports":     func(o *Options) { o.FirstPort, o.LastPort = 5000, 4000 },
+		"low ports": func(o *Options) { o.FirstPort, o.LastPort = 1, 4000 },
+		"listen":    func(o *Options) { o.Listen = "nowhere" },
+	} {
+		o := good
+		o.Public = slices.Clone(o.Public)
+		change(&o)
+		s, err := Open(context.Background(), o)
+		if err == nil {
+			s.Close()
+			t.Errorf("%s: accepted", what)
+		}
+	}
+	s, err := Open(context.Background(), good)
+	must(t, err)
+	must(t, s.Close())
+	must(t, s.Close())
+}
