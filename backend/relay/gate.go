@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -183,6 +184,7 @@ type connection struct {
 	hasFirst bool
 	once     sync.Once
 	budget   atomic.Pointer[budget] // nil is no limit
+	tls      *tls.ConnectionState   // that net/http can't see; nil when it can, and without TLS
 }
 
 // budget limits the bytes that arrive from one guest, in proportion to the

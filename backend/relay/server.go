@@ -334,7 +334,14 @@ func (s *Server) start(l net.Listener) {
 		NextProtos: append([]string{"h2", "http/1.1"}, s.nextProtos...),
 	}
 	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
-	s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
+	if s.turn == nil {
+		s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
+		return
+	}
+	s.http.TLSConfig.NextProtos = append(s.http.TLSConfig.NextProtos, turnProtos...)
+	secure := newSplit(s.gate.tls, s.http.TLSConfig, s.turn, s.times.header)
+	s.wg.Go(secure.run)
+	s.wg.Go(func() { s.ended(s.http.Serve(secure)) })
 }
 
 // startPlain serves plain HTTP at a port of its own, and nothing else there.
@@ -544,12 +551,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	secure := r.TLS != nil
 	c := connectionOf(r.Context())
 	if c == nil {
 		http.Error(w, "no connection", http.StatusInternalServerError)
 		return
 	}
+	if r.TLS == nil {
+		r.TLS = c.tls
+	}
+	secure := r.TLS != nil
 	if r.URL.Path == HealthPath && s.requests.allow(prefixOf(c.from), time.Now()) {
 		s.serveHealth(w, r) // a supervisor may ask by address
 		return

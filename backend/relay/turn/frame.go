@@ -28,9 +28,8 @@ func isSTUN(first byte) bool { return first < 0x40 }
 // gives out fewer).
 func isChannelData(first byte) bool { return first >= 0x40 && first < 0x80 }
 
-// LooksLikeSTUN says whether a connection that begins with b, eight bytes,
-// speaks STUN.
-func LooksLikeSTUN(b []byte) bool {
+// looksLikeSTUN checks the magic cookie as well.
+func looksLikeSTUN(b []byte) bool {
 	return len(b) >= 8 && isSTUN(b[0]) && binary.BigEndian.Uint32(b[4:]) == magicCookie
 }
 
@@ -50,7 +49,7 @@ func frameSize(b []byte) (int, error) {
 	size := channelHeader + (length+3)&^3
 	if isSTUN(b[0]) {
 		size = stunHeader + length
-		if length%4 != 0 || len(b) >= 8 && !LooksLikeSTUN(b) {
+		if length%4 != 0 || len(b) >= 8 && !looksLikeSTUN(b) {
 			return 0, errFrame
 		}
 	}

@@ -84,7 +84,7 @@ func (f *front) fromClients(b *batch) {
 
 // ask hands a STUN message to pion, which may have too many.
 func (f *front) ask(a *allocation, message []byte, from netip.AddrPort, now time.Time) {
-	allowed := LooksLikeSTUN(message)
+	allowed := looksLikeSTUN(message)
 	if !allowed {
 		f.server.refuse(RefusedMalformed)
 		return

@@ -24,11 +24,10 @@ func FuzzPort(f *testing.F) {
 	f.Add([]byte{0x40, 0, 0, 3, 1, 2, 3, 0})
 	s, err := Open(context.Background(), Options{
 		Secret: testSecret, Realm: realm, Listen: "127.0.0.1:0", Public: []netip.Addr{loopback},
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), strangers: newMeters(1_000_000_000, 1_000_000_000),
 	})
 	must(f, err)
 	f.Cleanup(func() { s.Close() })
-	s.strangers.every, s.strangers.burst = 1, time.Hour // no limit
 	at := s.Addr().String()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		udp, err := net.Dial("udp4", at)

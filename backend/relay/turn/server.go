@@ -16,6 +16,7 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -85,12 +86,14 @@ type Options struct {
 	// Quota is told how many bytes an owner's allocations have relayed, both
 	// ways, since it was told last, and says whether they may go on. It is
 	// called every second and every megabyte, one at a time, and with 0 before
-	// each new allocation, at any time. It must not wait. nil allows all.
+	// each new allocation or credential, at any time. It must not wait. nil allows all.
 	Quota func(owner string, bytes int64) bool
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 
-	streamTimes *streamTimes // for tests of this package; the defaults when nil
+	// For tests of this package; the defaults when nil.
+	streamTimes *streamTimes
+	strangers   *meters
 }
 
 // Server is a running STUN and TURN server.
@@ -152,6 +155,9 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	if options.streamTimes != nil {
 		s.streamTimes = *options.streamTimes
+	}
+	if options.strangers != nil {
+		s.strangers = options.strangers
 	}
 	s.connections = newCounts(s.limits.Streams, s.limits.StreamsPerAddress)
 	if err := s.check(&options); err != nil {
@@ -257,11 +263,17 @@ func (s *Server) startPion() error {
 	return nil
 }
 
+var errQuota = errors.New("turn: the owner's quota is used up")
+
 // Credentials makes new ones for whom the owner gives them to: a text of up to
-// 64 letters, digits, "-" and "_". They are good on every node.
+// 64 letters, digits, "-" and "_". They are good on every node. It returns
+// [fault.TurnUsedUp] when the quota says no.
 func (s *Server) Credentials(owner string) (servers []signalling.ICEServer, expires time.Time, err error) {
 	if !isOwner(owner) {
 		return nil, time.Time{}, errors.New("turn: an owner that can't be in a user name")
+	}
+	if s.quota != nil && !s.quota(owner, 0) {
+		return nil, time.Time{}, fault.New(fault.TurnUsedUp, errQuota)
 	}
 	u := s.keys.issue(owner, time.Now().Add(s.ttl))
 	if len(s.stun) > 0 {
