@@ -250,7 +250,7 @@ func TestAHostDialsIn(t *testing.T) {
 
 	// A guest who sends too much at once.
 	ws, channel = mustOpen(t, s, h, keys.ID())
-	write(t, ws, websocket.MessageBinary, make([]byte, signalling.MaxFrameBefore+sealRoom+1))
+	write(t, ws, websocket.MessageBinary, make([]byte, signalling.MaxFrameBefore+SealRoom+1))
 	if m := told[signalling.Closed](h); m != (signalling.Closed{Channel: channel, Code: signalling.CloseTooLarge}) {
 		t.Errorf("%+v", m)
 	}

@@ -41,7 +41,7 @@ type leg struct {
 
 // newGuestLeg makes the leg at a guest's node, and the guest's end.
 func (b *Board) newGuestLeg(remote relay.RemoteInfo) (*leg, relay.Frames) {
-	host, guest := relay.Pipe(remote)
+	host, guest := relay.Pipe(remote, nil)
 	number := b.number.Add(1)
 	l := &leg{
 		b: b, key: legKey{b.seals.self, number}, end: host, out: way{toHost: true, channel: number},
