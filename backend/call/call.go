@@ -1,6 +1,7 @@
 package call
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ type Profile struct {
 type Call struct {
 	engine      *Engine
 	hooks       Hooks
+	reach       Reach
 	certificate webrtc.Certificate
 	counters    counters
 
@@ -68,6 +70,14 @@ type Call struct {
 	members atomic.Pointer[[]*member]
 	wake    chan struct{} // somebody has come: the reporter has work
 
+	// See reach.go.
+	outside     atomic.Pointer[outside]
+	relay       atomic.Pointer[allocation] // nil: there is none
+	relayWanted chan struct{}              // holds one: see keepRelay
+	watcher     *watcher                   // nil with a virtual network
+	unwatch     func()
+	cancel      context.CancelFunc // ends keepRelay
+
 	// Owned by the call's goroutine.
 	ended    bool
 	chat     chat
@@ -76,14 +86,19 @@ type Call struct {
 	spoken []string // the same, owned by the reporter
 }
 
-func newCall(e *Engine, hooks Hooks, certificate webrtc.Certificate) *Call {
+func newCall(e *Engine, hooks Hooks, reach Reach, certificate webrtc.Certificate) *Call {
 	c := &Call{
-		engine: e, hooks: hooks, certificate: certificate,
-		requests: make(chan func(), 64),
-		done:     make(chan struct{}),
-		wake:     make(chan struct{}, 1),
+		engine: e, hooks: hooks, reach: reach, certificate: certificate,
+		requests:    make(chan func(), 64),
+		done:        make(chan struct{}),
+		wake:        make(chan struct{}, 1),
+		relayWanted: make(chan struct{}, 1),
+		unwatch:     func() {},
 	}
 	c.members.Store(new([]*member))
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	c.begin(ctx)
 	go c.run()
 	c.workers.Go(c.report)
 	return c
@@ -330,8 +345,14 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 	}
 	c.refreshAway(m)
 	lost := state == webrtc.PeerConnectionStateDisconnected || state == webrtc.PeerConnectionStateFailed
-	if lost && m.outbox != nil {
-		p.do(p.restartICE)
+	if !lost {
+		return
+	}
+	if l := p.path.Load(); l != nil && l.socket.relay != nil {
+		l.socket.relay.doubt()
+	}
+	if m.outbox != nil {
+		p.do(func() { p.restartICE(false) })
 	}
 }
 
@@ -515,6 +536,8 @@ func (c *Call) Close(reason signalling.EndReason) {
 		}
 	})
 	<-c.done
+	c.unwatch()
+	c.cancel()
 	c.workers.Wait()
 	c.engine.forget(c)
 }

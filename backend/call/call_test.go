@@ -22,7 +22,7 @@ func newHookedCall(tb testing.TB, o Options, h Hooks) *Call {
 	tb.Helper()
 	e, err := NewEngine(o)
 	must(tb, err)
-	c, err := e.NewCall(h)
+	c, err := e.NewCall(h, Reach{})
 	must(tb, err)
 	tb.Cleanup(func() {
 		must(tb, e.Close())
@@ -440,7 +440,7 @@ func TestHooks(t *testing.T) {
 func TestAfterTheEnd(t *testing.T) {
 	e, err := NewEngine(Options{})
 	must(t, err)
-	c, err := e.NewCall(Hooks{})
+	c, err := e.NewCall(Hooks{}, Reach{})
 	must(t, err)
 	g := join(t, c, as("g"))
 	c.Close(signalling.EndRemoved)
@@ -461,7 +461,7 @@ func TestAfterTheEnd(t *testing.T) {
 	}
 	must(t, e.Close())
 	must(t, e.Close())
-	_, err = e.NewCall(Hooks{})
+	_, err = e.NewCall(Hooks{}, Reach{})
 	codeIs(t, err, fault.ShuttingDown)
 }
 

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -32,11 +33,11 @@ const (
 type Options struct {
 	Logger *slog.Logger // nil: nothing is logged
 
-	// ICEServers are the engine's own STUN and TURN servers. Guests get
-	// theirs in signalling.Admitted.
-	ICEServers []signalling.ICEServer
+	// TLS is for TURN servers; nil takes the system's certificate authorities.
+	TLS *tls.Config
 
-	// Net is the network, nil for the machine's own. Tests give a virtual one.
+	// Net is the network, nil for the machine's own. Tests give a virtual one, in
+	// which a call's Reach does nothing.
 	Net transport.Net
 }
 
@@ -46,8 +47,9 @@ type Engine struct {
 	logger  *slog.Logger
 	media   *webrtc.MediaEngine
 	setting webrtc.SettingEngine
-	servers []webrtc.ICEServer
-	mux     *udpMux // nil: pion opens sockets, and all media goes its way
+	tls     *tls.Config
+	mux     *udpMux  // nil: pion opens sockets, and all media goes its way
+	network *network // nil without mux
 
 	mu     sync.Mutex
 	closed bool
@@ -56,7 +58,10 @@ type Engine struct {
 
 // NewEngine returns an engine.
 func NewEngine(o Options) (*Engine, error) {
-	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{})}
+	e := &Engine{logger: o.Logger, tls: o.TLS, calls: make(map[*Call]struct{})}
+	if e.tls == nil {
+		e.tls = new(tls.Config)
+	}
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}
@@ -65,13 +70,9 @@ func NewEngine(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e.setting = newSettingEngine(o, e.logger)
-	if o.Net == nil && len(o.ICEServers) == 0 {
+	if o.Net == nil {
 		e.mux = newUDPMux()
-	}
-	for _, s := range o.ICEServers {
-		e.servers = append(e.servers, webrtc.ICEServer{
-			URLs: s.URLs, Username: s.Username, Credential: s.Credential,
-		})
+		e.network = newNetwork(e.mux, e.logger)
 	}
 	return e, nil
 }
@@ -128,6 +129,7 @@ const (
 	iceDisconnected    = 4 * time.Second
 	iceFailed          = 20 * time.Second
 	iceKeepAlive       = 2 * time.Second
+	iceRequests        = 25                     // to one pair, 200 ms apart: the other side may learn of us late
 	relayWait          = 500 * time.Millisecond // before a relayed way is taken
 	replayWindow       = 1024                   // SRTP; retransmissions in the original stream come late
 )
@@ -140,6 +142,7 @@ func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	s.DisableActiveTCP(true)
+	s.SetICEMaxBindingRequests(iceRequests)
 	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
 	// Browsers that hide their addresses behind mDNS names are known by their
 	// checks only; pion would wait a second for something better.
@@ -177,7 +180,7 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 		return newTap(func(b []byte) { p.receiveRTCP(ssrc, b) })
 	}
 	if e.mux != nil {
-		setting.SetICEUDPMux(peerMux{mux: e.mux, take: p.takeSecure})
+		setting.SetICEUDPMux(p.sockets())
 		setting.SetDTLSKeyLogWriter(&p.secrets)
 		setting.SetDTLSServerHelloMessageHook(p.secrets.serverHello)
 	}
@@ -189,15 +192,25 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 		webrtc.WithInterceptorRegistry(registry),
 	)
 	return api.NewPeerConnection(webrtc.Configuration{
-		ICEServers:   e.servers,
 		Certificates: certificates,
 		BundlePolicy: webrtc.BundlePolicyMaxBundle,
 	})
 }
 
+// Prepare asks STUN servers ("stun:host:port") until stop is called, so that a
+// call which begins meanwhile offers from the start what they say. stop may be
+// called twice.
+func (e *Engine) Prepare(urls []string) (stop func()) {
+	if e.network == nil {
+		return func() {}
+	}
+	_, stop = e.network.watch(urls, nil)
+	return stop
+}
+
 // NewCall begins a call with nobody in it. It returns fault.ShuttingDown after
 // Close.
-func (e *Engine) NewCall(hooks Hooks) (*Call, error) {
+func (e *Engine) NewCall(hooks Hooks, reach Reach) (*Call, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -207,7 +220,7 @@ func (e *Engine) NewCall(hooks Hooks) (*Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate of a call: %w", err)
 	}
-	c := newCall(e, hooks, certificate)
+	c := newCall(e, hooks, reach, certificate)
 	e.calls[c] = struct{}{}
 	return c, nil
 }
@@ -234,6 +247,7 @@ func (e *Engine) Close() error {
 	if e.mux == nil {
 		return nil
 	}
+	e.network.close()
 	return e.mux.close()
 }
 

@@ -29,6 +29,7 @@ type member struct {
 	left             bool
 	firstLine        uint64 // the first chat line that the member may read
 	chat             rate
+	restarts         rate // that the member asks for
 
 	peer *peer // nil for the native engine
 	// connection is peer, for the reporter.
@@ -45,11 +46,19 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		audio: newSource(p.ID, signalling.KindAudio, &c.counters),
 		video: newSource(p.ID, signalling.KindVideo, &c.counters),
 		chat:  rate{every: chatEvery, burst: chatBurst},
+
+		restarts: rate{every: restartEvery, burst: restartBurst},
 	}
 	m.audio.silent.Store(p.Muted)
 	m.video.silent.Store(p.CameraOff)
 	return m
 }
+
+// Restarts of ICE that a member may ask for: each has us try all its addresses.
+const (
+	restartEvery = 2 * time.Second
+	restartBurst = 8
+)
 
 // entry is the member as others see it.
 func (m *member) entry() signalling.Participant {

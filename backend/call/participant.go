@@ -1,6 +1,8 @@
 package call
 
 import (
+	"time"
+
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -37,7 +39,7 @@ func (m *member) handlePeer(message signalling.Message) error {
 	case signalling.Candidate:
 		taken = p.do(func() { p.candidate(message) })
 	case signalling.Restart:
-		taken = p.do(p.restartICE)
+		taken = m.restarts.take(time.Now()) && p.do(func() { p.restartICE(false) })
 	default:
 		return fault.Newf(fault.MessageUnexpected, "%s in a call", message.Type())
 	}
@@ -121,9 +123,7 @@ func (c *Call) resume(m *member, out Outbox) {
 	m.send(m.tracks())
 	p := m.peer
 	p.do(p.repeat)
-	if !p.alive(webrtc.PeerConnectionStateConnected) {
-		p.do(p.restartICE)
-	}
+	p.do(func() { p.unstrand(false) })
 	c.refreshAway(m)
 }
 
@@ -136,6 +136,14 @@ func (p *peer) alive(states ...webrtc.PeerConnectionState) bool {
 		}
 	}
 	return false
+}
+
+// Alive reports whether the participant's media can flow just now: the connection
+// stands, and the other side has agreed to it (consent, RFC 7675) within the last
+// seconds. It does not matter whether there is a path for messages.
+func (p *Participant) Alive() bool {
+	c := p.m.connection.Load()
+	return c != nil && p.m.admitted.Load() && c.alive(webrtc.PeerConnectionStateConnected)
 }
 
 // Leave takes the participant out, tells them why with Ended ("" says nothing),

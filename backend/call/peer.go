@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,15 +30,25 @@ type peer struct {
 	pc *webrtc.PeerConnection
 
 	// Owned by run.
-	negotiation uint32 // number of the last offer
-	offer       string // its SDP, with the first candidates
-	outstanding bool   // it is not answered yet
-	restart     bool   // the next offer restarts ICE
-	pairs       int    // slots the description has, in pairs
-	wanted      int    // and should have
+	negotiation uint32   // number of the last offer
+	outstanding bool     // it is not answered yet
+	restart     bool     // the next offer restarts ICE
+	pairs       int      // slots the description has, in pairs
+	wanted      int      // and should have
+	restarting  bool     // the outstanding offer restarts ICE
+	ufrag       string   // of the last offer
+	own         []string // candidates that belong to it
 	early       []webrtc.ICECandidateInit
-	remote      int // candidates taken since the last offer
+	remote      int      // candidates since the last offer
+	taken       []string // those of them that are tried
+	takes       rate
 
+	// outside returns what is known beyond this machine's addresses; nil if that
+	// is none of the peer's business.
+	outside   func() *outside
+	relayOnly bool
+
+	path      atomic.Pointer[link] // the selected pair
 	secrets   secrets
 	direct    atomic.Pointer[secure] // nil: media goes pion's way
 	connected atomic.Bool
@@ -66,14 +75,8 @@ type pair struct {
 }
 
 const (
-	peerInbox     = 256
-	maxCandidates = 128 // from one side, per offer
-	reporterSSRC  = 1   // sender SSRC of our feedback
-
-	// gatherPatience is how long an offer waits at most for candidates to take
-	// along. Those of the engine's sockets take a millisecond, more on a machine
-	// that is busy; what servers have to be asked for may come later.
-	gatherPatience = 30 * time.Millisecond
+	peerInbox    = 256
+	reporterSSRC = 1 // sender SSRC of our feedback
 )
 
 func newPeer(m *member) (*peer, error) {
@@ -85,6 +88,11 @@ func newPeer(m *member) (*peer, error) {
 		slots:    make(map[uint32]*slot),
 		arrivals: twcc.NewRecorder(reporterSSRC),
 		began:    time.Now(),
+		takes:    rate{every: takenEvery, burst: takenBurst},
+	}
+	if !m.profile.Host {
+		p.outside = m.call.outside.Load
+		p.relayOnly = m.call.reach.RelayOnly
 	}
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
@@ -143,8 +151,12 @@ func (p *peer) want(n int) {
 	p.negotiate()
 }
 
-// restartICE makes a new offer with new ICE credentials.
-func (p *peer) restartICE() {
+// restartICE makes a new offer with new ICE credentials. Unless it must be made
+// anew, one that is outstanding will do.
+func (p *peer) restartICE(anew bool) {
+	if p.outstanding && p.restarting && !anew {
+		return
+	}
 	p.restart = true
 	p.negotiate()
 }
@@ -154,25 +166,27 @@ func (p *peer) negotiate() {
 	if p.outstanding || p.negotiation > 0 && !p.restart && p.wanted <= p.pairs {
 		return
 	}
+	if p.relayOnly && p.relaySocket() == nil {
+		return // relayChanged tries again
+	}
 	added, err := p.grow()
 	if err != nil {
 		p.failed(err)
 		return
 	}
-	offer, err := p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: p.restart && p.negotiation > 0})
+	restart := p.restart && p.negotiation > 0
+	offer, err := p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
 	if err != nil {
 		p.failed(fmt.Errorf("offer: %w", err))
 		return
 	}
-	gathered := webrtc.GatheringCompletePromise(p.pc)
 	if err := p.pc.SetLocalDescription(offer); err != nil {
 		p.failed(fmt.Errorf("own description: %w", err))
 		return
 	}
-	p.offer = withCandidates(p.pc, gathered)
-	p.restart = false
+	p.restart, p.restarting = false, restart
 	p.outstanding = true
-	p.remote = 0
+	p.remote, p.taken = 0, nil
 	p.negotiation++
 	// Only now do the new sections have mids.
 	pairs := make([]*pair, 0, len(added))
@@ -180,26 +194,16 @@ func (p *peer) negotiate() {
 		a.pair.audio.mid, a.pair.video.mid = a.audio.Mid(), a.video.Mid()
 		pairs = append(pairs, a.pair)
 	}
-	message := signalling.Offer{Negotiation: p.negotiation, SDP: p.offer}
-	p.call.post(func() { p.call.offered(p, message, pairs) })
+	p.sendOffer(offer.SDP, pairs)
+	p.describe(offer.SDP)
 }
 
-// withCandidates returns the own description with the candidates that are there
-// at once: those of the engine's sockets. The other side need not wait for
-// messages of their own then; what is found later trickles (RFC 8838).
-func withCandidates(pc *webrtc.PeerConnection, gathered <-chan struct{}) string {
-	late := time.NewTimer(gatherPatience)
-	defer late.Stop()
-	select {
-	case <-gathered:
-	case <-late.C:
-	}
-	return unended(pc.LocalDescription().SDP)
+// sendOffer sends an offer without its candidates.
+func (p *peer) sendOffer(sdp string, added []*pair) {
+	sdp, _ = splitCandidates(sdp)
+	message := signalling.Offer{Negotiation: p.negotiation, SDP: sdp}
+	p.call.post(func() { p.call.offered(p, message, added) })
 }
-
-// unended takes the end of candidates out of a description (RFC 8840 section
-// 8.2): more may trickle behind it, and the end does.
-func unended(sdp string) string { return strings.ReplaceAll(sdp, "a=end-of-candidates\r\n", "") }
 
 // section is a pair with its transceivers.
 type section struct {
@@ -227,13 +231,14 @@ func (p *peer) grow() (added []section, err error) {
 	return added, nil
 }
 
-// repeat offers again what is not answered, for a participant whose path was
-// lost meanwhile.
+// repeat sends again what may not have arrived, for a participant whose path was
+// lost meanwhile: an offer that is not answered, and candidates.
 func (p *peer) repeat() {
 	if d := p.pc.PendingLocalDescription(); p.outstanding && d != nil {
-		p.offer = unended(d.SDP)
-		message := signalling.Offer{Negotiation: p.negotiation, SDP: p.offer}
-		p.call.post(func() { p.call.offered(p, message, nil) })
+		p.sendOffer(d.SDP, nil)
+	}
+	for _, text := range p.own {
+		p.sendCandidate(text)
 	}
 }
 
@@ -242,7 +247,8 @@ func (p *peer) answer(a signalling.Answer) {
 	if !p.outstanding || a.Negotiation != p.negotiation {
 		return
 	}
-	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: a.SDP})
+	sdp, candidates := splitCandidates(a.SDP)
+	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp})
 	if err != nil {
 		p.failed(fault.New(fault.SDPInvalid, err))
 		return
@@ -253,49 +259,16 @@ func (p *peer) answer(a signalling.Answer) {
 	for _, c := range early {
 		p.addCandidate(c)
 	}
+	for _, c := range candidates[:min(len(candidates), maxCandidates)] {
+		p.addCandidate(webrtc.ICECandidateInit{Candidate: c})
+	}
 	p.negotiate()
-}
-
-// candidate takes a candidate of the other side.
-func (p *peer) candidate(c signalling.Candidate) {
-	if p.remote++; p.remote > maxCandidates || c.Candidate == "" {
-		return
-	}
-	init := webrtc.ICECandidateInit{
-		Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex,
-		UsernameFragment: c.UsernameFragment,
-	}
-	if p.pc.RemoteDescription() == nil {
-		p.early = append(p.early, init)
-		return
-	}
-	p.addCandidate(init)
-}
-
-func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
-	if err := p.pc.AddICECandidate(init); err != nil {
-		// One that can't be used (mDNS names, TCP) leaves the others.
-		p.call.engine.logger.Debug("candidate of a participant", "err", err)
-	}
 }
 
 // onCandidate runs on pion's goroutine. Passing through the inbox keeps the
 // candidates behind the offer that they belong to.
 func (p *peer) onCandidate(c *webrtc.ICECandidate) {
-	message := signalling.Candidate{}
-	if c != nil {
-		init := c.ToJSON()
-		message = signalling.Candidate{
-			Candidate: init.Candidate, SDPMid: init.SDPMid, SDPMLineIndex: init.SDPMLineIndex,
-			UsernameFragment: init.UsernameFragment,
-		}
-	}
-	p.do(func() {
-		if message.Candidate != "" && strings.Contains(p.offer, "a="+message.Candidate+"\r\n") {
-			return
-		}
-		p.call.post(func() { p.call.toPeer(p, message) })
-	})
+	p.do(func() { p.ownCandidate(c) })
 }
 
 // onState runs on a goroutine of its own.
@@ -320,12 +293,13 @@ func (p *peer) onConnected() {
 	if p.call.engine.mux != nil {
 		if d, err := newSecure(&p.secrets); err != nil {
 			p.call.engine.logger.Debug("media goes pion's way", "err", err)
-		} else if p.direct.CompareAndSwap(nil, d) {
-			ice := p.ice()
-			ice.OnSelectedCandidatePairChange(p.relink)
-			if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {
-				p.relink(pair)
-			}
+		} else {
+			p.direct.CompareAndSwap(nil, d)
+		}
+		ice := p.ice()
+		ice.OnSelectedCandidatePairChange(p.relink)
+		if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {
+			p.relink(pair)
 		}
 	}
 	if !p.connected.Swap(true) {
@@ -339,8 +313,7 @@ func (p *peer) ice() *webrtc.ICETransport {
 
 // relink sends media along another pair of candidates.
 func (p *peer) relink(pair *webrtc.ICECandidatePair) {
-	d := p.direct.Load()
-	if d == nil || pair == nil {
+	if pair == nil {
 		return
 	}
 	local, err1 := netip.ParseAddr(pair.Local.Address)
@@ -349,11 +322,28 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 		p.call.engine.logger.Debug("selected pair", "err", err)
 		return
 	}
-	socket := p.call.engine.mux.socket(netip.AddrPortFrom(local.Unmap(), pair.Local.Port))
+	socket := p.sockets().socket(netip.AddrPortFrom(local.Unmap(), pair.Local.Port))
 	if socket == nil {
 		return // the agent has only our sockets
 	}
-	d.link.Store(&link{socket, netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port)})
+	l := &link{socket, netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port), socket.rebound.Load()}
+	p.path.Store(l)
+	if d := p.direct.Load(); d != nil {
+		d.link.Store(l)
+	}
+}
+
+// sockets are those that the peer may use.
+func (p *peer) sockets() peerMux {
+	return peerMux{mux: p.call.engine.mux, take: p.takeSecure, relay: p.relaySocket, relayOnly: p.relayOnly}
+}
+
+// relaySocket returns the socket at a TURN server, or nil.
+func (p *peer) relaySocket() *udpSocket {
+	if p.outside == nil {
+		return nil
+	}
+	return p.call.relaySocket()
 }
 
 // bound runs while an answer is taken: a slot has got its way out.

@@ -46,8 +46,9 @@ type secure struct {
 
 // link is where a peer's packets go.
 type link struct {
-	socket *udpSocket
-	remote netip.AddrPort
+	socket  *udpSocket
+	remote  netip.AddrPort
+	rebound int32 // what the socket's count was
 }
 
 // maxStreams is how many SSRCs one peer may send, in RTP and in RTCP: audio,

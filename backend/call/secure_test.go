@@ -112,7 +112,7 @@ func TestSecureSeals(t *testing.T) {
 	}
 	socket := newTestSocket(t, true)
 	conn, remote := newRemote(t, socket)
-	s.link.Store(&link{socket, remote})
+	s.link.Store(&link{socket, remote, 0})
 	_, err := s.Write(h, []byte("media"), nil)
 	must(t, err)
 	b, err := in.DecryptRTP(nil, readFrom(t, conn), nil)

@@ -17,13 +17,15 @@ import (
 // local address, so that what is forwarded to many leaves in one system call.
 // It is the ice.UDPMux of every peer, through [peerMux].
 type udpMux struct {
-	corks atomic.Int32
+	corks   atomic.Int32
+	lister  func() []netip.Prefix                                  // localAddresses, but in tests
+	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not a peer's
 
 	mu      sync.Mutex
 	closed  bool
 	port    int
 	asked   time.Time // when the machine's addresses were looked up
-	current []netip.Addr
+	current []netip.Prefix
 	sockets map[netip.Addr]*udpSocket
 	list    atomic.Pointer[[]*udpSocket]
 	readers sync.WaitGroup
@@ -35,10 +37,15 @@ const (
 	maxDatagram  = 1600
 	maxQueue     = 128 // datagrams for one connection that pion has not read
 	maxHeld      = 16  // addresses that a loopback connection waits for
+	maxRemotes   = 128 // addresses of one connection
 )
 
 func newUDPMux() *udpMux {
-	m := &udpMux{sockets: make(map[netip.Addr]*udpSocket)}
+	m := &udpMux{
+		lister:  localAddresses,
+		answers: func(*udpSocket, []byte, netip.AddrPort) bool { return false },
+		sockets: make(map[netip.Addr]*udpSocket),
+	}
 	m.list.Store(new([]*udpSocket))
 	return m
 }
@@ -66,37 +73,89 @@ func (m *udpMux) addresses() []*udpSocket {
 		return nil
 	}
 	if time.Since(m.asked) > addressesAge {
-		m.current, m.asked = localAddresses(), time.Now()
-		for _, a := range m.current {
-			if m.sockets[a] != nil {
-				continue
-			}
-			s, err := m.open(a)
-			if err != nil {
-				continue // gone again, or not ours to bind
-			}
-			m.sockets[a] = s
-			list := append(slices.Clone(*m.list.Load()), s)
-			m.list.Store(&list)
-		}
+		m.refresh()
 	}
 	var sockets []*udpSocket
 	for _, a := range m.current {
-		if s := m.sockets[a]; s != nil {
+		if s := m.sockets[a.Addr()]; s != nil {
 			sockets = append(sockets, s)
 		}
 	}
 	return sockets
 }
 
+// look looks at the machine's addresses now, and reports whether they are
+// others than at the last look.
+func (m *udpMux) look() (changed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	return m.refresh()
+}
+
+// refresh opens sockets for new addresses, and closes those of addresses that
+// have gone once nobody uses them. The caller holds the lock.
+func (m *udpMux) refresh() (changed bool) {
+	before := m.current
+	m.current, m.asked = m.lister(), time.Now()
+	list := slices.Clone(*m.list.Load())
+	for _, p := range m.current {
+		a := p.Addr()
+		if m.sockets[a] != nil {
+			continue
+		}
+		s, err := m.open(a)
+		if err != nil {
+			continue // gone again, or not ours to bind
+		}
+		m.sockets[a] = s
+		list = append(list, s)
+	}
+	for a, s := range m.sockets {
+		if m.owns(a) || s.used() {
+			continue
+		}
+		delete(m.sockets, a)
+		list = slices.DeleteFunc(list, func(o *udpSocket) bool { return o == s })
+		_ = s.conn.Close() // its address has gone, and so has what could fail
+	}
+	m.list.Store(&list)
+	return !slices.Equal(before, m.current)
+}
+
+// owns reports whether a was among the machine's addresses at the last look.
+// The caller holds the lock.
+func (m *udpMux) owns(a netip.Addr) bool {
+	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool { return p.Addr() == a })
+}
+
+// has reports whether a was among the machine's addresses at the last look.
+func (m *udpMux) has(a netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owns(a)
+}
+
+// broadcasts reports whether a reaches everybody on one of our networks.
+func (m *udpMux) broadcasts(a netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool {
+		return a.Is4() && p.Bits() < 31 && p.Contains(a) &&
+			(a == p.Masked().Addr() || !p.Contains(a.Next()))
+	})
+}
+
 // localAddresses returns the addresses under which peers may reach this
 // machine, loopback included: guests may be on this computer.
-func localAddresses() []netip.Addr {
+func localAddresses() []netip.Prefix {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
-	var addresses []netip.Addr
+	var addresses []netip.Prefix
 	for _, a := range all {
 		n, ok := a.(*net.IPNet)
 		if !ok {
@@ -104,20 +163,22 @@ func localAddresses() []netip.Addr {
 		}
 		ip, ok := netip.AddrFromSlice(n.IP)
 		ip = ip.Unmap()
+		bits, _ := n.Mask.Size()
+		same := func(p netip.Prefix) bool { return p.Addr() == ip }
 		// A link-local IPv6 address means nothing without its zone, which
 		// candidates don't carry.
 		if ok && !ip.IsUnspecified() && !ip.IsMulticast() && (ip.Is4() || !ip.IsLinkLocalUnicast()) &&
-			!slices.Contains(addresses, ip) {
-			addresses = append(addresses, ip)
+			!slices.ContainsFunc(addresses, same) {
+			addresses = append(addresses, netip.PrefixFrom(ip, bits))
 		}
 	}
 	// Of pairs of equal priority the agent takes the first: that of a network
 	// before that of this computer alone.
-	slices.SortStableFunc(addresses, func(a, b netip.Addr) int {
+	slices.SortStableFunc(addresses, func(a, b netip.Prefix) int {
 		switch {
-		case a.IsLoopback() == b.IsLoopback():
+		case a.Addr().IsLoopback() == b.Addr().IsLoopback():
 			return 0
-		case a.IsLoopback():
+		case a.Addr().IsLoopback():
 			return 1
 		default:
 			return -1
@@ -183,7 +244,11 @@ type udpSocket struct {
 	mux   *udpMux
 	conn  *net.UDPConn
 	local netip.AddrPort
-	io    socketIO // of the system
+	io    socketIO    // of the system
+	relay *allocation // nil for a socket of this machine; else conn is nil
+
+	// rebound counts how often the NAT has given the socket another address.
+	rebound atomic.Int32
 
 	// Where datagrams go: by the address they come from, and until that is
 	// known by the user name in the connectivity check.
@@ -230,11 +295,23 @@ func (s *udpSocket) read() {
 		}
 		s.mux.uncork()
 	}
+	s.shut()
+}
+
+// shut ends what connections read from the socket.
+func (s *udpSocket) shut() {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, c := range s.ufrags {
 		c.shut()
 	}
+}
+
+// used reports whether a connection may use the socket.
+func (s *udpSocket) used() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.ufrags) > 0
 }
 
 // receive hands a datagram to its connection. b is valid only during the call.
@@ -243,13 +320,16 @@ func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
 	c := s.remotes[from]
 	s.mu.RUnlock()
 	if stun.IsMessage(b) {
+		if b[0]&1 != 0 && s.mux.answers(s, b, from) { // a response (RFC 8489 section 5)
+			return
+		}
 		// A check that names another connection moves the address there: that
 		// user name was told to one peer only.
 		if named := s.named(b); named != nil && named != c {
+			if !s.register(named, from) {
+				return
+			}
 			c = named
-			s.mu.Lock()
-			s.remotes[from] = c
-			s.mu.Unlock()
 			c.release(from)
 		}
 	}
@@ -279,6 +359,23 @@ func (s *udpSocket) named(b []byte) *udpConn {
 	return nil
 }
 
+// register notes that an address is c's, and takes it from whoever had it. It
+// returns false when c has too many: a peer has a few addresses, but can pretend
+// to have any number.
+func (s *udpSocket) register(c *udpConn, a netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.addresses >= maxRemotes {
+		return false
+	}
+	if old := s.remotes[a]; old != nil {
+		old.addresses--
+	}
+	s.remotes[a] = c
+	c.addresses++
+	return true
+}
+
 // knows notes that c talks to an address, unless another connection does. It
 // returns false when nothing may be sent there yet: a loopback socket talks only
 // to who has talked to it. Otherwise a pair of candidates with our loopback address
@@ -287,7 +384,7 @@ func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
 	s.mu.RLock()
 	known := s.remotes[to]
 	s.mu.RUnlock()
-	if s.local.Addr().IsLoopback() {
+	if s.relay == nil && s.local.Addr().IsLoopback() {
 		return known == c
 	}
 	if known != nil {
@@ -295,8 +392,9 @@ func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.remotes[to] == nil && !c.isClosed() {
+	if s.remotes[to] == nil && !c.isClosed() && c.addresses < maxRemotes {
 		s.remotes[to] = c
+		c.addresses++
 	}
 	return true
 }
@@ -324,10 +422,15 @@ func (s *udpSocket) forget(c *udpConn) {
 			delete(s.remotes, a)
 		}
 	}
+	c.addresses = 0
 }
 
 // send sends a buffer of the pool, at once or with the uncorking.
 func (s *udpSocket) send(buffer *[]byte, to netip.AddrPort) {
+	if s.relay != nil {
+		s.relay.send(buffer, to)
+		return
+	}
 	s.batchMu.Lock()
 	s.batch = append(s.batch, datagram{buffer, to})
 	n := len(s.batch)
@@ -365,6 +468,8 @@ type udpConn struct {
 	ufrag  string
 	// take gets media, unless it returns false; then pion does.
 	take func([]byte) bool
+
+	addresses int // in socket.remotes; guarded by its lock
 
 	mu     sync.Mutex
 	queue  []arrived
@@ -529,12 +634,40 @@ func (c *udpConn) isClosed() bool {
 type peerMux struct {
 	mux  *udpMux
 	take func([]byte) bool
+
+	// relay returns the socket at a TURN server, nil for none. With relayOnly
+	// there is no other.
+	relay     func() *udpSocket
+	relayOnly bool
 }
 
-// GetListenAddresses implements ice.UDPMux.
+// sockets returns those that the peer may use now, the best first.
+func (m peerMux) sockets() (sockets []*udpSocket) {
+	if !m.relayOnly {
+		sockets = m.mux.addresses()
+	}
+	if r := m.relay(); r != nil {
+		sockets = append(sockets, r)
+	}
+	return sockets
+}
+
+// socket returns the socket of a local address, or nil.
+func (m peerMux) socket(local netip.AddrPort) *udpSocket {
+	if r := m.relay(); r != nil && r.local == local {
+		return r
+	}
+	if m.relayOnly {
+		return nil
+	}
+	return m.mux.socket(local)
+}
+
+// GetListenAddresses implements ice.UDPMux. To the agent an address at a TURN
+// server is one of this machine: see [allocation].
 func (m peerMux) GetListenAddresses() []net.Addr {
 	var addresses []net.Addr
-	for _, s := range m.mux.addresses() {
+	for _, s := range m.sockets() {
 		addresses = append(addresses, net.UDPAddrFromAddrPort(s.local))
 	}
 	return addresses
@@ -547,7 +680,7 @@ func (m peerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 		return nil, net.InvalidAddrError("not a UDP address")
 	}
 	at := a.AddrPort()
-	s := m.mux.socket(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	s := m.socket(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 	if s == nil {
 		return nil, net.ErrClosed
 	}
@@ -556,7 +689,11 @@ func (m peerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 
 // RemoveConnByUfrag implements ice.UDPMux.
 func (m peerMux) RemoveConnByUfrag(ufrag string) {
-	for _, s := range *m.mux.list.Load() {
+	list := *m.mux.list.Load()
+	if r := m.relay(); r != nil {
+		list = append(slices.Clone(list), r)
+	}
+	for _, s := range list {
 		s.mu.RLock()
 		c := s.ufrags[ufrag]
 		s.mu.RUnlock()

@@ -244,7 +244,7 @@ func TestMuxHasOneSocketPerAddress(t *testing.T) {
 	if second := m.addresses(); !slices.Equal(first, second) {
 		t.Error("other sockets the second time")
 	}
-	p := peerMux{mux: m, take: notMedia}
+	p := peerMux{mux: m, take: notMedia, relay: func() *udpSocket { return nil }}
 	if got := len(p.GetListenAddresses()); got != len(first) {
 		t.Errorf("%d addresses, %d sockets", got, len(first))
 	}

@@ -176,7 +176,7 @@ func (h *Host) ensureCall(r *room) (*call.Call, error) {
 				}
 			})
 		},
-	})
+	}, call.Reach{})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,247 @@
+package call
+
+import (
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Candidates of a peer (RFC 8445), in both directions. None is in a description:
+// own ones are sent as they become known (RFC 8838), so that one place decides
+// what leaves; those of the other side are taken out, so that one place decides
+// what is tried. This file's methods run on the peer's goroutine.
+
+const (
+	maxCandidates = 128 // messages from one side, per offer
+	maxTaken      = 48  // addresses of one side that are tried, per offer
+	takenEvery    = 2 * time.Second
+	takenBurst    = 96
+	maxOwn        = 64
+)
+
+// candidateLine begins a candidate in a description (RFC 8839 section 5.1).
+const candidateLine = "a=candidate:"
+
+// splitCandidates takes the candidates out of a description.
+func splitCandidates(sdp string) (rest string, candidates []string) {
+	var b strings.Builder
+	b.Grow(len(sdp))
+	for line := range strings.Lines(sdp) {
+		switch bare := strings.TrimRight(line, "\r\n"); {
+		case strings.HasPrefix(bare, candidateLine):
+			candidates = append(candidates, strings.TrimPrefix(bare, "a="))
+		case bare == "a=end-of-candidates":
+		default:
+			b.WriteString(line)
+		}
+	}
+	return b.String(), candidates
+}
+
+// ufragOf returns the user name fragment of our description.
+func ufragOf(sdp string) string {
+	for line := range strings.Lines(sdp) {
+		if u, ok := strings.CutPrefix(line, "a=ice-ufrag:"); ok {
+			return strings.TrimRight(u, "\r\n")
+		}
+	}
+	return ""
+}
+
+// Priorities of candidates (RFC 8445 section 5.1.2.1), of the best local
+// preference and the only component.
+const (
+	reflexivePriority = 100<<24 | 65535<<8 | 255
+	relayedPriority   = 0<<24 | 65535<<8 | 255
+)
+
+// candidateText returns a candidate whose base is one of our sockets. hide leaves
+// the base out.
+func candidateText(kind string, priority uint32, a, base netip.AddrPort, hide bool, ufrag string) string {
+	foundation := crc32.ChecksumIEEE([]byte(kind + base.Addr().String()))
+	related := base
+	if hide {
+		related = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return fmt.Sprintf("candidate:%d 1 udp %d %s %d typ %s raddr %s rport %d ufrag %s",
+		foundation, priority, a.Addr(), a.Port(), kind, related.Addr(), related.Port(), ufrag)
+}
+
+// describe begins what belongs to a description of ours.
+func (p *peer) describe(sdp string) {
+	if u := ufragOf(sdp); u != p.ufrag {
+		p.ufrag = u
+		p.own = nil
+	}
+	p.offerReflexives()
+}
+
+// ownCandidate takes a candidate of pion's, nil for the end of them.
+func (p *peer) ownCandidate(c *webrtc.ICECandidate) {
+	if c == nil {
+		// With servers more may come at any time.
+		if p.outside == nil || len(p.call.reach.STUN) == 0 && p.call.reach.Servers == nil {
+			p.call.post(func() { p.call.toPeer(p, signalling.Candidate{}) })
+		}
+		return
+	}
+	init := c.ToJSON()
+	text := init.Candidate
+	if a, err := netip.ParseAddr(c.Address); err == nil && p.call.engine.mux != nil {
+		local := netip.AddrPortFrom(a.Unmap(), c.Port)
+		r := p.relaySocket()
+		switch {
+		case r != nil && r.local == local: // see peerMux.GetListenAddresses
+			text = candidateText("relay", relayedPriority, local, local, true, p.ufrag)
+		case p.relayOnly:
+			return
+		}
+	}
+	p.announce(text)
+}
+
+// offerReflexives offers what STUN servers have said of our sockets.
+func (p *peer) offerReflexives() {
+	if p.outside == nil || p.relayOnly || p.ufrag == "" {
+		return
+	}
+	for _, r := range p.outside().reflexives {
+		p.announce(candidateText("srflx", reflexivePriority, r.mapped, r.base, false, p.ufrag))
+	}
+}
+
+// announce sends a candidate of ours, once.
+func (p *peer) announce(text string) {
+	if len(p.own) >= maxOwn || slices.Contains(p.own, text) {
+		return
+	}
+	p.own = append(p.own, text)
+	p.sendCandidate(text)
+}
+
+// sendCandidate sends a candidate behind the offer that it belongs to.
+func (p *peer) sendCandidate(text string) {
+	mid, line, ufrag := "0", uint16(0), p.ufrag
+	message := signalling.Candidate{Candidate: text, SDPMid: &mid, SDPMLineIndex: &line}
+	if ufrag != "" {
+		message.UsernameFragment = &ufrag
+	}
+	p.call.post(func() { p.call.toPeer(p, message) })
+}
+
+// candidate takes a candidate of the other side.
+func (p *peer) candidate(c signalling.Candidate) {
+	if p.remote++; p.remote > maxCandidates || c.Candidate == "" {
+		return
+	}
+	init := webrtc.ICECandidateInit{
+		Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex,
+		UsernameFragment: c.UsernameFragment,
+	}
+	if p.pc.RemoteDescription() == nil {
+		p.early = append(p.early, init)
+		return
+	}
+	p.addCandidate(init)
+}
+
+func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
+	if !p.acceptable(init.Candidate) || slices.Contains(p.taken, init.Candidate) {
+		return
+	}
+	if len(p.taken) >= maxTaken || !p.takes.take(time.Now()) {
+		return
+	}
+	p.taken = append(p.taken, init.Candidate)
+	if err := p.pc.AddICECandidate(init); err != nil {
+		// One that can't be used leaves the others.
+		p.call.engine.logger.Debug("candidate of a participant", "err", err)
+	}
+}
+
+// acceptable reports whether checks may go to a candidate. A guest names
+// addresses that we then send to: they must not lead to services of this machine
+// or to everybody on its network.
+func (p *peer) acceptable(text string) bool {
+	c, err := ice.UnmarshalCandidate(text)
+	if err != nil || !c.NetworkType().IsUDP() {
+		return false
+	}
+	a, err := netip.ParseAddr(c.Address())
+	if err != nil {
+		return false // an mDNS name: such a guest is known by its checks
+	}
+	a = a.Unmap()
+	at := netip.AddrPortFrom(a, uint16(c.Port()))
+	mux, network := p.call.engine.mux, p.call.engine.network
+	switch {
+	case p.outside == nil:
+		return true // the host's own window
+	case c.Port() <= 0 || c.Port() > 65535,
+		a.IsUnspecified(), a.IsLoopback(), a.IsMulticast(),
+		a.Is6() && a.IsLinkLocalUnicast(), // means nothing without a zone
+		a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return false
+	case c.Port() < 1024: // as browsers do
+		return (c.Port() == 80 || c.Port() == 443) && !a.IsPrivate() && !a.IsLinkLocalUnicast()
+	case mux != nil && (mux.broadcasts(a) || network.asks(at)):
+		return false
+	}
+	return true
+}
+
+// outsideChanged takes over what is known of the network. moved says that paths
+// may be dead without anybody having noticed.
+func (p *peer) outsideChanged(moved bool) {
+	p.offerReflexives()
+	if moved {
+		p.unstrand(true)
+	}
+}
+
+// relayChanged uses another address at a TURN server.
+func (p *peer) relayChanged() {
+	switch {
+	case p.outside == nil:
+	case p.negotiation == 0:
+		p.negotiate() // has waited for it
+	default:
+		p.unstrand(true)
+	}
+}
+
+// unstrand restarts ICE if media can't be flowing. anew says that an offer which
+// is not answered yet won't do: it was made before something changed.
+func (p *peer) unstrand(anew bool) {
+	if p.negotiation > 0 && p.stranded() {
+		p.restartICE(anew)
+	}
+}
+
+// stranded reports whether there is no path, or one from an address that the
+// machine has no longer.
+func (p *peer) stranded() bool {
+	if !p.alive(webrtc.PeerConnectionStateConnected) {
+		return true
+	}
+	l := p.path.Load()
+	if l == nil {
+		return false
+	}
+	if a := l.socket.relay; a != nil {
+		return l.socket != p.relaySocket()
+	}
+	if !p.call.engine.mux.has(l.socket.local.Addr()) {
+		return true
+	}
+	// Whom we reach without the NAT does not care what it does.
+	return l.rebound != l.socket.rebound.Load() && !l.remote.Addr().IsPrivate()
+}

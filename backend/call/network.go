@@ -1,0 +1,473 @@
+package call
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"maps"
+	mathrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// network is what the engine knows of its place in the network: the addresses of
+// this machine, and how STUN servers (RFC 8489) see its sockets from outside. The
+// questions are sent from the sockets that carry media, so that a NAT's answer
+// is about them. It looks and asks only while somebody watches.
+type network struct {
+	mux     *udpMux
+	logger  *slog.Logger
+	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+	wake    chan struct{} // holds one: run has something to do
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+	servers  map[string]*stunServer // by host:port
+}
+
+// watcher is somebody who wants to know how things stand.
+type watcher struct {
+	servers []string // host:port
+	// notify is called after something has changed, on network's goroutine.
+	// moved says that the machine has other addresses, or a NAT has given one
+	// of its sockets another.
+	notify func(moved bool)
+
+	begun          bool // what was before the first look moved nobody
+	changed, moved bool // not notified yet
+}
+
+// stunServer is a server that is asked.
+type stunServer struct {
+	name      string // host:port
+	watchers  int
+	addresses []netip.AddrPort
+	resolved  time.Time // when the name is to be looked up again
+	resolving bool
+	asked     time.Time // when it was first asked on this network
+	answered  bool      // it has answered on this network
+	silent    bool      // it has not, for silence
+	probes    map[probeKey]*probe
+}
+
+type probeKey struct {
+	socket *udpSocket
+	server netip.AddrPort
+}
+
+// probe is one question, asked again and again.
+type probe struct {
+	id     [stun.TransactionIDSize]byte
+	open   bool // the answer to id is outstanding
+	sent   int  // how often id was sent
+	next   time.Time
+	mapped netip.AddrPort // the newest answer
+}
+
+// reflexive is a socket's address as seen from outside (RFC 8445 section 5.1.1.2).
+type reflexive struct{ base, mapped netip.AddrPort }
+
+const (
+	lookEvery     = time.Second
+	silence       = time.Second // without an answer UDP is taken to be blocked
+	stunSends     = 4           // of one question, after 0, 200, 600 and 1400 ms
+	stunInterval  = 200 * time.Millisecond
+	stunRefresh   = 15 * time.Second // NATs forget after 30 s and more (RFC 4787 says two minutes)
+	stunJitter    = 5 * time.Second
+	resolveEvery  = 10 * time.Minute
+	resolveRetry  = 5 * time.Second
+	maxSTUN       = 4 // servers of one watcher
+	maxAddresses  = 2 // of one server, in each family
+	resolveWithin = 5 * time.Second
+)
+
+func newNetwork(mux *udpMux, logger *slog.Logger) *network {
+	n := &network{
+		mux: mux, logger: logger,
+		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+		wake:     make(chan struct{}, 1),
+		watchers: make(map[*watcher]struct{}),
+		servers:  make(map[string]*stunServer),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	mux.answers = n.answer
+	n.workers.Go(n.run)
+	return n
+}
+
+func (n *network) close() {
+	n.cancel()
+	n.workers.Wait()
+}
+
+// stir has run look at everything soon.
+func (n *network) stir() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// watch begins to look and ask. urls are "stun:host:port"; others are left out.
+// notify, which may be nil, must not block. stop may be called twice; notify may
+// be on its way when it returns.
+func (n *network) watch(urls []string, notify func(moved bool)) (w *watcher, stop func()) {
+	w = &watcher{servers: stunNames(urls), notify: notify}
+	n.mu.Lock()
+	n.watchers[w] = struct{}{}
+	for _, name := range w.servers {
+		s := n.servers[name]
+		if s == nil {
+			s = &stunServer{name: name, probes: make(map[probeKey]*probe)}
+			n.servers[name] = s
+		}
+		s.watchers++
+	}
+	n.mu.Unlock()
+	n.stir()
+	return w, sync.OnceFunc(func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.watchers, w)
+		for _, name := range w.servers {
+			s := n.servers[name]
+			if s.watchers--; s.watchers == 0 {
+				delete(n.servers, name)
+			}
+		}
+	})
+}
+
+// stunNames returns host and port of STUN servers over UDP.
+func stunNames(urls []string) (names []string) {
+	for _, u := range urls {
+		uri, err := stun.ParseURI(u)
+		if err != nil || uri.Scheme != stun.SchemeTypeSTUN || uri.Proto != stun.ProtoTypeUDP {
+			continue
+		}
+		name := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
+		if len(names) < maxSTUN && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// run looks and asks until close.
+func (n *network) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.wake:
+		case <-timer.C:
+		}
+		timer.Reset(n.step(time.Now()))
+	}
+}
+
+// never is how long run waits when nobody watches: watch wakes it.
+const never = 24 * time.Hour
+
+// step does what is due and returns how long nothing more is.
+func (n *network) step(now time.Time) time.Duration {
+	n.mu.Lock()
+	watched := len(n.watchers) > 0
+	n.mu.Unlock()
+	if !watched {
+		return never
+	}
+	moved := n.mux.look()
+	sockets := n.mux.addresses()
+	var out []question
+	wait := lookEvery
+	n.mu.Lock()
+	for w := range n.watchers {
+		if moved && w.begun {
+			w.changed, w.moved = true, true
+		}
+		w.begun = true
+	}
+	for _, s := range n.servers {
+		if moved {
+			s.asked, s.answered, s.silent = time.Time{}, false, false
+			s.resolved = now
+			for key, p := range s.probes {
+				if slices.Contains(sockets, key.socket) {
+					p.open, p.sent, p.next = false, 0, now
+				} else {
+					delete(s.probes, key)
+				}
+			}
+		}
+		out = s.ask(out, sockets, now)
+		n.lookUp(s, now)
+		if !s.asked.IsZero() && !s.answered && !s.silent {
+			if since := now.Sub(s.asked); since < silence {
+				wait = min(wait, silence-since)
+			} else {
+				s.silent = true
+				n.changed(s)
+			}
+		}
+		for _, p := range s.probes {
+			wait = min(wait, max(p.next.Sub(now), time.Millisecond))
+		}
+	}
+	var due []watcher
+	for w := range n.watchers {
+		if w.changed && w.notify != nil {
+			due = append(due, *w)
+		}
+		w.changed, w.moved = false, false
+	}
+	n.mu.Unlock()
+	for _, q := range out {
+		q.socket.send(q.buffer, q.server)
+	}
+	for _, w := range due {
+		w.notify(w.moved)
+	}
+	return wait
+}
+
+// changed notes that watchers of s have something to hear. The caller holds the
+// lock.
+func (n *network) changed(s *stunServer) {
+	for w := range n.watchers {
+		if slices.Contains(w.servers, s.name) {
+			w.changed = true
+		}
+	}
+}
+
+// lookUp resolves a server's name if that is due. The caller holds the lock.
+func (n *network) lookUp(s *stunServer, now time.Time) {
+	if s.resolving || now.Before(s.resolved) {
+		return
+	}
+	s.resolving = true
+	host, port, _ := net.SplitHostPort(s.name) // stunNames has made it
+	number, _ := strconv.ParseUint(port, 10, 16)
+	n.workers.Go(func() {
+		ctx, cancel := context.WithTimeout(n.ctx, resolveWithin)
+		defer cancel()
+		var all []netip.Addr
+		var err error
+		if a, notIP := netip.ParseAddr(host); notIP == nil {
+			all = []netip.Addr{a}
+		} else if all, err = n.resolve(ctx, host); err != nil {
+			n.logger.Debug("name of a STUN server", "err", err)
+		}
+		var addresses []netip.AddrPort
+		four, six := 0, 0
+		for _, a := range all {
+			a = a.Unmap().WithZone("")
+			count := &six
+			if a.Is4() {
+				count = &four
+			}
+			if *count++; *count <= maxAddresses && !a.IsUnspecified() && !a.IsMulticast() {
+				addresses = append(addresses, netip.AddrPortFrom(a, uint16(number)))
+			}
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		s.resolving = false
+		s.resolved = time.Now().Add(resolveEvery)
+		if len(addresses) == 0 { // what was true before may still be
+			s.resolved = time.Now().Add(resolveRetry)
+			return
+		}
+		s.addresses = addresses
+		maps.DeleteFunc(s.probes, func(k probeKey, _ *probe) bool {
+			return !slices.Contains(addresses, k.server)
+		})
+		n.stir()
+	})
+}
+
+// question is a binding request to be sent.
+type question struct {
+	socket *udpSocket
+	server netip.AddrPort
+	buffer *[]byte
+}
+
+// ask adds the questions that are due. The caller holds the lock of network.
+func (s *stunServer) ask(out []question, sockets []*udpSocket, now time.Time) []question {
+	for _, a := range s.addresses {
+		for _, socket := range sockets {
+			local := socket.local.Addr()
+			if local.Is4() != a.Addr().Is4() || local.IsLoopback() != a.Addr().IsLoopback() {
+				continue
+			}
+			key := probeKey{socket, a}
+			p := s.probes[key]
+			if p == nil {
+				p = &probe{next: now}
+				s.probes[key] = p
+			}
+			if now.Before(p.next) {
+				continue
+			}
+			if p.sent == 0 {
+				rand.Read(p.id[:]) // never fails
+				p.open = true
+			}
+			if s.asked.IsZero() {
+				s.asked = now
+			}
+			p.sent++
+			p.next = now.Add(stunInterval << (p.sent - 1))
+			if p.sent == stunSends {
+				p.sent = 0
+				p.next = now.Add(refreshAfter())
+			}
+			buffer := buffers.Get().(*[]byte)
+			*buffer = append((*buffer)[:0], bindingRequest(p.id).Raw...)
+			out = append(out, question{socket, a, buffer})
+		}
+	}
+	return out
+}
+
+func refreshAfter() time.Duration { return stunRefresh + mathrand.N(stunJitter) }
+
+func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
+	m := &stun.Message{Type: stun.BindingRequest, TransactionID: id}
+	m.Encode()
+	return m
+}
+
+// answer takes a STUN response if it is one to a question of ours. It runs on the
+// goroutine that reads the socket.
+func (n *network) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.servers {
+		p := s.probes[probeKey{socket, from}]
+		if p == nil {
+			continue
+		}
+		if p.open && bytes.Equal(b[8:20], p.id[:]) { // IsMessage has seen to the length
+			p.open = false
+			p.sent, p.next = 0, time.Now().Add(refreshAfter())
+			if !s.answered {
+				s.answered = true
+				if s.silent {
+					s.silent = false
+					n.changed(s)
+				}
+			}
+			n.learn(s, p, socket, mappedAddress(b, socket.local.Addr()))
+			return true
+		}
+	}
+	return false
+}
+
+// learn notes what a server calls a socket. The caller holds the lock.
+func (n *network) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip.AddrPort) {
+	if !mapped.IsValid() || mapped == p.mapped {
+		return
+	}
+	before := p.mapped
+	p.mapped = mapped
+	n.changed(s)
+	if before.IsValid() {
+		socket.rebound.Add(1)
+		for w := range n.watchers {
+			if slices.Contains(w.servers, s.name) {
+				w.moved = true
+			}
+		}
+	}
+	n.stir()
+}
+
+// mappedAddress returns what a binding response says of a socket with this
+// address, or the zero AddrPort when that can't be.
+func mappedAddress(b []byte, local netip.Addr) (none netip.AddrPort) {
+	m := stun.Message{Raw: b}
+	if m.Decode() != nil || m.Type != stun.BindingSuccess {
+		return none
+	}
+	var x stun.XORMappedAddress
+	if x.GetFrom(&m) != nil || x.Port <= 0 || x.Port > 65535 {
+		return none
+	}
+	a, ok := netip.AddrFromSlice(x.IP)
+	a = a.Unmap()
+	if !ok || a.Is4() != local.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() ||
+		a.IsLoopback() && !local.IsLoopback() {
+		return none
+	}
+	return netip.AddrPortFrom(a, uint16(x.Port))
+}
+
+// reflexives returns what w's servers say, without addresses that this machine
+// has itself.
+func (n *network) reflexives(w *watcher) (all []reflexive) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, name := range w.servers {
+		s := n.servers[name]
+		if s == nil {
+			continue // no longer watched
+		}
+		for key, p := range s.probes {
+			r := reflexive{key.socket.local, p.mapped}
+			if p.mapped.IsValid() && p.mapped != r.base && !slices.Contains(all, r) {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// blocked reports whether w's servers were asked on this network, and none of
+// them has answered.
+func (n *network) blocked(w *watcher) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	silent := false
+	for _, name := range w.servers {
+		s := n.servers[name]
+		if s == nil {
+			continue
+		}
+		if s.answered {
+			return false
+		}
+		silent = silent || s.silent
+	}
+	return silent
+}
+
+// asks reports whether a is where a STUN server is asked.
+func (n *network) asks(a netip.AddrPort) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.servers {
+		if slices.Contains(s.addresses, a) {
+			return true
+		}
+	}
+	return false
+}

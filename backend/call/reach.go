@@ -1,0 +1,172 @@
+package call
+
+import (
+	"context"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Reach says how guests outside this network reach a call. The zero value serves
+// those on it. It concerns guests only: the host's own window is on this machine.
+type Reach struct {
+	// STUN are servers ("stun:host:port", at most 4) that say how this machine's
+	// sockets look from outside. They are asked while the call lasts; what they
+	// say is offered to guests as it becomes known.
+	STUN []string
+
+	// Servers returns TURN servers with credentials: "turn:" over UDP or TCP,
+	// "turns:" over TCP, at most 8 URLs. It is asked only when they are needed
+	// (no STUN server answers within a second, so UDP is taken to be blocked; or
+	// RelayOnly), and again when an address at one was lost. It must return when
+	// ctx ends. nil: there are none.
+	Servers func(ctx context.Context) ([]signalling.ICEServer, error)
+
+	// RelayOnly hides this machine's addresses: guests are told no other than
+	// those at TURN servers, and wait for their offer until there is one.
+	RelayOnly bool
+}
+
+// outside is what a call's peers offer beyond this machine's own addresses. It is
+// never changed.
+type outside struct {
+	reflexives []reflexive
+	blocked    bool // UDP is
+}
+
+// begin starts what the reach of a call needs.
+func (c *Call) begin(ctx context.Context) {
+	c.outside.Store(new(outside))
+	n := c.engine.network
+	if n == nil {
+		return
+	}
+	var urls []string
+	if !c.reach.RelayOnly {
+		urls = c.reach.STUN
+	}
+	c.watcher, c.unwatch = n.watch(urls, c.networkChanged)
+	if c.reach.Servers != nil {
+		c.workers.Go(func() { c.keepRelay(ctx) })
+		if c.reach.RelayOnly {
+			c.wantRelay()
+		}
+	}
+}
+
+// networkChanged runs on the network's goroutine.
+func (c *Call) networkChanged(moved bool) {
+	c.post(func() {
+		n := c.engine.network
+		o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher)}
+		c.outside.Store(o)
+		if o.blocked {
+			c.wantRelay()
+		}
+		if a := c.relay.Load(); a != nil && moved && !c.engine.mux.has(a.local()) {
+			a.fail()
+		}
+		for _, m := range *c.members.Load() {
+			if p := m.peer; p != nil {
+				p.do(func() { p.outsideChanged(moved) })
+			}
+		}
+	})
+}
+
+// needsRelay reports whether the call should have an address at a TURN server.
+func (c *Call) needsRelay() bool { return c.reach.RelayOnly || c.outside.Load().blocked }
+
+// wantRelay has keepRelay see to it.
+func (c *Call) wantRelay() {
+	select {
+	case c.relayWanted <- struct{}{}:
+	default:
+	}
+}
+
+// relaySocket returns the socket at a TURN server, or nil.
+func (c *Call) relaySocket() *udpSocket {
+	if a := c.relay.Load(); a != nil && !a.over() {
+		return a.socket
+	}
+	return nil
+}
+
+// relayChanged tells the peers of another address at a TURN server.
+func (c *Call) relayChanged() {
+	for _, m := range *c.members.Load() {
+		if p := m.peer; p != nil {
+			p.do(p.relayChanged)
+		}
+	}
+}
+
+const (
+	relayPause    = time.Second // before a TURN server is tried again, at first
+	maxRelayPause = 30 * time.Second
+)
+
+// keepRelay sees to it that the call has an address at a TURN server as long as
+// it needs one. It runs until ctx ends.
+func (c *Call) keepRelay(ctx context.Context) {
+	defer func() { c.swapRelay(nil) }()
+	pause := relayPause
+	for {
+		current := c.relay.Load()
+		var lost <-chan struct{}
+		if current != nil {
+			lost = current.lost
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.relayWanted:
+		case <-lost:
+		}
+		if current != nil && !current.over() {
+			continue
+		}
+		if !c.needsRelay() {
+			c.swapRelay(nil)
+			continue
+		}
+		next, err := c.newRelay(ctx)
+		if err == nil {
+			pause = relayPause
+			c.swapRelay(next)
+			c.post(c.relayChanged)
+			continue
+		}
+		c.engine.logger.Info("no TURN server", "code", string(fault.CodeOf(err)))
+		c.engine.logger.Debug("no TURN server", "err", err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		pause = min(2*pause, maxRelayPause)
+		c.wantRelay()
+	}
+}
+
+// swapRelay uses another address at a TURN server, nil for none, and gives the
+// one before back.
+func (c *Call) swapRelay(next *allocation) {
+	if old := c.relay.Swap(next); old != nil {
+		old.close()
+	}
+}
+
+// newRelay asks for credentials and uses them.
+func (c *Call) newRelay(ctx context.Context) (*allocation, error) {
+	within, cancel := context.WithTimeout(ctx, allocateWithin)
+	defer cancel()
+	servers, err := c.reach.Servers(within)
+	if err != nil {
+		return nil, err
+	}
+	return c.engine.allocate(ctx, servers)
+}

@@ -1,0 +1,508 @@
+package call
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/pion/turn/v5"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// allocation is an address at a TURN server (RFC 8656), used as one more socket of
+// this machine: all peers of a call share it, and media goes through it the same
+// way as through the others, encrypted by us. To the server it is one
+// connection over UDP, TCP or TLS.
+type allocation struct {
+	socket  *udpSocket
+	base    net.Conn // to the server
+	packets net.PacketConn
+	client  *turn.Client
+	conn    net.PacketConn // what the server relays
+
+	queue   chan datagram
+	openers chan struct{} // one for each permission that is being asked for
+	check   chan struct{} // holds one: see doubt
+	lost    chan struct{} // closed when it is of no use any longer
+	fail    func()
+	workers sync.WaitGroup
+
+	mu    sync.Mutex
+	peers map[netip.AddrPort]*permission
+	asked map[netip.Addr]struct{} // what the client takes for permitted
+}
+
+// permission is what the server knows of an address that we send to.
+type permission struct {
+	ready bool // the server lets packets through
+	used  time.Time
+}
+
+const (
+	relayQueue     = 512 // datagrams for a server that takes them slowly
+	maxPermissions = 512 // at a time
+	maxAsked       = 4096
+	relayStall     = 5 * time.Second // of a server that does not read
+	maxOpeners     = 16
+	allocateWithin = 10 * time.Second
+	allocateApart  = 250 * time.Millisecond // between tries of several ways
+	permissionAge  = 4 * time.Minute        // the server forgets after five (RFC 8656 section 9)
+	keepEvery      = 20 * time.Second       // less than NATs remember, and permissions last
+	keepAtOnce     = 32                     // permissions in one request, which must fit a datagram
+	maxTURN        = 8                      // ways that are tried
+	relayRTO       = 200 * time.Millisecond
+)
+
+// turnWay is one way to reach a TURN server.
+type turnWay struct {
+	uri                  *stun.URI
+	username, credential string
+}
+
+// turnWays returns the ways to the servers that we can go, in their order.
+func turnWays(servers []signalling.ICEServer) (ways []turnWay) {
+	for _, s := range servers {
+		for _, u := range s.URLs {
+			uri, err := stun.ParseURI(u)
+			if err != nil || s.Username == "" || s.Credential == "" || len(ways) == maxTURN {
+				continue
+			}
+			switch {
+			case uri.Scheme == stun.SchemeTypeTURN,
+				uri.Scheme == stun.SchemeTypeTURNS && uri.Proto == stun.ProtoTypeTCP:
+				ways = append(ways, turnWay{uri, s.Username, s.Credential})
+			}
+		}
+	}
+	return ways
+}
+
+// allocate takes the first address that one of the servers gives. Its errors say
+// nothing of credentials.
+func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer) (*allocation, error) {
+	ways := turnWays(servers)
+	if len(ways) == 0 {
+		return nil, errors.New("no TURN server")
+	}
+	ctx, cancel := context.WithTimeout(ctx, allocateWithin)
+	defer cancel()
+	type result struct {
+		a   *allocation
+		err error
+	}
+	results := make(chan result)
+	for i, w := range ways {
+		go func() {
+			timer := time.NewTimer(time.Duration(i) * allocateApart)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				a, err := e.allocateAt(ctx, w)
+				results <- result{a, err}
+			case <-ctx.Done():
+				results <- result{nil, ctx.Err()}
+			}
+		}()
+	}
+	var first *allocation
+	var errs []error
+	for range ways {
+		r := <-results
+		switch {
+		case r.err != nil:
+			errs = append(errs, r.err)
+		case first == nil:
+			first = r.a
+			cancel()
+		default:
+			r.a.close()
+		}
+	}
+	if first == nil {
+		return nil, errors.Join(errs...)
+	}
+	return first, nil
+}
+
+func (e *Engine) allocateAt(ctx context.Context, w turnWay) (*allocation, error) {
+	address := net.JoinHostPort(w.uri.Host, strconv.Itoa(w.uri.Port))
+	base, packets, err := e.dialTURN(ctx, w.uri, address)
+	if err != nil {
+		return nil, fmt.Errorf("TURN server: %w", err)
+	}
+	client, err := turn.NewClient(&turn.ClientConfig{
+		TURNServerAddr: base.RemoteAddr().String(),
+		Username:       w.username, Password: w.credential,
+		Conn: packets, RTO: relayRTO, LoggerFactory: pionLoggers{e.logger},
+		// Browsers' own relayed addresses are IPv4, too, whatever leads there.
+		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4,
+		// We ask for those that are used, in requests that fit.
+		PermissionRefreshInterval: never,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("TURN client: %w", err), base.Close())
+	}
+	a := &allocation{
+		base: base, packets: packets, client: client,
+		queue:   make(chan datagram, relayQueue),
+		openers: make(chan struct{}, maxOpeners),
+		check:   make(chan struct{}, 1),
+		lost:    make(chan struct{}),
+		peers:   make(map[netip.AddrPort]*permission),
+		asked:   make(map[netip.Addr]struct{}),
+	}
+	a.fail = sync.OnceFunc(func() { close(a.lost) })
+	a.workers.Go(a.readServer)
+	abort := context.AfterFunc(ctx, func() {
+		_ = base.Close() // ends what waits for an answer
+		client.Close()
+	})
+	conn, err := client.Allocate()
+	if !abort() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		a.conn = conn
+		err = a.open(e.mux)
+	}
+	if err != nil {
+		a.close()
+		return nil, fmt.Errorf("TURN allocation: %w", err)
+	}
+	return a, nil
+}
+
+// dialTURN connects to a server.
+func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string) (net.Conn, net.PacketConn, error) {
+	if uri.Proto == stun.ProtoTypeUDP {
+		base, err := new(net.Dialer).DialContext(ctx, "udp", address)
+		if err != nil {
+			return nil, nil, err
+		}
+		return base, connected{base}, nil
+	}
+	base, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if uri.Scheme == stun.SchemeTypeTURNS {
+		config := e.tls.Clone()
+		config.ServerName = uri.Host
+		secured := tls.Client(base, config)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			return nil, nil, errors.Join(err, base.Close())
+		}
+		base = secured
+	}
+	return base, turn.NewSTUNConn(base), nil
+}
+
+// connected is a UDP socket that talks to one address only, as [net.PacketConn].
+type connected struct{ net.Conn }
+
+func (c connected) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, err := c.Read(b)
+	return n, c.RemoteAddr(), err
+}
+
+func (c connected) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b) }
+
+var errRelayedAddress = errors.New("the server relays at an address that can't be")
+
+// open begins to use what the server gave.
+func (a *allocation) open(mux *udpMux) error {
+	local, ok := addrPortOf(a.conn.LocalAddr())
+	server, _ := addrPortOf(a.base.RemoteAddr())
+	if !ok || !local.Addr().Is4() || local.Port() == 0 || local.Addr().IsUnspecified() || local.Addr().IsMulticast() ||
+		local.Addr().IsLoopback() && !server.Addr().IsLoopback() {
+		return errRelayedAddress
+	}
+	a.socket = &udpSocket{
+		mux: mux, relay: a, local: local,
+		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
+	}
+	a.workers.Go(a.readRelayed)
+	a.workers.Go(a.write)
+	a.workers.Go(a.keep)
+	return nil
+}
+
+// addrPortOf returns the address of UDP or TCP.
+func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
+	var p netip.AddrPort
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		p = a.AddrPort()
+	case *net.TCPAddr:
+		p = a.AddrPort()
+	default:
+		return p, false
+	}
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()), true
+}
+
+// local returns the address of this machine that the server is reached from.
+func (a *allocation) local() netip.Addr {
+	p, _ := addrPortOf(a.base.LocalAddr())
+	return p.Addr()
+}
+
+// close gives the address back and waits for the goroutines.
+func (a *allocation) close() {
+	a.fail()
+	_ = a.base.SetWriteDeadline(time.Now().Add(stunInterval)) // a server that does not read
+	if a.conn != nil {
+		_ = a.conn.Close() // the server forgets it by itself, too
+	}
+	_ = a.base.Close()
+	a.client.Close()
+	a.workers.Wait()
+	if a.socket != nil {
+		a.socket.shut()
+	}
+	for {
+		select {
+		case d := <-a.queue:
+			buffers.Put(d.buffer)
+		default:
+			return
+		}
+	}
+}
+
+// readServer takes what the server sends.
+func (a *allocation) readServer() {
+	defer a.fail()
+	b := make([]byte, 1<<16)
+	for {
+		n, from, err := a.packets.ReadFrom(b)
+		if err != nil {
+			if a.over() || !isTemporary(err) {
+				return
+			}
+			continue
+		}
+		// What it does not understand is lost, as on the network.
+		_, _ = a.client.HandleInbound(b[:n], from)
+	}
+}
+
+// isTemporary reports whether a socket may still be of use: over UDP an error
+// can mean that one packet was refused.
+func isTemporary(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Net == "udp" && !errors.Is(err, net.ErrClosed)
+}
+
+func (a *allocation) over() bool {
+	select {
+	case <-a.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// readRelayed takes what peers send.
+func (a *allocation) readRelayed() {
+	defer a.fail()
+	b := make([]byte, maxDatagram)
+	for {
+		n, from, err := a.conn.ReadFrom(b)
+		if errors.Is(err, io.ErrShortBuffer) {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		if p, ok := addrPortOf(from); ok {
+			a.socket.mux.cork()
+			a.socket.receive(b[:n], p)
+			a.socket.mux.uncork()
+		}
+	}
+}
+
+// send sends a buffer of the pool, or drops it: when the server is slow, and as
+// long as it has not agreed to the address. It never blocks.
+func (a *allocation) send(buffer *[]byte, to netip.AddrPort) {
+	switch ready, known := a.permitted(to); {
+	case ready:
+		select {
+		case a.queue <- datagram{buffer, to}:
+			return
+		default:
+		}
+	case !known:
+		select {
+		case a.openers <- struct{}{}:
+			a.workers.Go(func() {
+				defer func() { <-a.openers }()
+				a.permit(*buffer, to)
+				buffers.Put(buffer)
+			})
+			return
+		default:
+			a.withdraw(to) // the next packet tries again
+		}
+	}
+	buffers.Put(buffer)
+}
+
+// permitted reports whether packets to an address pass, and else whether somebody
+// sees to it. If nobody does, the caller must.
+func (a *allocation) permitted(to netip.AddrPort) (ready, known bool) {
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p := a.peers[to]; p != nil {
+		p.used = now
+		return p.ready, true
+	}
+	if len(a.peers) >= maxPermissions || a.over() {
+		return false, true
+	}
+	a.peers[to] = &permission{used: now}
+	return false, false
+}
+
+func (a *allocation) withdraw(to netip.AddrPort) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.peers, to)
+}
+
+// permit asks the server to let packets to an address through, and sends the
+// first. An address that the server refuses stays refused.
+func (a *allocation) permit(first []byte, to netip.AddrPort) {
+	a.mu.Lock()
+	_, again := a.asked[to.Addr()]
+	a.asked[to.Addr()] = struct{}{}
+	a.mu.Unlock()
+	address := net.UDPAddrFromAddrPort(to)
+	var err error
+	if again { // else the client asks before it writes
+		err = a.ask(address)
+	}
+	if err == nil {
+		_, err = a.conn.WriteTo(first, address)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch p := a.peers[to]; {
+	case err == nil && p != nil:
+		p.ready = true
+	case err != nil && !refused(err):
+		a.fail()
+	}
+}
+
+// ask asks for permissions. A server that finds our nonce old gives a new one
+// with its answer.
+func (a *allocation) ask(addresses ...net.Addr) (err error) {
+	for range 2 {
+		if err = a.client.CreatePermission(addresses...); err == nil || turnCode(err) != 0 {
+			return err
+		}
+	}
+	return err
+}
+
+// turnCode returns the code of a server's error, or 0.
+func turnCode(err error) stun.ErrorCode {
+	var t *stun.TurnError
+	if !errors.As(err, &t) {
+		return 0
+	}
+	return t.ErrorCodeAttr.Code
+}
+
+// refused reports whether the server won't have one address, but the others.
+func refused(err error) bool {
+	switch turnCode(err) {
+	case stun.CodeForbidden, stun.CodePeerAddrFamilyMismatch:
+		return true
+	default:
+		return false
+	}
+}
+
+// write sends what is queued.
+func (a *allocation) write() {
+	for {
+		select {
+		case d := <-a.queue:
+			// What can't be sent is lost, as on the network; keep finds out why.
+			_ = a.base.SetWriteDeadline(time.Now().Add(relayStall))
+			_, err := a.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
+			buffers.Put(d.buffer)
+			if err != nil {
+				a.doubt()
+			}
+		case <-a.lost:
+			return
+		}
+	}
+}
+
+// doubt has keep ask the server whether all is well.
+func (a *allocation) doubt() {
+	select {
+	case a.check <- struct{}{}:
+	default:
+	}
+}
+
+// keep keeps permissions, and the NAT in front of us, from forgetting us. It
+// notices a server that has.
+func (a *allocation) keep() {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-a.check:
+		case <-a.lost:
+			return
+		}
+		for _, chunk := range a.live(time.Now()) {
+			if err := a.ask(chunk...); err != nil && !refused(err) {
+				a.fail()
+				return
+			}
+		}
+	}
+}
+
+// live returns the addresses that were used lately, and forgets the others.
+func (a *allocation) live(now time.Time) (chunks [][]net.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.asked) > maxAsked {
+		a.fail() // a new one forgets them
+	}
+	for to, p := range a.peers {
+		if now.Sub(p.used) > permissionAge {
+			delete(a.peers, to)
+			continue
+		}
+		if !p.ready {
+			continue
+		}
+		if len(chunks) == 0 || len(chunks[len(chunks)-1]) == keepAtOnce {
+			chunks = append(chunks, nil)
+		}
+		last := &chunks[len(chunks)-1]
+		*last = append(*last, net.UDPAddrFromAddrPort(to))
+	}
+	return chunks
+}
