@@ -25,6 +25,7 @@ type network struct {
 	mux     *udpMux
 	logger  *slog.Logger
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	refresh time.Duration // between questions that were answered; a third more at random
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -84,7 +85,6 @@ const (
 	stunSends     = 4           // of one question, after 0, 200, 600 and 1400 ms
 	stunInterval  = 200 * time.Millisecond
 	stunRefresh   = 15 * time.Second // NATs forget after 30 s and more (RFC 4787 says two minutes)
-	stunJitter    = 5 * time.Second
 	resolveEvery  = 10 * time.Minute
 	resolveRetry  = 5 * time.Second
 	maxSTUN       = 4 // servers of one watcher
@@ -98,6 +98,7 @@ func newNetwork(mux *udpMux, logger *slog.Logger) *network {
 		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
+		refresh:  stunRefresh,
 		wake:     make(chan struct{}, 1),
 		watchers: make(map[*watcher]struct{}),
 		servers:  make(map[string]*stunServer),
@@ -215,7 +216,7 @@ func (n *network) step(now time.Time) time.Duration {
 				}
 			}
 		}
-		out = s.ask(out, sockets, now)
+		out = n.ask(out, s, sockets, now)
 		n.lookUp(s, now)
 		if !s.asked.IsZero() && !s.answered && !s.silent {
 			if since := now.Sub(s.asked); since < silence {
@@ -309,8 +310,8 @@ type question struct {
 	buffer *[]byte
 }
 
-// ask adds the questions that are due. The caller holds the lock of network.
-func (s *stunServer) ask(out []question, sockets []*udpSocket, now time.Time) []question {
+// ask adds the questions that are due. The caller holds the lock.
+func (n *network) ask(out []question, s *stunServer, sockets []*udpSocket, now time.Time) []question {
 	for _, a := range s.addresses {
 		for _, socket := range sockets {
 			local := socket.local.Addr()
@@ -337,7 +338,7 @@ func (s *stunServer) ask(out []question, sockets []*udpSocket, now time.Time) []
 			p.next = now.Add(stunInterval << (p.sent - 1))
 			if p.sent == stunSends {
 				p.sent = 0
-				p.next = now.Add(refreshAfter())
+				p.next = now.Add(n.refreshAfter())
 			}
 			buffer := buffers.Get().(*[]byte)
 			*buffer = append((*buffer)[:0], bindingRequest(p.id).Raw...)
@@ -347,7 +348,7 @@ func (s *stunServer) ask(out []question, sockets []*udpSocket, now time.Time) []
 	return out
 }
 
-func refreshAfter() time.Duration { return stunRefresh + mathrand.N(stunJitter) }
+func (n *network) refreshAfter() time.Duration { return n.refresh + mathrand.N(n.refresh/3) }
 
 func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
 	m := &stun.Message{Type: stun.BindingRequest, TransactionID: id}
@@ -367,7 +368,7 @@ func (n *network) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool 
 		}
 		if p.open && bytes.Equal(b[8:20], p.id[:]) { // IsMessage has seen to the length
 			p.open = false
-			p.sent, p.next = 0, time.Now().Add(refreshAfter())
+			p.sent, p.next = 0, time.Now().Add(n.refreshAfter())
 			if !s.answered {
 				s.answered = true
 				if s.silent {
