@@ -4,8 +4,11 @@ import (
 	"context"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
@@ -267,6 +270,68 @@ func TestSeatExpires(t *testing.T) {
 	boris.vanish() // the last one: the link is spent, and those who wait are told
 	again.ended(signalling.EndSpent)
 	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+}
+
+// TestSeatIsHeldWhileMediaLives loses a guest's path for longer than a seat is
+// held, while their peer connection stands; then that, too.
+func TestSeatIsHeldWhileMediaLives(t *testing.T) {
+	const hold = 100 * time.Millisecond
+	f := start(t, setup{timing: Timing{SeatHold: hold}})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	var setting webrtc.SettingEngine
+	setting.SetIncludeLoopbackCandidate(true)
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(setting)).NewPeerConnection(webrtc.Configuration{})
+	f.must(err)
+	defer func() { f.must(pc.GracefulClose()) }()
+	connected := make(chan struct{})
+	connect := sync.OnceFunc(func() { close(connected) })
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			connect()
+		}
+	})
+	offer := expect[signalling.Offer](ada)
+	f.must(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}))
+	answer, err := pc.CreateAnswer(nil)
+	f.must(err)
+	f.must(pc.SetLocalDescription(answer))
+	ada.send(signalling.Answer{Negotiation: offer.Negotiation, SDP: answer.SDP})
+	lost := make(chan struct{})
+	go func() { // until the channel ends: candidates
+		defer close(lost)
+		for {
+			m, err := ada.next()
+			if err != nil {
+				return
+			}
+			if c, ok := m.(signalling.Candidate); ok && c.Candidate != "" {
+				// One that can't be used leaves the others.
+				_ = pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: c.Candidate})
+			}
+		}
+	}()
+	select {
+	case <-connected:
+	case <-time.After(patience):
+		t.Fatal("not connected")
+	}
+	boris := f.enter(l, "Boris")
+	ada.vanish()
+	<-lost
+	timer := time.NewTimer(5 * hold)
+	defer timer.Stop()
+	<-timer.C
+	if n := f.linkNow(l.ID).InCall; n != 2 {
+		t.Fatalf("%d in the call", n)
+	}
+	again := f.greet(l, ada.back)
+	again.seated()
+	again.vanish()
+	f.must(pc.GracefulClose())
+	for left := false; !left; {
+		left = expect[signalling.Left](boris).ID == ada.seat.Participant
+	}
 }
 
 // TestAFailedConnectionGivesUpThePlace lets a guest, and the host's window,

@@ -316,15 +316,25 @@ func (h *Host) loseSeat(r *room, st *seat, s *session) {
 	}
 	st.session = nil
 	st.participant.Detach(s.out)
+	h.holdSeat(r, st)
+	h.touch()
+}
+
+// holdSeat frees a seat in a while, unless its guest is back by then, or their
+// media is still there: what a relay's absence takes is the path for messages.
+func (h *Host) holdSeat(r *room, st *seat) {
 	st.expiry = time.AfterFunc(h.timing.SeatHold, func() {
 		h.loop.post("seat "+string(st.key[:]), func() {
-			if st.session == nil && r.seats[st.key] == st {
+			switch {
+			case st.session != nil || r.seats[st.key] != st:
+			case st.participant.Alive():
+				h.holdSeat(r, st)
+			default:
 				h.freeSeat(r, st, signalling.EndSeatGone)
 				h.settle(r)
 			}
 		})
 	})
-	h.touch()
 }
 
 // freeSeat takes a guest out of the call. "" tells them nothing.
