@@ -1,0 +1,157 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+func hostCandidate(a string, port int) string {
+	return fmt.Sprintf("candidate:1 1 udp 2130706431 %s %d typ host", a, port)
+}
+
+func TestCandidatesThatAreNotTried(t *testing.T) {
+	stun := newFakeSTUN(t, silent)
+	c := newReachedCall(t, Options{}, Reach{STUN: []string{stun.url()}}, func(e *Engine) {
+		e.mux.mu.Lock()
+		defer e.mux.mu.Unlock()
+		e.mux.lister = func() []netip.Prefix {
+			return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("192.168.7.5/24")}
+		}
+	})
+	window := as("host")
+	window.profile.Host = true
+	guest, host := join(t, c, as("a")), join(t, c, window)
+	eventually(t, "a question to the STUN server", func() bool { return stun.asked.Load() > 0 })
+	c.engine.network.mu.Lock()
+	for _, s := range c.engine.network.servers { // as if it were elsewhere
+		s.addresses = append(s.addresses, netip.MustParseAddrPort("203.0.113.1:3478"))
+	}
+	c.engine.network.mu.Unlock()
+	p := c.member(guest.p.ID()).connection.Load()
+	for text, want := range map[string]bool{
+		hostCandidate("192.0.2.1", 50000):                          true,
+		hostCandidate("192.168.7.9", 50000):                        true,
+		hostCandidate("192.168.7.5", 50000):                        true, // a guest on this computer
+		hostCandidate("2001:db8::1", 50000):                        true,
+		hostCandidate("203.0.113.1", 50000):                        true, // relayed
+		hostCandidate("192.0.2.1", 443):                            true,
+		hostCandidate("192.168.7.9", 443):                          false,
+		hostCandidate("192.0.2.1", 53):                             false,
+		hostCandidate("192.0.2.1", 0):                              false,
+		hostCandidate("127.0.0.1", 50000):                          false,
+		hostCandidate("127.8.8.8", 50000):                          false,
+		hostCandidate("::1", 50000):                                false,
+		hostCandidate("::ffff:127.0.0.1", 500):                     false,
+		hostCandidate("0.0.0.0", 50000):                            false,
+		hostCandidate("::", 50000):                                 false,
+		hostCandidate("224.0.0.251", 5353):                         false,
+		hostCandidate("ff02::fb", 5353):                            false,
+		hostCandidate("fe80::1", 50000):                            false,
+		hostCandidate("255.255.255.255", 5000):                     false,
+		hostCandidate("192.168.7.255", 50000):                      false,
+		hostCandidate("192.168.7.0", 50000):                        false,
+		hostCandidate("203.0.113.1", 3478):                         false, // the relay itself
+		hostCandidate("printer.local", 50000):                      false,
+		hostCandidate("router.example", 50000):                     false,
+		"candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active":  false,
+		"candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype passive": false,
+		"candidate:nonsense":                                       false,
+		"":                                                         false,
+	} {
+		if got := p.acceptable(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	// The host's own window is this machine.
+	if p := c.member(host.p.ID()).connection.Load(); !p.acceptable(hostCandidate("127.0.0.1", 50000)) {
+		t.Error("the window's address is refused")
+	}
+}
+
+// TestCandidatesAreBounded has an admitted guest name a service of this machine,
+// and thousands of addresses.
+func TestCandidatesAreBounded(t *testing.T) {
+	service, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	must(t, err)
+	defer func() { must(t, service.Close()) }()
+	c := newTestCall(t, Options{})
+	out := newOutbox()
+	participant, err := c.Join(Profile{ID: "a"}, out)
+	must(t, err)
+	// Another guest's answer serves: nobody answers its checks.
+	other := newGuest(t, c, as("b"))
+	other.p = participant
+	var offer signalling.Offer
+	for offer.SDP == "" {
+		if m, ok := (<-out).(signalling.Offer); ok {
+			offer = m
+		}
+	}
+	const many = 5000
+	var lines strings.Builder
+	for i := range many {
+		fmt.Fprintf(&lines, "a=%s\r\n", hostCandidate(fmt.Sprintf("10.9.%d.%d", i/250, i%250+1), 50000))
+	}
+	port := service.LocalAddr().(*net.UDPAddr).Port
+	must(t, participant.Handle(signalling.Candidate{Candidate: hostCandidate("127.0.0.1", port)}))
+	must(t, other.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}))
+	answer, err := other.pc.CreateAnswer(nil)
+	must(t, err)
+	sdp := answer.SDP + lines.String() + "a=" + hostCandidate("127.0.0.1", port) + "\r\n"
+	must(t, participant.Handle(signalling.Answer{Negotiation: offer.Negotiation, SDP: sdp[:min(len(sdp), signalling.MaxSDP)]}))
+	for i := range 3 * maxCandidates {
+		err := participant.Handle(signalling.Candidate{Candidate: hostCandidate(fmt.Sprintf("10.8.%d.%d", i/250, i%250+1), 50000)})
+		if err != nil && fault.CodeOf(err) != fault.TooFast {
+			t.Fatal(err)
+		}
+	}
+	p := c.member("a").connection.Load()
+	taken := make(chan int)
+	eventually(t, "the answer and the candidates", func() bool {
+		return p.do(func() { taken <- len(p.taken) }) && <-taken == maxTaken
+	})
+	must(t, service.SetReadDeadline(time.Now().Add(500*time.Millisecond)))
+	if n, from, err := service.ReadFromUDP(make([]byte, maxDatagram)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes from %v came to a service of this machine", n, from)
+	}
+	refused := 0
+	for range 3 * restartBurst {
+		if err := participant.Handle(signalling.Restart{}); fault.CodeOf(err) == fault.TooFast {
+			refused++
+		}
+	}
+	if refused < restartBurst {
+		t.Errorf("%d of %d restarts refused", refused, 3*restartBurst)
+	}
+}
+
+func TestAddressesOfAConnectionAreBounded(t *testing.T) {
+	s := newTestSocket(t, true)
+	a, b := s.connection("aaaa", notMedia), s.connection("bbbb", notMedia)
+	check := binding(t, "aaaa")
+	for port := range uint16(10 * maxRemotes) {
+		s.receive(check, netip.AddrPortFrom(s.local.Addr(), port+1))
+	}
+	if len(s.remotes) != maxRemotes || a.addresses != maxRemotes {
+		t.Errorf("%d addresses, %d counted", len(s.remotes), a.addresses)
+	}
+	s.receive(binding(t, "bbbb"), netip.AddrPortFrom(s.local.Addr(), 1)) // takes one over
+	if len(s.remotes) != maxRemotes || a.addresses != maxRemotes-1 || b.addresses != 1 {
+		t.Errorf("%d addresses, %d and %d counted", len(s.remotes), a.addresses, b.addresses)
+	}
+	must(t, a.Close())
+	if len(s.remotes) != 1 || a.addresses != 0 {
+		t.Errorf("%d addresses, %d counted", len(s.remotes), a.addresses)
+	}
+}
