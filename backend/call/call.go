@@ -348,8 +348,11 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 	if !lost {
 		return
 	}
-	if l := p.path.Load(); l != nil && l.socket.relay != nil {
+	switch l := p.path.Load(); {
+	case l != nil && l.socket.relay != nil:
 		l.socket.relay.doubt()
+	case c.watcher != nil:
+		c.engine.network.doubt(c.watcher)
 	}
 	if m.outbox != nil {
 		p.do(func() { p.restartICE(false) })

@@ -56,9 +56,10 @@ type stunServer struct {
 	addresses []netip.AddrPort
 	resolved  time.Time // when the name is to be looked up again
 	resolving bool
-	asked     time.Time // when it was first asked on this network
-	answered  bool      // it has answered on this network
-	silent    bool      // it has not, for silence
+	asked     time.Time // when it was first asked on this network, or since doubted
+	doubted   time.Time
+	answered  bool // it has answered on this network
+	silent    bool // it has not, for silence
 	probes    map[probeKey]*probe
 }
 
@@ -84,6 +85,7 @@ const (
 	silence       = time.Second // without an answer UDP is taken to be blocked
 	stunSends     = 4           // of one question, after 0, 200, 600 and 1400 ms
 	stunInterval  = 200 * time.Millisecond
+	doubtEvery    = 5 * time.Second
 	stunRefresh   = 15 * time.Second // NATs forget after 30 s and more (RFC 4787 says two minutes)
 	resolveEvery  = 10 * time.Minute
 	resolveRetry  = 5 * time.Second
@@ -420,6 +422,26 @@ func mappedAddress(b []byte, local netip.Addr) (none netip.AddrPort) {
 		return none
 	}
 	return netip.AddrPortFrom(a, uint16(x.Port))
+}
+
+// doubt asks w's servers again at once. A path was lost: perhaps this is another
+// network with the same addresses, or one that lets no UDP through any longer.
+func (n *network) doubt(w *watcher) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	for _, name := range w.servers {
+		s := n.servers[name]
+		if s == nil || now.Sub(s.doubted) < doubtEvery {
+			continue
+		}
+		s.doubted = now
+		s.asked, s.answered = time.Time{}, false
+		for _, p := range s.probes {
+			p.sent, p.next = 0, now
+		}
+	}
+	n.stir()
 }
 
 // reflexives returns what w's servers say, without addresses that this machine

@@ -136,6 +136,12 @@ func newFakeSTUN(tb testing.TB, mapped func(netip.AddrPort) netip.AddrPort) *fak
 
 func (s *fakeSTUN) url() string { return "stun:" + s.conn.LocalAddr().String() }
 
+func (s *fakeSTUN) lastAsker() netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asker
+}
+
 func (s *fakeSTUN) set(mapped func(netip.AddrPort) netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,8 +239,9 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 	eventually(t, "the new address", func() bool {
 		return strings.Contains(sent.text(t), "203.0.113.8 4343 typ srflx")
 	})
-	for _, other := range *c.engine.mux.list.Load() { // the one that was asked
-		if other.local == s.asker {
+	asker := s.lastAsker()
+	for _, other := range *c.engine.mux.list.Load() {
+		if other.local == asker {
 			eventually(t, "a count of rebindings", func() bool { return other.rebound.Load() > 0 })
 		}
 	}
@@ -522,6 +529,40 @@ func TestBlockedUDPBringsInTURN(t *testing.T) {
 	if l := c.member("b").connection.Load().path.Load(); l == nil || l.socket.relay != nil || b.offers != 1 {
 		t.Errorf("path of b: %+v after %d offers", l, b.offers)
 	}
+}
+
+// TestUDPThatIsBlockedLater loses the only path of a guest, and the STUN server
+// with it, on a network whose addresses stay.
+func TestUDPThatIsBlockedLater(t *testing.T) {
+	s := newTURNServer(t)
+	open := newFakeSTUN(t, func(from netip.AddrPort) netip.AddrPort { return from })
+	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.url()}, Servers: s.servers("tcp")}, nil)
+	eventually(t, "an answer", func() bool { return !c.engine.network.quiet(c.watcher) })
+	open.set(silent)
+	c.engine.network.doubt(c.watcher)
+	c.engine.network.doubt(c.watcher) // once is enough
+	a := join(t, c, onlyRelayed(as("a")))
+	b := join(t, c, as("b"))
+	a.send()
+	b.send()
+	a.untilSees("b")
+	b.untilSees("a")
+	open.set(func(from netip.AddrPort) netip.AddrPort { return from })
+	if !c.needsRelay() {
+		t.Error("UDP is not taken to be blocked")
+	}
+}
+
+// quiet reports whether none of w's servers has answered.
+func (n *network) quiet(w *watcher) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, name := range w.servers {
+		if n.servers[name].answered {
+			return false
+		}
+	}
+	return true
 }
 
 func TestOpenUDPNeedsNoTURN(t *testing.T) {

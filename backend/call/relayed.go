@@ -474,11 +474,19 @@ func (a *allocation) keep() {
 		case <-a.lost:
 			return
 		}
-		for _, chunk := range a.live(time.Now()) {
+		chunks := a.live(time.Now())
+		for _, chunk := range chunks {
 			if err := a.ask(chunk...); err != nil && !refused(err) {
 				a.fail()
 				return
 			}
+		}
+		if len(chunks) > 0 {
+			continue
+		}
+		if _, err := a.client.SendBindingRequestTo(a.base.RemoteAddr()); err != nil {
+			a.fail()
+			return
 		}
 	}
 }
