@@ -14,10 +14,11 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Candidates of a peer (RFC 8445), in both directions. None is in a description:
-// own ones are sent as they become known (RFC 8838), so that one place decides
-// what leaves; those of the other side are taken out, so that one place decides
-// what is tried. This file's methods run on the peer's goroutine.
+// Candidates of a peer (RFC 8445), in both directions. Pion's descriptions lose
+// theirs, so that one place decides what leaves: own ones that are there at once
+// go with the offer, and the others as they become known (RFC 8838). Those of the
+// other side are taken out, so that one place decides what is tried. This file's
+// methods run on the peer's goroutine.
 
 const (
 	maxCandidates = 128 // messages from one side, per offer
@@ -25,6 +26,11 @@ const (
 	takenEvery    = 2 * time.Second
 	takenBurst    = 96
 	maxOwn        = 64
+
+	// gatherPatience is how long an offer waits at most for candidates to take
+	// along. Those of the engine's sockets take a millisecond, more on a machine
+	// that is busy; what servers have to be asked for may come later.
+	gatherPatience = 30 * time.Millisecond
 )
 
 // candidateLine begins a candidate in a description (RFC 8839 section 5.1).
@@ -44,6 +50,24 @@ func splitCandidates(sdp string) (rest string, candidates []string) {
 		}
 	}
 	return b.String(), candidates
+}
+
+// joinCandidates puts candidates into the first section of a description without
+// any: the others are bundled with it.
+func joinCandidates(sdp string, candidates []string) string {
+	end := len(sdp)
+	if first := strings.Index(sdp, "\r\nm="); first >= 0 {
+		if second := strings.Index(sdp[first+2:], "\r\nm="); second >= 0 {
+			end = first + 2 + second + 2
+		}
+	}
+	var b strings.Builder
+	b.WriteString(sdp[:end])
+	for _, c := range candidates {
+		b.WriteString("a=" + c + "\r\n")
+	}
+	b.WriteString(sdp[end:])
+	return b.String()
 }
 
 // ufragOf returns the user name fragment of our description.
@@ -75,13 +99,38 @@ func candidateText(kind string, priority uint32, a, base netip.AddrPort, hide bo
 		foundation, priority, a.Addr(), a.Port(), kind, related.Addr(), related.Port(), ufrag)
 }
 
-// describe begins what belongs to a description of ours.
-func (p *peer) describe(sdp string) {
+// describe begins what belongs to a description of ours, with the candidates that
+// are there at once. They go with the offer: the other side need not read messages
+// of their own before it can begin its checks. In a restart those of pion's
+// description may still be the old ones, so the new ones trickle.
+func (p *peer) describe(sdp string, gathered <-chan struct{}) {
+	first := p.ufrag == ""
 	if u := ufragOf(sdp); u != p.ufrag {
 		p.ufrag = u
 		p.own = nil
 	}
-	p.offerReflexives()
+	if first {
+		p.gather(gathered)
+	}
+	for _, text := range p.reflexives() {
+		p.own = p.withOwn(text)
+	}
+}
+
+// gather takes what pion finds at once, for the first description.
+func (p *peer) gather(gathered <-chan struct{}) {
+	late := time.NewTimer(gatherPatience)
+	defer late.Stop()
+	select {
+	case <-gathered:
+	case <-late.C:
+	}
+	_, found := splitCandidates(p.pc.LocalDescription().SDP)
+	for _, text := range found {
+		if c, err := ice.UnmarshalCandidate(text); err == nil {
+			p.own = p.withOwn(p.leaving(text, c.Address(), c.Port()))
+		}
+	}
 }
 
 // ownCandidate takes a candidate of pion's, nil for the end of them.
@@ -93,38 +142,60 @@ func (p *peer) ownCandidate(c *webrtc.ICECandidate) {
 		}
 		return
 	}
-	init := c.ToJSON()
-	text := init.Candidate
-	if a, err := netip.ParseAddr(c.Address); err == nil && p.call.engine.mux != nil {
-		local := netip.AddrPortFrom(a.Unmap(), c.Port)
-		r := p.relaySocket()
-		switch {
-		case r != nil && r.local == local: // see peerMux.GetListenAddresses
-			text = candidateText("relay", relayedPriority, local, local, true, p.ufrag)
-		case p.relayOnly:
-			return
-		}
-	}
-	p.announce(text)
+	p.announce(p.leaving(c.ToJSON().Candidate, c.Address, int(c.Port)))
 }
 
-// offerReflexives offers what STUN servers have said of our sockets.
-func (p *peer) offerReflexives() {
+// leaving returns how a candidate of pion's is told to the other side, "" for one
+// that is not.
+func (p *peer) leaving(text, address string, port int) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || p.call.engine.mux == nil {
+		return text
+	}
+	local := netip.AddrPortFrom(a.Unmap(), uint16(port))
+	r := p.relaySocket()
+	switch {
+	case r != nil && r.local == local: // see peerMux.GetListenAddresses
+		return candidateText("relay", relayedPriority, local, local, true, p.ufrag)
+	case p.relayOnly:
+		return ""
+	}
+	return text
+}
+
+// reflexives returns what STUN servers have said of our sockets.
+func (p *peer) reflexives() (texts []string) {
 	if p.outside == nil || p.relayOnly || p.ufrag == "" {
-		return
+		return nil
 	}
 	for _, r := range p.outside().reflexives {
-		p.announce(candidateText("srflx", reflexivePriority, r.mapped, r.base, false, p.ufrag))
+		texts = append(texts, candidateText("srflx", reflexivePriority, r.mapped, r.base, false, p.ufrag))
+	}
+	return texts
+}
+
+// offerReflexives offers them.
+func (p *peer) offerReflexives() {
+	for _, text := range p.reflexives() {
+		p.announce(text)
 	}
 }
 
 // announce sends a candidate of ours, once.
 func (p *peer) announce(text string) {
-	if len(p.own) >= maxOwn || slices.Contains(p.own, text) {
-		return
+	own := p.withOwn(text)
+	if len(own) > len(p.own) {
+		p.own = own
+		p.sendCandidate(text)
 	}
-	p.own = append(p.own, text)
-	p.sendCandidate(text)
+}
+
+// withOwn returns own with a candidate that is new there.
+func (p *peer) withOwn(text string) []string {
+	if text == "" || len(p.own) >= maxOwn || slices.Contains(p.own, text) {
+		return p.own
+	}
+	return append(p.own, text)
 }
 
 // sendCandidate sends a candidate behind the offer that it belongs to.

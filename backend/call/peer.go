@@ -180,6 +180,7 @@ func (p *peer) negotiate() {
 		p.failed(fmt.Errorf("offer: %w", err))
 		return
 	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
 	if err := p.pc.SetLocalDescription(offer); err != nil {
 		p.failed(fmt.Errorf("own description: %w", err))
 		return
@@ -194,14 +195,14 @@ func (p *peer) negotiate() {
 		a.pair.audio.mid, a.pair.video.mid = a.audio.Mid(), a.video.Mid()
 		pairs = append(pairs, a.pair)
 	}
+	p.describe(offer.SDP, gathered)
 	p.sendOffer(offer.SDP, pairs)
-	p.describe(offer.SDP)
 }
 
-// sendOffer sends an offer without its candidates.
+// sendOffer sends an offer with the candidates that are known.
 func (p *peer) sendOffer(sdp string, added []*pair) {
 	sdp, _ = splitCandidates(sdp)
-	message := signalling.Offer{Negotiation: p.negotiation, SDP: sdp}
+	message := signalling.Offer{Negotiation: p.negotiation, SDP: joinCandidates(sdp, p.own)}
 	p.call.post(func() { p.call.offered(p, message, added) })
 }
 
@@ -236,6 +237,7 @@ func (p *peer) grow() (added []section, err error) {
 func (p *peer) repeat() {
 	if d := p.pc.PendingLocalDescription(); p.outstanding && d != nil {
 		p.sendOffer(d.SDP, nil)
+		return
 	}
 	for _, text := range p.own {
 		p.sendCandidate(text)

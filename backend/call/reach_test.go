@@ -58,8 +58,14 @@ func (r *recorder) candidates() (texts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.messages {
-		if c, ok := m.(signalling.Candidate); ok && c.Candidate != "" {
-			texts = append(texts, c.Candidate)
+		switch m := m.(type) {
+		case signalling.Candidate:
+			if m.Candidate != "" {
+				texts = append(texts, m.Candidate)
+			}
+		case signalling.Offer:
+			_, offered := splitCandidates(m.SDP)
+			texts = append(texts, offered...)
 		}
 	}
 	return texts
@@ -203,9 +209,6 @@ func TestReflexiveCandidatesAreOffered(t *testing.T) {
 	ufrag := ufragOf(a.pc.RemoteDescription().SDP)
 	if ufrag == "" || !strings.HasSuffix(text, " ufrag "+ufrag) {
 		t.Errorf("%s is not of %s", text, ufrag)
-	}
-	if strings.Contains(sent.text(t), "a=candidate") {
-		t.Error("a description has candidates")
 	}
 	// The host's own window is on this machine, and is told of no other address.
 	w := as("host")
