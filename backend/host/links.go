@@ -16,7 +16,7 @@ import (
 func (h *Host) CreateLink(ctx context.Context) (LinkView, error) {
 	var v LinkView
 	err := h.do(ctx, func() error {
-		l, err := h.book.Create()
+		l, err := h.book.Create("")
 		if err != nil {
 			return err
 		}

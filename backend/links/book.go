@@ -30,6 +30,7 @@ type Link struct {
 	CreatedAt time.Time
 	UsedAt    time.Time // when somebody last entered; zero for never
 	EndedAt   time.Time // when it was spent or removed; zero before
+	Relay     string    // base of the public relay on which it was made; "" for none
 }
 
 // Book is the host's links. Its methods are safe for concurrent use; those that
@@ -83,15 +84,16 @@ func Open(repo Repository, now func() time.Time) (*Book, error) {
 // Damaged is how many records of links could not be read.
 func (b *Book) Damaged() int { return b.damaged }
 
-// Create makes a link with new keys and a new secret.
-func (b *Book) Create() (Link, error) {
+// Create makes a link with new keys and a new secret. relay is the base of the
+// public relay on which it lives from then on, "" for none.
+func (b *Book) Create(relay string) (Link, error) {
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
 		return Link{}, fmt.Errorf("links: %w", err)
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	return b.put(Link{ID: keys.ID(), State: StateOpen, Keys: keys, Secret: sealed.NewSecret(), CreatedAt: b.time()})
+	return b.put(Link{ID: keys.ID(), State: StateOpen, Keys: keys, Secret: sealed.NewSecret(), CreatedAt: b.time(), Relay: relay})
 }
 
 // List returns all links, newest first.

@@ -110,7 +110,7 @@ func newDesk(t testing.TB, s *shelf) *desk {
 
 func (d *desk) create() Link {
 	d.Helper()
-	l, err := d.Create()
+	l, err := d.Create("https://porch.example")
 	must(d, err)
 	return l
 }
@@ -298,7 +298,7 @@ func TestShelfFirst(t *testing.T) {
 	}
 	d.shelf.fail = errors.New("the disk is full")
 	for what, err := range map[string]error{
-		"create": errOf(d.Create()), "rename": errOf(d.Rename(l.ID, "x")), "enter": errOf(d.Enter(l.ID)), "spend": errOf(d.Spend(l.ID)),
+		"create": errOf(d.Create("")), "rename": errOf(d.Rename(l.ID, "x")), "enter": errOf(d.Enter(l.ID)), "spend": errOf(d.Spend(l.ID)),
 		"remove": errOf(d.Remove(l.ID)), "visitor": d.RecordVisitor(l.ID, "phone", "Ann"), "block": d.Block(l.ID, "phone"),
 	} {
 		if fault.CodeOf(err) != fault.StoreUnavailable {
@@ -513,7 +513,7 @@ func TestConcurrentUse(t *testing.T) {
 				_ = d.Visitors(l.ID)
 				_ = d.Block(l.ID, fmt.Sprint(g, i))
 				_ = d.Blocked(l.ID, "x")
-				_, _ = d.Create()
+				_, _ = d.Create("")
 				_ = d.List()
 			}
 		})

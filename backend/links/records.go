@@ -32,6 +32,7 @@ type LinkRecord struct {
 	CreatedAt time.Time
 	UsedAt    time.Time
 	EndedAt   time.Time
+	Relay     string // the public relay on which it was made; "" for none
 }
 
 // Format implements [fmt.Formatter] without showing what the record holds.
@@ -63,6 +64,7 @@ func (l Link) record() LinkRecord {
 		ID: string(l.ID), Name: l.Name, State: string(l.State),
 		Keys: l.Keys.Bytes(), Secret: l.Secret[:],
 		CreatedAt: l.CreatedAt, UsedAt: l.UsedAt, EndedAt: l.EndedAt,
+		Relay: l.Relay,
 	}
 }
 
@@ -75,6 +77,7 @@ func (r LinkRecord) link() (Link, error) {
 	l := Link{
 		ID: id, Name: r.Name, State: State(r.State),
 		CreatedAt: r.CreatedAt, UsedAt: r.UsedAt, EndedAt: r.EndedAt,
+		Relay: r.Relay,
 	}
 	if !l.State.valid() || len(r.Secret) != len(l.Secret) || l.State.Ended() != (len(r.Keys) == 0) {
 		return Link{}, errRecord

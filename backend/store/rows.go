@@ -17,6 +17,7 @@ type Link struct {
 	CreatedAt time.Time
 	UsedAt    time.Time
 	EndedAt   time.Time
+	Relay     string // the public relay on which it was made; "" for none
 }
 
 // Format implements [fmt.Formatter] without showing what the row holds.
@@ -42,14 +43,29 @@ type Block struct {
 	At     time.Time
 }
 
+// Relay is a row of relays: a public relay that the host uses. It holds the key
+// and the invitation in the clear.
+type Relay struct {
+	URL     string // the base of addresses
+	Token   string // an invitation; "" for none
+	Key     []byte // of the host, at this relay only
+	AddedAt time.Time
+}
+
+// Format implements [fmt.Formatter] without showing what the row holds.
+func (Relay) Format(f fmt.State, _ rune) { fmt.Fprint(f, "row of relays") }
+
+// LogValue implements [slog.LogValuer] without showing what the row holds.
+func (Relay) LogValue() slog.Value { return slog.StringValue("row of relays") }
+
 // Links returns all links, oldest first.
 func (s *Store) Links() ([]Link, error) {
 	var links []Link
 	err := s.query("read links",
-		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at FROM links ORDER BY created_at, id",
+		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at, relay FROM links ORDER BY created_at, id",
 		func(scan func(...any) error) error {
 			var l Link
-			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt})
+			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt}, &l.Relay)
 			links = append(links, l)
 			return err
 		})
@@ -65,10 +81,11 @@ func (s *Store) PutLink(l Link) error {
 		keys = l.Keys
 	}
 	err := s.exec("put a link", `
-		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at, relay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, keys = excluded.keys,
-			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at`,
-		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt))
+			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at,
+			relay = excluded.relay`,
+		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay)
 	if err == nil && keys == nil {
 		// Empty the log. The link is kept whether this works or not, and what
 		// doesn't happen now does with the next checkpoint.
@@ -135,4 +152,32 @@ func (s *Store) PutBlock(b Block) error {
 // DeleteBlock forgets one block.
 func (s *Store) DeleteBlock(linkID, device string) error {
 	return s.exec("delete a block", "DELETE FROM blocks WHERE link_id = ? AND device = ?", linkID, device)
+}
+
+// Relays returns all relays, in the order in which they were added.
+func (s *Store) Relays() ([]Relay, error) {
+	var relays []Relay
+	err := s.query("read relays",
+		"SELECT url, token, key, added_at FROM relays ORDER BY added_at, url",
+		func(scan func(...any) error) error {
+			var r Relay
+			err := scan(&r.URL, &r.Token, &r.Key, moment{&r.AddedAt})
+			relays = append(relays, r)
+			return err
+		})
+	return relays, err
+}
+
+// PutRelay adds a relay or replaces the one of the same address.
+func (s *Store) PutRelay(r Relay) error {
+	return s.exec("put a relay", `
+		INSERT INTO relays (url, token, key, added_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (url) DO UPDATE SET token = excluded.token, key = excluded.key, added_at = excluded.added_at`,
+		r.URL, r.Token, r.Key, millis(r.AddedAt))
+}
+
+// DeleteRelay forgets a relay, with its key and its invitation. The links that
+// were made on it stay.
+func (s *Store) DeleteRelay(url string) error {
+	return s.exec("delete a relay", "DELETE FROM relays WHERE url = ?", url)
 }

@@ -50,6 +50,7 @@ type content struct {
 	Links    []Link
 	Visitors []Visitor
 	Blocks   []Block
+	Relays   []Relay
 }
 
 func read(t *testing.T, s *Store) (c content) {
@@ -60,6 +61,8 @@ func read(t *testing.T, s *Store) (c content) {
 	c.Visitors, err = s.Visitors()
 	must(t, err)
 	c.Blocks, err = s.Blocks()
+	must(t, err)
+	c.Relays, err = s.Relays()
 	must(t, err)
 	return c
 }
@@ -75,12 +78,16 @@ func write(t *testing.T, s *Store, c content) {
 	for _, b := range c.Blocks {
 		must(t, s.PutBlock(b))
 	}
+	for _, r := range c.Relays {
+		must(t, s.PutRelay(r))
+	}
 }
 
 func equal(t *testing.T, got, want content) {
 	t.Helper()
 	for what, lists := range map[string][2]any{
 		"links": {printable(got.Links), printable(want.Links)}, "visitors": {got.Visitors, want.Visitors}, "blocks": {got.Blocks, want.Blocks},
+		"relays": {printableRelays(got.Relays), printableRelays(want.Relays)},
 	} {
 		if !reflect.DeepEqual(lists[0], lists[1]) {
 			t.Errorf("%s: got %+v, want %+v", what, lists[0], lists[1])
@@ -98,9 +105,20 @@ func printable(links []Link) any {
 	return rows
 }
 
+func printableRelays(relays []Relay) any {
+	type row Relay
+	var rows []row
+	for _, r := range relays {
+		rows = append(rows, row(r))
+	}
+	return rows
+}
+
 func TestRowsPrintNothing(t *testing.T) {
+	r := Relay{URL: "the-url", Token: "the-token", Key: []byte("the-key")}
 	l := Link{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys")}
-	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []Link{l}), slog.AnyValue(l).Resolve().String()} {
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []Link{l}), slog.AnyValue(l).Resolve().String(),
+		fmt.Sprintf("%v %+v %#v %s %x", r, r, r, r, []Relay{r}), slog.AnyValue(r).Resolve().String()} {
 		if strings.Contains(text, "the-") || strings.Contains(text, fmt.Sprintf("%x", "the-")) || strings.Contains(text, "116") {
 			t.Error(text)
 		}
@@ -109,7 +127,7 @@ func TestRowsPrintNothing(t *testing.T) {
 
 var sample = content{
 	Links: []Link{
-		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000)},
+		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000), Relay: "https://porch.example"},
 		{ID: "two", State: "live", Keys: []byte{5}, Secret: []byte{6}, CreatedAt: at(2001), UsedAt: at(3002)},
 		{ID: "six", State: "spent", Secret: []byte{7}, CreatedAt: at(2001), UsedAt: at(4), EndedAt: at(1_800_000_000_123)},
 	},
@@ -119,6 +137,10 @@ var sample = content{
 		{LinkID: "one", Device: "a", Name: "Ann", Times: 1, FirstSeen: at(30), LastSeen: at(30)},
 	},
 	Blocks: []Block{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
+	Relays: []Relay{
+		{URL: "https://porch.example", Key: []byte{9}, AddedAt: at(60)},
+		{URL: "https://relay.example:8443", Token: "invited", Key: []byte{10, 11}, AddedAt: at(70)},
+	},
 }
 
 // sorted is sample as a store returns it.
@@ -151,12 +173,14 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	must(t, s.DeleteVisitor("two", "b"))
 	must(t, s.DeleteVisitor("two", "nobody"))
 	must(t, s.DeleteBlock("two", "c"))
-	changed.Visitors, changed.Blocks = changed.Visitors[1:], changed.Blocks[1:]
+	must(t, s.DeleteRelay("https://porch.example"))
+	must(t, s.DeleteRelay("https://nobody.example"))
+	changed.Visitors, changed.Blocks, changed.Relays = changed.Visitors[1:], changed.Blocks[1:], changed.Relays[1:]
 	equal(t, read(t, s), changed)
 
 	must(t, s.DeleteLink("one")) // with visitors and blocks
 	must(t, s.DeleteLink("one"))
-	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1]})
+	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays})
 	if err := s.PutVisitor(Visitor{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
 		t.Errorf("a visitor of no link: %v", err)
 	}
@@ -305,6 +329,7 @@ func TestUnavailable(t *testing.T) {
 		secret := Link{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys"), Secret: []byte("the-secret")}
 		for what, err := range map[string]error{
 			"link": s.PutLink(secret), "visitor": s.PutVisitor(Visitor{Name: "the-name"}), "block": s.PutBlock(Block{Device: "the-device"}),
+			"relay": s.PutRelay(Relay{URL: "the-url", Token: "the-token", Key: []byte("the-key")}), "read relays": errOf(s.Relays()),
 			"setting": s.PutSetting("the-key", "the-value"), "delete": s.DeleteLink("the-id"),
 			"read links": errOf(s.Links()), "read visitors": errOf(s.Visitors()), "read blocks": errOf(s.Blocks()),
 			"read setting": errOf(s.Setting("the-key", new(string))),
