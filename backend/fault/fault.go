@@ -56,6 +56,10 @@ const (
 	TooManyLinks        Code = "too-many-links"
 	TurnUnavailable     Code = "turn-unavailable"
 	TurnUsedUp          Code = "turn-used-up"
+	RelayIsLink         Code = "relay-is-link"   // the address of a call where a relay's belongs
+	RelayNotFound       Code = "relay-not-found" // host's own commands only
+	RelaysFull          Code = "relays-full"     // likewise: the list of them
+	InvitationInvalid   Code = "invitation-invalid"
 
 	// Lobby.
 	NameInvalid     Code = "name-invalid"

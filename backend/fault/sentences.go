@@ -32,7 +32,7 @@ var sentences = map[Code]string{
 	TokenRefused:       "This window's pass is no longer valid; enter the call again.",
 	IdentityTaken:      "Another computer answers for this link; remove the link and create a new one.",
 
-	RelayAddressInvalid: "This is not a relay's address; type it like https://relay.example.",
+	RelayAddressInvalid: "This is not a relay's address; type only its name, such as porch.example.",
 	RelayAbsent:         "No relay that takes hosts answers at this address; check it for typing errors.",
 	RelayUntrusted:      "The relay's certificate can't be trusted; check its address and this computer's clock.",
 	RelayVersion:        "This relay speaks another version of Porch; update Porch, or ask the relay's owner to.",
@@ -41,9 +41,13 @@ var sentences = map[Code]string{
 	InvitationRefused:   "The relay does not know this invitation; check that all of it was pasted, or ask its owner for a new one.",
 	HostNotAllowed:      "This relay takes only hosts that its owner has listed; give them this app's key, which Settings shows.",
 	LineReplaced:        "Another Porch has connected to the relay with this one's key; quit the other one.",
-	TooManyLinks:        "The relay takes no more links of yours; remove one that you don't need there.",
+	TooManyLinks:        "The relay takes no more links of yours; remove one that you don't need, or let new links open elsewhere.",
 	TurnUnavailable:     "The relay can't carry calls right now; guests behind strict networks may not get through.",
 	TurnUsedUp:          "The relay has carried as much for you today as it may; guests behind strict networks may not get through until tomorrow.",
+	RelayIsLink:         "This is the address of a call, not of a relay; type only the relay's name, such as porch.example.",
+	RelayNotFound:       "This relay is not in your list any more; add it again.",
+	RelaysFull:          "Your list of relays is full; remove one that you don't use.",
+	InvitationInvalid:   "An invitation is one word without spaces; copy it again, whole.",
 
 	NameInvalid:     "Type a name of 1 to 64 characters.",
 	LobbyFull:       "Too many people are waiting; try again in a few minutes.",

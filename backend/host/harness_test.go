@@ -110,6 +110,7 @@ type setup struct {
 	notifier notify.Notifier
 	board    *board
 	disk     func(links.Repository) links.Repository // nil: as it is
+	remotes  Remotes
 }
 
 const origin = "wails://wails"
@@ -164,7 +165,7 @@ func start(t *testing.T, s setup) *fixture {
 	must(err)
 	f.closers = append(f.closers, func() { _ = f.windows.Close() })
 	h, err = Open(ctx, Options{
-		Book: f.book, Settings: f.store, Relay: f.board, Calls: calls, Capture: devices, Windows: f.windows,
+		Book: f.book, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
 		Notifier: s.notifier, Attention: func() { f.attended <- struct{}{} },
 		Synthetic: true, Timing: s.timing, Logger: log,
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/store"
 )
 
 // Relay is where guests reach the host: [relay.Server] in the app.
@@ -31,10 +32,13 @@ type Windows interface {
 	Grant(claims any) loopback.Ticket
 }
 
-// Keeper keeps settings on disk: [store.Store].
+// Keeper keeps settings and relays on disk: [store.Store].
 type Keeper interface {
 	Setting(key string, v any) (found bool, err error)
 	PutSetting(key string, v any) error
+	Relays() ([]store.Relay, error)
+	PutRelay(store.Relay) error
+	DeleteRelay(url string) error
 }
 
 // Timing says how long the host waits. A zero field takes its default.
@@ -42,6 +46,8 @@ type Timing struct {
 	Hello    time.Duration // for a guest's first words; default 10 s
 	SeatHold time.Duration // for a guest whose path is lost; default 2 minutes
 	Window   time.Duration // for the host's own window to come back; default 15 s
+	Passage  time.Duration // for TURN credentials that are late, when a guest is let in; default 500 ms
+	Probe    time.Duration // for a relay that is tested; default 10 s
 }
 
 // Options are what a host is made of. The host closes none of them.
@@ -49,6 +55,7 @@ type Options struct {
 	Book     *links.Book
 	Settings Keeper
 	Relay    Relay
+	Remotes  Remotes // nil: no public relay can be used
 	Calls    *call.Engine
 	Capture  *capture.Engine
 	Windows  Windows
@@ -70,6 +77,7 @@ type Host struct {
 	book      *links.Book
 	keeper    Keeper
 	relay     Relay
+	remotes   Remotes // nil without public relays
 	engine    *call.Engine
 	capture   *capture.Engine
 	windows   Windows
@@ -91,6 +99,10 @@ type Host struct {
 	rooms    map[sealed.LinkID]*room
 	me       Me
 	settings Settings
+	reach    reachChoice
+	lines    []*line     // in the order of adding
+	dialled  int         // how many lines have been opened
+	tested   store.Relay // the relay tested last, with a key made for it
 	enter    *EnterView
 	notice   *Notice
 	notices  uint64
@@ -109,6 +121,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		book:      o.Book,
 		keeper:    o.Settings,
 		relay:     o.Relay,
+		remotes:   o.Remotes,
 		engine:    o.Calls,
 		capture:   o.Capture,
 		windows:   o.Windows,
@@ -124,6 +137,8 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)
 	setDefault(&h.timing.Window, 15*time.Second)
+	setDefault(&h.timing.Passage, 500*time.Millisecond)
+	setDefault(&h.timing.Probe, 10*time.Second)
 	if h.attention == nil {
 		h.attention = func() {}
 	}
@@ -160,6 +175,9 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		if h.relay.PortChanged() {
 			h.say(NoticePort)
 		}
+		if err = h.loadRelays(); err != nil {
+			return
+		}
 		for _, l := range h.book.List() {
 			if l.State.Ended() {
 				continue
@@ -195,6 +213,7 @@ func (h *Host) Close() {
 	})
 	h.cancel()
 	h.background.wait()
+	h.closeLines() // after what guests were told last has been sent
 	h.loop.close()
 	if h.center != nil {
 		h.center.Close()

@@ -12,11 +12,16 @@ import (
 )
 
 // CreateLink makes a link, keeps it on disk and announces it: when it returns,
-// guests can knock.
+// guests on this computer and its network can knock, and those who come by a
+// public relay as soon as that is reached. Fault: TooManyLinks.
 func (h *Host) CreateLink(ctx context.Context) (LinkView, error) {
 	var v LinkView
 	err := h.do(ctx, func() error {
-		l, err := h.book.Create("")
+		relay, err := h.relayForNew()
+		if err != nil {
+			return err
+		}
+		l, err := h.book.Create(relay)
 		if err != nil {
 			return err
 		}

@@ -24,8 +24,15 @@ type room struct {
 	keys   sealed.LinkKeys // never changes
 	secret sealed.Secret   // never changes
 	lobby  *lobby.Lobby    // never changes
+	relay  string          // base of the public relay on which it lives, "" for none; never changes
 
-	withdraw func() // takes the id back from the relay
+	withdraw func() // takes the id back from the relay inside the app
+	// line is the way to the relay on which the link lives; nil while there is
+	// none. withdrawRemote takes the id back from there, and leaves a note.
+	line           *line
+	withdrawRemote func(note *[sealed.NoteSize]byte)
+	passage        *passage // the host's own in the call
+
 	ended    signalling.EndReason
 	sessions map[*session]struct{}
 	queue    lobby.Snapshot
@@ -52,6 +59,7 @@ type seat struct {
 	device      string
 	session     *session    // nil while the guest is away
 	used        atomic.Bool // the guest has shown that they are in
+	passage     *passage
 	expiry      *time.Timer
 	openings    map[seatKey]struct{} // digests of the channel openings that claimed it
 }
@@ -68,12 +76,14 @@ func randomID() string {
 // openRoom starts what a link needs to be answered. It does not announce it.
 func (h *Host) openRoom(l links.Link) *room {
 	r := &room{
-		id:       l.ID,
-		keys:     l.Keys,
-		secret:   l.Secret,
-		withdraw: func() {},
-		sessions: make(map[*session]struct{}),
-		seats:    make(map[seatKey]*seat),
+		id:             l.ID,
+		keys:           l.Keys,
+		secret:         l.Secret,
+		relay:          l.Relay,
+		withdraw:       func() {},
+		withdrawRemote: func(*[sealed.NoteSize]byte) {},
+		sessions:       make(map[*session]struct{}),
+		seats:          make(map[seatKey]*seat),
 	}
 	r.lobby = lobby.New(lobby.Options{
 		OnChange: func(s lobby.Snapshot) {
@@ -85,13 +95,17 @@ func (h *Host) openRoom(l links.Link) *room {
 	return r
 }
 
-// announce makes a room reachable.
+// announce makes a room reachable: on this computer and its network, and at the
+// public relay on which the link lives.
 func (h *Host) announce(r *room) error {
-	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f relay.Frames) { h.accept(r, f) })
+	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f relay.Frames) { h.accept(r, nil, f) })
 	if err != nil {
 		return err
 	}
 	r.withdraw = withdraw
+	if ln := h.lineOf(r.relay); ln != nil {
+		h.announceAt(r, ln)
+	}
 	return nil
 }
 
@@ -111,6 +125,7 @@ func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
 	}
 	for _, st := range r.seats {
 		st.stopExpiry()
+		st.passage.end()
 	}
 	clear(r.seats)
 	r.lobby.Close(outcomeOf(reason))
@@ -119,7 +134,7 @@ func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
 		h.dismiss(p, reason)
 	}
 	h.closeCall(r, reason)
-	r.withdraw()
+	h.depart(r)
 	r.queue = lobby.Snapshot{}
 	h.forgetParts()
 }
@@ -127,6 +142,8 @@ func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
 // closeCall ends a room's call, if there is one. The call's goroutines end in
 // the background; Host.Close waits for them.
 func (h *Host) closeCall(r *room, reason signalling.EndReason) {
+	r.passage.end()
+	r.passage = nil
 	c := r.call
 	if c == nil {
 		return
@@ -232,6 +249,7 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 		name:     k.Name,
 		device:   s.device,
 		session:  s,
+		passage:  s.passage,
 		openings: map[seatKey]struct{}{s.opening: {}},
 	}
 	id, text := randomID(), base64.RawURLEncoding.EncodeToString(token)
@@ -240,13 +258,18 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 	st.participant, err = c.Join(call.Profile{
 		ID: id, Name: k.Name, Muted: k.Muted, CameraOff: k.CameraOff,
 		Admission: func(resumed bool) signalling.Message {
-			return signalling.Admitted{Participant: id, Seat: text, Resumed: resumed}
+			m := signalling.Admitted{Participant: id, Seat: text, Resumed: resumed}
+			if !resumed { // one that goes on has its way through
+				m.ICEServers = st.passage.servers()
+			}
+			return m
 		},
 	}, s.out)
 	if err != nil {
 		h.settle(r)
 		return nil, err
 	}
+	s.seated = true
 	r.seats[st.key] = st
 	h.touch()
 	return st, nil
@@ -285,6 +308,10 @@ func (h *Host) resumeSeat(r *room, s *session, token []byte, resume bool) *seat 
 	}
 	st.stopExpiry()
 	st.session, st.device = s, s.device
+	if p := h.passageBack(st, s); p != st.passage {
+		st.passage.end()
+		st.passage, s.seated = p, true
+	}
 	s.frames.SetLimit(signalling.MaxFrame)
 	s.admitted()
 	if _, err := st.participant.Attach(s.out, resume); err != nil {
@@ -343,6 +370,7 @@ func (h *Host) freeSeat(r *room, st *seat, reason signalling.EndReason) {
 		return
 	}
 	st.stopExpiry()
+	st.passage.end()
 	delete(r.seats, st.key)
 	r.guestIn = r.guestIn || st.used.Load()
 	s := st.session

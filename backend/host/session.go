@@ -28,23 +28,27 @@ type session struct {
 	host    *Host
 	room    *room
 	frames  relay.Frames
+	passage *passage // the seat's, once the guest has one
 	out     *outbox
 	opening seatKey // digest of what opened the channel
 	device  string
+	seated  bool // of the loop: the passage is the seat's
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
 	limit atomic.Int64 // largest message, bytes
 }
 
-// accept takes a guest's channel from the relay.
-func (h *Host) accept(r *room, f relay.Frames) {
+// accept takes a guest's channel from a relay: the one at the end of a line, or
+// the one inside the app, which is nil.
+func (h *Host) accept(r *room, ln *line, f relay.Frames) {
 	s := &session{
-		host:   h,
-		room:   r,
-		frames: f,
-		out:    &outbox{frames: f},
-		in:     make(chan signalling.Message),
+		host:    h,
+		room:    r,
+		frames:  f,
+		passage: h.newPassage(ln),
+		out:     &outbox{frames: f},
+		in:      make(chan signalling.Message),
 	}
 	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
 	s.limit.Store(signalling.MaxFrameBefore)
@@ -190,7 +194,12 @@ func (s *session) enroll(ctx context.Context) bool {
 
 func (s *session) forget() {
 	s.frames.Close(signalling.CloseDone)
-	_ = s.host.loop.do(context.WithoutCancel(s.host.ctx), func() { delete(s.room.sessions, s) })
+	_ = s.host.loop.do(context.WithoutCancel(s.host.ctx), func() {
+		delete(s.room.sessions, s)
+		if !s.seated {
+			s.passage.end()
+		}
+	})
 }
 
 // admitted widens the limits, just before the guest is told.
@@ -263,6 +272,10 @@ func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat,
 	token, err := base64.RawURLEncoding.DecodeString(hello.Seat)
 	if err != nil {
 		s.refuse(fault.New(fault.MessageInvalid, err))
+		return nil, false
+	}
+	if err := s.prepareReturn(ctx, token, hello.Resume); err != nil {
+		s.end(signalling.EndShutdown)
 		return nil, false
 	}
 	if err := s.host.loop.do(ctx, func() { st = s.host.resumeSeat(s.room, s, token, hello.Resume) }); err != nil {
@@ -348,6 +361,7 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
+	s.prepareWay()
 	known := h.book.Known(s.device, k.Name)
 	ticket, err := r.lobby.Knock(ctx, lobby.Knock{
 		Device:  s.device,
@@ -404,6 +418,7 @@ func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Ve
 // enter brings an admitted guest into the call.
 func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
 	h, r := s.host, s.room
+	s.awaitWay(ctx)
 	var err error
 	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)

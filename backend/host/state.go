@@ -33,11 +33,35 @@ type Me struct {
 
 // Reach says who can open links.
 type Reach struct {
-	// Kind is "computer" (this computer only), "network" (this computer and
-	// this network) or "anywhere" (through a relay).
+	// Kind is what holds now for links that are made now: "computer" (this
+	// computer only), "network" (this computer and this network) or "anywhere"
+	// (through the relay on which new links are made, which can be reached).
 	Kind      string        `json:"kind"`
-	Relay     string        `json:"relay,omitempty"` // host name of the relay when Kind is "anywhere"
-	Addresses []AddressView `json:"addresses"`       // bases, without a link
+	Addresses []AddressView `json:"addresses"` // bases of the relay inside the app, without a link
+	Relays    []RelayView   `json:"relays"`    // the public ones, in the order of adding
+	NewLinks  string        `json:"newLinks"`  // URL of the relay on which new links are made; "" for none
+	RelayOnly bool          `json:"relayOnly"` // media of links on a relay goes through it only
+}
+
+// RelayView is a public relay that the host uses.
+type RelayView struct {
+	URL     string         `json:"url"`
+	Name    string         `json:"name"`              // its host, and its port if it has one of its own
+	State   string         `json:"state"`             // "connecting", "connected", "unreachable", "refused"
+	Code    string         `json:"code,omitempty"`    // fault code: why it is not connected
+	Message string         `json:"message,omitempty"` // its sentence
+	RetryAt int64          `json:"retryAt"`           // the next try when unreachable; 0 when nobody knows
+	Offer   RelayOfferView `json:"offer"`             // the newest; zero before the first connection
+	Links   int            `json:"links"`             // that live there and can be opened
+	HostKey string         `json:"hostKey,omitempty"` // when refused: the public key by which the relay's owner can let this host in
+}
+
+// RelayOfferView is what a relay grants this host.
+type RelayOfferView struct {
+	Links  int   `json:"links"`  // that may live there
+	Guests int   `json:"guests"` // who may be at all of them at once
+	Bytes  int64 `json:"bytes"`  // of media relayed in a day
+	Turn   bool  `json:"turn"`   // it passes media on
 }
 
 // AddressView is one address and who can open it.
@@ -65,8 +89,10 @@ type LinkView struct {
 	Waiting    int           `json:"waiting"`
 	InCall     int           `json:"inCall"`
 	HostInCall bool          `json:"hostInCall"`
-	Addresses  []AddressView `json:"addresses"` // whole addresses with the secret, best to share first
-	Visitors   []VisitorView `json:"visitors"`  // who has been in, latest first
+	Relay      string        `json:"relay"`      // name of the public relay on which it lives; "" for none
+	RelayState string        `json:"relayState"` // as in RelayView, or "removed" when that relay is not in the list any more
+	Addresses  []AddressView `json:"addresses"`  // whole addresses with the secret, best to share first
+	Visitors   []VisitorView `json:"visitors"`   // who has been in, latest first
 	Silenced   bool          `json:"silenced"`
 	Locked     bool          `json:"locked"`
 }

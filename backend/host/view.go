@@ -49,6 +49,9 @@ func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
 		return VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
 	})
 	if r != nil {
+		if h.lineOf(l.Relay) != nil { // known whether or not the relay can be reached
+			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
+		}
 		p.addresses = convert(shareOrder(addresses), func(a relay.Address) AddressView {
 			return AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach)}
 		})
@@ -57,8 +60,8 @@ func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
 	return p
 }
 
-// forgetParts says that a link has ended, or that the book has noted a visitor
-// (and perhaps forgotten one of another link).
+// forgetParts says that a link has ended, that the book has noted a visitor (and
+// perhaps forgotten one of another link), or that the list of relays is another.
 func (h *Host) forgetParts() {
 	clear(h.parts)
 	h.touch()
@@ -69,7 +72,7 @@ func (h *Host) view() State {
 	addresses := h.relay.Addresses()
 	s := State{
 		Me:       h.me,
-		Reach:    reachView(addresses),
+		Reach:    h.reachView(addresses),
 		Links:    []LinkView{},
 		Requests: []RequestView{},
 		Calls:    []CallView{},
@@ -95,13 +98,22 @@ func (h *Host) view() State {
 	return s
 }
 
-func reachView(addresses []relay.Address) Reach {
-	v := Reach{Kind: string(relay.ReachComputer), Addresses: []AddressView{}}
+func (h *Host) reachView(addresses []relay.Address) Reach {
+	v := Reach{
+		Kind:      string(relay.ReachComputer),
+		Addresses: []AddressView{},
+		Relays:    convert(h.lines, h.relayView),
+		NewLinks:  h.reach.Relay,
+		RelayOnly: h.reach.RelayOnly,
+	}
 	for _, a := range addresses {
 		v.Addresses = append(v.Addresses, AddressView{URL: a.Base, Reach: string(a.Reach)})
 		if a.Reach == relay.ReachNetwork && v.Kind == string(relay.ReachComputer) || a.Reach == relay.ReachAnywhere {
 			v.Kind = string(a.Reach)
 		}
+	}
+	if ln := h.lineOf(h.reach.Relay); ln != nil && ln.status.State == RemoteConnected {
+		v.Kind = string(relay.ReachAnywhere)
 	}
 	return v
 }
@@ -120,6 +132,7 @@ func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkVi
 		Addresses: p.addresses,
 		Visitors:  p.visitors,
 	}
+	v.Relay, v.RelayState = h.linkRelay(l.Relay)
 	if r == nil {
 		return v
 	}

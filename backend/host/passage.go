@@ -1,0 +1,265 @@
+package host
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+const (
+	// passageTimeout bounds one request for credentials.
+	passageTimeout = 10 * time.Second
+	// passagePause follows a request that failed.
+	passagePause = 15 * time.Second
+	// passageMargin is how long credentials must be good for when they are
+	// handed out.
+	passageMargin = time.Minute
+	// New credentials count as good for at least, and at most, this long: the
+	// clocks of the relay and of this computer may differ.
+	passageShortest, passageLongest = 3 * time.Minute, 6 * time.Hour
+)
+
+// passage is what lets one guest, or the host in one call, through networks
+// that take no direct way: the STUN addresses of a relay, and credentials for
+// its TURN that are for this one only. They are fetched ahead of time, and taken
+// back when the passage ends. A nil passage is that of a guest who came by the
+// relay inside the app, and needs none. It is safe for concurrent use.
+type passage struct {
+	host *Host
+	line *line
+
+	mu      sync.Mutex // a leaf but for background.mu and Remote.Revoke
+	have    []signalling.ICEServer
+	until   time.Time     // when what is there is not good any more
+	pending chan struct{} // closed when the request that is under way has ended
+	asked   time.Time     // when the last request failed; zero after one that did not
+	renewal *time.Timer   // while nothing was handed out
+	given   []string      // usernames that were handed out
+	over    bool
+}
+
+// newPassage returns the passage of somebody who comes by a line; nil for the
+// relay inside the app.
+func (h *Host) newPassage(ln *line) *passage {
+	if ln == nil || ln.remote == nil {
+		return nil
+	}
+	return &passage{host: h, line: ln}
+}
+
+// prepare has credentials fetched unless there are good ones, and kept fresh
+// until they are handed out. It returns at once.
+func (p *passage) prepare() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || p.pending != nil || p.good() || p.host.now().Sub(p.asked) < passagePause {
+		return
+	}
+	done := make(chan struct{})
+	p.pending = done
+	if !p.host.background.TryGo(func() { p.fetch(done) }) {
+		p.pending = nil
+		close(done)
+	}
+}
+
+// good tells whether the credentials can be handed out now.
+func (p *passage) good() bool {
+	return len(p.have) > 0 && p.host.now().Before(p.until)
+}
+
+func (p *passage) fetch(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(p.host.ctx, passageTimeout)
+	defer cancel()
+	got, err := p.line.remote.Credentials(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending = nil
+	close(done)
+	if p.over {
+		return
+	}
+	next := passagePause
+	if err != nil {
+		p.asked = p.host.now()
+		p.host.log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
+	} else {
+		now := p.host.now()
+		next = min(max(got.Expires.Sub(now), passageShortest), passageLongest) - passageMargin
+		p.have, p.until, p.asked = got.Servers, now.Add(next), time.Time{}
+	}
+	if len(p.given) == 0 {
+		p.stopRenewal()
+		p.renewal = time.AfterFunc(next, p.prepare)
+	}
+}
+
+func (p *passage) stopRenewal() {
+	if p.renewal != nil {
+		p.renewal.Stop()
+		p.renewal = nil
+	}
+}
+
+// await waits for a request that is under way, for a moment only: nobody stands
+// at an open door because a relay is slow.
+func (p *passage) await(ctx context.Context) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	pending := p.pending
+	p.mu.Unlock()
+	if pending == nil {
+		return
+	}
+	enough := time.NewTimer(p.host.timing.Passage)
+	defer enough.Stop()
+	select {
+	case <-pending:
+	case <-enough.C:
+	case <-ctx.Done():
+	}
+}
+
+// servers hands out what there is: STUN always, and credentials that are good.
+func (p *passage) servers() []signalling.ICEServer {
+	if p == nil {
+		return nil
+	}
+	servers := p.stun()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || !p.good() {
+		return servers
+	}
+	p.stopRenewal()
+	for _, s := range p.have {
+		if len(servers) == signalling.MaxICEServers {
+			break
+		}
+		servers = append(servers, s)
+		p.give(s.Username)
+	}
+	return servers
+}
+
+// maxGiven bounds how many usernames one passage remembers: the seat of a guest
+// who comes back again and again gets new ones each time they have expired.
+const maxGiven = 16
+
+func (p *passage) give(username string) {
+	if username == "" {
+		return
+	}
+	for _, known := range p.given {
+		if known == username {
+			return
+		}
+	}
+	if len(p.given) == maxGiven {
+		p.line.remote.Revoke(p.given[0])
+		p.given = p.given[1:]
+	}
+	p.given = append(p.given, username)
+}
+
+// stun is the relay's STUN, as one server.
+func (p *passage) stun() []signalling.ICEServer {
+	urls := p.line.remote.Status().Offer.STUN
+	if len(urls) == 0 {
+		return nil
+	}
+	return []signalling.ICEServer{{URLs: urls[:min(len(urls), signalling.MaxICEServers)]}}
+}
+
+// end takes back what was handed out. It never waits, and may be called again.
+func (p *passage) end() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.stopRenewal()
+	for _, username := range p.given {
+		p.line.remote.Revoke(username)
+	}
+	p.given, p.have = nil, nil
+}
+
+// roomPassage is the host's own passage in a room's call.
+func (h *Host) roomPassage(r *room) *passage {
+	if p := r.passage; p != nil && (p.line == r.line || r.call != nil) {
+		return p
+	}
+	r.passage.end()
+	r.passage = h.newPassage(r.line)
+	return r.passage
+}
+
+// prepareWay has ready what a guest who knocks, and the host, need to get
+// through, so that nobody waits for it once the guest is let in.
+func (s *session) prepareWay() {
+	if s.passage == nil {
+		return
+	}
+	s.passage.prepare()
+	h, r := s.host, s.room
+	h.loop.post("passage "+string(r.id), func() {
+		if r.ended == "" {
+			h.roomPassage(r).prepare()
+		}
+	})
+}
+
+// awaitWay waits, for a moment at most, for what prepareWay has begun.
+func (s *session) awaitWay(ctx context.Context) {
+	if s.passage == nil {
+		return
+	}
+	s.passage.await(ctx)
+	var own *passage
+	_ = s.host.loop.do(ctx, func() {
+		if s.room.ended == "" && s.room.call == nil {
+			own = s.host.roomPassage(s.room)
+		}
+	})
+	own.await(ctx)
+}
+
+// prepareReturn does the same for a guest who comes back into a seat. Who goes
+// on with the connection they have needs nothing.
+func (s *session) prepareReturn(ctx context.Context, token []byte, resume bool) error {
+	if s.passage == nil {
+		return nil
+	}
+	var p *passage
+	if err := s.host.loop.do(ctx, func() {
+		if st := s.room.seats[digest(token)]; st != nil {
+			p = s.host.passageBack(st, s)
+		}
+	}); err != nil {
+		return err
+	}
+	p.prepare()
+	if !resume {
+		p.await(ctx)
+	}
+	return nil
+}
+
+// passageBack is the passage of a seat that a session takes up: the seat's, as
+// long as the guest comes by the same line.
+func (h *Host) passageBack(st *seat, s *session) *passage {
+	if st.passage == nil || s.passage != nil && s.passage.line != st.passage.line {
+		return s.passage
+	}
+	return st.passage
+}

@@ -1,0 +1,391 @@
+package host
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/store"
+)
+
+// MaxRelays is how many public relays a host may use.
+const MaxRelays = 8
+
+// keyReach is where in the settings of the store the host's choice is kept.
+const keyReach = "reach"
+
+// reachChoice is what the host has chosen about reach.
+type reachChoice struct {
+	Relay     string `json:"relay"`     // base of the relay on which new links are made; "" for none
+	RelayOnly bool   `json:"relayOnly"` // media of links on a relay goes through it
+}
+
+// line is a public relay that the host uses. What never changes may be read
+// anywhere; a relay that gets another invitation gets another line.
+type line struct {
+	url    string // never changes
+	row    store.Relay
+	remote Remote // never changes; nil when it could not be opened
+
+	status RemoteStatus // of the loop
+}
+
+// loadRelays opens a line to each relay of the store.
+func (h *Host) loadRelays() error {
+	rows, err := h.keeper.Relays()
+	if err != nil {
+		return fmt.Errorf("load relays: %w", err)
+	}
+	if _, err := h.keeper.Setting(keyReach, &h.reach); err != nil {
+		return fmt.Errorf("load the choice of relay: %w", err)
+	}
+	for _, row := range rows[:min(len(rows), MaxRelays)] {
+		h.lines = append(h.lines, h.openLine(row))
+	}
+	if h.lineOf(h.reach.Relay) == nil {
+		h.reach.Relay = ""
+	}
+	return nil
+}
+
+// openLine dials a relay. It announces nothing yet.
+func (h *Host) openLine(row store.Relay) *line {
+	ln := &line{url: row.URL, row: row, status: RemoteStatus{State: RemoteConnecting}}
+	if h.remotes == nil || len(row.Key) != ed25519.SeedSize {
+		ln.status = RemoteStatus{State: RemoteRefused, Code: fault.RelayRefused}
+		return ln
+	}
+	h.dialled++
+	task := "relay " + strconv.Itoa(h.dialled) // a line's own, not that of the one it replaces
+	remote, err := h.remotes.Open(RemoteOptions{
+		URL:   row.URL,
+		Token: row.Token,
+		Key:   ed25519.NewKeyFromSeed(row.Key),
+		OnStatus: func(s RemoteStatus) {
+			h.loop.post(task, func() {
+				ln.status = s
+				h.touch()
+			})
+		},
+	})
+	if err != nil {
+		h.log.Error("open the line to a relay", "code", fault.CodeOf(err))
+		ln.status = RemoteStatus{State: RemoteRefused, Code: fault.CodeOf(err)}
+		return ln
+	}
+	ln.remote = remote
+	return ln
+}
+
+// closeLine ends a line beside the loop: it waits for guests' channels.
+func (h *Host) closeLine(ln *line) {
+	if ln.remote == nil {
+		return
+	}
+	for _, r := range h.rooms {
+		if r.line == ln {
+			r.line, r.withdrawRemote = nil, func(*[sealed.NoteSize]byte) {}
+		}
+	}
+	h.background.Go(func() { h.hangUp(ln) })
+}
+
+func (h *Host) hangUp(ln *line) {
+	if err := ln.remote.Close(); err != nil {
+		h.log.Info("close the line to a relay", "code", fault.CodeOf(err))
+	}
+}
+
+func (h *Host) lineOf(url string) *line {
+	if i := slices.IndexFunc(h.lines, func(ln *line) bool { return ln.url == url }); i >= 0 {
+		return h.lines[i]
+	}
+	return nil
+}
+
+// populate announces the links that live on a relay at its line.
+func (h *Host) populate(ln *line) {
+	for _, r := range h.rooms {
+		if r.relay == ln.url {
+			h.announceAt(r, ln)
+		}
+	}
+}
+
+// announceAt makes a room reachable at the relay on which its link lives.
+func (h *Host) announceAt(r *room, ln *line) {
+	if ln.remote == nil {
+		return
+	}
+	withdraw, err := ln.remote.Announce(h.ctx, r.keys, func(f relay.Frames) { h.accept(r, ln, f) })
+	if err != nil {
+		h.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
+		return
+	}
+	r.line, r.withdrawRemote = ln, withdraw
+}
+
+// depart takes a room's link back from everywhere. One that has ended leaves its
+// note at its relay.
+func (h *Host) depart(r *room) {
+	r.withdraw()
+	if note, ok := Note(h.book, r.id); ok {
+		r.withdrawRemote(&note)
+	} else {
+		r.withdrawRemote(nil)
+	}
+}
+
+// relayForNew is the relay on which a link is made now. Fault: TooManyLinks.
+func (h *Host) relayForNew() (string, error) {
+	ln := h.lineOf(h.reach.Relay)
+	if ln == nil {
+		return "", nil
+	}
+	if most := ln.status.Offer.Links; most > 0 && h.linksOn(ln.url) >= most {
+		return "", fault.New(fault.TooManyLinks, nil)
+	}
+	return ln.url, nil
+}
+
+// linksOn counts the links on a relay that can be opened.
+func (h *Host) linksOn(url string) (n int) {
+	for _, r := range h.rooms {
+		if r.relay == url {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRelay dials a relay once and says what it offers. The invitation of a
+// relay that is in the list already is used when none is given. Faults:
+// RelayAddressInvalid, RelayIsLink, InvitationInvalid, and why it is refused or
+// not reached.
+func (h *Host) TestRelay(ctx context.Context, address, invitation string) (RelayOfferView, error) {
+	url, err := parseRelay(address)
+	if err != nil {
+		return RelayOfferView{}, err
+	}
+	token, err := parseInvitation(invitation)
+	if err != nil {
+		return RelayOfferView{}, err
+	}
+	if h.remotes == nil {
+		return RelayOfferView{}, fault.New(fault.RelayUnreachable, nil)
+	}
+	o := RemoteOptions{URL: url, Token: token, OnStatus: func(RemoteStatus) {}}
+	if err := h.do(ctx, func() error {
+		ln := h.lineOf(url)
+		if ln != nil && o.Token == "" {
+			o.Token = ln.row.Token
+		}
+		o.Key = ed25519.NewKeyFromSeed(h.relayKey(url, ln))
+		return nil
+	}); err != nil {
+		return RelayOfferView{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.timing.Probe)
+	defer cancel()
+	offer, err := h.remotes.Probe(ctx, o)
+	if err != nil {
+		if fault.CodeOf(err) == fault.Internal {
+			err = fault.New(fault.RelayUnreachable, err)
+		}
+		return RelayOfferView{}, err
+	}
+	return offerView(offer), nil
+}
+
+// relayKey is the seed of the host's key at a relay: the kept one, or the one
+// that was made when the relay was last tested, so that who allows the host in
+// after the test allows the key that is added.
+func (h *Host) relayKey(url string, ln *line) []byte {
+	if ln != nil && len(ln.row.Key) == ed25519.SeedSize {
+		return ln.row.Key
+	}
+	if h.tested.URL != url {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil { // never: crypto/rand does not fail
+			return nil
+		}
+		h.tested = store.Relay{URL: url, Key: key.Seed()}
+	}
+	return h.tested.Key
+}
+
+// AddRelay keeps a relay and dials it. It works at once, whether or not the
+// relay can be reached. A relay that is in the list already gets the invitation,
+// if one is given, and is dialled anew. New links open through the first relay
+// that is added, until the host chooses otherwise. Faults: RelayAddressInvalid,
+// RelayIsLink, InvitationInvalid, RelaysFull.
+func (h *Host) AddRelay(ctx context.Context, address, invitation string) (RelayView, error) {
+	url, err := parseRelay(address)
+	if err != nil {
+		return RelayView{}, err
+	}
+	token, err := parseInvitation(invitation)
+	if err != nil {
+		return RelayView{}, err
+	}
+	var v RelayView
+	err = h.do(ctx, func() error {
+		old := h.lineOf(url)
+		row := store.Relay{URL: url, Token: token, Key: h.relayKey(url, old), AddedAt: h.now()}
+		if old != nil {
+			row.AddedAt = old.row.AddedAt
+			if token == "" {
+				row.Token = old.row.Token
+			}
+		} else if len(h.lines) >= MaxRelays {
+			return fault.New(fault.RelaysFull, nil)
+		}
+		if err := h.keeper.PutRelay(row); err != nil {
+			return err
+		}
+		h.tested = store.Relay{}
+		ln := h.openLine(row)
+		if old != nil {
+			h.closeLine(old)
+			h.lines[slices.Index(h.lines, old)] = ln
+		} else {
+			h.lines = append(h.lines, ln)
+		}
+		h.populate(ln)
+		h.forgetParts()
+		v = h.relayView(ln)
+		if len(h.lines) > 1 || h.reach.Relay != "" {
+			return nil
+		}
+		return h.choose(reachChoice{Relay: url, RelayOnly: h.reach.RelayOnly})
+	})
+	return v, err
+}
+
+// RemoveRelay forgets a relay with its key and invitation. Links that were made
+// on it stay, and open on this computer and this network; who waits through it
+// is cut off. Fault: RelayNotFound.
+func (h *Host) RemoveRelay(ctx context.Context, url string) error {
+	return h.do(ctx, func() error {
+		ln := h.lineOf(url)
+		if ln == nil {
+			return fault.New(fault.RelayNotFound, nil)
+		}
+		if h.reach.Relay == url {
+			if err := h.choose(reachChoice{RelayOnly: h.reach.RelayOnly}); err != nil {
+				return err
+			}
+		}
+		if err := h.keeper.DeleteRelay(url); err != nil {
+			return err
+		}
+		h.closeLine(ln)
+		h.lines = slices.DeleteFunc(h.lines, func(other *line) bool { return other == ln })
+		h.forgetParts()
+		return nil
+	})
+}
+
+// UseRelay says on which relay new links are made; "" for none. Links that are
+// there stay where they live. Fault: RelayNotFound.
+func (h *Host) UseRelay(ctx context.Context, url string) error {
+	return h.do(ctx, func() error {
+		if url != "" && h.lineOf(url) == nil {
+			return fault.New(fault.RelayNotFound, nil)
+		}
+		return h.choose(reachChoice{Relay: url, RelayOnly: h.reach.RelayOnly})
+	})
+}
+
+// SetRelayOnly says whether media of links on a relay goes through the relay
+// only, so that nobody in the call learns this computer's address. It counts
+// from the next call.
+func (h *Host) SetRelayOnly(ctx context.Context, on bool) error {
+	return h.do(ctx, func() error { return h.choose(reachChoice{Relay: h.reach.Relay, RelayOnly: on}) })
+}
+
+func (h *Host) choose(c reachChoice) error {
+	if err := h.keeper.PutSetting(keyReach, c); err != nil {
+		return err
+	}
+	h.reach = c
+	h.touch()
+	return nil
+}
+
+// States of relays, as the window shows them.
+const (
+	RelayConnecting  = "connecting"  // dialling for the first time
+	RelayConnected   = "connected"   //
+	RelayUnreachable = "unreachable" // the last try failed; the next is at RetryAt
+	RelayRefused     = "refused"     // by the relay; Code says why
+	RelayRemoved     = "removed"     // of a link: its relay is not in the list any more
+)
+
+func (h *Host) relayView(ln *line) RelayView {
+	v := RelayView{
+		URL:     ln.url,
+		Name:    relayName(ln.url),
+		State:   relayState(ln.status),
+		Code:    string(ln.status.Code),
+		RetryAt: millis(ln.status.Retry),
+		Offer:   offerView(ln.status.Offer),
+		Links:   h.linksOn(ln.url),
+	}
+	if v.Code != "" {
+		v.Message = fault.Sentence(ln.status.Code)
+	}
+	if v.State == RelayRefused && len(ln.row.Key) == ed25519.SeedSize {
+		public := ed25519.NewKeyFromSeed(ln.row.Key).Public().(ed25519.PublicKey)
+		v.HostKey = base64.RawURLEncoding.EncodeToString(public)
+	}
+	return v
+}
+
+func relayState(s RemoteStatus) string {
+	switch {
+	case s.State == RemoteConnected:
+		return RelayConnected
+	case s.State == RemoteRefused:
+		return RelayRefused
+	case s.Code != "":
+		return RelayUnreachable
+	default:
+		return RelayConnecting
+	}
+}
+
+func offerView(o RemoteOffer) RelayOfferView {
+	return RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
+}
+
+// linkRelay is the relay on which a link lives, and how it is.
+func (h *Host) linkRelay(url string) (name, state string) {
+	if url == "" {
+		return "", ""
+	}
+	if ln := h.lineOf(url); ln != nil {
+		return relayName(url), relayState(ln.status)
+	}
+	return relayName(url), RelayRemoved
+}
+
+// closeLines ends all lines, and waits.
+func (h *Host) closeLines() {
+	var lines []*line
+	_ = h.loop.do(context.Background(), func() { lines, h.lines = h.lines, nil })
+	var closing sync.WaitGroup
+	for _, ln := range lines {
+		if ln.remote != nil {
+			closing.Go(func() { h.hangUp(ln) })
+		}
+	}
+	closing.Wait()
+}
