@@ -217,6 +217,44 @@ func (a *App) SetSettings(s host.Settings) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetSettings(ctx, s) })
 }
 
+// TestRelay dials a public relay once and says what it offers.
+func (a *App) TestRelay(address, invitation string) (host.RelayOfferView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (host.RelayOfferView, error) {
+		return h.TestRelay(ctx, address, invitation)
+	})
+}
+
+// AddRelay keeps a public relay and dials it, or gives a kept one another
+// invitation.
+func (a *App) AddRelay(address, invitation string) (host.RelayView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (host.RelayView, error) {
+		return h.AddRelay(ctx, address, invitation)
+	})
+}
+
+// RemoveRelay forgets a public relay. The links on it stay, and open on this
+// computer and its network.
+func (a *App) RemoveRelay(url string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveRelay(ctx, url) })
+}
+
+// UseRelay says on which public relay new links are made; "" for none.
+func (a *App) UseRelay(url string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.UseRelay(ctx, url) })
+}
+
+// SetRelayOnly says whether calls of links on a relay hide this computer's
+// address.
+func (a *App) SetRelayOnly(on bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetRelayOnly(ctx, on) })
+}
+
+// CopyHostKey puts the key by which a relay's owner can let this host in on the
+// system clipboard.
+func (a *App) CopyHostKey(url string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.CopyHostKey(ctx, url) })
+}
+
 // Devices lists the native engine's devices.
 func (a *App) Devices() (host.DevicesView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (host.DevicesView, error) { return h.Devices(ctx) })

@@ -12,6 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/share"
 	"github.com/porch-call/porch/backend/store"
 )
 
@@ -293,6 +294,29 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 	})
 }
 
+// CopyHostKey puts the public key by which a relay knows this host on the system's
+// clipboard, for the relay's owner. Faults: RelayNotFound, ClipboardUnavailable.
+func (h *Host) CopyHostKey(ctx context.Context, url string) error {
+	var key string
+	if err := h.do(ctx, func() error {
+		ln := h.lineOf(url)
+		if ln == nil || len(ln.row.Key) != ed25519.SeedSize {
+			return fault.New(fault.RelayNotFound, nil)
+		}
+		key = publicText(ln.row.Key)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return share.Copy(ctx, key)
+}
+
+// publicText is the public key of a seed, as people hand it on.
+func publicText(seed []byte) string {
+	public, _ := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+	return base64.RawURLEncoding.EncodeToString(public)
+}
+
 // UseRelay says on which relay new links are made; "" for none. Links that are
 // there stay where they live. Fault: RelayNotFound.
 func (h *Host) UseRelay(ctx context.Context, url string) error {
@@ -343,8 +367,7 @@ func (h *Host) relayView(ln *line) RelayView {
 		v.Message = fault.Sentence(ln.status.Code)
 	}
 	if v.State == RelayRefused && len(ln.row.Key) == ed25519.SeedSize {
-		public := ed25519.NewKeyFromSeed(ln.row.Key).Public().(ed25519.PublicKey)
-		v.HostKey = base64.RawURLEncoding.EncodeToString(public)
+		v.HostKey = publicText(ln.row.Key)
 	}
 	return v
 }

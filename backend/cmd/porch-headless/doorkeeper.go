@@ -23,6 +23,7 @@ type doorkeeper struct {
 	waiting map[string]host.RequestView
 	inside  map[string]inside
 	states  map[string]string
+	relays  map[string]relayEvent
 }
 
 type inside struct{ link, participant, name string }
@@ -37,6 +38,7 @@ func newDoorkeeper(h *host.Host, out *lines, all bool) *doorkeeper {
 		waiting:  make(map[string]host.RequestView),
 		inside:   make(map[string]inside),
 		states:   make(map[string]string),
+		relays:   make(map[string]relayEvent),
 	}
 }
 
@@ -62,6 +64,13 @@ type endEvent struct {
 	State string `json:"state"`
 }
 
+type relayEvent struct {
+	Event string `json:"event"`
+	Relay string `json:"relay"`
+	State string `json:"state"` // as in host.RelayView
+	Code  string `json:"code,omitempty"`
+}
+
 // prepare makes the links that are missing and prints all that can be opened.
 func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
 	if s.hostName != "" {
@@ -69,7 +78,29 @@ func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
 			return err
 		}
 	}
-	for openable := len(d.openable()); openable < s.links; openable++ {
+	relay := ""
+	if s.relay != "" {
+		v, err := d.host.AddRelay(ctx, s.relay, s.invitation)
+		if err != nil {
+			return err
+		}
+		if err := d.host.UseRelay(ctx, v.URL); err != nil {
+			return err
+		}
+		relay = v.Name
+	}
+	if s.relayOnly != nil {
+		if err := d.host.SetRelayOnly(ctx, *s.relayOnly); err != nil {
+			return err
+		}
+	}
+	openable := 0
+	for _, l := range d.openable() {
+		if relay == "" || l.Relay == relay {
+			openable++
+		}
+	}
+	for ; openable < s.links; openable++ {
 		l, err := d.host.CreateLink(ctx)
 		if err != nil {
 			return err
@@ -176,6 +207,14 @@ func (d *doorkeeper) look(ctx context.Context) {
 		}
 	}
 	d.inside = now
+
+	for _, r := range s.Reach.Relays {
+		e := relayEvent{Event: "relay", Relay: r.URL, State: r.State, Code: r.Code}
+		if d.relays[r.URL] != e {
+			d.relays[r.URL] = e
+			d.out.write(e)
+		}
+	}
 
 	for _, l := range s.Links {
 		if before, known := d.states[l.ID]; known && before != l.State && l.Group == host.GroupEarlier {

@@ -9,12 +9,17 @@
 //	{"event":"admitted","id":LINK,"participant":…,"name":…}
 //	{"event":"left","id":LINK,"participant":…,"name":…}
 //	{"event":"ended","id":LINK,"state":"spent"}
+//	{"event":"relay","relay":…,"state":…,"code":…}
 //	{"event":"stats", … what all calls have counted, see call.Stats}
 //
 // Links that can still be opened are kept from run to run (PORCH_DATA_DIR);
 // when there are fewer than -links, new ones are made. With -admit=ask it reads
 // names from standard input, one a line: each line lets in one guest of that
 // name, who waits already or will knock. With -admit=all it lets in everyone.
+//
+// With -relay, links live on a public relay, and "link" stays the address on this
+// computer: the one that opens anywhere is in "addresses", first. Without, what
+// was chosen in an earlier run holds.
 //
 // SIGUSR1 prints the stats; SIGINT and SIGTERM print them and end. The link
 // stays for the next run.
@@ -60,6 +65,10 @@ type settings struct {
 	listen   string
 	pages    fs.FS
 	verbose  bool
+
+	relay      string
+	invitation string
+	relayOnly  *bool // nil: as it is
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -72,6 +81,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&s.links, "links", 1, "have at least this many links that can be opened")
 	flags.StringVar(&s.listen, "listen", "", "`address` of the relay (default PORCH_LISTEN, else all interfaces)")
 	pages := flags.String("pages", "", "`folder` of the built guest page (default: the one built in)")
+	flags.StringVar(&s.relay, "relay", "", "`address` of the public relay on which links live")
+	invitation := flags.String("relay-token-file", "", "`file` with the relay's invitation (default PORCH_RELAY_TOKEN)")
+	relayOnly := flags.Bool("relay-only", false, "hide this computer's address: media goes through the relay only")
 	flags.BoolVar(&s.verbose, "v", false, "log more, on standard error")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -86,6 +98,19 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	s.pages = frontend.Guest()
 	if *pages != "" {
 		s.pages = os.DirFS(*pages)
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "relay-only" {
+			s.relayOnly = relayOnly
+		}
+	})
+	s.invitation = os.Getenv("PORCH_RELAY_TOKEN")
+	if *invitation != "" {
+		b, err := os.ReadFile(*invitation)
+		if err != nil {
+			return s, err
+		}
+		s.invitation = string(b)
 	}
 	return s, nil
 }

@@ -195,6 +195,8 @@ export namespace host {
 	    waiting: number;
 	    inCall: number;
 	    hostInCall: boolean;
+	    relay: string;
+	    relayState: string;
 	    addresses: AddressView[];
 	    visitors: VisitorView[];
 	    silenced: boolean;
@@ -216,6 +218,8 @@ export namespace host {
 	        this.waiting = source["waiting"];
 	        this.inCall = source["inCall"];
 	        this.hostInCall = source["hostInCall"];
+	        this.relay = source["relay"];
+	        this.relayState = source["relayState"];
 	        this.addresses = this.convertValues(source["addresses"], AddressView);
 	        this.visitors = this.convertValues(source["visitors"], VisitorView);
 	        this.silenced = source["silenced"];
@@ -269,20 +273,50 @@ export namespace host {
 	    }
 	}
 	
-	export class Reach {
-	    kind: string;
-	    relay?: string;
-	    addresses: AddressView[];
+	export class RelayOfferView {
+	    links: number;
+	    guests: number;
+	    bytes: number;
+	    turn: boolean;
 	
 	    static createFrom(source: any = {}) {
-	        return new Reach(source);
+	        return new RelayOfferView(source);
 	    }
 	
 	    constructor(source: any = {}) {
 	        if ('string' === typeof source) source = JSON.parse(source);
-	        this.kind = source["kind"];
-	        this.relay = source["relay"];
-	        this.addresses = this.convertValues(source["addresses"], AddressView);
+	        this.links = source["links"];
+	        this.guests = source["guests"];
+	        this.bytes = source["bytes"];
+	        this.turn = source["turn"];
+	    }
+	}
+	export class RelayView {
+	    url: string;
+	    name: string;
+	    state: string;
+	    code?: string;
+	    message?: string;
+	    retryAt: number;
+	    offer: RelayOfferView;
+	    links: number;
+	    hostKey?: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new RelayView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.url = source["url"];
+	        this.name = source["name"];
+	        this.state = source["state"];
+	        this.code = source["code"];
+	        this.message = source["message"];
+	        this.retryAt = source["retryAt"];
+	        this.offer = this.convertValues(source["offer"], RelayOfferView);
+	        this.links = source["links"];
+	        this.hostKey = source["hostKey"];
 	    }
 	
 		convertValues(a: any, classs: any, asMap: boolean = false): any {
@@ -303,6 +337,46 @@ export namespace host {
 		    return a;
 		}
 	}
+	export class Reach {
+	    kind: string;
+	    addresses: AddressView[];
+	    relays: RelayView[];
+	    newLinks: string;
+	    relayOnly: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new Reach(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.kind = source["kind"];
+	        this.addresses = this.convertValues(source["addresses"], AddressView);
+	        this.relays = this.convertValues(source["relays"], RelayView);
+	        this.newLinks = source["newLinks"];
+	        this.relayOnly = source["relayOnly"];
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	
+	
 	export class RequestView {
 	    id: string;
 	    linkId: string;
