@@ -1,7 +1,16 @@
 // The host's window over an app that is made up.
 import { mount, tick } from 'svelte';
 import App from '../../host/App.svelte';
-import type { Backend, Change, LinkView, RequestView, State } from '../../host/model/backend';
+import {
+  type Backend,
+  type Change,
+  Fault,
+  type LinkView,
+  type Reach,
+  type RelayView,
+  type RequestView,
+  type State,
+} from '../../host/model/backend';
 import { Host } from '../../host/model/host.svelte';
 import { OWN } from '../../src/call/engine';
 import type { Transport } from '../../src/transport';
@@ -33,6 +42,8 @@ const link = (letter: string, part: Partial<LinkView>): LinkView => ({
   waiting: 0,
   inCall: 0,
   hostInCall: false,
+  relay: '',
+  relayState: '',
   addresses: addresses(letter),
   visitors: [],
   silenced: false,
@@ -98,6 +109,9 @@ const base: State = {
       { url: 'https://192.168.1.23:7674', reach: 'network' },
       { url: 'http://localhost:7674', reach: 'computer' },
     ],
+    relays: [],
+    newLinks: '',
+    relayOnly: false,
   },
   links: [],
   requests: [],
@@ -122,6 +136,43 @@ const qr = (() => {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 41 41" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h41v41H0z"/><path d="${dots}"/></svg>`;
 })();
 
+const relay = (name: string, part: Partial<RelayView> = {}): RelayView => ({
+  url: `https://${name}`,
+  name,
+  state: 'connected',
+  retryAt: 0,
+  offer: { links: 64, guests: 192, bytes: 20 * 2 ** 30, turn: true },
+  links: 3,
+  ...part,
+});
+
+/** Reach with these relays, new links on the first. */
+const through = (relays: RelayView[], part: Partial<Reach> = {}): Reach => ({
+  ...base.reach,
+  kind: relays[0]?.state === 'connected' ? 'anywhere' : 'network',
+  relays,
+  newLinks: relays[0]?.url ?? '',
+  ...part,
+});
+
+const away = relay('porch.example', {
+  state: 'unreachable',
+  code: 'relay-unreachable',
+  retryAt: now + 14_000,
+});
+
+/** The links, on a relay. */
+const far = (relayState: string) =>
+  links.map((link) => ({
+    ...link,
+    relay: 'porch.example',
+    relayState,
+    addresses: [
+      { url: `https://porch.example/j/${link.id}#pX3vTq81LmN0oZs5RkYw2A`, reach: 'anywhere' },
+      ...link.addresses,
+    ],
+  }));
+
 /** An app that answers every command with "done". */
 function madeUp(part: Partial<State>): Backend {
   const answers: Partial<Backend> = {
@@ -130,6 +181,12 @@ function madeUp(part: Partial<State>): Backend {
     watch: (_: (change: Change) => void) => () => {},
     setTitle: () => {},
     enterCall: async () => ({ url: '', token: '', engine: 'webview' }),
+    testRelay: async (address) => {
+      if (address.includes('/j/')) throw new Fault('relay-is-link', '');
+      if (address.includes('nobody')) throw new Fault('relay-unreachable', '');
+      if (address.includes('club')) throw new Fault('invitation-wanted', '');
+      return relay('').offer;
+    },
     devices: async () => ({
       cameras: [{ id: '0', name: 'FaceTime HD Camera', default: true }],
       microphones: [{ id: '0', name: 'Built-in Microphone', default: true }],
@@ -243,6 +300,30 @@ const press = (name: string) =>
     .find((button) => button.textContent?.trim() === name)
     ?.click();
 
+/** Types into a field that a test would find by its name, and presses a button. */
+async function fill(name: string, text: string, then?: string): Promise<void> {
+  await tick();
+  const label = [...document.querySelectorAll('label')].find(
+    (label) => label.textContent?.trim() === name,
+  );
+  const field = label?.htmlFor ? document.getElementById(label.htmlFor) : null;
+  if (!(field instanceof HTMLInputElement)) throw new Error(name);
+  field.value = text;
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+  await tick();
+  if (then) press(then);
+  await tick();
+  field.scrollIntoView({ block: 'center' });
+}
+
+const reachSheet = (target: HTMLElement, reach: Reach, after: (host: Host) => void = () => {}) =>
+  show(target, { links: far(reach.relays[0]?.state ?? ''), reach }, (host) => {
+    host.sheet = { kind: 'reach' };
+    setTimeout(() => after(host));
+  });
+
+const toEnd = () => document.querySelector('dialog .body')?.scrollTo(0, 1e6);
+
 const three = [
   request('Grandma', { known: 'returning', timesLetIn: 4, since: now - 70_000 }),
   request('Uncle Theo', { since: now - 20_000 }),
@@ -282,6 +363,91 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
       setTimeout(() => press('Remove Link'));
     }),
   reach: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'reach' })),
+  'reach-test': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'reach' };
+      setTimeout(() => fill('Relay address', 'porch.example', 'Test'));
+    }),
+  'reach-link': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'reach' };
+      setTimeout(() =>
+        fill('Relay address', `https://porch.example/j/${id('A')}#pX3vTq81LmN0oZs5RkYw2A`, 'Test'),
+      );
+    }),
+  'reach-invitation': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'reach' };
+      setTimeout(() => fill('Relay address', 'club.example', 'Test'));
+    }),
+  'reach-nobody': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'reach' };
+      setTimeout(() => fill('Relay address', 'nobody.example', 'Test'));
+    }),
+  'reach-relay': (target) => reachSheet(target, through([relay('porch.example')])),
+  'reach-relay-end': (target) => reachSheet(target, through([relay('porch.example')]), toEnd),
+  'reach-away': (target) => reachSheet(target, through([away])),
+  'reach-refused': (target) =>
+    reachSheet(
+      target,
+      through([
+        relay('club.example', { state: 'refused', code: 'invitation-refused' }),
+        relay('office.example', {
+          state: 'refused',
+          code: 'host-not-allowed',
+          hostKey: '3ZkYw2ApX3vTq81LmN0oZs5Rk9Yw2ApX3vTq81LmN0o',
+          links: 0,
+        }),
+      ]),
+      toEnd,
+    ),
+  'reach-several': (target) =>
+    reachSheet(
+      target,
+      through(
+        [
+          relay('porch.example', { offer: { links: 3, guests: 8, bytes: 0, turn: false } }),
+          relay('a-very-long-name-of-a-relay.department-of-everything.university.example:8443', {
+            state: 'connecting',
+            offer: { links: 0, guests: 0, bytes: 0, turn: false },
+            links: 0,
+          }),
+          relay('old.example', {
+            state: 'unreachable',
+            code: 'relay-untrusted',
+            retryAt: now + 400_000,
+          }),
+        ],
+        { relayOnly: true },
+      ),
+      toEnd,
+    ),
+  'reach-remove': (target) =>
+    reachSheet(target, through([relay('porch.example')]), () =>
+      document.querySelector<HTMLElement>('[aria-label="Remove porch.example"]')?.click(),
+    ),
+  'home-anywhere': (target) =>
+    show(target, { links: far('connected'), reach: through([relay('porch.example')]) }),
+  'home-away': (target) => show(target, { links: far('unreachable'), reach: through([away]) }),
+  'share-anywhere': (target) =>
+    show(
+      target,
+      { links: far('connected'), reach: through([relay('porch.example')]) },
+      (host) => (host.sheet = { kind: 'share', link: id('B') }),
+    ),
+  'share-away': (target) =>
+    show(
+      target,
+      { links: far('unreachable'), reach: through([away]) },
+      (host) => (host.sheet = { kind: 'share', link: id('B') }),
+    ),
+  'details-relay': (target) =>
+    show(
+      target,
+      { links: far('connected'), reach: through([relay('porch.example')]) },
+      (host) => (host.sheet = { kind: 'details', link: id('D') }),
+    ),
   settings: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'settings' })),
   fault: (target) =>
     show(target, { links }, (host) =>

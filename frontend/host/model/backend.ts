@@ -16,6 +16,9 @@ type Data<T> = T extends (infer Item)[]
 export type State = Data<host.State>;
 export type LinkView = Data<host.LinkView>;
 export type AddressView = Data<host.AddressView>;
+export type Reach = Data<host.Reach>;
+export type RelayView = Data<host.RelayView>;
+export type RelayOffer = Data<host.RelayOfferView>;
 export type RequestView = Data<host.RequestView>;
 export type Settings = Data<host.Settings>;
 export type Entry = Data<host.Entry>;
@@ -55,6 +58,14 @@ export interface Commands {
   muteParticipant(link: string, participant: string): Promise<void>;
   setName(name: string): Promise<void>;
   setSettings(settings: Settings): Promise<void>;
+  /** Dials a relay once: what it offers. */
+  testRelay(address: string, invitation: string): Promise<RelayOffer>;
+  addRelay(address: string, invitation: string): Promise<RelayView>;
+  removeRelay(url: string): Promise<void>;
+  /** The relay on which new links are made; "" for none. */
+  useRelay(url: string): Promise<void>;
+  setRelayOnly(on: boolean): Promise<void>;
+  copyHostKey(url: string): Promise<void>;
   devices(): Promise<Devices>;
   dismissNotice(id: number): Promise<void>;
   /** Ends the app. */
@@ -132,6 +143,12 @@ export function wails(): Backend {
     muteParticipant: (link, participant) => said(app.MuteParticipant(link, participant)),
     setName: (name) => said(app.SetName(name)),
     setSettings: (settings) => said(app.SetSettings(settings)),
+    testRelay: (address, invitation) => said(app.TestRelay(address, invitation)),
+    addRelay: (address, invitation) => said(app.AddRelay(address, invitation)),
+    removeRelay: (url) => said(app.RemoveRelay(url)),
+    useRelay: (url) => said(app.UseRelay(url)),
+    setRelayOnly: (on) => said(app.SetRelayOnly(on)),
+    copyHostKey: (url) => said(app.CopyHostKey(url)),
     devices: () => said(app.Devices()),
     dismissNotice: (id) => said(app.DismissNotice(id)),
     quit: () => said(app.Quit()),

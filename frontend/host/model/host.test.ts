@@ -15,6 +15,8 @@ const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   waiting: 0,
   inCall: 0,
   hostInCall: false,
+  relay: '',
+  relayState: '',
   addresses: [{ url: `http://localhost:1/j/${id}#s`, reach: 'computer' }],
   visitors: [],
   silenced: false,
@@ -38,7 +40,7 @@ const request = (id: string, part: Partial<RequestView> = {}): RequestView => ({
 const base: State = {
   revision: 1,
   me: { name: 'Ada' },
-  reach: { kind: 'computer', addresses: [] },
+  reach: { kind: 'computer', addresses: [], relays: [], newLinks: '', relayOnly: false },
   links: [link('A'), link('B')],
   requests: [],
   calls: [],

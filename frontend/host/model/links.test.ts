@@ -13,6 +13,8 @@ const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   waiting: 0,
   inCall: 0,
   hostInCall: false,
+  relay: '',
+  relayState: '',
   addresses: [],
   visitors: [],
   silenced: false,

@@ -1,5 +1,6 @@
 import { getLocale, m } from '$src/i18n';
 import type { AddressView, LinkView } from './backend';
+import { throughSentence } from './relays';
 
 /** The groups of the home screen, in their order. */
 const groups = ['live', 'upcoming', 'earlier'] as const;
@@ -78,11 +79,11 @@ function reachLabel(reach: string): string {
   return m.host_reach_anywhere_label();
 }
 
-/** The truth about one address: who can open it, and what they will meet. */
-export function reachSentence(reach: string): string {
+/** The truth about one address of a link: who can open it, and what they will meet. */
+export function reachSentence(reach: string, link: LinkView): string {
   if (reach === 'computer') return m.host_reach_computer_sentence();
   if (reach === 'network') return m.host_reach_network_sentence();
-  return m.host_reach_anywhere_sentence();
+  return throughSentence(link.relay, link.relayState);
 }
 
 /** The host part of an address, which is all of it that may be read out. */

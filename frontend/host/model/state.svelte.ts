@@ -3,7 +3,7 @@ import type { Change, Commands, State } from './backend';
 const nothing: State = {
   revision: 0,
   me: { name: '' },
-  reach: { kind: 'computer', addresses: [] },
+  reach: { kind: 'computer', addresses: [], relays: [], newLinks: '', relayOnly: false },
   links: [],
   requests: [],
   calls: [],
