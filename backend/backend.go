@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,7 +41,10 @@ type Options struct {
 	Notifier notify.Notifier
 	// Attention brings the window to the front; nil is fine.
 	Attention func()
-	Timing    host.Timing
+	// RelayTLS is for public relays whose certificate no authority has signed;
+	// nil for the system's authorities.
+	RelayTLS *tls.Config
+	Timing   host.Timing
 	Logger    *slog.Logger // nil: slog.Default
 }
 
@@ -112,7 +116,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	}
 	b.onClose(guests.Close)
 
-	calls, err := call.NewEngine(call.Options{Logger: log})
+	calls, err := call.NewEngine(call.Options{TLS: o.RelayTLS, Logger: log})
 	if err != nil {
 		return fmt.Errorf("open the call engine: %w", err)
 	}
@@ -146,6 +150,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Book:      book,
 		Settings:  kept,
 		Relay:     guests,
+		Remotes:   host.PublicRelays{TLS: o.RelayTLS, Logger: log},
 		Calls:     calls,
 		Capture:   devices,
 		Windows:   windows,

@@ -150,8 +150,18 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 	}), nil
 }
 
-// AddressesChanged says that the relay has other addresses now.
-func (h *Host) AddressesChanged() { h.loop.post("addresses", h.touch) }
+// AddressesChanged says that the relay inside the app has other addresses now:
+// this computer has come into another network.
+func (h *Host) AddressesChanged() {
+	h.loop.post("addresses", func() {
+		for _, ln := range h.lines {
+			if ln.remote != nil {
+				ln.remote.Wake()
+			}
+		}
+		h.touch()
+	})
+}
 
 // Note is what a link leaves behind at the relay once it has ended, for those
 // who hold the whole link; ok is false for links that have not ended, or that

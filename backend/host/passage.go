@@ -2,10 +2,14 @@ package host
 
 import (
 	"context"
+	"net"
+	"net/url"
 	"sync"
 	"time"
 
+	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -17,9 +21,6 @@ const (
 	// passageMargin is how long credentials must be good for when they are
 	// handed out.
 	passageMargin = time.Minute
-	// New credentials count as good for at least, and at most, this long: the
-	// clocks of the relay and of this computer may differ.
-	passageShortest, passageLongest = 3 * time.Minute, 6 * time.Hour
 )
 
 // passage is what lets one guest, or the host in one call, through networks
@@ -91,8 +92,8 @@ func (p *passage) fetch(done chan struct{}) {
 		p.host.log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
 	} else {
 		now := p.host.now()
-		next = min(max(got.Expires.Sub(now), passageShortest), passageLongest) - passageMargin
-		p.have, p.until, p.asked = got.Servers, now.Add(next), time.Time{}
+		next = credentialsLast(got, now) - passageMargin
+		p.have, p.until, p.asked = got, now.Add(next), time.Time{}
 	}
 	if len(p.given) == 0 {
 		p.stopRenewal()
@@ -133,21 +134,22 @@ func (p *passage) servers() []signalling.ICEServer {
 	if p == nil {
 		return nil
 	}
-	servers := p.stun()
+	servers := append(p.stun(), p.relayed()...)
+	return servers[:min(len(servers), signalling.MaxICEServers)]
+}
+
+// relayed hands out the credentials that there are.
+func (p *passage) relayed() []signalling.ICEServer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over || !p.good() {
-		return servers
+		return nil
 	}
 	p.stopRenewal()
 	for _, s := range p.have {
-		if len(servers) == signalling.MaxICEServers {
-			break
-		}
-		servers = append(servers, s)
 		p.give(s.Username)
 	}
-	return servers
+	return p.have
 }
 
 // maxGiven bounds how many usernames one passage remembers: the seat of a guest
@@ -204,6 +206,71 @@ func (h *Host) roomPassage(r *room) *passage {
 	return r.passage
 }
 
+// reachOf is how a room's call is reached from elsewhere.
+func (h *Host) reachOf(r *room) call.Reach {
+	own := h.roomPassage(r)
+	if own == nil {
+		return call.Reach{}
+	}
+	return call.Reach{STUN: r.line.stun(), Servers: own.turn, RelayOnly: h.reach.RelayOnly}
+}
+
+// stun is the STUN of a line's relay, which is guessed until the relay has said
+// it: a call may begin before the line stands.
+func (ln *line) stun() []string {
+	if urls := ln.status.Offer.STUN; len(urls) > 0 || ln.status.State == remote.StateConnected {
+		return urls
+	}
+	u, err := url.Parse(ln.url)
+	if err != nil { // it was parsed before
+		return nil
+	}
+	return []string{"stun:" + net.JoinHostPort(u.Hostname(), "3478")}
+}
+
+// turn returns credentials for the host itself, and waits for them: call.Reach.
+func (p *passage) turn(ctx context.Context) ([]signalling.ICEServer, error) {
+	p.prepare()
+	p.mu.Lock()
+	pending := p.pending
+	p.mu.Unlock()
+	if pending != nil {
+		select {
+		case <-pending:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	servers := p.relayed()
+	if len(servers) == 0 {
+		return nil, fault.New(fault.TurnUnavailable, nil)
+	}
+	return servers, nil
+}
+
+// prepareCall has ready what the host needs, ahead of a room's call: what STUN
+// servers say, and a relayed way if there is to be no other.
+func (h *Host) prepareCall(r *room) {
+	if r.ended != "" || r.call != nil || r.line == nil {
+		return
+	}
+	if h.reach.RelayOnly {
+		h.roomPassage(r).prepare()
+		return
+	}
+	if r.asking == nil {
+		r.asking = h.engine.Prepare(r.line.stun())
+	}
+}
+
+// stopAsking undoes prepareCall once the call asks itself, or nobody waits.
+func (r *room) stopAsking() {
+	if r.asking != nil {
+		r.asking()
+		r.asking = nil
+	}
+}
+
 // prepareWay has ready what a guest who knocks, and the host, need to get
 // through, so that nobody waits for it once the guest is let in.
 func (s *session) prepareWay() {
@@ -212,29 +279,10 @@ func (s *session) prepareWay() {
 	}
 	s.passage.prepare()
 	h, r := s.host, s.room
-	h.loop.post("passage "+string(r.id), func() {
-		if r.ended == "" {
-			h.roomPassage(r).prepare()
-		}
-	})
+	h.loop.post("prepare "+string(r.id), func() { h.prepareCall(r) })
 }
 
-// awaitWay waits, for a moment at most, for what prepareWay has begun.
-func (s *session) awaitWay(ctx context.Context) {
-	if s.passage == nil {
-		return
-	}
-	s.passage.await(ctx)
-	var own *passage
-	_ = s.host.loop.do(ctx, func() {
-		if s.room.ended == "" && s.room.call == nil {
-			own = s.host.roomPassage(s.room)
-		}
-	})
-	own.await(ctx)
-}
-
-// prepareReturn does the same for a guest who comes back into a seat. Who goes
+// prepareReturn has credentials ready for a guest who comes back into a seat. Who goes
 // on with the connection they have needs nothing.
 func (s *session) prepareReturn(ctx context.Context, token []byte, resume bool) error {
 	if s.passage == nil {

@@ -48,7 +48,6 @@ func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (En
 			return err
 		}
 		h.client = client
-		h.roomPassage(r).prepare()
 		if h.enter != nil && h.enter.LinkID == linkID {
 			h.enter = nil
 			h.touch()

@@ -10,7 +10,9 @@ import (
 	"sync"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/share"
 	"github.com/porch-call/porch/backend/store"
@@ -35,7 +37,7 @@ type line struct {
 	row    store.Relay
 	remote Remote // never changes; nil when it could not be opened
 
-	status RemoteStatus // of the loop
+	status remote.Status // of the loop
 }
 
 // loadRelays opens a line to each relay of the store.
@@ -58,19 +60,22 @@ func (h *Host) loadRelays() error {
 
 // openLine dials a relay. It announces nothing yet.
 func (h *Host) openLine(row store.Relay) *line {
-	ln := &line{url: row.URL, row: row, status: RemoteStatus{State: RemoteConnecting}}
+	ln := &line{url: row.URL, row: row, status: remote.Status{State: remote.StateConnecting}}
 	if h.remotes == nil || len(row.Key) != ed25519.SeedSize {
-		ln.status = RemoteStatus{State: RemoteRefused, Code: fault.RelayRefused}
+		ln.status = remote.Status{State: remote.StateRefused, Code: fault.RelayRefused}
 		return ln
 	}
 	h.dialled++
 	task := "relay " + strconv.Itoa(h.dialled) // a line's own, not that of the one it replaces
-	remote, err := h.remotes.Open(RemoteOptions{
+	far, err := h.remotes.Open(remote.Options{
 		URL:   row.URL,
 		Token: row.Token,
 		Key:   ed25519.NewKeyFromSeed(row.Key),
-		OnStatus: func(s RemoteStatus) {
+		OnStatus: func(s remote.Status) {
 			h.loop.post(task, func() {
+				if s.State != remote.StateConnected { // what was offered last is still told
+					s.Offer = ln.status.Offer
+				}
 				ln.status = s
 				h.touch()
 			})
@@ -78,10 +83,10 @@ func (h *Host) openLine(row store.Relay) *line {
 	})
 	if err != nil {
 		h.log.Error("open the line to a relay", "code", fault.CodeOf(err))
-		ln.status = RemoteStatus{State: RemoteRefused, Code: fault.CodeOf(err)}
+		ln.status = remote.Status{State: remote.StateRefused, Code: fault.CodeOf(err)}
 		return ln
 	}
-	ln.remote = remote
+	ln.remote = far
 	return ln
 }
 
@@ -182,7 +187,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (Relay
 	if h.remotes == nil {
 		return RelayOfferView{}, fault.New(fault.RelayUnreachable, nil)
 	}
-	o := RemoteOptions{URL: url, Token: token, OnStatus: func(RemoteStatus) {}}
+	o := remote.Options{URL: url, Token: token, OnStatus: func(remote.Status) {}}
 	if err := h.do(ctx, func() error {
 		ln := h.lineOf(url)
 		if ln != nil && o.Token == "" {
@@ -372,11 +377,11 @@ func (h *Host) relayView(ln *line) RelayView {
 	return v
 }
 
-func relayState(s RemoteStatus) string {
+func relayState(s remote.Status) string {
 	switch {
-	case s.State == RemoteConnected:
+	case s.State == remote.StateConnected:
 		return RelayConnected
-	case s.State == RemoteRefused:
+	case s.State == remote.StateRefused:
 		return RelayRefused
 	case s.Code != "":
 		return RelayUnreachable
@@ -385,19 +390,32 @@ func relayState(s RemoteStatus) string {
 	}
 }
 
-func offerView(o RemoteOffer) RelayOfferView {
+func offerView(o remote.Offer) RelayOfferView {
 	return RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
 }
 
-// linkRelay is the relay on which a link lives, and how it is.
-func (h *Host) linkRelay(url string) (name, state string) {
-	if url == "" {
-		return "", ""
+// linkRelay is the relay on which a link lives, how it is to the link, and why.
+func (h *Host) linkRelay(l links.Link) (name, state, code string) {
+	if l.Relay == "" {
+		return "", "", ""
 	}
-	if ln := h.lineOf(url); ln != nil {
-		return relayName(url), relayState(ln.status)
+	name = relayName(l.Relay)
+	ln := h.lineOf(l.Relay)
+	if ln == nil {
+		return name, RelayRemoved, ""
 	}
-	return relayName(url), RelayRemoved
+	state, code = relayState(ln.status), string(ln.status.Code)
+	if state != RelayConnected || l.State.Ended() {
+		return name, state, code
+	}
+	switch announced, refused := ln.remote.LinkStatus(l.ID); {
+	case refused != "":
+		return name, RelayRefused, string(refused)
+	case !announced:
+		return name, RelayConnecting, ""
+	default:
+		return name, RelayConnected, ""
+	}
 }
 
 // closeLines ends all lines, and waits.

@@ -16,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -32,7 +33,7 @@ type farRelays struct {
 
 	mu     sync.Mutex
 	relays map[string]*farRelay
-	probed []RemoteOptions
+	probed []remote.Options
 	probe  error
 }
 
@@ -49,14 +50,14 @@ func (f *farRelays) at(url string) *farRelay {
 		r = &farRelay{
 			memory: relay.NewMemory(64, 64),
 			notes:  make(map[sealed.LinkID][sealed.NoteSize]byte),
-			status: RemoteStatus{State: RemoteConnecting},
+			status: remote.Status{State: remote.StateConnecting},
 		}
 		f.relays[url] = r
 	}
 	return r
 }
 
-func (f *farRelays) Open(o RemoteOptions) (Remote, error) {
+func (f *farRelays) Open(o remote.Options) (Remote, error) {
 	r := f.at(o.URL)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,30 +67,31 @@ func (f *farRelays) Open(o RemoteOptions) (Remote, error) {
 	return ln, nil
 }
 
-func (f *farRelays) Probe(_ context.Context, o RemoteOptions) (RemoteOffer, error) {
+func (f *farRelays) Probe(_ context.Context, o remote.Options) (remote.Offer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.probed = append(f.probed, o)
-	return RemoteOffer{Links: 64, Guests: 192, Bytes: 1 << 30, Turn: true}, f.probe
+	return remote.Offer{Links: 64, Guests: 192, Bytes: 1 << 30, Turn: true}, f.probe
 }
 
 type farRelay struct {
 	memory *relay.Memory
 
 	mu      sync.Mutex
-	opened  []RemoteOptions
+	opened  []remote.Options
 	lines   []*farLine
-	status  RemoteStatus
+	status  remote.Status
 	notes   map[sealed.LinkID][sealed.NoteSize]byte
 	given   int           // credentials
 	hold    chan struct{} // credentials come once it is closed
 	lasting time.Duration // of credentials; an hour when 0
 	failing error
 	revoked []string
+	refused map[sealed.LinkID]fault.Code
 }
 
 // say changes the status, as the network would.
-func (r *farRelay) say(s RemoteStatus) {
+func (r *farRelay) say(s remote.Status) {
 	r.mu.Lock()
 	r.status = s
 	ln := r.lines[len(r.lines)-1]
@@ -101,7 +103,7 @@ func (r *farRelay) say(s RemoteStatus) {
 }
 
 func (r *farRelay) connect() {
-	r.say(RemoteStatus{State: RemoteConnected, Offer: RemoteOffer{
+	r.say(remote.Status{State: remote.StateConnected, Offer: remote.Offer{
 		Links: 3, Guests: 8, Turn: true, STUN: []string{"stun:porch.example:3478"},
 	}})
 }
@@ -115,12 +117,12 @@ func (r *farRelay) revocations() []string {
 // farLine is the host's end of one line.
 type farLine struct {
 	*farRelay
-	options RemoteOptions
+	options remote.Options
 	holds   []relay.Attachment // of farRelay.mu
 	closed  bool               // likewise
 }
 
-func (r *farLine) Status() RemoteStatus {
+func (r *farLine) Status() remote.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
@@ -144,7 +146,7 @@ func (r *farLine) Announce(ctx context.Context, keys sealed.LinkKeys, accept fun
 	}, nil
 }
 
-func (r *farLine) Credentials(ctx context.Context) (RemoteCredentials, error) {
+func (r *farLine) Credentials(ctx context.Context) ([]signalling.ICEServer, error) {
 	r.mu.Lock()
 	hold := r.hold
 	r.mu.Unlock()
@@ -152,32 +154,39 @@ func (r *farLine) Credentials(ctx context.Context) (RemoteCredentials, error) {
 		select {
 		case <-hold:
 		case <-ctx.Done():
-			return RemoteCredentials{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failing != nil {
-		return RemoteCredentials{}, r.failing
+		return nil, r.failing
 	}
 	r.given++
 	lasting := r.lasting
 	if lasting == 0 {
 		lasting = time.Hour
 	}
-	return RemoteCredentials{
-		Servers: []signalling.ICEServer{{
-			URLs:     []string{"turn:porch.example:3478", "turns:porch.example:443?transport=tcp"},
-			Username: fmt.Sprintf("user-%d", r.given), Credential: "secret",
-		}},
-		Expires: time.Now().Add(lasting),
-	}, nil
+	return []signalling.ICEServer{{
+		URLs:     []string{"turn:porch.example:3478", "turns:porch.example:443?transport=tcp"},
+		Username: fmt.Sprintf("%d:user-%d", time.Now().Add(lasting).Unix(), r.given), Credential: "secret",
+	}}, nil
+}
+
+func (r *farLine) Wake() {}
+
+func (r *farLine) LinkStatus(id sealed.LinkID) (bool, fault.Code) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	code := r.refused[id]
+	return code == "", code
 }
 
 func (r *farLine) Revoke(username string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.revoked = append(r.revoked, username)
+	_, user, _ := strings.Cut(username, ":")
+	r.revoked = append(r.revoked, user)
 }
 
 func (r *farLine) Close() error {
@@ -236,7 +245,7 @@ func TestLinkOnARelay(t *testing.T) {
 		t.Fatalf("link: %+v", l)
 	}
 	retry := time.UnixMilli(time.Now().UnixMilli() + 5000)
-	r.say(RemoteStatus{State: RemoteConnecting, Code: fault.RelayUnreachable, Retry: retry})
+	r.say(remote.Status{State: remote.StateConnecting, Code: fault.RelayUnreachable, Retry: retry})
 	s := f.until("the relay is out of reach", func(s State) bool { return s.Reach.Relays[0].State == RelayUnreachable })
 	if v := s.Reach.Relays[0]; s.Reach.Kind != "network" || v.RetryAt != retry.UnixMilli() || v.Code != "relay-unreachable" ||
 		v.Message == "" || v.Links != 1 || v.HostKey != "" || s.Links[0].RelayState != RelayUnreachable {
@@ -389,7 +398,7 @@ func TestAddRelay(t *testing.T) {
 	}
 	// Refused, it says by which key it can be let in; with another invitation, it
 	// is dialled anew as the same host.
-	r.say(RemoteStatus{State: RemoteRefused, Code: fault.TokenRefused})
+	r.say(remote.Status{State: remote.StateRefused, Code: fault.TokenRefused})
 	s := f.until("a refusal", func(s State) bool { return s.Reach.Relays[0].State == RelayRefused })
 	if len(s.Reach.Relays[0].HostKey) != 43 || s.Reach.Kind != "network" {
 		t.Errorf("refused: %+v", s.Reach)
@@ -449,7 +458,8 @@ func TestCredentialsAreRevoked(t *testing.T) {
 		if len(servers) != 2 {
 			t.Fatalf("servers: %+v", servers)
 		}
-		return servers[1].Username
+		_, user, _ := strings.Cut(servers[1].Username, ":")
+		return user
 	}
 	revoked := func(f *fixture, r *farRelay, want ...string) {
 		t.Helper()
@@ -524,15 +534,16 @@ func TestCredentialsThatDoNotCome(t *testing.T) {
 func TestPassage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := newFarRelays(t)
-		remote, _ := far.Open(RemoteOptions{URL: porchExample})
+		there, _ := far.Open(remote.Options{URL: porchExample})
 		r := far.at(porchExample)
 		r.lasting = 10 * time.Minute
 		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Passage: time.Second}}
 		h.ctx, h.cancel = context.WithCancel(t.Context())
-		p := h.newPassage(&line{remote: remote})
+		p := h.newPassage(&line{remote: there})
 		user := func() string {
 			if s := p.servers(); len(s) > 0 {
-				return s[0].Username
+				_, user, _ := strings.Cut(s[0].Username, ":")
+				return user
 			}
 			return ""
 		}
@@ -573,7 +584,7 @@ func TestPassage(t *testing.T) {
 		}
 
 		// A relay whose clock is wrong, and one that fails for a while.
-		p = h.newPassage(&line{remote: remote})
+		p = h.newPassage(&line{remote: there})
 		r.lasting = -time.Hour
 		p.prepare()
 		p.await(h.ctx)
@@ -581,7 +592,7 @@ func TestPassage(t *testing.T) {
 			t.Errorf("handed out %q", got)
 		}
 		p.end()
-		p = h.newPassage(&line{remote: remote})
+		p = h.newPassage(&line{remote: there})
 		r.failing = fault.New(fault.RelayUnreachable, nil)
 		p.prepare()
 		p.await(h.ctx)

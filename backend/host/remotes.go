@@ -2,78 +2,84 @@ package host
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto/tls"
+	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Remotes dials public relays.
+// Remotes dials public relays: [PublicRelays] in the app.
 type Remotes interface {
 	// Open starts a line to a relay. It never waits for the network.
-	Open(RemoteOptions) (Remote, error)
+	Open(remote.Options) (Remote, error)
 	// Probe dials once and says what the relay offers, or why not.
-	Probe(ctx context.Context, o RemoteOptions) (RemoteOffer, error)
+	Probe(context.Context, remote.Options) (remote.Offer, error)
 }
 
-// RemoteOptions say to which relay, and as whom.
-type RemoteOptions struct {
-	URL      string
-	Token    string
-	Key      ed25519.PrivateKey
-	OnStatus func(RemoteStatus) // never called by Open, nor after Close has returned
-}
-
-// Remote is the host's line to one public relay. Its methods are safe for
-// concurrent use.
+// Remote is the host's line to one public relay: [remote.Relay]. Of its methods
+// only Credentials and Close wait.
 type Remote interface {
-	// Status is how the line is now.
-	Status() RemoteStatus
-	// Announce makes a link reachable there, whenever the line stands, until
-	// withdraw is called, with the note that the link leaves behind or nil.
-	// Neither waits for the network.
+	Status() remote.Status
+	LinkStatus(sealed.LinkID) (announced bool, code fault.Code)
 	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(note *[sealed.NoteSize]byte), err error)
-	// Credentials asks the relay for a relayed way.
-	Credentials(ctx context.Context) (RemoteCredentials, error)
-	// Revoke ends what was given out under a name. It never waits for the
-	// network.
+	Credentials(context.Context) ([]signalling.ICEServer, error)
 	Revoke(username string)
-	// Close ends the line, and waits for what accept has begun.
+	Wake()
 	Close() error
 }
 
-// RemoteStatus is how a line is.
-type RemoteStatus struct {
-	State RemoteState
-	Code  fault.Code  // why it was refused, or why the last try failed; "" when it stands
-	Retry time.Time   // the next try, while connecting after a failure
-	Offer RemoteOffer // the newest; what was offered before, while the line is down
+// PublicRelays dials relays on the internet.
+type PublicRelays struct {
+	TLS    *tls.Config  // nil: the system's certificate authorities
+	Logger *slog.Logger // nil: slog.Default
 }
 
-// RemoteState is where a line is in its life.
-type RemoteState string
+// Open implements [Remotes].
+func (p PublicRelays) Open(o remote.Options) (Remote, error) {
+	o.TLS, o.Logger = p.TLS, p.Logger
+	r, err := remote.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
-// The states.
+// Probe implements [Remotes].
+func (p PublicRelays) Probe(ctx context.Context, o remote.Options) (remote.Offer, error) {
+	o.TLS, o.Logger = p.TLS, p.Logger
+	return remote.Probe(ctx, o)
+}
+
+// How long new credentials count as good: as long as their username says, which
+// begins with the end in Unix seconds (draft-uberti-behave-turn-rest), within
+// bounds, since the clocks of the relay and of this computer may differ.
 const (
-	RemoteConnecting RemoteState = "connecting"
-	RemoteConnected  RemoteState = "connected"
-	RemoteRefused    RemoteState = "refused"
+	credentialsShortest = 3 * time.Minute
+	credentialsDefault  = 10 * time.Minute
+	credentialsLongest  = 6 * time.Hour
 )
 
-// RemoteOffer is what a relay grants this host.
-type RemoteOffer struct {
-	Links  int      // that may live there
-	Guests int      // who may wait, over all links
-	Bytes  int64    // of media relayed in a day; 0 for no limit
-	Turn   bool     // passes media on
-	STUN   []string // "stun:host:port"
-}
-
-// RemoteCredentials are short-lived.
-type RemoteCredentials struct {
-	Servers []signalling.ICEServer
-	Expires time.Time
+// credentialsLast returns how long servers' credentials are good from now on.
+func credentialsLast(servers []signalling.ICEServer, now time.Time) time.Duration {
+	last := credentialsLongest
+	for _, s := range servers {
+		if s.Username == "" {
+			continue
+		}
+		end, _, _ := strings.Cut(s.Username, ":")
+		seconds, err := strconv.ParseInt(end, 10, 64)
+		if err != nil {
+			last = min(last, credentialsDefault)
+			continue
+		}
+		last = min(last, time.Unix(seconds, 0).Sub(now))
+	}
+	return max(last, credentialsShortest)
 }

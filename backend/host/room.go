@@ -32,6 +32,7 @@ type room struct {
 	line           *line
 	withdrawRemote func(note *[sealed.NoteSize]byte)
 	passage        *passage // the host's own in the call
+	asking         func()   // ends asking STUN servers ahead of the call; nil while nobody does
 
 	ended    signalling.EndReason
 	sessions map[*session]struct{}
@@ -135,6 +136,7 @@ func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
 	}
 	h.closeCall(r, reason)
 	h.depart(r)
+	r.stopAsking()
 	r.queue = lobby.Snapshot{}
 	h.forgetParts()
 }
@@ -176,6 +178,9 @@ func (h *Host) lobbyChanged(r *room, s lobby.Snapshot) {
 		return
 	}
 	r.queue = s
+	if len(s.Requests) == 0 {
+		r.stopAsking()
+	}
 	h.touch()
 }
 
@@ -193,11 +198,12 @@ func (h *Host) ensureCall(r *room) (*call.Call, error) {
 				}
 			})
 		},
-	}, call.Reach{})
+	}, h.reachOf(r))
 	if err != nil {
 		return nil, err
 	}
 	r.call = c
+	r.stopAsking()
 	h.tally.begin(c)
 	return c, nil
 }

@@ -418,7 +418,7 @@ func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Ve
 // enter brings an admitted guest into the call.
 func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
 	h, r := s.host, s.room
-	s.awaitWay(ctx)
+	s.passage.await(ctx)
 	var err error
 	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)

@@ -90,7 +90,8 @@ type LinkView struct {
 	InCall     int           `json:"inCall"`
 	HostInCall bool          `json:"hostInCall"`
 	Relay      string        `json:"relay"`      // name of the public relay on which it lives; "" for none
-	RelayState string        `json:"relayState"` // as in RelayView, or "removed" when that relay is not in the list any more
+	RelayState string        `json:"relayState"` // as in RelayView, to this link, or "removed" when that relay is not in the list any more
+	RelayCode  string        `json:"relayCode"`  // fault code: why guests can't come by it now; "" when they can, or nobody knows
 	Addresses  []AddressView `json:"addresses"`  // whole addresses with the secret, best to share first
 	Visitors   []VisitorView `json:"visitors"`   // who has been in, latest first
 	Silenced   bool          `json:"silenced"`

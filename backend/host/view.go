@@ -9,6 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -112,7 +113,7 @@ func (h *Host) reachView(addresses []relay.Address) Reach {
 			v.Kind = string(a.Reach)
 		}
 	}
-	if ln := h.lineOf(h.reach.Relay); ln != nil && ln.status.State == RemoteConnected {
+	if ln := h.lineOf(h.reach.Relay); ln != nil && ln.status.State == remote.StateConnected {
 		v.Kind = string(relay.ReachAnywhere)
 	}
 	return v
@@ -132,7 +133,7 @@ func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkVi
 		Addresses: p.addresses,
 		Visitors:  p.visitors,
 	}
-	v.Relay, v.RelayState = h.linkRelay(l.Relay)
+	v.Relay, v.RelayState, v.RelayCode = h.linkRelay(l)
 	if r == nil {
 		return v
 	}

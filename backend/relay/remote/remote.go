@@ -53,6 +53,7 @@ const (
 type Status struct {
 	State State      `json:"state"`
 	Code  fault.Code `json:"code,omitempty"` // why it is refused, or why the last try failed
+	Retry time.Time  `json:"retry,omitzero"` // when it is dialled again, after a failure
 	Offer Offer      `json:"offer"`          // while connected
 }
 
@@ -444,7 +445,15 @@ func (r *Relay) pause(most time.Duration, current *line) bool {
 	if current != nil {
 		lost = current.done
 	}
-	timer := time.NewTimer(rand.N(most + 1))
+	wait := rand.N(most + 1)
+	if current == nil {
+		r.mu.Lock()
+		s := r.status
+		s.Retry = time.Now().Add(wait)
+		r.setStatusLocked(s)
+		r.mu.Unlock()
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -44,6 +44,7 @@ const link = (letter: string, part: Partial<LinkView>): LinkView => ({
   hostInCall: false,
   relay: '',
   relayState: '',
+  relayCode: '',
   addresses: addresses(letter),
   visitors: [],
   silenced: false,

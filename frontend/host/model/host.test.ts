@@ -17,6 +17,7 @@ const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   hostInCall: false,
   relay: '',
   relayState: '',
+  relayCode: '',
   addresses: [{ url: `http://localhost:1/j/${id}#s`, reach: 'computer' }],
   visitors: [],
   silenced: false,

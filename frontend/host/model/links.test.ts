@@ -15,6 +15,7 @@ const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   hostInCall: false,
   relay: '',
   relayState: '',
+  relayCode: '',
   addresses: [],
   visitors: [],
   silenced: false,

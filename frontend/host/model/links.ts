@@ -83,7 +83,7 @@ function reachLabel(reach: string): string {
 export function reachSentence(reach: string, link: LinkView): string {
   if (reach === 'computer') return m.host_reach_computer_sentence();
   if (reach === 'network') return m.host_reach_network_sentence();
-  return throughSentence(link.relay, link.relayState);
+  return throughSentence(link);
 }
 
 /** The host part of an address, which is all of it that may be read out. */

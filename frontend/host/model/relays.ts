@@ -93,14 +93,14 @@ export const nearbyOnly = (link: LinkView): boolean =>
   link.relay !== '' && link.relayState !== 'connected';
 
 /** The truth about the address of a link at its relay. */
-export function throughSentence(relay: string, state: string): string {
-  switch (state) {
+export function throughSentence({ relay, relayState, relayCode }: LinkView): string {
+  switch (relayState) {
     case 'connected':
       return m.host_reach_through({ relay });
     case 'connecting':
       return m.host_reach_through_connecting({ relay });
     case 'refused':
-      return m.host_reach_through_refused({ relay });
+      return m.host_reach_through_refused({ relay, why: sentence(relayCode, '') });
     default:
       return m.host_reach_through_away({ relay });
   }
