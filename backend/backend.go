@@ -45,7 +45,7 @@ type Options struct {
 	// nil for the system's authorities.
 	RelayTLS *tls.Config
 	Timing   host.Timing
-	Logger    *slog.Logger // nil: slog.Default
+	Logger   *slog.Logger // nil: slog.Default
 }
 
 // FromEnvironment fills what the environment says: PORCH_LISTEN (see

@@ -197,6 +197,7 @@ export namespace host {
 	    hostInCall: boolean;
 	    relay: string;
 	    relayState: string;
+	    relayCode: string;
 	    addresses: AddressView[];
 	    visitors: VisitorView[];
 	    silenced: boolean;
@@ -220,6 +221,7 @@ export namespace host {
 	        this.hostInCall = source["hostInCall"];
 	        this.relay = source["relay"];
 	        this.relayState = source["relayState"];
+	        this.relayCode = source["relayCode"];
 	        this.addresses = this.convertValues(source["addresses"], AddressView);
 	        this.visitors = this.convertValues(source["visitors"], VisitorView);
 	        this.silenced = source["silenced"];
