@@ -11,8 +11,8 @@ import (
 )
 
 // HostPolicy says which hosts may dial in, and how much of the relay one of
-// them may use. Its fields must not change once a relay has been opened with
-// it.
+// them may use. Once a relay has been opened with it, its fields change by
+// Replace alone.
 type HostPolicy struct {
 	// Open takes every host. Otherwise a host needs an invitation, or a key
 	// that is listed.
@@ -116,6 +116,9 @@ type grant struct {
 // [fault.InvitationWanted] or [fault.HostNotAllowed]. It takes the same time
 // whichever invitation is shown.
 func (p *HostPolicy) admit(key ed25519.PublicKey, token string) (grant, error) {
+	p.mu.Lock()
+	invitations, keys := p.Invitations, p.Keys
+	p.mu.Unlock()
 	common := p.Quotas.or(DefaultQuotas)
 	quotas := func(q *Quotas) Quotas {
 		if q == nil {
@@ -123,25 +126,25 @@ func (p *HostPolicy) admit(key ed25519.PublicKey, token string) (grant, error) {
 		}
 		return q.or(common)
 	}
-	for _, k := range p.Keys {
+	for _, k := range keys {
 		if k.Key.Equal(key) {
 			return grant{name: k.Name, quotas: quotas(k.Quotas)}, nil
 		}
 	}
 	if token != "" {
 		found, digest := -1, sha256.Sum256([]byte(token))
-		for i := range p.Invitations {
-			found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(digest[:], p.Invitations[i].Digest[:]), i, found)
+		for i := range invitations {
+			found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(digest[:], invitations[i].Digest[:]), i, found)
 		}
 		if found >= 0 {
-			i := &p.Invitations[found]
+			i := &invitations[found]
 			return grant{name: i.Name, quotas: quotas(i.Quotas)}, nil
 		}
 	}
 	switch {
 	case p.Open:
 		return grant{quotas: common, open: true}, nil
-	case len(p.Invitations) == 0:
+	case len(invitations) == 0:
 		return grant{}, fault.New(fault.HostNotAllowed, nil)
 	case token == "":
 		return grant{}, fault.New(fault.InvitationWanted, nil)
@@ -179,4 +182,12 @@ func (p *HostPolicy) Allowance(owner string) int64 {
 		return n
 	}
 	return p.Quotas.or(DefaultQuotas).Bytes
+}
+
+// Replace changes who may dial in from now on. Lines that are open stay until
+// they end.
+func (p *HostPolicy) Replace(invitations []Invitation, keys []HostKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Invitations, p.Keys = invitations, keys
 }

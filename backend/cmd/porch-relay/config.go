@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/porch-call/porch/backend/relay"
 )
 
 // settings are everything that an operator can say.
@@ -38,25 +40,34 @@ type settings struct {
 	acmeDirectory    string
 	acmeRoot         string
 
-	hosts         string // open, tokens or listed
-	tokens        list
-	tokensFile    string
-	hostsFile     string
-	links         int
-	guestsPerLink int
-	guests        int
-	bytes         size // relayed per host and day
+	hosts       string // open or invited
+	invitations string // file
+	tokens      list
+	hostKeys    string // file
+	links       int
+	guests      int
+	perLink     int
+	bytes       size // relayed per host and day
 
-	turn           bool
-	turnListen     string
-	turnAddresses  list // that guests and hosts reach
-	turnPorts      string
-	turnRate       size // bytes a second of one allocation
-	turnSecret     string
-	turnSecretFile string
+	secret     string // shared by the machines of a relay
+	secretFile string
 
-	nats                string // NATS servers
-	natsCredentialsFile string
+	turn          bool
+	turnListen    string
+	turnAddresses list // that guests and hosts reach
+	turnPorts     string
+	turnTTL       time.Duration
+	turnAllow     list // prefixes that are not on the internet
+	turnDeny      list
+
+	nats            list // servers
+	natsPrefix      string
+	natsUser        string
+	natsPassword    string
+	natsToken       string
+	natsCredentials string // file
+	natsNKey        string // file
+	natsRoot        string // file
 }
 
 // defaultData is where a relay keeps its certificates and keys. systemd names
@@ -67,9 +78,8 @@ func defaultData(environment map[string]string) string {
 
 // The values of -hosts.
 const (
-	hostsOpen   = "open"
-	hostsTokens = "tokens"
-	hostsListed = "listed"
+	hostsOpen    = "open"
+	hostsInvited = "invited"
 )
 
 // environmentPrefix comes before a setting's name in the environment.
@@ -94,7 +104,7 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 	f := c.all
 
 	c.group("What you must say", func() {
-		f.StringVar(&s.domain, "domain", "", "the relay's `name`, as it stands in links: call.example.org")
+		f.StringVar(&s.domain, "domain", "", "the relay's `name`, as it stands in links: call.example.org, or call.example.org:8443")
 		f.StringVar(&s.email, "email", "", "`address` at which the certificate authority can reach you (not with -certificate)")
 	})
 	c.group("Where", func() {
@@ -111,29 +121,38 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 		f.StringVar(&s.certificate, "certificate", "", "PEM `file` of a certificate of your own, instead of ACME; read again when it changes")
 		f.StringVar(&s.key, "key", "", "PEM `file` of its private key")
 	})
+	quotas := relay.DefaultQuotas
 	c.group("Hosts", func() {
-		f.StringVar(&s.hosts, "hosts", "", "`who` may make links here: open (everybody), tokens (who has an invitation), listed (the keys in -hosts-file) (default: what -tokens-file or -hosts-file says, else open)")
-		f.StringVar(&s.tokensFile, "tokens-file", "", "`file` of invitations, one a line, made by \"porch-relay invite\"")
-		c.secretVar(&s.tokens, "tokens", "invitations, where there is no file of them")
-		f.StringVar(&s.hostsFile, "hosts-file", "", "`file` of hosts' keys, one a line, as the app shows them")
-		f.IntVar(&s.links, "links", 64, "links of one host at a time")
-		f.IntVar(&s.guestsPerLink, "guests-per-link", 192, "guests on one link at a time")
-		f.IntVar(&s.guests, "guests", 512, "guests of one host at a time")
-		s.bytes = 50e9
-		f.Var(&s.bytes, "bytes", "how `much` is relayed for one host in a day by TURN: 50GB, 0 for no limit")
+		f.StringVar(&s.hosts, "hosts", "", "`who` may make links here: open (everybody) or invited (default: invited when there are invitations or keys, else open)")
+		f.StringVar(&s.invitations, "invitations", "", "`file` of invitations, one a line: \"porch-relay invite\" writes it")
+		c.secretVar(&s.tokens, "tokens", "invitations, with commas between, where there is no file of them")
+		f.StringVar(&s.hostKeys, "host-keys", "", "`file` of hosts' keys, one a line, as the app's settings show them")
+		f.IntVar(&s.links, "links", quotas.Links, "links of one host at a time")
+		f.IntVar(&s.guests, "guests", quotas.Guests, "guests of one host at a time")
+		f.IntVar(&s.perLink, "guests-per-link", quotas.PerLink, "guests at one link at a time")
+		s.bytes = size(quotas.Bytes)
+		f.Var(&s.bytes, "bytes", "how `much` media is relayed for one host in a day")
 	})
 	c.group("TURN", func() {
 		f.BoolVar(&s.turn, "turn", true, "relay media for those who can't reach each other")
 		f.StringVar(&s.turnListen, "turn-listen", ":3478", "`address` of STUN and TURN over UDP and TCP")
-		f.Var(&s.turnAddresses, "turn-addresses", "public IP `addresses` of this machine (default: what the domain's name says)")
+		f.Var(&s.turnAddresses, "turn-addresses", "public IP `addresses` of this machine, with commas between (default: its own, or else the domain's)")
 		f.StringVar(&s.turnPorts, "turn-ports", "49152-65535", "UDP `ports` that media is relayed through: open them in your firewall")
-		f.Var(&s.turnRate, "turn-rate", "how `much` one relayed way may carry in a second: 1MB, 0 for the default")
-		f.StringVar(&s.turnSecretFile, "turn-secret-file", "", "`file` of the secret that all machines of a relay share (default: made in -data)")
-		c.secretVar((*text)(&s.turnSecret), "turn-secret", "the same, where there is no file")
+		f.DurationVar(&s.turnTTL, "turn-ttl", 4*time.Hour, "how `long` credentials are good for")
+		f.Var(&s.turnDeny, "turn-deny", "`networks` that nothing is relayed to, besides all that are not on the internet: 203.0.113.0/24")
+		f.Var(&s.turnAllow, "turn-allow", "`networks` that media is relayed to although they are not on the internet: for laboratories")
 	})
-	c.group("More machines", func() {
-		c.secretVar((*text)(&s.nats), "nats", "NATS servers that the machines of a relay share: nats://10.0.0.1:4222")
-		f.StringVar(&s.natsCredentialsFile, "nats-credentials", "", "`file` of NATS credentials")
+	c.group("More than one machine", func() {
+		f.StringVar(&s.secretFile, "secret-file", "", "`file` of a secret of at least 32 characters that all machines of this relay share (default: made in -data)")
+		c.secretVar((*text)(&s.secret), "secret", "what -secret-file would hold, where there is no file")
+		f.Var(&s.nats, "nats", "NATS `servers` that they share, with commas between: nats://10.0.0.1:4222")
+		f.StringVar(&s.natsPrefix, "nats-prefix", "porch", "`word` that all subjects begin with")
+		f.StringVar(&s.natsUser, "nats-user", "", "`name` of a NATS user")
+		c.secretVar((*text)(&s.natsPassword), "nats-password", "password of -nats-user")
+		c.secretVar((*text)(&s.natsToken), "nats-token", "a NATS token")
+		f.StringVar(&s.natsCredentials, "nats-credentials", "", "`file` of NATS credentials (.creds)")
+		f.StringVar(&s.natsNKey, "nats-nkey", "", "`file` with the seed of an nkey")
+		f.StringVar(&s.natsRoot, "nats-root", "", "PEM `file` of the authority that vouches for the NATS servers (default: the system's)")
 	})
 	c.group("Running", func() {
 		f.DurationVar(&s.drain, "drain", 20*time.Second, "how `long` to go on for those who are here, once told to stop")
@@ -296,37 +315,38 @@ func (s *settings) finish() error {
 	switch {
 	case s.domain == "":
 		return errors.New("which domain? Say -domain call.example.org")
-	case !isDomain(s.domain):
-		return fmt.Errorf("-domain %q is not a name of a machine like call.example.org", s.domain)
+	case !isHostName(s.host()):
+		return fmt.Errorf("-domain %q is not a machine's name like call.example.org", s.domain)
 	}
 	s.domain = strings.ToLower(s.domain)
 	if s.hosts == "" {
-		switch {
-		case s.hostsFile != "":
-			s.hosts = hostsListed
-		case s.tokensFile != "" || len(s.tokens) > 0:
-			s.hosts = hostsTokens
-		default:
-			s.hosts = hostsOpen
+		s.hosts = hostsOpen
+		if s.invitations != "" || s.hostKeys != "" || len(s.tokens) > 0 {
+			s.hosts = hostsInvited
 		}
 	}
 	switch {
-	case s.hosts == hostsTokens && s.tokensFile == "" && len(s.tokens) == 0:
-		return errors.New("-hosts tokens needs -tokens-file; \"porch-relay invite\" makes invitations")
-	case s.hosts == hostsListed && s.hostsFile == "":
-		return errors.New("-hosts listed needs -hosts-file")
-	case s.hosts != hostsOpen && s.hosts != hostsTokens && s.hosts != hostsListed:
-		return fmt.Errorf("-hosts %q: want open, tokens or listed", s.hosts)
-	case s.links <= 0 || s.guests <= 0 || s.guestsPerLink <= 0:
-		return errors.New("-links, -guests and -guests-per-link must be at least 1")
+	case s.hosts == hostsInvited && s.invitations == "" && s.hostKeys == "" && len(s.tokens) == 0:
+		return errors.New("-hosts invited needs -invitations or -host-keys; \"porch-relay invite\" makes invitations")
+	case s.hosts != hostsOpen && s.hosts != hostsInvited:
+		return fmt.Errorf("-hosts %q: want open or invited", s.hosts)
+	case s.links <= 0 || s.guests <= 0 || s.perLink <= 0 || s.bytes <= 0:
+		return errors.New("-links, -guests, -guests-per-link and -bytes must be more than 0")
 	case s.logFormat != "text" && s.logFormat != "json":
 		return fmt.Errorf("-log %q: want text or json", s.logFormat)
-	case s.drain < 0:
-		return errors.New("-drain must not be negative")
+	case s.drain < 0 || s.turnTTL <= 0:
+		return errors.New("-drain and -turn-ttl can't be negative")
+	case len(s.nats) > 0 && s.secret == "" && s.secretFile == "":
+		return errors.New("-nats needs a secret that all machines share: say -secret-file")
 	}
 	for _, a := range s.turnAddresses {
 		if _, err := netip.ParseAddr(a); err != nil {
 			return fmt.Errorf("-turn-addresses: %q is not an IP address", a)
+		}
+	}
+	for _, networks := range []list{s.turnAllow, s.turnDeny} {
+		if _, err := prefixes(networks); err != nil {
+			return err
 		}
 	}
 	if _, _, err := portRange(s.turnPorts); err != nil {
@@ -348,6 +368,9 @@ func (s *settings) finishServing() error {
 		return fmt.Errorf("-email %q is not one address", s.email)
 	}
 	if s.acmeDirectory == "" {
+		if !strings.Contains(s.host(), ".") {
+			return fmt.Errorf("-domain %q: Let's Encrypt gives certificates for whole names only, like call.example.org", s.domain)
+		}
 		return nil
 	}
 	if u, err := url.Parse(s.acmeDirectory); err != nil || u.Scheme != "https" || u.Host == "" {
@@ -356,10 +379,9 @@ func (s *settings) finishServing() error {
 	return nil
 }
 
-// isDomain is a host name of at least two labels (RFC 1123 section 2.1), and
-// no address.
-func isDomain(s string) bool {
-	if len(s) > 253 || !strings.Contains(s, ".") || net.ParseIP(s) != nil {
+// isHostName is RFC 1123 section 2.1, without addresses.
+func isHostName(s string) bool {
+	if len(s) > 253 || net.ParseIP(s) != nil {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
@@ -386,6 +408,19 @@ func portRange(s string) (from, to uint16, err error) {
 	return uint16(low), uint16(high), nil
 }
 
+// prefixes reads networks.
+func prefixes(networks list) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, n := range networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network like 203.0.113.0/24", n)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
 // list is a comma-separated setting.
 type list []string
 
@@ -408,18 +443,18 @@ type text string
 func (t *text) String() string     { return string(*t) }
 func (t *text) Set(s string) error { *t = text(s); return nil }
 
-// size is a number of bytes: "50GB", "1.5MB", "800". The units are decimal.
+// size is a number of bytes: "50GB", "20GiB", "1.5MB", "800".
 type size int64
 
 var sizeUnits = []struct {
 	name string
 	of   int64
-}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
+}{{"TIB", 1 << 40}, {"GIB", 1 << 30}, {"MIB", 1 << 20}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
 
 func (z *size) String() string {
 	for _, u := range sizeUnits {
 		if n := int64(*z); n != 0 && n%u.of == 0 {
-			return strconv.FormatInt(n/u.of, 10) + u.name
+			return strconv.FormatInt(n/u.of, 10) + strings.ReplaceAll(u.name, "IB", "iB")
 		}
 	}
 	return "0"

@@ -13,14 +13,14 @@ for those who can't reach each other. It can't read a name, a chat or a call.
 
   porch-relay -domain call.example.org -email you@example.org    run a relay
   porch-relay check -domain call.example.org                     tell what is wrong with one, from outside
-  porch-relay invite -tokens-file FILE [-name NAME]              make an invitation for a host
+  porch-relay invite -invitations FILE -name NAME                make an invitation for a host
   porch-relay version                                            tell the version
 
 Every setting is a flag, a variable of the environment (PORCH_RELAY_TURN_PORTS for
 -turn-ports) or a line of the file that -config names (turn-ports = "49152-65535").
 Flags win over the environment, and that over the file.
-SIGHUP reads invitations, hosts and certificate files again. SIGTERM drains: whoever
-is here may finish (-drain), nobody new comes in.
+SIGHUP reads invitations, hosts' keys and certificate files again. SIGTERM drains:
+whoever is here may finish (-drain), nobody new comes in.
 `
 
 // writeHelp writes the whole help, group by group.

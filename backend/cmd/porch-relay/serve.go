@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/turn"
+	"github.com/porch-call/porch/frontend"
+)
+
+// maxNotes is how many notes of ended links are kept: about 20 MB.
+const maxNotes = 65536
+
+// program is a running relay with all its parts.
+type program struct {
+	settings     settings
+	log          *slog.Logger
+	policy       *relay.HostPolicy
+	certificates certificates
+	metrics      *metrics
+	turn         *turn.Server // nil without
+	relay        *relay.Server
+	draining     atomic.Bool
+
+	closers []func() // in the order of opening
+}
+
+// serve runs a relay until a signal says to stop, and drains it then. A second
+// such signal ends the drain.
+func serve(ctx context.Context, s settings, signals <-chan os.Signal, log *slog.Logger) error {
+	p := &program{settings: s, log: log}
+	defer p.close()
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	for {
+		select {
+		case got := <-signals:
+			if got == syscall.SIGHUP {
+				p.reload()
+				continue
+			}
+			p.drain(ctx, signals)
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// open opens the parts in order.
+func (p *program) open(ctx context.Context) (err error) {
+	s := p.settings
+	if p.policy, err = s.policy(); err != nil {
+		return err
+	}
+	all, err := openSecret(s)
+	if err != nil {
+		return err
+	}
+	if p.certificates, err = openCertificates(s, p.log); err != nil {
+		return err
+	}
+	p.onClose(p.certificates.close)
+	p.metrics = newMetrics(p.certificates.status)
+
+	noise, err := all.key("noise")
+	if err != nil {
+		return err
+	}
+	notes := relay.NewNotebook(maxNotes)
+	options := relay.Options{
+		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: frontend.Guest(),
+		Domain: s.domain, GetCertificate: p.certificates.get, NextProtos: p.certificates.protocols(),
+		HTTPChallenge: p.certificates.challenge,
+		Notes:         notes.Get, OnNote: notes.Put, NoteKey: noise,
+		Hosts: p.policy, Meter: p.metrics, Logger: p.log,
+		Capacity: relay.Capacity{GuestsPerLink: s.perLink},
+	}
+	if s.turn {
+		key, err := all.key("turn")
+		if err != nil {
+			return err
+		}
+		if p.turn, err = openTurn(ctx, s, key, newAccounts(p.policy.Allowance).take, p.log); err != nil {
+			return err
+		}
+		p.onClose(func() { _ = p.turn.Close() }) // nothing is lost with it
+		p.metrics.registry.MustRegister(turnMetrics{p.turn.Stats})
+		options.Turn = p.turn
+		if options.STUN, _, err = s.turnURLs(); err != nil {
+			return err
+		}
+	}
+	if p.relay, err = relay.Open(ctx, options); err != nil {
+		return err
+	}
+	p.onClose(func() { _ = p.relay.Close() }) // as above
+	if s.admin != "" {
+		a, err := openAdmin(ctx, s.admin, s.pprof, p.metrics.registry, p.health, p.log)
+		if err != nil {
+			return fmt.Errorf("-admin: %w", err)
+		}
+		p.onClose(a.close)
+	}
+	p.certificates.start()
+	p.log.Info("porch-relay: open", "version", versionText(), "address", p.relay.Addresses()[0].Base,
+		"hosts", s.hosts, "invitations", len(p.policy.Invitations), "keys", len(p.policy.Keys), "turn", s.turn)
+	return nil
+}
+
+func (p *program) onClose(f func()) { p.closers = append(p.closers, f) }
+
+func (p *program) close() {
+	for len(p.closers) > 0 {
+		last := len(p.closers) - 1
+		p.closers[last]()
+		p.closers = p.closers[:last]
+	}
+}
+
+// reload reads again who may dial in, and the certificate's files. What can't
+// be read leaves all as it was.
+func (p *program) reload() {
+	invitations, keys, err := p.settings.guestList()
+	if err != nil {
+		p.log.Error("porch-relay: not reloaded", "error", err)
+		return
+	}
+	p.policy.Replace(invitations, keys)
+	p.certificates.refresh()
+	p.log.Info("porch-relay: reloaded", "invitations", len(invitations), "keys", len(keys))
+}
+
+// drain lets those who are here finish, for as long as the settings say.
+func (p *program) drain(ctx context.Context, signals <-chan os.Signal) {
+	p.draining.Store(true)
+	p.metrics.draining.Set(1)
+	ctx, cancel := context.WithTimeout(ctx, p.settings.drain)
+	defer cancel()
+	p.log.Info("porch-relay: drains", "at most", p.settings.drain)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		// Its error is ctx's: whoever is left then is closed.
+		_ = p.relay.Drain(ctx)
+		p.untilEmpty(ctx)
+	}()
+	for {
+		select {
+		case <-ended:
+			return
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				cancel()
+				<-ended
+				return
+			}
+		}
+	}
+}
+
+// untilEmpty waits for guests and relayed ways to go.
+func (p *program) untilEmpty(ctx context.Context) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for p.metrics.guests.Load() > 0 || p.turn != nil && p.turn.Stats().Allocations > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// health is the state for the operator.
+func (p *program) health() health {
+	status := p.certificates.status()
+	h := health{Draining: p.draining.Load(), Expires: status.expires.UTC(), Certificate: "ok"}
+	usable := status.usable(time.Now())
+	switch {
+	case status.expires.IsZero():
+		h.Certificate = "none"
+	case !usable:
+		h.Certificate = "expired"
+	}
+	if status.trouble != nil {
+		h.Certificate = errors.Join(errors.New(h.Certificate), status.trouble).Error()
+	}
+	h.Well = usable && !h.Draining
+	return h
+}
