@@ -28,6 +28,7 @@ type settings struct {
 
 	domain, email string
 	data          string
+	pages         string
 	listen        string
 	listenHTTP    string
 	admin         string
@@ -110,6 +111,7 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 	c.group("Where", func() {
 		f.StringVar(&s.config, "config", "", "`file` of settings, one \"name = value\" a line (TOML)")
 		f.StringVar(&s.data, "data", defaultData(environment), "`folder` for certificates and keys")
+		f.StringVar(&s.pages, "pages", "", "`folder` of a built guest page (default: the one built in)")
 		f.StringVar(&s.listen, "listen", ":443", "`address` for HTTPS, sockets, and TURN over TLS")
 		f.StringVar(&s.listenHTTP, "listen-http", ":80", "`address` for plain HTTP, which proves the domain to the certificate authority and sends browsers to HTTPS; \"\" for none")
 		f.StringVar(&s.admin, "admin", "127.0.0.1:9443", "`address` for /metrics and /healthz in plain HTTP, for you alone; \"\" for none")

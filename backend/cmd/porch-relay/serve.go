@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -76,9 +77,16 @@ func (p *program) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	pages := frontend.Guest()
+	if s.pages != "" {
+		pages = os.DirFS(s.pages)
+	}
+	if _, err := fs.Stat(pages, "index.html"); err != nil {
+		return errors.New("the guest page is missing: it was not built into this program (make relay does), or -pages names another folder")
+	}
 	notes := relay.NewNotebook(maxNotes)
 	options := relay.Options{
-		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: frontend.Guest(),
+		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: pages,
 		Domain: s.domain, GetCertificate: p.certificates.get, NextProtos: p.certificates.protocols(),
 		HTTPChallenge: p.certificates.challenge,
 		Notes:         notes.Get, OnNote: notes.Put, NoteKey: noise,
