@@ -20,9 +20,11 @@ help: ## list the commands
 
 # ---- set-up and building
 
-.PHONY: setup-build setup
+.PHONY: setup-build setup-relay setup
 setup-build:
 	@scripts/setup.sh build
+setup-relay:
+	@scripts/setup.sh relay
 setup: ## install what is missing to build and test
 	@scripts/setup.sh
 
@@ -41,6 +43,18 @@ build/bin/porch-headless: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
 
 build/bin/porch-load: $(GO_SOURCES) go.mod go.sum
 	go build -o $@ ./backend/cmd/porch-load
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Without C: the same file runs on every Linux.
+build/bin/porch-relay: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./backend/cmd/porch-relay
+
+.PHONY: relay relay-deb
+relay: setup-relay ## build the public relay, one static program: build/bin/porch-relay
+	@$(MAKE) --no-print-directory build/bin/porch-relay
+relay-deb: relay ## the public relay as a Debian package: build/bin/porch-relay_*.deb
+	scripts/relay-deb.sh
 
 .PHONY: build app-dev headless
 build: setup-build ## build the app: build/bin/porch

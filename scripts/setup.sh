@@ -2,7 +2,7 @@
 # Installs what building and testing Porch needs and is missing: Debian
 # packages (as root, or with sudo) and the front end's npm packages. Does
 # nothing, quickly, when all is there. `scripts/setup.sh build` leaves out what
-# only the tests need.
+# only the tests need, `scripts/setup.sh relay` what the public relay does not.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,6 +27,7 @@ test_packages=(
 
 packages=("${build_packages[@]}")
 if [ "$what" = all ]; then packages+=("${test_packages[@]}"); fi
+if [ "$what" = relay ]; then packages=(); fi
 
 say() { printf 'setup: %s\n' "$*"; }
 
