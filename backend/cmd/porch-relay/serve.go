@@ -73,7 +73,7 @@ func (p *program) open(ctx context.Context) (err error) {
 	p.onClose(p.certificates.close)
 	p.metrics = newMetrics(p.certificates.status)
 
-	noise, err := all.key("noise")
+	shared, err := all.key("relay")
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: pages,
 		Domain: s.domain, GetCertificate: p.certificates.get, NextProtos: p.certificates.protocols(),
 		HTTPChallenge: p.certificates.challenge,
-		Notes:         notes.Get, OnNote: notes.Put, NoteKey: noise,
+		Notes:         notes.Get, OnNote: notes.Put, Secret: shared,
 		Hosts: p.policy, Meter: p.metrics, Logger: p.log,
 		Capacity: relay.Capacity{GuestsPerLink: s.perLink},
 	}
