@@ -1,0 +1,245 @@
+// An internet on one machine: network namespaces in the place of homes and
+// servers, a bridge in the place of the public network, and NATs between. The
+// machine's own network is not touched: every interface lives in a namespace.
+//
+//   pub          a bridge with the public network 203.0.113.0/24 (RFC 5737)
+//   a server     one namespace, attached to the bridge
+//   a NAT        one namespace: a leg on the bridge, a bridge for its inside
+//   a machine    one namespace, attached to the inside of a NAT
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/**
+ * How a NAT behaves, in the words of RFC 4787. Both let in only what was asked
+ * for, from the very address and port that was asked. A "cone" keeps one public
+ * port for one port inside, whoever is spoken to; a "symmetric" one takes
+ * another port, at random, for every destination.
+ */
+export type Mapping = 'cone' | 'symmetric';
+
+/** What a NAT's firewall lets out: everything, no UDP, or TCP to port 443 alone. */
+export type Openness = 'all' | 'no UDP' | 'only 443';
+
+/** A machine of the net: a namespace that processes are started in. */
+export interface Machine {
+  /** Name of its namespace, as ip-netns(8) knows it. */
+  readonly namespace: string;
+  readonly address: string;
+  /** Its NAT; undefined for a server in the public network. */
+  readonly nat: Nat | undefined;
+}
+
+export interface Nat {
+  readonly namespace: string;
+  /** Its public address. */
+  readonly outside: string;
+  /** The first three bytes of its inside, "192.168.10". */
+  readonly inside: string;
+}
+
+const namespaces = '/run/netns';
+const perNamespace = '/etc/netns'; // what is in here shows in /etc, ip-netns(8)
+const ours = /^plab(\d+)-/;
+
+export class Net {
+  /** Names and addresses for /etc/hosts of every machine. */
+  private readonly names = new Map<string, string>();
+  private readonly made: string[] = [];
+  private machines = 0;
+  private readonly prefix = `plab${process.pid}-`;
+
+  /** Why this machine can make no such net, or "". */
+  static async missing(): Promise<string> {
+    if (process.getuid?.() !== 0) return 'network namespaces need root';
+    const trial = `plab${process.pid}-try`;
+    try {
+      await sh(`ip netns add ${trial}
+        ip -n ${trial} link add one type veth peer name two
+        ip -n ${trial} link add three type bridge
+        ip netns exec ${trial} iptables -t nat -A POSTROUTING -j MASQUERADE --random-fully
+        ip netns exec ${trial} sysctl -qw net.ipv4.ip_forward=1`);
+      return '';
+    } catch (error) {
+      const said = (error as { stderr?: string }).stderr?.trim() || String(error);
+      return `network namespaces, bridges or NAT are not permitted here (${said})`;
+    } finally {
+      await sh(`ip netns del ${trial} 2>/dev/null || true`).catch(() => undefined);
+    }
+  }
+
+  /** Makes the public network; names are host names that every machine is to know. */
+  static async open(names: Record<string, string> = {}): Promise<Net> {
+    await removeLeftOvers();
+    const net = new Net();
+    for (const [name, address] of Object.entries(names)) net.names.set(name, address);
+    try {
+      const pub = await net.namespace('pub');
+      await sh(`ip -n ${pub} link add public type bridge
+        ip -n ${pub} link set public up`);
+    } catch (error) {
+      await net.close();
+      throw error;
+    }
+    return net;
+  }
+
+  /** A machine in the public network. */
+  async server(name: string, address: string): Promise<Machine> {
+    const namespace = await this.namespace(name);
+    await this.plug(namespace, 'eth0', this.pub, 'public');
+    await sh(`ip -n ${namespace} addr add ${address}/24 dev eth0
+      ip -n ${namespace} link set eth0 up`);
+    return { namespace, address, nat: undefined };
+  }
+
+  /** A NAT with one public address; see {@link Mapping}, {@link Openness}. */
+  async nat(
+    name: string,
+    options: { outside: string; inside: string; mapping?: Mapping; open?: Openness },
+  ): Promise<Nat> {
+    const { outside, inside, mapping = 'cone', open = 'all' } = options;
+    const namespace = await this.namespace(name);
+    await this.plug(namespace, 'outside', this.pub, 'public');
+    const random = mapping === 'symmetric' ? '--random-fully' : '';
+    await sh(`ip -n ${namespace} addr add ${outside}/24 dev outside
+      ip -n ${namespace} link set outside up
+      ip -n ${namespace} link add inside type bridge
+      ip -n ${namespace} addr add ${inside}.1/24 dev inside
+      ip -n ${namespace} link set inside up
+      ip netns exec ${namespace} sysctl -qw net.ipv4.ip_forward=1
+      ip netns exec ${namespace} iptables -t nat -A POSTROUTING -s ${inside}.0/24 -o outside -j MASQUERADE ${random}
+      ip netns exec ${namespace} iptables -P FORWARD DROP
+      ip netns exec ${namespace} iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`);
+    // What nobody asked for is dropped and leaves no trace. If it were refused, a
+    // peer's early packet would take the port that the answer is to come from.
+    await sh(`ip netns exec ${namespace} iptables -P INPUT DROP
+      ip netns exec ${namespace} iptables -A INPUT -i inside -j ACCEPT
+      ip netns exec ${namespace} iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`);
+    const out = `ip netns exec ${namespace} iptables -A FORWARD -i inside -o outside`;
+    await sh(
+      {
+        all: `${out} -j ACCEPT`,
+        'no UDP': `${out} ! -p udp -j ACCEPT`,
+        'only 443': `${out} -p tcp --dport 443 -j ACCEPT`,
+      }[open],
+    );
+    return { namespace, outside, inside };
+  }
+
+  /** A machine behind a NAT, at its inside's address .last. */
+  async behind(nat: Nat, name: string, last: number): Promise<Machine> {
+    const namespace = await this.namespace(name);
+    return this.connect(namespace, nat, last);
+  }
+
+  /**
+   * Takes a machine's cable out of its network and puts it into another NAT's:
+   * the same interface with another address, as a laptop that changes its Wi-Fi.
+   */
+  async move(machine: Machine, nat: Nat, last: number): Promise<Machine> {
+    await sh(`ip -n ${machine.namespace} link del eth0`);
+    return this.connect(machine.namespace, nat, last);
+  }
+
+  /** Gives a machine another address in its network, as a new DHCP lease does. */
+  async renumber(machine: Machine, last: number): Promise<Machine> {
+    const { nat, namespace } = machine;
+    if (!nat) throw new Error('only machines behind a NAT are given other addresses');
+    const address = `${nat.inside}.${last}`;
+    await sh(`ip -n ${namespace} addr del ${machine.address}/24 dev eth0
+      ip -n ${namespace} addr add ${address}/24 dev eth0
+      ip -n ${namespace} route replace default via ${nat.inside}.1`);
+    return { namespace, address, nat };
+  }
+
+  /** Runs a short command on a machine and returns what it printed. */
+  async run(machine: Machine, command: string, ...args: string[]): Promise<string> {
+    const [enter, ...before] = within(machine);
+    const { stdout } = await run(enter, [...before, command, ...args], { maxBuffer: 16 << 20 });
+    return stdout;
+  }
+
+  /** Ends what still runs in the net, and removes it. */
+  async close(): Promise<void> {
+    await Promise.all(this.made.splice(0).map(remove));
+  }
+
+  private get pub(): string {
+    return `${this.prefix}pub`;
+  }
+
+  private async namespace(name: string): Promise<string> {
+    const namespace = this.prefix + name;
+    this.made.push(namespace);
+    const etc = join(perNamespace, namespace);
+    mkdirSync(etc, { recursive: true });
+    const hosts = [...this.names].map(([host, address]) => `${address} ${host}\n`).join('');
+    writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n::1 localhost\n${hosts}`);
+    writeFileSync(join(etc, 'resolv.conf'), '# no name server: names are in hosts\n');
+    await sh(`ip netns add ${namespace}
+      ip -n ${namespace} link set lo up`);
+    return namespace;
+  }
+
+  private async connect(namespace: string, nat: Nat, last: number): Promise<Machine> {
+    const address = `${nat.inside}.${last}`;
+    await this.plug(namespace, 'eth0', nat.namespace, 'inside');
+    await sh(`ip -n ${namespace} addr add ${address}/24 dev eth0
+      ip -n ${namespace} link set eth0 up
+      ip -n ${namespace} route add default via ${nat.inside}.1`);
+    return { namespace, address, nat };
+  }
+
+  /** Lays a cable from an interface of one namespace to a bridge in another. */
+  private async plug(from: string, name: string, to: string, bridge: string): Promise<void> {
+    const end = `port${this.machines++}`;
+    await sh(`ip -n ${from} link add ${name} type veth peer name ${end} netns ${to}
+      ip -n ${to} link set ${end} master ${bridge} up`);
+  }
+}
+
+/** The command that starts what follows it on a machine. */
+export function within(machine: Machine): [string, ...string[]] {
+  return ['ip', 'netns', 'exec', machine.namespace];
+}
+
+async function sh(script: string): Promise<void> {
+  await run('sh', ['-ec', script]);
+}
+
+async function remove(namespace: string): Promise<void> {
+  await sh(`ip netns pids ${namespace} 2>/dev/null | xargs -r kill -9 2>/dev/null || true
+    ip netns del ${namespace} 2>/dev/null || true`);
+  rmSync(join(perNamespace, namespace), { recursive: true, force: true });
+}
+
+/** Removes the nets of runs that were killed. */
+async function removeLeftOvers(): Promise<void> {
+  const left = new Set<string>();
+  for (const dir of [namespaces, perNamespace]) {
+    let entries: string[] = [];
+    try {
+      entries = readdirSync(dir);
+    } catch {
+      // There has never been a namespace here.
+    }
+    for (const entry of entries) {
+      const pid = Number(ours.exec(entry)?.[1]);
+      if (pid && !alive(pid)) left.add(entry);
+    }
+  }
+  await Promise.all([...left].map(remove));
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

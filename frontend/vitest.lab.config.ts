@@ -1,0 +1,4 @@
+import e2e from './vitest.e2e.config.ts';
+
+// Calls across NATs, in network namespaces; see `make lab`.
+export default { ...e2e, test: { ...e2e.test, include: ['e2e/**/*.lab.ts'] } };
