@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium } from './lab/browsers.js';
+import { chromiumPage, clockwork, marks, openChromium } from './lab/browsers.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -29,42 +29,6 @@ afterAll(async () => {
   await guestBrowser?.close();
   await lab?.close();
 });
-
-/** Notes when things happen in a page, in Unix milliseconds with fractions. */
-const clockwork = `(() => {
-  const now = () => performance.timeOrigin + performance.now();
-  const marks = {};
-  Object.defineProperty(window, '__marks', { value: marks });
-  const mark = (name) => { if (!(name in marks)) marks[name] = now(); };
-  const nameOf = (e) => (e.getAttribute('aria-label') || e.textContent || '').trim();
-  addEventListener('click', (event) => {
-    const button = event.target.closest && event.target.closest('button');
-    if (button) mark('pressed ' + nameOf(button));
-  }, true);
-  const watched = new WeakSet();
-  const look = () => {
-    for (const button of document.querySelectorAll('button')) {
-      const name = nameOf(button);
-      if (name === 'Join' && !button.disabled) mark('Join can be pressed');
-      if (name.startsWith('Let in ')) mark('shown ' + name);
-    }
-    for (const video of document.querySelectorAll('[role="group"] video')) {
-      if (watched.has(video)) continue;
-      watched.add(video);
-      const group = nameOf(video.closest('[role="group"]'));
-      video.requestVideoFrameCallback(() => mark('drawn ' + group));
-    }
-  };
-  const start = () => {
-    look();
-    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ['disabled', 'aria-label'] });
-  };
-  if (document.documentElement) start(); else addEventListener('DOMContentLoaded', start);
-})();`;
-
-function marks(page: Page): Promise<Record<string, number>> {
-  return page.evaluate('window.__marks');
-}
 
 function percentile(values: number[], p: number): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -99,3 +99,11 @@ inNet('names are known', async () => {
   const machine = await machineBehind('cone');
   expect(await net.run(machine, 'getent', 'hosts', 'relay.example')).toContain('203.0.113.10');
 });
+
+inNet('packets are counted by where they come from', async () => {
+  const machine = await machineBehind('cone');
+  await net.watch(machine.nat!, '203.0.113.10', '203.0.113.11');
+  await ask(machine, 'udp:203.0.113.10:3478');
+  expect(await net.packetsFrom(machine.nat!, '203.0.113.10')).toBe(1);
+  expect(await net.packetsFrom(machine.nat!, '203.0.113.11')).toBe(0);
+});

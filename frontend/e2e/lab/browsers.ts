@@ -20,10 +20,10 @@ const keepPeers = `(() => {
 })();`;
 
 export async function openChromium(
-  options: { args?: string[]; env?: NodeJS.ProcessEnv } = {},
+  options: { args?: string[]; env?: NodeJS.ProcessEnv; program?: string } = {},
 ): Promise<Browser> {
   return chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath: options.program ?? '/usr/bin/chromium',
     env: options.env as Record<string, string> | undefined,
     args: [
       '--no-sandbox',
@@ -133,4 +133,40 @@ export async function soundReceived(page: AnyPage): Promise<number> {
       return energy;
     })()`,
   );
+}
+
+/** Notes when things happen in a page, in Unix milliseconds with fractions. */
+export const clockwork = `(() => {
+  const now = () => performance.timeOrigin + performance.now();
+  const marks = {};
+  Object.defineProperty(window, '__marks', { value: marks });
+  const mark = (name) => { if (!(name in marks)) marks[name] = now(); };
+  const nameOf = (e) => (e.getAttribute('aria-label') || e.textContent || '').trim();
+  addEventListener('click', (event) => {
+    const button = event.target.closest && event.target.closest('button');
+    if (button) mark('pressed ' + nameOf(button));
+  }, true);
+  const watched = new WeakSet();
+  const look = () => {
+    for (const button of document.querySelectorAll('button')) {
+      const name = nameOf(button);
+      if (name === 'Join' && !button.disabled) mark('Join can be pressed');
+      if (name.startsWith('Let in ')) mark('shown ' + name);
+    }
+    for (const video of document.querySelectorAll('[role="group"] video')) {
+      if (watched.has(video)) continue;
+      watched.add(video);
+      const group = nameOf(video.closest('[role="group"]'));
+      video.requestVideoFrameCallback(() => mark('drawn ' + group));
+    }
+  };
+  const start = () => {
+    look();
+    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ['disabled', 'aria-label'] });
+  };
+  if (document.documentElement) start(); else addEventListener('DOMContentLoaded', start);
+})();`;
+
+export function marks(page: Page): Promise<Record<string, number>> {
+  return page.evaluate('window.__marks');
 }

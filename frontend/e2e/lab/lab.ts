@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { type Machine, within } from './net.js';
 import { freePort, Hopeless, logOf, Processes, type Started, until } from './processes.js';
 
 const run = promisify(execFile);
@@ -30,6 +31,8 @@ export interface LabOptions {
   sound?: boolean;
   /** Start a window manager. */
   windowManager?: boolean;
+  /** The machine that everything runs on. Default this one. */
+  on?: Machine;
 }
 
 export class Lab {
@@ -38,6 +41,7 @@ export class Lab {
   private constructor(
     readonly dir: string,
     readonly processes: Processes,
+    private readonly machine: Machine | undefined,
   ) {}
 
   static async open(options: LabOptions = {}): Promise<Lab> {
@@ -57,7 +61,8 @@ export class Lab {
       PULSE_SERVER: `unix:${join(runtime, 'no-sound')}`,
     };
     delete env.WAYLAND_DISPLAY;
-    const lab = new Lab(dir, new Processes(dir, env));
+    const enter = options.on ? within(options.on) : [];
+    const lab = new Lab(dir, new Processes(dir, env, enter), options.on);
     try {
       await lab.startDisplay(options.screen ?? [1280, 800]);
       await lab.startBus();
@@ -77,7 +82,9 @@ export class Lab {
 
   /** Runs a short command in the lab and returns what it printed. */
   async run(command: string, ...args: string[]): Promise<string> {
-    const { stdout } = await run(command, args, {
+    const enter = this.machine ? within(this.machine) : [];
+    const [program, ...rest] = [...enter, command, ...args] as [string, ...string[]];
+    const { stdout } = await run(program, rest, {
       env: this.env,
       maxBuffer: 64 << 20,
       timeout: 20_000,
@@ -173,11 +180,13 @@ export class Lab {
       });
   }
 
-  /** Presses an action of the newest notification, by its label. */
-  async pressNotification(label: string): Promise<void> {
+  /** Presses an action of the newest notification, by its label; returns when, in Unix milliseconds. */
+  async pressNotification(label: string): Promise<number> {
     await until('a notification is shown', async () => (await this.notificationsShown()) > 0);
     writeFileSync(join(this.dir, 'wanted'), label);
+    const pressed = performance.timeOrigin + performance.now();
     await this.run('dunstctl', 'context');
+    return pressed;
   }
 
   private async startSound(): Promise<void> {
@@ -247,6 +256,8 @@ export class Lab {
     synthetic?: boolean;
     data?: string;
     relayPort?: number;
+    /** Where the relay listens: this computer alone, or the network too. Default the former. */
+    listen?: '127.0.0.1' | '0.0.0.0';
     env?: NodeJS.ProcessEnv;
   }): Promise<App> {
     const data = options.data ?? mkdtempSync(join(this.dir, 'data-'));
@@ -259,7 +270,7 @@ export class Lab {
       : [];
     const env: NodeJS.ProcessEnv = {
       PORCH_DATA_DIR: data,
-      PORCH_LISTEN: `127.0.0.1:${relayPort}`,
+      PORCH_LISTEN: `${options.listen ?? '127.0.0.1'}:${relayPort}`,
       ...options.env,
     };
     if (options.synthetic ?? true) env.PORCH_CAPTURE = 'synthetic';
@@ -271,14 +282,21 @@ export class Lab {
       async () => {
         if (started.child.exitCode !== null) throw new Hopeless(`the app ended: ${logOf(started)}`);
         const answers = await Promise.all([
-          fetch(`${relay}/j/AAAAAAAAAAAAAAAAAAAAAA`),
-          url ? fetch(url) : null,
+          this.answers(`${relay}/j/AAAAAAAAAAAAAAAAAAAAAA`),
+          url ? this.answers(url) : true,
         ]);
-        return answers.every((answer) => answer === null || answer.ok);
+        return answers.every((answer) => answer);
       },
       { within: 30_000 },
     );
     return { started, data, relayPort, relay, url };
+  }
+
+  /** A page is there, as seen from the lab's machine. */
+  private async answers(url: string): Promise<boolean> {
+    if (!this.machine) return (await fetch(url)).ok;
+    await this.run('curl', '--silent', '--fail', '--output', '/dev/null', url);
+    return true;
   }
 }
 

@@ -7,8 +7,9 @@
 //   a NAT        one namespace: a leg on the bridge, a bridge for its inside
 //   a machine    one namespace, attached to the inside of a NAT
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -49,7 +50,8 @@ export class Net {
   /** Names and addresses for /etc/hosts of every machine. */
   private readonly names = new Map<string, string>();
   private readonly made: string[] = [];
-  private machines = 0;
+  private cables = 0;
+  private readonly dir = mkdtempSync(join(tmpdir(), 'porch-net-'));
   private readonly prefix = `plab${process.pid}-`;
 
   /** Why this machine can make no such net, or "". */
@@ -113,6 +115,7 @@ export class Net {
       ip netns exec ${namespace} sysctl -qw net.ipv4.ip_forward=1
       ip netns exec ${namespace} iptables -t nat -A POSTROUTING -s ${inside}.0/24 -o outside -j MASQUERADE ${random}
       ip netns exec ${namespace} iptables -P FORWARD DROP
+      ip netns exec ${namespace} iptables -A FORWARD -i inside -o inside -j ACCEPT
       ip netns exec ${namespace} iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`);
     // What nobody asked for is dropped and leaves no trace. If it were refused, a
     // peer's early packet would take the port that the answer is to come from.
@@ -156,8 +159,30 @@ export class Net {
     return { namespace, address, nat };
   }
 
+  /** Counts, from now on, the packets that come to a machine or a NAT from addresses; see {@link packetsFrom}. */
+  async watch({ namespace }: Machine | Nat, ...addresses: string[]): Promise<void> {
+    const raw = `ip netns exec ${namespace} iptables -t raw`;
+    const rules = addresses.map((address) => `${raw} -A watched -s ${address}`);
+    await sh([`${raw} -N watched`, `${raw} -A PREROUTING -j watched`, ...rules].join('\n'));
+  }
+
+  async packetsFrom(at: Machine | Nat, address: string): Promise<number> {
+    const counters = await this.run(at, 'iptables', '-t', 'raw', '-nvxL', 'watched');
+    const line = counters.split('\n').find((l) => l.includes(` ${address} `));
+    if (!line) throw new Error(`${address} is not watched`);
+    return Number(line.trim().split(/\s+/)[0]);
+  }
+
+  /** A program that starts another one on a machine, for those who take only a program's name. */
+  program(machine: Machine, command: string): string {
+    const file = join(this.dir, `${machine.namespace}-${basename(command)}`);
+    const script = `#!/bin/sh\nexec ${within(machine).join(' ')} ${command} "$@"\n`;
+    writeFileSync(file, script, { mode: 0o755 });
+    return file;
+  }
+
   /** Runs a short command on a machine and returns what it printed. */
-  async run(machine: Machine, command: string, ...args: string[]): Promise<string> {
+  async run(machine: Machine | Nat, command: string, ...args: string[]): Promise<string> {
     const [enter, ...before] = within(machine);
     const { stdout } = await run(enter, [...before, command, ...args], { maxBuffer: 16 << 20 });
     return stdout;
@@ -166,6 +191,7 @@ export class Net {
   /** Ends what still runs in the net, and removes it. */
   async close(): Promise<void> {
     await Promise.all(this.made.splice(0).map(remove));
+    rmSync(this.dir, { recursive: true, force: true });
   }
 
   private get pub(): string {
@@ -196,14 +222,14 @@ export class Net {
 
   /** Lays a cable from an interface of one namespace to a bridge in another. */
   private async plug(from: string, name: string, to: string, bridge: string): Promise<void> {
-    const end = `port${this.machines++}`;
+    const end = `port${this.cables++}`;
     await sh(`ip -n ${from} link add ${name} type veth peer name ${end} netns ${to}
       ip -n ${to} link set ${end} master ${bridge} up`);
   }
 }
 
 /** The command that starts what follows it on a machine. */
-export function within(machine: Machine): [string, ...string[]] {
+export function within(machine: Machine | Nat): [string, ...string[]] {
   return ['ip', 'netns', 'exec', machine.namespace];
 }
 

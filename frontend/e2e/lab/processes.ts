@@ -17,15 +17,18 @@ export interface Started {
 export class Processes {
   private readonly running: Started[] = [];
 
+  /** enter is the command that starts all others, as within() of net.ts gives it; [] for none. */
   constructor(
     private readonly dir: string,
     readonly env: NodeJS.ProcessEnv,
+    private readonly enter: readonly string[] = [],
   ) {}
 
   start(name: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): Started {
     const log = join(this.dir, `${name}-${this.running.length}.log`);
     const out = createWriteStream(log);
-    const child = spawn(command, args, {
+    const [program, ...rest] = [...this.enter, command, ...args] as [string, ...string[]];
+    const child = spawn(program, rest, {
       env: { ...this.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
