@@ -83,8 +83,13 @@ check: setup ## what says yes or no before a commit (warm: under two minutes)
 
 .PHONY: test
 test: setup ## install what is missing and pass all tests
-	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless
+	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-relay
 	scripts/test.sh
+
+.PHONY: lab
+lab: setup ## calls across NATs, in network namespaces (root): build/lab/reach.txt
+	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay
+	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 1m)

@@ -21,7 +21,8 @@ test_packages=(
   dunst libnotify-bin                # a notification daemon
   pulseaudio pulseaudio-utils        # a sound card
   openbox xdotool x11-utils imagemagick zbar-tools # the window, pressed and looked at
-  tcpdump iproute2 procps sqlite3 espeak-ng
+  tcpdump iproute2 iptables procps sqlite3 espeak-ng
+  curl openssl libnss3-tools         # the laboratory's certificate authority
   fonts-noto-core fonts-noto-color-emoji adwaita-icon-theme
 )
 

@@ -13,6 +13,8 @@ import { Hopeless, logOf, Processes, type Started, until } from './processes.js'
 
 export const domain = 'call.example.org';
 export const relayAddress = '203.0.113.10';
+/** The host's name, as guests see it. */
+export const hostName = 'Grace Featherstone';
 const relayUrl = `https://${domain}`;
 
 /** What is between a machine and the public network. */
@@ -177,6 +179,11 @@ export class Scene {
     await this.relays.at(-1)?.stop(signal);
   }
 
+  /** Ends the host's app. */
+  async stopHost(): Promise<void> {
+    await this.app.started.stop();
+  }
+
   /** Takes the host's computer to a third home. */
   async moveHost(): Promise<void> {
     const nat = await this.net.nat('elsewhere', homes.elsewhere);
@@ -258,7 +265,6 @@ export class Scene {
   }
 }
 
-const hostName = 'Grace';
 const homePort = 7674;
 
 function program(name: string): string {
