@@ -27,8 +27,8 @@ import (
 // What one idle line with a link, and one waiting guest of such a line, may
 // cost a relay: bytes of heap and stacks, over TLS.
 const (
-	lineWeight  = 26 << 10
-	guestWeight = 34 << 10
+	lineWeight  = 32 << 10
+	guestWeight = 42 << 10
 )
 
 // crowdVariable makes this test binary a crowd of hosts and guests at the relay
