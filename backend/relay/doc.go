@@ -22,6 +22,19 @@
 // Unknown, removed, spent and offline links get one answer: Unavailable, with
 // a note of one size, at one distance from the question.
 //
+// # Hosts that dial in
+//
+// Options.Hosts lets hosts of other machines open a line at [HostPath]: one
+// WebSocket for all links of an app (section 13 of docs/protocol.md, package
+// remote is its other end). A line announces links at the switchboard and
+// brings their guests to the host, as Announce does for the host in this
+// process. [HostPolicy] says who may, and how much one may use.
+//
+// # A public relay
+//
+// Options.Domain makes a relay public: HTTPS with a certificate of that domain,
+// for requests that name it, and nothing of this computer's network.
+//
 // # The switchboard
 //
 // Between the sockets and the hosts is a [Switchboard]. The one in memory
