@@ -333,15 +333,15 @@ func (s *Server) start(l net.Listener) {
 		// HTTP/2 for both otherwise.
 		NextProtos: append([]string{"h2", "http/1.1"}, s.nextProtos...),
 	}
-	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
-	if s.turn == nil {
-		s.wg.Go(func() { s.ended(s.http.ServeTLS(s.gate.tls, "", "")) })
-		return
+	serveTLS := func() error { return s.http.ServeTLS(s.gate.tls, "", "") }
+	if s.turn != nil {
+		s.http.TLSConfig.NextProtos = append(s.http.TLSConfig.NextProtos, turnProtos...)
+		secure := newSplit(s.gate.tls, s.http.TLSConfig, s.turn, s.times.header)
+		s.wg.Go(secure.run)
+		serveTLS = func() error { return s.http.Serve(secure) }
 	}
-	s.http.TLSConfig.NextProtos = append(s.http.TLSConfig.NextProtos, turnProtos...)
-	secure := newSplit(s.gate.tls, s.http.TLSConfig, s.turn, s.times.header)
-	s.wg.Go(secure.run)
-	s.wg.Go(func() { s.ended(s.http.Serve(secure)) })
+	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
+	s.wg.Go(func() { s.ended(serveTLS()) })
 }
 
 // startPlain serves plain HTTP at a port of its own, and nothing else there.

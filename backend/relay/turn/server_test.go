@@ -3,21 +3,16 @@ package turn
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,10 +88,12 @@ func dial(tb testing.TB, s *Server, w way) net.PacketConn {
 		tb.Cleanup(func() { conn.Close() })
 		return conn
 	case overTLS:
-		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{testCertificate()}})
+		certificate, err := LoadCertificate()
+		must(tb, err)
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
 		must(tb, err)
 		s.Serve(l)
-		conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+		conn, err := tls.Dial("tcp", l.Addr().String(), new(tls.Config))
 		must(tb, err)
 		tb.Cleanup(func() { conn.Close() })
 		return turn.NewSTUNConn(conn)
@@ -106,19 +103,6 @@ func dial(tb testing.TB, s *Server, w way) net.PacketConn {
 	tb.Cleanup(func() { conn.Close() })
 	return turn.NewSTUNConn(conn)
 }
-
-var testCertificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{realm}}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
 
 // newClient is a pion client that listens.
 func newClient(tb testing.TB, s *Server, w way, name, password string) *turn.Client {

@@ -4,15 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -39,20 +33,6 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// newCertificate is for 127.0.0.1 and for domain.
-func newCertificate(t *testing.T) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{domain},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	must(t, err)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // openBoth opens a TURN server and a public relay that hands it TLS
 // connections, and returns the relay's port.
 func openBoth(t *testing.T, allow ...netip.Prefix) (*turn.Server, string) {
@@ -65,11 +45,12 @@ func openBoth(t *testing.T, allow ...netip.Prefix) (*turn.Server, string) {
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
-	certificate := newCertificate(t)
+	certificate, err := turn.LoadCertificate()
+	must(t, err)
 	r, err := relay.Open(context.Background(), relay.Options{
 		Dir: t.TempDir(), Listen: "127.0.0.1:0", Domain: domain, Logger: log, Turn: s,
 		Pages:          fstest.MapFS{"index.html": {Data: []byte("<p>a page</p>")}},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil },
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, r.Close()) })
@@ -186,7 +167,7 @@ func TestOnePort(t *testing.T) {
 
 	for _, two := range []bool{false, true} {
 		transport := &http.Transport{
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a test
+			TLSClientConfig:   new(tls.Config),
 			ForceAttemptHTTP2: two,
 		}
 		request, err := http.NewRequest(http.MethodGet, "https://"+at+"/", http.NoBody)
@@ -244,7 +225,7 @@ func TestOnePort(t *testing.T) {
 
 func dialTLS(t *testing.T, at string, protocols ...string) *tls.Conn {
 	t.Helper()
-	conn, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true, NextProtos: protocols}) //nolint:gosec // a test
+	conn, err := tls.Dial("tcp", at, &tls.Config{NextProtos: protocols})
 	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
