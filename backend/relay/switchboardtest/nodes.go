@@ -35,9 +35,8 @@ func RunNodes(t *testing.T, open func(t *testing.T) []relay.Switchboard) {
 	}
 }
 
-func at(t *testing.T, guests, hosts relay.Switchboard) *board {
-	return &board{t: t, guests: guests, hosts: hosts}
-}
+// at is where hosts attach; guests come later.
+func at(t *testing.T, hosts relay.Switchboard) *board { return &board{t: t, hosts: hosts} }
 
 func newKeys(t *testing.T) sealed.LinkKeys {
 	t.Helper()
@@ -50,7 +49,7 @@ func newKeys(t *testing.T) sealed.LinkKeys {
 
 func everyNode(t *testing.T, nodes []relay.Switchboard) {
 	for h, hosts := range nodes {
-		l := at(t, nil, hosts).attach()
+		l := at(t, hosts).attach()
 		for g, guests := range nodes {
 			l.guests = guests
 			guest, host := l.dial()
@@ -76,7 +75,7 @@ func moves(t *testing.T, nodes []relay.Switchboard) {
 	keys := newKeys(t)
 	var before *link
 	for i := range 3*len(nodes) + 1 {
-		after := at(t, nil, nodes[i%len(nodes)]).attachAs(keys)
+		after := at(t, nodes[i%len(nodes)]).attachAs(keys)
 		if before != nil {
 			select {
 			case <-before.Lost():
@@ -180,12 +179,12 @@ func limitsOfAll(t *testing.T, nodes []relay.Switchboard) {
 			}
 		}
 	}
-	full(at(t, nil, nodes[0]).attach(), PerLink, relay.RemoteInfo{})
-	full(at(t, nil, nodes[0]).attach(), PerAddress, relay.RemoteInfo{Key: "greedy"})
+	full(at(t, nodes[0]).attach(), PerLink, relay.RemoteInfo{})
+	full(at(t, nodes[0]).attach(), PerAddress, relay.RemoteInfo{Key: "greedy"})
 }
 
 func detachedEverywhere(t *testing.T, nodes []relay.Switchboard) {
-	l := at(t, nil, nodes[0]).attach()
+	l := at(t, nodes[0]).attach()
 	var guests []relay.Frames
 	for _, node := range nodes {
 		l.guests = node
