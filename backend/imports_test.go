@@ -30,7 +30,8 @@ var (
 	}
 
 	// Only these may import Pion, by the path under backend.
-	pion = []string{"call", "capture", "guest", "relay/turn"}
+	// porch-relay asks a TURN server as a client would (check).
+	pion = []string{"call", "capture", "guest", "relay/turn", "cmd/porch-relay"}
 )
 
 func init() {

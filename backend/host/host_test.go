@@ -418,6 +418,7 @@ func TestRestartAdmitsNobody(t *testing.T) {
 	f.must(f.host.RemoveLink(f.ctx, removed.ID))
 	ada := f.enter(first, "Ada")
 	boris := f.knock(second, "Boris")
+	f.untilLink(first.ID, "live", func(l LinkView) bool { return l.State == "live" })
 	f.close()
 	ada.ended(signalling.EndShutdown)
 	boris.ended(signalling.EndShutdown)

@@ -587,7 +587,7 @@ func TestNotes(t *testing.T) {
 func TestSlowHost(t *testing.T) {
 	quick := defaultTimes
 	quick.write = 300 * time.Millisecond
-	quick.ping, quick.pong = 200*time.Millisecond, 200*time.Millisecond
+	quick.ping, quick.pong = 200*time.Millisecond, 3*time.Second // the others answer in that, even on a busy machine
 	s := openToHosts(t, func(o *Options) { o.times = &quick })
 	h := openHost(t, s)
 	h.registered(hostKey(t))
