@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"slices"
@@ -78,7 +79,7 @@ func openPublic(t *testing.T, turn relay.Turn) (base string, client *tls.Config)
 			return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 		},
 		Hosts: &relay.HostPolicy{Invitations: []relay.Invitation{relay.NewInvitation("test", "welcome")}},
-		Notes: notes.Get, OnNote: notes.Put, Turn: turn,
+		Notes: notes.Get, OnNote: notes.Put, Turn: turn, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

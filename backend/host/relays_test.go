@@ -269,7 +269,9 @@ func TestLinkOnARelay(t *testing.T) {
 	ada.ended(signalling.EndRemoved)
 	boris.ended(signalling.EndRemoved)
 	id, secret := secretOf(t, l)
+	r.mu.Lock()
 	note := r.notes[id]
+	r.mu.Unlock()
 	if reason, err := sealed.OpenNote(secret, id, note[:]); err != nil || reason != sealed.NoteRemoved {
 		t.Errorf("the note at the relay: %q, %v", reason, err)
 	}
@@ -540,6 +542,16 @@ func TestPassage(t *testing.T) {
 		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Passage: time.Second}}
 		h.ctx, h.cancel = context.WithCancel(t.Context())
 		p := h.newPassage(&line{remote: there})
+		asked := func() int {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.given
+		}
+		change := func(lasting time.Duration, failing error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.lasting, r.failing = lasting, failing
+		}
 		user := func() string {
 			if s := p.servers(); len(s) > 0 {
 				_, user, _ := strings.Cut(s[0].Username, ":")
@@ -553,21 +565,21 @@ func TestPassage(t *testing.T) {
 		p.prepare() // one request
 		p.await(h.ctx)
 		synctest.Wait()
-		if r.given != 1 {
-			t.Errorf("%d requests", r.given)
+		if asked() != 1 {
+			t.Errorf("%d requests", asked())
 		}
 		time.Sleep(25 * time.Minute) // who waits long has them fetched again, in time
 		synctest.Wait()
-		if r.given != 3 {
-			t.Errorf("%d requests in 25 minutes", r.given)
+		if asked() != 3 {
+			t.Errorf("%d requests in 25 minutes", asked())
 		}
 		if got := user(); got != "user-3" {
 			t.Errorf("handed out %q", got)
 		}
 		time.Sleep(time.Hour) // once they are handed out, they are not fetched any more
 		synctest.Wait()
-		if r.given != 3 || user() != "" {
-			t.Errorf("%d requests; expired ones are handed out", r.given)
+		if asked() != 3 || user() != "" {
+			t.Errorf("%d requests; expired ones are handed out", asked())
 		}
 		p.prepare() // the guest comes back
 		p.await(h.ctx)
@@ -579,13 +591,13 @@ func TestPassage(t *testing.T) {
 		if got := r.revocations(); !slices.Equal(got, []string{"user-3", "user-4"}) {
 			t.Errorf("revoked %q", got)
 		}
-		if p.prepare(); user() != "" || r.given != 4 {
+		if p.prepare(); user() != "" || asked() != 4 {
 			t.Error("goes on after its end")
 		}
 
 		// A relay whose clock is wrong, and one that fails for a while.
 		p = h.newPassage(&line{remote: there})
-		r.lasting = -time.Hour
+		change(-time.Hour, nil)
 		p.prepare()
 		p.await(h.ctx)
 		if got := user(); got != "user-5" {
@@ -593,17 +605,18 @@ func TestPassage(t *testing.T) {
 		}
 		p.end()
 		p = h.newPassage(&line{remote: there})
-		r.failing = fault.New(fault.RelayUnreachable, nil)
+		change(time.Hour, fault.New(fault.RelayUnreachable, nil))
 		p.prepare()
 		p.await(h.ctx)
 		p.prepare() // not at once again
 		synctest.Wait()
-		if p.pending != nil {
+		p.mu.Lock()
+		pending := p.pending
+		p.mu.Unlock()
+		if pending != nil {
 			t.Error("asks without a pause")
 		}
-		r.mu.Lock()
-		r.failing, r.lasting = nil, time.Hour
-		r.mu.Unlock()
+		change(time.Hour, nil)
 		time.Sleep(passagePause + time.Second)
 		synctest.Wait()
 		if got := user(); got != "user-6" {

@@ -115,6 +115,34 @@ describe('screens', { timeout: 600_000 }, () => {
     await look('host', '01-home-empty', host);
   });
 
+  test('host: who can open links, and a relay that is not there', async () => {
+    await host.getByRole('button', { name: 'Change who can open links' }).click();
+    const sheet = host.getByRole('dialog', { name: 'Who can open links' });
+    await look('host', '12-reach', host);
+    const at = sheet.getByRole('textbox', { name: 'Relay address' });
+    await at.fill('https://porch.example/j/AAAAAAAAAAAAAAAAAAAAAA#AAAAAAAAAAAAAAAAAAAAAA');
+    await sheet.getByRole('button', { name: 'Test', exact: true }).click();
+    await sheet.getByText('This is the address of a call').waitFor();
+    await look('host', '13-reach-link', host);
+    await at.fill('localhost:9'); // where nobody listens
+    await sheet.getByRole('button', { name: 'Test', exact: true }).click();
+    await sheet.getByText('The relay can’t be reached').waitFor();
+    await sheet.getByRole('button', { name: 'Add relay' }).click();
+    await sheet
+      .getByRole('list', { name: 'Relays' })
+      .getByText('Can’t be reached just now')
+      .waitFor();
+    await look('host', '14-reach-away', host);
+    await done('Who can open links');
+    await host.getByText('localhost:9 can’t be reached just now').waitFor();
+    await look('host', '15-home-away', host);
+    await host.getByRole('button', { name: 'Change who can open links' }).click();
+    await sheet.getByRole('button', { name: 'Remove localhost:9' }).click();
+    await host.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+    await sheet.getByRole('list', { name: 'Relays' }).waitFor({ state: 'detached' });
+    await done('Who can open links');
+  });
+
   test('host: share sheet, with its QR code and its name field', async () => {
     await host.getByRole('button', { name: 'Create Link' }).click();
     const sheet = host.getByRole('dialog', { name: 'Share link' });

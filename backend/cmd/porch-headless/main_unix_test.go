@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +45,12 @@ type event struct {
 	Request     string `json:"request"`
 	Participant string `json:"participant"`
 	State       string `json:"state"`
+	Relay       string `json:"relay"`
+	Code        string `json:"code"`
+	Addresses   []struct {
+		URL   string `json:"url"`
+		Reach string `json:"reach"`
+	} `json:"addresses"`
 	call.Stats
 }
 
@@ -278,4 +285,35 @@ func TestFlags(t *testing.T) {
 	if _, err := parse([]string{"-nonsense"}, io.Discard); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("-nonsense: %v", err)
 	}
+}
+
+// A relay that is not there holds nobody up: the link has its address there
+// already, and what became of the relay is said.
+func TestPublicRelay(t *testing.T) {
+	dir := t.TempDir()
+	invitation := filepath.Join(t.TempDir(), "invitation")
+	if err := os.WriteFile(invitation, []byte("welcome\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := startHeadless(t, dir, "-relay", "localhost:9", "-relay-token-file", invitation, "-relay-only")
+	l := h.next("link")
+	if len(l.Addresses) < 2 || l.Addresses[0].Reach != "anywhere" || !strings.HasPrefix(l.Addresses[0].URL, "https://localhost:9/j/") ||
+		!strings.HasPrefix(l.Link, "http://localhost:") {
+		t.Errorf("link %s, addresses %+v", l.Link, l.Addresses)
+	}
+	for e := h.next("relay"); e.State != "unreachable"; e = h.next("relay") {
+		if e.State != "connecting" || e.Relay != "https://localhost:9" {
+			t.Fatalf("relay: %+v", e)
+		}
+	}
+	h.stop(syscall.SIGTERM)
+
+	h = startHeadless(t, dir) // what was chosen holds
+	if again := h.next("link"); again.ID != l.ID || len(again.Addresses) != len(l.Addresses) {
+		t.Errorf("after a restart: %+v", again)
+	}
+	if e := h.next("relay"); e.Relay != "https://localhost:9" {
+		t.Errorf("relay: %+v", e)
+	}
+	h.stop(syscall.SIGTERM)
 }

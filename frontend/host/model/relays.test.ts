@@ -86,6 +86,7 @@ describe('a relay', () => {
     expect(relayReason(relay({ state: 'unreachable', code: 'relay-unreachable' }))).toBe('');
     expect(relayReason(relay({ state: 'unreachable', code: 'relay-untrusted' }))).toMatch(/clock/);
     expect(relayReason(relay({ state: 'refused', code: 'invitation-wanted' }))).toMatch(/owner/);
+    expect(relayReason(relay({ state: 'refused', code: 'host-not-allowed' }))).toMatch(/key/);
     expect(relayReason(relay({ state: 'refused', code: 'of-tomorrow', message: 'Why.' }))).toBe(
       'Why.',
     );

@@ -50,6 +50,8 @@ export function relayWord(state: string): string {
 export function relayReason(relay: RelayView): string {
   if (!relay.code || (relay.state === 'unreachable' && relay.code === 'relay-unreachable'))
     return '';
+  // Here it is added already, and the key is shown.
+  if (relay.code === 'host-not-allowed') return m.host_relay_give_key();
   return sentence(relay.code, relay.message ?? '');
 }
 
