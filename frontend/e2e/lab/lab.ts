@@ -82,10 +82,15 @@ export class Lab {
 
   /** Runs a short command in the lab and returns what it printed. */
   async run(command: string, ...args: string[]): Promise<string> {
+    return (await this.runForBytes(command, ...args)).toString();
+  }
+
+  async runForBytes(command: string, ...args: string[]): Promise<Buffer> {
     const enter = this.machine ? within(this.machine) : [];
     const [program, ...rest] = [...enter, command, ...args] as [string, ...string[]];
     const { stdout } = await run(program, rest, {
       env: this.env,
+      encoding: 'buffer',
       maxBuffer: 64 << 20,
       timeout: 20_000,
     });

@@ -1,12 +1,8 @@
 // The lab's display as pixels, and a mouse on it: how tests look at and press
 // the native window, which no browser protocol reaches.
-import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import type { Lab } from './lab.js';
 import { until } from './processes.js';
-
-const run = promisify(execFile);
 
 export interface Pixels {
   width: number;
@@ -21,11 +17,9 @@ export type Colour = [red: number, green: number, blue: number];
 export const amber: Colour = [0xf5, 0xa5, 0x24];
 
 export async function screen(lab: Lab): Promise<Pixels> {
-  const { stdout } = await run('import', ['-silent', '-window', 'root', '-depth', '8', 'ppm:-'], {
-    env: lab.env,
-    encoding: 'buffer',
-    maxBuffer: 64 << 20,
-  });
+  const stdout = await lab.runForBytes(
+    'import', '-silent', '-window', 'root', '-depth', '8', 'ppm:-',
+  ); // biome-ignore format: a command line
   const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(stdout.subarray(0, 32).toString('latin1'));
   if (!header) throw new Error('not a PPM picture');
   return {
@@ -37,12 +31,7 @@ export async function screen(lab: Lab): Promise<Pixels> {
 
 /** Keeps the display as a picture, to be looked at. */
 export async function saveScreen(lab: Lab, file: string): Promise<void> {
-  const { stdout } = await run('import', ['-silent', '-window', 'root', 'png:-'], {
-    env: lab.env,
-    encoding: 'buffer',
-    maxBuffer: 64 << 20,
-  });
-  writeFileSync(file, stdout);
+  writeFileSync(file, await lab.runForBytes('import', '-silent', '-window', 'root', 'png:-'));
 }
 
 /** Where a colour (within a tolerance per channel) fills the largest box: its centre and area in pixels. */
