@@ -19,6 +19,12 @@ const keepPeers = `(() => {
   };
 })();`;
 
+/**
+ * How long a press waits for its button to be there and to stand still, in milliseconds: four browsers that draw moving
+ * pictures in software on two cores take their time.
+ */
+const patience = 90_000;
+
 export async function openChromium(
   options: { args?: string[]; env?: NodeJS.ProcessEnv; program?: string } = {},
 ): Promise<Browser> {
@@ -44,6 +50,7 @@ export async function chromiumPage(
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<Page> {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(patience);
   await context.addInitScript(keepPeers);
   return context.newPage();
 }
@@ -66,6 +73,7 @@ export async function openFirefox(env?: NodeJS.ProcessEnv): Promise<FirefoxBrows
 
 export async function firefoxPage(browser: FirefoxBrowser): Promise<FirefoxPage> {
   const page = await browser.newPage();
+  page.setDefaultTimeout(patience);
   await page.evaluateOnNewDocument(keepPeers);
   return page;
 }
