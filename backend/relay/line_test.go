@@ -879,19 +879,19 @@ func TestOneAnswer(t *testing.T) {
 	if len(sizes) != 1 {
 		t.Errorf("answers of sizes %v", sizes)
 	}
-	median := func(kind string) time.Duration {
+	for _, kind := range kinds {
 		slices.Sort(took[kind])
-		return took[kind][rounds/2]
 	}
 	for _, kind := range kinds {
-		m := median(kind)
-		t.Logf("%s: median %v, least %v", kind, m, took[kind][0])
-		if took[kind][0] < defaultTimes.unavailable {
-			t.Errorf("%s: an answer after %v", kind, took[kind][0])
+		least := took[kind][0]
+		t.Logf("%s: least %v, quartile %v, median %v", kind, least, took[kind][rounds/4], took[kind][rounds/2])
+		if least < defaultTimes.unavailable {
+			t.Errorf("%s: an answer after %v", kind, least)
 		}
-		// What looking things up takes is thousands of times less than this.
-		if d := (m - median("unknown")).Abs(); d > 5*time.Millisecond {
-			t.Errorf("%s: its median is %v from the unknown's", kind, d)
+		// What looking things up takes is thousands of times less than this. The
+		// least of many is what other work of this machine disturbs least.
+		if d := (least - took["unknown"][0]).Abs(); d > 5*time.Millisecond {
+			t.Errorf("%s: its least is %v from the unknown's", kind, d)
 		}
 	}
 }
