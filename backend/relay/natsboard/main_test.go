@@ -61,12 +61,20 @@ func (l *logs) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// patientTimes are the usual ones, for a machine that has other things to do.
+// How long a node may be silent stays.
+func patientTimes() *times {
+	p := defaultTimes
+	p.connect, p.flush, p.ask, p.open = patience, patience, 5*time.Second, 5*time.Second
+	return &p
+}
+
 // openNode starts a node that the test's end closes.
 func openNode(t testing.TB, url string, change func(*Options)) *Board {
 	t.Helper()
 	o := Options{
 		Servers: []string{url}, Secret: testSecret, Logger: slog.New(slog.DiscardHandler),
-		PerLink: switchboardtest.PerLink, PerAddress: switchboardtest.PerAddress,
+		PerLink: switchboardtest.PerLink, PerAddress: switchboardtest.PerAddress, times: patientTimes(),
 	}
 	if change != nil {
 		change(&o)

@@ -68,7 +68,7 @@ type times struct {
 }
 
 var defaultTimes = times{
-	connect: 2 * time.Second, retry: 250 * time.Millisecond, ping: 2 * time.Second,
+	connect: 5 * time.Second, retry: 250 * time.Millisecond, ping: 2 * time.Second,
 	beat: time.Second, silence: 3500 * time.Millisecond,
 	ask: time.Second, flush: 2 * time.Second, open: 500 * time.Millisecond, goodbye: time.Second,
 }
