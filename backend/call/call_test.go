@@ -119,7 +119,9 @@ func TestLateJoinerGetsSnapshotAndKeyframe(t *testing.T) {
 		t.Errorf("chat from before the admission: %+v", late.chat)
 	}
 	late.untilSees("a")
-	for _, r := range late.packets {
+	var packets []received
+	late.update(func() { packets = slices.Clone(late.packets) })
+	for _, r := range packets {
 		if r.kind == signalling.KindVideo {
 			if !parseVP8(r.packet.Payload).keyframe {
 				t.Error("the first video packet does not begin a keyframe")

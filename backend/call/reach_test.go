@@ -259,18 +259,21 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 
 // strandedBy asks whether a path to remote, chosen at that count of rebindings,
 // would be dead.
-func (p *peer) strandedBy(rebound int32, remote netip.AddrPort) (stranded bool) {
+func (p *peer) strandedBy(rebound int32, remote netip.AddrPort) bool {
 	l := *p.path.Load()
 	l.rebound, l.remote = rebound, remote
-	done := make(chan struct{})
-	p.do(func() {
+	return p.ask(func() bool {
 		old := p.path.Swap(&l)
-		stranded = p.stranded()
-		p.path.Store(old)
-		close(done)
+		defer p.path.Store(old)
+		return p.stranded()
 	})
-	<-done
-	return stranded
+}
+
+// ask returns what f does on the peer's goroutine.
+func (p *peer) ask(f func() bool) bool {
+	answer := make(chan bool, 1)
+	p.do(func() { answer <- f() })
+	return <-answer
 }
 
 func TestPrepareAsksBeforeTheCall(t *testing.T) {
@@ -465,7 +468,7 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 			a.untilSees("b")
 			b.untilSees("a")
 			must(t, a.p.Handle(signalling.Restart{}))
-			a.until("a restart", func() bool { return a.offers == 2 })
+			a.until("a restart", func() bool { return a.offers >= 2 })
 			a.forget()
 			a.untilSees("b")
 			for _, sent := range []*recorder{sentA, sentB} {
@@ -523,14 +526,13 @@ func TestBlockedUDPBringsInTURN(t *testing.T) {
 	b := join(t, c, as("b")) // on this network, and not disturbed
 	a.send()
 	b.send()
-	b.until("an offer", func() bool { return b.offers == 1 })
 	a.untilSees("b")
 	b.untilSees("a")
 	if l := c.member("a").connection.Load().path.Load(); l == nil || l.socket.relay == nil {
 		t.Errorf("path of a: %+v", l)
 	}
-	if l := c.member("b").connection.Load().path.Load(); l == nil || l.socket.relay != nil || b.offers != 1 {
-		t.Errorf("path of b: %+v after %d offers", l, b.offers)
+	if l := c.member("b").connection.Load().path.Load(); l == nil || l.socket.relay != nil {
+		t.Errorf("path of b: %+v", l)
 	}
 }
 
@@ -595,7 +597,7 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 		next := c.relay.Load()
 		return next != nil && next != first
 	})
-	b.until("a restart", func() bool { return b.offers == 2 })
+	b.until("a restart", func() bool { return b.offers >= 2 })
 	b.forget()
 	b.untilSees("a")
 	// A server that has forgotten us, or takes our credentials no longer, is found out.
@@ -679,6 +681,9 @@ func (m *movable) use(e *Engine) {
 	e.mux.lister = func() []netip.Prefix { return *m.addresses.Load() }
 }
 
+// has reports whether the path begins at an address.
+func (p *peer) has(a string) bool { return p.path.Load().socket.local.Addr().String() == a }
+
 func TestAnotherNetworkRestartsICE(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs more than one loopback address, which Linux alone has without being asked")
@@ -693,12 +698,11 @@ func TestAnotherNetworkRestartsICE(t *testing.T) {
 
 	net.set("127.0.0.3/8") // b's restart request does not come: b has noticed nothing
 	begin := time.Now()
-	b.until("a restart", func() bool { return b.offers == 2 })
+	b.until("a restart", func() bool { return b.offers >= 2 })
 	t.Logf("another offer after %v", time.Since(begin).Round(time.Millisecond))
 	p := c.member("b").connection.Load()
 	eventually(t, "a path from the new address", func() bool {
-		l := p.path.Load()
-		return l.socket.local.Addr().String() == "127.0.0.3" && p.alive(webrtc.PeerConnectionStateConnected)
+		return p.has("127.0.0.3") && p.alive(webrtc.PeerConnectionStateConnected)
 	})
 	t.Logf("connected again after %v", time.Since(begin).Round(time.Millisecond))
 	b.forget()
@@ -710,8 +714,8 @@ func TestAnotherNetworkRestartsICE(t *testing.T) {
 	eventually(t, "another socket", func() bool { return len(*c.engine.mux.list.Load()) == 2 })
 	b.forget()
 	b.untilSees("a")
-	if b.offers != 2 {
-		t.Errorf("%d offers", b.offers)
+	if !p.has("127.0.0.3") {
+		t.Error("another path")
 	}
 }
 
@@ -739,6 +743,9 @@ func TestAnotherNetworkWhileThePathIsLost(t *testing.T) {
 	if b.p.Alive() {
 		t.Error("alive without a path")
 	}
+	if p.ask(func() bool { p.unstrand(false); return p.restart }) {
+		t.Error("another restart follows the one that is not answered yet")
+	}
 	b.reopen()
 	resumed, err := b.p.Attach(b.out, true)
 	must(t, err)
@@ -747,13 +754,10 @@ func TestAnotherNetworkWhileThePathIsLost(t *testing.T) {
 	}
 	b.start()
 	eventually(t, "a path from the new address", func() bool {
-		return p.path.Load().socket.local.Addr().String() == "127.0.0.3" && b.p.Alive()
+		return p.has("127.0.0.3") && b.p.Alive()
 	})
 	b.forget()
 	b.untilSees("a")
-	if b.offers != 2 {
-		t.Errorf("%d offers: the restart was made twice", b.offers)
-	}
 	b.p.Leave("")
 	if b.p.Alive() {
 		t.Error("alive after leaving")

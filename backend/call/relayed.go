@@ -51,7 +51,7 @@ const (
 	relayQueue     = 512 // datagrams for a server that takes them slowly
 	maxPermissions = 512 // at a time
 	maxAsked       = 4096
-	relayStall     = 5 * time.Second // of a server that does not read
+	relayStall     = 3 * time.Second // of a server that does not read
 	maxOpeners     = 16
 	allocateWithin = 10 * time.Second
 	allocateApart  = 250 * time.Millisecond // between tries of several ways
@@ -203,7 +203,18 @@ func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string) (n
 		}
 		base = secured
 	}
+	base = impatient{base}
 	return base, turn.NewSTUNConn(base), nil
+}
+
+// impatient is a stream that is given up when the other end does not read.
+type impatient struct{ net.Conn }
+
+func (c impatient) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(relayStall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
 }
 
 // connected is a UDP socket that talks to one address only, as [net.PacketConn].
@@ -258,8 +269,10 @@ func (a *allocation) local() netip.Addr {
 
 // close gives the address back and waits for the goroutines.
 func (a *allocation) close() {
+	if a.over() {
+		_ = a.base.Close() // there is nobody to take leave of
+	}
 	a.fail()
-	_ = a.base.SetWriteDeadline(time.Now().Add(stunInterval)) // a server that does not read
 	if a.conn != nil {
 		_ = a.conn.Close() // the server forgets it by itself, too
 	}
@@ -442,7 +455,6 @@ func (a *allocation) write() {
 		select {
 		case d := <-a.queue:
 			// What can't be sent is lost, as on the network; keep finds out why.
-			_ = a.base.SetWriteDeadline(time.Now().Add(relayStall))
 			_, err := a.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
 			buffers.Put(d.buffer)
 			if err != nil {
