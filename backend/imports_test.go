@@ -138,3 +138,33 @@ func TestNothingKnowsTheWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestTheRelayIsSmall keeps out of the public relay what belongs to the app:
+// it is one static program for a server.
+func TestTheRelayIsSmall(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}} {{len .CgoFiles}}{{end}}", "./cmd/porch-relay")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Fields(string(out))
+	if len(lines) < 100 {
+		t.Fatalf("go list named %d packages", len(lines)/2)
+	}
+	for i := 0; i+1 < len(lines); i += 2 {
+		path, c := lines[i], lines[i+1]
+		if c != "0" {
+			t.Errorf("%s needs C", path)
+		}
+		for _, no := range []string{"wailsapp/", "sqlite", "mediadevices", "malgo", "livekit"} {
+			if strings.Contains(path, no) {
+				t.Errorf("the relay imports %s", path)
+			}
+		}
+		if under, ours := inBackend(path); ours && !slices.Contains([]string{"fault", "signalling", "sealed", "relay", "cmd"}, partOf(under)) {
+			t.Errorf("the relay imports %s", path)
+		}
+	}
+}

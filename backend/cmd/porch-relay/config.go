@@ -192,14 +192,17 @@ func (c *configuration) secretVar(v flag.Value, name, usage string) {
 func (c *configuration) load(args []string, environment map[string]string) error {
 	line := flag.NewFlagSet("porch-relay", flag.ContinueOnError)
 	line.SetOutput(io.Discard) // the caller says what is wrong, once
+	named := "" // a secret that was given
 	c.all.VisitAll(func(f *flag.Flag) {
 		if c.secret[f.Name] {
-			line.Func(f.Name, f.Usage, func(string) error { return errSecret })
+			line.Func(f.Name, f.Usage, func(string) error { named = f.Name; return errSecret })
 		} else {
 			line.Var(f.Value, f.Name, f.Usage)
 		}
 	})
-	if err := line.Parse(args); err != nil {
+	if err := line.Parse(args); named != "" {
+		return fmt.Errorf("-%s: %w", named, errSecret) // flag's own error repeats the value
+	} else if err != nil {
 		return err
 	}
 	if line.NArg() > 0 {
@@ -473,7 +476,7 @@ func (z *size) Set(s string) error {
 		}
 	}
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || n < 0 || n*float64(of) > 1<<60 {
+	if err != nil || !(n >= 0 && n*float64(of) <= 1<<60) { // not NaN either
 		return errors.New("want a size like 50GB")
 	}
 	*z = size(n * float64(of))

@@ -12,7 +12,7 @@ guests open, passes sealed messages between guests and hosts, and relays media
 for those who can't reach each other. It can't read a name, a chat or a call.
 
   porch-relay -domain call.example.org -email you@example.org    run a relay
-  porch-relay check -domain call.example.org                     tell what is wrong with one, from outside
+  porch-relay check -domain call.example.org                     tell what is wrong, from outside
   porch-relay invite -invitations FILE -name NAME                make an invitation for a host
   porch-relay version                                            tell the version
 

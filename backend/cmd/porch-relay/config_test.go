@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/relay"
+)
+
+func load(t *testing.T, file string, environment map[string]string, args ...string) (settings, error) {
+	t.Helper()
+	var s settings
+	if file != "" {
+		path := filepath.Join(t.TempDir(), "porch-relay.conf")
+		writeFile(t, path, []byte(file))
+		args = append([]string{"-config", path}, args...)
+	}
+	err := newConfiguration(&s, environment).load(args, environment)
+	return s, err
+}
+
+// TestPrecedence: flags win over the environment, and that over the file.
+func TestPrecedence(t *testing.T) {
+	s, err := load(t, `
+domain = "file.example"
+email = "file@example.org"
+drain = "1m"
+links = 5
+turn = false
+turn-addresses = ["192.0.2.1", "2001:db8::1"]
+bytes = "1.5GB"
+tokens = ["aaaaaaaaaaaaaaaaaaaa"]
+`, map[string]string{"PORCH_RELAY_EMAIL": "environment@example.org", "PORCH_RELAY_DOMAIN": "environment.example", "HOME": "/root"}, "-domain", "flag.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.domain != "flag.example" || s.email != "environment@example.org" || s.drain != time.Minute || s.links != 5 || s.turn ||
+		!slices.Equal(s.turnAddresses, list{"192.0.2.1", "2001:db8::1"}) || s.bytes != 1.5e9 || len(s.tokens) != 1 || s.guests != relay.DefaultQuotas.Guests {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestUnknown: whatever is not known is an error that names it, and no error
+// repeats a secret.
+func TestUnknown(t *testing.T) {
+	for _, tc := range []struct {
+		file        string
+		environment map[string]string
+		args        []string
+		want        string
+	}{
+		{file: `domian = "a.example"`, want: "domian is no setting"},
+		{file: "[hosts]\nlinks = 3", want: "hosts: "},
+		{file: "links = \"many\"", want: "links: "},
+		{file: "links = 1.5", want: "links: want a text"},
+		{file: "config = \"x\"", want: "config is no setting"},
+		{file: "secret = hunter2hunter2", want: "line 1"},
+		{file: "a = 1\na = 2", want: "line 2"},
+		{environment: map[string]string{"PORCH_RELAY_DOMIAN": "x"}, want: "PORCH_RELAY_DOMIAN"},
+		{environment: map[string]string{"PORCH_RELAY_DRAIN": "soon"}, want: "PORCH_RELAY_DRAIN"},
+		{args: []string{"-domian", "x"}, want: "domian"},
+		{args: []string{"-secret", "hunter2hunter2"}, want: "every user of this machine"},
+		{args: []string{"-tokens", "hunter2hunter2"}, want: "every user of this machine"},
+		{args: []string{"-config", "/nowhere/porch.conf"}, want: "/nowhere/porch.conf"},
+		{args: []string{"stray"}, want: `"stray"`},
+	} {
+		_, err := load(t, tc.file, tc.environment, tc.args...)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%+v: %v, want %q", tc, err, tc.want)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%+v repeats the secret: %v", tc, err)
+		}
+	}
+}
+
+func TestFinish(t *testing.T) {
+	for want, args := range map[string][]string{
+		"which domain":       {},
+		"-domain":            {"-domain", "203.0.113.5"},
+		"-email":             {"-domain", "a.example"},
+		"not one address":    {"-domain", "a.example", "-email", "someone"},
+		"whole names":        {"-domain", "call", "-email", "a@b.example"},
+		"https address":      {"-domain", "a.example", "-email", "a@b.example", "-acme-directory", "http://x"},
+		"belong together":    {"-domain", "a.example", "-certificate", "x"},
+		"-hosts \"some\"":    {"-domain", "a.example", "-hosts", "some"},
+		"-hosts invited":     {"-domain", "a.example", "-hosts", "invited"},
+		"-turn-ports":        {"-domain", "a.example", "-turn-ports", "9-3"},
+		"-turn-addresses":    {"-domain", "a.example", "-turn-addresses", "here"},
+		"no network":         {"-domain", "a.example", "-turn-deny", "203.0.113.0"},
+		"-log \"xml\"":       {"-domain", "a.example", "-log", "xml"},
+		"more than 0":        {"-domain", "a.example", "-links", "0"},
+		"all machines share": {"-domain", "a.example", "-nats", "nats://127.0.0.1:4222"},
+	} {
+		s, err := load(t, "", nil, args...)
+		if err == nil {
+			if err = s.finish(); err == nil {
+				err = s.finishServing()
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", args, err, want)
+		}
+	}
+	s, err := load(t, "", nil, "-domain", "Call.Example.org", "-email", "you@example.org")
+	if err != nil || s.finish() != nil || s.finishServing() != nil || s.domain != "call.example.org" || s.hosts != hostsOpen {
+		t.Errorf("what the README says: %v, %+v", err, s)
+	}
+}
+
+// TestSample: the package's settings can be taken as they are, and with every
+// comment of a setting taken away.
+func TestSample(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "..", "build", "relay", "porch-relay.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, string(b), nil); err != nil {
+		t.Error(err)
+	}
+	var all strings.Builder
+	for line := range strings.SplitSeq(string(b), "\n") {
+		if rest, ok := strings.CutPrefix(line, "#"); ok && !strings.HasPrefix(rest, " ") {
+			line = rest
+		}
+		all.WriteString(line + "\n")
+	}
+	if s, err := load(t, all.String(), nil); err != nil || s.finish() != nil || s.finishServing() != nil || s.domain != "call.example.org" {
+		t.Errorf("%v\n%s", err, all.String())
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out, said bytes.Buffer
+	for _, args := range [][]string{{"-help"}, {"help"}} {
+		out.Reset()
+		if code := run(args, nil, &out, &said); code != exitWell {
+			t.Fatalf("%v: %d", args, code)
+		}
+		for line := range strings.SplitSeq(out.String(), "\n") {
+			if len(line) > 100 {
+				t.Errorf("too wide: %s", line)
+			}
+		}
+		c := newConfiguration(new(settings), nil)
+		for _, name := range c.names() {
+			if !strings.Contains(out.String(), "-"+name+" ") && !strings.Contains(out.String(), "  "+name+" ") && !strings.Contains(out.String(), "-"+name+"\n") {
+				t.Errorf("the help does not have %s", name)
+			}
+		}
+	}
+	if code := run([]string{"nonsense"}, nil, &out, &said); code != exitUsage {
+		t.Errorf("nonsense: %d", code)
+	}
+	if code := run([]string{"version"}, nil, &out, &said); code != exitWell || !strings.Contains(out.String(), "porch-relay ") {
+		t.Errorf("version: %d", code)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for in, want := range map[string]size{"50GB": 50e9, "20GiB": 20 << 30, "1.5mb": 1.5e6, "800": 800, "3 KB": 3000, "7B": 7} {
+		var z size
+		if err := z.Set(in); err != nil || z != want {
+			t.Errorf("%q: %d, %v", in, z, err)
+		}
+		var again size
+		if err := again.Set(z.String()); err != nil || again != z {
+			t.Errorf("%q became %s", in, z.String())
+		}
+	}
+	for _, in := range []string{"", "many", "-1", "NaN", "1e300", "GB"} {
+		var z size
+		if err := z.Set(in); err == nil {
+			t.Errorf("%q is %d", in, z)
+		}
+	}
+}
+
+func TestHostFiles(t *testing.T) {
+	dir := t.TempDir()
+	invitations, keys := filepath.Join(dir, "invitations"), filepath.Join(dir, "keys")
+	s := settings{invitations: invitations, hostKeys: keys}
+	writeFile(t, keys, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA Boris\n"))
+	if i, k, err := s.guestList(); err != nil || len(i) != 0 || len(k) != 1 || k[0].Name != "Boris" {
+		t.Fatalf("no invitations yet: %v %v %v", i, k, err)
+	}
+	writeFile(t, invitations, []byte("# comment\n\nsome-long-enough-token Ada L links=2 bytes=5GB # more\n"))
+	i, _, err := s.guestList()
+	if err != nil || len(i) != 1 || i[0].Name != "Ada L" || i[0].Quotas.Links != 2 || i[0].Quotas.Bytes != 5e9 || i[0].Digest != relay.NewInvitation("", "some-long-enough-token").Digest {
+		t.Fatalf("%+v, %v", i, err)
+	}
+	for _, line := range []string{"short", "sha256:nonsense", "some-long-enough-token links=none", "some-long-enough-token lynx=3", strings.Repeat("x", 300)} {
+		writeFile(t, invitations, []byte("\n"+line+"\n"))
+		if _, _, err := s.guestList(); err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "some-long-enough") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	writeFile(t, invitations, nil)
+	writeFile(t, keys, []byte("AAAA\n"))
+	if _, _, err := s.guestList(); err == nil {
+		t.Error("a key of three bytes")
+	}
+}
+
+func FuzzHostFile(f *testing.F) {
+	f.Add("sha256:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU Nobody links=3\n# comment\n")
+	f.Add("some-long-enough-token Ada bytes=5GB")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "invitations")
+		writeFile(t, path, []byte(text))
+		invitations, _, err := settings{invitations: path}.guestList()
+		if err == nil {
+			for _, i := range invitations {
+				if i.Quotas != nil && (i.Quotas.Links < 0 || i.Quotas.Bytes < 0) {
+					t.Errorf("%+v", i.Quotas)
+				}
+			}
+		}
+	})
+}
+
+func TestAccounts(t *testing.T) {
+	now := time.Date(2026, 1, 1, 23, 59, 0, 0, time.UTC)
+	a := newAccounts(func(owner string) int64 {
+		if owner == "much" {
+			return 1000
+		}
+		return 100
+	})
+	a.now = func() time.Time { return now }
+	if !a.take("little", 0) || !a.take("little", 99) || a.take("little", 1) || a.take("little", 0) {
+		t.Error("the allowance is not kept")
+	}
+	if !a.take("much", 500) {
+		t.Error("another's allowance was used up")
+	}
+	now = now.Add(2 * time.Minute)
+	if !a.take("little", 0) {
+		t.Error("a new day begins with what was used")
+	}
+	for i := range maxAccounts + 100 {
+		a.take("owner "+itoa(i), 1)
+	}
+	if len(a.used) > maxAccounts {
+		t.Errorf("%d accounts", len(a.used))
+	}
+}
+
+func TestSecret(t *testing.T) {
+	dir := t.TempDir()
+	made, err := openSecret(settings{data: filepath.Join(dir, "data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := openSecret(settings{data: filepath.Join(dir, "data")})
+	if err != nil || !bytes.Equal(made, again) {
+		t.Errorf("made anew: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "data", "secret")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if _, err := openSecret(settings{secret: "short"}); err == nil || strings.Contains(err.Error(), "\"short\"") {
+		t.Errorf("a short one: %v", err)
+	}
+	a, err1 := made.key("turn")
+	b, err2 := made.key("noise")
+	if err1 != nil || err2 != nil || bytes.Equal(a, b) || len(a) != 32 {
+		t.Error("keys of two uses are one")
+	}
+}
+
+func TestTurnAddresses(t *testing.T) {
+	s := settings{domain: "call.example.org:8443", listen: ":443", turnListen: ":3478"}
+	stun, urls, err := s.turnURLs()
+	want := "stun:call.example.org:3478 turn:call.example.org:3478?transport=udp turn:call.example.org:3478?transport=tcp turns:call.example.org:8443?transport=tcp"
+	if got := strings.Join(append(stun, urls...), " "); err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	own := []netip.Addr{netip.MustParseAddr("203.0.113.9")}
+	got, err := s.publicAddresses(t.Context(), func() ([]netip.Addr, error) { return own, nil })
+	if err != nil || !slices.Equal(got, own) {
+		t.Errorf("%v, %v", got, err)
+	}
+	s.turnAddresses = list{"198.51.100.1"}
+	if got, err = s.publicAddresses(t.Context(), func() ([]netip.Addr, error) { return own, nil }); err != nil || got[0] != netip.MustParseAddr("198.51.100.1") {
+		t.Errorf("%v, %v", got, err)
+	}
+	s = settings{domain: "localhost"}
+	if _, err := s.publicAddresses(t.Context(), func() ([]netip.Addr, error) { return nil, nil }); err == nil || !strings.Contains(err.Error(), "-turn-addresses") {
+		t.Errorf("no address: %v", err)
+	}
+}
