@@ -192,7 +192,7 @@ func (c *configuration) secretVar(v flag.Value, name, usage string) {
 func (c *configuration) load(args []string, environment map[string]string) error {
 	line := flag.NewFlagSet("porch-relay", flag.ContinueOnError)
 	line.SetOutput(io.Discard) // the caller says what is wrong, once
-	named := "" // a secret that was given
+	named := ""                // a secret that was given
 	c.all.VisitAll(func(f *flag.Flag) {
 		if c.secret[f.Name] {
 			line.Func(f.Name, f.Usage, func(string) error { named = f.Name; return errSecret })
