@@ -14,6 +14,7 @@ import {
   openFirefox,
   peersMade,
   pictureOf,
+  pressFirefox,
   soundReceived,
 } from './lab/browsers.js';
 import { type App, Lab } from './lab/lab.js';
@@ -144,7 +145,7 @@ describe('a call by link', () => {
   test('the second guest, in Firefox, is let in from the People panel', async () => {
     await boris.goto(address);
     await boris.locator('aria/Your name[role="textbox"]').fill('Boris');
-    await boris.locator('aria/Join[role="button"]').click();
+    await pressFirefox(boris, 'Join');
     await until('Boris waits', () =>
       evaluate<boolean>(boris, 'document.body.innerText.includes("Waiting to be let in")'),
     );
@@ -201,7 +202,7 @@ describe('a call by link', () => {
     }
     await host.getByText('Hello from Ada').first().waitFor();
     await ada.getByText('Welcome both').first().waitFor();
-    await boris.locator('aria/Chat[role="button"]').click();
+    await pressFirefox(boris, 'Chat');
     await until('Boris reads both', () =>
       evaluate<boolean>(
         boris,
@@ -250,7 +251,7 @@ describe('a call by link', () => {
 
   test('when everyone has left the link is spent, and says so', async () => {
     await ada.getByRole('button', { name: 'Leave', exact: true }).click();
-    await boris.locator('aria/Leave[role="button"]').click();
+    await pressFirefox(boris, 'Leave');
     await host.getByRole('group', { name: 'Ada', exact: true }).waitFor({ state: 'detached' });
     await host.getByRole('group', { name: 'Boris', exact: true }).waitFor({ state: 'detached' });
     await host.getByRole('button', { name: 'Leave', exact: true }).click();

@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	// One goroutine of certmagic's for each account, for the process's life.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
 }
 
 // running is a relay in a process of its own.
@@ -48,6 +49,9 @@ type running struct {
 	log           bytes.Buffer
 }
 
+// local asks the admin address, and keeps no connection.
+var local = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // startRelay starts one for localhost, with a certificate of its own, and waits
 // until it answers.
 func startRelay(t *testing.T, args ...string) *running {
@@ -55,8 +59,11 @@ func startRelay(t *testing.T, args ...string) *running {
 	r := prepareRelay(t)
 	r.start(args...)
 	eventually(t, "the relay answers", func() bool {
-		_, err := http.Get("http://" + r.admin + "/healthz") //nolint:bodyclose // as below
-		return err == nil
+		response, err := local.Get("http://" + r.admin + "/healthz")
+		if err != nil {
+			return false
+		}
+		return response.Body.Close() == nil
 	})
 	return r
 }
@@ -115,7 +122,7 @@ func (r *running) said() string {
 // ask gets a path from the admin address.
 func (r *running) ask(path string) (status int, body string) {
 	r.t.Helper()
-	response, err := http.Get("http://" + r.admin + path)
+	response, err := local.Get("http://" + r.admin + path)
 	if err != nil {
 		r.t.Fatal(err)
 	}

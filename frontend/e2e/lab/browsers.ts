@@ -78,6 +78,16 @@ export async function firefoxPage(browser: FirefoxBrowser): Promise<FirefoxPage>
   return page;
 }
 
+/**
+ * Presses a button of Firefox by its name. Not locator.click: it waits until the button stands still for two animation
+ * frames, which a page that draws three moving pictures in software may not reach for minutes.
+ */
+export async function pressFirefox(page: FirefoxPage, name: string): Promise<void> {
+  const button = await page.locator(`aria/${name}[role="button"]`).waitHandle();
+  await button.evaluate((element) => (element as HTMLElement).click());
+  await button.dispose();
+}
+
 type AnyPage = Page | FirefoxPage;
 
 /** Evaluates an expression in a page of either browser. */
