@@ -128,10 +128,12 @@ func (a *allocation) read() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err == nil {
-			a.fromPeers(b)
-			b.release()
+		if err != nil {
+			time.Sleep(time.Millisecond) // the system is out of something
+			continue
 		}
+		a.fromPeers(b)
+		b.release()
 	}
 }
 

@@ -32,10 +32,12 @@ func (f *front) read() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err == nil {
-			f.fromClients(b)
-			b.release()
+		if err != nil {
+			time.Sleep(time.Millisecond) // the system is out of something
+			continue
 		}
+		f.fromClients(b)
+		b.release()
 	}
 }
 

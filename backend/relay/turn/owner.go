@@ -142,9 +142,8 @@ func (s *Server) cut(which func(*allocation) bool) {
 	}
 	s.mu.RUnlock()
 	for _, a := range ending {
-		c := a.client.Load()
 		a.end()
-		if c != nil && c.stream != nil {
+		if c := a.client.Load(); c != nil && c.stream != nil {
 			c.stream.Close()
 		}
 	}

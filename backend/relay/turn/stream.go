@@ -287,6 +287,9 @@ func (s *stream) Write(p []byte) (int, error) {
 func (s *stream) Close() error {
 	s.once.Do(func() {
 		close(s.closed)
+		if c, ok := s.conn.(interface{ NetConn() net.Conn }); ok {
+			c.NetConn().Close() // TLS would wait for seconds to say goodbye
+		}
 		s.conn.Close()
 		if a := s.owned(); a != nil {
 			a.end()
