@@ -4,6 +4,7 @@ import puppeteer, {
   type Browser as FirefoxBrowser,
   type Page as FirefoxPage,
 } from 'puppeteer-core';
+import { until } from './processes.js';
 
 /**
  * Runs in every page before its own scripts: keeps the peer connections that
@@ -79,13 +80,22 @@ export async function firefoxPage(browser: FirefoxBrowser): Promise<FirefoxPage>
 }
 
 /**
- * Presses a button of Firefox by its name. Not locator.click: it waits until the button stands still for two animation
- * frames, which a page that draws three moving pictures in software may not reach for minutes.
+ * Presses a button of Firefox by its name. Not by a locator: that asks Firefox's accessibility tree, and then waits until
+ * the button stands still for two animation frames; a page that draws three moving pictures in software may answer neither
+ * for minutes. The names as a screen reader has them are Chromium's part of the tests.
  */
 export async function pressFirefox(page: FirefoxPage, name: string): Promise<void> {
-  const button = await page.locator(`aria/${name}[role="button"]`).waitHandle();
-  await button.evaluate((element) => (element as HTMLElement).click());
-  await button.dispose();
+  await until(`Firefox shows the button ${name}`, () =>
+    evaluate<boolean>(
+      page,
+      `(() => {
+        const nameOf = (e) => (e.getAttribute('aria-label') ?? e.textContent).trim();
+        const button = [...document.querySelectorAll('button')].find((e) => nameOf(e) === ${JSON.stringify(name)} && !e.disabled);
+        button?.click();
+        return button !== undefined;
+      })()`,
+    ),
+  );
 }
 
 type AnyPage = Page | FirefoxPage;
