@@ -55,14 +55,16 @@ func newSite(t *testing.T, c func(https, plain int) certificates, withPlain bool
 		Handler: hello, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		TLSConfig: &tls.Config{GetCertificate: s.certificates.get, NextProtos: append([]string{"h2", "http/1.1"}, s.certificates.protocols()...)},
 	}}
-	go func() { _ = servers[0].ServeTLS(secure, "", "") }() // ends with Close
+	first := servers[0]
+	go func() { _ = first.ServeTLS(secure, "", "") }() // ends with Close
 	if withPlain {
 		servers = append(servers, &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !s.certificates.challenge(w, r) {
 				http.NotFound(w, r)
 			}
 		})})
-		go func() { _ = servers[1].Serve(plain) }()
+		second := servers[1]
+		go func() { _ = second.Serve(plain) }()
 	} else {
 		plain.Close()
 	}

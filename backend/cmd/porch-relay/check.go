@@ -248,21 +248,29 @@ func (c *checker) client(a netip.Addr, port int) (client *http.Client, free func
 	}, t.CloseIdleConnections
 }
 
-// get asks one address for a path, and returns the body, up to 64 KB.
-func (c *checker) get(ctx context.Context, a netip.Addr, port int, address string) (*http.Response, string, error) {
+// reply is what a web server has answered.
+type reply struct {
+	status int
+	proto  string
+	header http.Header
+	body   string // up to 64 KB
+}
+
+// get asks one address for a page.
+func (c *checker) get(ctx context.Context, a netip.Addr, port int, address string) (reply, error) {
 	client, free := c.client(a, port)
 	defer free()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, "", err
+		return reply{}, err
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, "", err
+		return reply{}, err
 	}
 	defer response.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	return response, string(b), err
+	return reply{response.StatusCode, response.Proto, response.Header, string(b)}, err
 }
 
 // base is the address that links begin with.
@@ -283,12 +291,12 @@ func (c *checker) redirect(ctx context.Context) {
 	if c.plain != 80 {
 		host = net.JoinHostPort(c.host, strconv.Itoa(c.plain))
 	}
-	r, _, err := c.get(ctx, c.addresses[0], c.plain, "http://"+host+"/")
+	r, err := c.get(ctx, c.addresses[0], c.plain, "http://"+host+"/")
 	switch {
 	case err != nil:
 		c.bad(what, why(err), "see what listens on that port: it should be the relay (-listen-http)")
-	case r.StatusCode/100 != 3 || !strings.HasPrefix(r.Header.Get("Location"), c.base()+"/"):
-		c.bad(what, fmt.Sprintf("answers %d and does not lead to %s", r.StatusCode, c.base()), "another web server has the port, or the relay runs under another -domain")
+	case r.status/100 != 3 || !strings.HasPrefix(r.header.Get("Location"), c.base()+"/"):
+		c.bad(what, fmt.Sprintf("answers %d and does not lead to %s", r.status, c.base()), "another web server has the port, or the relay runs under another -domain")
 	default:
 		c.ok(what, "leads to %s", c.base())
 	}
@@ -358,26 +366,26 @@ func explainTLS(err error) (found, do string) {
 func (c *checker) page(ctx context.Context) {
 	const what = "page"
 	for _, a := range c.addresses {
-		r, body, err := c.get(ctx, a, c.port, c.base()+"/")
+		r, err := c.get(ctx, a, c.port, c.base()+"/")
 		switch {
 		case err != nil:
 			c.bad(what, why(err), "see the relay's log")
-		case r.StatusCode != http.StatusOK || !strings.Contains(strings.ToLower(body), "<!doctype html"):
-			c.bad(what, fmt.Sprintf("answers %d, not the page for guests", r.StatusCode), "the name leads to another web server, or the relay runs under another -domain")
-		case r.Header.Get("Content-Security-Policy") == "" || r.Header.Get("Strict-Transport-Security") == "":
+		case r.status != http.StatusOK || !strings.Contains(strings.ToLower(r.body), "<!doctype html"):
+			c.bad(what, fmt.Sprintf("answers %d, not the page for guests", r.status), "the name leads to another web server, or the relay runs under another -domain")
+		case r.header.Get("Content-Security-Policy") == "" || r.header.Get("Strict-Transport-Security") == "":
 			c.bad(what, "comes without the headers that protect it", "something between browsers and the relay takes them away: let the relay answer itself")
 		default:
-			c.ok(what, "comes over %s", r.Proto)
+			c.ok(what, "comes over %s", r.proto)
 		}
 	}
-	r, body, err := c.get(ctx, c.addresses[0], c.port, c.base()+relay.HealthPath)
+	r, err := c.get(ctx, c.addresses[0], c.port, c.base()+relay.HealthPath)
 	switch {
 	case err != nil:
 		c.bad("health", why(err), "see the relay's log")
-	case r.StatusCode != http.StatusOK:
-		c.bad("health", "the relay says: "+firstLine(body), "it is being stopped, or its log says more")
+	case r.status != http.StatusOK:
+		c.bad("health", "the relay says: "+firstLine(r.body), "it is being stopped, or its log says more")
 	default:
-		c.ok("health", "%s", firstLine(body))
+		c.ok("health", "%s", firstLine(r.body))
 	}
 }
 

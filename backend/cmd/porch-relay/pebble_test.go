@@ -68,8 +68,6 @@ type pebble struct {
 	cmd *exec.Cmd
 }
 
-const pebbleDNS = "porch-test-dns"
-
 // newPebble makes one whose certificates are valid for validity, and does not
 // start it. It validates at the ports https and http of this computer.
 func newPebble(t *testing.T, validity time.Duration, https, plain int) *pebble {
