@@ -153,7 +153,7 @@ func (a *acmeCertificates) run(ctx context.Context) {
 		if err != nil {
 			wait = a.options.pace.after(err, failures)
 			failures++
-			a.log.Error("certificate: not obtained", "error", err, "again in", wait)
+			a.log.Error("certificate: not obtained", "error", err, "again in", wait.String())
 		} else {
 			failures = 0
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/natsboard"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/frontend"
 )
@@ -27,7 +28,8 @@ type program struct {
 	policy       *relay.HostPolicy
 	certificates certificates
 	metrics      *metrics
-	turn         *turn.Server // nil without
+	turn         *turn.Server     // nil without
+	bus          *natsboard.Board // nil on a relay of one machine
 	relay        *relay.Server
 	draining     atomic.Bool
 
@@ -108,6 +110,20 @@ func (p *program) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if len(s.nats) > 0 {
+		revoke := func(string, string) {}
+		if p.turn != nil {
+			revoke = p.turn.Revoke
+		}
+		if p.bus, err = openBus(ctx, s, all, notes, revoke, p.log); err != nil {
+			return err
+		}
+		p.onClose(func() { _ = p.bus.Close() }) // as above
+		options.Switchboard, options.OnNote = p.bus, sharedNotes(notes, p.bus)
+		if p.turn != nil {
+			options.Turn = sharedTurn{p.turn, p.bus}
+		}
+	}
 	if p.relay, err = relay.Open(ctx, options); err != nil {
 		return err
 	}
@@ -154,7 +170,7 @@ func (p *program) drain(ctx context.Context, signals <-chan os.Signal) {
 	p.metrics.draining.Set(1)
 	ctx, cancel := context.WithTimeout(ctx, p.settings.drain)
 	defer cancel()
-	p.log.Info("porch-relay: drains", "at most", p.settings.drain)
+	p.log.Info("porch-relay: drains", "at most", p.settings.drain.String())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -201,7 +217,13 @@ func (p *program) health() health {
 		h.Certificate = "expired"
 	}
 	if status.trouble != nil {
-		h.Certificate = errors.Join(errors.New(h.Certificate), status.trouble).Error()
+		h.Certificate += ": " + status.trouble.Error()
+	}
+	if p.bus != nil {
+		h.Nodes, h.Bus = p.bus.Nodes(), "ok"
+		if !p.bus.Connected() {
+			h.Bus = "gone" // this machine goes on by itself
+		}
 	}
 	h.Well = usable && !h.Draining
 	return h

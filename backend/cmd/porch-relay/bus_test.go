@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// TestTwoMachines opens a link at one machine that a host has announced at
+// another.
+func TestTwoMachines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs a server")
+	}
+	nats := natstest.Start(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	writeFile(t, secret, []byte("0123456789abcdef0123456789abcdef\n"))
+	one := startRelay(t, "-nats", nats.URL(), "-secret-file", secret)
+	two := startRelay(t, "-nats", nats.URL(), "-secret-file", secret)
+	eventually(t, "each sees the other", func() bool {
+		_, body := one.ask("/healthz")
+		var h health
+		return json.Unmarshal([]byte(body), &h) == nil && h.Well && h.Nodes == 2 && h.Bus == "ok"
+	})
+
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := one.host("", func(remote.Status) {})
+	if _, err := host.Announce(t.Context(), keys, func(relay.Frames) {}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other machine finds the host", func() bool { return two.opens(keys.ID()) })
+
+	nats.Kill()
+	eventually(t, "the loss of the bus shows", func() bool {
+		_, body := two.ask("/healthz")
+		var h health
+		return json.Unmarshal([]byte(body), &h) == nil && h.Bus == "gone"
+	})
+}
+
+// opens reports whether a guest who asks for a link is told that a host answers.
+func (r *running) opens(id sealed.LinkID) bool {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	c := &checker{host: "localhost", port: r.https, roots: r.identity.pool, timeout: 5 * time.Second}
+	client, free := c.client(netip.MustParseAddr("127.0.0.1"), r.https)
+	defer free()
+	//nolint:bodyclose // its body is the socket, or read already
+	ws, _, err := websocket.Dial(ctx, c.base()+relay.SocketPath, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.Subprotocol}})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = ws.CloseNow() }()
+	question, err := signalling.Encode(signalling.Open{Version: signalling.ProtocolVersion, Link: string(id)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := ws.Write(ctx, websocket.MessageText, question); err != nil {
+		return false
+	}
+	_, b, err := ws.Read(ctx)
+	if err != nil {
+		return false
+	}
+	m, err := signalling.DecodeFromRelay(b)
+	_, opened := m.(signalling.Opened)
+	return err == nil && opened
+}
