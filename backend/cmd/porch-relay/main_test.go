@@ -49,9 +49,6 @@ type running struct {
 	log           bytes.Buffer
 }
 
-// local asks the admin address, and keeps no connection.
-var local = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-
 // startRelay starts one for localhost, with a certificate of its own, and waits
 // until it answers.
 func startRelay(t *testing.T, args ...string) *running {
@@ -59,14 +56,18 @@ func startRelay(t *testing.T, args ...string) *running {
 	r := prepareRelay(t)
 	r.start(args...)
 	eventually(t, "the relay answers", func() bool {
-		response, err := local.Get("http://" + r.admin + "/healthz")
+		response, err := once.Get("http://" + r.admin + "/healthz")
 		if err != nil {
 			return false
 		}
-		return response.Body.Close() == nil
+		response.Body.Close()
+		return true
 	})
 	return r
 }
+
+// once keeps no connection.
+var once = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 
 func prepareRelay(t *testing.T) *running {
 	t.Helper()
@@ -122,7 +123,7 @@ func (r *running) said() string {
 // ask gets a path from the admin address.
 func (r *running) ask(path string) (status int, body string) {
 	r.t.Helper()
-	response, err := local.Get("http://" + r.admin + path)
+	response, err := once.Get("http://" + r.admin + path)
 	if err != nil {
 		r.t.Fatal(err)
 	}
