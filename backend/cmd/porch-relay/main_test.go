@@ -31,8 +31,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	// One goroutine of certmagic's for each account, for the process's life.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+	// Certmagic's: one for each account, for the process's life; and one that
+	// sees only after five seconds that its lock has been released.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
 }
 
