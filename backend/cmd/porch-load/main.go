@@ -6,6 +6,8 @@
 // -pid is the forwarding process (Linux: read from /proc). What it used is
 // reported per 1,000 forwarded packets, which are those that the guests
 // received.
+//
+// "porch-load relay" loads a public relay instead, see relay.go.
 package main
 
 import (
@@ -37,7 +39,12 @@ type result struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == "relay" {
+		err = runRelay(ctx, os.Args[2:])
+	} else {
+		err = run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "porch-load:", err)

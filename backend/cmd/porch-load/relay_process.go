@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// relayProcess is a porch-relay that this program has started, with its own
+// defaults but for a certificate and ports.
+type relayProcess struct {
+	cmd   *exec.Cmd
+	dir   string
+	base  string // of links
+	at    string // where it listens
+	admin string
+	roots *x509.CertPool
+	ended chan struct{}
+	err   error // once ended
+}
+
+// startRelay returns when the relay answers.
+func startRelay(ctx context.Context, program string) (*relayProcess, error) {
+	dir, err := os.MkdirTemp("", "porch-load")
+	if err != nil {
+		return nil, err
+	}
+	p := &relayProcess{dir: dir, ended: make(chan struct{})}
+	if err := p.start(ctx, program); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *relayProcess) start(ctx context.Context, program string) error {
+	roots, err := writeCertificate(p.dir)
+	if err != nil {
+		close(p.ended)
+		return err
+	}
+	ports, err := freePorts(3)
+	if err != nil {
+		close(p.ended)
+		return err
+	}
+	local := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	p.roots, p.at, p.admin = roots, local(ports[0]), "http://"+local(ports[1])
+	domain := net.JoinHostPort("localhost", strconv.Itoa(ports[0]))
+	p.base = "https://" + domain
+	p.cmd = exec.Command(program,
+		"-domain", domain, "-listen", p.at, "-listen-http", "", "-admin", local(ports[1]), "-pprof",
+		"-turn-listen", local(ports[2]), "-turn-addresses", "127.0.0.1", "-data", filepath.Join(p.dir, "data"),
+		"-certificate", filepath.Join(p.dir, "certificate.pem"), "-key", filepath.Join(p.dir, "key.pem"), "-log-level", "warn")
+	p.cmd.Stdout, p.cmd.Stderr = os.Stderr, os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		close(p.ended)
+		return err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	for late := time.Now().Add(openPatience); ; {
+		_, err := p.get(ctx, "/healthz")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("the relay ended: %w", p.err)
+		default:
+		}
+		if time.Now().After(late) {
+			return fmt.Errorf("the relay does not answer: %w", err)
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// stop ends it, and waits.
+func (p *relayProcess) stop() {
+	if p.cmd != nil && p.cmd.Process != nil {
+		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended
+	}
+	<-p.ended
+	_ = os.RemoveAll(p.dir) // it is under the system's folder for such things
+}
+
+func (p *relayProcess) pid() int { return p.cmd.Process.Pid }
+
+// get asks at the admin address.
+func (p *relayProcess) get(ctx context.Context, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	return b, err
+}
+
+// metrics reads the relay's metrics, by name with labels.
+func (p *relayProcess) metrics(ctx context.Context) (map[string]float64, error) {
+	b, err := p.get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]float64)
+	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
+		name, value, ok := strings.Cut(s.Text(), " ")
+		if n, err := strconv.ParseFloat(value, 64); ok && err == nil && name != "#" {
+			all[name] = n
+		}
+	}
+	return all, nil
+}
+
+// held is what a relay holds at one moment, in bytes.
+type held struct {
+	Resident float64 `json:"resident"`  // of the process, as it was
+	Live     float64 `json:"live"`      // heap and stacks in use after a collection
+	Slab     float64 `json:"slab"`      // of the machine's kernel: sockets, among other things
+	Before   float64 `json:"cpuBefore"` // seconds of CPU that the relay has used
+	CPU      float64 `json:"cpu"`       // the same after this look at it, which costs some
+}
+
+// held looks at the relay when it has settled.
+func (p *relayProcess) held(ctx context.Context) (h held, err error) {
+	u, err := usageOf(p.pid())
+	if err != nil {
+		return h, err
+	}
+	h.Before = u.cpu.Seconds()
+	if err := sleep(ctx, settling); err != nil {
+		return h, err
+	}
+	if u, err = usageOf(p.pid()); err != nil {
+		return h, err
+	}
+	h.Resident = u.memoryMB * (1 << 20)
+	if h.Slab, err = slab(); err != nil {
+		return h, err
+	}
+	// A profile of the heap that asks for a collection first; twice, for what
+	// the first has freed late.
+	for range 2 {
+		if _, err := p.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+			return h, err
+		}
+	}
+	m, err := p.metrics(ctx)
+	if err != nil {
+		return h, err
+	}
+	h.Live = m["go_memstats_heap_inuse_bytes"] + m["go_memstats_stack_inuse_bytes"]
+	u, err = usageOf(p.pid())
+	h.CPU = u.cpu.Seconds()
+	return h, err
+}
+
+// writeCertificate makes one of localhost that vouches for itself, in
+// certificate.pem and key.pem.
+func writeCertificate(dir string) (*x509.CertPool, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		DNSNames: []string{"localhost"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	for name, block := range map[string]*pem.Block{
+		"certificate.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: secret},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return roots, nil
+}
+
+// freePorts are free for TCP on loopback just now.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // together, so that they differ
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// slab is the kernel's own memory in small pieces (man 5 proc, /proc/meminfo).
+func slab() (float64, error) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Slab:" {
+			n, err := strconv.ParseFloat(fields[1], 64)
+			return n * 1024, err
+		}
+	}
+	return 0, errors.New("/proc/meminfo has no Slab")
+}
+
+// loadAverage is the machine's, over a minute; 0 where there is none.
+func loadAverage() float64 {
+	b, _ := os.ReadFile("/proc/loadavg")
+	text, _, _ := strings.Cut(string(b), " ")
+	n, _ := strconv.ParseFloat(text, 64)
+	return n
+}
