@@ -100,6 +100,11 @@ bench: setup ## measure against the budgets of the design
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-load
 	scripts/bench.sh
 
+.PHONY: load
+load: setup-relay ## 10,000 hosts and 2,000 guests at one relay, twice: build/load
+	@$(MAKE) --no-print-directory build/bin/porch-relay build/bin/porch-load
+	scripts/load.sh
+
 .PHONY: screenshots
 screenshots: setup ## every screen, light and dark, wide and narrow: build/screenshots, docs/images
 	@$(MAKE) --no-print-directory build/bin/porch-dev build/bin/porch

@@ -75,6 +75,10 @@ func (s *Server) toHTTPS(w http.ResponseWriter, r *http.Request) {
 		misdirected(w)
 		return
 	}
+	if !namesPath(r) {
+		badTarget(w)
+		return
+	}
 	w.Header().Set("Connection", "close")
 	http.Redirect(w, r, s.public.base+r.URL.RequestURI(), http.StatusPermanentRedirect)
 }
@@ -82,6 +86,19 @@ func (s *Server) toHTTPS(w http.ResponseWriter, r *http.Request) {
 func misdirected(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
+}
+
+// namesPath reports whether a request is for a path of this relay. "*", an
+// authority and an opaque URI (RFC 9112 section 3.2) are not, and must not
+// become a part of an address that a browser is sent to.
+func namesPath(r *http.Request) bool {
+	return r.Method != http.MethodConnect && r.URL.Opaque == "" &&
+		(strings.HasPrefix(r.URL.Path, "/") || r.URL.Path == "" && r.URL.Host != "")
+}
+
+func badTarget(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, "bad request", http.StatusBadRequest)
 }
 
 // serveHealth says whether new guests and hosts should be sent here.

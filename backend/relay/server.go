@@ -580,6 +580,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case !namesPath(r):
+		badTarget(w)
 	case !secure && s.public != nil:
 		s.toHTTPS(w, r)
 	case !secure && !c.from.IsLoopback():

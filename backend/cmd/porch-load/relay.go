@@ -19,6 +19,7 @@ const (
 	openPatience = time.Minute     // for one host or guest
 	settling     = 3 * time.Second // after many have come
 	bellGoal     = 250 * time.Millisecond
+	tries        = 5  // for one to come in: on a busy machine the relay's own patience may end
 	perAddress   = 50 // hosts or guests of one source address: within the relay's own limits
 )
 
@@ -175,8 +176,8 @@ func runRelay(ctx context.Context, args []string) error {
 	return nil
 }
 
-// inParallel calls do for 0 to n-1 and returns how long that took. The first
-// error ends it.
+// inParallel calls do for 0 to n-1, again where it fails, and returns how long
+// that took. Whoever never comes in ends it.
 func inParallel(ctx context.Context, n, workers int, what string, do func(context.Context, int) error) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -186,9 +187,16 @@ func inParallel(ctx context.Context, n, workers int, what string, do func(contex
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				limited, done := context.WithTimeout(ctx, openPatience)
-				err := do(limited, i)
-				done()
+				var err error
+				for try := range tries {
+					limited, done := context.WithTimeout(ctx, openPatience)
+					err = do(limited, i)
+					done()
+					if err == nil || ctx.Err() != nil {
+						break
+					}
+					fmt.Fprintf(os.Stderr, "%s, number %d, try %d: %v\n", what, i, try+1, err)
+				}
 				if err != nil {
 					cancel(fmt.Errorf("%s, number %d: %w", what, i, err))
 					return

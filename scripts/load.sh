@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Loads a public relay on loopback with many idle hosts and waiting guests, and
+# measures what they cost it and how long a knock takes. Fails when a
+# connection is dropped, or when 1 knock in 100 takes longer than 250 ms.
+# Arguments are porch-load's: scripts/load.sh -hosts 1000 -guests 200
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mkdir -p build/load
+# Two descriptors a connection, one at each end, in two processes.
+ulimit -n "$(ulimit -Hn)"
+for run in 1 2; do
+  printf '\n== run %s of 2\n' "$run"
+  build/bin/porch-load relay "$@" >"build/load/relay-$run.json"
+  node -e '
+    const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+    const kb = (n) => (n / 1024).toFixed(1) + " KB", ms = (s) => `p50 ${s.p50} ms, p95 ${s.p95} ms, p99 ${s.p99} ms, most ${s.most} ms`;
+    const mb = (h) => `${Math.round(h.resident / 2 ** 20)} MB resident, ${Math.round(h.live / 2 ** 20)} MB live`;
+    console.log(`${r.hosts} hosts, ${r.guests} guests; load average ${r.loadBefore} before, ${r.loadAfter} after`);
+    console.log(`relay, empty: ${mb(r.before)}; with hosts: ${mb(r.withHosts)}; with guests: ${mb(r.withGuests)}`);
+    console.log(`a host: ${kb(r.hostBytes)} resident, ${kb(r.hostLiveBytes)} live; a guest: ${kb(r.guestBytes)}, ${kb(r.guestLiveBytes)}; kernel, each end: ${kb(r.kernelBytes)}`);
+    console.log(`coming in: ${r.hostsPerSecond.toFixed(0)} hosts/s, ${r.hostCPUms.toFixed(2)} ms of CPU each; ${r.guestsPerSecond.toFixed(0)} guests/s, ${r.guestCPUms.toFixed(2)} ms each`);
+    console.log(`idle: ${(r.idleCPUShare * 100).toFixed(1)} % of a core`);
+    console.log(`${r.knocks} knocks: first frame ${ms(r.firstFrame)}`);
+    console.log(`  knock to bell (goal: p99 250 ms): ${ms(r.bell)}`);
+    console.log(`  opening the link: ${ms(r.opening)}`);
+    console.log(`dropped: ${r.dropped}`);
+  ' "build/load/relay-$run.json"
+done
