@@ -11,6 +11,10 @@
 //	{"event":"ended","id":LINK,"state":"spent"}
 //	{"event":"relay","relay":…,"state":…,"code":…}
 //	{"event":"stats", … what all calls have counted, see call.Stats}
+//	{"event":"dropped","count":n}
+//
+// Nobody has to read them: guests are let in meanwhile. When very many lines
+// wait, newer ones are dropped, and their count is told in their place.
 //
 // Links that can still be opened are kept from run to run (PORCH_DATA_DIR);
 // when there are fewer than -links, new ones are made. With -admit=ask it reads
@@ -28,7 +32,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,11 +41,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/porch-call/porch/backend"
-	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/frontend"
 )
@@ -132,8 +133,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out := &lines{encoder: json.NewEncoder(stdout)}
-	out.encoder.SetEscapeHTML(false)
+	out := newLines(stdout)
 	d := newDoorkeeper(b.Host(), out, s.admitAll)
 	err = d.prepare(ctx, s)
 	if err == nil {
@@ -145,42 +145,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	}
 	stats := b.Host().Stats()
 	err = errors.Join(err, b.Close())
-	out.stats(stats)
+	out.close(statsEvent{"stats", stats})
 	return err
-}
-
-// lines writes events, one a line.
-type lines struct {
-	mu      sync.Mutex
-	encoder *json.Encoder
-}
-
-func (l *lines) write(v any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_ = l.encoder.Encode(v) // nobody may be reading any more
-}
-
-func (l *lines) stats(s call.Stats) {
-	l.write(struct {
-		Event string `json:"event"`
-		call.Stats
-	}{"stats", s})
-}
-
-// onDemand prints the stats on SIGUSR1, where there is such a signal.
-func (l *lines) onDemand(ctx context.Context, stats func() call.Stats) {
-	asked := make(chan os.Signal, 1)
-	notifyDemand(asked)
-	defer signal.Stop(asked)
-	for {
-		select {
-		case <-asked:
-			l.stats(stats())
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // readNames hands the names on standard input to the doorkeeper.

@@ -63,16 +63,22 @@ type headless struct {
 	ended  chan error
 }
 
-func startHeadless(t *testing.T, dir string, args ...string) *headless {
+func command(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
-	h := &headless{t: t, events: make(chan event, 256), ended: make(chan error, 1)}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.cmd = exec.Command(program, append([]string{"-pages", "testdata/pages"}, args...)...)
-	h.cmd.Env = append(os.Environ(), "PORCH_DATA_DIR="+dir, "PORCH_LISTEN=127.0.0.1:0", asProgram+"=1")
-	h.cmd.Stderr = os.Stderr
+	cmd := exec.Command(program, append([]string{"-pages", "testdata/pages"}, args...)...)
+	cmd.Env = append(os.Environ(), "PORCH_DATA_DIR="+dir, "PORCH_LISTEN=127.0.0.1:0", asProgram+"=1")
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+func startHeadless(t *testing.T, dir string, args ...string) *headless {
+	t.Helper()
+	h := &headless{t: t, cmd: command(t, dir, args...), events: make(chan event, 256), ended: make(chan error, 1)}
+	var err error
 	if h.stdin, err = h.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -267,6 +273,66 @@ func TestAdmitAll(t *testing.T) {
 	h.stop(syscall.SIGTERM)
 	for _, g := range guests { // told that the app is closing, they keep trying
 		_ = g.Close()
+	}
+}
+
+// Nobody reads what the command prints, and its pipe is full: guests get in
+// all the same, and the command ends when it is told to.
+func TestNobodyReads(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "stdout")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func(flag int) *os.File {
+		f, err := os.OpenFile(name, flag, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return f
+	}
+	reader := open(os.O_RDWR) // opens without waiting for a writer
+	cmd := command(t, t.TempDir(), "-admit=all")
+	cmd.Stdout = open(os.O_WRONLY)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+
+	printed := bufio.NewReader(reader)
+	line, err := printed.ReadBytes('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var link event
+	if err := json.Unmarshal(line, &link); err != nil || link.Event != "link" {
+		t.Fatalf("%s: %v", line, err)
+	}
+	filler := open(os.O_WRONLY)
+	if err := filler.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := filler.Write(make([]byte, 4<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("fill the pipe: %v", err)
+	}
+	for i := range 3 {
+		g := knock(t, link.Link, guest.Options{Name: fmt.Sprintf("Guest %d", i)}).in(t)
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("did not end")
 	}
 }
 
