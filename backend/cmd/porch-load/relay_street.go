@@ -335,15 +335,16 @@ func (s *street) visitorOf(device string) *visitor {
 func (s *street) openGuest(ctx context.Context, kind byte, i int) (v *visitor, err error) {
 	device := make([]byte, 16)
 	_, _ = rand.Read(device) // never fails
-	v = &visitor{device: b64.EncodeToString(device), heard: make(chan time.Time, 1), rang: make(chan time.Time, 1)}
+	name := b64.EncodeToString(device)
+	v = &visitor{device: name, heard: make(chan time.Time, 1), rang: make(chan time.Time, 1)}
 	client := s.client(kind, i)
 	s.mu.Lock()
 	link := s.links[mathrand.N(len(s.links))]
-	s.knocks[v.device] = v
+	s.knocks[name] = v
 	s.mu.Unlock()
-	defer func() {
+	defer func() { // an error has made v nil
 		s.mu.Lock()
-		delete(s.knocks, v.device)
+		delete(s.knocks, name)
 		s.mu.Unlock()
 	}()
 
