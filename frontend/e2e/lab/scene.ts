@@ -1,9 +1,11 @@
 // The laboratory's stage: a relay in the public network, the real app behind
 // one NAT, a guest's Chromium behind another (or beside the app).
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
+import { acmeName, startAcme } from './acme.js';
 import { Authority, trustingHome } from './authority.js';
 import { chromiumPage, clockwork, marks, openChromium } from './browsers.js';
 import { type App, Lab, root } from './lab.js';
@@ -15,6 +17,9 @@ export const domain = 'call.example.org';
 export const relayAddress = '203.0.113.10';
 /** The host's name, as guests see it. */
 export const hostName = 'Grace Featherstone';
+const acmeAddress = '203.0.113.11';
+/** Documentation's addresses (RFC 5737), which nothing relays to unless told that they are the internet here. */
+const publicNetwork = '203.0.113.0/24';
 const relayUrl = `https://${domain}`;
 
 /** What is between a machine and the public network. */
@@ -33,6 +38,8 @@ export interface SceneOptions {
   linkName?: string;
   /** No public relay: the link lives on the network only. */
   withoutRelay?: boolean;
+  /** Commands that make the relay, instead of ours; see {@link Scene.follow}. */
+  readme?: string[];
   /** More flags of the guest's Chromium. */
   chromium?: string[];
   /** Permissions of the guest's page. */
@@ -56,7 +63,9 @@ export class Scene {
   private lab: Lab | undefined;
   private browser: Browser | undefined;
   private readonly relays: Started[] = [];
+  private processes: Processes | undefined; // in the public network, besides the relay
   private relayProcesses: Processes | undefined;
+  private trusted = ''; // PEM file of the authority that everybody trusts
   app!: App;
   net!: Net;
   relayMachine!: Machine;
@@ -86,6 +95,7 @@ export class Scene {
     await this.browser?.close();
     await this.lab?.close();
     await this.relayProcesses?.stopAll();
+    await this.processes?.stopAll();
     await this.net?.close();
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -145,6 +155,11 @@ export class Scene {
     return page;
   }
 
+  private get onRelay(): Processes {
+    if (!this.relayProcesses) throw new Error('the relay is not there yet');
+    return this.relayProcesses;
+  }
+
   /** The host's computer. */
   get host(): Lab {
     if (!this.lab) throw new Error('the host is not there yet');
@@ -154,21 +169,52 @@ export class Scene {
   /** Starts the relay on its data, as after a restart. */
   async startRelay(): Promise<void> {
     const files = await this.authority.issue(domain);
-    this.relayProcesses ??= new Processes(
-      this.dir,
-      { ...process.env, HOME: this.dir },
-      within(this.relayMachine),
-    );
-    const processes = this.relayProcesses;
-    const relay = processes.start('porch-relay', program('porch-relay'), [
+    const relay = this.onRelay.start('porch-relay', program('porch-relay'), [
       '-domain', domain, '-data', this.relayData,
       '-certificate', files.certificate, '-key', files.key, '-log-level', 'debug',
+      '-turn-allow', publicNetwork,
     ]); // biome-ignore format: one flag beside its value
+    await this.awaitRelay(relay);
+  }
+
+  /**
+   * Runs commands as somebody at the relay's machine types them, one after the
+   * other. A program that serves goes on; it is told by its environment what is
+   * special about a laboratory: where its certificate authority is.
+   */
+  private async follow(commands: string[]): Promise<void> {
+    const machine = await this.net.server('acme', acmeAddress);
+    this.processes = new Processes(this.dir, process.env);
+    const acme = await startAcme(this.net, machine, this.processes, this.authority, this.dir);
+    this.trusted = acme.signing;
+    const environment = {
+      PORCH_RELAY_ACME_DIRECTORY: acme.directory,
+      PORCH_RELAY_ACME_ROOT: acme.vouching,
+      PORCH_RELAY_DATA: this.relayData,
+      PORCH_RELAY_TURN_ALLOW: publicNetwork,
+      SSL_CERT_FILE: acme.signing,
+      PATH: `${join(root, 'build', 'bin')}:${process.env.PATH}`,
+    };
+    for (const command of commands) {
+      const script = `sudo() { "$@"; }; cd '${root}'; ${command}`;
+      const running = this.onRelay.start('porch-relay', 'sh', ['-ec', script], environment);
+      if (/porch-relay( -\S+ \S+)* -domain/.test(command)) {
+        await this.awaitRelay(running);
+        continue;
+      }
+      const { child } = running;
+      if (child.exitCode === null) await once(child, 'exit');
+      const code = child.exitCode;
+      if (code !== 0) throw new Error(`${command}: ${logOf(running)}`);
+    }
+  }
+
+  private async awaitRelay(relay: Started): Promise<void> {
     this.relays.push(relay);
     await until('the relay answers', async () => {
       if (relay.child.exitCode !== null) throw new Hopeless(`the relay ended: ${logOf(relay)}`);
       await this.net.run(
-        this.relayMachine, 'curl', '--silent', '--fail', '--cacert', this.authority.root,
+        this.relayMachine, 'curl', '--silent', '--fail', '--cacert', this.trusted,
         '--output', '/dev/null', `${relayUrl}/healthz`,
       ); // biome-ignore format: a command line
       return true;
@@ -200,7 +246,8 @@ export class Scene {
   private async build(): Promise<void> {
     const { options } = this;
     this.authority = await Authority.create(this.dir);
-    this.net = await Net.open({ [domain]: relayAddress });
+    this.trusted = this.authority.root;
+    this.net = await Net.open({ [domain]: relayAddress, [acmeName]: acmeAddress });
     this.relayMachine = await this.net.server('relay', relayAddress);
     const hostNat = await this.net.nat('host-nat', { ...homes.host, ...options.host });
     this.hostMachine = await this.net.behind(hostNat, 'host', 2);
@@ -210,7 +257,13 @@ export class Scene {
     this.guestMachine = await this.net.behind(guestNat, 'guest', 3);
     await this.net.watch(guestNat, relayAddress, homes.host.outside);
     mkdirSync(this.relayData, { mode: 0o700 });
-    if (!options.withoutRelay) await this.startRelay();
+    this.relayProcesses = new Processes(
+      this.dir,
+      { ...process.env, HOME: this.dir },
+      within(this.relayMachine),
+    );
+    if (options.readme) await this.follow(options.readme);
+    else if (!options.withoutRelay) await this.startRelay();
     await this.startHost();
     await this.startGuest();
   }
@@ -218,7 +271,7 @@ export class Scene {
   private async startHost(): Promise<void> {
     const lab = await Lab.open({ notifications: true, on: this.hostMachine });
     this.lab = lab;
-    lab.env.SSL_CERT_FILE = this.authority.root;
+    lab.env.SSL_CERT_FILE = this.trusted;
     const data = mkdtempSync(join(lab.dir, 'data-'));
     this.address = await this.makeLink(lab, data);
     this.app = await lab.startApp({ dev: false, data, relayPort: homePort, listen: '0.0.0.0' });
@@ -251,7 +304,7 @@ export class Scene {
   private async startGuest(): Promise<void> {
     const home = join(this.dir, 'guest');
     mkdirSync(home);
-    await trustingHome(home, this.authority.root);
+    await trustingHome(home, this.trusted);
     this.browser = await openChromium({
       program: this.net.program(this.guestMachine, '/usr/bin/chromium'),
       env: { ...process.env, HOME: home },
