@@ -38,7 +38,7 @@ beforeAll(async () => {
     'an ICE password': text('a=ice-pwd:'),
     'a message to guests': text('"participants":'),
   };
-}, 120_000);
+});
 
 afterAll(() => scene?.close());
 

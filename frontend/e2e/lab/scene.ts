@@ -128,9 +128,11 @@ export class Scene {
   async letIn(name: string, page = this.guest): Promise<Outcome> {
     await this.knock(name, page);
     const pressed = await this.host.pressNotification('Let in');
-    const drawn = await until('the guest sees the host', async () => {
-      return (await marks(page))[`drawn ${hostName}`];
-    });
+    const drawn = await until(
+      'the guest sees the host',
+      async () => (await marks(page))[`drawn ${hostName}`],
+      { within: 60_000 },
+    );
     const path = await until('a way is chosen', () => pathOf(page));
     return { firstFrame: drawn - pressed, path };
   }
