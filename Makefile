@@ -89,6 +89,7 @@ test: setup ## install what is missing and pass all tests
 .PHONY: lab
 lab: setup ## calls across NATs, in network namespaces (root): build/lab/reach.txt
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay
+	PORCH_LAB=1 go test -count 1 -run Laboratory -v ./backend/call
 	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
 
 .PHONY: fuzz

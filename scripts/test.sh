@@ -17,9 +17,6 @@ step "front end"
 step "browsers and the window, on the real app"
 (cd frontend && npx --no-install vitest run -c vitest.e2e.config.ts)
 
-step "calls across NATs, the shorter form of make lab"
-(cd frontend && PORCH_LAB=short npx --no-install vitest run -c vitest.lab.config.ts)
-
 step "other systems"
 make --no-print-directory cross
 

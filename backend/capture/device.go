@@ -97,7 +97,9 @@ func (k keeper) attempt(ctx context.Context, tell func(fault.Code, error)) (devi
 			}
 			done <- r
 		}()
-		r.dev, r.err = k.open(ctx)
+		if r.dev, r.err = k.open(ctx); r.err != nil {
+			r.dev = nil // a nil of the driver's own type would pass for a device
+		}
 	}()
 	patience := time.NewTimer(k.wait)
 	defer patience.Stop()

@@ -318,3 +318,29 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 }
+
+// late is a device that a driver opens after nobody waits any longer.
+type late struct{ device }
+
+// TestLateFailureIsNoDevice has a driver that fails with a nil of its own type
+// once its session is over.
+func TestLateFailureIsNoDevice(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	opening, fail := make(chan struct{}), make(chan struct{})
+	k := keeper{what: "microphone", wrong: fault.MicrophoneLost, wait: time.Minute, open: func(context.Context) (device, error) {
+		close(opening)
+		<-fail
+		return (*late)(nil), errors.New("busy")
+	}}
+	ended := make(chan error)
+	go func() {
+		_, err := k.attempt(ctx, func(fault.Code, error) {})
+		ended <- err
+	}()
+	<-opening
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	close(fail) // a panic would end the test's process; leak checks wait for the goroutine
+}
