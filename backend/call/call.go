@@ -27,9 +27,6 @@ type Hooks struct {
 	// OnRoster gets everybody in the call, in order of joining, whenever
 	// that list or one of its entries has changed.
 	OnRoster func([]signalling.Participant)
-	// OnEmpty is called when the last participant has left (not when they are
-	// away: a seat is held).
-	OnEmpty func()
 }
 
 // Outbox takes messages for one participant, in order. Send never blocks; an
@@ -332,9 +329,6 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		}
 	}
 	c.rosterChanged()
-	if len(members) == 0 && c.hooks.OnEmpty != nil && !c.ended {
-		c.hooks.OnEmpty()
-	}
 }
 
 // peerState follows the connection of a member.
@@ -494,14 +488,6 @@ func (c *Call) member(id string) *member {
 		}
 	}
 	return nil
-}
-
-// Participants returns everybody in the call, in order of joining.
-func (c *Call) Participants() (entries []signalling.Participant) {
-	if err := c.do(func() { entries = c.roster() }); err != nil {
-		return nil
-	}
-	return entries
 }
 
 // Stats returns what has been counted since the call began. It works after

@@ -94,7 +94,6 @@ type Snapshot struct {
 type Lobby struct {
 	ops   chan func(*queue, time.Time) // carried out by run, which owns the queue
 	ended chan struct{}                // closed when run has returned
-	told  chan struct{}                // closed when OnChange has been told the last
 	last  *queue                       // the queue, for reading once ended is closed
 }
 
@@ -103,7 +102,6 @@ func New(o Options) *Lobby {
 	l := &Lobby{
 		ops:   make(chan func(*queue, time.Time)),
 		ended: make(chan struct{}),
-		told:  make(chan struct{}),
 		last:  newQueue(o.withDefaults()),
 	}
 	snapshots := make(chan Snapshot, 1)
@@ -141,9 +139,9 @@ func (l *Lobby) run(q *queue, snapshots chan Snapshot) {
 	}
 }
 
-// tell hands snapshots to OnChange, off the lobby's goroutine.
+// tell hands snapshots to OnChange, off the lobby's goroutine. It ends after
+// the last.
 func (l *Lobby) tell(onChange func(Snapshot), snapshots <-chan Snapshot) {
-	defer close(l.told)
 	for s := range snapshots {
 		if onChange != nil {
 			onChange(s)
@@ -273,7 +271,8 @@ func (l *Lobby) Snapshot() (s Snapshot) {
 }
 
 // Close answers everybody who waits with o, one of the last five outcomes, and
-// ends the lobby. It returns when all are answered. A second call is a no-op.
+// ends the lobby. It returns when all are answered; OnChange is told by itself.
+// A second call is a no-op.
 func (l *Lobby) Close(o Outcome) {
 	if _, ok := o.closing(); !ok {
 		o = Shutdown
@@ -281,6 +280,3 @@ func (l *Lobby) Close(o Outcome) {
 	l.do(context.Background(), func(q *queue, _ time.Time) { q.close(o) })
 	<-l.ended
 }
-
-// Done is closed when the lobby has ended and OnChange has been told so.
-func (l *Lobby) Done() <-chan struct{} { return l.told }

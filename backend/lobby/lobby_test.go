@@ -25,7 +25,6 @@ func inBubble(t *testing.T, o Options, f func(p porch)) {
 		l := New(o)
 		f(porch{t, l})
 		l.Close(Shutdown)
-		<-l.Done()
 	})
 }
 
@@ -614,7 +613,7 @@ func TestOnChange(t *testing.T) {
 			p.Leave(ticket)
 			synctest.Wait()
 			p.Close(Ended)
-			<-p.Done()
+			synctest.Wait()
 			if len(got) != 4 || !got[1].Locked || len(got[2].Requests) != 0 || !got[3].Closed {
 				t.Errorf("%+v", got)
 			}
@@ -644,7 +643,6 @@ func TestOnChange(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			l.Close(Ended)
-			<-l.Done()
 		})
 	})
 }
