@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -81,8 +82,8 @@ func (s *stream) read() {
 }
 
 func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
-	return ok && e.Timeout()
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
 }
 
 // take relays the whole frames that b begins with, and returns their size.
@@ -131,7 +132,7 @@ func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 // ask hands a STUN message to pion, and waits until it takes it.
 func (s *stream) ask(a *allocation, message []byte) error {
 	now := time.Now()
-	allowed := false
+	var allowed bool
 	if a != nil {
 		allowed = a.mayAsk(now)
 	} else {
