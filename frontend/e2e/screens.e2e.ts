@@ -105,7 +105,8 @@ async function knock(page: Page, address: string, name: string): Promise<void> {
 const done = (dialog: string) =>
   host.getByRole('dialog', { name: dialog }).getByRole('button', { name: 'Done' }).click();
 
-describe('screens', { timeout: 600_000 }, () => {
+// Five pages with moving pictures, drawn in software on two cores: minutes a screen on a slow machine.
+describe('screens', { timeout: 1_500_000 }, () => {
   let address: string;
 
   test('host: home, empty', async () => {
