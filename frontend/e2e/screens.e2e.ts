@@ -226,6 +226,7 @@ describe('screens', { timeout: 1_500_000 }, () => {
 
     const cleo = await personsPage('bearded');
     await knock(cleo, address, 'Cleo');
+    await cleo.getByRole('button', { name: 'Turn camera off' }).click(); // one picture less to draw
     await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
     await look('host', '11-call-knock', host);
     await host.setViewportSize(wide.host);
