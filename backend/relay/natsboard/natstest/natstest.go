@@ -104,10 +104,10 @@ func (s *Server) Kill() {
 }
 
 // Freeze stops the process without ending it; Thaw lets it go on.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() { s.signal(stopSignal) }
 
 // Thaw undoes Freeze.
-func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+func (s *Server) Thaw() { s.signal(goOnSignal) }
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()

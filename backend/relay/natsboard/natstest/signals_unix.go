@@ -1,0 +1,11 @@
+//go:build unix
+
+package natstest
+
+import "syscall"
+
+// How a server is held and let go on.
+const (
+	stopSignal = syscall.SIGSTOP
+	goOnSignal = syscall.SIGCONT
+)
