@@ -80,18 +80,6 @@ func (l limits) with(c Capacity) limits {
 	return l
 }
 
-// prefixOf is what counts as one address: an IPv4 address, or an IPv6 /64,
-// which is what one household gets (RFC 6177).
-func prefixOf(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	p, _ := addr.Prefix(bits) // fails for the zero Addr alone, which gets the zero Prefix
-	return p
-}
-
 // addrOf returns the address of a connection's other side, the zero Addr when
 // it is not IP.
 func addrOf(a net.Addr) netip.Addr {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/internal/household"
 )
 
 func TestPrefixOf(t *testing.T) {
@@ -12,11 +14,11 @@ func TestPrefixOf(t *testing.T) {
 		"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32",
 		"2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := prefixOf(netip.MustParseAddr(addr)).String(); got != want {
+		if got := household.Of(netip.MustParseAddr(addr)).String(); got != want {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
-	if got := prefixOf(netip.Addr{}); got != (netip.Prefix{}) {
+	if got := household.Of(netip.Addr{}); got != (netip.Prefix{}) {
 		t.Errorf("no address: %v", got)
 	}
 }
@@ -24,7 +26,7 @@ func TestPrefixOf(t *testing.T) {
 func TestBuckets(t *testing.T) {
 	b := newBuckets(2, 3)
 	now := time.Unix(1000, 0)
-	one, two := prefixOf(netip.MustParseAddr("10.0.0.1")), prefixOf(netip.MustParseAddr("10.0.0.2"))
+	one, two := household.Of(netip.MustParseAddr("10.0.0.1")), household.Of(netip.MustParseAddr("10.0.0.2"))
 	for i, want := range []bool{true, true, true, false, false} {
 		if b.allow(one, now) != want {
 			t.Errorf("request %d", i)
@@ -45,7 +47,7 @@ func TestBucketsAreBounded(t *testing.T) {
 	address := func(i int) netip.Prefix {
 		var a [4]byte
 		binary.BigEndian.PutUint32(a[:], uint32(i))
-		return prefixOf(netip.AddrFrom4(a))
+		return household.Of(netip.AddrFrom4(a))
 	}
 	allowed := 0
 	for i := range 3 * maxBuckets {
@@ -75,7 +77,7 @@ func TestBucketsAreBounded(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	c := newCounts(3, 2, func(int) {})
-	one, two := prefixOf(netip.MustParseAddr("10.0.0.1")), prefixOf(netip.MustParseAddr("10.0.0.2"))
+	one, two := household.Of(netip.MustParseAddr("10.0.0.1")), household.Of(netip.MustParseAddr("10.0.0.2"))
 	for i, tc := range []struct {
 		p    netip.Prefix
 		want bool

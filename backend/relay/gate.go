@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/porch-call/porch/backend/relay/internal/household"
 )
 
 // gate accepts connections, counts them, and hands them on by what they
@@ -75,7 +77,7 @@ func (g *gate) accept() {
 func (g *gate) enter(c *connection) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended || !g.counts.take(prefixOf(c.from)) {
+	if g.ended || !g.counts.take(household.Of(c.from)) {
 		return false
 	}
 	g.open[c] = struct{}{}
@@ -86,7 +88,7 @@ func (g *gate) leave(c *connection) {
 	g.mu.Lock()
 	delete(g.open, c)
 	g.mu.Unlock()
-	g.counts.release(prefixOf(c.from))
+	g.counts.release(household.Of(c.from))
 }
 
 // route reads the first byte and hands the connection to its lane.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/internal/household"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -94,7 +95,7 @@ type lineChannel struct {
 
 // serveHost upgrades a host's request. The line lives on when it returns.
 func (s *Server) serveHost(w http.ResponseWriter, r *http.Request, c *connection) {
-	from := prefixOf(c.from)
+	from := household.Of(c.from)
 	refuse := func(status int, code fault.Code) {
 		s.meter.Refused(MeteredHosts, code)
 		http.Error(w, string(code), status)

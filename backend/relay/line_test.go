@@ -20,6 +20,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/internal/household"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -496,7 +497,7 @@ func TestQuotas(t *testing.T) {
 	again.announces(b)
 	s.tenants.mu.Lock()
 	defer s.tenants.mu.Unlock()
-	u := s.tenants.of[prefixOf(s.bound.Addr())]
+	u := s.tenants.of[household.Of(s.bound.Addr())]
 	if u == nil || u.hosts != 2 || u.links != 3 {
 		t.Errorf("usage %+v", u)
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -71,32 +72,16 @@ var (
 )
 
 func (q Quotas) or(d Quotas) Quotas {
-	if q.Links == 0 {
-		q.Links = d.Links
+	return Quotas{
+		Links: cmp.Or(q.Links, d.Links), Guests: cmp.Or(q.Guests, d.Guests),
+		PerLink: cmp.Or(q.PerLink, d.PerLink), Bytes: cmp.Or(q.Bytes, d.Bytes),
 	}
-	if q.Guests == 0 {
-		q.Guests = d.Guests
-	}
-	if q.PerLink == 0 {
-		q.PerLink = d.PerLink
-	}
-	if q.Bytes == 0 {
-		q.Bytes = d.Bytes
-	}
-	return q
 }
 
 func (q AddressQuotas) or(d AddressQuotas) AddressQuotas {
-	if q.Hosts == 0 {
-		q.Hosts = d.Hosts
+	return AddressQuotas{
+		Hosts: cmp.Or(q.Hosts, d.Hosts), Links: cmp.Or(q.Links, d.Links), Guests: cmp.Or(q.Guests, d.Guests),
 	}
-	if q.Links == 0 {
-		q.Links = d.Links
-	}
-	if q.Guests == 0 {
-		q.Guests = d.Guests
-	}
-	return q
 }
 
 // OwnerOf is the digest of a host's key by which [Turn] knows a host.

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/internal/household"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -560,7 +561,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		r.TLS = c.tls
 	}
 	secure := r.TLS != nil
-	if r.URL.Path == HealthPath && s.requests.allow(prefixOf(c.from), time.Now()) {
+	if r.URL.Path == HealthPath && s.requests.allow(household.Of(c.from), time.Now()) {
 		s.serveHealth(w, r) // a supervisor may ask by address
 		return
 	}
@@ -569,7 +570,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setHeaders(w.Header(), r.Host, secure, s.public != nil)
-	if !s.requests.allow(prefixOf(c.from), time.Now()) {
+	if !s.requests.allow(household.Of(c.from), time.Now()) {
 		refuseTooFast(w)
 		return
 	}
@@ -612,7 +613,7 @@ func refuseTooFast(w http.ResponseWriter) {
 // remoteOf is what the switchboard may know of a guest.
 func (s *Server) remoteOf(c *connection) RemoteInfo {
 	mac := hmac.New(sha256.New, s.addressKey)
-	mac.Write([]byte(prefixOf(c.from).String()))
+	mac.Write([]byte(household.Of(c.from).String()))
 	return RemoteInfo{
 		Loopback: c.from.IsLoopback(),
 		Key:      base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12]),

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/internal/household"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -31,7 +32,7 @@ type socket struct {
 // serveSocket upgrades a request. The socket lives on when it returns: the
 // request and all that net/http keeps for it need not.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connection) {
-	from := prefixOf(c.from)
+	from := household.Of(c.from)
 	switch {
 	case !originAllowed(r):
 		http.Error(w, string(fault.OriginRefused), http.StatusForbidden)

@@ -22,16 +22,17 @@ var errNeither = errors.New("relay: neither HTTP nor STUN")
 // protocol that was agreed on in TLS, or else by the first bytes. It is the
 // net.Listener of HTTP.
 type split struct {
-	*lane
+	*lane         // of HTTP; closing it closes in, too
+	in      *lane // of TLS
 	config  *tls.Config
 	turn    Turn
 	timeout time.Duration // for the handshake, and for the first bytes
-	ready   chan net.Conn
 	wg      sync.WaitGroup
 }
 
-func newSplit(l *lane, config *tls.Config, turn Turn, timeout time.Duration) *split {
-	return &split{lane: l, config: config, turn: turn, timeout: timeout, ready: make(chan net.Conn)}
+func newSplit(in *lane, config *tls.Config, turn Turn, timeout time.Duration) *split {
+	out := &lane{g: in.g, ready: make(chan net.Conn), closed: in.closed}
+	return &split{lane: out, in: in, config: config, turn: turn, timeout: timeout}
 }
 
 // run parts connections until the gate is stopped. What it has begun ends with
@@ -39,7 +40,7 @@ func newSplit(l *lane, config *tls.Config, turn Turn, timeout time.Duration) *sp
 func (s *split) run() {
 	defer s.wg.Wait()
 	for {
-		c, err := s.lane.Accept()
+		c, err := s.in.Accept()
 		if err != nil {
 			return
 		}
@@ -80,18 +81,6 @@ func (s *split) route(c *connection) {
 		c.Close()
 	case <-s.g.closing:
 		c.Close()
-	}
-}
-
-// Accept implements net.Listener.
-func (s *split) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.ready:
-		return c, nil
-	case <-s.closed:
-		return nil, net.ErrClosed
-	case <-s.g.closing:
-		return nil, net.ErrClosed
 	}
 }
 

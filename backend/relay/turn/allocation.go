@@ -121,21 +121,7 @@ func (g *generator) AllocatePacketConn(config turn.AllocateListenerConfig) (net.
 }
 
 // read relays what peers send, until the allocation ends.
-func (a *allocation) read() {
-	r := newReader(a.socket)
-	for !a.ended.Load() {
-		b, err := r.read()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(time.Millisecond) // the system is out of something
-			continue
-		}
-		a.fromPeers(b)
-		b.release()
-	}
-}
+func (a *allocation) read() { newReader(a.socket).each(a.ended.Load, a.fromPeers) }
 
 // fromPeers relays what a batch has read.
 func (a *allocation) fromPeers(b *batch) {

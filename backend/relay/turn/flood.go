@@ -8,18 +8,6 @@ import (
 	"time"
 )
 
-// prefixOf is what counts as one address: an IPv4 address, or an IPv6 /64,
-// which is what one household gets (RFC 6177).
-func prefixOf(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits) // fails for the zero Addr alone, which gets the zero Prefix
-	return p
-}
-
 // meter allows so many events a second, and a burst of them (the generic cell
 // rate algorithm). Its zero value allows nothing.
 type meter struct{ next atomic.Int64 } // nanoseconds: when the bucket will be full again

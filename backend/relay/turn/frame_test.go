@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/internal/household"
 )
 
 func TestFrameSize(t *testing.T) {
@@ -83,7 +85,7 @@ func FuzzFrames(f *testing.F) {
 func TestMeter(t *testing.T) {
 	m := newMeters(10, 5)
 	now := time.Unix(1_800_000_000, 0)
-	address := prefixOf(loopback)
+	address := household.Of(loopback)
 	n := 0
 	for range 100 {
 		if m.allow(address, now) {

@@ -1,11 +1,12 @@
 package turn
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/internal/household"
 )
 
 // front is a UDP socket that clients talk to. Channel data goes straight to
@@ -26,19 +27,7 @@ func newFront(s *Server, socket *socket) *front {
 
 // read takes what clients send, until the socket is closed.
 func (f *front) read() {
-	r := newReader(f.socket)
-	for {
-		b, err := r.read()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(time.Millisecond) // the system is out of something
-			continue
-		}
-		f.fromClients(b)
-		b.release()
-	}
+	newReader(f.socket).each(func() bool { return false }, f.fromClients)
 }
 
 func (f *front) fromClients(b *batch) {
@@ -94,7 +83,7 @@ func (f *front) ask(a *allocation, message []byte, from netip.AddrPort, now time
 	if a != nil {
 		allowed = a.mayAsk(now)
 	} else {
-		allowed = f.server.strangers.allow(prefixOf(from.Addr()), now)
+		allowed = f.server.strangers.allow(household.Of(from.Addr()), now)
 	}
 	if !allowed || !f.toPion.put(message, from) {
 		f.server.refuse(RefusedTooFast)

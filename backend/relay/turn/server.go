@@ -17,6 +17,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/internal/household"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -455,14 +456,14 @@ func (s *Server) forgetStream(st *stream) {
 	s.mu.Lock()
 	delete(s.streams, st.ends)
 	s.mu.Unlock()
-	s.connections.release(prefixOf(st.ends.remote.Addr()))
+	s.connections.release(household.Of(st.ends.remote.Addr()))
 }
 
 // ServeStream takes a connection, of TCP or of TLS, that speaks STUN. It
 // returns at once, and closes the connection some time.
 func (s *Server) ServeStream(conn net.Conn) {
 	at := endsOf(conn.RemoteAddr(), conn.LocalAddr())
-	prefix := prefixOf(at.remote.Addr())
+	prefix := household.Of(at.remote.Addr())
 	if at == (ends{}) || !s.connections.take(prefix) {
 		s.refuse(RefusedFull)
 		conn.Close()

@@ -2,11 +2,13 @@ package turn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -66,4 +68,20 @@ var batches = sync.Pool{New: func() any {
 func (b *batch) release() {
 	b.out.reset()
 	batches.Put(b)
+}
+
+// each hands batches to take, until the socket is closed or the reader is done.
+func (r *reader) each(done func() bool, take func(*batch)) {
+	for !done() {
+		b, err := r.read()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(time.Millisecond) // the system is out of something
+			continue
+		}
+		take(b)
+		b.release()
+	}
 }

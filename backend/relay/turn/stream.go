@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/internal/household"
 )
 
 const (
@@ -136,7 +138,7 @@ func (s *stream) ask(a *allocation, message []byte) error {
 	if a != nil {
 		allowed = a.mayAsk(now)
 	} else {
-		allowed = s.server.strangers.allow(prefixOf(s.ends.remote.Addr()), now)
+		allowed = s.server.strangers.allow(household.Of(s.ends.remote.Addr()), now)
 	}
 	if !allowed {
 		s.server.refuse(RefusedTooFast)
