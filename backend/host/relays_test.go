@@ -463,7 +463,7 @@ func TestCredentialsAreRevoked(t *testing.T) {
 		_, user, _ := strings.Cut(servers[1].Username, ":")
 		return user
 	}
-	revoked := func(f *fixture, r *farRelay, want ...string) {
+	revoked := func(r *farRelay, want ...string) {
 		t.Helper()
 		slices.Sort(want)
 		deadline := time.Now().Add(patience)
@@ -490,11 +490,11 @@ func TestCredentialsAreRevoked(t *testing.T) {
 	if slices.Contains(names[1:], names[0]) || names[1] == names[2] {
 		t.Fatalf("shared: %q", names)
 	}
-	revoked(f, r) // nothing that was not handed out
+	revoked(r) // nothing that was not handed out
 
 	f.must(f.host.RemoveParticipant(f.ctx, l.ID, ada.seat.Participant, false))
 	ada.ended(signalling.EndKicked)
-	revoked(f, r, names[0])
+	revoked(r, names[0])
 	boris.vanish()
 	f.until("Boris is away", func(s State) bool {
 		return slices.ContainsFunc(s.Calls[0].Participants, func(p ParticipantView) bool { return p.Away })
@@ -504,12 +504,12 @@ func TestCredentialsAreRevoked(t *testing.T) {
 	if !again.seat.Resumed && name(again) != names[1] {
 		t.Errorf("back with %q, had %q", name(again), names[1])
 	}
-	revoked(f, r, names[0])
+	revoked(r, names[0])
 	carla.send(signalling.Leave{})
-	revoked(f, r, names[0], names[2])
+	revoked(r, names[0], names[2])
 	f.must(f.host.EndCall(f.ctx, l.ID))
 	again.ended(signalling.EndEnded)
-	revoked(f, r, names...)
+	revoked(r, names...)
 }
 
 // A relay that is slow, or has none to give, keeps nobody at an open door.

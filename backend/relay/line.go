@@ -193,7 +193,7 @@ func (l *line) register() (before *line, err error) {
 	nonce := make([]byte, 32)
 	rand.Read(nonce) // never fails
 	l.say(signalling.ChallengeHost{Version: signalling.HostVersion, Nonce: b64.EncodeToString(nonce)})
-	kind, b, err := l.wire.read(func() int { return signalling.MaxToRelayHost })
+	kind, b, err := l.read(func() int { return signalling.MaxToRelayHost })
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func decoded(text string) []byte {
 // listen acts on what the host sends until the line ends.
 func (l *line) listen() {
 	for {
-		kind, b, err := l.wire.read(func() int { return maxLineMessage })
+		kind, b, err := l.read(func() int { return maxLineMessage })
 		if err != nil {
 			return
 		}

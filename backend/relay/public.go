@@ -61,7 +61,7 @@ func (s *Server) servePlain(challenge func(http.ResponseWriter, *http.Request) b
 			case c == nil || !s.requests.allow(household.Of(c.from), time.Now()):
 				refuseTooFast(w)
 			case r.URL.Path == HealthPath:
-				s.serveHealth(w, r)
+				s.serveHealth(w)
 			case challenge != nil && challenge(w, r):
 			default:
 				s.toHTTPS(w, r)
@@ -103,7 +103,7 @@ func badTarget(w http.ResponseWriter) {
 }
 
 // serveHealth says whether new guests and hosts should be sent here.
-func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveHealth(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	s.mu.Lock()

@@ -562,7 +562,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	secure := r.TLS != nil
 	if r.URL.Path == HealthPath && s.requests.allow(household.Of(c.from), time.Now()) {
-		s.serveHealth(w, r) // a supervisor may ask by address
+		s.serveHealth(w) // a supervisor may ask by address
 		return
 	}
 	if !s.hostAllowed(r.Host) {

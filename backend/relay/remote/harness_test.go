@@ -233,15 +233,15 @@ func (p *porch) must(err error) {
 }
 
 // until waits for a state of the host.
-func (p *porch) until(what string, ok func(host.State) bool) host.State {
+func (p *porch) until(what string, ok func(host.State) bool) {
 	p.t.Helper()
 	w := p.host.Watch()
 	defer w.Close()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	for {
-		if s := p.host.Snapshot(); ok(s) {
-			return s
+		if ok(p.host.Snapshot()) {
+			return
 		}
 		if _, err := w.Next(ctx); err != nil {
 			p.t.Fatalf("waiting for %s: %v", what, err)

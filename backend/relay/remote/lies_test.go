@@ -212,11 +212,11 @@ func TestARelayMeddlesWithFrames(t *testing.T) {
 	type meddler func(n int, m message, held *[]message) []message
 	reorder := func(first int) meddler {
 		return func(n int, m message, held *[]message) []message {
-			switch {
-			case n == first:
+			switch n {
+			case first:
 				*held = append(*held, m)
 				return nil
-			case n == first+1:
+			case first + 1:
 				return append([]message{m}, *held...)
 			}
 			return []message{m}

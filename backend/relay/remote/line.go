@@ -404,7 +404,7 @@ func (g *guest) Close(code signalling.CloseCode) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	for {
-		if _, err := g.Frames.Recv(ended); err != nil {
+		if _, err := g.Recv(ended); err != nil {
 			return
 		}
 	}

@@ -283,7 +283,7 @@ func (r *Relay) withdraw(l *link, n *[sealed.NoteSize]byte) {
 		if len(r.notes) > maxNotes {
 			r.notes = slices.Delete(r.notes, 0, 1)
 		}
-		if r.line != nil && !(asked && l.announced) {
+		if r.line != nil && (!asked || !l.announced) {
 			r.leaveLocked(left)
 		}
 	}

@@ -582,18 +582,18 @@ func TestBudget(t *testing.T) {
 }
 
 func TestParseURL(t *testing.T) {
-	for address, want := range map[string]string{
-		"relay.example":              "https://relay.example",
-		" https://Relay.Example/ ":   "https://relay.example",
-		"relay.example:443":          "https://relay.example",
-		"https://relay.example:8443": "https://relay.example:8443",
-		"https://[2001:db8::1]:443":  "https://[2001:db8::1]",
-		"[2001:db8::1]:8443":         "https://[2001:db8::1]:8443",
-		"http://localhost:80":        "http://localhost",
-		"http://127.0.0.1:7674":      "http://127.0.0.1:7674",
+	for _, c := range []struct{ address, want string }{
+		{"relay.example", "https://relay.example"},
+		{" https://Relay.Example/ ", "https://relay.example"},
+		{"relay.example:443", "https://relay.example"},
+		{"https://relay.example:8443", "https://relay.example:8443"},
+		{"https://[2001:db8::1]:443", "https://[2001:db8::1]"},
+		{"[2001:db8::1]:8443", "https://[2001:db8::1]:8443"},
+		{"http://localhost:80", "http://localhost"},
+		{"http://127.0.0.1:7674", "http://127.0.0.1:7674"},
 	} {
-		if got, err := ParseURL(address); err != nil || got != want {
-			t.Errorf("%q: %q, %v", address, got, err)
+		if got, err := ParseURL(c.address); err != nil || got != c.want {
+			t.Errorf("%q: %q, %v", c.address, got, err)
 		}
 	}
 	for _, address := range []string{
