@@ -98,7 +98,9 @@ func (b *Board) takeGuest(sender nodeID, t token, m open) {
 		b.soon(func() { _ = b.publish(toNode(sender), "", opened{m.channel, [publicSize]byte(l.public)}) })
 		return
 	case a == nil:
-		b.refuse(sender, m.channel, false)
+		// The link has gone from here, and this node's interest in it is about to:
+		// a refusal could be faster than the node to which the link has moved. Where
+		// there is none, NATS says so at the next try.
 		return
 	}
 	public, guest, accept, err := b.local.Connect(a.id, relay.RemoteInfo{Loopback: m.loopback, Key: m.key})
