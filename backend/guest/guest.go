@@ -251,8 +251,6 @@ func (g *Guest) stay(p *path, admitted signalling.Admitted) error {
 		if p, admitted, err = g.comeBack(err); err != nil {
 			return err
 		}
-		g.o.Logger.Info("path regained", "resumed", admitted.Resumed)
-		g.away(false)
 	}
 }
 
@@ -306,6 +304,10 @@ func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 	g.path, g.peer = p, peer
 	g.id, g.seat = admitted.Participant, admitted.Seat
 	g.mu.Unlock()
+	if old != nil {
+		g.o.Logger.Info("path regained", "resumed", admitted.Resumed)
+		g.away(false) // now that the path takes what is sent
+	}
 	if old != nil && old != peer {
 		g.closing.Go(func() {
 			if err := old.close(); err != nil {

@@ -347,15 +347,15 @@ func TestARelayMeddlesInTheCall(t *testing.T) {
 			for _, line := range []string{"first " + c.name, "second " + c.name} {
 				_ = v.Say(line) // the path may be gone already
 			}
-			select {
-			case <-v.away:
-			case <-time.After(patience):
-				t.Fatal("the guest's path goes on")
-			}
-			select {
-			case <-v.away:
-			case <-time.After(patience):
-				t.Fatal("the guest does not come back")
+			for _, want := range []bool{true, false} { // lost, and back
+				select {
+				case away := <-v.away:
+					if away != want {
+						t.Fatalf("away: %v, want %v", away, want)
+					}
+				case <-time.After(patience):
+					t.Fatalf("the guest's path: away is not %v", want)
+				}
 			}
 			v.chats("back after " + c.name)
 			s.bystander.hears("back after " + c.name)
