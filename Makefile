@@ -102,7 +102,7 @@ bench: setup ## measure against the budgets of the design
 	scripts/bench.sh
 
 .PHONY: load
-load: setup-relay ## 10,000 hosts and 2,000 guests at one relay, twice: build/load
+load: setup-relay ## 10,000 hosts and 2,000 guests at one relay, twice; relays of two and three machines: build/load
 	@$(MAKE) --no-print-directory build/bin/porch-relay build/bin/porch-load
 	scripts/load.sh
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Loads a public relay on loopback with many idle hosts and waiting guests, and
 # measures what they cost it and how long a knock takes. Fails when a
-# connection is dropped, or when 1 knock in 100 takes longer than 250 ms.
-# Arguments are porch-load's: scripts/load.sh -hosts 1000 -guests 200
+# connection is dropped, or when 1 knock in 100 takes longer than 250 ms. Then
+# compares a relay of one machine with relays of two and three over a real
+# nats-server: a knock across machines may take twice as long (p99).
+# Arguments are those of "porch-load relay": scripts/load.sh -hosts 1000 -guests 200
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,4 +28,19 @@ for run in 1 2; do
     console.log(`  opening the link: ${ms(r.opening)}`);
     console.log(`dropped: ${r.dropped}`);
   ' "build/load/relay-$run.json"
+done
+
+nats=$(GOFLAGS='' CGO_ENABLED=0 go tool -modfile=scripts/nats/go.mod -n nats-server)
+for nodes in 2 3; do
+  printf '\n== %s machines over NATS\n' "$nodes"
+  build/bin/porch-load nodes -nodes "$nodes" -nats-server "$nats" >"build/load/nodes-$nodes.json"
+  node -e '
+    const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+    const ms = (s) => `p50 ${s.p50} ms, p95 ${s.p95} ms, p99 ${s.p99} ms, most ${s.most} ms`;
+    console.log(`${r.knocks} knocks each, load average ${r.loadBefore} before, ${r.loadAfter} after`);
+    console.log(`knock to bell, one machine:           ${ms(r.one)}`);
+    console.log(`one of ${r.nodes} machines, host at the same:   ${ms(r.same)}`);
+    console.log(`one of ${r.nodes} machines, host at another:    ${ms(r.across)}`);
+    console.log(`p99 across machines is ${r.ratio.toFixed(2)} times that of one (goal: 2)`);
+  ' "build/load/nodes-$nodes.json"
 done

@@ -7,7 +7,8 @@
 // reported per 1,000 forwarded packets, which are those that the guests
 // received.
 //
-// "porch-load relay" loads a public relay instead, see relay.go.
+// "porch-load relay" loads a public relay instead, see relay.go; "porch-load
+// nodes" compares one machine of a relay with several, see nodes.go.
 package main
 
 import (
@@ -40,9 +41,12 @@ type result struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
-	if len(os.Args) > 1 && os.Args[1] == "relay" {
+	switch what := append(os.Args, "")[1]; what {
+	case "relay":
 		err = runRelay(ctx, os.Args[2:])
-	} else {
+	case "nodes":
+		err = runNodes(ctx, os.Args[2:])
+	default:
 		err = run(ctx)
 	}
 	stop()

@@ -121,7 +121,7 @@ func runRelay(ctx context.Context, args []string) error {
 	}
 
 	came, err = inParallel(ctx, *guests, *workers, "guests", func(ctx context.Context, i int) error {
-		v, err := s.openGuest(ctx, waiting, i)
+		v, err := s.openGuest(ctx, s, waiting, i)
 		if err == nil {
 			s.stay(v)
 		}
@@ -237,7 +237,7 @@ func (s *street) knock(ctx context.Context, n int, rate float64, r *relayResult)
 		wg.Go(func() {
 			ctx, done := context.WithTimeout(limited, openPatience)
 			defer done()
-			v, err := s.openGuest(ctx, passing, i)
+			v, err := s.openGuest(ctx, s, passing, i)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

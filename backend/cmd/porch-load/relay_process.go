@@ -37,21 +37,21 @@ type relayProcess struct {
 	err   error // once ended
 }
 
-// startRelay returns when the relay answers.
-func startRelay(ctx context.Context, program string) (*relayProcess, error) {
+// startRelay returns when the relay answers. More are further arguments for it.
+func startRelay(ctx context.Context, program string, more ...string) (*relayProcess, error) {
 	dir, err := os.MkdirTemp("", "porch-load")
 	if err != nil {
 		return nil, err
 	}
 	p := &relayProcess{dir: dir, ended: make(chan struct{})}
-	if err := p.start(ctx, program); err != nil {
+	if err := p.start(ctx, program, more); err != nil {
 		p.stop()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *relayProcess) start(ctx context.Context, program string) error {
+func (p *relayProcess) start(ctx context.Context, program string, more []string) error {
 	roots, err := writeCertificate(p.dir)
 	if err != nil {
 		close(p.ended)
@@ -66,10 +66,11 @@ func (p *relayProcess) start(ctx context.Context, program string) error {
 	p.roots, p.at, p.admin = roots, local(ports[0]), "http://"+local(ports[1])
 	domain := net.JoinHostPort("localhost", strconv.Itoa(ports[0]))
 	p.base = "https://" + domain
-	p.cmd = exec.Command(program,
+	p.cmd = exec.Command(program, append([]string{
 		"-domain", domain, "-listen", p.at, "-listen-http", "", "-admin", local(ports[1]), "-pprof",
 		"-turn-listen", local(ports[2]), "-turn-addresses", "127.0.0.1", "-data", filepath.Join(p.dir, "data"),
-		"-certificate", filepath.Join(p.dir, "certificate.pem"), "-key", filepath.Join(p.dir, "key.pem"), "-log-level", "warn")
+		"-certificate", filepath.Join(p.dir, "certificate.pem"), "-key", filepath.Join(p.dir, "key.pem"), "-log-level", "warn",
+	}, more...)...)
 	p.cmd.Stdout, p.cmd.Stderr = os.Stderr, os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		close(p.ended)

@@ -331,21 +331,22 @@ func (s *street) visitorOf(device string) *visitor {
 	return &visitor{heard: make(chan time.Time, 1), rang: make(chan time.Time, 1)}
 }
 
-// openGuest comes to a random link, and returns when the bell has rung.
-func (s *street) openGuest(ctx context.Context, kind byte, i int) (v *visitor, err error) {
+// openGuest comes to a random link of the hosts at home, and returns when the
+// bell has rung. Home is this street, or one at another node of its relay.
+func (s *street) openGuest(ctx context.Context, home *street, kind byte, i int) (v *visitor, err error) {
 	device := make([]byte, 16)
 	_, _ = rand.Read(device) // never fails
 	name := b64.EncodeToString(device)
 	v = &visitor{device: name, heard: make(chan time.Time, 1), rang: make(chan time.Time, 1)}
 	client := s.client(kind, i)
-	s.mu.Lock()
-	link := s.links[mathrand.N(len(s.links))]
-	s.knocks[name] = v
-	s.mu.Unlock()
+	home.mu.Lock()
+	link := home.links[mathrand.N(len(home.links))]
+	home.knocks[name] = v
+	home.mu.Unlock()
 	defer func() { // an error has made v nil
-		s.mu.Lock()
-		delete(s.knocks, name)
-		s.mu.Unlock()
+		home.mu.Lock()
+		delete(home.knocks, name)
+		home.mu.Unlock()
 	}()
 
 	began := time.Now()
