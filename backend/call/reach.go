@@ -47,6 +47,7 @@ func (c *Call) begin(ctx context.Context) {
 		urls = c.reach.STUN
 	}
 	c.watcher, c.unwatch = n.watch(urls, c.networkChanged)
+	c.takeOutside() // what is known already is no change that we would be told of
 	if c.reach.Servers != nil {
 		c.workers.Go(func() { c.keepRelay(ctx) })
 		if c.reach.RelayOnly {
@@ -58,12 +59,7 @@ func (c *Call) begin(ctx context.Context) {
 // networkChanged runs on the network's goroutine.
 func (c *Call) networkChanged(moved bool) {
 	c.post(func() {
-		n := c.engine.network
-		o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher)}
-		c.outside.Store(o)
-		if o.blocked {
-			c.wantRelay()
-		}
+		c.takeOutside()
 		if a := c.relay.Load(); a != nil && moved && !c.engine.mux.has(a.local()) {
 			a.fail()
 		}
@@ -73,6 +69,16 @@ func (c *Call) networkChanged(moved bool) {
 			}
 		}
 	})
+}
+
+// takeOutside takes over what the network knows.
+func (c *Call) takeOutside() {
+	n := c.engine.network
+	o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher)}
+	c.outside.Store(o)
+	if o.blocked {
+		c.wantRelay()
+	}
 }
 
 // needsRelay reports whether the call should have an address at a TURN server.

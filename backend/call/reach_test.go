@@ -286,9 +286,17 @@ func TestPrepareAsksBeforeTheCall(t *testing.T) {
 	w, unwatch := e.network.watch([]string{s.url()}, nil)
 	defer unwatch()
 	eventually(t, "an answer", func() bool { return len(e.network.reflexives(w)) == 1 })
-	stop()
-	stop()
 	unwatch()
+	c, err := e.NewCall(Hooks{}, Reach{STUN: []string{s.url()}})
+	must(t, err)
+	stop()
+	stop()
+	options, record := recorded(as("a"))
+	join(t, c, options)
+	eventually(t, "an offer with the answer", func() bool {
+		return slices.ContainsFunc(record.candidates(), func(text string) bool { return strings.Contains(text, "203.0.113.7 4242 typ srflx") })
+	})
+	c.Close(signalling.EndEnded)
 	if len(e.network.servers) != 0 || len(e.network.watchers) != 0 {
 		t.Errorf("%d servers are still asked", len(e.network.servers))
 	}
