@@ -44,6 +44,10 @@ type Profile struct {
 	Muted     bool
 	CameraOff bool
 
+	// Elsewhere is somebody who is not on this computer: its loopback addresses
+	// are none of their business, and lead them to their own.
+	Elsewhere bool
+
 	// Admission makes the message (signalling.Admitted) that is sent before
 	// everything else, on Join and on each Attach; nil for none. It runs on
 	// the call's goroutine. Not used by JoinLocal.

@@ -127,7 +127,8 @@ func (p *peer) gather(gathered <-chan struct{}) {
 	}
 	_, found := splitCandidates(p.pc.LocalDescription().SDP)
 	for _, text := range found {
-		if c, err := ice.UnmarshalCandidate(text); err == nil {
+		c, err := ice.UnmarshalCandidate(text)
+		if err == nil && c.Component() == ice.ComponentRTP { // pion repeats all for RTCP, which is multiplexed
 			p.own = p.withOwn(p.leaving(text, c.Address(), c.Port()))
 		}
 	}

@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -153,5 +155,49 @@ func TestAddressesOfAConnectionAreBounded(t *testing.T) {
 	must(t, a.Close())
 	if len(s.remotes) != 1 || a.addresses != 0 {
 		t.Errorf("%d addresses, %d counted", len(s.remotes), a.addresses)
+	}
+}
+
+// Who is not on this computer is told none of its loopback addresses: they would
+// lead them to their own.
+func TestLoopbackIsForThisComputer(t *testing.T) {
+	told := func(elsewhere bool) (loopback, others int) {
+		c := newReachedCall(t, Options{}, Reach{}, func(e *Engine) {
+			e.mux.mu.Lock()
+			defer e.mux.mu.Unlock()
+			e.mux.lister = func() []netip.Prefix {
+				return append(localAddresses(), netip.MustParsePrefix("127.0.0.2/8"))
+			}
+		})
+		options, record := recorded(as("a"))
+		options.profile.Elsewhere = elsewhere
+		join(t, c, options)
+		ended := func() bool { // the end of candidates is told, too
+			record.mu.Lock()
+			defer record.mu.Unlock()
+			return slices.ContainsFunc(record.messages, func(m signalling.Message) bool {
+				c, ok := m.(signalling.Candidate)
+				return ok && c.Candidate == ""
+			})
+		}
+		eventually(t, "the end of candidates", ended)
+		for _, text := range record.candidates() {
+			candidate, err := ice.UnmarshalCandidate(text)
+			must(t, err)
+			if netip.MustParseAddr(candidate.Address()).IsLoopback() {
+				loopback++
+			} else {
+				others++
+			}
+		}
+		return loopback, others
+	}
+	near, others := told(false)
+	if near == 0 {
+		t.Error("a guest on this computer is not told of its loopback addresses")
+	}
+	far, rest := told(true)
+	if far != 0 || rest != others {
+		t.Errorf("a guest elsewhere is told %d loopback addresses, and %d of %d others", far, rest, others)
 	}
 }

@@ -337,7 +337,10 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 
 // sockets are those that the peer may use.
 func (p *peer) sockets() peerMux {
-	return peerMux{mux: p.call.engine.mux, take: p.takeSecure, relay: p.relaySocket, relayOnly: p.relayOnly}
+	return peerMux{
+		mux: p.call.engine.mux, take: p.takeSecure, relay: p.relaySocket, relayOnly: p.relayOnly,
+		elsewhere: p.member.profile.Elsewhere,
+	}
 }
 
 // relaySocket returns the socket at a TURN server, or nil.

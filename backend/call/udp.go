@@ -639,12 +639,17 @@ type peerMux struct {
 	// there is no other.
 	relay     func() *udpSocket
 	relayOnly bool
+
+	elsewhere bool // the other side is not on this computer
 }
 
 // sockets returns those that the peer may use now, the best first.
 func (m peerMux) sockets() (sockets []*udpSocket) {
 	if !m.relayOnly {
 		sockets = m.mux.addresses()
+	}
+	if m.elsewhere {
+		sockets = slices.DeleteFunc(sockets, func(s *udpSocket) bool { return s.local.Addr().IsLoopback() })
 	}
 	if r := m.relay(); r != nil {
 		sockets = append(sockets, r)

@@ -263,6 +263,7 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 	s.admitted()
 	st.participant, err = c.Join(call.Profile{
 		ID: id, Name: k.Name, Muted: k.Muted, CameraOff: k.CameraOff,
+		Elsewhere: !s.frames.Remote().Loopback,
 		Admission: func(resumed bool) signalling.Message {
 			m := signalling.Admitted{Participant: id, Seat: text, Resumed: resumed}
 			if !resumed { // one that goes on has its way through
