@@ -187,7 +187,7 @@ describe.skipIf(missing !== '')('what the guest learns of the host', () => {
   });
 
   // Chrome's Local Network Access guards local addresses from pages of public
-  // origins; the relay's address counts as public here.
+  // origins.
   const asks: [string, string[]][] = [
     ['same network', []],
     ['same network, allowed by the guest', ['local-network-access']],

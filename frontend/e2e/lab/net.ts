@@ -2,7 +2,7 @@
 // servers, a bridge in the place of the public network, and NATs between. The
 // machine's own network is not touched: every interface lives in a namespace.
 //
-//   pub          a bridge with the public network 203.0.113.0/24 (RFC 5737)
+//   pub          a bridge with the public network, whose addresses the caller chooses
 //   a server     one namespace, attached to the bridge
 //   a NAT        one namespace: a leg on the bridge, a bridge for its inside
 //   a machine    one namespace, attached to the inside of a NAT
@@ -203,7 +203,10 @@ export class Net {
     this.made.push(namespace);
     const etc = join(perNamespace, namespace);
     mkdirSync(etc, { recursive: true });
-    const hosts = [...this.names].map(([host, address]) => `${address} ${host}\n`).join('');
+    // For WebRTC Chromium asks for the name with its last dot; a name server would know that it is the same.
+    const hosts = [...this.names]
+      .map(([host, address]) => `${address} ${host} ${host}.\n`)
+      .join('');
     writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n::1 localhost\n${hosts}`);
     writeFileSync(join(etc, 'resolv.conf'), '# no name server: names are in hosts\n');
     await sh(`ip netns add ${namespace}

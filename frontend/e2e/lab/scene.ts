@@ -14,12 +14,14 @@ import { keepTold, type Path, pathOf } from './path.js';
 import { Hopeless, logOf, Processes, type Started, until } from './processes.js';
 
 export const domain = 'call.example.org';
-export const relayAddress = '203.0.113.10';
+/**
+ * The public network is a part of AMPRNet that is set aside for tests and routed nowhere. Those of documentation
+ * (RFC 5737) won't do: Chromium (Local Network Access) and our TURN take them for no addresses of the internet.
+ */
+export const relayAddress = '44.128.0.10';
 /** The host's name, as guests see it. */
 export const hostName = 'Grace Featherstone';
-const acmeAddress = '203.0.113.11';
-/** Documentation's addresses (RFC 5737), which nothing relays to unless told that they are the internet here. */
-const publicNetwork = '203.0.113.0/24';
+const acmeAddress = '44.128.0.11';
 const relayUrl = `https://${domain}`;
 
 /** What is between a machine and the public network. */
@@ -54,9 +56,9 @@ export interface Outcome {
 }
 
 const homes = {
-  host: { outside: '203.0.113.20', inside: '192.168.10' },
-  guest: { outside: '203.0.113.30', inside: '192.168.20' },
-  elsewhere: { outside: '203.0.113.40', inside: '192.168.30' },
+  host: { outside: '44.128.0.20', inside: '192.168.10' },
+  guest: { outside: '44.128.0.30', inside: '192.168.20' },
+  elsewhere: { outside: '44.128.0.40', inside: '192.168.30' },
 };
 
 export class Scene {
@@ -174,7 +176,6 @@ export class Scene {
     const relay = this.onRelay.start('porch-relay', program('porch-relay'), [
       '-domain', domain, '-data', this.relayData,
       '-certificate', files.certificate, '-key', files.key, '-log-level', 'debug',
-      '-turn-allow', publicNetwork,
     ]); // biome-ignore format: one flag beside its value
     await this.awaitRelay(relay);
   }
@@ -193,7 +194,6 @@ export class Scene {
       PORCH_RELAY_ACME_DIRECTORY: acme.directory,
       PORCH_RELAY_ACME_ROOT: acme.vouching,
       PORCH_RELAY_DATA: this.relayData,
-      PORCH_RELAY_TURN_ALLOW: publicNetwork,
       SSL_CERT_FILE: acme.signing,
       PATH: `${join(root, 'build', 'bin')}:${process.env.PATH}`,
     };
@@ -310,11 +310,7 @@ export class Scene {
     this.browser = await openChromium({
       program: this.net.program(this.guestMachine, '/usr/bin/chromium'),
       env: { ...process.env, HOME: home },
-      args: [
-        // Chromium takes addresses that are set aside for documentation for local ones.
-        `--ip-address-space-overrides=${relayAddress}:443=public`,
-        ...(this.options.chromium ?? []),
-      ],
+      args: this.options.chromium ?? [],
     });
     this.guest = await this.anotherGuest();
   }
