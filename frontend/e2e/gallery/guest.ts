@@ -12,57 +12,9 @@ import { Capture } from '../../src/media/capture.svelte';
 import type { Source } from '../../src/media/source';
 import { synthetic } from '../../src/media/synthetic';
 import type { HostMessage, Participant, TransportState } from '../../src/transport';
+import { face } from './faces';
 
 const now = Date.now();
-
-/** A person in front of a wall, painted. */
-function paint(seed: number, ratio: number): HTMLCanvasElement {
-  const canvas = document.createElement('canvas');
-  canvas.height = 720;
-  canvas.width = Math.round(720 * ratio);
-  const { width, height } = canvas;
-  const g = canvas.getContext('2d')!;
-  const hue = (seed * 67 + 24) % 360;
-  const wall = g.createLinearGradient(0, 0, width, height);
-  wall.addColorStop(0, `hsl(${hue} 32% 62%)`);
-  wall.addColorStop(1, `hsl(${hue + 30} 34% 34%)`);
-  g.fillStyle = wall;
-  g.fillRect(0, 0, width, height);
-  const light = g.createRadialGradient(width * 0.2, 80, 20, width * 0.2, 80, 520);
-  light.addColorStop(0, 'rgb(255 236 200 / 0.7)');
-  light.addColorStop(1, 'rgb(255 236 200 / 0)');
-  g.fillStyle = light;
-  g.fillRect(0, 0, width, height);
-  const x = width / 2;
-  g.fillStyle = `hsl(${(hue + 190) % 360} 30% 30%)`;
-  g.beginPath();
-  g.ellipse(x, 760, 240, 250, 0, 0, 7);
-  g.fill();
-  const skin = ['#e8b998', '#b97c54', '#f0cbb0', '#8a5a3c', '#d59f78'][seed % 5]!;
-  g.fillStyle = skin;
-  g.fillRect(x - 44, 430, 88, 120);
-  g.fillStyle = ['#2c1d14', '#5b3a21', '#1b1b20', '#8c6239', '#c9c2b8'][seed % 5]!;
-  g.beginPath();
-  g.ellipse(x, 330, 150, 175, 0, 0, 7);
-  g.fill();
-  g.fillStyle = skin;
-  g.beginPath();
-  g.ellipse(x, 360, 118, 148, 0, 0, 7);
-  g.fill();
-  g.fillStyle = '#2a1a12';
-  for (const side of [-1, 1]) {
-    g.beginPath();
-    g.ellipse(x + side * 46, 345, 11, 13, 0, 0, 7);
-    g.fill();
-  }
-  g.strokeStyle = '#7a3b2e';
-  g.lineWidth = 8;
-  g.lineCap = 'round';
-  g.beginPath();
-  g.arc(x, 400, 44, 0.25, Math.PI - 0.25);
-  g.stroke();
-  return canvas;
-}
 
 /** A source whose camera shows a painted person. */
 const person: Source = {
@@ -70,7 +22,7 @@ const person: Source = {
   async open(wanted, choice) {
     const stream = await synthetic.open({ ...wanted, video: false }, choice);
     if (wanted.video) {
-      const canvas = paint(2, 4 / 3);
+      const canvas = face(2, 4 / 3);
       const track = canvas.captureStream(5).getVideoTracks()[0]!;
       setInterval(() => canvas.getContext('2d')!.fillRect(0, 0, 1, 1), 100);
       stream.addTrack(track);
@@ -223,8 +175,8 @@ function inCall(
     const names = crowd.slice(0, others);
     const ratios = [16 / 9, 4 / 3, 16 / 9, 9 / 16, 16 / 9, 4 / 3];
     const engine = new Painted({
-      [OWN]: paint(2, innerWidth < 600 ? 3 / 4 : 4 / 3),
-      ...Object.fromEntries(names.map((n, i) => [n, paint(i, ratios[i % 6]!)])),
+      [OWN]: face(2, innerWidth < 600 ? 3 / 4 : 4 / 3),
+      ...Object.fromEntries(names.map((n, i) => [n, face(i, ratios[i % 6]!)])),
     });
     const call = new Call(engine, () => true);
     call.receive({
