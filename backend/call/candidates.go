@@ -218,7 +218,9 @@ func (p *peer) candidate(c signalling.Candidate) {
 		Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex,
 		UsernameFragment: c.UsernameFragment,
 	}
-	if p.pc.RemoteDescription() == nil {
+	if p.outstanding {
+		// It may belong to the answer that is to come, which alone says so: pion
+		// drops what does not belong to the description that it has.
 		p.early = append(p.early, init)
 		return
 	}

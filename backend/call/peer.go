@@ -30,18 +30,19 @@ type peer struct {
 	pc *webrtc.PeerConnection
 
 	// Owned by run.
-	negotiation uint32   // number of the last offer
-	outstanding bool     // it is not answered yet
-	restart     bool     // the next offer restarts ICE
-	pairs       int      // slots the description has, in pairs
-	wanted      int      // and should have
-	restarting  bool     // the outstanding offer restarts ICE
-	ufrag       string   // of the last offer
-	own         []string // candidates that belong to it
-	early       []webrtc.ICECandidateInit
-	remote      int      // candidates since the last offer
-	taken       []string // those of them that are tried
+	negotiation uint32                    // number of the last offer
+	outstanding bool                      // it is not answered yet
+	restart     bool                      // the next offer restarts ICE
+	pairs       int                       // slots the description has, in pairs
+	wanted      int                       // and should have
+	restarting  bool                      // the outstanding offer restarts ICE
+	ufrag       string                    // of the last offer
+	own         []string                  // candidates that belong to it
+	early       []webrtc.ICECandidateInit // that have come before the answer
+	remote      int                       // candidates since the last offer
+	taken       []string                  // those of them that are tried
 	takes       rate
+	retry       *time.Timer // for a path that does not come up; see answer
 
 	// outside returns what is known beyond this machine's addresses; nil if that
 	// is none of the peer's business.
@@ -73,6 +74,11 @@ type pair struct {
 	audio, video *slot
 	member       *member // whose media it carries, nil for a free pair
 }
+
+// pathPatience is how long a path may take to come up. By then every pair of
+// candidates has been tried in vain (iceRequests), and pion would do no more than
+// wait for another 20 s before it says so.
+const pathPatience = 8 * time.Second
 
 const (
 	peerInbox    = 256
@@ -119,6 +125,9 @@ func (p *peer) run() {
 		case f := <-p.inbox:
 			f()
 		case <-p.done:
+			if p.retry != nil {
+				p.retry.Stop()
+			}
 			if err := p.pc.GracefulClose(); err != nil {
 				p.call.engine.logger.Debug("closing a peer connection", "err", err)
 			}
@@ -265,6 +274,26 @@ func (p *peer) answer(a signalling.Answer) {
 		p.addCandidate(webrtc.ICECandidateInit{Candidate: c})
 	}
 	p.negotiate()
+	p.awaitPath()
+}
+
+// awaitPath tries again if there is no path after a while.
+func (p *peer) awaitPath() {
+	if p.retry != nil {
+		p.retry.Stop()
+	}
+	if p.outside == nil || p.outstanding || p.alive(webrtc.PeerConnectionStateConnected) {
+		return
+	}
+	number := p.negotiation
+	p.retry = time.AfterFunc(pathPatience, func() {
+		p.do(func() {
+			if p.negotiation == number && !p.outstanding && p.alive(
+				webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting) {
+				p.restartICE(false)
+			}
+		})
+	})
 }
 
 // onCandidate runs on pion's goroutine. Passing through the inbox keeps the

@@ -23,7 +23,6 @@ type udpMux struct {
 
 	mu      sync.Mutex
 	closed  bool
-	port    int
 	asked   time.Time // when the machine's addresses were looked up
 	current []netip.Prefix
 	sockets map[netip.Addr]*udpSocket
@@ -100,16 +99,21 @@ func (m *udpMux) look() (changed bool) {
 func (m *udpMux) refresh() (changed bool) {
 	before := m.current
 	m.current, m.asked = m.lister(), time.Now()
+	// What one look finds shares a port. What a later one finds has another: a NAT
+	// that remembers an address which has gone gives the same port behind a new one
+	// a different port outside for each destination, as symmetric ones do.
+	port := 0
 	list := slices.Clone(*m.list.Load())
 	for _, p := range m.current {
 		a := p.Addr()
 		if m.sockets[a] != nil {
 			continue
 		}
-		s, err := m.open(a)
+		s, err := m.open(a, port)
 		if err != nil {
 			continue // gone again, or not ours to bind
 		}
+		port = int(s.local.Port())
 		m.sockets[a] = s
 		list = append(list, s)
 	}
@@ -187,10 +191,10 @@ func localAddresses() []netip.Prefix {
 	return addresses
 }
 
-// open binds a socket, to the port of the others if it is free there.
-func (m *udpMux) open(a netip.Addr) (*udpSocket, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(m.port))))
-	if err != nil && m.port != 0 {
+// open binds a socket, to this port if it is free there.
+func (m *udpMux) open(a netip.Addr, port int) (*udpSocket, error) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
+	if err != nil && port != 0 {
 		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 	}
 	if err != nil {
@@ -198,9 +202,6 @@ func (m *udpMux) open(a netip.Addr) (*udpSocket, error) {
 	}
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	local = netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
-	if m.port == 0 {
-		m.port = int(local.Port())
-	}
 	// Less than wanted still works.
 	_ = conn.SetReadBuffer(socketBuffer)
 	_ = conn.SetWriteBuffer(socketBuffer)
