@@ -311,6 +311,16 @@ func (l *lab) in(space, line string) {
 	}
 }
 
+// ip has ip(8) do several things with little time between them.
+func (l *lab) ip(space string, lines ...string) {
+	l.t.Helper()
+	command := exec.Command("ip", "-n", l.prefix+space, "-batch", "-")
+	command.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	if b, err := command.CombinedOutput(); err != nil {
+		l.t.Fatalf("%v in %s: %v: %s", lines, space, err, b)
+	}
+}
+
 func (l *lab) wire(a, nameA, addressA, b, nameB, addressB string) {
 	l.t.Helper()
 	out, err := exec.Command("ip", "link", "add", nameA, "netns", l.prefix+a, "type", "veth",
@@ -474,7 +484,7 @@ func TestLaboratoryMoves(t *testing.T) {
 		t.Fatal("not connected")
 	}
 	gap, e := guest.after(t, func() {
-		l.in("host", "printf 'addr del 10.77.1.2/24 dev eth0\naddr add 10.77.1.3/24 dev eth0\nroute add default via 10.77.1.1\n' | ip -batch -")
+		l.ip("host", "addr del 10.77.1.2/24 dev eth0", "addr add 10.77.1.3/24 dev eth0", "route add default via 10.77.1.1")
 	}, func(e labEvent) bool { return e.Address != labServer && e.Port != before.Port })
 	t.Logf("another address: media is away for %v; the host is at %s (%s)", gap, e.Address, e.Remote)
 	if gap > 10*time.Second {
