@@ -43,15 +43,17 @@ async function personsPage(who: keyof typeof people): Promise<Page> {
 const wide = { host: { width: 1100, height: 760 }, guest: { width: 1200, height: 800 } };
 const narrow = { width: 390, height: 844 };
 
+type Scheme = 'light' | 'dark';
+
 /**
- * Takes the four pictures of a screen and asks axe about each: about everything in the light, in the dark about what may
- * be another. show brings back what a change of the window's size closes, such as a menu.
+ * Takes the four pictures of a screen and asks axe about each: about everything in the first scheme of the system, in the
+ * other about what may be another. show brings back what a change of the window's size closes, such as a menu.
  */
 async function look(
   whose: 'host' | 'guest',
   name: string,
   page: Page,
-  show?: () => Promise<void>,
+  { show, schemes = ['light', 'dark'] }: { show?: () => Promise<void>; schemes?: Scheme[] } = {},
 ): Promise<void> {
   const serious: string[] = [];
   for (const [size, viewport] of [
@@ -59,7 +61,7 @@ async function look(
     ['wide', wide[whose]],
   ] as const) {
     await page.setViewportSize(viewport);
-    for (const scheme of ['light', 'dark'] as const) {
+    for (const scheme of schemes) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
       // A toolbar that has hidden itself comes back when the mouse moves.
       await page.mouse.move(viewport.width / 2, viewport.height / 2 + Math.random());
@@ -68,7 +70,7 @@ async function look(
         'new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))',
       );
       await page.screenshot({ path: join(pictures, `${whose}-${name}-${scheme}-${size}.png`) });
-      const found = await seriousOn(page, scheme === 'light' ? 'everything' : 'colours');
+      const found = await seriousOn(page, scheme === schemes[0] ? 'everything' : 'colours');
       serious.push(...found.map((line) => `${scheme} ${size}: ${line}`));
     }
     const overflow = await page.evaluate<number>(
@@ -106,6 +108,26 @@ describe('screens', { timeout: 600_000 }, () => {
     await host.getByRole('button', { name: 'Create Link' }).waitFor();
     await host.evaluate("window.go.main.App.SetName('Sam')");
     await look('host', '01-home-empty', host);
+  });
+
+  test('host: a look of its own, whatever the system has', async () => {
+    for (const [theme, system, background] of [
+      ['Dark', 'light', 'rgb(20, 21, 26)'],
+      ['Light', 'dark', 'rgb(251, 249, 246)'],
+    ] as const) {
+      await host.getByRole('button', { name: 'Settings' }).click();
+      await host.getByRole('combobox', { name: 'Appearance' }).selectOption(theme);
+      await host.locator(`:root[data-theme="${theme.toLowerCase()}"]`).waitFor();
+      await look('host', `16-settings-made-${theme.toLowerCase()}`, host, { schemes: [system] });
+      const shown = await host.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+      expect(shown, `${theme} in a ${system} system`).toBe(background);
+      await host.keyboard.press('Escape');
+      await look('host', `17-home-made-${theme.toLowerCase()}`, host, { schemes: [system] });
+    }
+    await host.getByRole('button', { name: 'Settings' }).click();
+    await host.getByRole('combobox', { name: 'Appearance' }).selectOption('System');
+    await host.locator(':root[data-theme="system"]').waitFor();
+    await host.keyboard.press('Escape');
   });
 
   test('host: who can open links, and a relay that is not there', async () => {
@@ -259,7 +281,7 @@ describe('screens', { timeout: 600_000 }, () => {
       await host.getByRole('button', { name: 'Leave', exact: true }).click();
       await end.waitFor();
     };
-    await look('host', '14-leave', host, openLeave);
+    await look('host', '14-leave', host, { show: openLeave });
     await openLeave();
     await end.click();
     await guest

@@ -181,6 +181,7 @@ function madeUp(part: Partial<State>): Backend {
     linkQR: async () => qr,
     watch: (_: (change: Change) => void) => () => {},
     setTitle: () => {},
+    setTheme: () => {},
     enterCall: async () => ({ url: '', token: '', engine: 'webview' }),
     testRelay: async (address) => {
       if (address.includes('/j/')) throw new Fault('relay-is-link', '');

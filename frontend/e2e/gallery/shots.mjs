@@ -15,6 +15,7 @@ const gallery = {
   root: here('.'),
   plugins: config.plugins,
   resolve: config.resolve,
+  css: config.css,
   logLevel: 'error',
   build: { outDir: here('./dist'), emptyOutDir: true },
   preview: { port: 0, host: '127.0.0.1' },

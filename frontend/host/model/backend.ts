@@ -1,6 +1,12 @@
 import * as app from '../../wailsjs/go/main/App';
 import type { host } from '../../wailsjs/go/models';
-import { EventsOn, WindowSetTitle } from '../../wailsjs/runtime/runtime';
+import {
+  EventsOn,
+  WindowSetDarkTheme,
+  WindowSetLightTheme,
+  WindowSetSystemDefaultTheme,
+  WindowSetTitle,
+} from '../../wailsjs/runtime/runtime';
 
 /** What a generated class carries, without its methods: that is what arrives. */
 type Data<T> = T extends (infer Item)[]
@@ -78,7 +84,12 @@ export interface Backend extends Commands {
   watch(onchange: (change: Change) => void): () => void;
   /** Sets the title of the native window. */
   setTitle(title: string): void;
+  /** Gives the frame of the native window a look, on Windows; elsewhere the system alone decides. */
+  setTheme(theme: Theme): void;
 }
+
+/** How the window looks, as settings say it. */
+export type Theme = 'system' | 'light' | 'dark';
 
 /** A fault as app.go says it: a code of package fault, and its English sentence. */
 export class Fault extends Error {
@@ -154,5 +165,10 @@ export function wails(): Backend {
     quit: () => said(app.Quit()),
     watch: (onchange) => EventsOn('porch:change', onchange),
     setTitle: (title) => WindowSetTitle(title),
+    setTheme: (theme) => {
+      if (theme === 'light') WindowSetLightTheme();
+      else if (theme === 'dark') WindowSetDarkTheme();
+      else WindowSetSystemDefaultTheme();
+    },
   };
 }

@@ -9,6 +9,7 @@ import type {
   RequestView,
   Settings,
   State,
+  Theme,
 } from './backend';
 import { faultOf } from './backend';
 import type { EngineName } from './engines';
@@ -112,6 +113,12 @@ export class Host {
     const place = link ? `${linkName(link.name)} – Porch` : 'Porch';
     const waiting = this.requests.ringing.length;
     return waiting > 0 ? `(${waiting}) ${place}` : place;
+  });
+
+  /** How the window looks; as the system says until the app is known, and where a newer app says what this page does not know. */
+  theme = $derived.by((): Theme => {
+    const { theme } = this.now.settings;
+    return theme === 'light' || theme === 'dark' ? theme : 'system';
   });
 
   link(id: string): LinkView | undefined {

@@ -172,6 +172,24 @@ describe('the window', () => {
   });
 });
 
+describe('the look', () => {
+  it('is the system’s until the app says another, and follows what is chosen', async () => {
+    const { host, backend, change } = open({ settings: { ...base.settings, theme: 'dark' } });
+    expect(host.theme).toBe('system');
+    await host.open();
+    expect(host.theme).toBe('dark');
+    await host.setSettings({ theme: 'light' });
+    expect(backend.setSettings).toHaveBeenCalledExactlyOnceWith({
+      ...base.settings,
+      theme: 'light',
+    });
+    change({ settings: { ...base.settings, theme: 'light' } });
+    expect(host.theme).toBe('light');
+    change({ settings: { ...base.settings, theme: 'sepia' } });
+    expect(host.theme).toBe('system');
+  });
+});
+
 describe('Create Link', () => {
   it('opens the share sheet of the new link, also when its change comes later', async () => {
     const made = link('C');
