@@ -169,7 +169,7 @@ func (e *Engine) uncork() {
 }
 
 // newConnection returns a peer connection for p. Once it stands, media goes the
-// direct way (see [secure]) if it can. Otherwise pion decrypts, and RTP and RTCP
+// direct way (see [secure]). On a network of tests pion decrypts, and RTP and RTCP
 // are taken on the goroutine that did.
 func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*webrtc.PeerConnection, error) {
 	setting := e.setting

@@ -51,7 +51,7 @@ type peer struct {
 
 	path      atomic.Pointer[link] // the selected pair
 	secrets   secrets
-	direct    atomic.Pointer[secure] // nil: media goes pion's way
+	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
 	connected atomic.Bool
 	rtt       atomic.Int64 // nanoseconds
 	estimate  atomic.Uint64
@@ -259,7 +259,11 @@ func (p *peer) answer(a signalling.Answer) {
 		return
 	}
 	sdp, candidates := splitCandidates(a.SDP)
-	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp})
+	description := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}
+	err := checkHandshake(&description)
+	if err == nil {
+		err = p.pc.SetRemoteDescription(description)
+	}
 	if err != nil {
 		p.failed(fault.New(fault.SDPInvalid, err))
 		return
@@ -322,11 +326,12 @@ func (p *peer) onConnected() {
 		return
 	}
 	if p.call.engine.mux != nil {
-		if d, err := newSecure(&p.secrets); err != nil {
-			p.call.engine.logger.Debug("media goes pion's way", "err", err)
-		} else {
-			p.direct.CompareAndSwap(nil, d)
+		d, err := newSecure(&p.secrets)
+		if err != nil {
+			p.failed(err) // pion's way has no bound on streams: strangers don't get it
+			return
 		}
+		p.direct.CompareAndSwap(nil, d)
 		ice := p.ice()
 		ice.OnSelectedCandidatePairChange(p.relink)
 		if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pion/dtls/v3"
@@ -171,26 +172,57 @@ func TestSecretsNeedTheWholeHandshake(t *testing.T) {
 	}
 }
 
-// TestBothWaysOfMedia joins one guest whose media goes the direct way, and one
-// who insists on serving the handshake, whose media goes pion's.
-func TestBothWaysOfMedia(t *testing.T) {
+// TestMediaGoesTheDirectWay has two guests with their own stacks, whose answers are
+// as browsers give them.
+func TestMediaGoesTheDirectWay(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a, b := join(t, c, as("a")), join(t, c, as("b"))
+	a.send()
+	b.send()
+	a.untilSees("b")
+	b.untilSees("a")
+	for id, g := range map[string]*guest{"a": a, "b": b} {
+		g.until("feedback", func() bool { return g.twcc > 0 && g.reports > 0 && g.srs > 0 })
+		if c.member(id).connection.Load().direct.Load() == nil {
+			t.Errorf("%s: pion's way", id)
+		}
+	}
+	must(t, b.p.Handle(signalling.Leave{}))
+	a.until("b has left", func() bool { return len(a.roster) == 1 })
+}
+
+// TestNoGuestServesTheHandshake has a guest insist on it, who would get past the
+// bound on streams.
+func TestNoGuestServesTheHandshake(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a := join(t, c, as("a"))
 	o := as("b")
 	o.setting = func(s *webrtc.SettingEngine) { must(t, s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer)) }
 	b := join(t, c, o)
-	a.send()
-	b.send()
-	a.untilSees("b")
-	b.untilSees("a")
-	for _, g := range []*guest{a, b} {
-		g.until("feedback", func() bool { return g.twcc > 0 && g.reports > 0 && g.srs > 0 })
-	}
-	for id, direct := range map[string]bool{"a": true, "b": false} {
-		if got := c.member(id).connection.Load().direct.Load() != nil; got != direct {
-			t.Errorf("%s: direct is %v", id, got)
+	b.until("it is told why", func() bool { return b.ended == signalling.EndFault })
+	a.until("it is gone", func() bool { return len(a.roster) == 1 })
+}
+
+func TestHandshakeIsBegunByTheGuest(t *testing.T) {
+	const head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+	const section = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n"
+	for text, want := range map[string]error{
+		head + section + "a=setup:active\r\n":                                   nil,
+		head + section + section + "a=setup:active\r\n":                         nil,
+		head + section + "a=setup:passive\r\n":                                  errHandshake,
+		head + section + "a=setup:actpass\r\n":                                  errHandshake, // the roles of ICE, which a guest can turn round, would decide
+		head + section + "a=setup:passive\r\n" + section + "a=setup:active\r\n": errHandshake,
+		head + section + "a=setup: active\r\n":                                  errHandshake,
+		head + "a=setup:active\r\n" + section:                                   errHandshake,
+		head + section:                                                          errHandshake,
+		head:                                                                    errHandshake,
+	} {
+		err := checkHandshake(&webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text})
+		if !errors.Is(err, want) {
+			t.Errorf("%q: %v", strings.TrimPrefix(text, head), err)
 		}
 	}
-	must(t, b.p.Handle(signalling.Leave{}))
-	a.until("b has left", func() bool { return len(a.roster) == 1 })
+	if err := checkHandshake(&webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: "v=0\r\nnonsense"}); err == nil {
+		t.Error("nonsense")
+	}
 }
