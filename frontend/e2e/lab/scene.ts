@@ -40,7 +40,7 @@ export interface SceneOptions {
   linkName?: string;
   /** No public relay: the link lives on the network only. */
   withoutRelay?: boolean;
-  /** Commands that make the relay, instead of ours; see {@link Scene.follow}. */
+  /** Commands that make the relay, instead of ours; see {@link Scene.follow}. The app then has a window, and neither a relay nor a link. */
   readme?: string[];
   /** More flags of the guest's Chromium. */
   chromium?: string[];
@@ -64,6 +64,7 @@ const homes = {
 export class Scene {
   private lab: Lab | undefined;
   private browser: Browser | undefined;
+  private hostBrowser: Browser | undefined;
   private readonly relays: Started[] = [];
   private processes: Processes | undefined; // in the public network, besides the relay
   private relayProcesses: Processes | undefined;
@@ -74,6 +75,8 @@ export class Scene {
   hostMachine!: Machine;
   guestMachine!: Machine;
   guest!: Page;
+  /** The app's window; with {@link SceneOptions.readme} only. */
+  window!: Page;
   /** The address that the guest opens. */
   address = '';
 
@@ -95,6 +98,7 @@ export class Scene {
 
   async close(): Promise<void> {
     await this.browser?.close();
+    await this.hostBrowser?.close();
     await this.lab?.close();
     await this.relayProcesses?.stopAll();
     await this.processes?.stopAll();
@@ -211,6 +215,13 @@ export class Scene {
     }
   }
 
+  /** Runs a command as the host types it at home, and returns what it printed. */
+  async atHome(command: string): Promise<string> {
+    const path = `PATH=${join(root, 'build', 'bin')}:${process.env.PATH}`;
+    const trust = `SSL_CERT_FILE=${this.trusted}`;
+    return this.net.run(this.hostMachine, 'env', path, trust, 'sh', '-ec', command);
+  }
+
   private async awaitRelay(relay: Started): Promise<void> {
     this.relays.push(relay);
     await until('the relay answers', async () => {
@@ -275,8 +286,22 @@ export class Scene {
     this.lab = lab;
     lab.env.SSL_CERT_FILE = this.trusted;
     const data = mkdtempSync(join(lab.dir, 'data-'));
+    if (this.options.readme) return this.openWindow(lab, data);
     this.address = await this.makeLink(lab, data);
     this.app = await lab.startApp({ dev: false, data, relayPort: homePort, listen: '0.0.0.0' });
+  }
+
+  /** Starts the app as it is on the first day, with a window that a test can press. */
+  private async openWindow(lab: Lab, data: string): Promise<void> {
+    this.app = await lab.startApp({ dev: true, data, relayPort: homePort, listen: '0.0.0.0' });
+    this.hostBrowser = await openChromium({
+      program: this.net.program(this.hostMachine, '/usr/bin/chromium'),
+      env: lab.env,
+    });
+    this.window = await chromiumPage(this.hostBrowser, { viewport: { width: 1100, height: 760 } });
+    await this.window.goto(this.app.url);
+    await this.window.getByRole('button', { name: 'Create Link' }).waitFor();
+    await this.window.evaluate(`window.go.main.App.SetName(${JSON.stringify(hostName)})`);
   }
 
   /** Has porch-headless make a link in the data folder, which the app then finds there. */
