@@ -201,3 +201,37 @@ func TestLoopbackIsForThisComputer(t *testing.T) {
 		t.Errorf("a guest elsewhere is told %d loopback addresses, and %d of %d others", far, rest, others)
 	}
 }
+
+// A candidate that overtakes the answer it belongs to is kept for it: pion knows
+// only the description before, and would drop it.
+func TestCandidateBeforeItsAnswer(t *testing.T) {
+	e, err := NewEngine(Options{})
+	must(t, err)
+	defer func() { must(t, e.Close()) }()
+	c, err := e.NewCall(Hooks{}, Reach{})
+	must(t, err)
+	g := join(t, c, as("a"))
+	p := c.member(g.p.ID()).connection.Load()
+	eventually(t, "a connection", func() bool { return p.connected.Load() })
+	early := hostCandidate("192.0.2.77", 50000)
+	on := func(f func()) {
+		done := make(chan struct{})
+		p.do(func() { f(); close(done) })
+		<-done
+	}
+	eventually(t, "an offer that is answered", func() (answered bool) {
+		on(func() { answered = !p.outstanding && p.wanted <= p.pairs })
+		return answered
+	})
+	on(func() {
+		p.restartICE(true)
+		p.candidate(signalling.Candidate{Candidate: early})
+		if !p.outstanding || len(p.early) != 1 || len(p.taken) != 0 {
+			t.Errorf("outstanding: %v, %d are kept, %d are tried", p.outstanding, len(p.early), len(p.taken))
+		}
+	})
+	eventually(t, "the candidate to be tried", func() (tried bool) {
+		on(func() { tried = slices.Contains(p.taken, early) })
+		return tried
+	})
+}

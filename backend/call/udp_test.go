@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -279,4 +280,36 @@ func FuzzDatagram(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s.receive(b, netip.MustParseAddrPort("127.0.0.1:10"))
 	})
+}
+
+// A NAT that remembers the address before would spoil the port for the new one.
+func TestNewAddressHasAPortOfItsOwn(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs more than one loopback address, which Linux alone has without being asked")
+	}
+	m := newUDPMux()
+	defer func() { must(t, m.close()) }()
+	ports := func(addresses ...string) (found []uint16) {
+		m.mu.Lock()
+		m.lister = func() (list []netip.Prefix) {
+			for _, a := range addresses {
+				list = append(list, netip.MustParsePrefix(a+"/8"))
+			}
+			return list
+		}
+		m.mu.Unlock()
+		m.look()
+		for _, s := range m.addresses() {
+			found = append(found, s.local.Port())
+		}
+		return found
+	}
+	home := ports("127.0.0.1", "127.0.0.2")
+	if len(home) != 2 || home[0] != home[1] {
+		t.Errorf("addresses of one network have the ports %d", home)
+	}
+	away := ports("127.0.0.3")
+	if len(away) != 1 || away[0] == home[0] {
+		t.Errorf("after port %d a new address has %d", home[0], away)
+	}
 }
