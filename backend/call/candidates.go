@@ -241,6 +241,36 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 	}
 }
 
+// maxNudges is for the life of a peer: a stranger can forge answers.
+const maxNudges = 64
+
+// answered runs on a socket's goroutine when one of our checks may have been
+// answered.
+func (p *peer) answered() {
+	if p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking || p.nudging.Swap(true) {
+		return
+	}
+	if !p.do(p.nudge) {
+		p.nudging.Store(false)
+	}
+}
+
+// nudge has the agent nominate the pair that has just been found valid. By itself
+// it waits for another check of the other side, which browsers send every 48 ms, or
+// for its own next round, up to 200 ms. A candidate begins a round at once; this one
+// is nobody's: TCP is not tried.
+func (p *peer) nudge() {
+	p.nudging.Store(false)
+	if p.nudges == maxNudges || p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking {
+		return
+	}
+	p.nudges++
+	text := fmt.Sprintf("candidate:0 1 tcp 1 0.0.0.0 %d typ host tcptype passive", p.nudges)
+	if err := p.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: text}); err != nil {
+		p.call.engine.logger.Debug("a round of checks", "err", err)
+	}
+}
+
 // acceptable reports whether checks may go to a candidate. A guest names
 // addresses that we then send to: they must not lead to services of this machine
 // or to everybody on its network.

@@ -140,7 +140,7 @@ func TestCandidatesAreBounded(t *testing.T) {
 
 func TestAddressesOfAConnectionAreBounded(t *testing.T) {
 	s := newTestSocket(t, true)
-	a, b := s.connection("aaaa", notMedia), s.connection("bbbb", notMedia)
+	a, b := s.connection("aaaa", plain), s.connection("bbbb", plain)
 	check := binding(t, "aaaa")
 	for port := range uint16(10 * maxRemotes) {
 		s.receive(check, netip.AddrPortFrom(s.local.Addr(), port+1))

@@ -42,13 +42,15 @@ type peer struct {
 	remote      int                       // candidates since the last offer
 	taken       []string                  // those of them that are tried
 	takes       rate
-	retry       *time.Timer // for a path that does not come up; see answer
+	retry       *time.Timer               // for a path that does not come up; see awaitPath
+	nudges      int                       // so far; see nudge
 
 	// outside returns what is known beyond this machine's addresses; nil if that
 	// is none of the peer's business.
 	outside   func() *outside
 	relayOnly bool
 
+	nudging   atomic.Bool          // a nudge is on its way
 	path      atomic.Pointer[link] // the selected pair
 	secrets   secrets
 	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
@@ -372,7 +374,8 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 // sockets are those that the peer may use.
 func (p *peer) sockets() peerMux {
 	return peerMux{
-		mux: p.call.engine.mux, take: p.takeSecure, relay: p.relaySocket, relayOnly: p.relayOnly,
+		mux: p.call.engine.mux, take: p.takeSecure, answered: p.answered,
+		relay: p.relaySocket, relayOnly: p.relayOnly,
 		elsewhere: p.member.profile.Elsewhere,
 	}
 }

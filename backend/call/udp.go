@@ -336,8 +336,15 @@ func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
 	}
 	if c != nil {
 		c.deliver(b, from)
+		if isAnswer(b) && s.relay == nil {
+			c.answered()
+		}
 	}
 }
+
+// isAnswer reports whether a datagram is a binding success response (RFC 8489
+// section 5).
+func isAnswer(b []byte) bool { return len(b) > 1 && b[0] == 1 && b[1] == 1 }
 
 // named returns the connection that a binding request names (RFC 8445 section
 // 7.2.2: the user name begins with the receiver's fragment), or nil.
@@ -401,12 +408,15 @@ func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
 }
 
 // connection returns the connection of a user name fragment, new if need be.
-func (s *udpSocket) connection(ufrag string, take func([]byte) bool) *udpConn {
+func (s *udpSocket) connection(ufrag string, m peerMux) *udpConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.ufrags[ufrag]
 	if c == nil {
-		c = &udpConn{socket: s, ufrag: ufrag, take: take, filled: make(chan struct{}, 1), closed: make(chan struct{})}
+		c = &udpConn{
+			socket: s, ufrag: ufrag, take: m.take, answered: m.answered,
+			filled: make(chan struct{}, 1), closed: make(chan struct{}),
+		}
 		s.ufrags[ufrag] = c
 	}
 	return c
@@ -469,6 +479,8 @@ type udpConn struct {
 	ufrag  string
 	// take gets media, unless it returns false; then pion does.
 	take func([]byte) bool
+	// answered is called after an answer to a check was handed over.
+	answered func()
 
 	addresses int // in socket.remotes; guarded by its lock
 
@@ -633,8 +645,9 @@ func (c *udpConn) isClosed() bool {
 
 // peerMux is the mux as one peer's agent sees it.
 type peerMux struct {
-	mux  *udpMux
-	take func([]byte) bool
+	mux      *udpMux
+	take     func([]byte) bool
+	answered func()
 
 	// relay returns the socket at a TURN server, nil for none. With relayOnly
 	// there is no other.
@@ -690,7 +703,7 @@ func (m peerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 	if s == nil {
 		return nil, net.ErrClosed
 	}
-	return s.connection(ufrag, m.take), nil
+	return s.connection(ufrag, m), nil
 }
 
 // RemoveConnByUfrag implements ice.UDPMux.

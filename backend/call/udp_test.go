@@ -66,11 +66,14 @@ func next(tb testing.TB, c *udpConn) []byte {
 
 func notMedia([]byte) bool { return false }
 
+// plain is a peer without media.
+var plain = peerMux{take: notMedia, answered: func() {}}
+
 func TestChecksFindTheirConnection(t *testing.T) {
 	s := newTestSocket(t, true)
 	conn, _ := newRemote(t, s)
-	a, b := s.connection("aaaa", notMedia), s.connection("bbbb", notMedia)
-	if s.connection("aaaa", notMedia) != a {
+	a, b := s.connection("aaaa", plain), s.connection("bbbb", plain)
+	if s.connection("aaaa", plain) != a {
 		t.Error("two connections of one name")
 	}
 	to := net.UDPAddrFromAddrPort(s.local)
@@ -112,10 +115,12 @@ func TestMediaIsTakenAtOnce(t *testing.T) {
 	s := newTestSocket(t, true)
 	conn, _ := newRemote(t, s)
 	taken := make(chan []byte, 1)
-	c := s.connection("aaaa", func(b []byte) bool {
+	m := plain
+	m.take = func(b []byte) bool {
 		taken <- slices.Clone(b)
 		return true
-	})
+	}
+	c := s.connection("aaaa", m)
 	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
 	must(t, err)
 	next(t, c)
@@ -134,7 +139,7 @@ func TestMediaIsTakenAtOnce(t *testing.T) {
 func TestLoopbackSpeaksOnlyWhenSpokenTo(t *testing.T) {
 	s := newTestSocket(t, true)
 	conn, remote := newRemote(t, s)
-	c := s.connection("aaaa", notMedia)
+	c := s.connection("aaaa", plain)
 	for _, b := range []string{"old check", "check"} {
 		_, err := c.WriteToAddrPort([]byte(b), remote)
 		must(t, err)
@@ -161,7 +166,7 @@ func TestLoopbackSpeaksOnlyWhenSpokenTo(t *testing.T) {
 func TestAnAddressIsNotStolenByWriting(t *testing.T) {
 	s := newTestSocket(t, false)
 	conn, remote := newRemote(t, s)
-	victim, thief := s.connection("aaaa", notMedia), s.connection("bbbb", notMedia)
+	victim, thief := s.connection("aaaa", plain), s.connection("bbbb", plain)
 	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
 	must(t, err)
 	next(t, victim)
@@ -211,7 +216,7 @@ func TestCorkedDatagramsLeaveTogetherAndInOrder(t *testing.T) {
 
 func TestQueueOfAConnectionIsBounded(t *testing.T) {
 	s := newTestSocket(t, true)
-	c := s.connection("aaaa", notMedia)
+	c := s.connection("aaaa", plain)
 	for range 10 * maxQueue {
 		c.deliver([]byte{22}, s.local)
 	}
@@ -245,7 +250,7 @@ func TestMuxHasOneSocketPerAddress(t *testing.T) {
 	if second := m.addresses(); !slices.Equal(first, second) {
 		t.Error("other sockets the second time")
 	}
-	p := peerMux{mux: m, take: notMedia, relay: func() *udpSocket { return nil }}
+	p := peerMux{mux: m, take: notMedia, answered: func() {}, relay: func() *udpSocket { return nil }}
 	if got := len(p.GetListenAddresses()); got != len(first) {
 		t.Errorf("%d addresses, %d sockets", got, len(first))
 	}
@@ -276,7 +281,7 @@ func FuzzDatagram(f *testing.F) {
 		mux: newUDPMux(), local: netip.MustParseAddrPort("127.0.0.1:9"),
 		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
 	}
-	s.connection("aaaa", notMedia)
+	s.connection("aaaa", plain)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s.receive(b, netip.MustParseAddrPort("127.0.0.1:10"))
 	})
