@@ -46,6 +46,9 @@ export interface Parts {
 /** How long until what could not be fetched is tried again, in milliseconds. */
 const pause = 1500;
 
+/** What the connection is made of, and does not wait for the call to be drawn. */
+const forMedia: ReadonlySet<HostMessage['type']> = new Set(['offer', 'candidate', 'tracks']);
+
 /** How long a knock waits for its picture, in milliseconds. */
 const patience = 2000;
 
@@ -65,15 +68,19 @@ export class Session {
   /** A picture goes with the request. */
   picture = $state(false);
   inside = $state.raw<Inside>();
+  /** From admission on. */
   call = $state.raw<Call>();
+  /** What is drawn of it: while the guest waits, an empty one, out of sight. */
+  stage = $state.raw<Call>();
 
   readonly capture: Capture;
   readonly #parts: Parts;
   #channel!: Channel;
   #engine?: WebviewEngine;
-  #early: HostMessage[] = []; // came before inside did
+  #early: HostMessage[] = []; // came before inside did, or before the call is shown
   #loading = false;
   #entering?: ReturnType<typeof setTimeout>;
+  #setting?: ReturnType<typeof setTimeout>;
   #still?: string;
   #grabbing?: Promise<string | undefined>;
 
@@ -102,7 +109,8 @@ export class Session {
   /** Sends a message if the host can be reached now. */
   readonly send = (message: GuestMessage): boolean => {
     const sent = this.#channel.send(message);
-    if (message.type === 'answer') this.#enterIn(20);
+    if (message.type === 'answer') this.#enterIn(250);
+    else if (message.type === 'candidate') this.#enterIn(20);
     return sent;
   };
 
@@ -122,6 +130,7 @@ export class Session {
     this.place = { at: 'waiting', since: Date.now() };
     void this.capture.open();
     this.#load();
+    this.#set();
     if (this.reach.phase === 'open' && this.welcomed) this.#knock();
     else if (this.reach.phase === 'closed' || this.reach.phase === 'refused') this.#connect();
     else this.#channel.retryNow();
@@ -245,14 +254,17 @@ export class Session {
       if (message.payload.resumed && engine.alive) engine.resume();
       else engine.enter(message.payload.iceServers);
       this.#forgetStill();
-      this.call ??= new Call(engine, this.send);
+      clearTimeout(this.#setting);
+      this.call ??= this.stage ?? new Call(engine, this.send);
       this.call.connected = true;
-      // Drawing the call takes the page's one thread for about as long as taking
-      // the offer does, and the first picture waits for the answer to it: so the
-      // answer goes first, sealed and sent, if it comes soon.
+      // Drawing the call takes the page's one thread, and the first picture waits for
+      // the answer to the offer and for the first candidates: so these go first,
+      // sealed and sent, if they come soon. See send.
       this.#enterIn(message.payload.resumed ? 0 : 250);
-    } else {
+    } else if (this.place.at === 'call' || forMedia.has(message.type)) {
       this.call?.receive(message);
+    } else if (this.call) {
+      this.#early.push(message); // what is drawn of it can wait for the answer too
     }
   }
 
@@ -261,7 +273,11 @@ export class Session {
     if (this.place.at === 'call') return;
     clearTimeout(this.#entering);
     this.#entering = setTimeout(() => {
-      if (this.call) this.place = { at: 'call' };
+      const { call } = this;
+      if (!call) return;
+      this.stage = call;
+      this.place = { at: 'call' };
+      for (const message of this.#early.splice(0)) call.receive(message);
     }, delay);
   }
 
@@ -274,6 +290,7 @@ export class Session {
         this.#engine = new inside.WebviewEngine(this.capture, this.send);
         void this.#engine.prepare();
         this.inside = inside;
+        this.#set();
         for (const message of this.#early.splice(0)) this.#inCall(inside, message);
       },
       () => {
@@ -281,6 +298,20 @@ export class Session {
         setTimeout(() => this.#load(), pause);
       },
     );
+  }
+
+  /**
+   * Has the call drawn out of sight once the wait is on the screen, for it takes the page's one thread for a while.
+   * Nothing is in it, and it says nothing, before the host's roster comes.
+   */
+  #set(): void {
+    const { inside } = this;
+    if (!inside || this.stage) return;
+    clearTimeout(this.#setting);
+    this.#setting = setTimeout(() => {
+      const engine = this.#engine;
+      if (engine && this.place.at === 'waiting') this.stage ??= new inside.Call(engine, this.send);
+    }, 100);
   }
 
   #ended(reason: EndReason): void {
@@ -300,10 +331,11 @@ export class Session {
 
   #end(): void {
     clearTimeout(this.#entering);
+    clearTimeout(this.#setting);
     this.#early = [];
     this.#forgetStill();
     this.#engine?.leave();
-    this.call = undefined;
+    this.call = this.stage = undefined;
     this.#channel.forgetSeat();
   }
 

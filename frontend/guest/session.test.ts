@@ -305,6 +305,22 @@ describe('waiting', () => {
     expect(engine().did).toEqual(['prepare']);
   });
 
+  it('has the call drawn beforehand, with nothing in it and nothing said', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    await vi.waitFor(() => expect(session.stage).toBeDefined());
+    expect(session.place.at).toBe('waiting');
+    expect(session.call).toBeUndefined();
+    expect(session.stage?.people).toEqual([]);
+    expect(engine().did).toEqual(['prepare']);
+    expect(channel().types).toEqual(['knock']);
+    const { stage } = session;
+    await letIn(session);
+    expect(session.call).toBe(stage);
+  });
+
   it('may ask once more after being declined', () => {
     const session = open();
     channel().welcome();
@@ -342,6 +358,26 @@ describe('let in', () => {
     expect(session.place.at).toBe('waiting');
     vi.advanceTimersByTime(250);
     expect(session.place.at).toBe('call');
+    vi.useRealTimers();
+  });
+
+  it('draws who is there when the answer and the first candidates have gone', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    vi.useFakeTimers();
+    channel().say(admitted());
+    channel().say({ type: 'roster', payload: { you: 'me', participants: [], chat: [] } });
+    channel().say({ type: 'offer', payload: { negotiation: 1, sdp: '' } });
+    engine().answer();
+    expect(engine().did).toEqual(['prepare', 'enter', 'offer']);
+    vi.advanceTimersByTime(100);
+    expect(session.call?.you).toBe('');
+    session.send({ type: 'candidate', payload: { candidate: '' } });
+    vi.advanceTimersByTime(20);
+    expect(session.place.at).toBe('call');
+    expect(session.call?.you).toBe('me');
     vi.useRealTimers();
   });
 

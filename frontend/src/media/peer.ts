@@ -96,12 +96,13 @@ export class Peer {
     for (const transceiver of connection.getTransceivers().slice(0, 2)) {
       if (transceiver.direction !== 'sendonly') transceiver.direction = 'sendonly';
     }
-    this.refresh();
-    this.#assign();
     const answer = await connection.createAnswer();
     const set = connection.setLocalDescription(answer);
     this.#options.send({ type: 'answer', payload: { negotiation, sdp: answer.sdp! } });
     await set;
+    // What is sent and shown is no part of the answer: it keeps the page's one thread from sealing that.
+    this.refresh();
+    this.#assign();
     for (const candidate of this.#early.splice(0)) await connection.addIceCandidate(candidate);
     // Nobody waits for it. A rejection means that the connection was closed meanwhile.
     this.#limit().catch(() => {});
