@@ -42,8 +42,8 @@ type peer struct {
 	remote      int                       // candidates since the last offer
 	taken       []string                  // those of them that are tried
 	takes       rate
-	retry       *time.Timer               // for a path that does not come up; see awaitPath
-	nudges      int                       // so far; see nudge
+	retry       *time.Timer // for a path that does not come up; see awaitPath
+	nudges      int         // so far; see nudge
 
 	// outside returns what is known beyond this machine's addresses; nil if that
 	// is none of the peer's business.
