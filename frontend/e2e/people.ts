@@ -112,34 +112,41 @@ export function draw(canvas: HTMLCanvasElement, person: Person, t = 0): void {
   fill('#8c2f2a', `M294 212q26 ${smile * 2} 52 0q-26 ${smile * 0.6} -52 0z`);
 }
 
+/** Of Chromium: a track of which a page writes every frame. This one writes none, and costs nothing. */
+declare const MediaStreamTrackGenerator: new (init: { kind: 'audio' }) => MediaStreamTrack;
+
 /** Runs in a page, with nothing of what stands outside it. */
-function camera(paint: typeof draw, person: Person): void {
-  const devices = navigator.mediaDevices;
-  const open = devices?.getUserMedia.bind(devices);
-  if (!open) return;
-  devices.getUserMedia = async ({ audio, video } = {}) => {
-    const stream = audio ? await open({ audio }) : new MediaStream();
-    if (!video) return stream;
-    const canvas = document.createElement('canvas');
-    [canvas.width, canvas.height] = [640, 360];
-    let shown = 0;
-    const show = () => paint(canvas, person, shown++ / 3);
-    show();
-    const timer = setInterval(show, 500);
-    const track = canvas.captureStream().getVideoTracks()[0]!;
-    const stop = track.stop.bind(track);
-    track.stop = () => {
-      clearInterval(timer);
-      stop();
-    };
-    stream.addTrack(track);
+function devices(paint: typeof draw, person: Person, speaks: boolean): void {
+  const own = navigator.mediaDevices;
+  if (!own) return;
+  const open = own.getUserMedia.bind(own);
+  Reflect.deleteProperty(window, 'AudioContext'); // meters, each drawn by a clock of its own
+  own.getUserMedia = async ({ audio, video } = {}) => {
+    const stream = audio && speaks ? await open({ audio }) : new MediaStream();
+    if (audio && !speaks) stream.addTrack(new MediaStreamTrackGenerator({ kind: 'audio' }));
+    if (video) {
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [640, 360];
+      let shown = 0;
+      const show = () => paint(canvas, person, shown++ / 3);
+      show();
+      const timer = setInterval(show, 500);
+      const track = canvas.captureStream().getVideoTracks()[0]!;
+      const stop = track.stop.bind(track);
+      track.stop = () => {
+        clearInterval(timer);
+        stop();
+      };
+      stream.addTrack(track);
+    }
     return stream;
   };
 }
 
 /**
- * A script that gives a page a camera which shows a person. Two pictures a second: enough to see that they move, and
- * next to nothing to encode and to decode, which browsers do in software here.
+ * A script that gives a page of Chromium a camera which shows a person. Two pictures a second: enough to see that they
+ * move, and next to nothing to encode and to decode, which browsers do in software here. Who does not speak has a silent
+ * microphone instead of the browser's own: sound costs more than such pictures, a hundred wake-ups a second each way.
  */
-export const cameraOf = (person: Person): string =>
-  `(${camera})(${draw}, ${JSON.stringify(person)});`;
+export const devicesOf = (person: Person, speaks: boolean): string =>
+  `(${devices})(${draw}, ${JSON.stringify(person)}, ${speaks});`;

@@ -8,7 +8,7 @@ import { seriousOn } from './lab/axe.js';
 import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
-import { cameraOf, people } from './people.js';
+import { devicesOf, people } from './people.js';
 
 const pictures = join(root, 'build', 'screenshots');
 
@@ -33,10 +33,10 @@ afterAll(async () => {
   await lab?.close();
 });
 
-/** A page of its own, whose camera shows a drawn person. */
-async function personsPage(who: keyof typeof people): Promise<Page> {
+/** A page of its own, before whose camera a drawn person sits. */
+async function personsPage(who: keyof typeof people, speaks = false): Promise<Page> {
   const page = await chromiumPage(browser);
-  await page.addInitScript(cameraOf(people[who]));
+  await page.addInitScript(devicesOf(people[who], speaks));
   return page;
 }
 
@@ -228,7 +228,7 @@ describe('screens', { timeout: 600_000 }, () => {
   test('both: in the call; panels; a knock during it', async () => {
     await host.getByRole('button', { name: 'Let in Ada' }).first().click();
     await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-    const boris = await personsPage('bearded');
+    const boris = await personsPage('bearded', true);
     await knock(boris, address, 'Boris');
     await host.getByRole('button', { name: 'Let in Boris' }).first().click();
     await boris.getByRole('toolbar', { name: 'Call controls' }).waitFor();
@@ -238,7 +238,7 @@ describe('screens', { timeout: 600_000 }, () => {
     await look('host', '10-call', host);
     await look('guest', '04-call', guest);
 
-    const cleo = await personsPage('bearded');
+    const cleo = await personsPage('sister');
     await knock(cleo, address, 'Cleo');
     await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
     await look('host', '11-call-knock', host);
