@@ -56,6 +56,15 @@ relay: setup-relay ## build the public relay, one static program: build/bin/porc
 relay-deb: relay ## the public relay as a Debian package: build/bin/porch-relay_*.deb
 	scripts/relay-deb.sh
 
+# The object with icon, manifest and version is there only while it is linked: the wails command would add its own to it.
+WINDOWS_RESOURCES := porch_windows_amd64.syso
+
+build/bin/porch.exe: $(GO_SOURCES) go.mod go.sum frontend/dist/.built $(wildcard build/windows/*) wails.json
+	go run -C scripts/winres . $(CURDIR) write $(CURDIR)/$(WINDOWS_RESOURCES)
+	trap 'rm -f $(WINDOWS_RESOURCES)' EXIT; \
+		CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -tags desktop,production -ldflags "-w -s -H windowsgui" -o $@ .
+	go run -C scripts/winres . $(CURDIR) check $(CURDIR)/$@
+
 .PHONY: build app-dev headless
 build: setup-build ## build the app: build/bin/porch
 	@$(MAKE) --no-print-directory build/bin/porch
@@ -70,7 +79,7 @@ run: build ## build the app and open it
 
 .PHONY: cross
 cross: frontend/dist/.built ## build for Windows, type-check for macOS
-	CGO_ENABLED=0 GOOS=windows go build -tags desktop,production -ldflags "-w -s -H windowsgui" -o build/bin/porch.exe .
+	@$(MAKE) --no-print-directory build/bin/porch.exe
 	CGO_ENABLED=0 GOOS=darwin go vet ./backend/...
 	CGO_ENABLED=0 GOOS=windows go vet ./backend/...
 
