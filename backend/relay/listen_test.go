@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -38,8 +39,9 @@ func TestSniff(t *testing.T) {
 func TestHostNames(t *testing.T) {
 	for s, want := range map[string]bool{
 		"porch": true, "my-mac.local": true, "": false, "-x": false, "x-": false, "a..b": false, "a b": false, "ü": false, "a;b": false,
+		strings.Repeat("a.", 126) + "a": true, strings.Repeat("a.", 127) + "a": false,
 	} {
-		if isHostName(s) != want {
+		if IsHostName(s) != want {
 			t.Errorf("%q: %v", s, !want)
 		}
 	}

@@ -27,7 +27,7 @@ func siteOf(domain string, port uint16) (*publicSite, error) {
 		host, named = domain, strconv.Itoa(int(port))
 	}
 	n, err := strconv.ParseUint(named, 10, 16)
-	if err != nil || n == 0 || !isHostName(host) {
+	if err != nil || n == 0 || !IsHostName(host) {
 		return nil, fmt.Errorf("relay: %q is no domain", domain)
 	}
 	site := &publicSite{host: strings.ToLower(host)}

@@ -491,7 +491,7 @@ func (s *Server) Close() error {
 func hostNames() []string {
 	names := []string{"localhost"}
 	host, err := os.Hostname()
-	if err != nil || !isHostName(host) {
+	if err != nil || !IsHostName(host) {
 		return names
 	}
 	host = strings.ToLower(host)
@@ -502,9 +502,10 @@ func hostNames() []string {
 	return names
 }
 
-// isHostName is RFC 1123 section 2.1, as certificates want it.
-func isHostName(s string) bool {
-	if s == "" || len(s) > 200 {
+// IsHostName reports whether s is a machine's name, as certificates want it: RFC
+// 1123 section 2.1. An IPv4 address passes for one.
+func IsHostName(s string) bool {
+	if len(s) > 253 {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {

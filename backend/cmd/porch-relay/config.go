@@ -384,23 +384,8 @@ func (s *settings) finishServing() error {
 	return nil
 }
 
-// isHostName is RFC 1123 section 2.1, without addresses.
-func isHostName(s string) bool {
-	if len(s) > 253 || net.ParseIP(s) != nil {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, c := range label {
-			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' {
-				return false
-			}
-		}
-	}
-	return true
-}
+// isHostName takes names alone, no addresses.
+func isHostName(s string) bool { return relay.IsHostName(s) && net.ParseIP(s) == nil }
 
 // portRange reads "from-to".
 func portRange(s string) (from, to uint16, err error) {
