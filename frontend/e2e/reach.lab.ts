@@ -167,23 +167,26 @@ describe.skipIf(missing !== '')('while a call runs', () => {
 });
 
 describe.skipIf(missing !== '')('what the guest learns of the host', () => {
-  test.skipIf(short)('relay only: no address of the host is told, and no packet comes from one', async () => {
-    const { path } = await call('relay only', { relayOnly: true });
-    const { guest, guestMachine, hostMachine, net } = scene!;
-    const door = guestMachine.nat!;
-    expect(isRelayed(path, relayAddress)).toBe(true);
-    const told = await toldTo(guest);
-    // The record is not empty, or its silence would prove nothing.
-    expect(told).toContain('a=fingerprint');
-    expect(told).toContain(relayAddress);
-    const own = await net.run(hostMachine, 'ip', '-o', 'addr', 'show', 'dev', 'eth0');
-    const addresses = [...own.matchAll(/inet6? ([0-9a-f.:]+)\//g)].map((m) => m[1] ?? '');
-    expect(addresses).toContain(hostMachine.address);
-    for (const address of [...addresses, hostMachine.nat!.outside])
-      expect(told, address).not.toContain(address);
-    expect(await net.packetsFrom(door, hostMachine.nat!.outside)).toBe(0);
-    expect(await net.packetsFrom(door, relayAddress)).toBeGreaterThan(50);
-  });
+  test.skipIf(short)(
+    'relay only: no address of the host is told, and no packet comes from one',
+    async () => {
+      const { path } = await call('relay only', { relayOnly: true });
+      const { guest, guestMachine, hostMachine, net } = scene!;
+      const door = guestMachine.nat!;
+      expect(isRelayed(path, relayAddress)).toBe(true);
+      const told = await toldTo(guest);
+      // The record is not empty, or its silence would prove nothing.
+      expect(told).toContain('a=fingerprint');
+      expect(told).toContain(relayAddress);
+      const own = await net.run(hostMachine, 'ip', '-o', 'addr', 'show', 'dev', 'eth0');
+      const addresses = [...own.matchAll(/inet6? ([0-9a-f.:]+)\//g)].map((m) => m[1] ?? '');
+      expect(addresses).toContain(hostMachine.address);
+      for (const address of [...addresses, hostMachine.nat!.outside])
+        expect(told, address).not.toContain(address);
+      expect(await net.packetsFrom(door, hostMachine.nat!.outside)).toBe(0);
+      expect(await net.packetsFrom(door, relayAddress)).toBeGreaterThan(50);
+    },
+  );
 
   // Chrome's Local Network Access guards local addresses from pages of public
   // origins.
