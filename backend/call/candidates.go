@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -235,10 +236,66 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 		return
 	}
 	p.taken = append(p.taken, init.Candidate)
+	p.direction.learn(init.Candidate)
 	if err := p.pc.AddICECandidate(init); err != nil {
 		// One that can't be used leaves the others.
 		p.call.engine.logger.Debug("candidate of a participant", "err", err)
 	}
+}
+
+// direction is what is known of the ways to the other side while none is taken.
+type direction struct {
+	mu     sync.Mutex
+	direct []netip.AddrPort // candidates of the other side that are none of a TURN server
+	first  time.Time        // when another address answered first, zero before
+}
+
+func (d *direction) reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.direct, d.first = nil, time.Time{}
+}
+
+// learn takes a candidate of the other side.
+func (d *direction) learn(text string) {
+	c, err := ice.UnmarshalCandidate(text)
+	if err != nil || c.Type() == ice.CandidateTypeRelay {
+		return
+	}
+	a, err := netip.ParseAddr(c.Address())
+	if err != nil {
+		return // an mDNS name
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.direct) >= maxTaken {
+		return
+	}
+	d.direct = append(d.direct, netip.AddrPortFrom(a.Unmap(), uint16(c.Port())))
+}
+
+// good reports whether the way to an address is to be taken now: it is direct, or
+// none of those has come up within relayWait after the first that may not be.
+func (d *direction) good(from netip.AddrPort, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if slices.Contains(d.direct, from) {
+		return true
+	}
+	if d.first.IsZero() {
+		d.first = now
+	}
+	return now.Sub(d.first) >= relayWait
+}
+
+// answeredBy runs on a socket's goroutine when one of our checks may have been
+// answered, and reports whether the agent is to know. The agent would take the first
+// way that it finds, and on a slow computer that is by a TURN server as often as not:
+// an answer that may have come by one is lost for a moment. The agent asks again.
+func (p *peer) answeredBy(from netip.AddrPort) bool {
+	return p.call.reach.Servers == nil || p.relayOnly ||
+		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
+		p.direction.good(from, time.Now())
 }
 
 // maxNudges is for the life of a peer: a stranger can forge answers.

@@ -51,6 +51,7 @@ type peer struct {
 	relayOnly bool
 
 	nudging   atomic.Bool          // a nudge is on its way
+	direction direction            // see answeredBy
 	path      atomic.Pointer[link] // the selected pair
 	secrets   secrets
 	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
@@ -199,6 +200,9 @@ func (p *peer) negotiate() {
 	p.restart, p.restarting = false, restart
 	p.outstanding = true
 	p.remote, p.taken = 0, nil
+	if restart {
+		p.direction.reset()
+	}
 	p.negotiation++
 	// Only now do the new sections have mids.
 	pairs := make([]*pair, 0, len(added))
@@ -374,7 +378,7 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 // sockets are those that the peer may use.
 func (p *peer) sockets() peerMux {
 	return peerMux{
-		mux: p.call.engine.mux, take: p.takeSecure, answered: p.answered,
+		mux: p.call.engine.mux, take: p.takeSecure, answeredBy: p.answeredBy, answered: p.answered,
 		relay: p.relaySocket, relayOnly: p.relayOnly,
 		elsewhere: p.member.profile.Elsewhere,
 	}

@@ -334,11 +334,16 @@ func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
 			c.release(from)
 		}
 	}
-	if c != nil {
-		c.deliver(b, from)
-		if isAnswer(b) && s.relay == nil {
-			c.answered()
-		}
+	if c == nil {
+		return
+	}
+	answer := isAnswer(b) && s.relay == nil
+	if answer && !c.answeredBy(from) {
+		return
+	}
+	c.deliver(b, from)
+	if answer {
+		c.answered()
 	}
 }
 
@@ -414,7 +419,7 @@ func (s *udpSocket) connection(ufrag string, m peerMux) *udpConn {
 	c := s.ufrags[ufrag]
 	if c == nil {
 		c = &udpConn{
-			socket: s, ufrag: ufrag, take: m.take, answered: m.answered,
+			socket: s, ufrag: ufrag, take: m.take, answeredBy: m.answeredBy, answered: m.answered,
 			filled: make(chan struct{}, 1), closed: make(chan struct{}),
 		}
 		s.ufrags[ufrag] = c
@@ -479,8 +484,10 @@ type udpConn struct {
 	ufrag  string
 	// take gets media, unless it returns false; then pion does.
 	take func([]byte) bool
-	// answered is called after an answer to a check was handed over.
-	answered func()
+	// answeredBy is asked whether an answer to a check is to be handed over;
+	// answered is called when it was.
+	answeredBy func(from netip.AddrPort) bool
+	answered   func()
 
 	addresses int // in socket.remotes; guarded by its lock
 
@@ -645,9 +652,10 @@ func (c *udpConn) isClosed() bool {
 
 // peerMux is the mux as one peer's agent sees it.
 type peerMux struct {
-	mux      *udpMux
-	take     func([]byte) bool
-	answered func()
+	mux        *udpMux
+	take       func([]byte) bool
+	answeredBy func(from netip.AddrPort) bool
+	answered   func()
 
 	// relay returns the socket at a TURN server, nil for none. With relayOnly
 	// there is no other.

@@ -67,7 +67,7 @@ func next(tb testing.TB, c *udpConn) []byte {
 func notMedia([]byte) bool { return false }
 
 // plain is a peer without media.
-var plain = peerMux{take: notMedia, answered: func() {}}
+var plain = peerMux{take: notMedia, answeredBy: func(netip.AddrPort) bool { return true }, answered: func() {}}
 
 func TestChecksFindTheirConnection(t *testing.T) {
 	s := newTestSocket(t, true)
@@ -250,7 +250,8 @@ func TestMuxHasOneSocketPerAddress(t *testing.T) {
 	if second := m.addresses(); !slices.Equal(first, second) {
 		t.Error("other sockets the second time")
 	}
-	p := peerMux{mux: m, take: notMedia, answered: func() {}, relay: func() *udpSocket { return nil }}
+	p := plain
+	p.mux, p.relay = m, func() *udpSocket { return nil }
 	if got := len(p.GetListenAddresses()); got != len(first) {
 		t.Errorf("%d addresses, %d sockets", got, len(first))
 	}
