@@ -127,13 +127,15 @@ export class Session {
 
   /** Asks once more under the same name. */
   askAgain(): void {
+    const { phase } = this.reach;
+    const welcomed = phase === 'open' && this.welcomed;
+    if (welcomed) this.#knock(); // first, so that it is sealed while the rest goes on
     this.place = { at: 'waiting', since: Date.now() };
     void this.capture.open();
     this.#load();
     this.#set();
-    if (this.reach.phase === 'open' && this.welcomed) this.#knock();
-    else if (this.reach.phase === 'closed' || this.reach.phase === 'refused') this.#connect();
-    else this.#channel.retryNow();
+    if (phase === 'closed' || phase === 'refused') this.#connect();
+    else if (!welcomed) this.#channel.retryNow();
   }
 
   /** Leaves the wait, or the call. */

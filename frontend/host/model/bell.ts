@@ -1,9 +1,18 @@
 /** The soft bell that rings in the window when somebody knocks: two struck tones, a fifth apart. */
 export class Bell {
   #context: AudioContext | undefined;
+  #ringing: ReturnType<typeof setTimeout> | undefined;
 
-  /** Rings once. A webview that allows no sound before a press stays silent; the card and the notification are there. */
+  /**
+   * Rings once, when what goes on in the page is done: the card comes first. A webview that allows no sound before a
+   * press stays silent; the card and the notification are there.
+   */
   ring(): void {
+    clearTimeout(this.#ringing);
+    this.#ringing = setTimeout(() => this.#strike());
+  }
+
+  #strike(): void {
     try {
       this.#context ??= new AudioContext();
       const context = this.#context;
@@ -17,6 +26,7 @@ export class Bell {
   }
 
   close(): void {
+    clearTimeout(this.#ringing);
     void this.#context?.close().catch(() => {});
     this.#context = undefined;
   }

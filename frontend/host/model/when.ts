@@ -26,9 +26,20 @@ export function capital(text: string, locale: string): string {
   return text.charAt(0).toLocaleUpperCase(locale) + text.slice(1);
 }
 
+/** The browser takes its time to make one: the last is kept. */
+let made: { locale: string; format: Intl.RelativeTimeFormat } | undefined;
+
+function passing(locale: string): Intl.RelativeTimeFormat {
+  if (made?.locale !== locale) {
+    const format = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'narrow' });
+    made = { locale, format };
+  }
+  return made.format;
+}
+
 /** How long ago, in one unit: "12s ago", "3 min ago". Clocks that disagree read as now. */
 export function ago(at: number, now: number, locale: string): string {
-  const format = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'narrow' });
+  const format = passing(locale);
   const passed = Math.max(0, now - at);
   if (passed < minute) return format.format(-Math.floor(passed / 1000), 'second');
   if (passed < 60 * minute) return format.format(-Math.floor(passed / minute), 'minute');
