@@ -11,6 +11,9 @@ go test -race -timeout 10m ./backend/...
 step "Go, echo cancellation (its C++ is left out of race builds)"
 go test -timeout 5m ./backend/capture/...
 
+step "Go, what is cut short under the race detector"
+go test -timeout 5m -run TestUnknownIDs ./backend/relay
+
 step "front end"
 (cd frontend && npm run --silent check && npm test --silent)
 
