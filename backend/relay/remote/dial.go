@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -62,6 +64,12 @@ func (r *Relay) dial(ctx context.Context, probe bool) (*line, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.times.dial, fault.Newf(fault.RelayUnreachable, "no answer"))
 	defer cancel()
 	pings := rate.NewLimiter(2, 10)
+	var local netip.AddrPort
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		if a, ok := i.Conn.LocalAddr().(*net.TCPAddr); ok {
+			local = a.AddrPort()
+		}
+	}})
 	//nolint:bodyclose // its body is the socket, or read already
 	ws, response, err := websocket.Dial(ctx, r.base+relay.HostPath, &websocket.DialOptions{
 		HTTPClient:      r.client,
@@ -73,6 +81,7 @@ func (r *Relay) dial(ctx context.Context, probe bool) (*line, error) {
 		return nil, refusal(ctx, response, err)
 	}
 	l := newLine(r, ws)
+	l.local = local.Addr().Unmap().WithZone("")
 	if err := l.register(ctx, probe); err != nil {
 		_ = ws.CloseNow()
 		if ctx.Err() != nil {

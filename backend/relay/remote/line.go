@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +40,7 @@ const (
 type line struct {
 	r      *Relay
 	ws     *websocket.Conn
+	local  netip.Addr // of this machine, whence the line goes out; zero if that is not known
 	offer  Offer
 	pace   *rate.Limiter
 	budget *relay.Budget
@@ -190,13 +194,22 @@ func (l *line) send(kind websocket.MessageType, b []byte) bool {
 	return true
 }
 
-// ping pings until the line ends: a relay that does not answer is gone.
+// ping pings until the line ends: a relay that does not answer is gone. So is one
+// to which the way began at an address that this machine has no more.
 func (l *line) ping() {
 	tick := time.NewTicker(l.r.times.ping)
 	defer tick.Stop()
+	look := time.NewTicker(l.r.times.look)
+	defer look.Stop()
 	for {
 		patience := l.r.times.pong
 		select {
+		case <-look.C:
+			if l.stranded() {
+				l.fail(fault.Newf(fault.RelayUnreachable, "this computer has another address now"))
+				return
+			}
+			continue
 		case <-tick.C:
 		case patience = <-l.pings:
 		case <-l.done:
@@ -210,6 +223,25 @@ func (l *line) ping() {
 			return
 		}
 	}
+}
+
+// stranded reports whether the line's own address has left this machine.
+func (l *line) stranded() bool {
+	if !l.local.IsValid() || l.local.IsLoopback() {
+		return false
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return false // nothing is known
+	}
+	return !slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		own, ok := netip.AddrFromSlice(n.IP)
+		return ok && own.Unmap() == l.local
+	})
 }
 
 // check pings now.

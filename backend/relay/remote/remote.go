@@ -74,6 +74,7 @@ type times struct {
 	ping     time.Duration // between pings
 	pong     time.Duration // for the answer to one
 	wake     time.Duration // for the answer to a ping of Wake
+	look     time.Duration // between looks at this machine's addresses
 	firstTry time.Duration // the longest first pause; it doubles
 	lastTry  time.Duration // the longest pause
 	refused  time.Duration // the longest pause after a refusal that stays
@@ -83,7 +84,7 @@ type times struct {
 }
 
 var defaultTimes = times{
-	dial: 15 * time.Second, write: 10 * time.Second, ping: 25 * time.Second, pong: 15 * time.Second, wake: 4 * time.Second,
+	dial: 15 * time.Second, write: 10 * time.Second, ping: 25 * time.Second, pong: 15 * time.Second, wake: 4 * time.Second, look: time.Second,
 	firstTry: 250 * time.Millisecond, lastTry: 30 * time.Second, refused: 5 * time.Minute, steady: 10 * time.Second,
 	moving: 250 * time.Millisecond, farewell: 1500 * time.Millisecond,
 }

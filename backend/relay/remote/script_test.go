@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -662,4 +664,26 @@ func FuzzFromRelay(f *testing.F) {
 		withdraw(nil)
 		r.cancel()
 	})
+}
+
+// A line is given up when this machine no longer has the address that it began at.
+func TestALineIsStrandedWithoutItsAddress(t *testing.T) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := []netip.Addr{{}, netip.MustParseAddr("127.0.0.9")}
+	for _, a := range addresses {
+		if own, ok := netip.AddrFromSlice(a.(*net.IPNet).IP); ok {
+			kept = append(kept, own.Unmap())
+		}
+	}
+	for _, a := range kept {
+		if (&line{local: a}).stranded() {
+			t.Errorf("%v is here", a)
+		}
+	}
+	if !(&line{local: netip.MustParseAddr("192.0.2.1")}).stranded() {
+		t.Error("an address that nobody has")
+	}
 }
