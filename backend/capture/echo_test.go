@@ -55,6 +55,9 @@ func speak(t *testing.T, s *Session, participant string, sound []int16) {
 // A guest speaks; the speaker plays it into the room, where the microphone hears
 // it. What goes back to the guest must not be it.
 func TestEchoIsCancelled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
 	if !processesSound {
 		t.Skip("builds with the race detector have no audio processing")
 	}
@@ -101,6 +104,9 @@ func second(pcm []int16, back int) []int16 {
 
 // With the guest silent, or speaking at the same time, the host is heard.
 func TestHostIsHeardThroughTheEchoCanceller(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
 	if !processesSound {
 		t.Skip("builds with the race detector have no audio processing")
 	}

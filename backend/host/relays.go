@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
@@ -245,6 +246,12 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (RelayV
 	err = h.do(ctx, func() error {
 		old := h.lineOf(url)
 		row := store.Relay{URL: url, Token: token, Key: h.relayKey(url, old), AddedAt: h.now()}
+		if n := len(h.lines); n > 0 {
+			// The store keeps milliseconds, and the order by them.
+			if after := h.lines[n-1].row.AddedAt.Add(time.Millisecond); row.AddedAt.Before(after) {
+				row.AddedAt = after
+			}
+		}
 		if old != nil {
 			row.AddedAt = old.row.AddedAt
 			if token == "" {

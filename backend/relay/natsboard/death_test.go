@@ -135,6 +135,9 @@ func (k *talker) talk(t *testing.T) {
 // TestNodeKilledUnderLoad kills a node's process while guests and hosts at it,
 // and others, talk.
 func TestNodeKilledUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
 	many := func(o *Options) { o.PerLink, o.PerAddress = 1000, 1000 }
 	s := natstest.Start(t)
 	a, b := openNode(t, s.URL(), many), openNode(t, s.URL(), many)
@@ -232,6 +235,9 @@ func (p peeked) Recv(ctx context.Context) ([]byte, error) {
 
 // TestManyChannelsAcrossNodes has 500 channels talk at once.
 func TestManyChannelsAcrossNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
 	many := func(o *Options) {
 		o.PerLink, o.PerAddress = 1000, 1000
 		o.times.silence = patience // this is about order, not about time

@@ -45,6 +45,9 @@ func (h *heardNotes) has(t *testing.T, id sealed.LinkID, n [sealed.NoteSize]byte
 
 // TestPartition cuts a node off and lets it come back.
 func TestPartition(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
 	s := natstest.Start(t)
 	wire := natstest.NewWire(t, s)
 	var heardA, heardB heardNotes
@@ -158,6 +161,9 @@ func TestServerRestarts(t *testing.T) {
 
 // TestServerHangs has the bus take nothing and say nothing.
 func TestServerHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
 	s := natstest.Start(t)
 	a, b := openNode(t, s.URL(), nil), openNode(t, s.URL(), nil)
 	h := attach(t, a, newKeys(t))

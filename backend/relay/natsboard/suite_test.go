@@ -11,7 +11,11 @@ import (
 
 func TestConforms(t *testing.T) {
 	s := natstest.Start(t)
-	for n := range 3 {
+	most := 3
+	if testing.Short() {
+		most = 2
+	}
+	for n := range most {
 		t.Run(strconv.Itoa(n+1)+" nodes", func(t *testing.T) {
 			switchboardtest.RunNodes(t, func(t *testing.T) []relay.Switchboard {
 				boards := make([]relay.Switchboard, n+1)
