@@ -246,19 +246,19 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (RelayV
 	err = h.do(ctx, func() error {
 		old := h.lineOf(url)
 		row := store.Relay{URL: url, Token: token, Key: h.relayKey(url, old), AddedAt: h.now()}
-		if n := len(h.lines); n > 0 {
-			// The store keeps milliseconds, and the order by them.
-			if after := h.lines[n-1].row.AddedAt.Add(time.Millisecond); row.AddedAt.Before(after) {
-				row.AddedAt = after
-			}
-		}
-		if old != nil {
+		switch n := len(h.lines); {
+		case old != nil:
 			row.AddedAt = old.row.AddedAt
 			if token == "" {
 				row.Token = old.row.Token
 			}
-		} else if len(h.lines) >= MaxRelays {
+		case n >= MaxRelays:
 			return fault.New(fault.RelaysFull, nil)
+		case n > 0:
+			// The store keeps milliseconds, and the order by them.
+			if after := h.lines[n-1].row.AddedAt.Add(time.Millisecond); row.AddedAt.Before(after) {
+				row.AddedAt = after
+			}
 		}
 		if err := h.keeper.PutRelay(row); err != nil {
 			return err

@@ -110,6 +110,16 @@ const letIn = async (session: Session) => {
   engine().answer();
   await vi.waitFor(() => expect(session.place.at).toBe('call'));
 };
+/** Somebody who has just been let in, and has not answered the host's offer yet. Time stands still. */
+const justAdmitted = async () => {
+  const session = open();
+  channel().welcome();
+  session.join('Ada');
+  await arrived();
+  vi.useFakeTimers();
+  channel().say(admitted());
+  return session;
+};
 const end = (reason: EndReason): HostMessage => ({ type: 'ended', payload: { reason } });
 
 const open = () =>
@@ -349,12 +359,7 @@ describe('let in', () => {
   });
 
   it('answers the offer before the call is drawn, but does not wait for ever', async () => {
-    const session = open();
-    channel().welcome();
-    session.join('Ada');
-    await arrived();
-    vi.useFakeTimers();
-    channel().say(admitted());
+    const session = await justAdmitted();
     expect(session.place.at).toBe('waiting');
     vi.advanceTimersByTime(250);
     expect(session.place.at).toBe('call');
@@ -362,12 +367,7 @@ describe('let in', () => {
   });
 
   it('draws who is there when the answer and the first candidates have gone', async () => {
-    const session = open();
-    channel().welcome();
-    session.join('Ada');
-    await arrived();
-    vi.useFakeTimers();
-    channel().say(admitted());
+    const session = await justAdmitted();
     channel().say({ type: 'roster', payload: { you: 'me', participants: [], chat: [] } });
     channel().say({ type: 'offer', payload: { negotiation: 1, sdp: '' } });
     engine().answer();

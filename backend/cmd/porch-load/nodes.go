@@ -137,23 +137,25 @@ func startNATS(ctx context.Context, program string) (url string, stop func(), er
 	if err := cmd.Start(); err != nil {
 		return "", nil, err
 	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it is killed
+		close(ended)
+	}()
 	stop = func() {
 		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()         // says that it was killed
+		<-ended
 	}
-	for late := time.Now().Add(openPatience); ; {
+	err = untilItAnswers(ctx, ended, func() error {
 		c, err := net.Dial("tcp", at)
 		if err == nil {
 			_ = c.Close() // nothing was said
-			return "nats://" + at, stop, nil
 		}
-		if time.Now().After(late) {
-			stop()
-			return "", nil, fmt.Errorf("the NATS server does not answer: %w", err)
-		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
-			stop()
-			return "", nil, err
-		}
+		return err
+	})
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("the NATS server: %w", err)
 	}
+	return "nats://" + at, stop, nil
 }

@@ -80,18 +80,36 @@ func (p *relayProcess) start(ctx context.Context, program string, more []string)
 		p.err = p.cmd.Wait()
 		close(p.ended)
 	}()
-	for late := time.Now().Add(openPatience); ; {
+	err = untilItAnswers(ctx, p.ended, func() error {
 		_, err := p.get(ctx, "/healthz")
+		return err
+	})
+	if errors.Is(err, errEnded) {
+		return fmt.Errorf("the relay: %w: %w", err, p.err)
+	}
+	if err != nil {
+		return fmt.Errorf("the relay: %w", err)
+	}
+	return nil
+}
+
+var errEnded = errors.New("it has ended")
+
+// untilItAnswers asks a program that has just been started, again and again,
+// unless it has ended.
+func untilItAnswers(ctx context.Context, ended <-chan struct{}, ask func() error) error {
+	for late := time.Now().Add(openPatience); ; {
+		err := ask()
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-p.ended:
-			return fmt.Errorf("the relay ended: %w", p.err)
+		case <-ended:
+			return errEnded
 		default:
 		}
 		if time.Now().After(late) {
-			return fmt.Errorf("the relay does not answer: %w", err)
+			return fmt.Errorf("no answer: %w", err)
 		}
 		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
