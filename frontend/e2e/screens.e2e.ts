@@ -45,6 +45,15 @@ const narrow = { width: 390, height: 844 };
 
 type Scheme = 'light' | 'dark';
 
+/** Waits in a page until it is drawn, in the colours that it is to have: they change gradually. */
+const drawn = `(async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  await frame();
+  const changes = document.getAnimations().filter((a) => a instanceof CSSTransition);
+  await Promise.all(changes.map((a) => a.finished.catch(() => {}))); // one that is cut short has ended, too
+})()`;
+
 /**
  * Takes the four pictures of a screen and asks axe about each: about everything in the first scheme of the system, in the
  * other about what may be another. show brings back what a change of the window's size closes, such as a menu.
@@ -66,9 +75,7 @@ async function look(
       // A toolbar that has hidden itself comes back when the mouse moves.
       await page.mouse.move(viewport.width / 2, viewport.height / 2 + Math.random());
       await show?.();
-      await page.evaluate(
-        'new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))',
-      );
+      await page.evaluate(drawn);
       await page.screenshot({ path: join(pictures, `${whose}-${name}-${scheme}-${size}.png`) });
       const found = await seriousOn(page, scheme === schemes[0] ? 'everything' : 'colours');
       serious.push(...found.map((line) => `${scheme} ${size}: ${line}`));
