@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -168,6 +169,16 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
+// counted waits until the server has relayed so much: a datagram is counted
+// once it is on its way, and may be at its end sooner.
+func counted(tb testing.TB, s *Server, fromClients, toClients Traffic) {
+	tb.Helper()
+	eventually(tb, fmt.Sprintf("%+v from clients, %+v to them", fromClients, toClients), func() bool {
+		stats := s.Stats()
+		return stats.FromClients == fromClients && stats.ToClients == toClients
+	})
+}
+
 func TestRelays(t *testing.T) {
 	for _, w := range ways {
 		t.Run(string(w), func(t *testing.T) {
@@ -180,17 +191,11 @@ func TestRelays(t *testing.T) {
 			for _, text := range []string{"a", "ab", "abc", "abcd", strings.Repeat("x", 1400)} {
 				exchange(t, relayed, peer, text)
 			}
-			stats := s.Stats()
-			if stats.Allocations != 1 || stats.AllocationsTotal != 1 {
+			if stats := s.Stats(); stats.Allocations != 1 || stats.AllocationsTotal != 1 {
 				t.Errorf("%+v", stats)
 			}
 			sent := uint64(len("hello") + 1 + 2 + 3 + 4 + 1400)
-			if want := (Traffic{sent, 6}); stats.FromClients != want {
-				t.Errorf("from clients %+v, not %+v", stats.FromClients, want)
-			}
-			if want := (Traffic{sent + 6*5, 6}); stats.ToClients != want {
-				t.Errorf("to clients %+v, not %+v", stats.ToClients, want)
-			}
+			counted(t, s, Traffic{sent, 6}, Traffic{sent + 6*5, 6})
 			must(t, relayed.Close())
 			eventually(t, "the end of the allocation", func() bool { return s.Stats().Allocations == 0 })
 		})
@@ -296,18 +301,19 @@ func TestRevoked(t *testing.T) {
 
 			s.Revoke("another", name) // not theirs
 			exchange(t, relayed, peer, "hello")
+			from, to := Traffic{10, 2}, Traffic{20, 2}
+			counted(t, s, from, to)
 
 			s.Revoke("host", name)
-			before := s.Stats()
-			if before.Allocations != 1 {
-				t.Fatalf("%d allocations", before.Allocations)
+			if n := s.Stats().Allocations; n != 1 {
+				t.Fatalf("%d allocations", n)
 			}
 			_, _ = relayed.WriteTo([]byte("late"), peer.LocalAddr()) // a stream is closed
 			must(t, peer.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
 			if n, _, err := peer.ReadFrom(make([]byte, 100)); err == nil {
 				t.Errorf("%d bytes after it was revoked", n)
 			}
-			if after := s.Stats(); after.FromClients != before.FromClients {
+			if after := s.Stats(); after.FromClients != from || after.ToClients != to {
 				t.Errorf("relayed after it was revoked")
 			}
 			if _, err := newClient(t, s, w, name, password).Allocate(); err == nil {
@@ -490,14 +496,15 @@ func TestPermissionExpires(t *testing.T) {
 	a := s.only(t)
 	eventually(t, "a channel", func() bool { return len(*a.bindings.Load()) == 1 })
 	exchange(t, relayed, peer, "hello")
+	from, to := Traffic{10, 2}, Traffic{20, 2}
+	counted(t, s, from, to)
 	a.permit(loopback, false) // as pion does after five minutes
-	before := s.Stats()
 	_, err := relayed.WriteTo([]byte("late"), peer.LocalAddr())
 	must(t, err)
 	_, err = peer.WriteTo([]byte("late"), relayed.LocalAddr())
 	must(t, err)
 	eventually(t, "refusals", func() bool { return s.Stats().Refused[RefusedUnpermitted] == 2 })
-	if after := s.Stats(); after.FromClients != before.FromClients || after.ToClients != before.ToClients {
+	if after := s.Stats(); after.FromClients != from || after.ToClients != to {
 		t.Error("relayed without a permission")
 	}
 }
