@@ -9,14 +9,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mkdir -p build/load
+# What both tables begin with: the result r, and how a spread is written.
+read_result='
+  const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+  const ms = (s) => `p50 ${s.p50} ms, p95 ${s.p95} ms, p99 ${s.p99} ms, most ${s.most} ms`;
+'
 # Two descriptors a connection, one at each end, in two processes.
 ulimit -n "$(ulimit -Hn)"
 for run in 1 2; do
   printf '\n== run %s of 2\n' "$run"
   build/bin/porch-load relay "$@" >"build/load/relay-$run.json"
-  node -e '
-    const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
-    const kb = (n) => (n / 1024).toFixed(1) + " KB", ms = (s) => `p50 ${s.p50} ms, p95 ${s.p95} ms, p99 ${s.p99} ms, most ${s.most} ms`;
+  node -e "$read_result"'
+    const kb = (n) => (n / 1024).toFixed(1) + " KB";
     const mb = (h) => `${Math.round(h.resident / 2 ** 20)} MB resident, ${Math.round(h.live / 2 ** 20)} MB live`;
     console.log(`${r.hosts} hosts, ${r.guests} guests; load average ${r.loadBefore} before, ${r.loadAfter} after`);
     console.log(`relay, empty: ${mb(r.before)}; with hosts: ${mb(r.withHosts)}; with guests: ${mb(r.withGuests)}`);
@@ -34,13 +38,12 @@ nats=$(GOFLAGS='' CGO_ENABLED=0 go tool -modfile=scripts/nats/go.mod -n nats-ser
 for nodes in 2 3; do
   printf '\n== %s machines over NATS\n' "$nodes"
   build/bin/porch-load nodes -nodes "$nodes" -nats-server "$nats" >"build/load/nodes-$nodes.json"
-  node -e '
-    const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
-    const ms = (s) => `p50 ${s.p50} ms, p95 ${s.p95} ms, p99 ${s.p99} ms, most ${s.most} ms`;
+  node -e "$read_result"'
     console.log(`${r.knocks} knocks each, load average ${r.loadBefore} before, ${r.loadAfter} after`);
     console.log(`knock to bell, one machine:           ${ms(r.one)}`);
     console.log(`one of ${r.nodes} machines, host at the same:   ${ms(r.same)}`);
     console.log(`one of ${r.nodes} machines, host at another:    ${ms(r.across)}`);
+    console.log(`NATS alone:                           ${ms(r.bus)}`);
     console.log(`p99 across machines is ${r.ratio.toFixed(2)} times that of one (goal: 2)`);
   ' "build/load/nodes-$nodes.json"
 done

@@ -12,8 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // nodesGoal is how many times as long as at a relay of one machine 99 knocks
@@ -23,32 +27,51 @@ const nodesGoal = 2
 // nodesResult is what "porch-load nodes" prints.
 type nodesResult struct {
 	Nodes      int     `json:"nodes"`
-	Hosts      int     `json:"hosts"`  // of each machine, with a line and a link each
+	Hosts      int     `json:"hosts"`  // of each relay, with a line and a link each
+	Guests     int     `json:"guests"` // of each relay, who wait
 	Knocks     int     `json:"knocks"` // of each kind
 	One        spread  `json:"one"`    // at a relay of one machine: knock sent by the guest → read by the host
 	Same       spread  `json:"same"`   // at one machine of several
 	Across     spread  `json:"across"` // from one machine to another
+	Bus        spread  `json:"bus"`    // as many bytes from one client of the NATS server to another, with no relay
 	Ratio      float64 `json:"ratio"`  // of the p99 across to that of one machine
 	LoadBefore float64 `json:"loadBefore"`
 	LoadAfter  float64 `json:"loadAfter"`
 }
 
+// Ways of a knock that are compared.
+const (
+	atOne = iota
+	atSame
+	atAnother
+	onBus
+	ways
+)
+
+// collectEvery is after how many knocks of each kind this process looks for
+// garbage, and only then: its own pauses are nobody's latency.
+const collectEvery = 100
+
 // runNodes starts a relay of one machine, and one of several that share a real
-// nats-server, with hosts at each, and has guests knock by turns at the one, at
-// their host's own machine of the several, and at another:
+// nats-server, each with as many hosts and waiting guests, and has further
+// guests knock by turns at the one, at their host's own machine of the several,
+// and at another:
 //
 //	porch-load nodes -relay build/bin/porch-relay -nats-server nats-server -nodes 3
 //
-// It prints how long a knock takes on each way, as JSON, and fails when it takes
-// more than twice as long across machines. Linux only, as "porch-load relay".
+// It prints how long a knock takes on each way, and what the NATS server takes
+// of that, as JSON. It fails when a knock across machines takes more than twice
+// as long as at one. Linux only, as "porch-load relay".
 func runNodes(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet("porch-load nodes", flag.ContinueOnError)
 	program := f.String("relay", "build/bin/porch-relay", "the relay's `program`")
 	natsServer := f.String("nats-server", "nats-server", "the NATS server's `program`")
 	nodes := f.Int("nodes", 2, "how many machines the relay of several has")
-	hosts := f.Int("hosts", 200, "how many hosts each machine has, with a link each")
-	knocks := f.Int("knocks", 1000, "how many guests knock on each way, one after another")
-	rate := f.Float64("rate", 30, "knocks a `second`, at random times")
+	hosts := f.Int("hosts", 600, "how many hosts each relay has, with a link each")
+	guests := f.Int("guests", 60, "how many guests wait at each relay")
+	knocks := f.Int("knocks", 2000, "how many guests knock on each way, one after another")
+	rate := f.Float64("rate", 100, "knocks a `second`, at random times")
+	workers := f.Int("workers", 16, "how many come in at once")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -85,22 +108,61 @@ func runNodes(ctx context.Context, args []string) (err error) {
 		s := newStreet(p)
 		defer s.close()
 		streets = append(streets, s)
-		if _, err := inParallel(ctx, *hosts, 8, "hosts", s.openHost); err != nil {
+	}
+	one, several := streets[:1], streets[1:]
+	for _, relay := range [][]*street{one, several} {
+		at := func(i int) *street { return relay[i%len(relay)] }
+		if _, err := inParallel(ctx, *hosts, *workers, "hosts", func(ctx context.Context, i int) error {
+			return at(i).openHost(ctx, i)
+		}); err != nil {
+			return err
+		}
+		if _, err := inParallel(ctx, *guests, *workers, "guests", func(ctx context.Context, i int) error {
+			s := at(i)
+			v, err := s.openGuest(ctx, at(mathrand.N(len(relay))), waiting, i)
+			if err == nil {
+				s.stay(v)
+			}
+			return err
+		}); err != nil {
 			return err
 		}
 	}
+	floor, err := newBusProbe(bus)
+	if err != nil {
+		return err
+	}
+	defer floor.close()
 
-	r := nodesResult{Nodes: *nodes, Hosts: *hosts, Knocks: *knocks, LoadBefore: loadAverage()}
-	var took [3][]time.Duration
+	r := nodesResult{Nodes: *nodes, Hosts: *hosts, Guests: *guests, Knocks: *knocks}
+	var took [ways][]time.Duration
+	debug.SetGCPercent(-1)
 	for i := range *knocks {
-		a := 1 + i%*nodes
-		b := 1 + (i+1+mathrand.N(*nodes-1))%*nodes // another
-		ways := [3][2]*street{{streets[0], streets[0]}, {streets[a], streets[a]}, {streets[a], streets[b]}}
-		for _, way := range mathrand.Perm(len(ways)) {
+		if i%collectEvery == 0 {
+			runtime.GC()
+			if err := sleep(ctx, settling); err != nil {
+				return err
+			}
+		}
+		if i == 0 {
+			r.LoadBefore = loadAverage()
+		}
+		a := mathrand.N(*nodes)
+		b := (a + 1 + mathrand.N(*nodes-1)) % *nodes // another
+		ends := [ways][2]*street{atOne: {one[0], one[0]}, atSame: {several[a], several[a]}, atAnother: {several[a], several[b]}}
+		for _, way := range mathrand.Perm(ways) {
 			if err := sleep(ctx, time.Duration(mathrand.ExpFloat64() / *rate * float64(time.Second))); err != nil {
 				return err
 			}
-			v, err := ways[way][0].openGuest(ctx, ways[way][1], passing, i)
+			if way == onBus {
+				d, err := floor.knock(ctx)
+				if err != nil {
+					return err
+				}
+				took[way] = append(took[way], d)
+				continue
+			}
+			v, err := ends[way][0].openGuest(ctx, ends[way][1], passing, i)
 			if err != nil {
 				return fmt.Errorf("knock %d: %w", i, err)
 			}
@@ -109,7 +171,7 @@ func runNodes(ctx context.Context, args []string) (err error) {
 		}
 	}
 	r.LoadAfter = loadAverage()
-	r.One, r.Same, r.Across = spreadOf(took[0]), spreadOf(took[1]), spreadOf(took[2])
+	r.One, r.Same, r.Across, r.Bus = spreadOf(took[atOne]), spreadOf(took[atSame]), spreadOf(took[atAnother]), spreadOf(took[onBus])
 	r.Ratio = r.Across.P99 / r.One.P99
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		return err
@@ -119,10 +181,63 @@ func runNodes(ctx context.Context, args []string) (err error) {
 			return fmt.Errorf("%d connections were dropped", n)
 		}
 	}
+	for _, s := range streets {
+		s.leave() // all at once: guests have their hosts in other streets
+	}
 	if r.Ratio > nodesGoal {
 		return fmt.Errorf("1 knock in 100 takes %.2f times as long across machines", r.Ratio)
 	}
 	return nil
+}
+
+// busProbe sends from one client of a NATS server to another, by the shortest
+// way that its library has.
+type busProbe struct {
+	from, to *nats.Conn
+	heard    chan *nats.Msg
+}
+
+// busProbeSize is that of a knock between two nodes, in bytes.
+const busProbeSize = 256
+
+func newBusProbe(url string) (_ *busProbe, err error) {
+	p := &busProbe{heard: make(chan *nats.Msg, 1)}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	for _, c := range []**nats.Conn{&p.from, &p.to} {
+		if *c, err = nats.Connect(url, nats.WriteBufferSize(1)); err != nil {
+			return nil, err
+		}
+	}
+	if _, err = p.to.ChanSubscribe("porch-load", p.heard); err != nil {
+		return nil, err
+	}
+	return p, p.to.Flush()
+}
+
+func (p *busProbe) close() {
+	for _, c := range []*nats.Conn{p.from, p.to} {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// knock is how long one message takes.
+func (p *busProbe) knock(ctx context.Context) (time.Duration, error) {
+	sent := time.Now()
+	if err := p.from.Publish("porch-load", make([]byte, busProbeSize)); err != nil {
+		return 0, err
+	}
+	select {
+	case <-p.heard:
+		return time.Since(sent), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 }
 
 // startNATS returns the address of a server on loopback, when it takes

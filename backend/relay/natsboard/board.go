@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -183,8 +184,8 @@ func (b *Board) Close() error {
 	return nil
 }
 
-// publish seals a message and hands it to NATS. answers, if any, is the number
-// under which NATS says that nobody is there.
+// publish seals a message and writes it to NATS, or keeps it while NATS is away.
+// answers, if any, is the number under which NATS says that nobody is there.
 func (b *Board) publish(at place, answers string, m message) error {
 	subject := b.base + string(at)
 	if strings.HasPrefix(string(at), "node.") {
@@ -193,7 +194,11 @@ func (b *Board) publish(at place, answers string, m message) error {
 	if answers != "" {
 		answers = b.base + string(toNode(b.seals.self)) + "." + answers
 	}
-	return b.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: answers, Data: b.seals.seal(at, m)})
+	err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: answers, Data: b.seals.seal(at, m)})
+	if unwritten := (net.Error)(nil); errors.As(err, &unwritten) {
+		_ = b.nc.ForceReconnect() // half a message may have left; fails only after Close
+	}
+	return err
 }
 
 // soon has keep send a message. Messages that find no room are left out: those
@@ -371,20 +376,34 @@ func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote rela
 		select {
 		case m := <-l.answer:
 			patience.Stop()
-			if m, ok := m.(opened); ok && sealed.IDOf(m.public[:]) == id {
-				return bytes.Clone(m.public[:]), nil
-			}
-			if m, ok := m.(refused); ok && m.full {
-				return nil, fault.Newf(fault.TooFast, "too many guests on one link")
-			}
-			return nil, fault.New(fault.LinkUnavailable, nil)
+			return publicOf(id, m)
 		case <-patience.C:
 		case <-l.end.Done():
 			patience.Stop()
-			return nil, fault.New(fault.ShuttingDown, nil)
+			select {
+			case m := <-l.answer: // and its host has ended it at once
+				return publicOf(id, m)
+			default:
+				return nil, fault.New(fault.ShuttingDown, nil)
+			}
 		case <-ctx.Done():
 			patience.Stop()
 			return nil, ctx.Err()
+		}
+	}
+	return nil, fault.New(fault.LinkUnavailable, nil)
+}
+
+// publicOf is the key of a link in the answer to open.
+func publicOf(id sealed.LinkID, answer message) ([]byte, error) {
+	switch m := answer.(type) {
+	case opened:
+		if sealed.IDOf(m.public[:]) == id {
+			return bytes.Clone(m.public[:]), nil
+		}
+	case refused:
+		if m.full {
+			return nil, fault.Newf(fault.TooFast, "too many guests on one link")
 		}
 	}
 	return nil, fault.New(fault.LinkUnavailable, nil)

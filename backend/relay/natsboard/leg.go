@@ -31,12 +31,31 @@ type leg struct {
 
 	sending sync.Mutex // orders what is sent, and guards what follows
 	running bool
+	ended   bool   // nothing of this channel may be sent any more
 	next    uint64 // number of what is sent next
 	told    int    // the guest's limit, as the guest's node knows it
 	tallied uint64 // next, at the last tally
 	repeat  int    // tallies that shall name it still
 
 	received uint64 // number of what must come next; of the goroutine of forNode
+}
+
+// guestEnd is a guest's end of a channel to another node. What it sends goes to
+// the bus on the sender's goroutine, since a hand-over between goroutines is
+// what a knock has to wait for where processors sleep.
+type guestEnd struct {
+	relay.Frames
+	l *leg
+}
+
+// Send implements [relay.Frames].
+func (e guestEnd) Send(frame []byte) error {
+	if len(frame) <= e.Limit() {
+		if sent, err := e.l.pass(frame); sent || err != nil {
+			return err
+		}
+	}
+	return e.Frames.Send(frame) // says what is wrong
 }
 
 // newGuestLeg makes the leg at a guest's node, and the guest's end.
@@ -54,7 +73,7 @@ func (b *Board) newGuestLeg(remote relay.RemoteInfo) (*leg, relay.Frames) {
 	if ended {
 		host.Close(signalling.CloseHostGone) // Close may not have seen it
 	}
-	return l, guest
+	return l, guestEnd{guest, l}
 }
 
 // giveUp ends a guest's leg that never ran.
@@ -156,7 +175,7 @@ func (b *Board) legOf(sender nodeID, of way, answer bool) *leg {
 }
 
 // run carries to the other node what comes out of this one's end, until the
-// channel has ended.
+// channel has ended. A guest's frames don't: see guestEnd.
 func (l *leg) run() {
 	l.sending.Lock()
 	l.running = true
@@ -184,6 +203,25 @@ func (l *leg) send(b []byte) error {
 		return err
 	}
 	return l.say(frame{l.out, l.next, b})
+}
+
+// pass sends one frame of the guest, unless the channel has ended.
+func (l *leg) pass(b []byte) (sent bool, err error) {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	select {
+	case <-l.end.Done():
+		return false, nil
+	default:
+	}
+	if l.ended {
+		return false, nil
+	}
+	if l.say(frame{l.out, l.next, b}) != nil {
+		l.end.Close(signalling.CloseHostGone) // the bus takes nothing
+		return false, relay.Closed{Code: signalling.CloseHostGone}
+	}
+	return true, nil
 }
 
 // say sends a message of this channel, whose number is next. It is of sending.
@@ -228,7 +266,7 @@ func (l *leg) finish(err error) {
 	l.b.mu.Unlock()
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	l.running = false
+	l.running, l.ended = false, true
 	if !quiet {
 		_ = l.say(closed{l.out, l.next, code}) // when it is lost, the other node's tally is answered
 	}

@@ -148,8 +148,11 @@ func (o *Options) connect(ctx context.Context, b *Board) (*nats.Conn, error) {
 		nats.IgnoreAuthErrorAbort(), // credentials may be mended while this node runs
 		nats.PingInterval(o.times.ping),
 		nats.MaxPingsOutstanding(2),
+		// Each message is written by who publishes it, at once: one hand-over less
+		// on a knock's way than by the client's flusher.
+		nats.WriteBufferSize(1),
 		// A server that takes no bytes is as good as gone, and half a message
-		// must not be followed by another.
+		// must not be followed by another (see also publish).
 		nats.FlusherTimeout(2 * o.times.ping),
 		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.offBus() }),
