@@ -179,17 +179,15 @@ func (b *Board) legOf(sender nodeID, of way, answer bool) *leg {
 func (l *leg) run() {
 	l.sending.Lock()
 	l.running = true
+	err := l.sendLimit() // tellLimit may have been here before
 	l.sending.Unlock()
-	for {
-		b, err := l.end.Recv(context.Background()) // ends with the channel
-		if err == nil {
+	for err == nil {
+		var b []byte
+		if b, err = l.end.Recv(context.Background()); err == nil { // ends with the channel
 			err = l.send(b)
 		}
-		if err != nil {
-			l.finish(err)
-			return
-		}
 	}
+	l.finish(err)
 }
 
 // send sends one frame.

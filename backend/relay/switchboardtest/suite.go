@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) (guests, hosts relay.Switchboard)
 		{"too many guests", tooManyGuests},
 		{"too many guests of one address", tooManyOfOneAddress},
 		{"a slow accept keeps only its own guest", slowAccept},
+		{"a host that ends a channel at once", endAtOnce},
 		{"contexts end waiting", contexts},
 		{"remote is passed on", remote},
 		{"many at once", many},
@@ -477,6 +478,31 @@ func slowAccept(t *testing.T, b *board) {
 	a.Detach() // does not wait for accept
 	close(hold)
 	wg.Wait()
+}
+
+// endAtOnce has a host that sends one frame to each guest and closes: whoever
+// dials hears that, and not that anything has failed.
+func endAtOnce(t *testing.T, b *board) {
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(f relay.Frames) {
+		_ = f.Send([]byte("not now")) // the guest may have gone
+		f.Close(signalling.CloseRefused)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Detach()
+	for range 200 {
+		_, guest, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, guest, "not now")
+		expectEnd(t, guest, signalling.CloseRefused)
+	}
 }
 
 func contexts(t *testing.T, b *board) {
