@@ -35,9 +35,11 @@ for run in 1 2; do
 done
 
 nats=$(GOFLAGS='' CGO_ENABLED=0 go tool -modfile=scripts/nats/go.mod -n nats-server)
+met=yes
 for nodes in 2 3; do
   printf '\n== %s machines over NATS\n' "$nodes"
-  build/bin/porch-load nodes -nodes "$nodes" -nats-server "$nats" >"build/load/nodes-$nodes.json"
+  build/bin/porch-load nodes -nodes "$nodes" -nats-server "$nats" >"build/load/nodes-$nodes.json" || met=no
+  [ -s "build/load/nodes-$nodes.json" ] || exit 1 # it said why
   node -e "$read_result"'
     console.log(`${r.knocks} knocks each, load average ${r.loadBefore} before, ${r.loadAfter} after`);
     console.log(`knock to bell, one machine:           ${ms(r.one)}`);
@@ -47,3 +49,4 @@ for nodes in 2 3; do
     console.log(`p99 across machines is ${r.ratio.toFixed(2)} times that of one (goal: 2)`);
   ' "build/load/nodes-$nodes.json"
 done
+[ "$met" = yes ]
