@@ -1,7 +1,9 @@
 package natsboard
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -174,6 +176,34 @@ func TestServerHangs(t *testing.T) {
 	expectEnd(t, f, signalling.CloseHostGone)
 	pass(t, dial(t, a, h.id), h.guest(t), "on one node")
 	eventually(t, "the nodes notice", func() bool { return !a.Connected() && !b.Connected() })
+	s.Thaw()
+	pass(t, dialSoon(t, b, h.id), h.guest(t), "after")
+}
+
+// TestServerHangsInMidMessage has a write to the bus end half-way: nothing may
+// follow it on the same connection.
+func TestServerHangsInMidMessage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: left to make test")
+	}
+	s := natstest.Start(t)
+	a, b := openNode(t, s.URL(), nil), openNode(t, s.URL(), nil)
+	h := attach(t, a, newKeys(t))
+	s.Freeze()
+	defer s.Thaw()
+	large := frame{of: way{toHost: true, channel: 1 << 40}, data: make([]byte, signalling.MaxFrame)}
+	for ctx := contextFor(t); ; { // the kernel takes some; a has no such channel
+		err := b.publish(toNode(a.seals.self), "", large)
+		if unwritten := (net.Error)(nil); errors.As(err, &unwritten) {
+			break
+		}
+		if ctx.Err() != nil || !b.Connected() {
+			t.Fatalf("no write fails: %v", err)
+		}
+	}
+	if b.Connected() {
+		t.Error("the connection is kept")
+	}
 	s.Thaw()
 	pass(t, dialSoon(t, b, h.id), h.guest(t), "after")
 }
