@@ -31,7 +31,6 @@ type leg struct {
 
 	sending sync.Mutex // orders what is sent, and guards what follows
 	running bool
-	ended   bool   // nothing of this channel may be sent any more
 	next    uint64 // number of what is sent next
 	told    int    // the guest's limit, as the guest's node knows it
 	tallied uint64 // next, at the last tally
@@ -50,10 +49,16 @@ type guestEnd struct {
 
 // Send implements [relay.Frames].
 func (e guestEnd) Send(frame []byte) error {
-	if len(frame) <= e.Limit() {
-		if sent, err := e.l.pass(frame); sent || err != nil {
-			return err
+	select {
+	case <-e.Done():
+	default:
+		if len(frame) > e.Limit() {
+			break
 		}
+		if e.l.send(frame) == nil {
+			return nil
+		}
+		e.l.end.Close(signalling.CloseHostGone) // the bus takes nothing
 	}
 	return e.Frames.Send(frame) // says what is wrong
 }
@@ -203,25 +208,6 @@ func (l *leg) send(b []byte) error {
 	return l.say(frame{l.out, l.next, b})
 }
 
-// pass sends one frame of the guest, unless the channel has ended.
-func (l *leg) pass(b []byte) (sent bool, err error) {
-	l.sending.Lock()
-	defer l.sending.Unlock()
-	select {
-	case <-l.end.Done():
-		return false, nil
-	default:
-	}
-	if l.ended {
-		return false, nil
-	}
-	if l.say(frame{l.out, l.next, b}) != nil {
-		l.end.Close(signalling.CloseHostGone) // the bus takes nothing
-		return false, relay.Closed{Code: signalling.CloseHostGone}
-	}
-	return true, nil
-}
-
 // say sends a message of this channel, whose number is next. It is of sending.
 func (l *leg) say(m message) error {
 	err := l.b.publish(toNode(l.peer), "", m)
@@ -264,7 +250,7 @@ func (l *leg) finish(err error) {
 	l.b.mu.Unlock()
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	l.running, l.ended = false, true
+	l.running = false
 	if !quiet {
 		_ = l.say(closed{l.out, l.next, code}) // when it is lost, the other node's tally is answered
 	}
