@@ -14,7 +14,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,14 +29,14 @@ const nodesGoal = 2
 // nodesResult is what "porch-load nodes" prints.
 type nodesResult struct {
 	Nodes      int     `json:"nodes"`
-	Hosts      int     `json:"hosts"`  // of each relay, with a line and a link each
-	Guests     int     `json:"guests"` // of each relay, who wait
-	Knocks     int     `json:"knocks"` // of each kind
-	One        spread  `json:"one"`    // at a relay of one machine: knock sent by the guest → read by the host
-	Same       spread  `json:"same"`   // at one machine of several
-	Across     spread  `json:"across"` // from one machine to another
-	Bus        spread  `json:"bus"`    // as many bytes from one client of the NATS server to another, with no relay
-	Ratio      float64 `json:"ratio"`  // of the p99 across to that of one machine
+	Hosts      int     `json:"hosts"`         // of each relay, with a line and a link each
+	Guests     int     `json:"guests"`        // of each relay, who wait
+	Knocks     int     `json:"knocks"`        // of each kind
+	One        spread  `json:"one"`           // at a relay of one machine: knock sent by the guest → read by the host
+	Same       spread  `json:"same"`          // at one machine of several
+	Across     spread  `json:"across"`        // from one machine to another
+	Bus        *spread `json:"bus,omitempty"` // as many bytes from one client of the NATS server that stands apart to another
+	Ratio      float64 `json:"ratio"`         // of the p99 across to that of one machine
 	LoadBefore float64 `json:"loadBefore"`
 	LoadAfter  float64 `json:"loadAfter"`
 }
@@ -52,20 +54,21 @@ const (
 // garbage, and only then: its own pauses are nobody's latency.
 const collectEvery = 100
 
-// runNodes starts a relay of one machine, and one of several that share a real
-// nats-server, each with as many hosts and waiting guests, and has further
-// guests knock by turns at the one, at their host's own machine of the several,
-// and at another:
+// runNodes starts a relay of one machine, and one of several, each with as many
+// hosts and waiting guests, and has further guests knock by turns at the one, at
+// their host's own machine of the several, and at another:
 //
-//	porch-load nodes -relay build/bin/porch-relay -nats-server nats-server -nodes 3
+//	porch-load nodes -relay build/bin/porch-relay -nodes 3
 //
-// It prints how long a knock takes on each way, and what the NATS server takes
-// of that, as JSON. It fails when a knock across machines takes more than twice
-// as long as at one. Linux only, as "porch-load relay".
+// The several are joined by the NATS servers that they have in them, or by one
+// that stands apart, with -nats-server. It prints how long a knock takes on each
+// way, and a message through that server alone, as JSON. It fails when a knock
+// across machines takes more than twice as long as at one. Linux only, as
+// "porch-load relay".
 func runNodes(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet("porch-load nodes", flag.ContinueOnError)
 	program := f.String("relay", "build/bin/porch-relay", "the relay's `program`")
-	natsServer := f.String("nats-server", "nats-server", "the NATS server's `program`")
+	natsServer := f.String("nats-server", "", "the `program` of a NATS server that stands apart")
 	nodes := f.Int("nodes", 2, "how many machines the relay of several has")
 	hosts := f.Int("hosts", 600, "how many hosts each relay has, with a link each")
 	guests := f.Int("guests", 60, "how many guests wait at each relay")
@@ -84,21 +87,22 @@ func runNodes(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bus, stopBus, err := startNATS(ctx, *natsServer)
-	if err != nil {
-		return err
-	}
-	defer stopBus()
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte(rand.Text()+rand.Text()), 0o600); err != nil {
 		return err
 	}
 
+	joined, floor, stop, err := joinNodes(ctx, *nodes, *natsServer)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
 	var streets []*street // the relay of one machine, then those of several
 	for i := range *nodes + 1 {
 		var more []string
 		if i > 0 {
-			more = []string{"-nats", bus, "-secret-file", secret}
+			more = slices.Concat(joined[i-1], []string{"-secret-file", secret})
 		}
 		p, err := startRelay(ctx, *program, more...)
 		if err != nil {
@@ -110,6 +114,9 @@ func runNodes(ctx context.Context, args []string) (err error) {
 		streets = append(streets, s)
 	}
 	one, several := streets[:1], streets[1:]
+	if err := meet(ctx, several); err != nil {
+		return err
+	}
 	for _, relay := range [][]*street{one, several} {
 		at := func(i int) *street { return relay[i%len(relay)] }
 		if _, err := inParallel(ctx, *hosts, *workers, "hosts", func(ctx context.Context, i int) error {
@@ -128,12 +135,6 @@ func runNodes(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	floor, err := newBusProbe(bus)
-	if err != nil {
-		return err
-	}
-	defer floor.close()
-
 	r := nodesResult{Nodes: *nodes, Hosts: *hosts, Guests: *guests, Knocks: *knocks}
 	var took [ways][]time.Duration
 	debug.SetGCPercent(-1)
@@ -155,6 +156,9 @@ func runNodes(ctx context.Context, args []string) (err error) {
 				return err
 			}
 			if way == onBus {
+				if floor == nil {
+					continue
+				}
 				d, err := floor.knock(ctx)
 				if err != nil {
 					return err
@@ -171,7 +175,11 @@ func runNodes(ctx context.Context, args []string) (err error) {
 		}
 	}
 	r.LoadAfter = loadAverage()
-	r.One, r.Same, r.Across, r.Bus = spreadOf(took[atOne]), spreadOf(took[atSame]), spreadOf(took[atAnother]), spreadOf(took[onBus])
+	r.One, r.Same, r.Across = spreadOf(took[atOne]), spreadOf(took[atSame]), spreadOf(took[atAnother])
+	if floor != nil {
+		alone := spreadOf(took[onBus])
+		r.Bus = &alone
+	}
 	r.Ratio = r.Across.P99 / r.One.P99
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		return err
@@ -186,6 +194,60 @@ func runNodes(ctx context.Context, args []string) (err error) {
 	}
 	if r.Ratio > nodesGoal {
 		return fmt.Errorf("1 knock in 100 takes %.2f times as long across machines", r.Ratio)
+	}
+	return nil
+}
+
+// joinNodes returns for each of n machines the arguments that join them: by the
+// NATS servers within them, or by one that stands apart, which has a probe then.
+func joinNodes(ctx context.Context, n int, natsServer string) (arguments [][]string, floor *busProbe, stop func(), err error) {
+	if natsServer != "" {
+		url, stop, err := startNATS(ctx, natsServer)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		floor, err := newBusProbe(url)
+		if err != nil {
+			stop()
+			return nil, nil, nil, err
+		}
+		return slices.Repeat([][]string{{"-nats", url}}, n), floor, func() { floor.close(); stop() }, nil
+	}
+	ports, err := freePorts(n)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var peers []string
+	for _, port := range ports {
+		peers = append(peers, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	}
+	for _, at := range peers {
+		arguments = append(arguments, []string{"-cluster-listen", at, "-cluster-peers", strings.Join(peers, ",")})
+	}
+	return arguments, nil, func() {}, nil
+}
+
+// meet waits until each of the machines of a relay knows of all.
+func meet(ctx context.Context, several []*street) error {
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	for _, s := range several {
+		for {
+			b, err := s.relay.get(ctx, "/healthz")
+			if err != nil {
+				return err
+			}
+			var health struct{ Nodes int }
+			if err := json.Unmarshal(b, &health); err != nil {
+				return err
+			}
+			if health.Nodes == len(several) {
+				break
+			}
+			if err := sleep(ctx, 50*time.Millisecond); err != nil {
+				return fmt.Errorf("the machines don't meet: %w", err)
+			}
+		}
 	}
 	return nil
 }

@@ -5,16 +5,25 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/natsboard"
+	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
+// bus is what joins the machines of a relay.
+type bus struct {
+	*natsboard.Board
+	own   *embedded.Server // nil when a NATS server stands apart
+	alone bool             // no other machine is named
+}
+
 // openBus connects this machine to the others of its relay. revoke is told
 // what credentials others have taken back.
-func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (*natsboard.Board, error) {
+func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (_ *bus, err error) {
 	key, err := all.key("bus")
 	if err != nil {
 		return nil, err
@@ -33,11 +42,50 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 		}
 		o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	b, err := natsboard.Open(ctx, o)
-	if err != nil {
+	b := &bus{alone: !slices.ContainsFunc(s.clusterPeers, func(p string) bool { return p != s.clusterListen })}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if s.clusterListen != "" {
+		if b.own, err = startOwn(ctx, s, all, log); err != nil {
+			return nil, err
+		}
+		o.Server, o.Token = b.own, b.own.Token()
+	}
+	if b.Board, err = natsboard.Open(ctx, o); err != nil {
 		return nil, fmt.Errorf("-nats: %w", err)
 	}
 	return b, nil
+}
+
+// startOwn starts this machine's part of a bus that the machines make up.
+func startOwn(ctx context.Context, s settings, all secret, log *slog.Logger) (*embedded.Server, error) {
+	key, err := all.key("cluster")
+	if err != nil {
+		return nil, err
+	}
+	own, err := embedded.Start(ctx, embedded.Options{Listen: s.clusterListen, Peers: s.clusterPeers, Key: key, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("-cluster-listen: %w", err)
+	}
+	return own, nil
+}
+
+// Connected reports whether other machines can be reached, or would be if there
+// were any.
+func (b *bus) Connected() bool {
+	return b.Board.Connected() && (b.own == nil || b.alone || b.own.Peers() > 0)
+}
+
+func (b *bus) close() {
+	if b.Board != nil {
+		_ = b.Close() // nothing is lost with it
+	}
+	if b.own != nil {
+		b.own.Close()
+	}
 }
 
 // maxPerAddress is how many guests at one link may come from one address, as in
@@ -45,7 +93,7 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 const maxPerAddress = 96
 
 // sharedNotes keeps notes here, and at the other machines.
-func sharedNotes(notes *relay.Notebook, bus *natsboard.Board) func(sealed.LinkID, [sealed.NoteSize]byte) {
+func sharedNotes(notes *relay.Notebook, bus *bus) func(sealed.LinkID, [sealed.NoteSize]byte) {
 	return func(id sealed.LinkID, note [sealed.NoteSize]byte) {
 		notes.Put(id, note)
 		bus.Note(id, note)
@@ -55,7 +103,7 @@ func sharedNotes(notes *relay.Notebook, bus *natsboard.Board) func(sealed.LinkID
 // sharedTurn takes credentials back at every machine: they are good on all.
 type sharedTurn struct {
 	*turn.Server
-	bus *natsboard.Board
+	bus *bus
 }
 
 // Revoke implements [relay.Turn].

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,16 +19,30 @@ import (
 )
 
 // TestTwoMachines opens a link at one machine that a host has announced at
-// another.
+// another, and then takes away what joins them.
 func TestTwoMachines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs a server")
 	}
-	nats := natstest.Start(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	writeFile(t, secret, []byte("0123456789abcdef0123456789abcdef\n"))
-	one := startRelay(t, "-nats", nats.URL(), "-secret-file", secret)
-	two := startRelay(t, "-nats", nats.URL(), "-secret-file", secret)
+	t.Run("with a NATS server", func(t *testing.T) {
+		nats := natstest.Start(t)
+		one := startRelay(t, "-nats", nats.URL(), "-secret-file", secret)
+		two := startRelay(t, "-nats", nats.URL(), "-secret-file", secret)
+		twoMachines(t, one, two, nats.Kill)
+	})
+	t.Run("by themselves", func(t *testing.T) {
+		addresses := natstest.FreeAddresses(t, 2)
+		peers := strings.Join(addresses, ",")
+		one := startRelay(t, "-cluster-listen", addresses[0], "-cluster-peers", peers, "-secret-file", secret)
+		two := startRelay(t, "-cluster-listen", addresses[1], "-cluster-peers", peers, "-secret-file", secret)
+		twoMachines(t, one, two, func() { _ = two.cmd.Process.Kill() }) // shows in what follows
+	})
+}
+
+func twoMachines(t *testing.T, one, two *running, part func()) {
+	t.Helper()
 	eventually(t, "each sees the other", func() bool {
 		_, body := one.ask("/healthz")
 		var h health
@@ -44,9 +59,9 @@ func TestTwoMachines(t *testing.T) {
 	}
 	eventually(t, "the other machine finds the host", func() bool { return two.opens(keys.ID()) })
 
-	nats.Kill()
-	eventually(t, "the loss of the bus shows", func() bool {
-		_, body := two.ask("/healthz")
+	part()
+	eventually(t, "the loss shows", func() bool {
+		_, body := one.ask("/healthz")
 		var h health
 		return json.Unmarshal([]byte(body), &h) == nil && h.Bus == "gone"
 	})

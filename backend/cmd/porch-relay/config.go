@@ -61,6 +61,8 @@ type settings struct {
 	turnAllow     list // prefixes that are not on the internet
 	turnDeny      list
 
+	clusterListen   string
+	clusterPeers    list
 	nats            list // servers
 	natsPrefix      string
 	natsUser        string
@@ -147,7 +149,9 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 	c.group("More than one machine", func() {
 		f.StringVar(&s.secretFile, "secret-file", "", "`file` of a secret of at least 32 characters that all machines of this relay share (default: made in -data)")
 		c.secretVar((*text)(&s.secret), "secret", "what -secret-file would hold, where there is no file")
-		f.Var(&s.nats, "nats", "NATS `servers` that they share, with commas between: nats://10.0.0.1:4222")
+		f.StringVar(&s.clusterListen, "cluster-listen", "", "`address` on which the other machines reach this one, and nobody else does: 10.0.0.1:4248")
+		f.Var(&s.clusterPeers, "cluster-peers", "such `addresses` of all machines, with commas between; this one's own may be among them")
+		f.Var(&s.nats, "nats", "in place of these, NATS `servers` that the machines share, with commas between: nats://10.0.0.1:4222")
 		f.StringVar(&s.natsPrefix, "nats-prefix", "porch", "`word` that all subjects begin with")
 		f.StringVar(&s.natsUser, "nats-user", "", "`name` of a NATS user")
 		c.secretVar((*text)(&s.natsPassword), "nats-password", "password of -nats-user")
@@ -341,8 +345,12 @@ func (s *settings) finish() error {
 		return fmt.Errorf("-log %q: want text or json", s.logFormat)
 	case s.drain < 0 || s.turnTTL <= 0:
 		return errors.New("-drain and -turn-ttl can't be negative")
-	case len(s.nats) > 0 && s.secret == "" && s.secretFile == "":
-		return errors.New("-nats needs a secret that all machines share: say -secret-file")
+	case len(s.nats) > 0 && s.clusterListen != "":
+		return errors.New("-cluster-listen and -nats: want one of them")
+	case len(s.clusterPeers) > 0 && s.clusterListen == "":
+		return errors.New("-cluster-peers needs -cluster-listen, the address on which they reach this machine")
+	case s.severalMachines() && s.secret == "" && s.secretFile == "":
+		return errors.New("-cluster-listen and -nats need a secret that all machines share: say -secret-file")
 	}
 	for _, a := range s.turnAddresses {
 		if _, err := netip.ParseAddr(a); err != nil {
@@ -359,6 +367,9 @@ func (s *settings) finish() error {
 	}
 	return nil
 }
+
+// severalMachines is whether this is one machine of a relay of several.
+func (s *settings) severalMachines() bool { return len(s.nats) > 0 || s.clusterListen != "" }
 
 // finishServing also checks what only a running relay needs.
 func (s *settings) finishServing() error {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/frontend"
 )
@@ -28,8 +27,8 @@ type program struct {
 	policy       *relay.HostPolicy
 	certificates certificates
 	metrics      *metrics
-	turn         *turn.Server     // nil without
-	bus          *natsboard.Board // nil on a relay of one machine
+	turn         *turn.Server // nil without
+	bus          *bus         // nil on a relay of one machine
 	relay        *relay.Server
 	draining     atomic.Bool
 
@@ -110,7 +109,7 @@ func (p *program) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if len(s.nats) > 0 {
+	if s.severalMachines() {
 		revoke := func(string, string) {}
 		if p.turn != nil {
 			revoke = p.turn.Revoke
@@ -118,7 +117,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		if p.bus, err = openBus(ctx, s, all, notes, revoke, p.log); err != nil {
 			return err
 		}
-		p.onClose(func() { _ = p.bus.Close() }) // as above
+		p.onClose(p.bus.close)
 		options.Switchboard, options.OnNote = p.bus, sharedNotes(notes, p.bus)
 		if p.turn != nil {
 			options.Turn = sharedTurn{p.turn, p.bus}

@@ -128,17 +128,7 @@ func (b *Board) listen() error {
 func (b *Board) Connected() bool { return b.nc.IsConnected() }
 
 // Nodes is how many nodes there are, as far as this one has heard, with itself.
-func (b *Board) Nodes() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := 1
-	for _, p := range b.peers {
-		if !p.left {
-			n++
-		}
-	}
-	return n
-}
+func (b *Board) Nodes() int { return 1 + len(b.others()) }
 
 // enter counts a goroutine in wg, unless the board is closing.
 func (b *Board) enter() bool {
@@ -243,10 +233,15 @@ func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept
 	}
 	_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch}) // said again when it was lost
 	if b.Connected() {
-		// From now on dialling anywhere finds this host.
+		// After that, dialling anywhere finds this host.
 		flush, cancel := context.WithTimeout(ctx, b.times.flush)
 		defer cancel()
 		_ = b.nc.FlushWithContext(flush) // the bus may have gone just now
+		if b.nc.ConnectedClusterName() != "" {
+			b.settle(flush)
+			// Who came to hold it at the same time may not have heard the first.
+			_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch})
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		a.Detach()
@@ -260,28 +255,68 @@ func (b *Board) ask(ctx context.Context, t token) uint64 {
 	if !b.Connected() {
 		return 0
 	}
-	number, answer := b.number.Add(1), make(chan uint64, 1)
-	b.mu.Lock()
-	b.asks[number] = answer
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		delete(b.asks, number)
-		b.mu.Unlock()
-	}()
+	number, answers := b.question(1)
+	defer b.asked(number)
 	if b.publish(toLink(t), strconv.FormatUint(number, 10), ask{number}) != nil {
 		return 0
 	}
-	patience := time.NewTimer(b.times.ask)
-	defer patience.Stop()
+	ctx, cancel := context.WithTimeout(ctx, b.times.ask)
+	defer cancel()
+	epoch, _ := b.next(ctx, answers)
+	return epoch
+}
+
+// settle waits, where NATS has several servers, until those of all other nodes
+// know what this node listens to, and the nodes what it has said: each server
+// tells the others on the wire that carries the messages too. ctx bounds it.
+func (b *Board) settle(ctx context.Context) {
+	peers := b.others()
+	number, answers := b.question(len(peers))
+	defer b.asked(number)
+	for _, p := range peers {
+		if b.publish(toNode(p), "", mark{number}) != nil {
+			return
+		}
+	}
+	for range peers {
+		if _, ok := b.next(ctx, answers); !ok {
+			return // one of them is gone, and not missed yet
+		}
+	}
+}
+
+// question returns a number to ask under, until asked, and where answers come.
+func (b *Board) question(answers int) (uint64, <-chan uint64) {
+	number, c := b.number.Add(1), make(chan uint64, answers)
+	b.mu.Lock()
+	b.asks[number] = c
+	b.mu.Unlock()
+	return number, c
+}
+
+func (b *Board) asked(number uint64) {
+	b.mu.Lock()
+	delete(b.asks, number)
+	b.mu.Unlock()
+}
+
+// next returns an answer, if one comes in time.
+func (b *Board) next(ctx context.Context, answers <-chan uint64) (uint64, bool) {
 	select {
-	case epoch := <-answer:
-		return epoch
-	case <-patience.C:
+	case v := <-answers:
+		return v, true
 	case <-ctx.Done():
 	case <-b.lifetime.Done():
 	}
-	return 0
+	return 0, false
+}
+
+// answerTo takes an answer to a question.
+func (b *Board) answerTo(number, answer uint64) {
+	b.mu.Lock()
+	to := b.asks[number]
+	b.mu.Unlock()
+	offer(to, answer)
 }
 
 // subscribe brings what this node hears in line with what it holds.
@@ -528,10 +563,11 @@ func (b *Board) forNode(msg *nats.Msg) {
 			}
 		}
 	case holds:
-		b.mu.Lock()
-		answer := b.asks[m.number]
-		b.mu.Unlock()
-		offer(answer, m.epoch)
+		b.answerTo(m.number, m.epoch)
+	case mark:
+		b.soon(func() { _ = b.publish(toNode(sender), "", marked(m)) })
+	case marked:
+		b.answerTo(m.number, 0)
 	case claim:
 		b.compare(sender, m)
 	case leaving:
@@ -553,10 +589,10 @@ func offer[T any](to chan T, v T) {
 
 // nobody is NATS' own answer: no node listens to that link.
 func (b *Board) nobody(number uint64) {
+	b.answerTo(number, 0)
 	b.mu.Lock()
-	answer, l := b.asks[number], b.legs[legKey{b.seals.self, number}]
+	l := b.legs[legKey{b.seals.self, number}]
 	b.mu.Unlock()
-	offer(answer, 0)
 	if l != nil {
 		offer(l.answer, message(refused{channel: number}))
 	}

@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
 	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// childVariable names the bus to a child process.
+// childVariable names the bus to a child process: a NATS server's address, or
+// those of the server of its own and of another's, with a space between.
 const childVariable = "PORCH_NATSBOARD_CHILD"
 
 // child is a node that is a process of its own. It reads lines from its
@@ -34,10 +36,10 @@ type child struct {
 	out *bufio.Scanner
 }
 
-func startChild(t *testing.T, url string) *child {
+func startChild(t *testing.T, bus string) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(os.Args[0])}
-	c.cmd.Env = append(os.Environ(), childVariable+"="+url)
+	c.cmd.Env = append(os.Environ(), childVariable+"="+bus)
 	c.cmd.Stderr = os.Stderr
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
@@ -71,10 +73,22 @@ func (c *child) kill() {
 }
 
 // runChild is the child's side. It ends with its standard input.
-func runChild(url string) {
-	b, err := Open(context.Background(), Options{
-		Servers: []string{url}, Secret: testSecret, PerLink: 1000, PerAddress: 1000, Logger: slog.New(slog.DiscardHandler),
-	})
+func runChild(bus string) {
+	o := Options{Secret: testSecret, PerLink: 1000, PerAddress: 1000, Logger: slog.New(slog.DiscardHandler)}
+	if listen, peer, own := strings.Cut(bus, " "); own {
+		s, err := embedded.Start(context.Background(), embedded.Options{
+			Listen: listen, Peers: []string{peer}, Key: ownKey, Logger: o.Logger,
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer s.Close()
+		o.Server, o.Token = s, s.Token()
+	} else {
+		o.Servers = []string{bus}
+	}
+	b, err := Open(context.Background(), o)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -139,10 +153,20 @@ func TestNodeKilledUnderLoad(t *testing.T) {
 		t.Skip("takes long: left to make test")
 	}
 	many := func(o *Options) { o.PerLink, o.PerAddress = 1000, 1000 }
-	s := natstest.Start(t)
-	a, b := openNode(t, s.URL(), many), openNode(t, s.URL(), many)
-	c := startChild(t, s.URL())
+	t.Run("one NATS server", func(t *testing.T) {
+		s := natstest.Start(t)
+		nodes := openNodes(t, s, 2, many)
+		killUnderLoad(t, nodes[0], nodes[1], startChild(t, s.URL()))
+	})
+	t.Run("a NATS server in each", func(t *testing.T) {
+		nodes := openOwn(t, 2, many)
+		peer := nodes[0].options.Server.(*embedded.Server)
+		c := startChild(t, natstest.FreeAddresses(t, 1)[0]+" "+peer.Address())
+		killUnderLoad(t, nodes[0], nodes[1], c)
+	})
+}
 
+func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 	var theirs, ours []sealed.LinkKeys
 	visited := attach(t, a, newKeys(t)) // by guests at the child
 	for range 4 {

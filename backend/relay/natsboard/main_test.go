@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
 	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
 	"github.com/porch-call/porch/backend/relay/switchboardtest"
 	"github.com/porch-call/porch/backend/sealed"
@@ -21,8 +22,8 @@ import (
 
 // TestMain is also the main of a node that a test has started as a process.
 func TestMain(m *testing.M) {
-	if url := os.Getenv(childVariable); url != "" {
-		runChild(url)
+	if bus := os.Getenv(childVariable); bus != "" {
+		runChild(bus)
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -93,6 +94,50 @@ func openNodes(t testing.TB, s *natstest.Server, n int, change func(*Options)) [
 	out := make([]*Board, n)
 	for i := range out {
 		out[i] = openNode(t, s.URL(), change)
+	}
+	return out
+}
+
+// own is a cluster of NATS servers that are within the nodes' own processes.
+type own struct{ servers []*embedded.Server }
+
+var ownKey = bytes.Repeat([]byte{7}, embedded.KeySize)
+
+// add starts one more server, and returns what a node needs to use it. It knows
+// peers, and waits until all servers are connected.
+func (c *own) add(t testing.TB, listen string, peers ...string) func(*Options) {
+	t.Helper()
+	s, err := embedded.Start(contextFor(t), embedded.Options{
+		Listen: listen, Peers: peers, Key: ownKey, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c.servers = append(c.servers, s)
+	for _, s := range c.servers {
+		eventually(t, "servers are connected", func() bool { return s.Peers() == len(c.servers)-1 })
+	}
+	return func(o *Options) { o.Servers, o.Server, o.Token = nil, s, s.Token() }
+}
+
+// openOwn starts n nodes of one cluster with a server each.
+func openOwn(t testing.TB, n int, change func(*Options)) []*Board {
+	t.Helper()
+	var c own
+	addresses := natstest.FreeAddresses(t, n)
+	out := make([]*Board, n)
+	for i := range out {
+		with := c.add(t, addresses[i], addresses[0])
+		out[i] = openNode(t, "", func(o *Options) {
+			with(o)
+			if change != nil {
+				change(o)
+			}
+		})
+	}
+	for _, b := range out {
+		eventually(t, "nodes have heard each other", func() bool { return b.Nodes() == n })
 	}
 	return out
 }

@@ -23,6 +23,8 @@ type Options struct {
 	// Servers are the NATS servers to connect to, one of them at a time:
 	// "nats://bus.example:4222", or "tls://". They name no user.
 	Servers []string
+	// Server is one in this process, in place of Servers: see package embedded.
+	Server nats.InProcessConnProvider
 	// Prefix is what all subjects begin with: "porch" when empty. Clusters that
 	// share a bus have different ones.
 	Prefix string
@@ -99,8 +101,8 @@ func (o *Options) prepare() error {
 	if !prefixValid(o.Prefix) {
 		return errors.New("natsboard: the prefix may have letters, digits, - and _, in parts with a dot between, and 64 characters")
 	}
-	if len(o.Servers) == 0 {
-		return errors.New("natsboard: no NATS server is named")
+	if (len(o.Servers) == 0) == (o.Server == nil) {
+		return errors.New("natsboard: want NATS servers, or one in this process")
 	}
 	for _, s := range o.Servers {
 		// The address is in no error: it could hold a password after all.
@@ -177,6 +179,9 @@ func (o *Options) connect(ctx context.Context, b *Board) (*nats.Conn, error) {
 	}
 	if o.TLS != nil {
 		settings = append(settings, nats.Secure(o.TLS.Clone()))
+	}
+	if o.Server != nil {
+		settings = append(settings, nats.InProcessServer(o.Server))
 	}
 	nc, err := nats.Connect(strings.Join(o.Servers, ","), settings...)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
 	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
 )
 
@@ -25,6 +26,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	good := Options{Servers: []string{"nats://127.0.0.1:1"}, Secret: testSecret}
 	for name, change := range map[string]func(*Options){
 		"no server":         func(o *Options) { o.Servers = nil },
+		"two kinds of them": func(o *Options) { o.Server = &embedded.Server{} },
 		"another scheme":    func(o *Options) { o.Servers = []string{"http://bus.example"} },
 		"no address":        func(o *Options) { o.Servers = []string{"nats://hunter2:\n"} },
 		"a password in it":  func(o *Options) { o.Servers = []string{"nats://user:hunter2@bus.example:4222"} },

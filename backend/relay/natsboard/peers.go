@@ -3,8 +3,6 @@ package natsboard
 import (
 	"crypto/cipher"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,7 +36,7 @@ func (b *Board) cipherOf(n nodeID) (cipher.AEAD, error) {
 // heard notes a sign of life. A node that is new, or was off the bus, is told
 // what it may have missed.
 func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
-	beat, beats := m.(beat)
+	now, beats := m.(beat)
 	b.mu.Lock()
 	p := b.peers[sender]
 	appeared := p == nil && !b.ended && len(b.peers) < maxPeers
@@ -49,24 +47,37 @@ func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
 	if p != nil && !p.left {
 		p.heard = time.Now()
 		if beats {
-			appeared = appeared || p.beaten && p.generation != beat.generation
-			p.beaten, p.generation = true, beat.generation
+			appeared = appeared || p.beaten && p.generation != now.generation
+			p.beaten, p.generation = true, now.generation
 		}
 	}
 	b.mu.Unlock()
 	if appeared {
 		b.sayAgain()
-		b.soon(func() { b.share(toNode(sender)) })
+		b.soon(func() {
+			_ = b.publish(toNode(sender), "", beat{b.generation.Load()}) // so that it need not wait for the next
+			b.share(toNode(sender))
+		})
 	}
+}
+
+// others are the nodes that this one has heard lately.
+func (b *Board) others() []nodeID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]nodeID, 0, len(b.peers))
+	for n, p := range b.peers {
+		if !p.left {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // sayLeaving tells the other nodes that this one ends: those it knows after all
 // else that they were told.
 func (b *Board) sayLeaving() {
-	b.mu.Lock()
-	peers := slices.Collect(maps.Keys(b.peers))
-	b.mu.Unlock()
-	for _, n := range peers {
+	for _, n := range b.others() {
 		_ = b.publish(toNode(n), "", leaving{}) // who doesn't hear it hears the silence
 	}
 	_ = b.publish(everyone, "", leaving{})

@@ -1,7 +1,7 @@
 package natsboard
 
 import (
-	"strconv"
+	"fmt"
 	"testing"
 
 	"github.com/porch-call/porch/backend/relay"
@@ -15,15 +15,19 @@ func TestConforms(t *testing.T) {
 	if testing.Short() {
 		most = 2
 	}
-	for n := range most {
-		t.Run(strconv.Itoa(n+1)+" nodes", func(t *testing.T) {
+	run := func(name string, n int, open func(t *testing.T) []*Board) {
+		t.Run(fmt.Sprint(n, " nodes, ", name), func(t *testing.T) {
 			switchboardtest.RunNodes(t, func(t *testing.T) []relay.Switchboard {
-				boards := make([]relay.Switchboard, n+1)
-				for i, node := range openNodes(t, s, n+1, nil) {
+				boards := make([]relay.Switchboard, n)
+				for i, node := range open(t) {
 					boards[i] = node
 				}
 				return boards
 			})
 		})
+	}
+	for n := 1; n <= most; n++ {
+		run("one NATS server", n, func(t *testing.T) []*Board { return openNodes(t, s, n, nil) })
+		run("a NATS server in each", n, func(t *testing.T) []*Board { return openOwn(t, n, nil) })
 	}
 }

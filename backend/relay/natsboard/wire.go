@@ -175,6 +175,8 @@ const (
 	kindClosed
 	kindGone
 	kindTally
+	kindMark
+	kindMarked
 )
 
 type (
@@ -243,6 +245,11 @@ type (
 		of     way
 		number uint64 // of the next frame
 	}
+	// mark asks a node whether it has come as far: what was said before, and what
+	// its sender listens to, is known there when it answers.
+	mark struct{ number uint64 }
+	// marked answers mark.
+	marked struct{ number uint64 }
 )
 
 // way is one direction of a channel. Channels are numbered by the guest's node.
@@ -266,6 +273,8 @@ func (limit) kind() byte       { return kindLimit }
 func (closed) kind() byte      { return kindClosed }
 func (gone) kind() byte        { return kindGone }
 func (tally) kind() byte       { return kindTally }
+func (mark) kind() byte        { return kindMark }
+func (marked) kind() byte      { return kindMarked }
 
 func appendBool(b []byte, v bool) []byte {
 	if v {
@@ -339,6 +348,9 @@ func (m tally) append(b []byte) []byte {
 	}
 	return b
 }
+
+func (m mark) append(b []byte) []byte   { return binary.BigEndian.AppendUint64(b, m.number) }
+func (m marked) append(b []byte) []byte { return binary.BigEndian.AppendUint64(b, m.number) }
 
 // reader takes a message apart. After the first thing that is missing or wrong
 // it returns zeros, and bad is set.
@@ -449,6 +461,10 @@ func (r *reader) message(kind byte) message {
 			m = append(m, sent{r.way(), r.uint64()})
 		}
 		return m
+	case kindMark:
+		return mark{r.uint64()}
+	case kindMarked:
+		return marked{r.uint64()}
 	}
 	return nil
 }

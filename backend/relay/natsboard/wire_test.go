@@ -21,7 +21,7 @@ var everyMessage = []message{
 	open{7, true, "key"}, opened{8, [publicSize]byte{9}}, refused{10, true},
 	frame{way{true, 11}, 12, []byte("frame")}, limit{way{false, 13}, 14, signalling.MaxFrame},
 	closed{way{true, 15}, 16, signalling.CloseDone}, gone{way{false, 17}},
-	tally{{way{true, 18}, 19}, {way{false, 20}, 21}},
+	tally{{way{true, 18}, 19}, {way{false, 20}, 21}}, mark{22}, marked{23},
 }
 
 func plainOf(m message) []byte { return m.append([]byte{m.kind()}) }
@@ -79,8 +79,8 @@ func TestEveryMessageComesBack(t *testing.T) {
 			}
 		}
 	}
-	if len(kinds) != kindTally {
-		t.Errorf("%d kinds of %d", len(kinds), kindTally)
+	if len(kinds) != kindMarked {
+		t.Errorf("%d kinds of %d", len(kinds), kindMarked)
 	}
 	if bytes.Contains(a.seal(everyone, beat{}), a.seal(everyone, beat{})[headerSize:]) {
 		t.Error("one nonce twice")

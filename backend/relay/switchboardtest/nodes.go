@@ -133,7 +133,7 @@ func race(t *testing.T, nodes []relay.Switchboard) {
 			return
 		}
 		var winner *link
-		for ctx := deadline(t); ctx.Err() == nil; {
+		for ctx := deadline(t); ; {
 			holds := 0
 			for _, l := range links {
 				select {
@@ -148,6 +148,9 @@ func race(t *testing.T, nodes []relay.Switchboard) {
 			}
 			if holds == 0 {
 				t.Fatal("nobody has the link")
+			}
+			if ctx.Err() != nil {
+				t.Fatal("several have the link")
 			}
 		}
 		for _, node := range nodes {

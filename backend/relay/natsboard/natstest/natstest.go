@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,12 +21,11 @@ import (
 
 const patience = 20 * time.Second
 
-// binary builds the server of scripts/nats/go.mod, which the build cache keeps.
+// binary builds the server of go.mod, which the build cache keeps.
 var binary = sync.OnceValues(func() (string, error) {
 	_, here, _, _ := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(here), "../../../..")
-	cmd := exec.Command("go", "tool", "-modfile=scripts/nats/go.mod", "-n", "nats-server")
-	cmd.Dir = root
+	cmd := exec.Command("go", "tool", "-n", "nats-server")
+	cmd.Dir = filepath.Dir(here)
 	// Plain, whatever the tests are built with.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
 	var out, problems bytes.Buffer
@@ -41,7 +39,7 @@ var binary = sync.OnceValues(func() (string, error) {
 // Server is a nats-server process on 127.0.0.1.
 type Server struct {
 	t    testing.TB
-	port int
+	at   string
 	args []string
 	cmd  *exec.Cmd
 }
@@ -49,15 +47,25 @@ type Server struct {
 // Start runs a server until the end of the test, with more arguments if any.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{t: t, port: l.Addr().(*net.TCPAddr).Port, args: args}
-	l.Close()
+	s := &Server{t: t, at: FreeAddresses(t, 1)[0], args: args}
 	s.Run()
 	t.Cleanup(s.Kill)
 	return s
+}
+
+// FreeAddresses returns n addresses on loopback at which nobody listens.
+func FreeAddresses(t testing.TB, n int) []string {
+	t.Helper()
+	out := make([]string, n)
+	for i := range out {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // all at the end: they differ
+		out[i] = l.Addr().String()
+	}
+	return out
 }
 
 // Run starts the server, again after Kill, at its port.
@@ -67,7 +75,11 @@ func (s *Server) Run() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.Command(path, append([]string{"-a", "127.0.0.1", "-p", strconv.Itoa(s.port)}, s.args...)...)
+	_, port, err := net.SplitHostPort(s.at)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd = exec.Command(path, append([]string{"-a", "127.0.0.1", "-p", port}, s.args...)...)
 	var out bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
 	if err := s.cmd.Start(); err != nil {
@@ -88,7 +100,7 @@ func (s *Server) Run() {
 }
 
 // Address is host:port.
-func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *Server) Address() string { return s.at }
 
 // URL is nats://host:port.
 func (s *Server) URL() string { return "nats://" + s.Address() }
@@ -127,14 +139,14 @@ type Wire struct {
 	conns map[net.Conn]struct{}
 }
 
-// NewWire leads to a server until the end of the test.
-func NewWire(t testing.TB, to *Server) *Wire {
+// NewWire leads to an address until the end of the test.
+func NewWire(t testing.TB, to string) *Wire {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{to: to.Address(), listener: l, conns: make(map[net.Conn]struct{})}
+	w := &Wire{to: to, listener: l, conns: make(map[net.Conn]struct{})}
 	w.wg.Go(w.accept)
 	t.Cleanup(func() {
 		l.Close()
@@ -144,8 +156,11 @@ func NewWire(t testing.TB, to *Server) *Wire {
 	return w
 }
 
-// URL is where the wire begins.
-func (w *Wire) URL() string { return "nats://" + w.listener.Addr().String() }
+// Address is where the wire begins: host:port.
+func (w *Wire) Address() string { return w.listener.Addr().String() }
+
+// URL is nats://host:port.
+func (w *Wire) URL() string { return "nats://" + w.Address() }
 
 func (w *Wire) accept() {
 	for {

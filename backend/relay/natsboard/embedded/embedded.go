@@ -1,0 +1,212 @@
+// Package embedded runs a NATS server within a node's own process, in a cluster
+// with those of the relay's other machines: the bus of a relay that has no NATS
+// server apart. A message crosses two processes, not three, and there is one
+// thing less to run.
+//
+// Machines join by TLS, each with a certificate of the key that is derived from
+// the secret that they share. Who has not got that secret gets no further than
+// the handshake.
+package embedded
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// KeySize is the size of [Options.Key] in bytes.
+const KeySize = ed25519.SeedSize
+
+// How soon a machine that says nothing is left, and connected again. The board
+// above has lost patience with it before.
+const (
+	pingInterval = 2 * time.Second
+	pingsOut     = 2
+	writeWithin  = pingInterval * pingsOut
+	startWithin  = 10 * time.Second
+)
+
+// Options of a server.
+type Options struct {
+	// Listen is the address on which the other machines reach this one:
+	// "10.0.0.1:4248". Their firewall should keep all others away.
+	Listen string
+	// Peers are such addresses of the others. This machine's own may be among
+	// them. It may be empty at the machine that is started first: who joins
+	// tells it.
+	Peers []string
+	// Key is the same at all machines, and secret: KeySize bytes.
+	Key []byte
+	// Logger is slog.Default() when nil.
+	Logger *slog.Logger
+}
+
+// Server is a running server. It is a nats.InProcessConnProvider.
+type Server struct {
+	nats  *server.Server
+	token string
+}
+
+// Start starts a server. It does not wait for other machines.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	settings, err := o.settings()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{token: settings.Authorization}
+	if s.nats, err = server.NewServer(settings); err != nil {
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	log := logger{o.Logger, make(chan string, 1)}
+	s.nats.SetLoggerV2(log, false, false, false)
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	s.nats.Start()
+	for !s.nats.ReadyForConnections(50 * time.Millisecond) {
+		select {
+		case why := <-log.fatal:
+			err = errors.New(why)
+		default:
+			err = ctx.Err()
+		}
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("embedded: start on %s: %w", o.Listen, err)
+		}
+	}
+	return s, nil
+}
+
+func (o *Options) settings() (*server.Options, error) {
+	host, port, err := splitAddress(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	var peers []*url.URL
+	for _, p := range o.Peers {
+		if _, _, err := splitAddress(p); err != nil {
+			return nil, err
+		}
+		peers = append(peers, &url.URL{Scheme: "nats-route", Host: p})
+	}
+	secured, err := mutual(o.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &server.Options{
+		// A server of a cluster insists on a door for clients. Nobody is told what
+		// opens this one, and Porch comes in by InProcessConn.
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: rand.Text(), MaxConn: 4,
+		Cluster: server.ClusterOpts{
+			Name: "porch", Host: host, Port: port,
+			TLSConfig: secured, TLSTimeout: writeWithin.Seconds(),
+			PingInterval: pingInterval, MaxPingsOut: pingsOut, WriteDeadline: writeWithin,
+			PoolSize:    -1,                                                  // all is one account's
+			Compression: server.CompressionOpts{Mode: server.CompressionOff}, // all is sealed
+		},
+		Routes:       peers,
+		PingInterval: pingInterval, MaxPingsOut: pingsOut, WriteDeadline: writeWithin,
+		NoSystemAccount: true, NoSigs: true,
+	}, nil
+}
+
+// splitAddress takes an address apart whose port is a number.
+func splitAddress(s string) (host string, port int, err error) {
+	host, name, err := net.SplitHostPort(s)
+	if err == nil {
+		port, err = strconv.Atoi(name)
+	}
+	if err != nil || host == "" || port < 1 || port > 65535 {
+		return "", 0, fmt.Errorf("embedded: %q is not of the form HOST:PORT", s)
+	}
+	return host, port, nil
+}
+
+// mutual is TLS between two ends that know the same key, and with nobody else:
+// each has a certificate that any of them could have signed.
+func mutual(key []byte) (*tls.Config, error) {
+	if len(key) != KeySize {
+		return nil, fmt.Errorf("embedded: a key of %d bytes, not %d", len(key), KeySize)
+	}
+	private := ed25519.NewKeyFromSeed(key)
+	const name = "porch" // of every machine
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280, 4.1.2.5: never
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	all := x509.NewCertPool()
+	all.AddCert(ours)
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, ServerName: name, RootCAs: all, ClientCAs: all, ClientAuth: tls.RequireAndVerifyClientCert,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
+	}, nil
+}
+
+// InProcessConn is a client's connection to the server.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
+
+// Token is what a client shows.
+func (s *Server) Token() string { return s.token }
+
+// Address is where other machines reach this one.
+func (s *Server) Address() string { return s.nats.ClusterAddr().String() }
+
+// Peers is how many other machines are connected.
+func (s *Server) Peers() int { return s.nats.NumRemotes() }
+
+// Close ends all connections, and waits.
+func (s *Server) Close() {
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+}
+
+// logger writes what the server says to a log of ours: what it takes for worth a
+// notice is the course of things here.
+type logger struct {
+	to    *slog.Logger
+	fatal chan string
+}
+
+func (l logger) Noticef(format string, v ...any) { l.to.Debug("nats: " + fmt.Sprintf(format, v...)) }
+func (l logger) Warnf(format string, v ...any)   { l.to.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l logger) Errorf(format string, v ...any)  { l.to.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l logger) Debugf(string, ...any)           {}
+func (l logger) Tracef(string, ...any)           {}
+
+// Fatalf must not return in a program that is nothing but a NATS server. Start
+// returns what it says.
+func (l logger) Fatalf(format string, v ...any) {
+	select {
+	case l.fatal <- fmt.Sprintf(format, v...):
+	default:
+	}
+}
