@@ -61,7 +61,7 @@ test('start of the window, warm', async () => {
   for (let i = 0; i < 4; i++) {
     const started = performance.now();
     const app = await lab.startApp({ dev: false });
-    await until('the window is drawn', async () => findColour(await screen(lab), amber), {
+    await until('the window is drawn', () => findColour(screen(lab), amber), {
       every: 10,
     });
     if (i > 0) times.push(performance.now() - started); // the first is cold

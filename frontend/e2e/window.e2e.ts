@@ -56,9 +56,9 @@ test('a guest is let in from the notification, and their picture moves in the wi
   await lab.pressNotification('Let in');
   await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
   const moved = await until('the picture in the window moves', async () => {
-    const before = await screen(lab);
+    const before = screen(lab);
     await new Promise((done) => setTimeout(done, 400)); // the time over which the picture is to have moved
-    const after = await screen(lab);
+    const after = screen(lab);
     // It is the guest's camera that is drawn, large, and not something of ours that moves.
     if ([before, after].some((shot) => (findColour(shot, fakeCamera, 14)?.area ?? 0) < 100_000))
       return 0;

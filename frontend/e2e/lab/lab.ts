@@ -80,6 +80,11 @@ export class Lab {
     return this.processes.env;
   }
 
+  /** The file that the display's pixels are in, as an X Window Dump. */
+  get framebuffer(): string {
+    return join(this.dir, 'Xvfb_screen0');
+  }
+
   /** Runs a short command in the lab and returns what it printed. */
   async run(command: string, ...args: string[]): Promise<string> {
     return (await this.runForBytes(command, ...args)).toString();
@@ -109,6 +114,8 @@ export class Lab {
       '-screen',
       '0',
       `${width}x${height}x24`,
+      '-fbdir',
+      this.dir,
       '-noreset',
       '-nolisten',
       'tcp',

@@ -1,13 +1,13 @@
 // The lab's display as pixels, and a mouse on it: how tests look at and press
 // the native window, which no browser protocol reaches.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Lab } from './lab.js';
 import { until } from './processes.js';
 
 export interface Pixels {
   width: number;
   height: number;
-  /** Red, green, blue, row by row. */
+  /** Blue, green, red and a byte that means nothing, row by row. */
   data: Buffer;
 }
 
@@ -16,17 +16,15 @@ export type Colour = [red: number, green: number, blue: number];
 /** The one amber button of a screen (ui.md, "main button"). */
 export const amber: Colour = [0xf5, 0xa5, 0x24];
 
-export async function screen(lab: Lab): Promise<Pixels> {
-  const stdout = await lab.runForBytes(
-    'import', '-silent', '-window', 'root', '-depth', '8', 'ppm:-',
-  ); // biome-ignore format: a command line
-  const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(stdout.subarray(0, 32).toString('latin1'));
-  if (!header) throw new Error('not a PPM picture');
-  return {
-    width: Number(header[1]),
-    height: Number(header[2]),
-    data: stdout.subarray(header[0].length),
-  };
+/** What is on the display now, from Xvfb's memory: looking costs the programs on it nothing. */
+export function screen(lab: Lab): Pixels {
+  const file = readFileSync(lab.framebuffer);
+  // X Window Dump (XWDFile.h): a header of big-endian words, colours of 12 bytes, pixels.
+  const word = (at: number) => file.readUInt32BE(at * 4);
+  const [width, height] = [word(4), word(5)];
+  if (word(1) !== 7 || word(11) !== 32 || word(12) !== width * 4)
+    throw new Error('not a dump with 32 bits a pixel');
+  return { width, height, data: file.subarray(word(0) + word(19) * 12) };
 }
 
 /** Keeps the display as a picture, to be looked at. */
@@ -43,9 +41,9 @@ export function findColour(
   const { width, height, data } = pixels;
   const seen = new Uint8Array(width * height);
   const matches = (p: number) =>
-    Math.abs((data[p * 3] ?? 0) - colour[0]) <= tolerance &&
-    Math.abs((data[p * 3 + 1] ?? 0) - colour[1]) <= tolerance &&
-    Math.abs((data[p * 3 + 2] ?? 0) - colour[2]) <= tolerance;
+    Math.abs((data[p * 4 + 2] ?? 0) - colour[0]) <= tolerance &&
+    Math.abs((data[p * 4 + 1] ?? 0) - colour[1]) <= tolerance &&
+    Math.abs((data[p * 4] ?? 0) - colour[2]) <= tolerance;
   let best: { x: number; y: number; area: number } | undefined;
   for (let start = 0; start < width * height; start++) {
     if (seen[start] || !matches(start)) continue;
@@ -85,7 +83,7 @@ export function difference(a: Pixels, b: Pixels): number {
   const count = a.width * a.height;
   for (let p = 0; p < count; p++) {
     for (let c = 0; c < 3; c++) {
-      if (Math.abs((a.data[p * 3 + c] ?? 0) - (b.data[p * 3 + c] ?? 0)) > 24) {
+      if (Math.abs((a.data[p * 4 + c] ?? 0) - (b.data[p * 4 + c] ?? 0)) > 24) {
         changed++;
         break;
       }
@@ -100,8 +98,8 @@ export async function click(lab: Lab, x: number, y: number): Promise<void> {
 
 /** Presses the largest amber button on the display, once it is drawn. */
 export async function pressAmber(lab: Lab): Promise<void> {
-  const button = await until('an amber button is drawn', async () => {
-    const found = findColour(await screen(lab), amber);
+  const button = await until('an amber button is drawn', () => {
+    const found = findColour(screen(lab), amber);
     return found && found.area > 1_000 ? found : undefined;
   });
   await click(lab, button.x, button.y);
