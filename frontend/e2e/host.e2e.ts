@@ -2,7 +2,7 @@
 // browsers: the door, the People panel, leaving and coming back.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
+import { chromiumPage, openChromium, pictureOf, picturesSent } from './lab/browsers.js';
 import { type App, Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -200,6 +200,11 @@ describe('at the door', () => {
     await list.getByText('Live now').waitFor();
     await list.getByText('1 in the call').waitFor();
     await ada.getByRole('group', { name: 'Grace', exact: true }).waitFor({ state: 'detached' });
+    await until('no picture is sent to an empty call', async () => {
+      const before = await picturesSent(ada);
+      await new Promise((later) => setTimeout(later, 500)); // some ten pictures
+      return (await picturesSent(ada)) === before;
+    });
     await list.getByRole('button', { name: 'Join' }).click();
     await until('Ada’s picture moves', async () => (await pictureOf(host, 'Ada')).change > 1);
   });

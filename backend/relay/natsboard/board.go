@@ -274,13 +274,14 @@ func (b *Board) settle(ctx context.Context) {
 	number, answers := b.question(len(peers))
 	defer b.asked(number)
 	for _, p := range peers {
-		if b.publish(toNode(p), "", mark{number}) != nil {
+		// Of a node that has died NATS says so, which is an answer as well.
+		if b.publish(toNode(p), strconv.FormatUint(number, 10), mark{number}) != nil {
 			return
 		}
 	}
 	for range peers {
 		if _, ok := b.next(ctx, answers); !ok {
-			return // one of them is gone, and not missed yet
+			return // one of them is cut off, and not missed yet
 		}
 	}
 }

@@ -212,6 +212,10 @@ func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 
 	killed := time.Now()
 	c.kill()
+	attach(t, b, newKeys(t)) // nobody waits for the dead
+	if took := time.Since(killed); took > 2*time.Second {
+		t.Errorf("a host came in after %v", took)
+	}
 	for _, k := range dying {
 		expectEnd(t, peeked{k.frames}, signalling.CloseHostGone)
 	}

@@ -33,6 +33,14 @@
 // the end shows as well. A node that has not been heard for some seconds is
 // gone, with all its channels.
 //
+// # Several NATS servers
+//
+// The servers of a cluster tell each other who listens to what, which takes a
+// moment. So a node whose host has come asks each other node to answer, on the
+// same wires, before the host is told that it is reachable; and says its claim
+// once more then, for who came to hold the same link at the same time. Package
+// embedded runs such a server in each node.
+//
 // # Claims
 //
 // Each hold on an id has an epoch: the time, or one more than the epoch that it

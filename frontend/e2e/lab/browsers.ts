@@ -146,22 +146,29 @@ export async function pictureOf(
   );
 }
 
-/** The sound energy that all peers of the page have received (W3C totalAudioEnergy). */
-export async function soundReceived(page: AnyPage): Promise<number> {
+/** Adds up a figure of the statistics of the page's peers (W3C webrtc-stats). */
+async function total(page: AnyPage, type: string, kind: string, figure: string): Promise<number> {
   return evaluate(
     page,
     `(async () => {
-      let energy = 0;
+      let sum = 0;
       for (const peer of window.__peers || []) {
         if (peer.connectionState === 'closed') continue;
         for (const report of (await peer.getStats()).values()) {
-          if (report.type === 'inbound-rtp' && report.kind === 'audio') energy += report.totalAudioEnergy || 0;
+          if (report.type === '${type}' && report.kind === '${kind}') sum += report.${figure} || 0;
         }
       }
-      return energy;
+      return sum;
     })()`,
   );
 }
+
+/** The sound energy that all peers of the page have received. */
+export const soundReceived = (page: AnyPage) =>
+  total(page, 'inbound-rtp', 'audio', 'totalAudioEnergy');
+
+/** How many pictures all peers of the page have sent. */
+export const picturesSent = (page: AnyPage) => total(page, 'outbound-rtp', 'video', 'framesSent');
 
 /** Notes when things happen in a page, in Unix milliseconds with fractions. */
 export const clockwork = `(() => {

@@ -1,7 +1,11 @@
+/** How long it sounds, with some to spare, in milliseconds. */
+const fades = 2000;
+
 /** The soft bell that rings in the window when somebody knocks: two struck tones, a fifth apart. */
 export class Bell {
   #context: AudioContext | undefined;
   #ringing: ReturnType<typeof setTimeout> | undefined;
+  #fading: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Rings once, when what goes on in the page is done: the card comes first. A webview that allows no sound before a
@@ -20,6 +24,9 @@ export class Bell {
       const start = context.currentTime + 0.02;
       strike(context, 659.26, start, 0.16);
       strike(context, 987.77, start + 0.16, 0.12);
+      // A context that runs keeps the sound device, a thread and a battery busy.
+      clearTimeout(this.#fading);
+      this.#fading = setTimeout(() => void context.suspend().catch(() => {}), fades);
     } catch {
       // No sound device: the bell is the least of three ways to notice.
     }
@@ -27,6 +34,7 @@ export class Bell {
 
   close(): void {
     clearTimeout(this.#ringing);
+    clearTimeout(this.#fading);
     void this.#context?.close().catch(() => {});
     this.#context = undefined;
   }

@@ -27,6 +27,7 @@ export class Peer {
   #slots: readonly Slot[] = [];
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
+  #tuned: Promise<void> = Promise.resolve();
   #restart?: ReturnType<typeof setTimeout>;
 
   constructor(options: PeerOptions) {
@@ -62,6 +63,7 @@ export class Peer {
       case 'tracks':
         this.#slots = message.payload.slots;
         this.#assign();
+        this.#tune();
         break;
     }
   }
@@ -104,8 +106,7 @@ export class Peer {
     this.refresh();
     this.#assign();
     for (const candidate of this.#early.splice(0)) await connection.addIceCandidate(candidate);
-    // Nobody waits for it. A rejection means that the connection was closed meanwhile.
-    this.#limit().catch(() => {});
+    this.#tune();
   }
 
   #candidate(payload: Candidate): void {
@@ -116,13 +117,24 @@ export class Peer {
     });
   }
 
-  /** Caps what the picture may take: more gains nothing at 720p. */
-  async #limit(): Promise<void> {
-    const sender = this.#connection.getTransceivers()[1]?.sender;
-    const parameters = sender?.getParameters();
-    if (!parameters?.encodings?.[0] || parameters.encodings[0].maxBitrate) return;
-    parameters.encodings[0].maxBitrate = 1_500_000;
-    await sender!.setParameters(parameters);
+  /**
+   * Sends no picture to an empty call, which spares an encoder and a battery, and caps what one may take: more gains
+   * nothing at 720p. The first to come asks for a whole picture anyway.
+   */
+  #tune(): void {
+    this.#tuned = this.#tuned
+      .then(async () => {
+        const sender = this.#connection.getTransceivers()[1]?.sender;
+        const parameters = sender?.getParameters();
+        const encoding = parameters?.encodings?.[0];
+        const active = this.#slots.length > 0;
+        if (!encoding || (encoding.maxBitrate && encoding.active === active)) return;
+        encoding.maxBitrate = 1_500_000;
+        encoding.active = active;
+        await sender!.setParameters(parameters!);
+      })
+      // Nobody waits for it. A rejection means that the connection was closed meanwhile.
+      .catch(() => {});
   }
 
   #assign(): void {
