@@ -80,6 +80,19 @@ test('the floor', async () => {
   const [, ...warm] = await page.evaluate<number[]>(twoPeers);
   report('two peer connections in one page → first frame drawn', warm, 'the floor');
   await page.context().close();
+
+  const empty: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const page = await chromiumPage(guestBrowser);
+    await page.goto(`${app.relay}/nothing`);
+    empty.push(
+      (await page.evaluate(
+        'performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd',
+      )) as number,
+    );
+    await page.context().close();
+  }
+  report('a page without anything opened → read', empty, 'the floor');
 });
 
 test('link opened → Join can be pressed; Join → bell; Let in → first frame', async () => {
