@@ -57,5 +57,6 @@ for of in 2 3; do
 done
 goal=$met
 printf '\n== 2 machines, with a NATS server that stands apart\n'
-nodes 2 apart -nats-server "$(GOFLAGS='' CGO_ENABLED=0 go tool -n nats-server)"
+nats=$(GOFLAGS='' CGO_ENABLED=0 go tool -n nats-server)
+nodes 2 apart -nats-server "$nats"
 [ "$goal" = yes ]

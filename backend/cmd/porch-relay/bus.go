@@ -55,7 +55,7 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 		o.Server, o.Token = b.own, b.own.Token()
 	}
 	if b.Board, err = natsboard.Open(ctx, o); err != nil {
-		return nil, fmt.Errorf("-nats: %w", err)
+		return nil, fmt.Errorf("join the other machines: %w", err)
 	}
 	return b, nil
 }

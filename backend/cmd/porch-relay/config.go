@@ -347,6 +347,8 @@ func (s *settings) finish() error {
 		return errors.New("-drain and -turn-ttl can't be negative")
 	case len(s.nats) > 0 && s.clusterListen != "":
 		return errors.New("-cluster-listen and -nats: want one of them")
+	case s.clusterListen != "" && s.natsUser+s.natsPassword+s.natsToken+s.natsCredentials+s.natsNKey+s.natsRoot != "":
+		return errors.New("-nats-user and the like are for a NATS server that stands apart: take them away, or -cluster-listen")
 	case len(s.clusterPeers) > 0 && s.clusterListen == "":
 		return errors.New("-cluster-peers needs -cluster-listen, the address on which they reach this machine")
 	case s.severalMachines() && s.secret == "" && s.secretFile == "":

@@ -97,6 +97,7 @@ func TestFinish(t *testing.T) {
 		"more than 0":        {"-domain", "a.example", "-links", "0"},
 		"all machines share": {"-domain", "a.example", "-nats", "nats://127.0.0.1:4222"},
 		"one of them":        {"-domain", "a.example", "-secret-file", "s", "-nats", "nats://127.0.0.1:4222", "-cluster-listen", "127.0.0.1:4248"},
+		"stands apart":       {"-domain", "a.example", "-secret-file", "s", "-cluster-listen", "127.0.0.1:4248", "-nats-root", "r"},
 		"-cluster-peers":     {"-domain", "a.example", "-secret-file", "s", "-cluster-peers", "127.0.0.1:4248"},
 	} {
 		s, err := load(t, "", nil, args...)

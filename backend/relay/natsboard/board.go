@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -239,8 +240,10 @@ func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept
 		_ = b.nc.FlushWithContext(flush) // the bus may have gone just now
 		if b.nc.ConnectedClusterName() != "" {
 			b.settle(flush)
-			// Who came to hold it at the same time may not have heard the first.
-			_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch})
+			if b.holder(a.token) == a {
+				// Who came to hold it at the same time may not have heard the first.
+				_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch})
+			}
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -255,7 +258,7 @@ func (b *Board) ask(ctx context.Context, t token) uint64 {
 	if !b.Connected() {
 		return 0
 	}
-	number, answers := b.question(1)
+	number, answers := b.question()
 	defer b.asked(number)
 	if b.publish(toLink(t), strconv.FormatUint(number, 10), ask{number}) != nil {
 		return 0
@@ -267,28 +270,44 @@ func (b *Board) ask(ctx context.Context, t token) uint64 {
 }
 
 // settle waits, where NATS has several servers, until those of all other nodes
-// know what this node listens to, and the nodes what it has said: each server
-// tells the others on the wire that carries the messages too. ctx bounds it.
+// know what this node listens to: each server tells the others on the wire that
+// carries the messages too. ctx bounds it.
 func (b *Board) settle(ctx context.Context) {
-	peers := b.others()
-	number, answers := b.question(len(peers))
-	defer b.asked(number)
-	for _, p := range peers {
-		// Of a node that has died NATS says so, which is an answer as well.
-		if b.publish(toNode(p), strconv.FormatUint(number, 10), mark{number}) != nil {
-			return
-		}
+	type question struct {
+		node    nodeID
+		number  uint64
+		answers <-chan uint64
 	}
-	for range peers {
-		if _, ok := b.next(ctx, answers); !ok {
-			return // one of them is cut off, and not missed yet
+	var open []question
+	for _, n := range b.others() {
+		q := question{node: n}
+		q.number, q.answers = b.question()
+		defer b.asked(q.number)
+		open = append(open, q)
+		b.mark(n, q.number)
+	}
+	for _, q := range open {
+		for {
+			soon, cancel := context.WithTimeout(ctx, b.times.mark)
+			_, ok := b.next(soon, q.answers)
+			cancel()
+			if ok || ctx.Err() != nil || b.lifetime.Err() != nil || !slices.Contains(b.others(), q.node) {
+				break
+			}
+			b.mark(q.node, q.number) // it may have been lost with a wire that broke
 		}
 	}
 }
 
-// question returns a number to ask under, until asked, and where answers come.
-func (b *Board) question(answers int) (uint64, <-chan uint64) {
-	number, c := b.number.Add(1), make(chan uint64, answers)
+// mark asks a node to answer. Of one that has died NATS says so, which is an
+// answer as well.
+func (b *Board) mark(n nodeID, number uint64) {
+	_ = b.publish(toNode(n), strconv.FormatUint(number, 10), mark{number}) // asked again
+}
+
+// question returns a number to ask under, until asked, and where the answer comes.
+func (b *Board) question() (uint64, <-chan uint64) {
+	number, c := b.number.Add(1), make(chan uint64, 1)
 	b.mu.Lock()
 	b.asks[number] = c
 	b.mu.Unlock()

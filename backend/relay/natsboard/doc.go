@@ -35,7 +35,7 @@
 //
 // # Several NATS servers
 //
-// The servers of a cluster tell each other who listens to what, which takes a
+// The servers of a NATS cluster tell each other who listens to what, which takes a
 // moment. So a node whose host has come asks each other node to answer, on the
 // same wires, before the host is told that it is reachable; and says its claim
 // once more then, for who came to hold the same link at the same time. Package

@@ -65,6 +65,7 @@ type times struct {
 	silence time.Duration // after which a node is gone
 	ask     time.Duration // for the holder of a link to say its epoch
 	flush   time.Duration // for the NATS server to have taken a subscription
+	mark    time.Duration // for a node to answer mark; then it is asked again
 	open    time.Duration // for the holder of a link to take a guest; then it is asked again, twice
 	goodbye time.Duration // for the last messages to leave
 }
@@ -72,7 +73,7 @@ type times struct {
 var defaultTimes = times{
 	connect: 5 * time.Second, retry: 250 * time.Millisecond, ping: 2 * time.Second,
 	beat: time.Second, silence: 3500 * time.Millisecond,
-	ask: time.Second, flush: 2 * time.Second, open: 500 * time.Millisecond, goodbye: time.Second,
+	ask: time.Second, flush: 2 * time.Second, mark: 250 * time.Millisecond, open: 500 * time.Millisecond, goodbye: time.Second,
 }
 
 // Bounds of what may wait.

@@ -245,8 +245,8 @@ type (
 		of     way
 		number uint64 // of the next frame
 	}
-	// mark asks a node whether it has come as far: what was said before, and what
-	// its sender listens to, is known there when it answers.
+	// mark asks a node for an answer, by which time its NATS server knows what the
+	// sender listens to.
 	mark struct{ number uint64 }
 	// marked answers mark.
 	marked struct{ number uint64 }

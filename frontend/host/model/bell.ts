@@ -1,5 +1,5 @@
 /** How long it sounds, with some to spare, in milliseconds. */
-const fades = 2000;
+const fades = 4000;
 
 /** The soft bell that rings in the window when somebody knocks: two struck tones, a fifth apart. */
 export class Bell {
@@ -20,7 +20,7 @@ export class Bell {
     try {
       this.#context ??= new AudioContext();
       const context = this.#context;
-      if (context.state === 'suspended') void context.resume().catch(() => {});
+      void context.resume().catch(() => {});
       const start = context.currentTime + 0.02;
       strike(context, 659.26, start, 0.16);
       strike(context, 987.77, start + 0.16, 0.12);

@@ -28,6 +28,7 @@ export class Peer {
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
   #tuned: Promise<void> = Promise.resolve();
+  #again?: ReturnType<typeof setTimeout>;
   #restart?: ReturnType<typeof setTimeout>;
 
   constructor(options: PeerOptions) {
@@ -85,6 +86,7 @@ export class Peer {
 
   close(): void {
     clearTimeout(this.#restart);
+    clearTimeout(this.#again);
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
@@ -133,8 +135,11 @@ export class Peer {
         encoding.active = active;
         await sender!.setParameters(parameters!);
       })
-      // Nobody waits for it. A rejection means that the connection was closed meanwhile.
-      .catch(() => {});
+      // Nobody waits for it. A connection that was closed meanwhile rejects it; one in mid-change may, too.
+      .catch(() => {
+        clearTimeout(this.#again);
+        if (this.alive) this.#again = setTimeout(() => this.#tune(), 500);
+      });
   }
 
   #assign(): void {

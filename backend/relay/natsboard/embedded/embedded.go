@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/time/rate"
 )
 
 // KeySize is the size of [Options.Key] in bytes.
@@ -76,7 +77,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	log := logger{o.Logger, make(chan string, 1)}
+	log := logger{o.Logger, rate.NewLimiter(rate.Every(time.Second), linesAtOnce), make(chan string, 1)}
 	s.nats.SetLoggerV2(log, false, false, false)
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
@@ -115,9 +116,9 @@ func (o *Options) settings() (*server.Options, error) {
 	return &server.Options{
 		// A server of a cluster insists on a door for clients. Nobody is told what
 		// opens this one, and Porch comes in by InProcessConn.
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: rand.Text(), MaxConn: 4,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: rand.Text(),
 		Cluster: server.ClusterOpts{
-			Name: "porch", Host: host, Port: port,
+			Name: "porch", Host: host, Port: port, NoAdvertise: true,
 			TLSConfig: secured, TLSTimeout: writeWithin.Seconds(),
 			PingInterval: pingInterval, MaxPingsOut: pingsOut, WriteDeadline: writeWithin,
 			PoolSize:    -1,                                                  // all is one account's
@@ -190,17 +191,28 @@ func (s *Server) Close() {
 }
 
 // logger writes what the server says to a log of ours: what it takes for worth a
-// notice is the course of things here.
+// notice is the course of things here. Whoever reaches the address can make it
+// say that a handshake has failed, so it has a limit: a line a second, and some
+// at once.
 type logger struct {
 	to    *slog.Logger
+	limit *rate.Limiter
 	fatal chan string
 }
 
+const linesAtOnce = 20
+
 func (l logger) Noticef(format string, v ...any) { l.to.Debug("nats: " + fmt.Sprintf(format, v...)) }
-func (l logger) Warnf(format string, v ...any)   { l.to.Warn("nats: " + fmt.Sprintf(format, v...)) }
-func (l logger) Errorf(format string, v ...any)  { l.to.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l logger) Errorf(format string, v ...any)  { l.Warnf(format, v...) }
 func (l logger) Debugf(string, ...any)           {}
 func (l logger) Tracef(string, ...any)           {}
+
+// Warnf is for errors as well: none is one of this program.
+func (l logger) Warnf(format string, v ...any) {
+	if l.limit.Allow() {
+		l.to.Warn("nats: " + fmt.Sprintf(format, v...))
+	}
+}
 
 // Fatalf must not return in a program that is nothing but a NATS server. Start
 // returns what it says.
