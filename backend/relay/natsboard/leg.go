@@ -246,14 +246,18 @@ func (l *leg) finish(err error) {
 	l.end.Close(code)
 	l.b.mu.Lock()
 	quiet := l.quiet
-	delete(l.b.legs, l.key)
 	l.b.mu.Unlock()
 	l.sending.Lock()
-	defer l.sending.Unlock()
 	l.running = false
 	if !quiet {
 		_ = l.say(closed{l.out, l.next, code}) // when it is lost, the other node's tally is answered
 	}
+	l.sending.Unlock()
+	// Only now: to what still comes for a leg that is not there the answer is gone,
+	// which must not be faster than why.
+	l.b.mu.Lock()
+	delete(l.b.legs, l.key)
+	l.b.mu.Unlock()
 }
 
 // order checks the number of what has come. A number that was there already is
