@@ -21,6 +21,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -965,8 +966,8 @@ func (m *meterOf) now(what Metered) int {
 
 func TestMeter(t *testing.T) {
 	m := &meterOf{open: map[Metered]int{}, refused: map[fault.Code]int{}, passed: map[bool]int{}}
-	log := new(logs)
-	s := openToHosts(t, func(o *Options) { o.Meter, o.Logger = m, log.logger() })
+	log := new(testlog.Log)
+	s := openToHosts(t, func(o *Options) { o.Meter, o.Logger = m, log.Logger() })
 	h := openHost(t, s)
 	h.registered(hostKey(t))
 	keys := newLinkKeys(t)

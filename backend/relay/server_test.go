@@ -24,6 +24,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -35,28 +36,6 @@ func contextFor(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// logs is a log that tests can search.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logs) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 var testPages = fstest.MapFS{
@@ -919,8 +898,8 @@ func TestManyUnknownIDs(t *testing.T) {
 }
 
 func TestNothingOfALinkIsLogged(t *testing.T) {
-	var l logs
-	s := openRelay(t, func(o *Options) { o.Logger = l.logger() })
+	var l testlog.Log
+	s := openRelay(t, func(o *Options) { o.Logger = l.Logger() })
 	keys, guests, withdraw := host(t, s)
 	const secret = "c2VjcmV0LXNlY3JldC1zZQ"
 	c := client(t, s)
@@ -1108,8 +1087,8 @@ func TestPingsInAFloodAreNotAnswered(t *testing.T) {
 }
 
 func TestPanicInAcceptEndsThatGuestOnly(t *testing.T) {
-	var l logs
-	s := openRelay(t, func(o *Options) { o.Logger = l.logger() })
+	var l testlog.Log
+	s := openRelay(t, func(o *Options) { o.Logger = l.Logger() })
 	keys, guests, _ := host(t, s)
 	good, goodEnd := connect(t, s, keys, guests)
 	broken, err := sealed.NewLinkKeys()

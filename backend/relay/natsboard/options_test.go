@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
 	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
 )
@@ -126,10 +127,10 @@ func TestWaysIn(t *testing.T) {
 			if c.name == "TLS" {
 				url = "tls://" + s.Address()
 			}
-			var log logs
+			var log testlog.Log
 			with := func(change func(*Options)) func(*Options) {
 				return func(o *Options) {
-					o.Logger = log.logger()
+					o.Logger = log.Logger()
 					change(o)
 				}
 			}

@@ -1,7 +1,6 @@
 package remote_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"log/slog"
 	"math/big"
 	"net"
 	"slices"
@@ -24,6 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -32,28 +31,6 @@ import (
 
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
-
-// logs is a log that tests can search.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logs) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
 
 // authority signs certificates of localhost for a test.
 type authority struct {
@@ -93,20 +70,20 @@ type publicRelay struct {
 	*relay.Server
 	authority authority
 	notes     *relay.Notebook
-	log       *logs
+	log       *testlog.Log
 }
 
 func (p *publicRelay) base() string { return p.Addresses()[0].Base }
 
 func openPublic(t testing.TB, a authority, listen string, change func(*relay.Options)) *publicRelay {
 	t.Helper()
-	p := &publicRelay{authority: a, notes: relay.NewNotebook(1000), log: new(logs)}
+	p := &publicRelay{authority: a, notes: relay.NewNotebook(1000), log: new(testlog.Log)}
 	o := relay.Options{
 		Dir: t.TempDir(), Listen: listen, Domain: "localhost",
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &a.certificate, nil },
 		Hosts:          &relay.HostPolicy{Open: true},
 		Notes:          p.notes.Get, OnNote: p.notes.Put,
-		Logger: p.log.logger(),
+		Logger: p.log.Logger(),
 	}
 	if change != nil {
 		change(&o)
@@ -164,7 +141,7 @@ type porch struct {
 	book   *links.Book
 	line   *remote.Relay
 	status chan remote.Status
-	log    *logs
+	log    *testlog.Log
 	tls    *tls.Config
 
 	closers []func()
@@ -174,10 +151,10 @@ type porch struct {
 func dial(t testing.TB, url string, a authority, change func(*remote.Options)) *porch {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
-	p := &porch{t: t, ctx: ctx, log: new(logs), tls: a.client, status: make(chan remote.Status, 256)}
+	p := &porch{t: t, ctx: ctx, log: new(testlog.Log), tls: a.client, status: make(chan remote.Status, 256)}
 	p.closers = append(p.closers, cancel)
 	t.Cleanup(p.close)
-	log := p.log.logger()
+	log := p.log.Logger()
 
 	o := remote.Options{URL: url, Key: newKey(t), TLS: a.client, Logger: log, OnStatus: func(s remote.Status) {
 		select {

@@ -106,7 +106,7 @@ func TestProbe(t *testing.T) {
 	if ok, code := p.line.LinkStatus(id); !ok || p.line.Status().State != remote.StateConnected {
 		t.Errorf("the open line: %+v, %q", p.line.Status(), code)
 	}
-	app, err := relay.Open(p.ctx, relay.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Logger: p.log.logger()})
+	app, err := relay.Open(p.ctx, relay.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Logger: p.log.Logger()})
 	p.must(err)
 	defer app.Close()
 	for code, change := range map[fault.Code]func(*remote.Options){

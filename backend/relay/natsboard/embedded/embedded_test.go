@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
+
+	"github.com/porch-call/porch/backend/relay/internal/testlog"
+	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,15 +24,7 @@ const patience = 30 * time.Second
 
 var testKey = bytes.Repeat([]byte{7}, KeySize)
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+func freeAddress(t *testing.T) string { return natstest.FreeAddresses(t, 1)[0] }
 
 func start(t *testing.T, o Options) *Server {
 	t.Helper()
@@ -116,8 +110,8 @@ func TestMachinesFindEachOther(t *testing.T) {
 // machine's door.
 func TestOtherSecretsStayOut(t *testing.T) {
 	at := freeAddress(t)
-	var log records
-	logger := slog.New(slog.NewTextHandler(&log, nil))
+	var log testlog.Log
+	logger := log.Logger()
 	s := start(t, Options{Listen: at, Key: testKey, Logger: logger})
 	other := start(t, Options{Listen: freeAddress(t), Peers: []string{at}, Key: bytes.Repeat([]byte{8}, KeySize), Logger: logger})
 	eventually(t, "a log says why", func() bool { return strings.Contains(log.String(), "signed by unknown authority") })
@@ -217,22 +211,4 @@ func TestOptionsAreChecked(t *testing.T) {
 			}
 		})
 	}
-}
-
-// records is a log that a test can read while it is written.
-type records struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.b.Write(p)
-}
-
-func (r *records) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.b.String()
 }
