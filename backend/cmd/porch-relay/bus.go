@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"slices"
+	"time"
 
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/natsboard"
@@ -18,8 +18,12 @@ import (
 type bus struct {
 	*natsboard.Board
 	own   *embedded.Server // nil when a NATS server stands apart
-	alone bool             // no other machine is named
+	named int              // other machines: in the settings of that server
 }
+
+// joinWithin is how long a machine that starts waits for those that it is to
+// know. One of them may not run yet, or no more.
+const joinWithin = 2 * time.Second
 
 // openBus connects this machine to the others of its relay. revoke is told
 // what credentials others have taken back.
@@ -42,7 +46,12 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 		}
 		o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	b := &bus{alone: !slices.ContainsFunc(s.clusterPeers, func(p string) bool { return p != s.clusterListen })}
+	b := &bus{}
+	for _, peer := range s.clusterPeers {
+		if peer != s.clusterListen {
+			b.named++
+		}
+	}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -57,7 +66,25 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 	if b.Board, err = natsboard.Open(ctx, o); err != nil {
 		return nil, fmt.Errorf("join the other machines: %w", err)
 	}
-	return b, nil
+	return b, b.join(ctx)
+}
+
+// join waits until this machine has heard the others, and so knows what hosts
+// they have: guests who came sooner would be told that there is none. A NATS
+// server that stands apart knows at once.
+func (b *bus) join(ctx context.Context) error {
+	tick, patience := time.NewTicker(10*time.Millisecond), time.After(joinWithin)
+	defer tick.Stop()
+	for b.Nodes() <= b.named {
+		select {
+		case <-tick.C:
+		case <-patience:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // startOwn starts this machine's part of a bus that the machines make up.
@@ -76,7 +103,7 @@ func startOwn(ctx context.Context, s settings, all secret, log *slog.Logger) (*e
 // Connected reports whether other machines can be reached, or would be if there
 // were any.
 func (b *bus) Connected() bool {
-	return b.Board.Connected() && (b.own == nil || b.alone || b.own.Peers() > 0)
+	return b.Board.Connected() && (b.own == nil || b.named == 0 || b.own.Peers() > 0)
 }
 
 func (b *bus) close() {

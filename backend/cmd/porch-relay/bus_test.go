@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +44,58 @@ func TestTwoMachines(t *testing.T) {
 	})
 }
 
+// TestMachineJoins has a guest come to a machine in the moment it starts, while
+// the way to the host's machine is slow.
+func TestMachineJoins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs a server")
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	writeFile(t, secret, []byte("0123456789abcdef0123456789abcdef\n"))
+	addresses := natstest.FreeAddresses(t, 2)
+	one := startRelay(t, "-cluster-listen", addresses[0], "-secret-file", secret)
+	keys := one.announce()
+	two := startRelay(t, "-cluster-listen", addresses[1], "-cluster-peers", slowWay(t, addresses[0]), "-secret-file", secret)
+	if !two.opens(keys.ID()) {
+		t.Error("a machine that has just started does not find a host")
+	}
+}
+
+// slowWay is an address that leads to another, after a while.
+func slowWay(t *testing.T, to string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer in.Close()
+				select {
+				case <-time.After(joinWithin / 2):
+				case <-t.Context().Done():
+					return
+				}
+				out, err := net.Dial("tcp", to)
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				wg.Go(func() { _, _ = io.Copy(out, in); out.Close() })
+				_, _ = io.Copy(in, out)
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
 func twoMachines(t *testing.T, one, two *running, part func()) {
 	t.Helper()
 	eventually(t, "each sees the other", func() bool {
@@ -49,14 +104,7 @@ func twoMachines(t *testing.T, one, two *running, part func()) {
 		return json.Unmarshal([]byte(body), &h) == nil && h.Well && h.Nodes == 2 && h.Bus == "ok"
 	})
 
-	keys, err := sealed.NewLinkKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := one.host("", func(remote.Status) {})
-	if _, err := host.Announce(t.Context(), keys, func(relay.Frames) {}); err != nil {
-		t.Fatal(err)
-	}
+	keys := one.announce()
 	eventually(t, "the other machine finds the host", func() bool { return two.opens(keys.ID()) })
 
 	part()
@@ -65,6 +113,20 @@ func twoMachines(t *testing.T, one, two *running, part func()) {
 		var h health
 		return json.Unmarshal([]byte(body), &h) == nil && h.Bus == "gone"
 	})
+}
+
+// announce has a host announce a link.
+func (r *running) announce() sealed.LinkKeys {
+	r.t.Helper()
+	keys, err := sealed.NewLinkKeys()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	host := r.host("", func(remote.Status) {})
+	if _, err := host.Announce(r.t.Context(), keys, func(relay.Frames) {}); err != nil {
+		r.t.Fatal(err)
+	}
+	return keys
 }
 
 // opens reports whether a guest who asks for a link is told that a host answers.

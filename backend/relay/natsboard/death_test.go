@@ -72,7 +72,8 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-// runChild is the child's side. It ends with its standard input.
+// runChild is the child's side. It ends with its standard input. With a server of
+// its own it begins when that has joined those of two other nodes.
 func runChild(bus string) {
 	o := Options{Secret: testSecret, PerLink: 1000, PerAddress: 1000, Logger: slog.New(slog.DiscardHandler)}
 	if listen, peer, own := strings.Cut(bus, " "); own {
@@ -94,6 +95,9 @@ func runChild(bus string) {
 		return
 	}
 	defer b.Close()
+	for o.Server != nil && b.Nodes() < 3 {
+		time.Sleep(5 * time.Millisecond)
+	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		verb, what, _ := strings.Cut(in.Text(), " ")
 		var err error
