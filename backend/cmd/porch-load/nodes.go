@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
 // nodesGoal is how many times as long as at a relay of one machine 99 knocks
@@ -213,7 +215,7 @@ func joinNodes(ctx context.Context, n int, natsServer string) (arguments [][]str
 		}
 		return slices.Repeat([][]string{{"-nats", url}}, n), floor, func() { floor.close(); stop() }, nil
 	}
-	ports, err := freePorts(n)
+	ports, release, err := freeport.Take(n)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -224,7 +226,7 @@ func joinNodes(ctx context.Context, n int, natsServer string) (arguments [][]str
 	for _, at := range peers {
 		arguments = append(arguments, []string{"-cluster-listen", at, "-cluster-peers", strings.Join(peers, ",")})
 	}
-	return arguments, nil, func() {}, nil
+	return arguments, nil, release, nil
 }
 
 // meet waits until each of the machines of a relay knows of all.
@@ -305,10 +307,11 @@ func (p *busProbe) knock(ctx context.Context) (time.Duration, error) {
 // startNATS returns the address of a server on loopback, when it takes
 // connections, and what ends it.
 func startNATS(ctx context.Context, program string) (url string, stop func(), err error) {
-	ports, err := freePorts(1)
+	ports, release, err := freeport.Take(1)
 	if err != nil {
 		return "", nil, err
 	}
+	defer release() // it listens then
 	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	cmd := exec.Command(program, "-a", "127.0.0.1", "-p", strconv.Itoa(ports[0]))
 	if err := cmd.Start(); err != nil {

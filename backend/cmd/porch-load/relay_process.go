@@ -22,6 +22,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
 // relayProcess is a porch-relay that this program has started, with its own
@@ -57,11 +59,12 @@ func (p *relayProcess) start(ctx context.Context, program string, more []string)
 		close(p.ended)
 		return err
 	}
-	ports, err := freePorts(3)
+	ports, release, err := freeport.Take(3)
 	if err != nil {
 		close(p.ended)
 		return err
 	}
+	defer release() // it listens then
 	local := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	p.roots, p.at, p.admin = roots, local(ports[0]), "http://"+local(ports[1])
 	domain := net.JoinHostPort("localhost", strconv.Itoa(ports[0]))
@@ -240,19 +243,6 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
 	return roots, nil
-}
-
-// freePorts are free for TCP on loopback just now.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // together, so that they differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // slab is the kernel's own memory in small pieces (man 5 proc, /proc/meminfo).

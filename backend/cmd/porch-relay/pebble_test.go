@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
 // tool builds one of the programs of scripts/relay/go.mod, or finds it in the
@@ -42,15 +44,15 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// freePort is a port of loopback that was free just now.
+// freePort is a port of loopback for a server of this test.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, release, err := freeport.Take(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Cleanup(release)
+	return ports[0]
 }
 
 // pebble is Let's Encrypt's test server, and a DNS server that says of every

@@ -30,13 +30,13 @@ func openTurn(ctx context.Context, s settings, secret []byte, quota func(string,
 	if err != nil {
 		return nil, err
 	}
-	stun, urls, err := s.turnURLs()
+	_, urls, err := s.turnURLs()
 	if err != nil {
 		return nil, err
 	}
 	return turn.Open(ctx, turn.Options{
 		Secret: secret, Realm: s.host(), Listen: s.turnListen, Public: public,
-		FirstPort: first, LastPort: last, STUN: stun, TURN: urls, TTL: s.turnTTL,
+		FirstPort: first, LastPort: last, TURN: urls, TTL: s.turnTTL,
 		AllowPeers: allow, DenyPeers: deny, Quota: quota, Logger: log,
 	})
 }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+
+	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
 // serveVariable makes this test binary a server, of which the benchmark reads
@@ -78,10 +80,10 @@ type bench struct {
 
 func freePort(b *testing.B) int {
 	b.Helper()
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	ports, release, err := freeport.Take(1)
 	must(b, err)
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
+	b.Cleanup(release)
+	return ports[0]
 }
 
 func startOurs(b *testing.B) bench {

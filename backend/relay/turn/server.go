@@ -73,8 +73,8 @@ type Options struct {
 	Public []netip.Addr
 	// FirstPort and LastPort bound the relayed sockets: 49152 to 65535 when 0.
 	FirstPort, LastPort uint16
-	// STUN and TURN are the URLs that Credentials gives out.
-	STUN, TURN []string
+	// TURN are the URLs that Credentials gives out.
+	TURN []string
 	// TTL is how long credentials are good for new allocations: four hours
 	// when 0. Allocations that exist then may go on.
 	TTL time.Duration
@@ -103,7 +103,7 @@ type Server struct {
 	keys        keys
 	realm       string
 	ttl         time.Duration
-	stun, turn  []string
+	turn        []string // URLs
 	limits      Limits
 	streamTimes streamTimes
 	peers       peers
@@ -140,7 +140,7 @@ type Server struct {
 func Open(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{
 		log: options.Logger, keys: newKeys(options.Secret), realm: options.Realm, ttl: options.TTL,
-		stun: options.STUN, turn: options.TURN, limits: options.Limits.orDefaults(), streamTimes: defaultStreamTimes,
+		turn: options.TURN, limits: options.Limits.orDefaults(), streamTimes: defaultStreamTimes,
 		peers: peers{allow: options.AllowPeers, deny: options.DenyPeers}, quota: options.Quota,
 		lane: newLane(), strangers: newMeters(100, 600),
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), idled: make(chan struct{}),
@@ -196,7 +196,7 @@ func (s *Server) check(options *Options) error {
 		return errors.New("turn: no public address")
 	case first < firstPeerPort || last < first:
 		return fmt.Errorf("turn: ports %d to %d", first, last)
-	case len(options.STUN) > signalling.MaxICEServers || len(options.TURN) > signalling.MaxICEServers:
+	case len(options.TURN) > signalling.MaxICEServers:
 		return errors.New("turn: too many URLs")
 	}
 	if err := s.peers.look(); err != nil {
@@ -277,9 +277,6 @@ func (s *Server) Credentials(owner string) (servers []signalling.ICEServer, expi
 		return nil, time.Time{}, fault.New(fault.TurnUsedUp, errQuota)
 	}
 	u := s.keys.issue(owner, time.Now().Add(s.ttl))
-	if len(s.stun) > 0 {
-		servers = append(servers, signalling.ICEServer{URLs: s.stun})
-	}
 	if len(s.turn) > 0 {
 		servers = append(servers, signalling.ICEServer{URLs: s.turn, Username: u.text, Credential: s.keys.password(u.text)})
 	}

@@ -12,11 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
 const patience = 20 * time.Second
@@ -53,17 +56,17 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// FreeAddresses returns n addresses on loopback at which nobody listens.
+// FreeAddresses returns n addresses on loopback for servers of this test.
 func FreeAddresses(t testing.TB, n int) []string {
 	t.Helper()
+	ports, release, err := freeport.Take(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
 	out := make([]string, n)
-	for i := range out {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all at the end: they differ
-		out[i] = l.Addr().String()
+	for i, port := range ports {
+		out[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	return out
 }
