@@ -64,6 +64,13 @@ async function about(name: string, item: string): Promise<void> {
   await host.getByRole('menuitem', { name: item }).click();
 }
 
+const stopsSending = (page: Page) =>
+  until('no picture is sent to an empty call', async () => {
+    const before = await picturesSent(page);
+    await new Promise((later) => setTimeout(later, 500)); // some ten pictures
+    return before > 0 && (await picturesSent(page)) === before;
+  });
+
 describe('at the door', () => {
   let ada: Page;
   let bea: Page;
@@ -200,11 +207,7 @@ describe('at the door', () => {
     await list.getByText('Live now').waitFor();
     await list.getByText('1 in the call').waitFor();
     await ada.getByRole('group', { name: 'Grace', exact: true }).waitFor({ state: 'detached' });
-    await until('no picture is sent to an empty call', async () => {
-      const before = await picturesSent(ada);
-      await new Promise((later) => setTimeout(later, 500)); // some ten pictures
-      return before > 0 && (await picturesSent(ada)) === before;
-    });
+    await stopsSending(ada);
     await list.getByRole('button', { name: 'Join' }).click();
     await until('Ada’s picture moves', async () => (await pictureOf(host, 'Ada')).change > 1);
   });
@@ -248,5 +251,15 @@ describe('link details', () => {
     await host.getByRole('button', { name: 'Start' }).first().click();
     await controls(host).waitFor();
     await until('the own picture moves', async () => (await pictureOf(host, 'Grace')).change > 1);
+  });
+
+  test('the picture is made ready while somebody knocks, and only then', async () => {
+    expect(await picturesSent(host)).toBe(0);
+    const ada = await knock('Ada');
+    await until('the picture is sent', async () => (await picturesSent(host)) > 0);
+    await host.getByRole('button', { name: 'Decline Ada' }).first().click();
+    await requests().waitFor({ state: 'detached' });
+    await stopsSending(host);
+    await ada.context().close();
   });
 });

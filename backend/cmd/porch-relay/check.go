@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -187,6 +188,9 @@ func (c *checker) dns(ctx context.Context) bool {
 	var names []string
 	for _, a := range found {
 		a = a.Unmap()
+		if slices.Contains(c.addresses, a) {
+			continue // a hosts file may have it twice
+		}
 		c.addresses = append(c.addresses, a)
 		names = append(names, a.String())
 		if a.IsPrivate() || a.IsLoopback() {

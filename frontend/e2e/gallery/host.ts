@@ -285,7 +285,7 @@ async function show(
     ring: () => {},
     engine: 'webview',
     build: () => ({ transport: stillTransport(people), engine: drawnEngine(pictures(people)) }),
-    memory: { call: undefined },
+    memory: { call: undefined, theme: undefined },
     backoff: () => 0,
   });
   shown.push(host);
@@ -463,6 +463,8 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'call-people': (target) =>
     inCall(target, { requests: three.slice(1) }, (host) => host.presence?.call?.show('people')),
   'call-chat': (target) => inCall(target, {}, (host) => host.presence?.call?.show('chat')),
+  'call-chat-knock': (target) =>
+    inCall(target, { requests: three.slice(1) }, (host) => host.presence?.call?.show('chat')),
   'call-share': (target) =>
     inCall(target, {}, (host) => (host.sheet = { kind: 'share', link: id('B') })),
   'call-leave': (target) =>

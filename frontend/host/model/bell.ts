@@ -18,7 +18,7 @@ export class Bell {
 
   #strike(): void {
     try {
-      this.#context ??= new AudioContext();
+      this.#context ??= new AudioContext({ latencyHint: 'balanced' }); // nobody plays an instrument
       const context = this.#context;
       void context.resume().catch(() => {});
       const start = context.currentTime + 0.02;

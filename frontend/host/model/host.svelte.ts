@@ -40,8 +40,11 @@ export interface HostOptions {
     state: State,
     commands: Commands,
   ) => Parts;
-  /** The link whose call this window was in before it was loaded again; kept by the page. */
-  memory: { call: string | undefined };
+  /**
+   * What the page keeps: the link whose call this window was in before it was loaded again, and how it looked when it
+   * was last open.
+   */
+  memory: { call: string | undefined; theme: string | undefined };
   /** Milliseconds before try number `attempt`, from 1, to come back into a call. */
   backoff: (attempt: number) => number;
   /** The time in milliseconds, for throttling. */
@@ -115,9 +118,9 @@ export class Host {
     return waiting > 0 ? `(${waiting}) ${place}` : place;
   });
 
-  /** How the window looks; as the system says until the app is known, and where a newer app says what this page does not know. */
+  /** How the window looks: as it did last until the app is known, and as the system says where a newer app says what this page does not know. */
   theme = $derived.by((): Theme => {
-    const { theme } = this.now.settings;
+    const theme = this.state.ready ? this.now.settings.theme : this.#options.memory.theme;
     return theme === 'light' || theme === 'dark' ? theme : 'system';
   });
 
@@ -202,6 +205,7 @@ export class Host {
       onfault: (reason) => this.fault(reason),
       backoff,
     });
+    this.#expect();
     void this.presence.enter();
   }
 
@@ -247,9 +251,16 @@ export class Host {
   #follow(): void {
     if (!this.state.ready) return;
     const { requests, enter } = this.state.now;
+    this.#options.memory.theme = this.theme;
     this.requests.take(requests);
+    this.#expect();
     if (!enter) this.#staying = undefined;
     else if (enter.client === this.client && !this.call) this.enter(enter.linkId);
+  }
+
+  #expect(): void {
+    const here = ({ linkId, away }: RequestView) => linkId === this.call && !away;
+    this.presence?.expect(this.now.requests.some(here));
   }
 
   /** After the page was loaded again in the middle of a call. */

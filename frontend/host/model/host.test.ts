@@ -85,7 +85,8 @@ function open(
   );
   let time = 0;
   const ring = vi.fn();
-  const memory: HostOptions['memory'] = { call: undefined };
+  const expected = vi.fn();
+  const memory: HostOptions['memory'] = { call: undefined, theme: undefined };
   const host = new Host({
     backend,
     client: 'this',
@@ -105,6 +106,7 @@ function open(
         muted: false,
         cameraOff: false,
         receive: () => {},
+        expect: expected,
         close: () => {},
       } as unknown as MediaEngine,
     }),
@@ -120,7 +122,7 @@ function open(
   const pass = (ms: number) => {
     time += ms;
   };
-  return { host, backend, change, ring, memory, pass };
+  return { host, backend, change, ring, expected, memory, pass };
 }
 
 describe('the window', () => {
@@ -174,7 +176,9 @@ describe('the window', () => {
 
 describe('the look', () => {
   it('is the system’s until the app says another, and follows what is chosen', async () => {
-    const { host, backend, change } = open({ settings: { ...base.settings, theme: 'dark' } });
+    const { host, backend, change, memory } = open({
+      settings: { ...base.settings, theme: 'dark' },
+    });
     expect(host.theme).toBe('system');
     await host.open();
     expect(host.theme).toBe('dark');
@@ -185,8 +189,14 @@ describe('the look', () => {
     });
     change({ settings: { ...base.settings, theme: 'light' } });
     expect(host.theme).toBe('light');
+    expect(memory.theme).toBe('light');
     change({ settings: { ...base.settings, theme: 'sepia' } });
     expect(host.theme).toBe('system');
+
+    const again = open({}, {}, { memory: { call: undefined, theme: 'dark' } });
+    expect(again.host.theme).toBe('dark');
+    await again.host.open();
+    expect(again.host.theme).toBe('system');
   });
 });
 
@@ -234,6 +244,24 @@ describe('entering', () => {
     expect(backend.enterCall).toHaveBeenCalledExactlyOnceWith('A', 'this', 'webview');
   });
 
+  it('tells the engine while somebody knocks at this call', async () => {
+    const { host, change, expected } = open();
+    await host.open();
+    host.enter('A');
+    await vi.waitFor(() => expect(expected).toHaveBeenLastCalledWith(false));
+    change({ requests: [request('Ada', { linkId: 'B' })] });
+    expect(expected).toHaveBeenLastCalledWith(false);
+    change({ requests: [request('Bea')] });
+    expect(expected).toHaveBeenLastCalledWith(true);
+    change({ requests: [request('Bea', { away: true })] });
+    expect(expected).toHaveBeenLastCalledWith(false);
+
+    host.presence?.leave();
+    change({ requests: [request('Eve')] });
+    host.enter('A');
+    await vi.waitFor(() => expect(expected).toHaveBeenLastCalledWith(true));
+  });
+
   it('closes the sheet, and is remembered over a reload', async () => {
     const { host, memory } = open();
     await host.open();
@@ -264,11 +292,11 @@ describe('entering', () => {
 
   it('again after a reload, while the app still holds the place', async () => {
     const held = { linkId: 'A', name: 'A', hostIn: true, engine: 'webview', participants: [] };
-    const { host } = open({ calls: [held] }, {}, { memory: { call: 'A' } });
+    const { host } = open({ calls: [held] }, {}, { memory: { call: 'A', theme: undefined } });
     await host.open();
     expect(host.call).toBe('A');
 
-    const memory = { call: 'A' };
+    const memory = { call: 'A', theme: undefined };
     const late = open({ calls: [{ ...held, hostIn: false }] }, {}, { memory });
     await late.host.open();
     expect(late.host.call).toBeUndefined();

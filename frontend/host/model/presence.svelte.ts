@@ -47,6 +47,7 @@ export class Presence {
   readonly #options: PresenceOptions;
   #transport: Transport | undefined;
   #how = { muted: false, cameraOff: false };
+  #expecting = false;
   #attempt = 0;
   #round = 0; // counts up with each try: answers to older ones are dropped
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -74,6 +75,7 @@ export class Presence {
     if (round !== this.#round) return;
     const { transport, engine } = this.#options.build(entry, this.#how);
     const call = new Call(engine, (message) => transport.send(message));
+    engine.expect?.(this.#expecting);
     this.#transport = transport;
     this.call = call;
     this.engineName = entry.engine;
@@ -83,6 +85,12 @@ export class Presence {
       else if (state.phase === 'closed') this.#out();
     };
     transport.connect();
+  }
+
+  /** Whether somebody knocks at this call. */
+  expect(somebody: boolean): void {
+    this.#expecting = somebody;
+    this.call?.engine.expect?.(somebody);
   }
 
   /** Leaves; the others go on. */

@@ -68,6 +68,9 @@ export interface MediaEngine {
   /** To be called from a press. */
   allowSound(): void;
 
+  /** Whether somebody knocks, who may be let in at any moment: the own picture is made ready for them. */
+  expect?(somebody: boolean): void;
+
   /** Takes the host's media messages: offer, tracks, candidate; ignores others. */
   receive(message: HostMessage): void;
 

@@ -1,3 +1,6 @@
+/** How often the level is looked at, in milliseconds. */
+const tick = 50;
+
 /**
  * The level of a microphone, 0 to 1, from its samples. Browsers keep audio
  * contexts asleep until the person has pressed something; the meter wakes up
@@ -14,7 +17,7 @@ export class Meter {
     this.#stop = undefined;
     this.level = 0;
     if (!track || typeof AudioContext === 'undefined') return;
-    this.#context ??= new AudioContext();
+    this.#context ??= new AudioContext({ latencyHint: tick / 1000 }); // not a hundred times a second
     const context = this.#context;
     const source = context.createMediaStreamSource(new MediaStream([track]));
     const analyser = new AnalyserNode(context, { fftSize: 512 });
@@ -26,7 +29,7 @@ export class Meter {
       // Falls slower than it rises, as the eye expects.
       this.level = Math.max(level, this.level * 0.8);
       if (this.level < 0.01) this.level = 0;
-    }, 50);
+    }, tick);
     const wake = () => void context.resume();
     const events = ['pointerdown', 'keydown'] as const;
     for (const event of events) addEventListener(event, wake);

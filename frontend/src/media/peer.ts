@@ -25,6 +25,7 @@ export class Peer {
   readonly #options: PeerOptions;
   readonly #connection: RTCPeerConnection;
   #slots: readonly Slot[] = [];
+  #expecting = false;
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
   #tuned: Promise<void> = Promise.resolve();
@@ -67,6 +68,13 @@ export class Peer {
         this.#tune();
         break;
     }
+  }
+
+  /** Whether somebody may come at any moment; see #tune. */
+  expect(somebody: boolean): void {
+    if (this.#expecting === somebody) return;
+    this.#expecting = somebody;
+    this.#tune();
   }
 
   /** Sends the own tracks as they are now. */
@@ -120,8 +128,8 @@ export class Peer {
   }
 
   /**
-   * Sends no picture to an empty call, which spares an encoder and a battery, and caps what one may take: more gains
-   * nothing at 720p. The first to come asks for a whole picture anyway.
+   * Sends no picture to an empty call, which spares an encoder and a battery, unless somebody is expected: an encoder
+   * takes a while to begin. Caps what a picture may take: more gains nothing at 720p.
    */
   #tune(): void {
     this.#tuned = this.#tuned
@@ -129,7 +137,7 @@ export class Peer {
         const sender = this.#connection.getTransceivers()[1]?.sender;
         const parameters = sender?.getParameters();
         const encoding = parameters?.encodings?.[0];
-        const active = this.#slots.length > 0;
+        const active = this.#slots.length > 0 || this.#expecting;
         if (!encoding || (encoding.maxBitrate && encoding.active === active)) return;
         encoding.maxBitrate = 1_500_000;
         encoding.active = active;

@@ -21,6 +21,7 @@ export class WebviewEngine implements MediaEngine {
   #certificate?: RTCCertificate;
   #remote: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>> = new Map();
   #speakerFault = $state(false);
+  #expecting = false;
 
   constructor(capture: Capture, send: (message: GuestMessage) => void) {
     this.#capture = capture;
@@ -64,6 +65,7 @@ export class WebviewEngine implements MediaEngine {
         this.path = path;
       },
     });
+    this.#peer.expect(this.#expecting);
   }
 
   /** The connection of before goes on after a reconnection of the channel. */
@@ -125,6 +127,11 @@ export class WebviewEngine implements MediaEngine {
 
   allowSound(): void {
     this.#playback.allow();
+  }
+
+  expect(somebody: boolean): void {
+    this.#expecting = somebody;
+    this.#peer?.expect(somebody);
   }
 
   receive(message: HostMessage): void {
