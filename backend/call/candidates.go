@@ -403,6 +403,11 @@ func (p *peer) stranded() bool {
 	if !p.call.engine.mux.has(l.socket.local.Addr()) {
 		return true
 	}
-	// Whom we reach without the NAT does not care what it does.
-	return l.rebound != l.socket.rebound.Load() && !l.remote.Addr().IsPrivate()
+	return l.rebound != l.socket.rebound.Load() && beyondNAT(l.remote.Addr())
+}
+
+// beyondNAT reports whether packets to an address go through a NAT of ours, if
+// there is one. Whom we reach without it does not care what it does.
+func beyondNAT(a netip.Addr) bool {
+	return !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
 }

@@ -248,12 +248,20 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 			eventually(t, "a count of rebindings", func() bool { return other.rebound.Load() > 0 })
 		}
 	}
-	// Whether a is reached through the NAT, its address says: it is on this machine.
-	if got := p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("198.51.100.1:9")); !got {
+	if !p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("198.51.100.1:9")) {
 		t.Error("a guest beyond the NAT is not stranded by a rebinding")
 	}
-	if got := p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("192.168.1.1:9")); got {
-		t.Error("a guest on this network is stranded by a rebinding")
+}
+
+func TestBeyondNAT(t *testing.T) {
+	for address, want := range map[string]bool{
+		"198.51.100.1": true, "2001:db8::1": true,
+		"192.168.1.1": false, "10.1.2.3": false, "fd00::2": false, // of this network
+		"127.0.0.1": false, "::1": false, "169.254.1.1": false, "fe80::1": false,
+	} {
+		if got := beyondNAT(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
 	}
 }
 

@@ -17,8 +17,8 @@ const smsStart = "sms:?body="
 
 // openPatience is how long open looks whether xdg-open fails. It is not told
 // when it succeeds: in many sessions xdg-open lasts as long as the program that
-// it has started.
-const openPatience = 3 * time.Second
+// it has started. Tests wait for longer.
+var openPatience = 3 * time.Second
 
 // open starts the program that is registered for scheme. It asks first whether
 // one is: without, xdg-open would hand the URI, secret and all, to a browser.

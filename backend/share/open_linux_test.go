@@ -61,6 +61,7 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			must(t, c.do())
+			await(t, given) // on a busy machine xdg-open lasts for longer than it is waited for
 			got, err := os.ReadFile(given)
 			must(t, err)
 			must(t, os.Remove(given))
@@ -116,6 +117,9 @@ func TestOpenUnavailable(t *testing.T) {
 	})
 	t.Run("handler fails", func(t *testing.T) {
 		desktop(t, `exit 1`, "mailto")
+		patience := openPatience
+		openPatience = time.Minute
+		t.Cleanup(func() { openPatience = patience })
 		unavailable(t, Mail(t.Context(), "", address))
 	})
 	t.Run("no xdg-open", func(t *testing.T) {
