@@ -148,8 +148,11 @@ func TestLoopbackSpeaksOnlyWhenSpokenTo(t *testing.T) {
 		_, err := c.WriteToAddrPort([]byte("nobody"), netip.AddrPortFrom(remote.Addr(), port))
 		must(t, err)
 	}
-	if len(c.held) > maxHeld || s.pending.Load() != 0 {
-		t.Errorf("%d held, %d sent", len(c.held), s.pending.Load())
+	c.mu.Lock()
+	held := len(c.held)
+	c.mu.Unlock()
+	if held > maxHeld || s.pending.Load() != 0 {
+		t.Errorf("%d held, %d sent", held, s.pending.Load())
 	}
 	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
 	must(t, err)

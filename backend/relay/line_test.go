@@ -618,6 +618,7 @@ func TestSlowHost(t *testing.T) {
 func TestSlowGuestOfALine(t *testing.T) {
 	quick := defaultTimes
 	quick.write = 300 * time.Millisecond
+	quick.open = 2 * patience // the guest beside says nothing
 	s := openToHosts(t, func(o *Options) { o.times = &quick })
 	h := openHost(t, s)
 	h.registered(hostKey(t))

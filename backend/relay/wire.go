@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -22,6 +24,8 @@ type wire struct {
 	times *times
 	conn  *connection
 	ws    *websocket.Conn
+
+	late atomic.Bool // a message has not left in time, which ends the socket
 
 	mu      sync.Mutex
 	closing bool // the read deadline is close's
@@ -49,6 +53,9 @@ func (k *wire) upgrade(w http.ResponseWriter, r *http.Request, subprotocol strin
 func (k *wire) read(limit func() int) (websocket.MessageType, []byte, error) {
 	kind, r, err := k.ws.Reader(context.Background())
 	if err != nil {
+		if k.late.Load() {
+			err = os.ErrDeadlineExceeded // of the other direction
+		}
 		return 0, nil, err
 	}
 	k.deadline(time.Now().Add(k.times.frame))
@@ -64,10 +71,16 @@ func (k *wire) read(limit func() int) (websocket.MessageType, []byte, error) {
 	return kind, b, nil
 }
 
-// write reports whether the message left.
+// write reports whether the message left. One that does not leave in time ends
+// the socket: who reads is told why before it ends, and may be first to say so.
 func (k *wire) write(kind websocket.MessageType, b []byte) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), k.times.write)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	timer := time.AfterFunc(k.times.write, func() {
+		k.late.Store(true)
+		cancel()
+	})
+	defer timer.Stop()
 	return k.ws.Write(ctx, kind, b) == nil
 }
 
