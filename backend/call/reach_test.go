@@ -251,6 +251,9 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 	if !p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("198.51.100.1:9")) {
 		t.Error("a guest beyond the NAT is not stranded by a rebinding")
 	}
+	eventually(t, "a guest on this network is not", func() bool { // while a itself is not restarted
+		return !p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("192.168.1.1:9"))
+	})
 }
 
 func TestBeyondNAT(t *testing.T) {

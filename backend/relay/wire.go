@@ -53,22 +53,27 @@ func (k *wire) upgrade(w http.ResponseWriter, r *http.Request, subprotocol strin
 func (k *wire) read(limit func() int) (websocket.MessageType, []byte, error) {
 	kind, r, err := k.ws.Reader(context.Background())
 	if err != nil {
-		if k.late.Load() {
-			err = os.ErrDeadlineExceeded // of the other direction
-		}
-		return 0, nil, err
+		return 0, nil, k.endOf(err)
 	}
 	k.deadline(time.Now().Add(k.times.frame))
 	defer k.deadline(time.Time{})
 	size := limit()
 	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, k.endOf(err)
 	}
 	if len(b) > size {
 		return 0, nil, fault.Newf(fault.FrameTooLarge, "more than %d bytes", size)
 	}
 	return kind, b, nil
+}
+
+// endOf is why reading ended.
+func (k *wire) endOf(err error) error {
+	if k.late.Load() {
+		return os.ErrDeadlineExceeded // of the other direction
+	}
+	return err
 }
 
 // write reports whether the message left. One that does not leave in time ends

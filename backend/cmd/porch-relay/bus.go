@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
@@ -46,12 +47,9 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 		}
 		o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	b := &bus{}
-	for _, peer := range s.clusterPeers {
-		if peer != s.clusterListen {
-			b.named++
-		}
-	}
+	others := slices.DeleteFunc(slices.Clone(s.clusterPeers), func(p string) bool { return p == s.clusterListen })
+	slices.Sort(others)
+	b := &bus{named: len(slices.Compact(others))}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -66,19 +64,20 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 	if b.Board, err = natsboard.Open(ctx, o); err != nil {
 		return nil, fmt.Errorf("join the other machines: %w", err)
 	}
-	return b, b.join(ctx)
+	return b, b.join(ctx, log)
 }
 
-// join waits until this machine has heard the others, and so knows what hosts
-// they have: guests who came sooner would be told that there is none. A NATS
-// server that stands apart knows at once.
-func (b *bus) join(ctx context.Context) error {
+// join waits until this machine has heard as many others as it was named, and so
+// knows what hosts they have: guests who came sooner would be told that there is
+// none. A NATS server that stands apart knows at once.
+func (b *bus) join(ctx context.Context, log *slog.Logger) error {
 	tick, patience := time.NewTicker(10*time.Millisecond), time.After(joinWithin)
 	defer tick.Stop()
 	for b.Nodes() <= b.named {
 		select {
 		case <-tick.C:
 		case <-patience:
+			log.Warn("porch-relay: not all machines of -cluster-peers have been heard; going on without", "heard", b.Nodes()-1, "named", b.named)
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()

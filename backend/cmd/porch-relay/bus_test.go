@@ -79,7 +79,7 @@ func slowWay(t *testing.T, to string) string {
 			wg.Go(func() {
 				defer in.Close()
 				select {
-				case <-time.After(joinWithin / 2):
+				case <-time.After(joinWithin / 4):
 				case <-t.Context().Done():
 					return
 				}

@@ -33,9 +33,6 @@ func Take(n int) (ports []int, release func(), err error) {
 	}
 	at := rand.IntN(pairs)
 	for range pairs {
-		if len(ports) == n {
-			return ports, release, nil
-		}
 		port := first + 2*at
 		at = (at + 1) % pairs
 		hold, err := net.Listen("tcp", address(port+1))
@@ -47,6 +44,9 @@ func Take(n int) (ports []int, release func(), err error) {
 			continue
 		}
 		held, ports = append(held, hold), append(ports, port)
+		if len(ports) == n {
+			return ports, release, nil
+		}
 	}
 	release()
 	return nil, nil, errors.New("freeport: there is none")

@@ -3,6 +3,7 @@ package freeport
 import (
 	"net"
 	"testing"
+	"time"
 )
 
 func TestTake(t *testing.T) {
@@ -37,9 +38,13 @@ func TestReleased(t *testing.T) {
 		t.Error("not held")
 	}
 	release()
-	l, err := net.Listen("tcp", address(ports[0]+1))
-	if err != nil {
-		t.Fatal(err)
+	for range 100 { // another process may have taken just this one, for a while
+		l, err := net.Listen("tcp", address(ports[0]+1))
+		if err == nil {
+			l.Close()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	l.Close()
+	t.Error("not released")
 }

@@ -95,8 +95,11 @@ func runChild(bus string) {
 		return
 	}
 	defer b.Close()
-	for o.Server != nil && b.Nodes() < 3 {
-		time.Sleep(5 * time.Millisecond)
+	for end := time.Now().Add(patience); o.Server != nil && b.Nodes() < 3; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			fmt.Println("joined by", b.Nodes()-1)
+			return
+		}
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		verb, what, _ := strings.Cut(in.Text(), " ")

@@ -167,6 +167,9 @@ async function total(page: AnyPage, type: string, kind: string, figure: string):
 export const soundReceived = (page: AnyPage) =>
   total(page, 'inbound-rtp', 'audio', 'totalAudioEnergy');
 
+/** How many packets of sound all peers of the page have sent. */
+export const soundsSent = (page: AnyPage) => total(page, 'outbound-rtp', 'audio', 'packetsSent');
+
 /** How many pictures all peers of the page have sent. */
 export const picturesSent = (page: AnyPage) => total(page, 'outbound-rtp', 'video', 'framesSent');
 

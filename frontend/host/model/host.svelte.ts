@@ -251,11 +251,11 @@ export class Host {
   #follow(): void {
     if (!this.state.ready) return;
     const { requests, enter } = this.state.now;
-    this.#options.memory.theme = this.theme;
     this.requests.take(requests);
     this.#expect();
     if (!enter) this.#staying = undefined;
     else if (enter.client === this.client && !this.call) this.enter(enter.linkId);
+    this.#options.memory.theme = this.theme;
   }
 
   #expect(): void {

@@ -87,7 +87,7 @@ export class Presence {
     transport.connect();
   }
 
-  /** Whether somebody knocks at this call. */
+  /** Whether somebody knocks at this call, who may be let in at any moment. */
   expect(somebody: boolean): void {
     this.#expecting = somebody;
     this.call?.engine.expect?.(somebody);

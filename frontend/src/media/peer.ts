@@ -1,7 +1,10 @@
 import type { Candidate, GuestMessage, HostMessage, ICEServer, Kind, Slot } from '$src/transport';
 import { assign } from './slots';
 
-/** How long a path may be away before a restart is asked for, in milliseconds. */
+/**
+ * How long a path may be away before a restart is asked for, in milliseconds; and how long it takes at most until
+ * somebody who was let in has a slot.
+ */
 const patience = 2000;
 
 export interface PeerOptions {
@@ -26,6 +29,7 @@ export class Peer {
   readonly #connection: RTCPeerConnection;
   #slots: readonly Slot[] = [];
   #expecting = false;
+  #alone?: ReturnType<typeof setTimeout>;
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
   #tuned: Promise<void> = Promise.resolve();
@@ -70,11 +74,16 @@ export class Peer {
     }
   }
 
-  /** Whether somebody may come at any moment; see #tune. */
+  /** Whether somebody may come at any moment; see #tune. That nobody does counts after a while. */
   expect(somebody: boolean): void {
+    clearTimeout(this.#alone);
     if (this.#expecting === somebody) return;
-    this.#expecting = somebody;
-    this.#tune();
+    const take = () => {
+      this.#expecting = somebody;
+      this.#tune();
+    };
+    if (somebody) take();
+    else this.#alone = setTimeout(take, patience);
   }
 
   /** Sends the own tracks as they are now. */
@@ -95,6 +104,7 @@ export class Peer {
   close(): void {
     clearTimeout(this.#restart);
     clearTimeout(this.#again);
+    clearTimeout(this.#alone);
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
