@@ -70,7 +70,7 @@ const stopsSending = (page: Page) =>
     const sent = [await soundsSent(page), await picturesSent(page)];
     await new Promise((later) => setTimeout(later, 500)); // some ten pictures
     const pictures = await picturesSent(page);
-    return (await soundsSent(page)) > sent[0]! && pictures === sent[1] && { pictures };
+    return (await soundsSent(page)) > sent[0]! && pictures === sent[1] ? { pictures } : undefined;
   });
 
 describe('at the door', () => {
