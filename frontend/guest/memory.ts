@@ -1,21 +1,7 @@
 // What this browser remembers: the name for ever, the switches for as long as
-// the tab lives. Private windows may refuse to keep anything, which is fine.
+// the tab lives.
 
-function read(storage: () => Storage, key: string): string {
-  try {
-    return storage().getItem(key) ?? '';
-  } catch {
-    return '';
-  }
-}
-
-function write(storage: () => Storage, key: string, value: string): void {
-  try {
-    storage().setItem(key, value);
-  } catch {
-    // Not kept.
-  }
-}
+import { read, write } from '$src/ui/storage';
 
 const name = 'porch.name';
 const switches = 'porch.switches';
