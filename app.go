@@ -74,8 +74,13 @@ func (a *App) Snapshot() (host.State, error) {
 	return get(a, func(_ context.Context, h *host.Host) (host.State, error) { return h.Snapshot(), nil })
 }
 
-// Attend says that this window (a random name that the page made for itself)
-// is the one the host looks at. Called on load and on focus.
+// ownWindow is what the page in the app's own window calls itself, see
+// frontend/host/model/backend.ts. It opens by itself, so opening is no use of it.
+const ownWindow = "window"
+
+// Attend says that the host looks at this page: the own window, or a page in a
+// browser (a random name that it made for itself). Called when it is used, and
+// by a browser's also on load.
 func (a *App) Attend(client string) error {
 	return a.ask(func(_ context.Context, h *host.Host) error {
 		h.Attend(client)

@@ -33,6 +33,7 @@ func (a *App) startup(ctx context.Context) {
 		return
 	}
 	a.host = a.backend.Host()
+	a.host.Attend(ownWindow) // until a page is used
 	close(a.ready)
 	a.notifier.start(a.host)
 	go a.pump()

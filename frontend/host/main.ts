@@ -4,7 +4,7 @@ import { mount } from 'svelte';
 import { getLocale } from '$src/i18n';
 import { backoff } from '$src/transport/backoff';
 import App from './App.svelte';
-import { insideApp, wails } from './model/backend';
+import { clientName, insideApp, wails } from './model/backend';
 import { Bell } from './model/bell';
 import { builder } from './model/build';
 import { capability } from './model/engines';
@@ -20,7 +20,7 @@ if (insideApp()) {
   const backend = wails();
   const host = new Host({
     backend,
-    client: crypto.randomUUID(),
+    client: clientName(),
     ring: () => bell.ring(),
     engine: capability(),
     build: builder(backend),

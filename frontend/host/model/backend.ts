@@ -118,6 +118,19 @@ export function faultOf(reason: unknown): Fault {
 /** Whether the page runs inside the app (or its dev server) at all. */
 export const insideApp = (): boolean => 'go' in window && 'runtime' in window;
 
+/** What the page in the app's own window is called, as in app.go. */
+export const ownWindow = 'window';
+
+/** The name of this page: random in a browser, which only Wails' dev server serves. */
+export function clientName(): string {
+  // Where Wails itself looks for the webview that it made: WebKit's or WebView2's.
+  const { webkit, chrome } = window as unknown as {
+    webkit?: { messageHandlers?: { external?: unknown } };
+    chrome?: { webview?: unknown };
+  };
+  return webkit?.messageHandlers?.external || chrome?.webview ? ownWindow : crypto.randomUUID();
+}
+
 /** The real app, through Wails' generated bindings. */
 export function wails(): Backend {
   const said = async <T>(answer: Promise<T>): Promise<T> => {

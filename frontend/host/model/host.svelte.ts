@@ -11,7 +11,7 @@ import type {
   State,
   Theme,
 } from './backend';
-import { faultOf } from './backend';
+import { faultOf, ownWindow } from './backend';
 import type { EngineName } from './engines';
 import { sentenceOf } from './faults';
 import { linkName } from './links';
@@ -28,7 +28,7 @@ export type Sheet =
 
 export interface HostOptions {
   backend: Backend;
-  /** The random name of this window: the app asks the window that was used last to enter a call. */
+  /** The name of this page: the app asks the one that was used last to enter a call. */
   client: string;
   ring: () => void;
   /** What this webview can do by itself. */
@@ -131,7 +131,7 @@ export class Host {
   /** Connects to the app. The window is usable when this resolves; it never rejects. */
   async open(): Promise<void> {
     this.#unwatch ??= this.backend.watch((change) => this.#changed(change));
-    this.attend();
+    if (this.client !== ownWindow) this.attend(); // somebody has opened it
     try {
       await this.state.sync();
       this.broken = '';
@@ -148,7 +148,7 @@ export class Host {
     this.presence?.close();
   }
 
-  /** Tells the app that the host is looking at this window. May be called with every press. */
+  /** Tells the app that the host is using this page. May be called with every press. */
   attend(): void {
     const now = this.#now();
     if (now - this.#attended < attendEvery) return;

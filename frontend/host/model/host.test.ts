@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { MediaEngine } from '$src/call/engine';
 import type { Backend, Change, LinkView, RequestView, State } from './backend';
-import { Fault } from './backend';
+import { Fault, ownWindow } from './backend';
 import { Host, type HostOptions } from './host.svelte';
 
 const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
@@ -148,6 +148,14 @@ describe('the window', () => {
     host.attend();
     expect(backend.attend).toHaveBeenCalledTimes(2);
     expect(backend.attend).toHaveBeenLastCalledWith('this');
+  });
+
+  it('in the app’s own window counts as used when it is used: it opens by itself', async () => {
+    const { host, backend } = open({}, {}, { client: ownWindow });
+    await host.open();
+    expect(backend.attend).not.toHaveBeenCalled();
+    host.attend();
+    expect(backend.attend).toHaveBeenCalledWith(ownWindow);
   });
 
   it('counts those who wait in its title, but not the silenced', async () => {
