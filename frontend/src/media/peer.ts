@@ -7,6 +7,12 @@ import { assign } from './slots';
  */
 const patience = 2000;
 
+/**
+ * How long the first picture of a connection is sent at half its size, in milliseconds. A browser begins with some 300 kbit/s: of 1280
+ * pixels it drops the first pictures until it has scaled them down by itself, and the first one takes four times as long.
+ */
+const beginning = 3000;
+
 export interface PeerOptions {
   iceServers?: ICEServer[];
   /** Made beforehand, so that being let in does not wait for it. */
@@ -29,6 +35,8 @@ export class Peer {
   readonly #connection: RTCPeerConnection;
   #slots: readonly Slot[] = [];
   #expecting = false;
+  #picture: 'none' | 'half' | 'full' = 'none';
+  #grow?: ReturnType<typeof setTimeout>;
   #alone?: ReturnType<typeof setTimeout>;
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
@@ -88,12 +96,16 @@ export class Peer {
 
   /** Sends the own tracks as they are now. */
   refresh(): void {
-    for (const [at, kind] of (['audio', 'video'] as const).entries()) {
-      const sender = this.#connection.getTransceivers()[at]?.sender;
-      const track = this.#options.own(kind) ?? null;
-      // A rejection means that the connection was closed meanwhile.
-      if (sender && sender.track !== track) sender.replaceTrack(track).catch(() => {});
-    }
+    this.#carry('audio');
+    // An encoder that begins at another size begins twice.
+    this.#tune().then(() => this.#carry('video'));
+  }
+
+  #carry(kind: Kind): void {
+    const sender = this.#connection.getTransceivers()[kind === 'audio' ? 0 : 1]?.sender;
+    const track = this.#options.own(kind) ?? null;
+    // A rejection means that the connection was closed meanwhile.
+    if (sender && sender.track !== track) sender.replaceTrack(track).catch(() => {});
   }
 
   /** Asks the host for an ICE restart. */
@@ -105,6 +117,7 @@ export class Peer {
     clearTimeout(this.#restart);
     clearTimeout(this.#again);
     clearTimeout(this.#alone);
+    clearTimeout(this.#grow);
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
@@ -126,7 +139,6 @@ export class Peer {
     this.refresh();
     this.#assign();
     for (const candidate of this.#early.splice(0)) await connection.addIceCandidate(candidate);
-    this.#tune();
   }
 
   #candidate(payload: Candidate): void {
@@ -139,18 +151,23 @@ export class Peer {
 
   /**
    * Sends no picture to an empty call, which spares an encoder and a battery, unless somebody is expected: an encoder
-   * takes a while to begin. Caps what a picture may take: more gains nothing at 720p.
+   * takes a while to begin. Caps what a picture may take: more gains nothing at 720p. Resolves when it is so, or can't
+   * be.
    */
-  #tune(): void {
+  #tune(): Promise<void> {
     this.#tuned = this.#tuned
       .then(async () => {
         const sender = this.#connection.getTransceivers()[1]?.sender;
         const parameters = sender?.getParameters();
         const encoding = parameters?.encodings?.[0];
+        if (!encoding) return;
         const active = this.#slots.length > 0 || this.#expecting;
-        if (!encoding || (encoding.maxBitrate && encoding.active === active)) return;
+        const scale = this.#begin(active);
+        const { maxBitrate, scaleResolutionDownBy = 1 } = encoding;
+        if (maxBitrate && encoding.active === active && scaleResolutionDownBy === scale) return;
         encoding.maxBitrate = 1_500_000;
         encoding.active = active;
+        encoding.scaleResolutionDownBy = scale;
         await sender!.setParameters(parameters!);
       })
       // Nobody waits for it. A connection that was closed meanwhile rejects it; one in mid-change may, too.
@@ -158,6 +175,26 @@ export class Peer {
         clearTimeout(this.#again);
         if (this.alive) this.#again = setTimeout(() => this.#tune(), 500);
       });
+    return this.#tuned;
+  }
+
+  /**
+   * By how much the picture is to be scaled down now: the first one of this connection, if it is large, by 2 for a while.
+   * Later ones begin at the size that the browser has found.
+   */
+  #begin(active: boolean): number {
+    const track = this.#options.own('video');
+    if (this.#picture === 'none' && active && track) {
+      const { width = 0, height = 0 } = track.getSettings();
+      this.#picture = Math.max(width, height) < 1280 ? 'full' : 'half';
+      if (this.#picture === 'half') {
+        this.#grow = setTimeout(() => {
+          this.#picture = 'full';
+          this.#tune();
+        }, beginning);
+      }
+    }
+    return this.#picture === 'half' ? 2 : 1;
   }
 
   #assign(): void {

@@ -1,0 +1,161 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Slot } from '$src/transport';
+import { Peer } from './peer';
+
+/** What of a connection a Peer uses of its own picture; nothing is connected. */
+class Connection {
+  static last: Connection;
+  connectionState = 'new';
+  remoteDescription: unknown = null;
+  carried: string[] = [];
+  sender = {
+    track: null as unknown,
+    encodings: [{ active: true }] as RTCRtpEncodingParameters[],
+    getParameters: () => ({ encodings: structuredClone(this.sender.encodings) }),
+    setParameters: async ({ encodings }: RTCRtpSendParameters) => {
+      this.sender.encodings = encodings;
+    },
+    replaceTrack: async (track: unknown) => {
+      this.sender.track = track;
+      const [encoding] = this.sender.encodings;
+      this.carried.push(`${track ? 'picture' : 'nothing'} at 1/${encoding?.scaleResolutionDownBy}`);
+    },
+  };
+  #other = { track: null, replaceTrack: async () => {} };
+
+  constructor() {
+    Connection.last = this;
+  }
+  getTransceivers() {
+    return [this.#other, this.sender].map((sender) => ({
+      mid: null,
+      direction: 'sendonly',
+      sender,
+    }));
+  }
+  async setRemoteDescription(description: unknown) {
+    this.remoteDescription = description;
+  }
+  async createAnswer() {
+    return { type: 'answer', sdp: 'answer' };
+  }
+  async setLocalDescription() {}
+  async addIceCandidate() {}
+  close() {
+    this.connectionState = 'closed';
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal('RTCPeerConnection', Connection);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const somebody: Slot[] = [{ mid: '2', participant: 'ada', kind: 'video' }];
+
+function open(size: { width: number; height: number } | undefined = { width: 1280, height: 720 }) {
+  const picture = { getSettings: () => size } as unknown as MediaStreamTrack;
+  const own = { video: size && picture } as { video: MediaStreamTrack | undefined };
+  const peer = new Peer({
+    send: () => {},
+    own: (kind) => (kind === 'video' ? own.video : undefined),
+    ontracks: () => {},
+    onpath: () => {},
+  });
+  const connection = Connection.last;
+  const offer = async () => {
+    peer.receive({ type: 'offer', payload: { negotiation: 1, sdp: 'offer' } });
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  const slots = async (slots: Slot[]) => {
+    peer.receive({ type: 'tracks', payload: { slots } });
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  const sent = () => {
+    const { active, scaleResolutionDownBy } = connection.sender.encodings[0]!;
+    return active ? 1 / (scaleResolutionDownBy ?? 1) : 0;
+  };
+  return { peer, own, picture, connection, offer, slots, sent };
+}
+
+describe('the own picture', () => {
+  it('is not sent to an empty call', async () => {
+    const { offer, slots, sent } = open();
+    await offer();
+    expect(sent()).toBe(0);
+    await slots(somebody);
+    expect(sent()).toBe(1 / 2);
+    await slots([]);
+    expect(sent()).toBe(0);
+  });
+
+  it('begins at half its size, before the encoder has seen it, and grows after a while', async () => {
+    const { offer, slots, sent, connection } = open();
+    await slots(somebody);
+    await offer();
+    expect(connection.carried).toEqual(['picture at 1/2']);
+    await vi.advanceTimersByTimeAsync(2999);
+    expect(sent()).toBe(1 / 2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(sent()).toBe(1);
+    await slots([...somebody, ...somebody]);
+    expect(sent()).toBe(1);
+  });
+
+  it('begins so once: the browser knows by then how much it can send', async () => {
+    const { peer, own, picture, offer, slots, sent } = open();
+    await slots(somebody);
+    await offer();
+    await vi.advanceTimersByTimeAsync(3000);
+    await slots([]);
+    expect(sent()).toBe(0);
+    await slots(somebody);
+    expect(sent()).toBe(1);
+    own.video = undefined;
+    peer.refresh();
+    await vi.advanceTimersByTimeAsync(0);
+    own.video = picture;
+    peer.refresh();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sent()).toBe(1);
+  });
+
+  it('of a small camera begins as it is, and a phone held upright has a large one', async () => {
+    for (const [size, part] of [
+      [{ width: 640, height: 480 }, 1],
+      [{ width: 720, height: 1280 }, 1 / 2],
+    ] as const) {
+      const { offer, slots, sent } = open(size);
+      await slots(somebody);
+      await offer();
+      expect(sent()).toBe(part);
+    }
+  });
+
+  it('is made ready when somebody is expected, and not at once given up', async () => {
+    const { peer, offer, sent } = open();
+    await offer();
+    peer.expect(true);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sent()).toBe(1 / 2);
+    peer.expect(false);
+    await vi.advanceTimersByTimeAsync(1999);
+    expect(sent()).not.toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(sent()).toBe(0);
+  });
+
+  it('changes nothing after the connection was closed', async () => {
+    const { peer, offer, slots, connection } = open();
+    await slots(somebody);
+    await offer();
+    peer.close();
+    const set = vi.spyOn(connection.sender, 'setParameters');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(set).not.toHaveBeenCalled();
+  });
+});
