@@ -132,8 +132,8 @@ export class Session {
     if (welcomed) this.#knock(); // first, so that it is sealed while the rest goes on
     this.place = { at: 'waiting', since: Date.now() };
     void this.capture.open();
-    this.#load();
-    this.#set();
+    // The rest is fetched once the bell has rung: on a slow computer the knock would wait for it.
+    if (!welcomed) this.#load();
     if (phase === 'closed' || phase === 'refused') this.#connect();
     else if (!welcomed) this.#channel.retryNow();
   }
@@ -234,6 +234,8 @@ export class Session {
         if (this.place.at === 'waiting') {
           const { bell, ago } = message.payload;
           this.place = { at: 'waiting', bell, since: Date.now() - ago };
+          this.#load();
+          this.#set();
         }
         break;
       case 'declined':
@@ -244,7 +246,10 @@ export class Session {
         break;
       default:
         if (this.inside) this.#inCall(this.inside, message);
-        else this.#early.push(message);
+        else {
+          this.#early.push(message);
+          this.#load();
+        }
     }
   }
 

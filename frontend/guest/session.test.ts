@@ -92,11 +92,15 @@ let capture: {
 let still: Mock<(track: MediaStreamTrack) => Promise<string | undefined>>;
 let memory: { name: string; switches: { muted: boolean; cameraOff: boolean } };
 let arrive: (inside: Inside) => void;
+let fetched: number;
 let seat: boolean;
 
 const channel = () => channels.at(-1)!;
 const engine = () => FakeEngine.made.at(-1)!;
+const rung: HostMessage = { type: 'waiting', payload: { bell: 'rung', since: 0, ago: 0 } };
+/** The bell has rung if somebody asked, and what is behind the door is there. */
 const arrived = async () => {
+  channel().say(rung);
   arrive(inside);
   await vi.waitFor(() => expect(FakeEngine.made).toHaveLength(1));
 };
@@ -132,6 +136,7 @@ const open = () =>
     },
     inside: () =>
       new Promise((done) => {
+        fetched++;
         arrive = done;
       }),
     still,
@@ -139,6 +144,7 @@ const open = () =>
 
 beforeEach(() => {
   channels = [];
+  fetched = 0;
   FakeEngine.made = [];
   still = vi.fn(async () => '_9j_2Q');
   seat = false;
@@ -306,12 +312,33 @@ describe('waiting', () => {
     expect(channel().closed).toBe(false);
   });
 
+  it('fetches the rest once the bell has rung, which need not wait for it', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    expect(fetched).toBe(0);
+    channel().say(rung);
+    channel().say(rung);
+    expect(fetched).toBe(1);
+  });
+
+  it('fetches the rest at once while the host is away, or if they let in without a bell', () => {
+    const away = open();
+    away.join('Ada');
+    expect(fetched).toBe(1);
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say(admitted());
+    expect(fetched).toBe(2);
+  });
+
   it('makes no connection before the host lets in', async () => {
     const session = open();
     channel().welcome();
     session.join('Ada');
     await arrived();
-    channel().say({ type: 'waiting', payload: { bell: 'rung', since: 0, ago: 0 } });
+    channel().say(rung);
     expect(engine().did).toEqual(['prepare']);
   });
 
