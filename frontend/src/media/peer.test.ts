@@ -153,6 +153,8 @@ describe('the own picture', () => {
     const { peer, offer, slots, connection } = open();
     await slots(somebody);
     await offer();
+    await slots([]); // a change that is under way
+    peer.receive({ type: 'tracks', payload: { slots: somebody } });
     peer.close();
     const set = vi.spyOn(connection.sender, 'setParameters');
     await vi.advanceTimersByTimeAsync(10_000);

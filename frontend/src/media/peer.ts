@@ -8,8 +8,9 @@ import { assign } from './slots';
 const patience = 2000;
 
 /**
- * How long the first picture of a connection is sent at half its size, in milliseconds. A browser begins with some 300 kbit/s: of 1280
- * pixels it drops the first pictures until it has scaled them down by itself, and the first one takes four times as long.
+ * How long the first picture of a connection is sent at half its size, in milliseconds. A browser begins with some
+ * 300 kbit/s: of 1280 pixels it drops the first frames until it has scaled them down by itself, and the first one that
+ * it encodes takes four times as long.
  */
 const beginning = 3000;
 
@@ -35,7 +36,7 @@ export class Peer {
   readonly #connection: RTCPeerConnection;
   #slots: readonly Slot[] = [];
   #expecting = false;
-  #picture: 'none' | 'half' | 'full' = 'none';
+  #scale?: number; // known once a picture has begun
   #grow?: ReturnType<typeof setTimeout>;
   #alone?: ReturnType<typeof setTimeout>;
   #early: RTCIceCandidateInit[] = [];
@@ -160,7 +161,7 @@ export class Peer {
         const sender = this.#connection.getTransceivers()[1]?.sender;
         const parameters = sender?.getParameters();
         const encoding = parameters?.encodings?.[0];
-        if (!encoding) return;
+        if (!encoding || !this.alive) return;
         const active = this.#slots.length > 0 || this.#expecting;
         const scale = this.#begin(active);
         const { maxBitrate, scaleResolutionDownBy = 1 } = encoding;
@@ -184,17 +185,15 @@ export class Peer {
    */
   #begin(active: boolean): number {
     const track = this.#options.own('video');
-    if (this.#picture === 'none' && active && track) {
+    if (!this.#scale && active && track) {
       const { width = 0, height = 0 } = track.getSettings();
-      this.#picture = Math.max(width, height) < 1280 ? 'full' : 'half';
-      if (this.#picture === 'half') {
-        this.#grow = setTimeout(() => {
-          this.#picture = 'full';
-          this.#tune();
-        }, beginning);
-      }
+      this.#scale = Math.max(width, height) < 1280 ? 1 : 2;
+      this.#grow = setTimeout(() => {
+        this.#scale = 1;
+        this.#tune();
+      }, beginning);
     }
-    return this.#picture === 'half' ? 2 : 1;
+    return this.#scale ?? 1;
   }
 
   #assign(): void {
