@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, clockwork, marks, openChromium } from './lab/browsers.js';
+import { chromiumPage, clockwork, markedAt, openChromium } from './lab/browsers.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -128,23 +128,14 @@ test('link opened → Join can be pressed; Join → bell; Let in → first frame
       .getByRole('button', { name: `Let in ${name}` })
       .first()
       .click();
-    const firstFrame = `drawn ${hostName}`;
-    const atGuest = await until(`${name} sees the host`, async () => {
-      const got = await marks(guest);
-      return firstFrame in got ? got : undefined;
-    });
-    const atHost = await marks(host);
-    const at = (from: Record<string, number>, mark: string) => {
-      const value = from[mark];
-      if (value === undefined)
-        throw new Error(`no mark "${mark}" among ${Object.keys(from).join(', ')}`);
-      return value;
-    };
+    const drawn = await markedAt(guest, `drawn ${hostName}`);
     if (i > 0) {
       const opened = (await guest.evaluate('performance.timeOrigin')) as number;
-      usable.push(at(atGuest, 'Join can be pressed') - opened);
-      bell.push(at(atHost, `shown Let in ${name}`) - at(atGuest, 'pressed Join'));
-      frame.push(at(atGuest, firstFrame) - at(atHost, `pressed Let in ${name}`));
+      usable.push((await markedAt(guest, 'Join can be pressed')) - opened);
+      bell.push(
+        (await markedAt(host, `shown Let in ${name}`)) - (await markedAt(guest, 'pressed Join')),
+      );
+      frame.push(drawn - (await markedAt(host, `pressed Let in ${name}`)));
     }
     await guest.getByRole('button', { name: 'Leave', exact: true }).click();
     await host.getByRole('group', { name, exact: true }).waitFor({ state: 'detached' });

@@ -200,8 +200,19 @@ export const picturesSent = (page: AnyPage) => total(page, 'outbound-rtp', 'vide
 export const clockwork = `(() => {
   const now = () => performance.timeOrigin + performance.now();
   const marks = {};
-  Object.defineProperty(window, '__marks', { value: marks });
-  const mark = (name) => { if (!(name in marks)) marks[name] = now(); };
+  const waiting = new Map();
+  const mark = (name) => {
+    if (name in marks) return;
+    marks[name] = now();
+    waiting.get(name)?.();
+  };
+  Object.defineProperty(window, '__marked', {
+    value: (name, within) => new Promise((done, fail) => {
+      if (name in marks) return done(marks[name]);
+      waiting.set(name, () => done(marks[name]));
+      setTimeout(() => fail(new Error('no mark "' + name + '" among ' + Object.keys(marks).join(', '))), within);
+    }),
+  });
   const nameOf = (e) => (e.getAttribute('aria-label') || e.textContent || '').trim();
   addEventListener('click', (event) => {
     const button = event.target.closest && event.target.closest('button');
@@ -228,6 +239,10 @@ export const clockwork = `(() => {
   if (document.documentElement) start(); else addEventListener('DOMContentLoaded', start);
 })();`;
 
-export function marks(page: Page): Promise<Record<string, number>> {
-  return page.evaluate('window.__marks');
+/**
+ * When something happened in a page that runs the clockwork, or happens soon; in Unix milliseconds. The page is asked once:
+ * to ask it again and again would take part in what is measured.
+ */
+export function markedAt(page: Page, mark: string, within = 20_000): Promise<number> {
+  return page.evaluate(`window.__marked(${JSON.stringify(mark)}, ${within})`);
 }

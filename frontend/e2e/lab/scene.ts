@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { acmeName, startAcme } from './acme.js';
 import { Authority, trustingHome } from './authority.js';
-import { chromiumPage, clockwork, marks, openChromium } from './browsers.js';
+import { chromiumPage, clockwork, markedAt, openChromium } from './browsers.js';
 import { type App, Lab, root } from './lab.js';
 import { type Machine, type Mapping, type Nat, Net, type Openness, within } from './net.js';
 import { keepTold, type Path, pathOf } from './path.js';
@@ -134,11 +134,7 @@ export class Scene {
   async letIn(name: string, page = this.guest): Promise<Outcome> {
     await this.knock(name, page);
     const pressed = await this.host.pressNotification('Let in');
-    const drawn = await until(
-      'the guest sees the host',
-      async () => (await marks(page))[`drawn ${hostName}`],
-      { within: 60_000 },
-    );
+    const drawn = await markedAt(page, `drawn ${hostName}`, 60_000);
     const path = await until('a way is chosen', () => pathOf(page));
     return { firstFrame: drawn - pressed, path };
   }
