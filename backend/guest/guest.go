@@ -294,7 +294,15 @@ func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 	old := g.peer
 	g.mu.Unlock()
 	peer := old
-	if old == nil || !admitted.Resumed {
+	switch {
+	case old != nil && admitted.Resumed:
+		if len(admitted.ICEServers) == 0 {
+			break // what it has is still good
+		}
+		if err := old.use(admitted.ICEServers); err != nil {
+			g.o.Logger.Warn("goes on with the ICE servers of before", "error", err)
+		}
+	default:
 		var err error
 		if peer, err = newPeer(&g.o, g.certificate, admitted.ICEServers, g.events()); err != nil {
 			return err

@@ -36,9 +36,7 @@ func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.IC
 	c := webrtc.Configuration{
 		Certificates: []webrtc.Certificate{certificate},
 		BundlePolicy: webrtc.BundlePolicyMaxBundle,
-	}
-	for _, s := range servers {
-		c.ICEServers = append(c.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+		ICEServers:   iceServers(servers),
 	}
 	pc, err := o.API.NewPeerConnection(c)
 	if err != nil {
@@ -73,6 +71,24 @@ func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.IC
 		}
 	})
 	return p, nil
+}
+
+func iceServers(from []signalling.ICEServer) []webrtc.ICEServer {
+	servers := make([]webrtc.ICEServer, 0, len(from))
+	for _, s := range from {
+		servers = append(servers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	return servers
+}
+
+// use takes the servers for the next ICE restart, in place of those of before.
+func (p *peer) use(servers []signalling.ICEServer) error {
+	c := p.pc.GetConfiguration()
+	c.ICEServers = iceServers(servers)
+	if err := p.pc.SetConfiguration(c); err != nil {
+		return fault.Newf(fault.ConnectFailed, "guest: ICE servers: %w", err)
+	}
+	return nil
 }
 
 func (p *peer) midOf(r *webrtc.RTPReceiver) (string, bool) {

@@ -134,7 +134,25 @@ func (p *passage) servers() []signalling.ICEServer {
 	if p == nil {
 		return nil
 	}
-	servers := append(p.stun(), p.relayed()...)
+	return p.withSTUN(p.relayed())
+}
+
+// renewed is what somebody needs who goes on with the connection they have: the
+// credentials of before may have expired, and ICE may have to begin anew. nil
+// leaves them what they have.
+func (p *passage) renewed() []signalling.ICEServer {
+	if p == nil {
+		return nil
+	}
+	relayed := p.relayed()
+	if len(relayed) == 0 {
+		return nil
+	}
+	return p.withSTUN(relayed)
+}
+
+func (p *passage) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
+	servers := append(p.stun(), relayed...)
 	return servers[:min(len(servers), signalling.MaxICEServers)]
 }
 
@@ -282,9 +300,9 @@ func (s *session) prepareWay() {
 	h.loop.post("prepare "+string(r.id), func() { h.prepareCall(r) })
 }
 
-// prepareReturn has credentials ready for a guest who comes back into a seat. Who goes
-// on with the connection they have needs nothing.
-func (s *session) prepareReturn(ctx context.Context, token []byte, resume bool) error {
+// prepareReturn has credentials ready for a guest who comes back into a seat. It
+// waits only where those of before have expired.
+func (s *session) prepareReturn(ctx context.Context, token []byte) error {
 	if s.passage == nil {
 		return nil
 	}
@@ -297,9 +315,7 @@ func (s *session) prepareReturn(ctx context.Context, token []byte, resume bool) 
 		return err
 	}
 	p.prepare()
-	if !resume {
-		p.await(ctx)
-	}
+	p.await(ctx)
 	return nil
 }
 

@@ -501,7 +501,7 @@ func TestCredentialsAreRevoked(t *testing.T) {
 	})
 	again := far.greet(l, boris.back)
 	again.seated()
-	if !again.seat.Resumed && name(again) != names[1] {
+	if name(again) != names[1] {
 		t.Errorf("back with %q, had %q", name(again), names[1])
 	}
 	revoked(r, names[0])
@@ -581,10 +581,13 @@ func TestPassage(t *testing.T) {
 		if asked() != 3 || user() != "" {
 			t.Errorf("%d requests; expired ones are handed out", asked())
 		}
+		if got := p.renewed(); got != nil { // STUN alone would take the relayed way from a connection
+			t.Errorf("handed out %v to somebody whose connection goes on", got)
+		}
 		p.prepare() // the guest comes back
 		p.await(h.ctx)
-		if got := user(); got != "user-4" {
-			t.Errorf("handed out %q", got)
+		if got := p.renewed(); len(got) == 0 || got[len(got)-1].Username != p.given[1] || user() != "user-4" {
+			t.Errorf("handed out %v", got)
 		}
 		p.end()
 		p.end()
@@ -627,7 +630,7 @@ func TestPassage(t *testing.T) {
 		none.prepare()
 		none.await(h.ctx)
 		none.end()
-		if none.servers() != nil {
+		if none.servers() != nil || none.renewed() != nil {
 			t.Error("a guest of the relay inside the app needs no servers")
 		}
 		h.cancel()

@@ -265,11 +265,11 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 		ID: id, Name: k.Name, Muted: k.Muted, CameraOff: k.CameraOff,
 		Elsewhere: !s.frames.Remote().Loopback,
 		Admission: func(resumed bool) signalling.Message {
-			m := signalling.Admitted{Participant: id, Seat: text, Resumed: resumed}
-			if !resumed { // one that goes on has its way through
-				m.ICEServers = st.passage.servers()
+			servers := st.passage.servers
+			if resumed {
+				servers = st.passage.renewed
 			}
-			return m
+			return signalling.Admitted{Participant: id, Seat: text, Resumed: resumed, ICEServers: servers()}
 		},
 	}, s.out)
 	if err != nil {

@@ -274,7 +274,7 @@ func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat,
 		s.refuse(fault.New(fault.MessageInvalid, err))
 		return nil, false
 	}
-	if err := s.prepareReturn(ctx, token, hello.Resume); err != nil {
+	if err := s.prepareReturn(ctx, token); err != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}

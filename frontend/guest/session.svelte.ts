@@ -258,8 +258,9 @@ export class Session {
     const engine = this.#engine;
     if (!engine) return;
     if (message.type === 'admitted') {
-      if (message.payload.resumed && engine.alive) engine.resume();
-      else engine.enter(message.payload.iceServers);
+      const { resumed, iceServers } = message.payload;
+      if (resumed && engine.alive) engine.resume(iceServers);
+      else engine.enter(iceServers);
       this.#forgetStill();
       clearTimeout(this.#setting);
       this.call ??= this.stage ?? new Call(engine, this.send);

@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, it, type Mock, vi } from 'vitest';
 import { Call } from '$src/call/call.svelte';
 import type { Capture } from '$src/media/capture.svelte';
-import type { EndReason, GuestMessage, HostMessage, TransportState } from '$src/transport';
+import type {
+  EndReason,
+  GuestMessage,
+  HostMessage,
+  ICEServer,
+  TransportState,
+} from '$src/transport';
 import { type Channel, type Inside, Session } from './session.svelte';
 
 class FakeChannel implements Channel {
@@ -68,8 +74,8 @@ class FakeEngine {
     this.alive = true;
     this.did.push('enter');
   }
-  resume() {
-    this.did.push('resume');
+  resume(iceServers?: ICEServer[]) {
+    this.did.push(iceServers ? `resume by ${iceServers[0]?.username}` : 'resume');
   }
   leave() {
     this.alive = false;
@@ -419,6 +425,18 @@ describe('let in', () => {
     expect(call?.connected).toBe(true);
     expect(engine().did).toEqual(['prepare', 'enter', 'resume']);
     expect(channel().types).toEqual(['knock', 'answer']);
+  });
+
+  it('takes new credentials for the connection that goes on', async () => {
+    await inCall();
+    channel().become({ phase: 'connecting', attempt: 1 });
+    channel().welcome();
+    const iceServers = [{ urls: ['turn:example.org'], username: 'new', credential: 'c' }];
+    channel().say({
+      type: 'admitted',
+      payload: { participant: 'me', seat: 's', resumed: true, iceServers },
+    });
+    expect(engine().did.at(-1)).toBe('resume by new');
   });
 
   it('makes a new connection when the host did not', async () => {

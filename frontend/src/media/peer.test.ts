@@ -23,8 +23,11 @@ class Connection {
   };
   #other = { track: null, replaceTrack: async () => {} };
 
-  constructor() {
+  constructor(public configuration: RTCConfiguration) {
     Connection.last = this;
+  }
+  setConfiguration(configuration: RTCConfiguration) {
+    this.configuration = configuration;
   }
   getTransceivers() {
     return [this.#other, this.sender].map((sender) => ({
@@ -160,4 +163,22 @@ describe('the own picture', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(set).not.toHaveBeenCalled();
   });
+});
+
+it('takes other servers, and stays as it is in everything else', () => {
+  const certificate = {} as RTCCertificate;
+  const peer = new Peer({
+    iceServers: [{ urls: ['turn:example.org'], username: 'old', credential: 'c' }],
+    certificate,
+    send: () => {},
+    own: () => undefined,
+    ontracks: () => {},
+    onpath: () => {},
+  });
+  const { iceServers: before, ...rest } = Connection.last.configuration;
+  const after = [{ urls: ['turn:example.org'], username: 'new', credential: 'c' }];
+  peer.use(after);
+  expect(before?.[0]?.username).toBe('old');
+  expect(Connection.last.configuration).toEqual({ ...rest, iceServers: after });
+  expect(Connection.last.configuration.certificates).toEqual([certificate]);
 });

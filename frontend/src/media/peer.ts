@@ -34,6 +34,7 @@ export interface PeerOptions {
 export class Peer {
   readonly #options: PeerOptions;
   readonly #connection: RTCPeerConnection;
+  readonly #configuration: RTCConfiguration;
   #slots: readonly Slot[] = [];
   #expecting = false;
   #scale?: number; // known once a picture has begun
@@ -47,11 +48,12 @@ export class Peer {
 
   constructor(options: PeerOptions) {
     this.#options = options;
-    const connection = new RTCPeerConnection({
+    this.#configuration = {
       bundlePolicy: 'max-bundle',
       iceServers: options.iceServers ?? [],
       ...(options.certificate && { certificates: [options.certificate] }),
-    });
+    };
+    const connection = new RTCPeerConnection(this.#configuration);
     this.#connection = connection;
     connection.onicecandidate = ({ candidate }) => {
       if (candidate) options.send({ type: 'candidate', payload: wire(candidate) });
@@ -107,6 +109,12 @@ export class Peer {
     const track = this.#options.own(kind) ?? null;
     // A rejection means that the connection was closed meanwhile.
     if (sender && sender.track !== track) sender.replaceTrack(track).catch(() => {});
+  }
+
+  /** Takes these servers for the next ICE restart: the credentials of before may have expired. */
+  use(iceServers: ICEServer[]): void {
+    // Everything else has to be as it was.
+    this.#connection.setConfiguration({ ...this.#configuration, iceServers });
   }
 
   /** Asks the host for an ICE restart. */

@@ -68,8 +68,9 @@ export class WebviewEngine implements MediaEngine {
     this.#peer.expect(this.#expecting);
   }
 
-  /** The connection of before goes on after a reconnection of the channel. */
-  resume(): void {
+  /** The connection of before goes on after a reconnection of the channel, by other servers if some are given. */
+  resume(iceServers?: ICEServer[]): void {
+    if (iceServers?.length) this.#peer?.use(iceServers);
     if (this.path !== 'open') this.#peer?.restart();
   }
 
