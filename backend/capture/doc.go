@@ -14,7 +14,7 @@
 // a fault. Synthetic sources stand at the same seams.
 //
 // The pure parts (jitterBuffer, delayEstimator, timeStretcher, mixer,
-// vp8Assembler, governor) have no I/O and take the time as an argument.
+// vp8Assembler, lipSync, governor) have no I/O and take the time as an argument.
 //
 // # Builds
 //

@@ -11,53 +11,123 @@ import (
 // for them is freed.
 const pictureIdle = 30 * time.Second
 
-// gallery puts the others' video together to frames, and asks for keyframes.
+// gallery puts the others' video together to frames, holds them back until
+// their sound is heard, and asks for keyframes.
 type gallery struct {
 	sink Sink
+	held func(participant string) time.Duration // how long sound is held back
 
 	mu       sync.Mutex
 	pictures map[string]*remotePicture
+	closed   bool
 }
 
 // remotePicture is one participant's video.
 type remotePicture struct {
+	sink        Sink
+	participant string
+
 	mu        sync.Mutex // keeps frames in order
 	ssrc      uint32
 	assembler *vp8Assembler
 	frames    []videoFrame // scratch
+	sync      lipSync
+	timer     *time.Timer // runs while pictures wait
 	seen      time.Duration
+	closed    bool
 }
 
-func newGallery(sink Sink) *gallery {
-	return &gallery{sink: sink, pictures: make(map[string]*remotePicture)}
+func newGallery(sink Sink, held func(participant string) time.Duration) *gallery {
+	return &gallery{sink: sink, held: held, pictures: make(map[string]*remotePicture)}
 }
 
 // receive takes a participant's packet.
 func (g *gallery) receive(participant string, pkt *rtp.Packet) {
 	now := time.Since(epoch)
 	p := g.picture(participant, now)
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
 	p.seen = now
 	if p.assembler == nil || p.ssrc != pkt.SSRC {
 		p.ssrc, p.assembler = pkt.SSRC, &vp8Assembler{}
+		p.sync.restart()
 	}
+	p.sync.arrive(now, pkt.Timestamp)
 	var wantKey bool
 	p.frames, wantKey = p.assembler.push(now, pkt, p.frames[:0])
-	for i, f := range p.frames {
-		g.sink.Frame(Frame{Participant: participant, Key: f.key, Timestamp: f.at, Payload: f.payload})
-		p.frames[i] = videoFrame{}
+	if len(p.frames) > 0 {
+		hold := g.held(participant)
+		for i, f := range p.frames {
+			p.sync.push(now, hold, f)
+			p.frames[i] = videoFrame{}
+		}
+		p.show(now)
 	}
 	if wantKey {
 		g.sink.RequestKeyframe(participant)
 	}
 }
 
+// show hands out what is due, and comes back for what is not. p.mu is held.
+func (p *remotePicture) show(now time.Duration) {
+	for f, ok := p.sync.pop(now); ok; f, ok = p.sync.pop(now) {
+		p.sink.Frame(Frame{Participant: p.participant, Key: f.key, Timestamp: f.at, Payload: f.payload})
+	}
+	due, ok := p.sync.next()
+	switch {
+	case !ok:
+		return
+	case p.timer == nil:
+		p.timer = time.AfterFunc(due-now, p.wake)
+	default:
+		p.timer.Reset(due - now)
+	}
+}
+
+// wake runs when the next picture is due, and perhaps once too often.
+func (p *remotePicture) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.show(time.Since(epoch))
+	}
+}
+
+// close ends it; nothing is shown afterwards.
+func (p *remotePicture) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// close ends the gallery: nothing is shown afterwards.
+func (g *gallery) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, p := range g.pictures {
+		p.close()
+	}
+	clear(g.pictures)
+}
+
 // picture finds or makes a participant's entry, and frees those of people who
-// have gone.
+// have gone. It returns nil after close.
 func (g *gallery) picture(participant string, now time.Duration) *remotePicture {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return nil
+	}
 	if p, ok := g.pictures[participant]; ok {
 		return p
 	}
@@ -69,7 +139,7 @@ func (g *gallery) picture(participant string, now time.Duration) *remotePicture 
 			p.mu.Unlock()
 		}
 	}
-	p := &remotePicture{seen: now}
+	p := &remotePicture{sink: g.sink, participant: participant, seen: now}
 	g.pictures[participant] = p
 	return p
 }

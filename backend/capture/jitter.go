@@ -168,6 +168,14 @@ func (b *jitterBuffer) next(now time.Duration, pending int) playStep {
 	return b.play(heard)
 }
 
+// held is for how long what is heard now was held back.
+func (b *jitterBuffer) held() time.Duration {
+	if !b.playing {
+		return 0
+	}
+	return max(b.delay.target+b.excess, 0)
+}
+
 // begin starts to play when the first packet is due.
 func (b *jitterBuffer) begin(heard time.Duration) bool {
 	if len(b.packets) == 0 || heard < b.delay.due(mediaTime(b.packets[0].at)) {

@@ -22,9 +22,10 @@ type simulation struct {
 	network network
 	drift   float64 // the sender's clock is faster by this factor
 	paused  func(n int) bool
-	first   uint16 // sequence number of packet 0
-	zero    uint32 // its timestamp
-	length  int    // packets
+	first   uint16                  // sequence number of packet 0
+	zero    uint32                  // its timestamp
+	length  int                     // packets
+	beside  func(now time.Duration) // what else happens every 10 ms; may be nil
 
 	buffer  jitterBuffer
 	pending int   // samples decoded and not heard
@@ -75,6 +76,9 @@ func (s *simulation) run() {
 			s.buffer.push(now, seqs[n], s.zero+uint32(n*960), numbered(n, size))
 		}
 		s.hear(now)
+		if s.beside != nil {
+			s.beside(now)
+		}
 		if len(s.buffer.packets) > maxBuffered {
 			s.t.Fatalf("%d packets held", len(s.buffer.packets))
 		}

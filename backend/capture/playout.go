@@ -77,6 +77,22 @@ func (p *playout) fill(block []int16) {
 	p.mix.finish(block)
 }
 
+// voicePause is how long a participant's sound may stay away before their
+// pictures no longer wait for it.
+const voicePause = time.Second
+
+// held is for how long a participant's sound is held back; 0 for somebody who is
+// silent.
+func (p *playout) held(participant string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := p.voices[participant]
+	if v == nil || p.now()-v.heard > voicePause {
+		return 0
+	}
+	return v.buffer.held()
+}
+
 // close frees the decoders. Blocks taken afterwards are silent.
 func (p *playout) close() {
 	p.mu.Lock()

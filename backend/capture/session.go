@@ -45,12 +45,13 @@ type Session struct {
 const micQueue = 32
 
 func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, processor *soundProcessor) *Session {
+	playout := newPlayout(newSoundDecoder, func() time.Duration { return time.Since(epoch) })
 	s := &Session{
 		engine:    e,
 		sink:      sink,
 		processor: processor,
-		playout:   newPlayout(newSoundDecoder, func() time.Duration { return time.Since(epoch) }),
-		watching:  newGallery(sink),
+		playout:   playout,
+		watching:  newGallery(sink, playout.held),
 		voice:     newAudioUplink(encoder, sink),
 		status:    newStatus(sink),
 		picture:   newVideoUplink(sink),
@@ -159,6 +160,7 @@ func (s *Session) Close() error {
 	}
 	<-s.micEnded
 	if first {
+		s.watching.close()
 		s.playout.close()
 		s.processor.close()
 		s.encoder.Close()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -375,4 +376,66 @@ func TestDevicesOfASyntheticEngine(t *testing.T) {
 	if len(d.Cameras) != 1 || len(d.Microphones) != 1 || d.Speakers == nil {
 		t.Errorf("%+v", d)
 	}
+}
+
+// TestPicturesWaitForTheirSound: through a whole session, in real time. Sound
+// comes in bursts, eight packets every 160 ms, and is held back for that;
+// pictures come as they are taken, and wait for it. When there is no sound any
+// more, they don't.
+func TestPicturesWaitForTheirSound(t *testing.T) {
+	from, to := newRecorder(), newRecorder()
+	e := openSynthetic(t)
+	far := begin(t, e, Setup{CameraOff: true}, from)
+	from.until(t, "sound", func() bool { return len(from.packets[signalling.KindAudio]) >= 8 })
+	_ = far.Close()
+
+	near := begin(t, e, Setup{CameraOff: true}, to)
+	const (
+		soundEnds = 150 // ticks of 20 ms
+		ticks     = soundEnds + 100
+	)
+	sent := make(map[byte]time.Time)
+	var block [blockSize]int16
+	clock := time.NewTicker(2 * blockTime)
+	defer clock.Stop()
+	for n := range ticks {
+		<-clock.C
+		near.playout.fill(block[:]) // the speaker
+		near.playout.fill(block[:])
+		if n%8 == 7 && n < soundEnds {
+			for i := n - 7; i <= n; i++ {
+				pkt := from.packets[signalling.KindAudio][i%8].Clone()
+				pkt.SequenceNumber, pkt.Timestamp = uint16(i), uint32(i*960)
+				near.ReceiveRTP("guest", signalling.KindAudio, pkt)
+			}
+		}
+		sent[byte(n)] = time.Now()
+		near.ReceiveRTP("guest", signalling.KindVideo, &rtp.Packet{
+			Header:  rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * VideoClockRate / 50), Marker: true},
+			Payload: []byte{0x10, 0, byte(n)}, // a whole keyframe, as far as anybody looks (RFC 7741)
+		})
+	}
+	to.until(t, "all pictures", func() bool { return len(to.frames["guest"]) == ticks })
+	var with, without []time.Duration
+	for i, f := range to.frames["guest"] {
+		if f.Payload[1] != byte(i) {
+			t.Fatalf("picture %d in place of %d", f.Payload[1], i)
+		}
+		wait := to.framesAt["guest"][i].Sub(sent[byte(i)])
+		switch {
+		case i > soundEnds/2 && i < soundEnds:
+			with = append(with, wait)
+		case i > soundEnds+60:
+			without = append(without, wait)
+		}
+	}
+	slices.Sort(with)
+	slices.Sort(without)
+	if wait := with[len(with)/2]; wait < 100*time.Millisecond || wait > 400*time.Millisecond {
+		t.Errorf("pictures wait for %v, sound is held back for some 180 ms", wait)
+	}
+	if wait := without[len(without)/2]; wait > 20*time.Millisecond {
+		t.Errorf("without sound they wait for %v", wait)
+	}
+	t.Logf("with sound %v, without %v", with[len(with)/2], without[len(without)/2])
 }

@@ -22,6 +22,7 @@ type recorder struct {
 	changed  chan struct{} // closed and replaced with every change
 	packets  map[signalling.Kind][]*rtp.Packet
 	frames   map[string][]Frame
+	framesAt map[string][]time.Time // when they came
 	faults   []fault.Code
 	state    State
 	loudest  float64
@@ -33,6 +34,7 @@ func newRecorder() *recorder {
 		changed:  make(chan struct{}),
 		packets:  make(map[signalling.Kind][]*rtp.Packet),
 		frames:   make(map[string][]Frame),
+		framesAt: make(map[string][]time.Time),
 		requests: make(map[string]int),
 	}
 }
@@ -56,7 +58,10 @@ func (r *recorder) RequestKeyframe(participant string) {
 }
 
 func (r *recorder) Frame(f Frame) {
-	r.change(func() { r.frames[f.Participant] = append(r.frames[f.Participant], f) })
+	r.change(func() {
+		r.frames[f.Participant] = append(r.frames[f.Participant], f)
+		r.framesAt[f.Participant] = append(r.framesAt[f.Participant], time.Now())
+	})
 }
 
 // State keeps each fault once for every time it comes.

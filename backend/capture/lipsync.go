@@ -1,0 +1,79 @@
+package capture
+
+import "time"
+
+const (
+	// maxHold is the most that a picture waits for its sound.
+	maxHold = 500 * time.Millisecond
+	// maxHeld bounds the pictures that wait: a second at 60 a second.
+	maxHeld = 60
+)
+
+// lipSync holds one participant's pictures back until the sound of the same
+// moment is heard. Sound is planned from the earliest transit of its last packets
+// (see delayEstimator), later by what the jitter buffer holds it back; pictures
+// from that of theirs, later by the same. This takes for granted that a sender
+// needs as long for a picture as for sound, and the window for drawing as long as
+// the speaker for playing: some 30 ms each. A picture without sound, or one that
+// is late, waits for nothing.
+//
+// It is pure and not safe for concurrent use.
+type lipSync struct {
+	clock   unwrapper // as the assembler's
+	transit delayEstimator
+	begun   bool
+	last    time.Duration // when the newest is due
+	waiting []heldFrame
+}
+
+type heldFrame struct {
+	frame videoFrame
+	due   time.Duration
+}
+
+// arrive notes that a packet arrived at now.
+func (l *lipSync) arrive(now time.Duration, timestamp uint32) {
+	l.transit.arrive(now, videoTime(l.clock.next(uint64(timestamp), 32)))
+}
+
+// restart makes the next packet the first of another stream.
+func (l *lipSync) restart() { l.clock, l.transit, l.begun = unwrapper{}, delayEstimator{}, false }
+
+// push takes the next picture, which was whole at now, while sound is held back
+// for hold.
+func (l *lipSync) push(now, hold time.Duration, f videoFrame) {
+	due := max(now, l.last)
+	if l.begun { // the first is awaited, and has nothing to be in step with
+		due = max(due, l.transit.base+f.at+min(hold, maxHold))
+	}
+	l.begun, l.last = true, due
+	l.waiting = append(l.waiting, heldFrame{f, due})
+	if len(l.waiting) > maxHeld {
+		l.last = now
+		for i := range l.waiting {
+			l.waiting[i].due = min(l.waiting[i].due, now)
+		}
+	}
+}
+
+// pop returns the next picture that is due at now.
+func (l *lipSync) pop(now time.Duration) (f videoFrame, ok bool) {
+	if len(l.waiting) == 0 || l.waiting[0].due > now {
+		return videoFrame{}, false
+	}
+	f = l.waiting[0].frame
+	l.waiting[0] = heldFrame{}
+	l.waiting = l.waiting[1:]
+	if len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	return f, true
+}
+
+// next is when the next picture is due.
+func (l *lipSync) next() (due time.Duration, ok bool) {
+	if len(l.waiting) == 0 {
+		return 0, false
+	}
+	return l.waiting[0].due, true
+}
