@@ -134,6 +134,7 @@ func (g *gallery) picture(participant string, now time.Duration) *remotePicture 
 	for who, p := range g.pictures {
 		if p.mu.TryLock() { // one that is in use is not idle
 			if now-p.seen > pictureIdle {
+				p.closed = true
 				delete(g.pictures, who)
 			}
 			p.mu.Unlock()

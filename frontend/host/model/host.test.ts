@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import type { MediaEngine } from '$src/call/engine';
 import type { Backend, Change, LinkView, RequestView, State } from './backend';
@@ -156,6 +157,11 @@ describe('the window', () => {
     expect(backend.attend).not.toHaveBeenCalled();
     host.attend();
     expect(backend.attend).toHaveBeenCalledWith(ownWindow);
+  });
+
+  it('calls the app’s own window what the app calls it', () => {
+    const app = readFileSync(new URL('../../../app.go', import.meta.url), 'utf8');
+    expect(app).toContain(`const ownWindow = "${ownWindow}"\n`);
   });
 
   it('counts those who wait in its title, but not the silenced', async () => {
