@@ -96,7 +96,7 @@ func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
 	p := videoPacket{
 		filled: true,
 		seq:    a.unwrap.next(uint64(pkt.SequenceNumber), 16),
-		at:     a.clock.next(uint64(pkt.Timestamp), 32),
+		at:     a.ticks(pkt.Timestamp),
 		end:    pkt.Marker,
 	}
 	if len(pkt.Payload) == 0 {
@@ -112,6 +112,14 @@ func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
 	p.key = p.start && payload[0]&1 == 0 // RFC 6386 section 9.1
 	p.payload = append([]byte(nil), payload...)
 	return p, true
+}
+
+// ticks is a packet's RTP time, unwrapped. Asking twice for one packet changes nothing.
+func (a *vp8Assembler) ticks(timestamp uint32) int64 { return a.clock.next(uint64(timestamp), 32) }
+
+// mediaTime is a packet's RTP time as that of its frame is given.
+func (a *vp8Assembler) mediaTime(timestamp uint32) time.Duration {
+	return videoTime(a.ticks(timestamp))
 }
 
 // collect appends all frames that are whole, and gives up on what is missing

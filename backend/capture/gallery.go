@@ -58,7 +58,7 @@ func (g *gallery) receive(participant string, pkt *rtp.Packet) {
 		p.ssrc, p.assembler = pkt.SSRC, &vp8Assembler{}
 		p.sync.restart()
 	}
-	p.sync.arrive(now, pkt.Timestamp)
+	p.sync.arrive(now, p.assembler.mediaTime(pkt.Timestamp))
 	var wantKey bool
 	p.frames, wantKey = p.assembler.push(now, pkt, p.frames[:0])
 	if len(p.frames) > 0 {

@@ -19,7 +19,6 @@ const (
 //
 // It is pure and not safe for concurrent use.
 type lipSync struct {
-	clock   unwrapper // as the assembler's
 	transit delayEstimator
 	begun   bool
 	last    time.Duration // when the newest is due
@@ -31,13 +30,11 @@ type heldFrame struct {
 	due   time.Duration
 }
 
-// arrive notes that a packet arrived at now.
-func (l *lipSync) arrive(now time.Duration, timestamp uint32) {
-	l.transit.arrive(now, videoTime(l.clock.next(uint64(timestamp), 32)))
-}
+// arrive notes that a packet of media time media arrived at now.
+func (l *lipSync) arrive(now, media time.Duration) { l.transit.arrive(now, media) }
 
 // restart makes the next packet the first of another stream.
-func (l *lipSync) restart() { l.clock, l.transit, l.begun = unwrapper{}, delayEstimator{}, false }
+func (l *lipSync) restart() { l.transit, l.begun = delayEstimator{}, false }
 
 // push takes the next picture, which was whole at now, while sound is held back
 // for hold.

@@ -35,7 +35,7 @@ func newScreening(pictures int, n network) *screening {
 
 func (s *screening) at(now, hold time.Duration) {
 	for len(s.packets) > 0 && s.packets[0].at <= now {
-		s.sync.arrive(now, uint32(ticks(s.packets[0].n)))
+		s.sync.arrive(now, pictureAt(s.packets[0].n))
 		s.packets = s.packets[1:]
 	}
 	for len(s.arrivals) > 0 && s.arrivals[0].at <= now {
@@ -51,14 +51,8 @@ func (s *screening) at(now, hold time.Duration) {
 	}
 }
 
-// ticks is when a picture was taken, in 1/90000 s.
-func ticks(n int) int64 { return int64(n) * VideoClockRate / 30 }
-
-// pictureAt is the same as the assembler says it.
-func pictureAt(n int) time.Duration {
-	var u unwrapper
-	return videoTime(u.next(0, 32) + ticks(n))
-}
+// pictureAt is when a picture was taken, on the sender's clock, whose zero is anywhere.
+func pictureAt(n int) time.Duration { return videoTime(1<<32 + int64(n)*VideoClockRate/30) }
 
 // lag is by how much sound is heard after its picture is seen, from picture
 // first on, sorted.
@@ -147,7 +141,7 @@ func TestPicturesAreNotHeldForEver(t *testing.T) {
 	shown := 0
 	for i := range 2000 {
 		now := time.Duration(i) * time.Millisecond
-		l.arrive(now, uint32(i)*VideoClockRate)
+		l.arrive(now, pictureAt(30*i))
 		l.push(now, time.Hour, videoFrame{at: pictureAt(30 * i)})
 		for _, ok := l.pop(now); ok; _, ok = l.pop(now) {
 			shown++

@@ -295,17 +295,14 @@ func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 	g.mu.Unlock()
 	peer := old
 	switch {
-	case old != nil && admitted.Resumed:
-		if len(admitted.ICEServers) == 0 {
-			break // what it has is still good
-		}
-		if err := old.use(admitted.ICEServers); err != nil {
-			g.o.Logger.Warn("goes on with the ICE servers of before", "error", err)
-		}
-	default:
+	case old == nil || !admitted.Resumed:
 		var err error
 		if peer, err = newPeer(&g.o, g.certificate, admitted.ICEServers, g.events()); err != nil {
 			return err
+		}
+	case len(admitted.ICEServers) > 0:
+		if err := old.use(admitted.ICEServers); err != nil {
+			g.o.Logger.Warn("goes on with the ICE servers of before", "error", err)
 		}
 	}
 	g.mu.Lock()
