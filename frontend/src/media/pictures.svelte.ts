@@ -52,7 +52,7 @@ export class Pictures {
       const drawn = this.#drawn.get(participant) ?? new Drawn();
       drawn.show(track);
       next.set(participant, drawn);
-      this.#containers.get(participant)?.replaceChildren(drawn.element);
+      place(drawn.element, this.#containers.get(participant));
     }
     for (const [participant, drawn] of this.#drawn) {
       if (next.has(participant)) continue;
@@ -69,11 +69,16 @@ export class Pictures {
   attach(participant: string, container: HTMLElement): () => void {
     this.#containers.set(participant, container);
     const drawn = this.#drawn.get(participant);
-    if (drawn) container.replaceChildren(drawn.element);
+    if (drawn) place(drawn.element, container);
     return () => {
       if (this.#containers.get(participant) !== container) return;
       this.#containers.delete(participant);
       container.replaceChildren();
     };
   }
+}
+
+/** Puts an element in its container, unless it is there: one that is put there again plays anew. */
+function place(element: Element, container: Element | undefined): void {
+  if (container && element.parentNode !== container) container.replaceChildren(element);
 }
