@@ -1,12 +1,10 @@
 // Latencies on loopback, from real presses to what is really drawn: Chromium
 // as host on the dev build, Chromium as guest, n = 20 each. `make bench`.
-import { appendFileSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, clockwork, markedAt, openChromium } from './lab/browsers.js';
-import { type App, Lab, root } from './lab/lab.js';
-import { until } from './lab/processes.js';
+import { createLink, hostsName, knock, percentile, report } from './lab/bench.js';
+import { chromiumPage, markedAt, openChromium } from './lab/browsers.js';
+import { type App, Lab } from './lab/lab.js';
 
 const n = 20;
 
@@ -29,20 +27,6 @@ afterAll(async () => {
   await guestBrowser?.close();
   await lab?.close();
 });
-
-function percentile(values: number[], p: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (
-    sorted[Math.min(sorted.length - 1, Math.ceil((p / 100) * sorted.length) - 1)] ?? Number.NaN
-  );
-}
-
-function report(what: string, values: number[], budget: string): void {
-  const line = `${what}: n=${values.length} p50=${percentile(values, 50).toFixed(0)} ms p95=${percentile(values, 95).toFixed(0)} ms (budget ${budget})`;
-  console.log(line);
-  mkdirSync(join(root, 'build', 'bench'), { recursive: true });
-  appendFileSync(join(root, 'build', 'bench', 'latency.txt'), `${line}\n`);
-}
 
 /**
  * What the browser itself takes on this machine: two connections in one page, until the first frame is drawn. It is the
@@ -96,22 +80,8 @@ test('the floor', async () => {
 });
 
 test('link opened → Join can be pressed; Join → bell; Let in → first frame', async () => {
-  await host.addInitScript(clockwork);
-  await host.goto(app.url);
-  await host.getByRole('button', { name: 'Create Link' }).click();
-  await host
-    .getByRole('dialog', { name: 'Share link' })
-    .getByRole('button', { name: 'Copy', exact: true })
-    .click();
-  const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
-  await host
-    .getByRole('dialog', { name: 'Share link' })
-    .getByRole('button', { name: 'Done' })
-    .click();
-
-  const hostName = await host.evaluate<string>(
-    'window.go.main.App.Snapshot().then((state) => state.me.name)',
-  );
+  const address = await createLink(lab, app, host);
+  const hostName = await hostsName(host);
 
   const usable: number[] = [];
   const bell: number[] = [];
@@ -119,11 +89,7 @@ test('link opened → Join can be pressed; Join → bell; Let in → first frame
   // One more than n: the first brings the host into the call and is not counted.
   for (let i = 0; i <= n; i++) {
     const name = `Guest ${i}`;
-    const guest = await chromiumPage(guestBrowser);
-    await guest.addInitScript(clockwork);
-    await guest.goto(address);
-    await guest.getByRole('textbox', { name: 'Your name' }).fill(name);
-    await guest.getByRole('button', { name: 'Join', exact: true }).click();
+    const guest = await knock(guestBrowser, address, name);
     await host
       .getByRole('button', { name: `Let in ${name}` })
       .first()

@@ -2,6 +2,7 @@ import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { mount } from 'svelte';
 import { getLocale } from '$src/i18n';
+import { warm } from '$src/media/warm';
 import { backoff } from '$src/transport/backoff';
 import App from './App.svelte';
 import { clientName, insideApp, wails } from './model/backend';
@@ -18,11 +19,13 @@ document.documentElement.lang = getLocale();
 if (insideApp()) {
   const bell = new Bell();
   const backend = wails();
+  const engine = capability();
   const host = new Host({
     backend,
     client: clientName(),
     ring: () => bell.ring(),
-    engine: capability(),
+    engine,
+    prepare: engine === 'webview' ? warm : () => {},
     build: builder(backend),
     backoff,
     memory,

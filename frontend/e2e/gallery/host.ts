@@ -283,6 +283,7 @@ async function show(
     backend: madeUp(part),
     client: 'gallery',
     ring: () => {},
+    prepare: () => {},
     engine: 'webview',
     build: () => ({ transport: stillTransport(people), engine: drawnEngine(pictures(people)) }),
     memory: { call: undefined, theme: undefined },

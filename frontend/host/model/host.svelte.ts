@@ -33,6 +33,8 @@ export interface HostOptions {
   ring: () => void;
   /** What this webview can do by itself. */
   engine: EngineName;
+  /** Makes ready what a call will need, without opening a device: somebody knocks, and may be let in at any moment. */
+  prepare: () => void;
   /** Builds transport and engine for a call. */
   build: (
     entry: Entry,
@@ -50,6 +52,9 @@ export interface HostOptions {
   /** The time in milliseconds, for throttling. */
   now?: () => number;
 }
+
+/** How long after a knock the call is made ready, in milliseconds: the bell comes first. */
+const prepareAfter = 300;
 
 /** Attend is said at most this often, in milliseconds. */
 const attendEvery = 1000;
@@ -76,6 +81,7 @@ export class Host {
   #attended = Number.NEGATIVE_INFINITY;
   #staying = $state<string>(); // asked to go to this link's call, and stayed
   #unwatch: (() => void) | undefined;
+  #preparing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: HostOptions) {
     this.backend = options.backend;
@@ -145,6 +151,7 @@ export class Host {
   close(): void {
     this.#unwatch?.();
     this.#unwatch = undefined;
+    clearTimeout(this.#preparing);
     this.presence?.close();
   }
 
@@ -195,7 +202,6 @@ export class Host {
     this.presence?.close();
     this.sheet = undefined;
     const { engine, build, memory, backoff } = this.#options;
-    memory.call = link;
     this.presence = new Presence({
       link,
       commands: this.backend,
@@ -207,6 +213,7 @@ export class Host {
     });
     this.#expect();
     void this.presence.enter();
+    memory.call = link; // after the app was asked: the first use of a store takes a while
   }
 
   #left(link: string, reason?: Out): void {
@@ -272,7 +279,13 @@ export class Host {
     else memory.call = undefined;
   }
 
+  #prepare(): void {
+    this.#preparing = undefined;
+    if (!this.presence) this.#options.prepare();
+  }
+
   #knocked(request: RequestView, ring: () => void): void {
+    if (!this.presence) this.#preparing ??= setTimeout(() => this.#prepare(), prepareAfter);
     if (this.now.settings.bellSound) ring();
     this.announcement = m.host_knock_announcement({
       name: request.name,

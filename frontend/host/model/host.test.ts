@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { MediaEngine } from '$src/call/engine';
 import type { Backend, Change, LinkView, RequestView, State } from './backend';
 import { Fault, ownWindow } from './backend';
@@ -86,12 +86,14 @@ function open(
   );
   let time = 0;
   const ring = vi.fn();
+  const prepare = vi.fn();
   const expected = vi.fn();
   const memory: HostOptions['memory'] = { call: undefined, theme: undefined };
   const host = new Host({
     backend,
     client: 'this',
     ring,
+    prepare,
     engine: 'webview',
     build: () => ({
       transport: {
@@ -123,7 +125,7 @@ function open(
   const pass = (ms: number) => {
     time += ms;
   };
-  return { host, backend, change, ring, expected, memory, pass };
+  return { host, backend, change, ring, prepare, expected, memory, pass };
 }
 
 describe('the window', () => {
@@ -185,6 +187,46 @@ describe('the window', () => {
     await host.open();
     change({ requests: [request('Ada')] });
     expect(ring).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a knock', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('has the call made ready once the bell has rung', async () => {
+    const { host, change, ring, prepare } = open();
+    await host.open();
+    change({ requests: [request('Ada'), request('Bea')] });
+    expect(ring).toHaveBeenCalled();
+    expect(prepare).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1000);
+    expect(prepare).toHaveBeenCalledTimes(1);
+    change({ requests: [request('Eve')] });
+    vi.advanceTimersByTime(1000);
+    expect(prepare).toHaveBeenCalledTimes(2);
+  });
+
+  it('has nothing made ready in a call, nor for a window that is closed', async () => {
+    const { host, change, prepare } = open();
+    await host.open();
+    change({ requests: [request('Ada')] });
+    host.enter('A');
+    vi.advanceTimersByTime(1000);
+    change({ requests: [request('Bea')] });
+    vi.advanceTimersByTime(1000);
+
+    const closed = open();
+    await closed.host.open();
+    closed.change({ requests: [request('Ada')] });
+    closed.host.close();
+    vi.advanceTimersByTime(1000);
+    expect(prepare).not.toHaveBeenCalled();
+    expect(closed.prepare).not.toHaveBeenCalled();
   });
 });
 
