@@ -73,6 +73,15 @@ async function hears(page: Page | FirefoxPage): Promise<void> {
   await until('sound arrives', async () => (await soundReceived(page)) > before + 1e-4);
 }
 
+/** A picture that is taken out of the page and put back begins anew: none is, when somebody comes. */
+const countVideosTakenOut = `(() => {
+  window.__takenOut = 0;
+  new MutationObserver((changes) => {
+    for (const { removedNodes } of changes)
+      for (const { nodeName } of removedNodes) if (nodeName === 'VIDEO') window.__takenOut++;
+  }).observe(document, { subtree: true, childList: true });
+})()`;
+
 describe('a call by link', () => {
   test('the host creates a link, and its address reaches the clipboard', async () => {
     await host.goto(app.url);
@@ -151,6 +160,9 @@ describe('a call by link', () => {
     );
     expect(await peersMade(boris)).toBe(0);
 
+    await seesMoving(ada, 'Ada');
+    for (const page of [host, ada]) await page.evaluate(countVideosTakenOut);
+
     const people = host.getByRole('complementary', { name: 'People' });
     await host
       .getByRole('toolbar', { name: 'Call controls' })
@@ -186,6 +198,7 @@ describe('a call by link', () => {
     for (const who of [hostName, 'Boris']) await seesMoving(ada, who);
     for (const who of [hostName, 'Ada']) await seesMoving(boris, who);
     for (const page of [host, ada, boris]) await hears(page);
+    for (const page of [host, ada]) expect(await page.evaluate('window.__takenOut')).toBe(0);
   });
 
   test('everybody reads what is written in the chat', async () => {

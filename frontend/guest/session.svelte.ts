@@ -140,10 +140,11 @@ export class Session {
 
   /** Leaves the wait, or the call. */
   leave(): void {
-    const { at } = this.place;
+    // Let in meanwhile, even if the call is not drawn yet, one leaves a call.
+    const admitted = this.call !== undefined || this.#early.length > 0;
     this.#channel.send({ type: 'leave', payload: {} });
     this.#channel.forgetSeat();
-    if (at === 'waiting') {
+    if (this.place.at === 'waiting' && !admitted) {
       this.place = { at: 'door' };
       return;
     }
@@ -245,7 +246,10 @@ export class Session {
         this.#ended(message.payload.reason);
         break;
       default:
-        if (this.inside) this.#inCall(this.inside, message);
+        if (this.place.at === 'door') {
+          // The host let in somebody who was just leaving, and hears of that in a moment.
+          if (message.type === 'admitted') this.#channel.forgetSeat();
+        } else if (this.inside) this.#inCall(this.inside, message);
         else {
           this.#early.push(message);
           this.#load();

@@ -318,6 +318,38 @@ describe('waiting', () => {
     expect(channel().closed).toBe(false);
   });
 
+  it('can be left in the very moment of being let in', async () => {
+    const early = open(); // before the call’s code has come
+    channel().welcome();
+    early.join('Ada');
+    channel().say(admitted());
+    early.leave();
+    expect(early.place).toMatchObject({ at: 'out', why: 'left' });
+    expect(channel().closed).toBe(true);
+
+    const late = await justAdmitted(); // before the call is drawn
+    late.leave();
+    vi.advanceTimersByTime(1000);
+    expect(late.place).toMatchObject({ at: 'out', why: 'left' });
+    expect(engine().alive).toBe(false);
+    vi.useRealTimers();
+  });
+
+  it('is over for those who leave while the host lets them in', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    session.leave();
+    channel().hasSeat = true; // by what the host says now
+    channel().say(admitted());
+    channel().say({ type: 'offer', payload: { negotiation: 1, sdp: '' } });
+    expect(session.place.at).toBe('door');
+    expect(session.call).toBeUndefined();
+    expect(engine().alive).toBe(false);
+    expect(channel().hasSeat).toBe(false);
+  });
+
   it('fetches the rest once the bell has rung, which need not wait for it', () => {
     const session = open();
     channel().welcome();

@@ -76,7 +76,10 @@ export interface MediaEngine {
 
   /** The picture of a participant, OWN for the own; undefined before its first frame. */
   pictureOf(participant: string): Picture | undefined;
-  /** Draws a participant's picture in container, filling it, until the returned function is called. */
+  /**
+   * Draws a participant's picture in container, filling it, until the returned function is called. Untrack it: it reads
+   * what changes with each picture that comes or goes.
+   */
   attach(participant: string, container: HTMLElement): () => void;
 
   /** Lets go of devices and connections. Twice is fine. */

@@ -163,6 +163,16 @@ describe('the own picture', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(set).not.toHaveBeenCalled();
   });
+
+  it('asks the browser for its parameters only when there is something to change', async () => {
+    const { connection, offer, slots } = open();
+    await slots(somebody);
+    await offer();
+    await vi.advanceTimersByTimeAsync(10_000);
+    const get = vi.spyOn(connection.sender, 'getParameters');
+    await slots([...somebody, ...somebody]);
+    expect(get).not.toHaveBeenCalled();
+  });
 });
 
 it('takes other servers, and stays as it is in everything else', () => {

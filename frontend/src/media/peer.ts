@@ -43,6 +43,7 @@ export class Peer {
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
   #tuned: Promise<void> = Promise.resolve();
+  #tuning?: string; // how the sender's parameters are
   #again?: ReturnType<typeof setTimeout>;
   #restart?: ReturnType<typeof setTimeout>;
 
@@ -166,18 +167,21 @@ export class Peer {
   #tune(): Promise<void> {
     this.#tuned = this.#tuned
       .then(async () => {
+        if (!this.alive || !this.#connection.remoteDescription) return;
+        const active = this.#slots.length > 0 || this.#expecting;
+        const scale = this.#begin(active);
+        const wish = `${active} ${scale}`;
+        // Asked for its parameters the browser has the page wait for its other threads.
+        if (wish === this.#tuning) return;
         const sender = this.#connection.getTransceivers()[1]?.sender;
         const parameters = sender?.getParameters();
         const encoding = parameters?.encodings?.[0];
-        if (!encoding || !this.alive) return;
-        const active = this.#slots.length > 0 || this.#expecting;
-        const scale = this.#begin(active);
-        const { maxBitrate, scaleResolutionDownBy = 1 } = encoding;
-        if (maxBitrate && encoding.active === active && scaleResolutionDownBy === scale) return;
+        if (!encoding) return;
         encoding.maxBitrate = 1_500_000;
         encoding.active = active;
         encoding.scaleResolutionDownBy = scale;
         await sender!.setParameters(parameters!);
+        this.#tuning = wish;
       })
       // Nobody waits for it. A connection that was closed meanwhile rejects it; one in mid-change may, too.
       .catch(() => {

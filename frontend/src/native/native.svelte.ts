@@ -1,4 +1,3 @@
-import { untrack } from 'svelte';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/call/engine';
 import { OWN } from '$src/call/engine';
@@ -120,8 +119,7 @@ export class NativeEngine implements MediaEngine {
   }
 
   attach(participant: string, container: HTMLElement): () => void {
-    // Whoever attaches does so once, whatever pictures come and go.
-    return untrack(() => this.#screen(participant)).attach(container);
+    return this.#screen(participant).attach(container);
   }
 
   close(): void {
