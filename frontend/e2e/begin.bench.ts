@@ -1,7 +1,7 @@
 // How long the first guest of a call waits for the host's picture after Let in: the host comes into the call with it.
 // `make bench`.
 import { expect, test } from 'vitest';
-import { createLink, hostsName, knock, percentile, report } from './lab/bench.js';
+import { hostsName, knock, openLink, percentile, report } from './lab/bench.js';
 import { chromiumPage, markedAt, openChromium } from './lab/browsers.js';
 import { Lab } from './lab/lab.js';
 
@@ -19,7 +19,7 @@ test('a call begins: Let in → first frame, the host’s camera opened with it'
     try {
       const app = await lab.startApp({ dev: true, synthetic: false });
       const host = await chromiumPage(browser, { viewport: { width: 1100, height: 760 } });
-      const guest = await knock(guestBrowser, await createLink(lab, app, host), 'Ada');
+      const guest = await knock(guestBrowser, await openLink(lab, app, host), 'Ada');
       const letIn = host.getByRole('button', { name: 'Let in Ada' }).first();
       await letIn.waitFor();
       await new Promise((done) => setTimeout(done, glance));

@@ -3,6 +3,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPage, openChromium, pictureOf, picturesSent, soundsSent } from './lab/browsers.js';
+import { createLink } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -24,16 +25,6 @@ afterAll(async () => {
   await chromium?.close();
   await lab?.close();
 });
-
-async function createLink(): Promise<string> {
-  await lab.clearClipboard();
-  await host.getByRole('button', { name: 'Create Link' }).click();
-  const sheet = host.getByRole('dialog', { name: 'Share link' });
-  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
-  const made = await until('the address is copied', async () => (await lab.clipboard()).trim());
-  await sheet.getByRole('button', { name: 'Done' }).click();
-  return made;
-}
 
 /** A guest of their own browser profile, who has knocked. */
 async function knock(name: string, { picture = false } = {}): Promise<Page> {
@@ -78,7 +69,7 @@ describe('at the door', () => {
   let bea: Page;
 
   test('a card can be answered while a dialog is open', async () => {
-    address = await createLink();
+    address = await createLink(lab, host);
     ada = await knock('Ada');
     await host.getByRole('button', { name: 'Settings' }).click();
     const settings = host.getByRole('dialog', { name: 'Settings' });
@@ -229,7 +220,7 @@ describe('at the door', () => {
 
 describe('link details', () => {
   test('a name given there is what guests read; Escape brings the focus back', async () => {
-    address = await createLink();
+    address = await createLink(lab, host);
     const info = host
       .getByRole('list', { name: 'Links' })
       .getByRole('button', { name: 'Info' })

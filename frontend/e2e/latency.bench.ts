@@ -2,7 +2,7 @@
 // as host on the dev build, Chromium as guest, n = 20 each. `make bench`.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLink, hostsName, knock, percentile, report } from './lab/bench.js';
+import { hostsName, knock, openLink, percentile, report } from './lab/bench.js';
 import { chromiumPage, markedAt, openChromium } from './lab/browsers.js';
 import { type App, Lab } from './lab/lab.js';
 
@@ -80,7 +80,7 @@ test('the floor', async () => {
 });
 
 test('link opened → Join can be pressed; Join → bell; Let in → first frame', async () => {
-  const address = await createLink(lab, app, host);
+  const address = await openLink(lab, app, host);
   const hostName = await hostsName(host);
 
   const usable: number[] = [];

@@ -2,8 +2,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromiumPage, openChromium } from './lab/browsers.js';
+import { createLink } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
-import { until } from './lab/processes.js';
 
 let lab: Lab;
 let app: App;
@@ -31,17 +31,7 @@ test('links survive, guests come back by themselves, nobody is let in without th
   let host = await openHost();
   const addresses: string[] = [];
   for (const name of ['First', 'Second', 'Third']) {
-    await host.getByRole('button', { name: 'Create Link' }).click();
-    const sheet = host.getByRole('dialog', { name: 'Share link' });
-    await sheet.getByRole('button', { name: 'Add Name' }).click();
-    await sheet.getByRole('textbox', { name: 'Link name' }).fill(name);
-    await sheet.getByRole('button', { name: 'OK' }).click();
-    await lab.clearClipboard();
-    await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
-    addresses.push(
-      await until('the address is copied', async () => (await lab.clipboard()).trim()),
-    );
-    await sheet.getByRole('button', { name: 'Done' }).click();
+    addresses.push(await createLink(lab, host, name));
   }
 
   const inside = await chromiumPage(chromium);

@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromiumPage, openChromium, peersMade } from './lab/browsers.js';
 import { PacketCapture, webSocketMessages } from './lab/capture.js';
+import { createLink } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -27,14 +28,7 @@ afterAll(async () => {
 test('a capture of the relay’s port holds no name, secret, candidate, description, roster or chat', async () => {
   const capture = await PacketCapture.start(lab, app.relayPort);
   await host.goto(app.url);
-  await host.getByRole('button', { name: 'Create Link' }).click();
-  const sheet = host.getByRole('dialog', { name: 'Share link' });
-  await sheet.getByRole('button', { name: 'Add Name' }).click();
-  await sheet.getByRole('textbox', { name: 'Link name' }).fill('Quixotic Rendezvous');
-  await sheet.getByRole('button', { name: 'OK' }).click();
-  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
-  const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
-  await sheet.getByRole('button', { name: 'Done' }).click();
+  const address = await createLink(lab, host, 'Quixotic Rendezvous');
   const [link, secret] = address.split('#') as [string, string];
   const id = link.split('/').at(-1) as string;
 

@@ -3,8 +3,8 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { chromiumPage, clockwork } from './browsers.js';
+import { createLink } from './host.js';
 import { type App, type Lab, root } from './lab.js';
-import { until } from './processes.js';
 
 export function percentile(values: number[], p: number): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -22,15 +22,10 @@ export function report(what: string, values: number[], budget: string): void {
 }
 
 /** Opens the app in a page that runs the clockwork, and makes a link; returns its address. */
-export async function createLink(lab: Lab, app: App, host: Page): Promise<string> {
+export async function openLink(lab: Lab, app: App, host: Page): Promise<string> {
   await host.addInitScript(clockwork);
   await host.goto(app.url);
-  await host.getByRole('button', { name: 'Create Link' }).click();
-  const sheet = host.getByRole('dialog', { name: 'Share link' });
-  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
-  const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
-  await sheet.getByRole('button', { name: 'Done' }).click();
-  return address;
+  return createLink(lab, host);
 }
 
 /** A guest's page that runs the clockwork, in which somebody has just pressed Join. */

@@ -1,0 +1,20 @@
+// What a host does in the window, in a page that shows it.
+import type { Page } from 'playwright-core';
+import type { Lab } from './lab.js';
+import { until } from './processes.js';
+
+/** Creates a link, with a name if one is given; returns its address, as it was copied. */
+export async function createLink(lab: Lab, host: Page, name = ''): Promise<string> {
+  await host.getByRole('button', { name: 'Create Link' }).click();
+  const sheet = host.getByRole('dialog', { name: 'Share link' });
+  if (name) {
+    await sheet.getByRole('button', { name: 'Add Name' }).click();
+    await sheet.getByRole('textbox', { name: 'Link name' }).fill(name);
+    await sheet.getByRole('button', { name: 'OK' }).click();
+  }
+  await lab.clearClipboard();
+  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
+  const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
+  await sheet.getByRole('button', { name: 'Done' }).click();
+  return address;
+}
