@@ -2,7 +2,6 @@ import { m } from '$src/i18n';
 import { Toasts } from '$src/ui/toasts.svelte';
 import type {
   Backend,
-  Change,
   Commands,
   Entry,
   LinkView,
@@ -88,7 +87,10 @@ export class Host {
     this.client = options.client;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.state = new HostState(() => options.backend.snapshot());
+    this.state = new HostState(
+      () => options.backend.snapshot(),
+      () => this.#follow(),
+    );
     this.requests = new Requests({
       commands: options.backend,
       onknock: (request) => this.#knocked(request, options.ring),
@@ -136,12 +138,11 @@ export class Host {
 
   /** Connects to the app. The window is usable when this resolves; it never rejects. */
   async open(): Promise<void> {
-    this.#unwatch ??= this.backend.watch((change) => this.#changed(change));
+    this.#unwatch ??= this.backend.watch((change) => this.state.apply(change));
     if (this.client !== ownWindow) this.attend(); // somebody has opened it
     try {
       await this.state.sync();
       this.broken = '';
-      this.#follow();
       this.#comeBack();
     } catch (reason) {
       this.broken = sentenceOf(reason);
@@ -249,14 +250,8 @@ export class Host {
     return this.run(this.backend.setSettings({ ...this.now.settings, ...change }));
   }
 
-  #changed(change: Change): void {
-    this.state.apply(change);
-    this.#follow();
-  }
-
   /** What has to happen by itself when the state has changed. */
   #follow(): void {
-    if (!this.state.ready) return;
     const { requests, enter } = this.state.now;
     this.requests.take(requests);
     this.#expect();

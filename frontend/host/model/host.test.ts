@@ -125,7 +125,8 @@ function open(
   const pass = (ms: number) => {
     time += ms;
   };
-  return { host, backend, change, ring, prepare, expected, memory, pass };
+  const say = (change: Change) => onchange(change);
+  return { host, backend, change, say, ring, prepare, expected, memory, pass };
 }
 
 describe('the window', () => {
@@ -140,6 +141,22 @@ describe('the window', () => {
     await host.open();
     expect(host.broken).toBe('');
     expect(host.state.ready).toBe(true);
+  });
+
+  it('does what a change asks for that overtook another one', async () => {
+    const entering = { linkId: 'A', client: 'this' };
+    const snapshot = vi.fn<Backend['snapshot']>().mockResolvedValueOnce(base);
+    snapshot.mockResolvedValue({
+      ...base,
+      revision: 3,
+      requests: [request('Grace')],
+      enter: entering,
+    });
+    const { host, ring, say } = open({}, { snapshot });
+    await host.open();
+    say({ from: 2, revision: 3, enter: entering });
+    await vi.waitFor(() => expect(host.call).toBe('A'));
+    expect(ring).toHaveBeenCalledTimes(1);
   });
 
   it('tells the app that it is looked at, once a second at most', async () => {

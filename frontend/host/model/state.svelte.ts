@@ -32,11 +32,14 @@ export class HostState {
   ready = $state(false);
 
   readonly #snapshot: Commands['snapshot'];
+  readonly #onchange: () => void;
   #asking: Promise<void> | undefined;
   #early: Change[] = [];
 
-  constructor(snapshot: Commands['snapshot']) {
+  /** onchange is called whenever something new is known, also when that took a snapshot that nobody waits for. */
+  constructor(snapshot: Commands['snapshot'], onchange: () => void = () => {}) {
     this.#snapshot = snapshot;
+    this.#onchange = onchange;
   }
 
   /** Takes a new snapshot; callers that come meanwhile share it. Rejects with a fault. */
@@ -54,6 +57,7 @@ export class HostState {
     const early = this.#early.sort((one, other) => one.revision - other.revision);
     this.#early = [];
     for (const change of early) this.#join(change);
+    this.#onchange();
   }
 
   apply(change: Change): void {
@@ -66,6 +70,7 @@ export class HostState {
       this.sync().catch(() => {});
     } else {
       this.#join(change);
+      this.#onchange();
     }
   }
 
