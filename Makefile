@@ -92,10 +92,7 @@ check: setup ## what says yes or no before a commit (warm: under two minutes)
 
 .PHONY: test
 test: setup ## install what is missing and pass all tests
-	@$(MAKE) --no-print-directory frontend/dist/.built
-	@# The first build of the echo cancellation's C++ takes minutes of one processor: the other compiles for the race detector.
-	@go build -race ./backend/... & \
-		$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-relay && wait $$!
+	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-relay
 	scripts/test.sh
 
 .PHONY: lab
