@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seriousOn } from './lab/axe.js';
 import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
+import { newLink } from './lab/host.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
 import { devicesOf, people } from './people.js';
@@ -182,13 +183,7 @@ describe('screens', { timeout: 600_000 }, () => {
 
   test('host: home with links, link details, the question before removing, settings', async () => {
     for (const name of ['Book club', '']) {
-      await host.getByRole('button', { name: 'Create Link' }).click();
-      const sheet = host.getByRole('dialog', { name: 'Share link' });
-      if (name) {
-        await sheet.getByRole('button', { name: 'Add Name' }).click();
-        await sheet.getByRole('textbox', { name: 'Link name' }).fill(name);
-        await sheet.getByRole('button', { name: 'OK' }).click();
-      }
+      await newLink(host, name);
       await done('Share link');
     }
     await look('host', '05-home', host);

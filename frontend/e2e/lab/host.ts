@@ -1,10 +1,10 @@
 // What a host does in the window, in a page that shows it.
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import type { Lab } from './lab.js';
 import { until } from './processes.js';
 
-/** Creates a link, with a name if one is given; returns its address, as it was copied. */
-export async function createLink(lab: Lab, host: Page, name = ''): Promise<string> {
+/** Creates a link, with a name if one is given; returns its share sheet, which is open. */
+export async function newLink(host: Page, name = ''): Promise<Locator> {
   await host.getByRole('button', { name: 'Create Link' }).click();
   const sheet = host.getByRole('dialog', { name: 'Share link' });
   if (name) {
@@ -12,6 +12,12 @@ export async function createLink(lab: Lab, host: Page, name = ''): Promise<strin
     await sheet.getByRole('textbox', { name: 'Link name' }).fill(name);
     await sheet.getByRole('button', { name: 'OK' }).click();
   }
+  return sheet;
+}
+
+/** Creates a link, with a name if one is given; returns its address, as it was copied. */
+export async function createLink(lab: Lab, host: Page, name = ''): Promise<string> {
+  const sheet = await newLink(host, name);
   await lab.clearClipboard();
   await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
   const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
