@@ -1,5 +1,17 @@
 package main
 
+// #cgo pkg-config: gtk+-3.0
+// #include <gtk/gtk.h>
+//
+// static gboolean still(gpointer unused) {
+//     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);
+//     return G_SOURCE_REMOVE;
+// }
+//
+// // In the main loop, which is GTK's only thread.
+// static void keep_still(void) { g_idle_add(still, NULL); }
+import "C"
+
 import (
 	"os"
 
@@ -19,6 +31,13 @@ func gpuPolicy() linux.WebviewGpuPolicy {
 	return linux.WebviewGpuPolicyOnDemand
 }
 
+// linuxOptions also asks the window to keep still where the processor draws it,
+// for which the page's prefers-reduced-motion stands: a card that slides in took
+// it a quarter of a second, while a call may be going on.
 func linuxOptions() *linux.Options {
-	return &linux.Options{Icon: icon, ProgramName: "porch", WebviewGpuPolicy: gpuPolicy()}
+	policy := gpuPolicy()
+	if policy == linux.WebviewGpuPolicyNever {
+		C.keep_still()
+	}
+	return &linux.Options{Icon: icon, ProgramName: "porch", WebviewGpuPolicy: policy}
 }

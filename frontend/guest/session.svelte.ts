@@ -46,6 +46,9 @@ export interface Parts {
 /** How long until what could not be fetched is tried again, in milliseconds. */
 const pause = 1500;
 
+/** How long the page does nothing but connect and draw the call, in milliseconds. */
+const entry = 1000;
+
 /** What the connection is made of, and does not wait for the call to be drawn. */
 const forMedia: ReadonlySet<HostMessage['type']> = new Set(['offer', 'candidate', 'tracks']);
 
@@ -267,6 +270,7 @@ export class Session {
       else engine.enter(iceServers);
       this.#forgetStill();
       clearTimeout(this.#setting);
+      this.capture.meter.rest(entry);
       this.call ??= this.stage ?? new Call(engine, this.send);
       this.call.connected = true;
       // Drawing the call takes the page's one thread, and the first picture waits for

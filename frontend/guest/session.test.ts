@@ -92,6 +92,7 @@ let capture: {
   silent: boolean;
   dark: boolean;
   video?: MediaStreamTrack;
+  meter: { rest: Mock<(milliseconds: number) => void> };
   open(): Promise<void>;
   release(): Promise<void>;
 };
@@ -158,6 +159,7 @@ beforeEach(() => {
   capture = {
     silent: false,
     dark: true,
+    meter: { rest: vi.fn() },
     open: vi.fn(async () => {}),
     release: vi.fn(async () => {}),
   };
@@ -316,6 +318,16 @@ describe('waiting', () => {
     expect(channel().types).toEqual(['knock', 'leave']);
     expect(session.place.at).toBe('door');
     expect(channel().closed).toBe(false);
+  });
+
+  it('draws no level of the microphone while the connection is made', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    expect(capture.meter.rest).not.toHaveBeenCalled();
+    channel().say(admitted());
+    expect(capture.meter.rest).toHaveBeenCalledExactlyOnceWith(1000);
   });
 
   it('can be left in the very moment of being let in', async () => {

@@ -8,6 +8,7 @@ const tick = 50;
  */
 export class Meter {
   level = $state(0);
+  #rests = 0; // until then, in milliseconds of performance.now
   #context?: AudioContext;
   #stop?: () => void;
 
@@ -24,6 +25,7 @@ export class Meter {
     source.connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     const timer = setInterval(() => {
+      if (performance.now() < this.#rests) return;
       analyser.getFloatTimeDomainData(samples);
       const level = track.enabled ? loudness(samples) : 0;
       // Falls slower than it rises, as the eye expects.
@@ -38,6 +40,14 @@ export class Meter {
       for (const event of events) removeEventListener(event, wake);
       source.disconnect();
     };
+  }
+
+  /**
+   * Lets the level stay as it is for so many milliseconds. To draw it takes a page's one thread some 4 ms twenty times a second:
+   * too much while somebody waits for something else.
+   */
+  rest(milliseconds: number): void {
+    this.#rests = performance.now() + milliseconds;
   }
 
   close(): void {

@@ -9,6 +9,7 @@ function picture(): MediaStreamTrack {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext('2d', { alpha: false })!;
+  context.font = '600 28px system-ui, sans-serif'; // once: it is parsed each time
   const draw = () => {
     const now = Date.now();
     const turn = (now % 4000) / 4000;
@@ -28,7 +29,6 @@ function picture(): MediaStreamTrack {
     );
     context.fill();
     context.fillStyle = '#fff';
-    context.font = '600 28px system-ui, sans-serif';
     context.fillText(new Date(now).toISOString().slice(11, 23), 24, height - 28);
   };
   draw();
