@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seriousOn } from './lab/axe.js';
 import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
-import { newLink } from './lab/host.js';
+import { copyAddress, createLink, newLink } from './lab/host.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
 import { devicesOf, people } from './people.js';
@@ -89,15 +89,6 @@ async function look(
   expect(serious, `${whose} ${name}`).toEqual([]);
 }
 
-async function copyAddress(): Promise<string> {
-  await lab.clearClipboard();
-  await host
-    .getByRole('dialog', { name: 'Share link' })
-    .getByRole('button', { name: 'Copy', exact: true })
-    .click();
-  return until('the address is copied', async () => (await lab.clipboard()).trim());
-}
-
 async function knock(page: Page, address: string, name: string): Promise<void> {
   await page.goto(address);
   await page.getByRole('textbox', { name: 'Your name' }).fill(name);
@@ -167,8 +158,7 @@ describe('screens', { timeout: 600_000 }, () => {
   });
 
   test('host: share sheet, with its QR code and its name field', async () => {
-    await host.getByRole('button', { name: 'Create Link' }).click();
-    const sheet = host.getByRole('dialog', { name: 'Share link' });
+    const sheet = await newLink(host);
     await sheet.waitFor();
     await look('host', '02-share', host);
     await sheet.getByRole('button', { name: 'Add Name' }).click();
@@ -177,7 +167,7 @@ describe('screens', { timeout: 600_000 }, () => {
     await sheet.getByRole('button', { name: 'OK' }).click();
     await sheet.getByRole('button', { name: 'QR Code' }).click();
     await look('host', '04-share-qr', host);
-    address = await copyAddress();
+    address = await copyAddress(lab, sheet);
     await done('Share link');
   });
 
@@ -301,9 +291,7 @@ describe('screens', { timeout: 600_000 }, () => {
   });
 
   test('guest: removed; unknown link; host away', async () => {
-    await host.getByRole('button', { name: 'Create Link' }).click();
-    const mine = await copyAddress();
-    await done('Share link');
+    const mine = await createLink(lab, host);
     await knock(guest, mine, 'Ada');
     await host
       .getByRole('list', { name: 'Links' })
@@ -323,8 +311,7 @@ describe('screens', { timeout: 600_000 }, () => {
       .waitFor();
     await look('guest', '10-unavailable', guest);
 
-    await host.getByRole('button', { name: 'Create Link' }).click();
-    const other = await copyAddress();
+    const other = await createLink(lab, host);
     await knock(guest, other, 'Ada');
     await app.started.stop('SIGKILL');
     await guest

@@ -15,12 +15,17 @@ export async function newLink(host: Page, name = ''): Promise<Locator> {
   return sheet;
 }
 
+/** Presses Copy in a share sheet; returns what is on the clipboard then. */
+export async function copyAddress(lab: Lab, sheet: Locator): Promise<string> {
+  await lab.clearClipboard();
+  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
+  return until('the address is copied', async () => (await lab.clipboard()).trim());
+}
+
 /** Creates a link, with a name if one is given; returns its address, as it was copied. */
 export async function createLink(lab: Lab, host: Page, name = ''): Promise<string> {
   const sheet = await newLink(host, name);
-  await lab.clearClipboard();
-  await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
-  const address = await until('the address is copied', async () => (await lab.clipboard()).trim());
+  const address = await copyAddress(lab, sheet);
   await sheet.getByRole('button', { name: 'Done' }).click();
   return address;
 }
