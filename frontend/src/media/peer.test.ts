@@ -152,6 +152,17 @@ describe('the own picture', () => {
     expect(sent()).toBe(0);
   });
 
+  it('is of few frames until somebody sees it', async () => {
+    const { peer, connection, offer, slots } = open();
+    const rate = () => connection.sender.encodings[0]?.maxFramerate;
+    await offer();
+    peer.expect(true);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(rate()).toBe(10);
+    await slots(somebody);
+    expect(rate()).toBe(30);
+  });
+
   it('changes nothing after the connection was closed', async () => {
     const { peer, offer, slots, connection } = open();
     await slots(somebody);

@@ -14,6 +14,13 @@ const patience = 2000;
  */
 const beginning = 3000;
 
+/**
+ * How many pictures are sent a second: to people, and while nobody sees them yet. The host's machine keeps those since the
+ * last keyframe, and whoever comes has to decode them all.
+ */
+const full = 30;
+const waiting = 10;
+
 export interface PeerOptions {
   iceServers?: ICEServer[];
   /** Made beforehand, so that being let in does not wait for it. */
@@ -160,17 +167,19 @@ export class Peer {
   }
 
   /**
-   * Sends no picture to an empty call, which spares an encoder and a battery, unless somebody is expected: an encoder
-   * takes a while to begin. Caps what a picture may take: more gains nothing at 720p. Resolves when it is so, or can't
+   * Sends no picture to an empty call, which spares an encoder and a battery, unless somebody is expected, and then few: an
+   * encoder takes a while to begin. Caps what a picture may take: more gains nothing at 720p. Resolves when it is so, or can't
    * be.
    */
   #tune(): Promise<void> {
     this.#tuned = this.#tuned
       .then(async () => {
         if (!this.alive || !this.#connection.remoteDescription) return;
-        const active = this.#slots.length > 0 || this.#expecting;
+        const seen = this.#slots.length > 0;
+        const active = seen || this.#expecting;
         const scale = this.#begin(active);
-        const wish = `${active} ${scale}`;
+        const rate = seen ? full : waiting;
+        const wish = `${active} ${scale} ${rate}`;
         // Asked for its parameters the browser has the page wait for its other threads.
         if (wish === this.#tuning) return;
         const sender = this.#connection.getTransceivers()[1]?.sender;
@@ -178,6 +187,7 @@ export class Peer {
         const encoding = parameters?.encodings?.[0];
         if (!encoding) return;
         encoding.maxBitrate = 1_500_000;
+        encoding.maxFramerate = rate;
         encoding.active = active;
         encoding.scaleResolutionDownBy = scale;
         await sender!.setParameters(parameters!);
