@@ -271,7 +271,7 @@ func (p peeked) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// TestManyChannelsAcrossNodes has 200 channels talk at once.
+// TestManyChannelsAcrossNodes has 500 channels talk at once.
 func TestManyChannelsAcrossNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: left to make test")
@@ -281,7 +281,7 @@ func TestManyChannelsAcrossNodes(t *testing.T) {
 		o.times.silence = patience // this is about order, not about time
 	}
 	nodes := openNodes(t, natstest.Start(t), 3, many)
-	const channels, links, rounds = 200, 10, 20
+	const channels, links, rounds = 500, 10, 40
 	ids := make([]sealed.LinkID, links)
 	for i := range ids {
 		keys := newKeys(t)
