@@ -281,7 +281,9 @@ export class Host {
 
   #knocked(request: RequestView, ring: () => void): void {
     if (!this.presence) this.#preparing ??= setTimeout(() => this.#prepare(), prepareAfter);
-    if (this.now.settings.bellSound) ring();
+    // It rings where the host is: from two pages at once it would sound like two bells.
+    const elsewhere = !this.presence && this.now.calls.some((call) => call.hostIn);
+    if (this.now.settings.bellSound && !elsewhere) ring();
     this.announcement = m.host_knock_announcement({
       name: request.name,
       link: linkName(request.linkName),

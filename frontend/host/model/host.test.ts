@@ -205,6 +205,29 @@ describe('the window', () => {
     change({ requests: [request('Ada')] });
     expect(ring).toHaveBeenCalledTimes(1);
   });
+
+  it('leaves the ringing to the page in which the host is in a call', async () => {
+    const calls = [
+      { linkId: 'A', name: '', hostIn: true, engine: 'webview', participants: [] },
+      { linkId: 'B', name: '', hostIn: false, engine: '', participants: [] },
+    ];
+    const beside = open({ calls });
+    await beside.host.open();
+    beside.change({ requests: [request('Ada')] });
+    expect(beside.ring).not.toHaveBeenCalled();
+    expect(beside.host.announcement).toContain('Ada');
+
+    const within = open({ calls });
+    await within.host.open();
+    within.host.enter('A');
+    within.change({ requests: [request('Ada')] });
+    expect(within.ring).toHaveBeenCalledTimes(1);
+
+    const outside = open({ calls: calls.slice(1) });
+    await outside.host.open();
+    outside.change({ requests: [request('Ada')] });
+    expect(outside.ring).toHaveBeenCalledTimes(1);
+  });
 });
 
 describe('a knock', () => {

@@ -6,19 +6,12 @@ const minute = 60_000;
  */
 export function dayAndTime(at: number, now: number, locale: string, always = false): string {
   const then = new Date(at);
-  const time = new Intl.DateTimeFormat(locale, { timeStyle: 'short' }).format(then);
+  const time = () => dates(locale, 'time').format(then);
   const days = Math.round((midnight(then) - midnight(new Date(now))) / (24 * 60 * minute));
-  if (days === 0 || days === -1) {
-    const day = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day');
-    return `${day}, ${time}`;
-  }
+  if (days === 0 || days === -1) return `${passed(locale, 'long').format(days, 'day')}, ${time()}`;
   const sameYear = then.getFullYear() === new Date(now).getFullYear();
-  const day = new Intl.DateTimeFormat(locale, {
-    day: 'numeric',
-    month: 'long',
-    ...(sameYear ? {} : { year: 'numeric' }),
-  }).format(then);
-  return always ? `${day}, ${time}` : day;
+  const day = dates(locale, sameYear ? 'day' : 'dayOfYear').format(then);
+  return always ? `${day}, ${time()}` : day;
 }
 
 /** The same with a capital, where it begins a line. */
@@ -26,24 +19,38 @@ export function capital(text: string, locale: string): string {
   return text.charAt(0).toLocaleUpperCase(locale) + text.slice(1);
 }
 
-/** The browser takes its time to make one: the last is kept. */
-let made: { locale: string; format: Intl.RelativeTimeFormat } | undefined;
+const parts = {
+  time: { timeStyle: 'short' },
+  day: { day: 'numeric', month: 'long' },
+  dayOfYear: { day: 'numeric', month: 'long', year: 'numeric' },
+} satisfies Record<string, Intl.DateTimeFormatOptions>;
 
-function passing(locale: string): Intl.RelativeTimeFormat {
-  if (made?.locale !== locale) {
-    const format = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'narrow' });
-    made = { locale, format };
-  }
-  return made.format;
+const dates = once(
+  (locale: string, part: keyof typeof parts) => new Intl.DateTimeFormat(locale, parts[part]),
+);
+const passed = once(
+  (locale: string, style: Intl.RelativeTimeFormatStyle) =>
+    new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style }),
+);
+
+/** A browser takes its time to make a format: each is made once, and anew where the computer's time zone has changed. */
+function once<How extends string, T>(make: (locale: string, how: How) => T) {
+  const made = new Map<string, T>();
+  return (locale: string, how: How): T => {
+    const key = `${locale} ${how} ${new Date().getTimezoneOffset()}`;
+    const format = made.get(key) ?? make(locale, how);
+    made.set(key, format);
+    return format;
+  };
 }
 
 /** How long ago, in one unit: "12s ago", "3 min ago". Clocks that disagree read as now. */
 export function ago(at: number, now: number, locale: string): string {
-  const format = passing(locale);
-  const passed = Math.max(0, now - at);
-  if (passed < minute) return format.format(-Math.floor(passed / 1000), 'second');
-  if (passed < 60 * minute) return format.format(-Math.floor(passed / minute), 'minute');
-  return format.format(-Math.floor(passed / (60 * minute)), 'hour');
+  const format = passed(locale, 'narrow');
+  const since = Math.max(0, now - at);
+  if (since < minute) return format.format(-Math.floor(since / 1000), 'second');
+  if (since < 60 * minute) return format.format(-Math.floor(since / minute), 'minute');
+  return format.format(-Math.floor(since / (60 * minute)), 'hour');
 }
 
 function midnight(date: Date): number {
