@@ -256,4 +256,26 @@ describe('link details', () => {
     await stopsSending(host);
     await ada.context().close();
   });
+
+  test('room is made at once for somebody who comes, and tiles glide when somebody goes', async () => {
+    await host.locator('.stage:not(.still)').waitFor();
+    await host.evaluate(`addEventListener('transitionrun', ({ target }) => {
+      if (!target.matches('.tile')) return;
+      const how = document.querySelector('.stage.still') ? 'still' : 'free';
+      window.__glides[how]++;
+    }); window.__glides = { still: 0, free: 0 };`);
+    const glides = () => host.evaluate<{ still: number; free: number }>('window.__glides');
+    const fay = await knock('Fay');
+    const still = host.locator('.stage.still').waitFor();
+    await host.getByRole('button', { name: 'Let in Fay' }).first().click();
+    await still;
+    await host.getByRole('group', { name: 'Fay', exact: true }).waitFor();
+    await host.locator('.stage:not(.still)').waitFor();
+    expect((await glides()).still).toBe(0);
+    const { free } = await glides();
+    await fay.getByRole('button', { name: 'Leave', exact: true }).click();
+    await host.getByRole('group', { name: 'Fay', exact: true }).waitFor({ state: 'detached' });
+    await until('the own picture glides back', async () => (await glides()).free > free);
+    await fay.context().close();
+  });
 });
