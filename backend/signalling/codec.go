@@ -111,7 +111,7 @@ type family map[Type]func(payload []byte) (Message, error)
 
 var (
 	fromGuest = familyOf(
-		entry[Hello], entry[Knock], entry[Leave], entry[Answer], entry[Candidate], entry[Restart],
+		entry[Hello], entry[Knock], entry[Leave], entry[Seated], entry[Answer], entry[Candidate], entry[Restart],
 		entry[MediaState], entry[Say])
 	fromHost = familyOf(
 		entry[Welcome], entry[Waiting], entry[Admitted], entry[Declined], entry[Ended], entry[Offer],

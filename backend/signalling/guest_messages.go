@@ -23,6 +23,10 @@ type Knock struct {
 // Leave ends a guest's wait or their part in the call, and gives up the seat.
 type Leave struct{}
 
+// Seated answers Admitted that came with a Farewell: the guest has the new seat
+// token, and the earlier ones of the seat are void from here on.
+type Seated struct{}
+
 // Answer answers the Offer with the same Negotiation.
 type Answer struct {
 	Negotiation uint32 `json:"negotiation"`

@@ -40,6 +40,11 @@ type Admitted struct {
 	Seat        string      `json:"seat"`                 // base64url, 16 bytes
 	Resumed     bool        `json:"resumed,omitempty"`    // the peer connection of before is still in use
 	ICEServers  []ICEServer `json:"iceServers,omitempty"` // for the guest's peer connection
+	// Farewell is base64url, 16 bytes. A page that goes away sends the 16 bytes as
+	// they are, as one binary message without a seal, since sealing takes time that
+	// it no longer has: the seat is then held for a reload only. A host that gives
+	// one takes Seated.
+	Farewell string `json:"farewell,omitempty"`
 }
 
 // Declined refuses a join request.
@@ -70,6 +75,7 @@ const (
 // EndSeatGone.
 type Ended struct {
 	Reason EndReason `json:"reason"`
+	Seat   string    `json:"seat,omitempty"` // with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone
 }
 
 // Offer is the host's session description (the host always offers). Its first
@@ -156,4 +162,7 @@ type Mute struct{}
 type Fault struct {
 	Code    string `json:"code"` // a fault code
 	Message string `json:"message"`
+	// RetryAfter is how many milliseconds to wait before the same is worth another
+	// try; 0 when waiting does not help. With fault code too-fast.
+	RetryAfter int64 `json:"retryAfter,omitempty"`
 }

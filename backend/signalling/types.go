@@ -12,6 +12,9 @@ func (Knock) Type() Type { return "knock" }
 func (Leave) Type() Type { return "leave" }
 
 // Type implements [Message].
+func (Seated) Type() Type { return "seated" }
+
+// Type implements [Message].
 func (Answer) Type() Type { return "answer" }
 
 // Type implements [Message].

@@ -60,6 +60,9 @@ func (m Knock) Validate() error {
 func (Leave) Validate() error { return nil }
 
 // Validate implements [Message].
+func (Seated) Validate() error { return nil }
+
+// Validate implements [Message].
 func (m Answer) Validate() error { return checkDescription(m.Negotiation, m.SDP) }
 
 // Validate implements [Message].
@@ -128,6 +131,9 @@ func (m Admitted) Validate() error {
 	if !isToken(m.Seat, 16) {
 		return invalid("admitted: seat is not 16 bytes of base64url")
 	}
+	if m.Farewell != "" && !isToken(m.Farewell, 16) {
+		return invalid("admitted: farewell is not 16 bytes of base64url")
+	}
 	if len(m.ICEServers) > MaxICEServers {
 		return invalid("admitted: %d ICE servers", len(m.ICEServers))
 	}
@@ -168,9 +174,13 @@ func (m Ended) Validate() error {
 	switch m.Reason {
 	case EndSpent, EndRemoved, EndEnded, EndKicked, EndBlocked, EndTimedOut, EndReplaced, EndShutdown,
 		EndSeatGone, EndFull, EndLocked, EndFault:
-		return nil
+	default:
+		return invalid("ended: unknown reason")
 	}
-	return invalid("ended: unknown reason")
+	if m.Seat != "" && (m.Reason != EndReplaced || !isToken(m.Seat, 16)) {
+		return invalid("ended: bad seat")
+	}
+	return nil
 }
 
 // Validate implements [Message].
@@ -292,6 +302,9 @@ func (m Fault) Validate() error {
 	}
 	if utf8.RuneCountInString(m.Message) > MaxFaultMessage {
 		return invalid("fault: message too long")
+	}
+	if !isTime(m.RetryAfter) {
+		return invalid("fault: time out of range")
 	}
 	return nil
 }

@@ -49,6 +49,10 @@ export interface Knock {
 /** Leave ends a guest's wait or their part in the call, and gives up the seat. */
 export type Leave = Record<string, never>
 
+/** Seated answers Admitted that came with a Farewell: the guest has the new seat
+ * token, and the earlier ones of the seat are void from here on. */
+export type Seated = Record<string, never>
+
 /** Answer answers the Offer with the same Negotiation. */
 export interface Answer {
 	negotiation: number
@@ -118,6 +122,7 @@ export interface Admitted {
 	resumed?: boolean
 	/** for the guest's peer connection */
 	iceServers?: ICEServer[]
+	farewell?: string
 }
 
 /** Declined refuses a join request. */
@@ -133,6 +138,8 @@ export type EndReason = "spent" | "removed" | "ended" | "kicked" | "blocked" | "
  * EndSeatGone. */
 export interface Ended {
 	reason: EndReason
+	/** with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone */
+	seat?: string
 }
 
 /** Offer is the host's session description (the host always offers). Its first
@@ -221,6 +228,7 @@ export interface Fault {
 	/** a fault code */
 	code: string
 	message: string
+	retryAfter?: number
 }
 
 /** Open asks a relay for the host of a link. */
@@ -248,6 +256,7 @@ export type GuestMessage =
 	| { type: "hello"; payload: Hello }
 	| { type: "knock"; payload: Knock }
 	| { type: "leave"; payload: Leave }
+	| { type: "seated"; payload: Seated }
 	| { type: "answer"; payload: Answer }
 	| { type: "candidate"; payload: Candidate }
 	| { type: "restart"; payload: Restart }
@@ -301,9 +310,9 @@ const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n" 
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	welcome: { version: "n", linkName: "s", hostName: "s" },
 	waiting: { bell: bellForm, since: "n", ago: "n" },
-	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm] },
+	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s" },
 	declined: { mayRetry: "b" },
-	ended: { reason: endReasonForm },
+	ended: { reason: endReasonForm, "seat?": "s" },
 	offer: { negotiation: "n", sdp: "s" },
 	candidate: { candidate: "s", "sdpMid?": "s", "sdpMLineIndex?": "n", "usernameFragment?": "s" },
 	tracks: { slots: [slotForm] },
@@ -313,7 +322,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	speaking: { ids: ["s"] },
 	chat: { line: chatLineForm },
 	mute: {},
-	fault: { code: "s", message: "s" },
+	fault: { code: "s", message: "s", "retryAfter?": "n" },
 }
 
 /** Forms of the payloads of FromRelayMessage. */
