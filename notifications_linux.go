@@ -133,10 +133,7 @@ func (n *notifier) Show(note notify.Note) error {
 	if err != nil {
 		return err
 	}
-	body := note.Body
-	if markup {
-		body = notify.EscapeMarkup(body)
-	}
+	summary, body := notify.Desktop(note, markup)
 	actions := []string{pressedNote, "Open Porch"}
 	for _, a := range note.Actions {
 		actions = append(actions, a.ID, a.Label)
@@ -153,7 +150,7 @@ func (n *notifier) Show(note notify.Note) error {
 	n.mu.Unlock()
 	var id uint32
 	err = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".Notify", 0,
-		"Porch", replaces, "", note.Title, body, actions, hints, int32(-1)).Store(&id)
+		"Porch", replaces, "", summary, body, actions, hints, int32(-1)).Store(&id)
 	if err != nil {
 		return fault.New(fault.NotifyUnavailable, err)
 	}

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build darwin || windows
 
 package main
 
@@ -14,14 +14,12 @@ import (
 	"github.com/porch-call/porch/backend/notify"
 )
 
-// knockCategory is the kind of notification that has Let in and Decline.
-const knockCategory = "porch.knock"
-
 // pressedNote is what Wails reports when the note itself was pressed.
 const pressedNote = "DEFAULT_ACTION"
 
-// notifier shows notifications through Wails' runtime, on macOS and Windows. It
-// implements notify.Notifier.
+// notifier shows notifications on macOS and Windows. Wails' runtime prepares the
+// system and hears of presses; how a note is shown is each system's own (Show,
+// Withdraw). It implements notify.Notifier.
 type notifier struct {
 	ctx   context.Context
 	ready chan struct{} // closed when err is set
@@ -60,45 +58,27 @@ func (n *notifier) prepare() error {
 		return fault.New(fault.NotifyUnavailable, err)
 	}
 	runtime.OnNotificationResponse(n.ctx, n.pressed)
-	return runtime.RegisterNotificationCategory(n.ctx, runtime.NotificationCategory{
-		ID: knockCategory,
-		Actions: []runtime.NotificationAction{
-			{ID: notify.ActionLetIn, Title: "Let in"},
-			{ID: notify.ActionDecline, Title: "Decline", Destructive: true},
-		},
-	})
+	return n.declare()
 }
 
-// Show implements notify.Notifier.
-func (n *notifier) Show(note notify.Note) error {
+// wait waits until the system is prepared, and returns why it is not.
+func (n *notifier) wait() error {
 	select {
 	case <-n.ready:
+		return n.err
 	case <-n.ctx.Done():
 		return n.ctx.Err()
 	}
-	if n.err != nil {
-		return n.err
-	}
-	o := runtime.NotificationOptions{ID: note.ID, Title: note.Title, Body: note.Body}
-	if len(note.Actions) == 0 {
-		return runtime.SendNotification(n.ctx, o)
-	}
-	o.CategoryID = knockCategory
-	return runtime.SendNotificationWithActions(n.ctx, o)
 }
 
-// Withdraw implements notify.Notifier. Windows can't take a note back; pressing
-// it later decides nothing.
-func (n *notifier) Withdraw(id string) error {
+// prepared tells whether notes can have been shown.
+func (n *notifier) prepared() bool {
 	select {
 	case <-n.ready:
+		return n.err == nil
 	default:
-		return nil // nothing was shown yet
+		return false
 	}
-	if n.err != nil {
-		return nil
-	}
-	return runtime.RemoveNotification(n.ctx, id)
 }
 
 // OnAction implements notify.Notifier.

@@ -323,9 +323,3 @@ func TestTexts(t *testing.T) {
 		}
 	})
 }
-
-func TestEscapeMarkup(t *testing.T) {
-	if got := EscapeMarkup(`<b>R&D</b> "x"`); got != `&lt;b&gt;R&amp;D&lt;/b&gt; "x"` {
-		t.Error(got)
-	}
-}

@@ -1,9 +1,6 @@
 package notify
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // What a press means. The first two are the ids of a note's actions too.
 const (
@@ -18,8 +15,8 @@ const SummaryID = "porch-summary"
 // Note is a notification.
 type Note struct {
 	ID      string // of the request, or SummaryID
-	Title   string // plain text
-	Body    string // plain text; a system that reads markup here wants EscapeMarkup
+	Title   string // plain text of a guest: [Toast], [Desktop] and [Apple] write it as a system takes it
+	Body    string // the same
 	Actions []Action
 }
 
@@ -78,10 +75,4 @@ func (t Texts) request(r Request) Note {
 // summary is the note of many. It lets nobody in: it names nobody.
 func (t Texts) summary(waiting int) Note {
 	return Note{ID: SummaryID, Title: t.SummaryTitle(waiting), Body: t.SummaryBody}
-}
-
-// EscapeMarkup escapes plain text for systems that read markup in a body (the
-// capability "body-markup" of the Desktop Notifications Specification).
-func EscapeMarkup(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }

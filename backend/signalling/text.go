@@ -123,7 +123,7 @@ func kindOf(r rune, lines bool) runeKind {
 		return kindSelector
 	case isTag(r):
 		return kindTag
-	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs) || isBlank(r):
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Noncharacter_Code_Point) || isBlank(r):
 		return kindHidden
 	case unicode.In(r, unicode.Mn, unicode.Me):
 		return kindMark

@@ -16,6 +16,7 @@ func TestCleanName(t *testing.T) {
 		{"soft hyphen", "A\u00ADda", "Ada"},
 		{"Hangul fillers", "\u3164Ada\u115F\u1160\uFFA0", "Ada"},
 		{"braille blank", "\u2800", ""},
+		{"noncharacters", "\uFFFFA\uFFFEd\uFDD0\uFDEFa\U0001FFFE\U0010FFFF", "Ada"},
 		{"private use", "Ada\uE000\U000F0000", "Ada"},
 		{"line separator", "Ada\u2028Lovelace", "Ada Lovelace"},
 		{"family emoji", "👩\u200D👩\u200D👧", "👩\u200D👩\u200D👧"},

@@ -1,0 +1,54 @@
+package main
+
+import (
+	_ "embed"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"git.sr.ht/~jackmordaunt/go-toast/v2/wintoast"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/notify"
+)
+
+//go:embed build/linux/porch-64.png
+var toastIcon []byte
+
+// declare puts the app's icon where Wails has told Windows to look for it
+// (InitializeNotifications), since only Wails' own way to show a toast does it.
+func (n *notifier) declare() error {
+	exe, err := os.Executable()
+	if err == nil {
+		icon := filepath.Base(exe) + wintoast.GUID_ImplNotificationActivationCallback.String() + ".png"
+		err = os.WriteFile(filepath.Join(os.TempDir(), icon), toastIcon, 0o600)
+	}
+	if err != nil {
+		slog.Warn("notifications have no icon", "error", err)
+	}
+	return nil
+}
+
+// Show implements notify.Notifier. Wails' own SendNotification must not be used
+// here: it puts texts into XML as they are, and what Windows then refuses into a
+// script, which it runs (go-toast v2.0.3, wintoast.PowershellFallback). Without
+// an option Push has no such way.
+func (n *notifier) Show(note notify.Note) error {
+	if err := n.wait(); err != nil {
+		return err
+	}
+	toast := notify.Toast(note, func(action string) string {
+		if action == notify.ActionOpen {
+			action = pressedNote
+		}
+		return notify.WailsLaunch(note.ID, action)
+	})
+	if err := wintoast.Push("", toast); err != nil {
+		return fault.New(fault.NotifyUnavailable, err)
+	}
+	return nil
+}
+
+// Withdraw implements notify.Notifier. Windows can't take a note back; pressing
+// it later decides nothing.
+func (n *notifier) Withdraw(string) error { return nil }
