@@ -407,22 +407,3 @@ func checkText(text string) error {
 	}
 	return nil
 }
-
-// checkDescription checks the frame of a session description (RFC 8866): what
-// is in it is for the WebRTC stack to judge.
-func checkDescription(negotiation uint32, sdp string) error {
-	switch {
-	case negotiation == 0:
-		return invalid("description: negotiations count from 1")
-	case len(sdp) > MaxSDP:
-		return fault.Newf(fault.SDPInvalid, "%d bytes", len(sdp))
-	case !strings.HasPrefix(sdp, "v=0\r\n") && !strings.HasPrefix(sdp, "v=0\n"):
-		return fault.Newf(fault.SDPInvalid, "does not begin with v=0")
-	}
-	for _, c := range []byte(sdp) {
-		if c < ' ' && c != '\r' && c != '\n' && c != '\t' || c == 0x7F {
-			return fault.Newf(fault.SDPInvalid, "control character")
-		}
-	}
-	return nil
-}

@@ -210,8 +210,11 @@ func TestValidateWantsCleanText(t *testing.T) {
 
 // TestLargestOffer: what the limits promise fits into a frame.
 func TestLargestOffer(t *testing.T) {
-	line := "a=rtpmap:96 VP8/90000\r\n"
-	sdp := "v=0\r\n" + strings.Repeat(line, (MaxSDP-5)/len(line))
+	section := "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
+	for i := range maxAlike {
+		section += fmt.Sprintf("a=%d:%s\r\n", i, strings.Repeat("x", 40))
+	}
+	sdp := "v=0\r\n" + strings.Repeat(section, (MaxSDP-5)/len(section))
 	b, err := Encode(Offer{Negotiation: 1, SDP: sdp})
 	if err != nil {
 		t.Fatalf("%v (%d bytes of SDP)", err, len(sdp))
