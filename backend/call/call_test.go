@@ -471,8 +471,8 @@ func TestUnusableAnswersEndTheirOwnerOnly(t *testing.T) {
 			return strings.ReplaceAll(offer, "a=setup:actpass", "a=setup:active")
 		},
 		"no sections": func(string) string { return "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" },
-		"no VP8": func(offer string) string {
-			return strings.NewReplacer("VP8", "VP9", "a=setup:actpass", "a=setup:active").Replace(offer)
+		"no codec of ours": func(offer string) string {
+			return strings.NewReplacer("VP8", "VP9", "opus", "speex", "a=setup:actpass", "a=setup:active").Replace(offer)
 		},
 		"no fingerprint": func(offer string) string {
 			return strings.ReplaceAll(offer, "a=fingerprint", "a=finger")

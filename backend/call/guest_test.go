@@ -77,6 +77,7 @@ type guest struct {
 	packets  []received
 	counts   map[stream]int // of packets
 	onRTP    func(received) // instead of packets
+	alter    func(answer string) string
 	plis     int
 	twcc     int
 	reports  int
@@ -90,6 +91,7 @@ type guestOptions struct {
 	wrap    func(Outbox) Outbox
 	onRTP   func(received)
 	setting func(*webrtc.SettingEngine)
+	alter   func(answer string) string // before it is sent
 }
 
 // newGuestAPI is a client's own stack: Pion's defaults and the audio level.
@@ -151,7 +153,7 @@ func newGuestWith(tb testing.TB, c *Call, o guestOptions, api *webrtc.API) *gues
 	tb.Helper()
 	g := &guest{
 		t: tb, call: c, out: newOutbox(), changed: make(chan struct{}),
-		roster: make(map[string]signalling.Participant), counts: make(map[stream]int), onRTP: o.onRTP,
+		roster: make(map[string]signalling.Participant), counts: make(map[stream]int), onRTP: o.onRTP, alter: o.alter,
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.connect(api)
@@ -342,8 +344,12 @@ func (g *guest) answer(pc *webrtc.PeerConnection, o signalling.Offer) {
 	if fail(err) || fail(pc.SetLocalDescription(answer)) {
 		return
 	}
+	text := answer.SDP
+	if g.alter != nil {
+		text = g.alter(text)
+	}
 	// An error means that the call has ended meanwhile.
-	_ = g.p.Handle(signalling.Answer{Negotiation: o.Negotiation, SDP: answer.SDP})
+	_ = g.p.Handle(signalling.Answer{Negotiation: o.Negotiation, SDP: text})
 }
 
 func (g *guest) update(f func()) {

@@ -36,6 +36,8 @@ type peer struct {
 	pairs       int                       // slots the description has, in pairs
 	wanted      int                       // and should have
 	restarting  bool                      // the outstanding offer restarts ICE
+	offer       string                    // the last one
+	sections    map[string]*slot          // all of them, by mid
 	ufrag       string                    // of the last offer
 	own         []string                  // candidates that belong to it
 	early       []webrtc.ICECandidateInit // that have come before the answer
@@ -95,6 +97,7 @@ func newPeer(m *member) (*peer, error) {
 		inbox:    make(chan func(), peerInbox),
 		done:     make(chan struct{}),
 		slots:    make(map[uint32]*slot),
+		sections: make(map[string]*slot),
 		arrivals: twcc.NewRecorder(reporterSSRC),
 		began:    time.Now(),
 		takes:    rate{every: takenEvery, burst: takenBurst},
@@ -208,8 +211,10 @@ func (p *peer) negotiate() {
 	pairs := make([]*pair, 0, len(added))
 	for _, a := range added {
 		a.pair.audio.mid, a.pair.video.mid = a.audio.Mid(), a.video.Mid()
+		p.sections[a.pair.audio.mid], p.sections[a.pair.video.mid] = a.pair.audio, a.pair.video
 		pairs = append(pairs, a.pair)
 	}
+	p.offer = offer.SDP
 	p.describe(offer.SDP, gathered)
 	p.sendOffer(offer.SDP, pairs)
 }
@@ -221,17 +226,17 @@ func (p *peer) sendOffer(sdp string, added []*pair) {
 	p.call.post(func() { p.call.offered(p, message, added) })
 }
 
-// section is a pair with its transceivers.
-type section struct {
+// grown is a new pair with its transceivers.
+type grown struct {
 	pair         *pair
 	audio, video *webrtc.RTPTransceiver
 }
 
 // grow adds the wanted pairs.
-func (p *peer) grow() (added []section, err error) {
+func (p *peer) grow() (added []grown, err error) {
 	for ; p.pairs < p.wanted; p.pairs++ {
 		stream := "porch-" + strconv.Itoa(p.pairs+1)
-		s := section{pair: &pair{
+		s := grown{pair: &pair{
 			audio: newSlot(signalling.KindAudio, &p.member.admitted, &p.call.counters),
 			video: newSlot(signalling.KindVideo, &p.member.admitted, &p.call.counters),
 		}}
@@ -264,17 +269,22 @@ func (p *peer) answer(a signalling.Answer) {
 	if !p.outstanding || a.Negotiation != p.negotiation {
 		return
 	}
-	sdp, candidates := splitCandidates(a.SDP)
-	description := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}
-	err := checkHandshake(&description)
+	_, candidates := splitCandidates(a.SDP)
+	read, err := readAnswer(p.offer, a.SDP)
 	if err == nil {
-		err = p.pc.SetRemoteDescription(description)
+		for mid, s := range p.sections {
+			s.setWanted(read.takes[mid])
+		}
+		err = p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.sdp})
 	}
 	if err != nil {
 		p.failed(fault.New(fault.SDPInvalid, err))
 		return
 	}
 	p.outstanding = false
+	if p.connected.Load() {
+		p.openSlots() // those that were not wanted before
+	}
 	early := p.early
 	p.early = nil
 	for _, c := range early {

@@ -20,7 +20,6 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
-	"github.com/pion/webrtc/v4"
 )
 
 // secure is the direct way of a peer's media: packets are decrypted on the
@@ -56,28 +55,6 @@ type link struct {
 // video and its retransmissions, a few times anew. Each takes memory for as long
 // as the peer is there.
 const maxStreams = 32
-
-var errHandshake = errors.New("the answer does not begin the handshake")
-
-// checkHandshake refuses an answer whose sender would not be the DTLS client, as
-// all browsers are that answer actpass (RFC 5763 section 5): without our server's
-// hello there are no keys for [secure], and pion's own way does not bound how many
-// streams a peer sends. It reads the attribute where pion does.
-func checkHandshake(answer *webrtc.SessionDescription) error {
-	parsed, err := answer.Unmarshal()
-	if err != nil {
-		return err
-	}
-	for _, m := range parsed.MediaDescriptions {
-		if setup, ok := m.Attribute("setup"); ok {
-			if setup != "active" {
-				return errHandshake
-			}
-			return nil
-		}
-	}
-	return errHandshake
-}
 
 // secrets collects what the DTLS handshake of one connection yields, if we are
 // its server.

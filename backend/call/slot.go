@@ -24,6 +24,7 @@ type slot struct {
 	source *source
 	writer interceptor.RTPWriter // nil until negotiated
 	ready  bool                  // and until connected
+	wanted bool                  // the receiver's description takes it
 	out    rewriter
 
 	header    rtp.Header
@@ -50,7 +51,7 @@ const (
 )
 
 func newSlot(kind signalling.Kind, admitted *atomic.Bool, counters *counters) *slot {
-	s := &slot{kind: kind, admitted: admitted, counters: counters}
+	s := &slot{kind: kind, admitted: admitted, counters: counters, wanted: true}
 	s.out.clockRate = audioClockRate
 	if kind == signalling.KindVideo {
 		s.out.clockRate = videoClockRate
@@ -79,12 +80,23 @@ func (s *slot) setWriter(w interceptor.RTPWriter) {
 	s.writer = w
 }
 
+// setWanted says whether the receiver takes what the slot sends: an answer may refuse it, and the next one not.
+func (s *slot) setWanted(wanted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = wanted
+	if !wanted {
+		s.ready = false
+		s.out.end()
+	}
+}
+
 // open says that the receiver is connected. Only from then on is anything
 // written.
 func (s *slot) open() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writer == nil || s.ready {
+	if s.writer == nil || s.ready || !s.wanted {
 		return
 	}
 	s.ready = true

@@ -1,0 +1,373 @@
+package call
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// What a guest answers is not handed to pion. It is read here, and what pion gets is written anew: the lines of our own
+// offer that the guest has agreed to, and of the guest's no more than credentials, fingerprint and SSRCs. So pion's work is
+// bounded by the offer, nothing is negotiated that was not offered (a data channel, say), and an answer that is legal but
+// unusual (RFC 3264: a section refused with port 0, a codec or an extension left out) costs what it refuses, not the call.
+
+// section is a media section of a description (RFC 8866).
+type section struct {
+	kind, port string
+	formats    []string
+	attributes []attribute
+}
+
+type attribute struct{ key, value string }
+
+// description is a description as far as answers need it.
+type description struct {
+	attributes []attribute // of the session
+	sections   []section
+}
+
+// parseDescription reads a description whose form signalling has checked.
+func parseDescription(sdp string) (d description) {
+	for line := range strings.Lines(sdp) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.HasPrefix(line, "m="):
+			fields := strings.Fields(line[2:])
+			if len(fields) < 4 {
+				fields = []string{"", "0", "", ""}
+			}
+			port, _, _ := strings.Cut(fields[1], "/")
+			d.sections = append(d.sections, section{kind: fields[0], port: port, formats: fields[3:]})
+		case strings.HasPrefix(line, "a="):
+			key, value, _ := strings.Cut(line[2:], ":")
+			to := &d.attributes
+			if n := len(d.sections); n > 0 {
+				to = &d.sections[n-1].attributes
+			}
+			*to = append(*to, attribute{key, value})
+		}
+	}
+	return d
+}
+
+// find returns the value of the first attribute with this name.
+func find(attributes []attribute, key string) (value string, ok bool) {
+	for _, a := range attributes {
+		if a.key == key {
+			return a.value, true
+		}
+	}
+	return "", false
+}
+
+// about returns the values of the attributes of one name that concern a format, without the format.
+func (s *section) about(key, format string) (values []string) {
+	for _, a := range s.attributes {
+		if a.key != key {
+			continue
+		}
+		if f, rest, ok := strings.Cut(a.value, " "); ok && (f == format || f == "*") {
+			values = append(values, strings.TrimSpace(rest))
+		}
+	}
+	return values
+}
+
+// refused reports whether the section is (RFC 8843 section 7.2.1: in a bundle port 0 alone does not say so).
+func (s *section) refused() bool {
+	_, bundled := find(s.attributes, "bundle-only")
+	return s.port == "0" && !bundled
+}
+
+// agreed returns the formats of an offered section with which the answer's takes the same codec, by the offered one. A format
+// that the answer does not explain is the offered one of that number.
+func (s *section) agreed(answer *section) map[string]string {
+	formats := make(map[string]string)
+	for _, own := range s.formats {
+		name := strings.Join(s.about("rtpmap", own), "")
+		apt, repair := strings.CutPrefix(strings.Join(s.about("fmtp", own), ""), "apt=")
+		for _, theirs := range answer.formats {
+			if n, err := strconv.ParseUint(theirs, 10, 7); err != nil || strconv.FormatUint(n, 10) != theirs {
+				continue
+			}
+			names := answer.about("rtpmap", theirs)
+			if !(len(names) == 0 && theirs == own || len(names) > 0 && strings.EqualFold(names[0], name)) {
+				continue
+			}
+			if repair && !repairs(answer.about("fmtp", theirs), formats[apt]) {
+				continue
+			}
+			formats[own] = theirs
+			break
+		}
+	}
+	return formats
+}
+
+// repairs reports whether parameters are those of retransmissions of a format.
+func repairs(parameters []string, format string) bool {
+	for _, p := range parameters {
+		for one := range strings.SplitSeq(p, ";") {
+			if apt, ok := strings.CutPrefix(strings.TrimSpace(one), "apt="); ok && apt == format && format != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// answered is an answer that was read.
+type answered struct {
+	sdp   string
+	takes map[string]bool // the slots, by mid, that the guest will receive
+}
+
+var (
+	errHandshake = errors.New("the answer does not begin the handshake")
+	errSections  = errors.New("the answer has sections that were not offered")
+	errRefused   = errors.New("the answer refuses everything")
+	errTransport = errors.New("the answer lacks credentials or a fingerprint")
+)
+
+// readAnswer reads an answer to an offer of ours. It refuses one whose sender would not be the DTLS client, as all
+// browsers are that answer actpass (RFC 5763 section 5): without our server's hello there are no keys for [secure], and
+// pion's own way does not bound how many streams a peer sends.
+func readAnswer(offer, answer string) (answered, error) {
+	ours, theirs := parseDescription(offer), parseDescription(answer)
+	matched, err := match(ours.sections, theirs.sections)
+	if err != nil {
+		return answered{}, err
+	}
+	r := answered{takes: make(map[string]bool)}
+	var body strings.Builder
+	var bundle, transport string
+	for i := range ours.sections {
+		own := &ours.sections[i]
+		mid, _ := find(own.attributes, "mid")
+		their := matched[i]
+		var formats map[string]string
+		if their != nil && !their.refused() {
+			formats = own.agreed(their)
+		}
+		accepted := len(formats) > 0
+		direction := "inactive"
+		if accepted {
+			direction = own.directionOf(&theirs, their)
+			if transport == "" {
+				if transport, err = theirs.transport(); err != nil {
+					return answered{}, err
+				}
+			}
+			bundle += " " + mid
+		}
+		r.takes[mid] = direction == "recvonly"
+		own.write(&body, their, formats, mid, direction)
+	}
+	if transport == "" {
+		return answered{}, errRefused
+	}
+	head := "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE" + bundle + "\r\n" + transport
+	for _, flag := range []string{"ice-lite", "extmap-allow-mixed"} {
+		if _, ok := find(theirs.attributes, flag); ok {
+			head += "a=" + flag + "\r\n"
+		}
+	}
+	// The role is read from the first section.
+	r.sdp = head + strings.Replace(body.String(), "a=mid:", "a=setup:active\r\na=mid:", 1)
+	return r, nil
+}
+
+// match returns the answer's section for each that was offered, nil for those it leaves out: by mid, or by place where an
+// answer does without.
+func match(ours, theirs []section) ([]*section, error) {
+	if len(theirs) > len(ours) {
+		return nil, errSections
+	}
+	places := make(map[string]int, len(ours))
+	for i := range ours {
+		mid, _ := find(ours[i].attributes, "mid")
+		places[mid] = i
+	}
+	matched := make([]*section, len(ours))
+	for i := range theirs {
+		at := i
+		if mid, ok := find(theirs[i].attributes, "mid"); ok {
+			if at, ok = places[mid]; !ok {
+				return nil, errSections
+			}
+		}
+		if matched[at] != nil || !strings.EqualFold(theirs[i].kind, ours[at].kind) {
+			return nil, errSections
+		}
+		matched[at] = &theirs[i]
+	}
+	return matched, nil
+}
+
+// directionOf returns which way media goes in an accepted section, as its answer says it: never one that was not offered.
+func (s *section) directionOf(session *description, answer *section) string {
+	said := "sendrecv" // RFC 8866 section 6.7
+	for _, attributes := range [][]attribute{answer.attributes, session.attributes} {
+		at := slices.IndexFunc(attributes, func(a attribute) bool {
+			return a.key == "sendrecv" || a.key == "sendonly" || a.key == "recvonly" || a.key == "inactive"
+		})
+		if at >= 0 {
+			said = attributes[at].key
+			break
+		}
+	}
+	_, slot := find(s.attributes, "sendonly")
+	switch {
+	case slot && (said == "recvonly" || said == "sendrecv"):
+		return "recvonly"
+	case !slot && (said == "sendonly" || said == "sendrecv"):
+		return "sendonly"
+	}
+	return "inactive"
+}
+
+// transport returns the lines of the one transport that all sections share: of the section that leads the bundle, or else
+// of the first that has them, or else of the session.
+func (d *description) transport() (lines string, err error) {
+	places := [][]attribute{}
+	for _, a := range d.attributes {
+		if mids, ok := strings.CutPrefix(a.value, "BUNDLE "); ok && a.key == "group" {
+			leader, _, _ := strings.Cut(strings.TrimSpace(mids), " ")
+			for i := range d.sections {
+				if mid, ok := find(d.sections[i].attributes, "mid"); ok && mid == leader {
+					places = append(places, d.sections[i].attributes)
+				}
+			}
+			break
+		}
+	}
+	for i := range d.sections {
+		if !d.sections[i].refused() {
+			places = append(places, d.sections[i].attributes)
+		}
+	}
+	places = append(places, d.attributes)
+	first := func(key string) string {
+		for _, place := range places {
+			if v, ok := find(place, key); ok {
+				return v
+			}
+		}
+		return ""
+	}
+	ufrag, password, fingerprint := first("ice-ufrag"), first("ice-pwd"), first("fingerprint")
+	for _, place := range places { // several are legal (RFC 8122 section 5): the one that we have made ourselves, too
+		for _, a := range place {
+			if a.key == "fingerprint" && strings.HasPrefix(a.value, "sha-256 ") && !strings.HasPrefix(fingerprint, "sha-256 ") {
+				fingerprint = a.value
+			}
+		}
+	}
+	switch {
+	case first("setup") != "active":
+		return "", errHandshake
+	case ufrag == "" || len(ufrag) > 256 || password == "" || len(password) > 256 || fingerprint == "" || len(fingerprint) > 256:
+		return "", errTransport
+	}
+	lines = "a=ice-ufrag:" + ufrag + "\r\na=ice-pwd:" + password + "\r\na=fingerprint:" + fingerprint + "\r\n"
+	if slices.Contains(strings.Fields(first("ice-options")), "trickle") {
+		lines += "a=ice-options:trickle\r\n"
+	}
+	return lines, nil
+}
+
+// write writes an offered section as answered. One that is not accepted keeps its codecs: pion negotiates those of a kind
+// once, with the first section.
+func (s *section) write(b *strings.Builder, answer *section, formats map[string]string, mid, direction string) {
+	accepted := len(formats) > 0
+	b.WriteString("m=" + s.kind + " 9 UDP/TLS/RTP/SAVPF")
+	for _, own := range s.formats {
+		if theirs, ok := formats[own]; ok {
+			b.WriteString(" " + theirs)
+		} else if !accepted {
+			b.WriteString(" " + own)
+		}
+	}
+	b.WriteString("\r\nc=IN IP4 0.0.0.0\r\na=mid:" + mid + "\r\na=" + direction + "\r\na=rtcp-mux\r\n")
+	for _, a := range s.attributes {
+		switch a.key {
+		case "rtpmap", "fmtp", "rtcp-fb":
+			own, rest, _ := strings.Cut(a.value, " ")
+			theirs, ok := formats[own]
+			switch {
+			case !accepted:
+				theirs = own
+			case !ok, a.key == "rtcp-fb" && !slices.Contains(answer.about(a.key, theirs), rest):
+				continue
+			}
+			if apt, repair := strings.CutPrefix(rest, "apt="); repair && accepted {
+				rest = "apt=" + formats[apt]
+			}
+			b.WriteString("a=" + a.key + ":" + theirs + " " + rest + "\r\n")
+		case "extmap":
+			if !accepted || answer.extends(a.value) {
+				b.WriteString("a=extmap:" + a.value + "\r\n")
+			}
+		}
+	}
+	if direction == "sendonly" {
+		answer.writeStreams(b)
+	}
+}
+
+// extends reports whether the answer's section takes an offered header extension (RFC 8285 section 6).
+func (s *section) extends(offered string) bool {
+	for _, a := range s.attributes {
+		if a.key != "extmap" {
+			continue
+		}
+		fields := strings.Fields(a.value)
+		if len(fields) < 2 {
+			continue
+		}
+		id, _, _ := strings.Cut(fields[0], "/")
+		if id+" "+fields[1] == offered {
+			return true
+		}
+	}
+	return false
+}
+
+// maxSSRCs is how many streams of one section a description names: one, its retransmissions, and some to spare.
+const maxSSRCs = 4
+
+// writeStreams writes which SSRCs the guest will send.
+func (s *section) writeStreams(b *strings.Builder) {
+	b.WriteString("a=msid:porch " + s.kind + "\r\n")
+	var ssrcs []string
+	named := func(text string) (string, bool) {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return "", false
+		}
+		text = strconv.FormatUint(n, 10)
+		if !slices.Contains(ssrcs, text) {
+			if len(ssrcs) == maxSSRCs {
+				return "", false
+			}
+			ssrcs = append(ssrcs, text)
+		}
+		return text, true
+	}
+	for _, a := range s.attributes {
+		switch fields := strings.Fields(a.value); {
+		case a.key == "ssrc-group" && len(fields) == 3 && fields[0] == "FID":
+			media, ok1 := named(fields[1])
+			repair, ok2 := named(fields[2])
+			if ok1 && ok2 {
+				b.WriteString("a=ssrc-group:FID " + media + " " + repair + "\r\n")
+			}
+		case a.key == "ssrc" && len(fields) > 0:
+			named(fields[0])
+		}
+	}
+	for _, n := range ssrcs {
+		b.WriteString("a=ssrc:" + n + " cname:porch\r\n")
+	}
+}
