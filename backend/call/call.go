@@ -412,8 +412,9 @@ func (c *Call) rosterChanged() {
 	}
 }
 
-// say adds a chat line of m.
-func (c *Call) say(m *member, text string) error {
+// say adds a chat line of m. One that has arrived before is not said again: its
+// sender has lost the path before hearing so, and hears it now.
+func (c *Call) say(m *member, text, token string) error {
 	now := time.Now()
 	if !m.chat.take(now) {
 		return fault.New(fault.TooFast, nil)
@@ -421,8 +422,12 @@ func (c *Call) say(m *member, text string) error {
 	if strings.TrimSpace(text) == "" {
 		return fault.New(fault.ChatInvalid, nil)
 	}
+	if line, ok := c.chat.again(token); ok {
+		m.send(signalling.Chat{Line: line})
+		return nil
+	}
 	line := c.chat.add(signalling.ChatLine{
-		Participant: m.profile.ID, Name: m.profile.Name, Text: text, At: now.UnixMilli(),
+		Participant: m.profile.ID, Name: m.profile.Name, Text: text, At: now.UnixMilli(), Token: token,
 	})
 	c.broadcast(signalling.Chat{Line: line})
 	return nil
@@ -454,7 +459,7 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 		case signalling.MediaState:
 			c.setMedia(m, message)
 		case signalling.Say:
-			refused = c.say(m, message.Text)
+			refused = c.say(m, message.Text, message.Token)
 		case signalling.Leave:
 			c.leave(m, "")
 		default:

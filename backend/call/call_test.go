@@ -230,6 +230,24 @@ func TestOffersBringTheirCandidatesOnce(t *testing.T) {
 	}
 }
 
+// A line that its sender says again, not knowing that it has arrived, is one.
+func TestChatLineSaidAgain(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a, b := join(t, c, as("a")), join(t, c, as("b"))
+	const token = "EBESExQVFhcYGRobHB0eHw"
+	must(t, a.p.Handle(signalling.Say{Text: "once", Token: token}))
+	must(t, a.p.Handle(signalling.Say{Text: "once", Token: token}))
+	must(t, a.p.Handle(signalling.Say{Text: "and then"}))
+	a.until("the echo of each", func() bool { return len(a.chat) == 3 })
+	if a.chat[0] != a.chat[1] || a.chat[0].Token != token {
+		t.Errorf("the sender hears %+v and %+v", a.chat[0], a.chat[1])
+	}
+	b.until("the last line", func() bool { return len(b.chat) > 0 && b.chat[len(b.chat)-1].Text == "and then" })
+	if len(b.chat) != 2 {
+		t.Errorf("the other hears %d lines", len(b.chat))
+	}
+}
+
 func TestChat(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a, b := join(t, c, as("a")), join(t, c, as("b"))

@@ -35,6 +35,19 @@ func (c *chat) add(l signalling.ChatLine) signalling.ChatLine {
 	return l
 }
 
+// again is the line that was said with a token, if it is still kept.
+func (c *chat) again(token string) (signalling.ChatLine, bool) {
+	if token == "" {
+		return signalling.ChatLine{}, false
+	}
+	for _, l := range c.lines {
+		if l.Token == token {
+			return l, true
+		}
+	}
+	return signalling.ChatLine{}, false
+}
+
 // since returns a copy of the lines from number first on.
 func (c *chat) since(first uint64) []signalling.ChatLine {
 	lines := []signalling.ChatLine{}
@@ -48,7 +61,7 @@ func (c *chat) since(first uint64) []signalling.ChatLine {
 
 // lineSize is at least about what a line takes in JSON.
 func lineSize(l signalling.ChatLine) int {
-	n := 128 + len(l.Participant)
+	n := 128 + len(l.Participant) + len(l.Token)
 	for _, s := range []string{l.Name, l.Text} {
 		for i := range len(s) {
 			if b := s[i]; b < 0x20 || b == '"' || b == '\\' || b == '<' || b == '>' || b == '&' {

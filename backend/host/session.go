@@ -183,7 +183,7 @@ func (s *session) enroll(ctx context.Context) bool {
 		}
 		r.sessions[s] = struct{}{}
 		link, _ := h.book.Get(r.id) // a room's link is in the book
-		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name}
+		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true}
 	}); err != nil || ended != "" {
 		s.end(ended)
 		return false
@@ -230,6 +230,10 @@ func (s *session) read(ctx context.Context) {
 			return
 		}
 		m, err := signalling.DecodeFromGuest(plain, int(s.limit.Load()))
+		if _, ping := m.(signalling.Ping); ping {
+			_ = s.out.Send(signalling.Pong{})
+			continue
+		}
 		switch {
 		case err == nil:
 		case isSlip(err):

@@ -125,7 +125,7 @@ type times struct {
 var defaultTimes = times{
 	firstByte: 15 * time.Second, header: 10 * time.Second, request: 30 * time.Second, idle: 60 * time.Second,
 	open: 10 * time.Second, unavailable: 40 * time.Millisecond,
-	frame: 30 * time.Second, write: 10 * time.Second, close: 5 * time.Second, ping: 25 * time.Second, pong: 15 * time.Second,
+	frame: 30 * time.Second, write: 10 * time.Second, close: 5 * time.Second, ping: 10 * time.Second, pong: 8 * time.Second,
 	watch: 3 * time.Second, farewell: 1500 * time.Millisecond,
 }
 

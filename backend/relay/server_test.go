@@ -306,6 +306,13 @@ func TestGuestLeaves(t *testing.T) {
 	}
 }
 
+// A network that goes deaf without closing the socket is noticed in time.
+func TestDeafSocketsAreNoticed(t *testing.T) {
+	if d := defaultTimes; d.ping+d.pong > 20*time.Second {
+		t.Errorf("a deaf socket is noticed after %v", d.ping+d.pong)
+	}
+}
+
 func TestWithdrawEndsItsGuests(t *testing.T) {
 	s := openRelay(t, nil)
 	keys, guests, withdraw := host(t, s)

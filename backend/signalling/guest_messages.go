@@ -54,5 +54,11 @@ type MediaState struct {
 
 // Say is a chat line by the sender.
 type Say struct {
-	Text string `json:"text"` // 1 to 2,000 characters after trimming
+	Text  string `json:"text"`            // 1 to 2,000 characters after trimming
+	Token string `json:"token,omitempty"` // base64url, 16 random bytes: said again after a reconnection, the line is still one
 }
+
+// Ping asks for a Pong, at any time after a Welcome with Pings: what else is
+// sent may be answered by nothing, and a network can go deaf without closing
+// the socket.
+type Ping struct{}

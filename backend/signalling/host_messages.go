@@ -8,7 +8,11 @@ type Welcome struct {
 	Version  int    `json:"version"`
 	LinkName string `json:"linkName"` // "" when the link has none
 	HostName string `json:"hostName"`
+	Pings    bool   `json:"pings,omitempty"` // the host answers Ping
 }
+
+// Pong answers a Ping.
+type Pong struct{}
 
 // Bell is how a join request was announced to the host.
 type Bell string
@@ -124,7 +128,8 @@ type ChatLine struct {
 	Participant string `json:"participant"`
 	Name        string `json:"name"`
 	Text        string `json:"text"`
-	At          int64  `json:"at"` // Unix milliseconds
+	At          int64  `json:"at"`              // Unix milliseconds
+	Token       string `json:"token,omitempty"` // as in Say: tells the sender which of its lines has arrived
 }
 
 // Roster is the snapshot of the call: sent on admission and on every

@@ -30,7 +30,13 @@ func (MediaState) Type() Type { return "mediaState" }
 func (Say) Type() Type { return "say" }
 
 // Type implements [Message].
+func (Ping) Type() Type { return "ping" }
+
+// Type implements [Message].
 func (Welcome) Type() Type { return "welcome" }
+
+// Type implements [Message].
+func (Pong) Type() Type { return "pong" }
 
 // Type implements [Message].
 func (Waiting) Type() Type { return "waiting" }

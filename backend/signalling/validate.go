@@ -92,7 +92,18 @@ func (Restart) Validate() error { return nil }
 func (MediaState) Validate() error { return nil }
 
 // Validate implements [Message].
-func (m Say) Validate() error { return checkText(m.Text) }
+func (m Say) Validate() error {
+	if m.Token != "" && !isToken(m.Token, 16) {
+		return invalid("say: token is not 16 bytes of base64url")
+	}
+	return checkText(m.Text)
+}
+
+// Validate implements [Message].
+func (Ping) Validate() error { return nil }
+
+// Validate implements [Message].
+func (Pong) Validate() error { return nil }
 
 // Validate implements [Message].
 func (m Welcome) Validate() error {
@@ -221,6 +232,9 @@ func (p Participant) validate() error {
 }
 
 func (l ChatLine) validate() error {
+	if l.Token != "" && !isToken(l.Token, 16) {
+		return invalid("chat line: token is not 16 bytes of base64url")
+	}
 	if !isID(l.Participant) {
 		return invalid("chat line: bad participant id")
 	}

@@ -36,8 +36,8 @@ const (
 
 // Pings of a host's line, as the app sends them; a browser sends none.
 const (
-	pingEvery = 25 * time.Second
-	pongIn    = 15 * time.Second
+	pingEvery = 10 * time.Second
+	pongIn    = 8 * time.Second
 )
 
 // street is everybody who lives by one relay: hosts, and guests who wait at

@@ -84,7 +84,7 @@ type times struct {
 }
 
 var defaultTimes = times{
-	dial: 15 * time.Second, write: 10 * time.Second, ping: 25 * time.Second, pong: 15 * time.Second, wake: 4 * time.Second, look: time.Second,
+	dial: 15 * time.Second, write: 10 * time.Second, ping: 10 * time.Second, pong: 8 * time.Second, wake: 4 * time.Second, look: time.Second,
 	firstTry: 250 * time.Millisecond, lastTry: 30 * time.Second, refused: 5 * time.Minute, steady: 10 * time.Second,
 	moving: 250 * time.Millisecond, farewell: 1500 * time.Millisecond,
 }

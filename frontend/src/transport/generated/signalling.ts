@@ -82,7 +82,14 @@ export interface MediaState {
 export interface Say {
 	/** 1 to 2,000 characters after trimming */
 	text: string
+	/** base64url, 16 random bytes: said again after a reconnection, the line is still one */
+	token?: string
 }
+
+/** Ping asks for a Pong, at any time after a Welcome with Pings: what else is
+ * sent may be answered by nothing, and a network can go deaf without closing
+ * the socket. */
+export type Ping = Record<string, never>
 
 /** Welcome answers a Hello whose secret is right. It carries all that a guest
  * may know before admission. */
@@ -91,7 +98,12 @@ export interface Welcome {
 	/** "" when the link has none */
 	linkName: string
 	hostName: string
+	/** the host answers Ping */
+	pings?: boolean
 }
+
+/** Pong answers a Ping. */
+export type Pong = Record<string, never>
 
 /** Bell is how a join request was announced to the host. */
 export type Bell = "rung" | "silenced" | "asked-to-wait"
@@ -188,6 +200,8 @@ export interface ChatLine {
 	text: string
 	/** Unix milliseconds */
 	at: number
+	/** as in Say: tells the sender which of its lines has arrived */
+	token?: string
 }
 
 /** Roster is the snapshot of the call: sent on admission and on every
@@ -262,6 +276,7 @@ export type GuestMessage =
 	| { type: "restart"; payload: Restart }
 	| { type: "mediaState"; payload: MediaState }
 	| { type: "say"; payload: Say }
+	| { type: "ping"; payload: Ping }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -280,6 +295,7 @@ export type HostMessage =
 	| { type: "chat"; payload: Chat }
 	| { type: "mute"; payload: Mute }
 	| { type: "fault"; payload: Fault }
+	| { type: "pong"; payload: Pong }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -304,11 +320,11 @@ const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "t
 const kindForm = ["|", "audio", "video"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n" } as const
-const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n" } as const
+const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
-	welcome: { version: "n", linkName: "s", hostName: "s" },
+	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b" },
 	waiting: { bell: bellForm, since: "n", ago: "n" },
 	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s" },
 	declined: { mayRetry: "b" },
@@ -323,6 +339,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	chat: { line: chatLineForm },
 	mute: {},
 	fault: { code: "s", message: "s", "retryAfter?": "n" },
+	pong: {},
 }
 
 /** Forms of the payloads of FromRelayMessage. */
