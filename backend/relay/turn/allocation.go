@@ -203,18 +203,19 @@ func (a *allocation) fromNeighbour(frame []byte, from netip.AddrPort) {
 }
 
 // fromClient relays one ChannelData message by adding it to out, which the
-// caller flushes to a.socket. It returns the bytes of it.
-func (a *allocation) fromClient(out *outgoing, message []byte) int {
+// caller flushes to a.socket. It returns the bytes of its payload, which may be
+// 0, and whether it was relayed.
+func (a *allocation) fromClient(out *outgoing, message []byte) (bytes int, ok bool) {
 	channel, payload, ok := channelData(message)
 	if !ok {
 		a.server.refuse(RefusedMalformed)
-		return 0
+		return 0, false
 	}
 	bindings := *a.bindings.Load()
 	i := slices.IndexFunc(bindings, func(b binding) bool { return b.channel == channel })
 	if i < 0 || !bindings[i].permitted {
 		a.server.refuse(RefusedUnpermitted)
-		return 0
+		return 0, false
 	}
 	switch b := &bindings[i]; b.verdict {
 	case allowed:
@@ -223,14 +224,14 @@ func (a *allocation) fromClient(out *outgoing, message []byte) int {
 		n := a.server.neighbour(b.peer)
 		if n == nil {
 			a.server.refuse(RefusedPeer)
-			return 0
+			return 0, false
 		}
 		n.fromNeighbour(message[:channelHeader+len(payload)], a.relayed)
 	default:
 		a.server.refuse(RefusedPeer)
-		return 0
+		return 0, false
 	}
-	return len(payload)
+	return len(payload), true
 }
 
 // count notes relayed bytes.

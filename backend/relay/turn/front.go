@@ -61,7 +61,7 @@ func (f *front) fromClients(b *batch) {
 		var bytes, packets int
 		for j := i; j < b.n; j++ {
 			if from[j] == a {
-				if n := a.fromClient(&b.out, frames[j]); n > 0 {
+				if n, ok := a.fromClient(&b.out, frames[j]); ok {
 					bytes += n
 					packets++
 				}

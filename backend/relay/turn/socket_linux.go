@@ -139,9 +139,12 @@ func (o *outgoing) prepare() {
 	o.write = o.sendmmsg
 }
 
-// add appends a datagram, of which at most batchSize fit. It must stay as it
-// is until it is sent.
+// add appends a datagram, which must stay as it is until it is sent. It first
+// sends what is there if no more than that fits.
 func (o *outgoing) add(s *socket, b []byte, to netip.AddrPort) {
+	if o.n == batchSize {
+		o.flush(s)
+	}
 	i := o.n
 	o.n++
 	o.vectors[i].Base = unsafe.SliceData(b)

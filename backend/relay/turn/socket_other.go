@@ -49,9 +49,12 @@ type outgoing struct {
 	n    int
 }
 
-// add appends a datagram, of which at most batchSize fit. It must stay as it
-// is until it is sent.
-func (o *outgoing) add(_ *socket, b []byte, to netip.AddrPort) {
+// add appends a datagram, which must stay as it is until it is sent. It first
+// sends what is there if no more than that fits.
+func (o *outgoing) add(s *socket, b []byte, to netip.AddrPort) {
+	if o.n == batchSize {
+		o.flush(s)
+	}
 	o.data[o.n], o.to[o.n] = b, to
 	o.n++
 }

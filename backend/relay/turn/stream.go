@@ -93,14 +93,12 @@ func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 	batch := batches.Get().(*batch)
 	defer batch.release()
 	var bytes, packets int
-	flush := func() {
+	defer func() {
 		if packets > 0 {
 			a.count(&s.server.up, bytes, packets)
 			batch.out.flush(a.socket)
-			bytes, packets = 0, 0
 		}
-	}
-	defer flush()
+	}()
 	for {
 		size, err := frameSize(b[used:])
 		if err != nil {
@@ -120,12 +118,9 @@ func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 		case a == nil || a.ended.Load():
 			s.server.refuse(RefusedUnpermitted)
 		default:
-			if n := a.fromClient(&batch.out, frame); n > 0 {
+			if n, ok := a.fromClient(&batch.out, frame); ok {
 				bytes += n
 				packets++
-			}
-			if packets == batchSize {
-				flush()
 			}
 		}
 	}

@@ -1,0 +1,137 @@
+package turn
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/pion/turn/v5"
+)
+
+// bound is a client of a stream with a channel to a peer.
+type bound struct {
+	conn          net.Conn // what the client sends through
+	relayed, peer net.PacketConn
+	allocation    *allocation
+	channel       uint16
+}
+
+func newBound(tb testing.TB, s *Server) bound {
+	tb.Helper()
+	name, password := credentials(tb, s, "owner")
+	conn, err := net.Dial("tcp", s.Addr().String())
+	must(tb, err)
+	tb.Cleanup(func() { conn.Close() })
+	c, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: s.Addr().String(), TURNServerAddr: s.Addr().String(), Conn: turn.NewSTUNConn(conn),
+		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: silent{},
+	})
+	must(tb, err)
+	must(tb, c.Listen())
+	tb.Cleanup(c.Close)
+	relayed, err := c.Allocate()
+	must(tb, err)
+	tb.Cleanup(func() { relayed.Close() })
+	peer := newPeer(tb)
+	exchange(tb, relayed, peer, "hello")
+	a := s.only(tb)
+	eventually(tb, "a channel", func() bool { return len(*a.bindings.Load()) > 0 })
+	return bound{conn: conn, relayed: relayed, peer: peer, allocation: a, channel: (*a.bindings.Load())[0].channel}
+}
+
+// channelFrame is a ChannelData message as a stream carries it: padded to four
+// bytes (RFC 8656, section 12.5).
+func channelFrame(channel uint16, payload []byte) []byte {
+	b := binary.BigEndian.AppendUint16(nil, channel)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(payload)))
+	b = append(b, payload...)
+	return append(b, make([]byte, -len(payload)&3)...)
+}
+
+// TestEmptyChannelData: empty messages are relayed and counted as others are,
+// however many come at once, alone or among full ones.
+func TestEmptyChannelData(t *testing.T) {
+	for name, at := range map[string]func(i int) []byte{
+		"all empty": func(int) []byte { return nil },
+		"mixed":     func(i int) []byte { return make([]byte, i%3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, nil)
+			b := newBound(t, s)
+			const frames = 3*batchSize + 1
+			before := s.Stats().FromClients.Packets
+			var all []byte
+			for i := range frames {
+				all = append(all, channelFrame(b.channel, at(i))...)
+			}
+			_, err := b.conn.Write(all)
+			must(t, err)
+			buffer := make([]byte, maxDatagram)
+			must(t, b.peer.SetReadDeadline(time.Now().Add(patience)))
+			for i := range frames {
+				n, _, err := b.peer.ReadFrom(buffer)
+				must(t, err)
+				if n != len(at(i)) {
+					t.Fatalf("message %d has %d bytes", i, n)
+				}
+			}
+			eventually(t, "all are counted", func() bool { return s.Stats().FromClients.Packets == before+frames })
+			exchange(t, b.relayed, b.peer, "still there")
+		})
+	}
+}
+
+// TestBatchSendsWhenFull: a batch that is full is sent before more is added.
+func TestBatchSendsWhenFull(t *testing.T) {
+	s := open(t, nil)
+	b := newBound(t, s)
+	to := netip.MustParseAddrPort(b.peer.LocalAddr().String())
+	batch := batches.Get().(*batch)
+	defer batch.release()
+	for i := range 2*batchSize + 1 {
+		batch.out.add(b.allocation.socket, []byte{byte(i)}, to)
+	}
+	if batch.out.n != 1 {
+		t.Fatalf("%d datagrams are left to send, not 1", batch.out.n)
+	}
+	batch.out.flush(b.allocation.socket)
+	buffer := make([]byte, maxDatagram)
+	must(t, b.peer.SetReadDeadline(time.Now().Add(patience)))
+	for i := range 2*batchSize + 1 {
+		n, _, err := b.peer.ReadFrom(buffer)
+		must(t, err)
+		if n != 1 || buffer[0] != byte(i) {
+			t.Fatalf("datagram %d is %x", i, buffer[:n])
+		}
+	}
+}
+
+// FuzzStream lets a stream take any bytes while it has an allocation with a
+// bound channel, and sees whether that allocation still works.
+func FuzzStream(f *testing.F) {
+	s := open(f, nil)
+	b := newBound(f, s)
+	client := b.allocation.client.Load()
+	var empty, mixed []byte
+	for i := range 2 * batchSize {
+		empty = append(empty, channelFrame(b.channel, nil)...)
+		mixed = append(mixed, channelFrame(b.channel+uint16(i%2), make([]byte, i%5))...)
+	}
+	f.Add(empty)
+	f.Add(mixed)
+	f.Add(append(bindingRequest(f), empty...))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) > streamRead {
+			return
+		}
+		used, _ := client.stream.take(raw, b.allocation)
+		if used > len(raw) {
+			t.Fatalf("%d of %d bytes used", used, len(raw))
+		}
+		if b.allocation.ended.Load() {
+			t.Fatal("the allocation has ended")
+		}
+	})
+}
