@@ -1,0 +1,143 @@
+package bustest
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Desktop is what the services of a test have been asked to hold, for people who
+// must not find their computer asleep.
+type Desktop struct {
+	mu   sync.Mutex
+	held []string
+	said []string // with which words
+}
+
+// Said returns the words with which the services were asked.
+func (d *Desktop) Said() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.said)
+}
+
+func (d *Desktop) add(what string, said ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = append(d.held, what)
+	d.said = append(d.said, fmt.Sprint(said...))
+}
+
+func (d *Desktop) remove(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = slices.DeleteFunc(d.held, func(h string) bool { return h == what })
+}
+
+// Until waits until this, in alphabetical order, and nothing else is held.
+func (d *Desktop) Until(t *testing.T, want ...string) {
+	t.Helper()
+	var got []string
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		d.mu.Lock()
+		got = slices.Sorted(slices.Values(d.held))
+		d.mu.Unlock()
+		if slices.Equal(got, want) {
+			return
+		}
+	}
+	t.Fatalf("held is %q, want %q", got, want)
+}
+
+// Logind holds an inhibitor for as long as the file that it has handed out is
+// open anywhere, as systemd's does. refused are the kinds that polkit forbids.
+func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
+	Serve(t, conn, "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", map[string]any{
+		"Inhibit": func(sender dbus.Sender, what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
+			if refused != "" && strings.Contains(what, refused) || mode != "block" {
+				return 0, dbus.NewError("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", nil)
+			}
+			read, write, err := os.Pipe()
+			if err != nil {
+				return 0, dbus.MakeFailedError(err)
+			}
+			d.add("logind "+what, who, why)
+			fd := dbus.UnixFD(write.Fd())
+			go func() {
+				untilGone(conn, string(sender)) // the answer has arrived then
+				_ = write.Close()
+				_, _ = read.Read(make([]byte, 1)) // ends when nobody has it open
+				_ = read.Close()
+				d.remove("logind " + what)
+			}()
+			return fd, nil
+		},
+	})
+}
+
+// Cookies is a service that answers with a number. Like the real ones it forgets
+// it when the connection of the one who asked ends.
+func (d *Desktop) Cookies(t *testing.T, conn *dbus.Conn, name string, path dbus.ObjectPath, iface, inhibit, uninhibit string) {
+	take := func(sender dbus.Sender, said ...any) (uint32, *dbus.Error) {
+		d.add(name, said...)
+		go d.forget(conn, string(sender), name)
+		return 7, nil
+	}
+	methods := map[string]any{
+		inhibit: func(sender dbus.Sender, who, why string) (uint32, *dbus.Error) { return take(sender, who, why) },
+		uninhibit: func(number uint32) *dbus.Error {
+			if number == 7 {
+				d.remove(name)
+			}
+			return nil
+		},
+	}
+	if name == "org.gnome.SessionManager" {
+		methods[inhibit] = func(sender dbus.Sender, who string, window uint32, why string, flags uint32) (uint32, *dbus.Error) {
+			return take(sender, who, why, flags)
+		}
+	}
+	Serve(t, conn, name, path, iface, methods)
+}
+
+// forget ends what a connection holds when that connection ends.
+func (d *Desktop) forget(conn *dbus.Conn, sender, what string) {
+	untilGone(conn, sender)
+	d.remove(what)
+}
+
+// untilGone waits until a connection has left the bus, or conn has.
+func untilGone(conn *dbus.Conn, sender string) {
+	for owned := true; owned; time.Sleep(5 * time.Millisecond) {
+		if conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, sender).Store(&owned) != nil {
+			return
+		}
+	}
+}
+
+// Portal answers a request with code, in a signal.
+func (d *Desktop) Portal(t *testing.T, conn *dbus.Conn, code uint32) {
+	const handle = dbus.ObjectPath("/org/freedesktop/portal/desktop/request/1/porch")
+	if err := conn.ExportMethodTable(map[string]any{"Close": func() *dbus.Error {
+		d.remove("portal")
+		return nil
+	}}, handle, "org.freedesktop.portal.Request"); err != nil {
+		t.Fatal(err)
+	}
+	Serve(t, conn, "org.freedesktop.portal.Desktop", "/org/freedesktop/portal/desktop", "org.freedesktop.portal.Inhibit", map[string]any{
+		"Inhibit": func(sender dbus.Sender, window string, flags uint32, options map[string]dbus.Variant) (dbus.ObjectPath, *dbus.Error) {
+			if code == 0 {
+				d.add("portal", flags, options["reason"].Value())
+				go d.forget(conn, string(sender), "portal")
+			}
+			_ = conn.Emit(handle, "org.freedesktop.portal.Request.Response", code, map[string]dbus.Variant{})
+			return handle, nil
+		},
+	})
+}
