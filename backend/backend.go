@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porch-call/porch/backend/awake"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/host"
@@ -146,6 +147,9 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	}
 	b.onClose(windows.Close)
 
+	computer := awake.Open(log)
+	b.onClose(computer.Close)
+
 	b.host, err = host.Open(ctx, host.Options{
 		Book:      book,
 		Settings:  kept,
@@ -156,6 +160,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Windows:   windows,
 		Notifier:  o.Notifier,
 		Attention: o.Attention,
+		Awake:     computer,
 		Synthetic: o.Synthetic,
 		Timing:    o.Timing,
 		Logger:    log,

@@ -17,12 +17,13 @@ const module = "github.com/porch-call/porch/"
 // backend. "" is package backend itself.
 var (
 	bottom = []string{"fault", "signalling", "sealed"}
-	middle = []string{"links", "lobby", "call", "capture", "share", "notify", "store", "relay", "loopback"}
+	middle = []string{"links", "lobby", "call", "capture", "share", "notify", "store", "relay", "loopback", "awake"}
 
 	mayImport = map[string][]string{
 		"fault":      nil,
 		"signalling": {"fault"},
 		"sealed":     {"fault"},
+		"sessionbus": nil,
 		"guest":      bottom,
 		"host":       append(slices.Clone(bottom), middle...),
 		"":           append(append(slices.Clone(bottom), middle...), "host"),
@@ -38,6 +39,7 @@ func init() {
 	for _, part := range middle {
 		mayImport[part] = bottom
 	}
+	mayImport["awake"] = []string{"sessionbus"}
 }
 
 type goPackage struct {

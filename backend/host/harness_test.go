@@ -111,6 +111,7 @@ type setup struct {
 	board    *board
 	disk     func(links.Repository) links.Repository // nil: as it is
 	remotes  Remotes
+	awake    Awake
 }
 
 const origin = "wails://wails"
@@ -166,7 +167,7 @@ func start(t *testing.T, s setup) *fixture {
 	f.closers = append(f.closers, func() { _ = f.windows.Close() })
 	h, err = Open(ctx, Options{
 		Book: f.book, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
-		Notifier: s.notifier, Attention: func() { f.attended <- struct{}{} },
+		Notifier: s.notifier, Awake: s.awake, Attention: func() { f.attended <- struct{}{} },
 		Synthetic: true, Timing: s.timing, Logger: log,
 	})
 	must(err)

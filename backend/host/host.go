@@ -32,6 +32,12 @@ type Windows interface {
 	Grant(claims any) loopback.Ticket
 }
 
+// Awake keeps this computer from going to sleep by itself: [awake.Keeper]. Keep
+// doesn't wait for the system.
+type Awake interface {
+	Keep(needed bool)
+}
+
 // Keeper keeps settings and relays on disk: [store.Store].
 type Keeper interface {
 	Setting(key string, v any) (found bool, err error)
@@ -63,6 +69,7 @@ type Options struct {
 	// Attention brings the window to the front: the host pressed a
 	// notification. It may block. nil is fine.
 	Attention func()
+	Awake     Awake // told whether a guest is in a call; nil is fine
 	// Synthetic means that Capture, and the page, use a drawn picture and a tone.
 	Synthetic bool
 	Timing    Timing
@@ -83,6 +90,7 @@ type Host struct {
 	windows   Windows
 	center    *notify.Center // nil without a notifier
 	attention func()
+	awake     Awake // nil: the computer may sleep
 	synthetic bool
 	timing    Timing
 	log       *slog.Logger
@@ -126,6 +134,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		capture:   o.Capture,
 		windows:   o.Windows,
 		attention: o.Attention,
+		awake:     o.Awake,
 		synthetic: o.Synthetic,
 		timing:    o.Timing,
 		log:       o.Logger,

@@ -26,6 +26,16 @@ func (h *Host) publish() {
 	s := h.view()
 	h.publisher.publish(s)
 	h.ring(s.Requests)
+	if h.awake != nil {
+		h.awake.Keep(guestIn(s.Calls))
+	}
+}
+
+// guestIn tells whether a guest is in a call, or is expected back in it.
+func guestIn(calls []CallView) bool {
+	return slices.ContainsFunc(calls, func(c CallView) bool {
+		return slices.ContainsFunc(c.Participants, func(p ParticipantView) bool { return !p.Host })
+	})
 }
 
 // parts are what of a link's view costs to make and seldom changes. They are

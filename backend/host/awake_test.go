@@ -1,0 +1,54 @@
+package host
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// needed is what the computer was told last.
+type needed struct{ atomic.Bool }
+
+func (n *needed) Keep(on bool) { n.Store(on) }
+
+func (n *needed) until(t *testing.T, want bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); n.Load() != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("awake: %v, want %v", !want, want)
+		}
+	}
+}
+
+func TestTheComputerIsNeededWhileAGuestIsIn(t *testing.T) {
+	var n needed
+	f := start(t, setup{awake: &n})
+	l := f.link()
+	waits := f.knock(l, "Waits")
+	if n.Load() {
+		t.Fatal("a guest who waits keeps the computer awake")
+	}
+	f.admit("Waits")
+	waits.seated()
+	n.until(t, true)
+	second := f.enter(l, "Second")
+	waits.send(signalling.Leave{})
+	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+	if !n.Load() {
+		t.Fatal("the computer may sleep while a guest is in")
+	}
+	second.vanish() // and may come back
+	f.until("the guest is away", func(s State) bool { return len(s.Calls) == 1 && s.Calls[0].Participants[0].Away })
+	if !n.Load() {
+		t.Fatal("the computer may sleep while a guest is expected back")
+	}
+	f.must(f.host.EndCall(f.ctx, l.ID))
+	n.until(t, false)
+
+	f.enter(f.link(), "Third")
+	n.until(t, true)
+	f.host.Close()
+	n.until(t, false)
+}
