@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code identifies a fault. Codes are part of the protocol and of the
@@ -111,6 +112,9 @@ const (
 type Error struct {
 	Code  Code
 	Cause error // may be nil
+	// After is how long to wait before the same is worth another try, with TooFast;
+	// 0 when waiting does not help, or nobody knows.
+	After time.Duration
 }
 
 // New returns a fault. cause may be nil.
@@ -147,6 +151,16 @@ func CodeOf(err error) Code {
 		return f.Code
 	}
 	return Internal
+}
+
+// AfterOf returns After of the first fault in err's chain, 0 for an error without
+// one.
+func AfterOf(err error) time.Duration {
+	var f *Error
+	if errors.As(err, &f) {
+		return f.After
+	}
+	return 0
 }
 
 // Sentence is what a person reads: one English sentence that says what

@@ -320,6 +320,9 @@ func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 			}
 		})
 	}
+	if admitted.Farewell != "" { // the host knows Seated
+		_ = p.send(g.ctx, signalling.Seated{}) // a lost path shows when something is received
+	}
 	g.tell(admitted)
 	return g.tellMedia()
 }

@@ -51,6 +51,7 @@ type Keeper interface {
 type Timing struct {
 	Hello    time.Duration // for a guest's first words; default 10 s
 	SeatHold time.Duration // for a guest whose path is lost; default 2 minutes
+	Reload   time.Duration // for a guest whose page went away and may be a reload; default 10 s
 	Window   time.Duration // for the host's own window to come back; default 15 s
 	Passage  time.Duration // for TURN credentials that are late, when a guest is let in; default 500 ms
 	Probe    time.Duration // for a relay that is tested; default 10 s
@@ -99,6 +100,7 @@ type Host struct {
 	ctx        context.Context // ends when Close has told everybody
 	cancel     context.CancelFunc
 	background background
+	still      chan struct{} // holds one: whose picture is being decoded
 	tally      tally
 	publisher  publisher
 	loop       *loop
@@ -139,12 +141,14 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		timing:    o.Timing,
 		log:       o.Logger,
 		now:       o.Now,
+		still:     make(chan struct{}, 1),
 		rooms:     make(map[sealed.LinkID]*room),
 		parts:     make(map[sealed.LinkID]parts),
 		tally:     tally{live: make(map[*call.Call]struct{})},
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)
+	setDefault(&h.timing.Reload, 10*time.Second)
 	setDefault(&h.timing.Window, 15*time.Second)
 	setDefault(&h.timing.Passage, 500*time.Millisecond)
 	setDefault(&h.timing.Probe, 10*time.Second)

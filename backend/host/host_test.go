@@ -232,7 +232,7 @@ func TestSeatIsHeldAndResumed(t *testing.T) {
 	ada.vanish()
 	again := f.greet(l, ada.back)
 	again.seated()
-	if again.seat.Participant != ada.seat.Participant || again.seat.Seat != ada.seat.Seat || len(again.roster.Participants) != 2 {
+	if again.seat.Participant != ada.seat.Participant || again.seat.Seat == ada.seat.Seat || len(again.roster.Participants) != 2 {
 		t.Fatalf("back: %+v, %+v", again.seat, again.roster)
 	}
 	boris.send(signalling.Say{Text: "still here?"})
@@ -244,7 +244,7 @@ func TestSeatIsHeldAndResumed(t *testing.T) {
 	}
 
 	// A newer page of the same seat takes it over from one that still lives.
-	newer := f.greet(l, ada.back)
+	newer := f.greet(l, again.back)
 	again.ended(signalling.EndReplaced)
 	newer.seated()
 	if n := len(newer.roster.Participants); n != 2 {

@@ -21,6 +21,10 @@ const (
 	// passageMargin is how long credentials must be good for when they are
 	// handed out.
 	passageMargin = time.Minute
+	// maxEarly bounds for how many guests who wait credentials are fetched ahead at
+	// one relay. The others' are fetched when they are let in: strangers who knock
+	// must not use up what the relay gives.
+	maxEarly = 16
 )
 
 // passage is what lets one guest, or the host in one call, through networks
@@ -39,6 +43,7 @@ type passage struct {
 	asked   time.Time     // when the last request failed; zero after one that did not
 	renewal *time.Timer   // while nothing was handed out
 	given   []string      // usernames that were handed out
+	early   bool          // is one of the line's early ones
 	over    bool
 }
 
@@ -67,6 +72,43 @@ func (p *passage) prepare() {
 	if !p.host.background.TryGo(func() { p.fetch(done) }) {
 		p.pending = nil
 		close(done)
+	}
+}
+
+// prepareEarly is prepare for a guest who still waits: for a few at a time.
+func (p *passage) prepareEarly() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	if !p.over && !p.early {
+		if p.early = p.line.early.Add(1) <= maxEarly; !p.early {
+			p.line.early.Add(-1)
+		}
+	}
+	early := p.early
+	p.mu.Unlock()
+	if early {
+		p.prepare()
+	}
+}
+
+// admit is prepare for a guest who is let in: the place among the early ones is
+// another's.
+func (p *passage) admit() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	p.notEarly()
+	p.mu.Unlock()
+	p.prepare()
+}
+
+func (p *passage) notEarly() {
+	if p.early {
+		p.early = false
+		p.line.early.Add(-1)
 	}
 }
 
@@ -207,6 +249,7 @@ func (p *passage) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
+	p.notEarly()
 	p.stopRenewal()
 	for _, username := range p.given {
 		p.line.remote.Revoke(username)
@@ -295,7 +338,7 @@ func (s *session) prepareWay() {
 	if s.passage == nil {
 		return
 	}
-	s.passage.prepare()
+	s.passage.prepareEarly()
 	h, r := s.host, s.room
 	h.loop.post("prepare "+string(r.id), func() { h.prepareCall(r) })
 }
@@ -308,7 +351,7 @@ func (s *session) prepareReturn(ctx context.Context, token []byte) error {
 	}
 	var p *passage
 	if err := s.host.loop.do(ctx, func() {
-		if st := s.room.seats[digest(token)]; st != nil {
+		if st, _ := s.room.findSeat(token, s); st != nil {
 			p = s.host.passageBack(st, s)
 		}
 	}); err != nil {

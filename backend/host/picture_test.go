@@ -114,9 +114,9 @@ func TestPictureOfAKnock(t *testing.T) {
 	}
 
 	ada := pictured("", "Ada", photo(t, 160, 120, ""))
-	if got := shown(t, f.request("Ada").Picture).Bounds(); got.Dx() != 160 {
-		t.Errorf("shown at %v", got)
-	}
+	f.until("a picture", func(s State) bool {
+		return len(s.Requests) == 1 && s.Requests[0].Picture != "" && shown(t, s.Requests[0].Picture).Bounds().Dx() == 160
+	})
 	// The newest of a device's knocks counts, also when it has none.
 	again := pictured(ada.device, "Ada", photo(t, 80, 60, ""))
 	f.until("the newer picture", func(s State) bool {

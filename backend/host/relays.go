@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -39,6 +40,7 @@ type line struct {
 	remote Remote // never changes; nil when it could not be opened
 
 	status remote.Status // of the loop
+	early  atomic.Int32  // guests who wait and have credentials ready: at most maxEarly
 }
 
 // loadRelays opens a line to each relay of the store.

@@ -118,7 +118,7 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 }
 
 func (r *room) seatOf(participantID string) *seat {
-	for _, st := range r.seats {
+	for st := range r.seats {
 		if st.participant.ID() == participantID {
 			return st
 		}

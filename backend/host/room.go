@@ -3,7 +3,6 @@ package host
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"sync/atomic"
 	"time"
@@ -42,7 +41,7 @@ type room struct {
 	roster   []signalling.Participant
 	guestIn  bool // a guest who has left was in since the app started
 	hostIn   bool // the host has been in since the app started
-	seats    map[seatKey]*seat
+	seats    map[*seat]struct{}
 	presence *presence // the host's own part; nil while outside
 }
 
@@ -53,7 +52,9 @@ const tokenSize = 16
 
 // seat is what an admitted guest holds in a room's call.
 type seat struct {
-	key         seatKey
+	tokens      seatTokens
+	newest      string // base64url: the token that was issued last
+	connection  int    // counts the guest's peer connections
 	participant *call.Participant
 	ticket      *lobby.Ticket // that it was given for
 	name        string
@@ -62,7 +63,7 @@ type seat struct {
 	used        atomic.Bool // the guest has shown that they are in
 	passage     *passage
 	expiry      *time.Timer
-	openings    map[seatKey]struct{} // digests of the channel openings that claimed it
+	closing     bool // the page that held it last went away, and said so
 }
 
 func digest(b []byte) seatKey { return sha256.Sum256(b) }
@@ -84,7 +85,7 @@ func (h *Host) openRoom(l links.Link) *room {
 		withdraw:       func() {},
 		withdrawRemote: func(*[sealed.NoteSize]byte) {},
 		sessions:       make(map[*session]struct{}),
-		seats:          make(map[seatKey]*seat),
+		seats:          make(map[*seat]struct{}),
 	}
 	r.lobby = lobby.New(lobby.Options{
 		OnChange: func(s lobby.Snapshot) {
@@ -124,7 +125,7 @@ func (h *Host) closeRoom(r *room, reason signalling.EndReason) {
 	for s := range r.sessions {
 		s.end(reason)
 	}
-	for _, st := range r.seats {
+	for st := range r.seats {
 		st.stopExpiry()
 		st.passage.end()
 	}
@@ -219,7 +220,7 @@ func (h *Host) rosterChanged(r *room, ps []signalling.Participant) {
 		in[p.ID] = true
 	}
 	dropped := false
-	for _, st := range r.seats {
+	for st := range r.seats {
 		if !in[st.participant.ID()] {
 			h.freeSeat(r, st, signalling.EndFault)
 			dropped = true
@@ -238,7 +239,7 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 	if r.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
-	for _, st := range r.seats { // one that the same browser has lost without knowing
+	for st := range r.seats { // one that the same browser has lost without knowing
 		if st.device == s.device && st.session == nil {
 			h.freeSeat(r, st, signalling.EndReplaced)
 		}
@@ -247,20 +248,15 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 	if err != nil {
 		return nil, err
 	}
-	token := make([]byte, tokenSize)
-	rand.Read(token) // never fails
 	st := &seat{
-		key:      digest(token),
-		ticket:   ticket,
-		name:     k.Name,
-		device:   s.device,
-		session:  s,
-		passage:  s.passage,
-		openings: map[seatKey]struct{}{s.opening: {}},
+		ticket:  ticket,
+		name:    k.Name,
+		device:  s.device,
+		session: s,
+		passage: s.passage,
 	}
-	id, text := randomID(), base64.RawURLEncoding.EncodeToString(token)
-	s.frames.SetLimit(signalling.MaxFrame)
-	s.admitted()
+	id := randomID()
+	st.open(s)
 	st.participant, err = c.Join(call.Profile{
 		ID: id, Name: k.Name, Muted: k.Muted, CameraOff: k.CameraOff,
 		Elsewhere: !s.frames.Remote().Loopback,
@@ -269,7 +265,9 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 			if resumed {
 				servers = st.passage.renewed
 			}
-			return signalling.Admitted{Participant: id, Seat: text, Resumed: resumed, ICEServers: servers()}
+			return signalling.Admitted{
+				Participant: id, Seat: st.newest, Resumed: resumed, ICEServers: servers(), Farewell: st.session.farewell,
+			}
 		},
 	}, s.out)
 	if err != nil {
@@ -277,9 +275,19 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 		return nil, err
 	}
 	s.seated = true
-	r.seats[st.key] = st
+	r.seats[st] = struct{}{}
 	h.touch()
 	return st, nil
+}
+
+// open readies a session for being let into the seat: a new token, and wider
+// limits.
+func (st *seat) open(s *session) {
+	var token []byte
+	token, s.token = st.tokens.issue(st.connection, s.opening)
+	st.newest = base64.RawURLEncoding.EncodeToString(token)
+	s.frames.SetLimit(signalling.MaxFrame)
+	s.admitted()
 }
 
 // recordEntry writes down that a guest is in. It runs on a goroutine of its own,
@@ -295,45 +303,86 @@ func (h *Host) recordEntry(r *room, device, name string) {
 	h.loop.post("visitors", h.forgetParts)
 }
 
-// resumeSeat gives a seat to a newer session of the same guest. It returns nil
-// when the seat is not held, and never admits anybody who does not hold one.
-func (h *Host) resumeSeat(r *room, s *session, token []byte, resume bool) *seat {
-	if r.ended != "" {
-		return nil
-	}
+// findSeat returns the seat that a token claims.
+func (r *room) findSeat(token []byte, s *session) (*seat, claim) {
 	key := digest(token)
-	st := r.seats[key]
-	if st == nil || subtle.ConstantTimeCompare(st.key[:], key[:]) != 1 {
-		return nil
+	for st := range r.seats {
+		if c, ok := st.tokens.find(key, s.opening); ok {
+			return st, c
+		}
 	}
-	if _, replayed := st.openings[s.opening]; replayed || len(st.openings) >= maxClaims {
-		return nil // a relay that plays a recorded guest again must not throw them out
+	return nil, claim{}
+}
+
+// resumeSeat gives a seat to a newer session of the same guest. It returns nil
+// and EndSeatGone when the seat is not held, and nil and EndReplaced when a newer
+// page has it; it never admits anybody who does not hold one.
+func (h *Host) resumeSeat(r *room, s *session, token []byte, resume bool) (*seat, signalling.EndReason) {
+	if r.ended != "" {
+		return nil, signalling.EndSeatGone
 	}
-	st.openings[s.opening] = struct{}{}
-	if old := st.session; old != nil {
-		old.end(signalling.EndReplaced)
+	st, c := r.findSeat(token, s)
+	if st == nil {
+		return nil, signalling.EndSeatGone
 	}
+	if c.aside {
+		// A replaced page takes nothing from a newer one that is there, or whose media
+		// still flows: the relay may have kept this back for long.
+		if st.session != nil || !st.closing && st.participant.Alive() {
+			return nil, signalling.EndReplaced
+		}
+		st.tokens.spendAside(digest(token))
+	}
+	h.displace(st)
 	st.stopExpiry()
-	st.session, st.device = s, s.device
+	st.session, st.device, st.closing = s, s.device, false
 	if p := h.passageBack(st, s); p != st.passage {
 		st.passage.end()
 		st.passage, s.seated = p, true
 	}
-	s.frames.SetLimit(signalling.MaxFrame)
-	s.admitted()
-	if _, err := st.participant.Attach(s.out, resume); err != nil {
+	st.open(s)
+	resumed, err := st.participant.Attach(s.out, resume && c.connection == st.connection)
+	if err != nil {
 		h.log.Info("resume seat", "code", fault.CodeOf(err))
 		st.session = nil
 		h.freeSeat(r, st, "")
 		h.settle(r)
-		return nil
+		return nil, signalling.EndSeatGone
+	}
+	if !resumed {
+		st.connection++
+		st.tokens.issued[len(st.tokens.issued)-1].connection = st.connection
 	}
 	h.touch()
-	return st
+	return st, ""
 }
 
-// maxClaims bounds how often one seat can be taken up again.
-const maxClaims = 1024
+// displace takes a seat from the session that has it, if any. A page that is in
+// it learns that a newer one is, and how to come back once that one has gone. A
+// session that has not confirmed its token is perhaps none that the guest knows
+// of, or the guest's true one while the relay delivers an older: its page tries
+// again.
+func (h *Host) displace(st *seat) {
+	old := st.session
+	switch {
+	case old == nil:
+	case old.confirmed:
+		aside := base64.RawURLEncoding.EncodeToString(st.tokens.issueAside())
+		_ = old.out.Send(signalling.Ended{Reason: signalling.EndReplaced, Seat: aside}) // a lost path ends as well
+		old.frames.Close(signalling.CloseDone)
+	default:
+		old.frames.Close(signalling.CloseHostGone)
+	}
+}
+
+// confirm notes that a session's guest has the seat's newest token: the earlier
+// ones are void.
+func (st *seat) confirm(s *session) {
+	if !s.confirmed {
+		s.confirmed = true
+		st.tokens.confirm(s.token)
+	}
+}
 
 // loseSeat holds a seat whose path is lost, for a while. One that its guest has
 // not taken up is free at once: nobody was in, and the host's decision waits in
@@ -348,7 +397,7 @@ func (h *Host) loseSeat(r *room, st *seat, s *session) {
 		h.settle(r)
 		return
 	}
-	st.session = nil
+	st.session, st.closing = nil, s.gone
 	st.participant.Detach(s.out)
 	h.holdSeat(r, st)
 	h.touch()
@@ -356,12 +405,18 @@ func (h *Host) loseSeat(r *room, st *seat, s *session) {
 
 // holdSeat frees a seat in a while, unless its guest is back by then, or their
 // media is still there: what a relay's absence takes is the path for messages.
+// One whose page went away is held for a reload only.
 func (h *Host) holdSeat(r *room, st *seat) {
-	st.expiry = time.AfterFunc(h.timing.SeatHold, func() {
-		h.loop.post("seat "+string(st.key[:]), func() {
+	hold := h.timing.SeatHold
+	if st.closing {
+		hold = min(hold, h.timing.Reload)
+	}
+	st.expiry = time.AfterFunc(hold, func() {
+		h.loop.post("seat "+st.participant.ID(), func() {
+			_, held := r.seats[st]
 			switch {
-			case st.session != nil || r.seats[st.key] != st:
-			case st.participant.Alive():
+			case st.session != nil || !held:
+			case st.participant.Alive() && !st.closing:
 				h.holdSeat(r, st)
 			default:
 				h.freeSeat(r, st, signalling.EndSeatGone)
@@ -373,12 +428,12 @@ func (h *Host) holdSeat(r *room, st *seat) {
 
 // freeSeat takes a guest out of the call. "" tells them nothing.
 func (h *Host) freeSeat(r *room, st *seat, reason signalling.EndReason) {
-	if r.seats[st.key] != st {
+	if _, held := r.seats[st]; !held {
 		return
 	}
 	st.stopExpiry()
 	st.passage.end()
-	delete(r.seats, st.key)
+	delete(r.seats, st)
 	r.guestIn = r.guestIn || st.used.Load()
 	s := st.session
 	st.session = nil

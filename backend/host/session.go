@@ -2,9 +2,11 @@ package host
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -33,6 +35,12 @@ type session struct {
 	opening seatKey // digest of what opened the channel
 	device  string
 	seated  bool // of the loop: the passage is the seat's
+
+	token     seatKey // digest of the seat's token that this session was given; of the loop
+	confirmed bool    // the guest has that token; of the loop
+	farewell  string  // base64url: what the page says when it goes away; set before parting
+	parting   atomic.Pointer[[tokenSize]byte]
+	gone      bool // the page said it; set before in is closed
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
@@ -68,7 +76,7 @@ func (s *session) end(reason signalling.EndReason) {
 func (s *session) refuse(err error) {
 	code := fault.CodeOf(err)
 	s.host.log.Info("guest refused", "code", code)
-	_ = s.out.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+	s.tell(err)
 	_ = s.out.Send(signalling.Ended{Reason: signalling.EndFault})
 	s.frames.Close(closeCode(code))
 }
@@ -204,6 +212,9 @@ func (s *session) forget() {
 
 // admitted widens the limits, just before the guest is told.
 func (s *session) admitted() {
+	farewell := [tokenSize]byte(newSeatToken())
+	s.farewell = base64.RawURLEncoding.EncodeToString(farewell[:])
+	s.parting.Store(&farewell)
 	s.limit.Store(signalling.MaxFrame)
 	// A new bucket: a wider one would have to fill first, and the guest's
 	// candidates come at once.
@@ -211,12 +222,18 @@ func (s *session) admitted() {
 }
 
 // read opens, checks and hands on what the guest sends. It ends by closing in,
-// when the path is lost, ctx ends or the guest breaks the protocol.
+// when the path is lost, the page goes away, ctx ends or the guest breaks the
+// protocol.
 func (s *session) read(ctx context.Context) {
 	defer close(s.in)
 	for {
 		frame, err := s.frames.Recv(ctx)
 		if err != nil {
+			return
+		}
+		if p := s.parting.Load(); p != nil && subtle.ConstantTimeCompare(p[:], frame) == 1 {
+			s.gone = true
+			s.frames.Close(signalling.CloseDone)
 			return
 		}
 		plain, err := s.out.open(frame)
@@ -226,7 +243,7 @@ func (s *session) read(ctx context.Context) {
 			return
 		}
 		if !s.pace.Load().Allow() {
-			s.refuse(fault.New(fault.TooFast, nil))
+			s.refuse(&fault.Error{Code: fault.TooFast, After: time.Second})
 			return
 		}
 		m, err := signalling.DecodeFromGuest(plain, int(s.limit.Load()))
@@ -264,7 +281,10 @@ func isSlip(err error) bool {
 // tell reports the guest's own error; the channel goes on.
 func (s *session) tell(err error) {
 	code := fault.CodeOf(err)
-	_ = s.out.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
+	_ = s.out.Send(signalling.Fault{
+		Code: string(code), Message: fault.Sentence(code),
+		RetryAfter: (fault.AfterOf(err) + time.Millisecond - 1).Milliseconds(),
+	})
 }
 
 // resume gives a guest who comes back their seat. ok is false when the session
@@ -282,12 +302,18 @@ func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat,
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
-	if err := s.host.loop.do(ctx, func() { st = s.host.resumeSeat(s.room, s, token, hello.Resume) }); err != nil {
+	var reason signalling.EndReason
+	if err := s.host.loop.do(ctx, func() { st, reason = s.host.resumeSeat(s.room, s, token, hello.Resume) }); err != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
-	if st == nil {
-		_ = s.out.Send(signalling.Ended{Reason: signalling.EndSeatGone})
+	switch reason {
+	case signalling.EndSeatGone:
+		_ = s.out.Send(signalling.Ended{Reason: reason})
+	case signalling.EndReplaced: // with the same way back, for later
+		_ = s.out.Send(signalling.Ended{Reason: reason, Seat: hello.Seat})
+		s.frames.Close(signalling.CloseDone)
+		return nil, false
 	}
 	return st, true
 }
@@ -365,17 +391,16 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
-	s.prepareWay()
 	known := h.book.Known(s.device, k.Name)
 	ticket, err := r.lobby.Knock(ctx, lobby.Knock{
 		Device:  s.device,
 		Name:    k.Name,
 		Known:   lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
 		Address: s.frames.Remote().Key,
-		// What is no picture is left out; the knock counts all the same.
-		Picture: still(k.Picture),
 	})
 	if err == nil {
+		s.prepareWay()
+		s.show(ctx, ticket, k.Picture)
 		return ticket, true
 	}
 	switch fault.CodeOf(err) {
@@ -403,6 +428,30 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 	return nil, false
 }
 
+// show gives the host the picture of a guest whom the lobby has taken; the card is
+// there already. Pictures are decoded one at a time, so that many strangers cost
+// no more than one core, and only for knocks within their pace. What is no
+// picture is left out.
+func (s *session) show(ctx context.Context, ticket *lobby.Ticket, picture string) {
+	switch {
+	case picture == "":
+		s.room.lobby.Picture(ticket, "") // the newest knock counts
+		return
+	case !ticket.Paced():
+		return
+	}
+	select {
+	case s.host.still <- struct{}{}:
+	case <-ticket.Done():
+		return
+	case <-ctx.Done():
+		return
+	}
+	shown := still(picture)
+	<-s.host.still
+	s.room.lobby.Picture(ticket, shown)
+}
+
 // conclude acts on the lobby's verdict. The results are those of wait.
 func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
 	switch v.Outcome {
@@ -422,6 +471,7 @@ func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Ve
 // enter brings an admitted guest into the call.
 func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
 	h, r := s.host, s.room
+	s.passage.admit()
 	s.passage.await(ctx)
 	var err error
 	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, ticket, k) }); gone != nil {
@@ -447,7 +497,7 @@ func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.
 // when they leave or their path is lost.
 func (s *session) take(ctx context.Context, st *seat) {
 	h, r := s.host, s.room
-	left := false
+	left, confirmed := false, false
 	for !left {
 		m, open := <-s.in // ends with ctx, by way of read
 		if !open {
@@ -456,11 +506,17 @@ func (s *session) take(ctx context.Context, st *seat) {
 		if _, left = m.(signalling.Leave); left {
 			break
 		}
-		if err := st.participant.Handle(m); err != nil {
-			s.tell(err)
+		_, seated := m.(signalling.Seated)
+		if !seated {
+			if err := st.participant.Handle(m); err != nil {
+				s.tell(err)
+			}
 		}
 		if _, early := m.(signalling.MediaState); early { // may come from one who still waits
 			continue
+		}
+		if !confirmed {
+			confirmed = h.loop.do(ctx, func() { st.confirm(s) }) == nil
 		}
 		if st.used.CompareAndSwap(false, true) {
 			h.background.Go(func() { h.recordEntry(r, s.device, st.name) })

@@ -56,9 +56,6 @@ type Knock struct {
 	// with the most places gives up its newest for a guest from another one that
 	// has fewer. "" is not known, and not counted.
 	Address string
-	// Picture is what the host is shown of the guest, opaque here; of a device's
-	// knocks the newest counts. It is kept for as long as the request waits.
-	Picture string
 }
 
 // Request is a join request as the host sees it.
@@ -67,7 +64,7 @@ type Request struct {
 	Device    string // as in Knock
 	Name      string
 	Known     Known
-	Picture   string    // as in Knock
+	Picture   string    // as given to Lobby.Picture
 	Since     time.Time // of the device's first knock in this wait
 	Bell      signalling.Bell
 	BellSince time.Time
@@ -168,7 +165,8 @@ func (l *Lobby) do(ctx context.Context, op func(*queue, time.Time)) bool {
 }
 
 // Knock adds a join request and returns at once. A device that waits already
-// keeps its place and its time, and its older ticket is Replaced. A device
+// keeps its place and its time, whatever its pace, and its older ticket is
+// Replaced; under another name it is another request, and pace counts. A device
 // whose request was decided while it was away gets that decision. Faults:
 // LobbyFull, LobbyLocked, Blocked, DeclinedForGood, TooFast, and, by what the
 // lobby was closed with, LinkRemoved, LinkSpent, CallEnded, HostGone,
@@ -183,6 +181,13 @@ func (l *Lobby) Knock(ctx context.Context, k Knock) (t *Ticket, err error) {
 		}
 	}
 	return t, err
+}
+
+// Picture shows the host a picture of a ticket's guest, opaque here; the newest
+// counts. It is kept for as long as the request waits. A no-op on a decided
+// ticket.
+func (l *Lobby) Picture(t *Ticket, picture string) {
+	l.do(context.Background(), func(q *queue, _ time.Time) { q.picture(t, picture) })
 }
 
 // Admit lets a request in. On one that is decided or gone: RequestGone.

@@ -308,14 +308,22 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("too fast", func(t *testing.T) {
 		inBubble(t, Options{}, func(p porch) {
-			for range 5 {
-				p.knock("phone", "Ann")
+			for i := range 4 {
+				p.knock("phone", fmt.Sprint("Ann ", i))
 			}
+			p.knock("phone", "Bea")
+			time.Sleep(3 * time.Second)
 			p.refused("phone", fault.TooFast)
+			_, err := p.Knock(p.Context(), Knock{Device: "phone", Name: "Ann"})
+			if after := fault.AfterOf(err); after != 7*time.Second {
+				p.Errorf("to be tried again in %v", after)
+			}
+			for range 20 { // who waits is found all the same
+				p.knock("phone", "Bea")
+			}
 			p.knock("tablet", "Bob")
-			time.Sleep(10 * time.Second)
+			time.Sleep(7 * time.Second)
 			p.knock("phone", "Ann")
-			p.refused("phone", fault.TooFast)
 			if got := p.names(); !slices.Equal(got, []string{"Ann", "Bob"}) {
 				t.Errorf("waiting: %v", got) // who is too fast keeps the place
 			}

@@ -17,8 +17,8 @@ type pace struct {
 	at   time.Time // up to when tokens were given back
 }
 
-// take takes a token at now, or tells that none is left.
-func (p *pace) take(r Rate, now time.Time) bool {
+// take takes a token at now, or tells how long there will be none.
+func (p *pace) take(r Rate, now time.Time) (wait time.Duration) {
 	if p.used > 0 {
 		back := int(now.Sub(p.at) / r.Every)
 		p.used = max(p.used-back, 0)
@@ -28,10 +28,10 @@ func (p *pace) take(r Rate, now time.Time) bool {
 		p.at = now
 	}
 	if p.used >= r.Burst {
-		return false
+		return max(p.at.Add(r.Every).Sub(now), 1)
 	}
 	p.used++
-	return true
+	return 0
 }
 
 // paces is the pace of each address. Memory is bounded: when there are limit,
@@ -45,10 +45,10 @@ type paces struct {
 
 func newPaces(limit int) *paces { return &paces{limit: limit, of: make(map[string]*pace)} }
 
-// take takes a token of an address at now, or tells that none is left.
-func (p *paces) take(address string, r Rate, now time.Time) bool {
+// take takes a token of an address at now, or tells how long there will be none.
+func (p *paces) take(address string, r Rate, now time.Time) (wait time.Duration) {
 	if address == "" {
-		return true
+		return 0
 	}
 	of := p.of[address]
 	if of == nil {

@@ -50,8 +50,12 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if dev.blocked {
 		return nil, fault.New(fault.Blocked, nil)
 	}
-	if !dev.pace.take(q.o.Rate, now) {
-		return nil, fault.New(fault.TooFast, nil)
+	// Whoever waits already is found before pace is asked: a guest whose connection
+	// comes and goes must not lose the place by coming back.
+	if e := q.byDevice(k.Device); e != nil && e.request.Name == k.Name {
+		q.replace(e, k)
+		e.ticket.paced = dev.pace.take(q.o.Rate, now) == 0
+		return e.ticket, nil
 	}
 	if p := q.takePromise(dev, now); p != nil && p.name == k.Name {
 		t := newTicket(rand.Text(), k)
@@ -62,8 +66,12 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if dev.declines >= maxDeclines {
 		return nil, fault.New(fault.DeclinedForGood, nil)
 	}
+	if wait := dev.pace.take(q.o.Rate, now); wait > 0 {
+		return nil, tooFast(wait)
+	}
 	if e := q.byDevice(k.Device); e != nil {
-		q.replace(e, k, now)
+		q.rename(e, k, now)
+		e.ticket.paced = true
 		return e.ticket, nil
 	}
 	full := len(q.waiting) >= q.o.Limit
@@ -76,18 +84,29 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 		return nil, fault.New(fault.LobbyLocked, nil)
 	case full && surplus == nil:
 		return nil, fault.New(fault.LobbyFull, nil)
-	case !q.addresses.take(k.Address, q.o.AddressRate, now) || !q.total.take(q.o.TotalRate, now):
-		return nil, fault.New(fault.TooFast, nil)
-	case full:
+	}
+	wait := q.addresses.take(k.Address, q.o.AddressRate, now)
+	if wait == 0 {
+		wait = q.total.take(q.o.TotalRate, now)
+	}
+	if wait > 0 {
+		return nil, tooFast(wait)
+	}
+	if full {
 		q.decide(surplus, Verdict{Outcome: Full}, now)
 	}
 	e := &entry{address: k.Address, request: Request{
-		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Picture: k.Picture, Since: now, Retry: dev.declines > 0,
+		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Since: now, Retry: dev.declines > 0,
 	}}
 	e.ticket = newTicket(e.request.ID, k)
+	e.ticket.paced = true
 	q.ring(e, q.firstBell(), now)
 	q.waiting = append(q.waiting, e)
 	return e.ticket, nil
+}
+
+func tooFast(wait time.Duration) error {
+	return &fault.Error{Code: fault.TooFast, After: wait}
 }
 
 // surplus returns who has to give way for a newcomer from an address: the newest
@@ -112,23 +131,33 @@ func (q *queue) surplus(address string) (newest *entry) {
 	return newest
 }
 
-// replace gives a waiting device's place to its newer page. Under another name
-// it is another request: a decision on the name that the host saw must not
-// fall on one that it did not.
-func (q *queue) replace(e *entry, k Knock, now time.Time) {
+// replace gives a waiting device's place to its newer page, which finds
+// everything as it was: it asks for the same, and costs the host nothing.
+func (q *queue) replace(e *entry, k Knock) {
 	e.ticket.decide(Verdict{Outcome: Replaced})
-	renamed := k.Name != e.request.Name
-	if renamed {
-		e.request.ID = rand.Text()
-	}
-	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, k.Picture, false
+	q.changed = q.changed || e.request.Away || e.request.Known != k.Known
+	e.request.Known, e.request.Away = k.Known, false
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
-	if renamed {
-		q.ring(e, q.firstBell(), now)
-	} else {
-		e.ticket.ring(BellState{Bell: e.request.Bell, Since: e.request.BellSince})
+	e.ticket.ring(BellState{Bell: e.request.Bell, Since: e.request.BellSince})
+}
+
+// rename gives a waiting device's place to its newer page under another name,
+// which makes it another request: a decision on the name that the host saw must
+// not fall on one that it did not.
+func (q *queue) rename(e *entry, k Knock, now time.Time) {
+	e.ticket.decide(Verdict{Outcome: Replaced})
+	e.request.ID = rand.Text()
+	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, "", false
+	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
+	q.ring(e, q.firstBell(), now)
+}
+
+// picture shows the host a picture of the guest who holds a ticket.
+func (q *queue) picture(t *Ticket, picture string) {
+	if e := q.byTicket(t); e != nil && e.request.Picture != picture {
+		e.request.Picture = picture
+		q.changed = true
 	}
-	q.changed = true
 }
 
 func (q *queue) admit(id string, now time.Time) bool {

@@ -177,14 +177,34 @@ func TestFloodIsBounded(t *testing.T) {
 	t.Run("retries", func(t *testing.T) {
 		q := newQueue(o)
 		in := 0
-		for range 50_000 {
-			if _, err := q.knock(Knock{Device: "phone", Name: "Ann"}, now); err == nil {
+		for i := range 50_000 {
+			if _, err := q.knock(Knock{Device: "phone", Name: fmt.Sprint(i)}, now); err == nil {
 				in++
 			}
 			now = now.Add(time.Millisecond)
 		}
 		if in > o.Rate.Burst+5 {
 			t.Errorf("%d of 50,000 knocks within 50 s were taken", in)
+		}
+		check(t, q)
+	})
+	t.Run("ways back", func(t *testing.T) { // all are taken, and cost nothing
+		q := newQueue(o)
+		costly, rung := 0, 0
+		for range 50_000 {
+			ticket, err := q.knock(Knock{Device: "phone", Name: "Ann"}, now)
+			must(t, err)
+			if ticket.Paced() {
+				costly++
+			}
+			if q.changed {
+				rung++
+				q.changed = false
+			}
+			now = now.Add(time.Millisecond)
+		}
+		if costly > o.Rate.Burst+5 || rung != 1 {
+			t.Errorf("of 50,000 knocks within 50 s %d were worth a picture, %d changed the lobby", costly, rung)
 		}
 		check(t, q)
 	})
@@ -266,7 +286,7 @@ func TestPace(t *testing.T) {
 		{-time.Hour, false}, // the clock was set back
 	} {
 		now = now.Add(step.after)
-		if got := p.take(r, now); got != step.want {
+		if got := p.take(r, now) == 0; got != step.want {
 			t.Errorf("step %d: %v", i, got)
 		}
 	}

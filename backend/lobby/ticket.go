@@ -14,6 +14,7 @@ type Ticket struct {
 	done    chan struct{}
 	verdict Verdict     // set before done is closed
 	taken   atomic.Bool // Verdict has returned it, or it is kept as a promise
+	paced   bool        // never changes
 }
 
 func newTicket(id string, k Knock) *Ticket {
@@ -25,6 +26,10 @@ func newTicket(id string, k Knock) *Ticket {
 
 // ID is the request's id.
 func (t *Ticket) ID() string { return t.id }
+
+// Paced tells whether the knock was counted against its device's pace. One that
+// was not, since it only found its place again, is worth no costly work.
+func (t *Ticket) Paced() bool { return t.paced }
 
 // Bell carries the newest state of the bell; the first is there at once, unless
 // the ticket is decided from the start. States that were overtaken are left
