@@ -21,7 +21,7 @@ type cached struct {
 	buffer   []byte
 }
 
-// maxCacheJump is the largest step in sequence numbers that is taken for loss;
+// maxCacheJump is the largest step forward in sequence numbers that is taken for loss;
 // after a larger one the cache begins anew.
 const maxCacheJump = 1 << 13
 
@@ -47,7 +47,7 @@ func (c *cache) put(p *packet, now time.Time) bool {
 		c.newest = int64(p.sequence) + 1<<16 // never negative, whatever comes late
 	}
 	extended := c.extend(p.sequence)
-	if jump := extended - c.newest; jump > maxCacheJump || jump < -maxCacheJump {
+	if extended > c.newest+maxCacheJump {
 		c.reset()
 		c.begun = true
 		c.newest = int64(p.sequence) + 1<<16
@@ -67,10 +67,20 @@ func (c *cache) put(p *packet, now time.Time) bool {
 	e.packet = *p
 	e.packet.payload = e.buffer
 	c.newest = max(c.newest, extended)
+	c.hasKey = c.hasKey && c.newest-c.key < int64(len(c.entries))
 	if p.vp8.keyframe && (!c.hasKey || extended > c.key) {
 		c.hasKey, c.key, c.keyAt = true, extended, now
 	}
 	return true
+}
+
+// lacks reports whether a packet with this sequence number would fill a hole: it is not there, and newer ones are.
+func (c *cache) lacks(sequence uint16) bool {
+	if !c.begun {
+		return false
+	}
+	extended := c.extend(sequence)
+	return extended < c.newest && extended > c.newest-int64(len(c.entries)) && c.at(extended) == nil
 }
 
 // get returns the packet with this sequence number, or nil. It is valid until

@@ -77,6 +77,47 @@ func TestCacheBeginsAnewAfterAJump(t *testing.T) {
 	}
 }
 
+// TestCacheForgetsAKeyframeThatIsLeftBehind: numbers leap by a multiple of the cache's size, so that nothing overwrites
+// the keyframe's entry.
+func TestCacheForgetsAKeyframeThatIsLeftBehind(t *testing.T) {
+	c := newCache(64)
+	now := time.Now()
+	c.put(&packet{sequence: 0, vp8: vp8Descriptor{start: true, keyframe: true}}, now)
+	for n := uint16(1); n < 64; n++ {
+		c.put(&packet{sequence: n}, now)
+		if first, last, ok := c.fromKeyframe(now, time.Hour); !ok || last-first != int64(n) {
+			t.Fatalf("after %d: %d to %d, %v", n, first, last, ok)
+		}
+	}
+	c.put(&packet{sequence: 65}, now)
+	if _, _, ok := c.fromKeyframe(now, time.Hour); ok {
+		t.Error("the keyframe is offered with more than the cache holds behind it")
+	}
+}
+
+// TestCacheIsNotResetByThePast: whoever repeats packets chooses their numbers.
+func TestCacheIsNotResetByThePast(t *testing.T) {
+	c := newCache(64)
+	now := time.Now()
+	for n := range 20_000 {
+		c.put(&packet{sequence: uint16(n)}, now)
+	}
+	for _, n := range []uint16{10_000, 19_000, 1, 53_535} {
+		if c.lacks(n) || c.put(&packet{sequence: n}, now) {
+			t.Errorf("%d was taken", n)
+		}
+	}
+	if c.get(19_990) == nil {
+		t.Error("the cache was emptied")
+	}
+	c.put(&packet{sequence: 20_001}, now)
+	for n, want := range map[uint16]bool{20_000: true, 20_001: false, 20_002: false, 19_999: false} {
+		if c.lacks(n) != want {
+			t.Errorf("lacks(%d) is not %v", n, want)
+		}
+	}
+}
+
 func TestCacheFindsTheKeyframe(t *testing.T) {
 	c := newCache(64)
 	at := time.Now()

@@ -114,7 +114,6 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 			webrtc.RTPHeaderExtensionCapability{URI: uri}, kind, directions...))
 	}
 	extend(sdp.AudioLevelURI, webrtc.RTPCodecTypeAudio, up)
-	extend(sdp.ABSSendTimeURI, webrtc.RTPCodecTypeAudio, down)
 	extend(sdp.ABSSendTimeURI, webrtc.RTPCodecTypeVideo, down)
 	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeAudio, up)
 	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeVideo, up)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/signalling"
@@ -33,7 +32,7 @@ func newRig(tb testing.TB, receivers int) *rig {
 	r := &rig{now: time.Now(), counters: &c.counters, upstream: new(fakeUpstream)}
 	r.member = newMember(c, Profile{ID: "sender"}, nil)
 	r.member.admitted.Store(true)
-	r.peer = &peer{member: r.member, call: c, slots: make(map[uint32]*slot), arrivals: twcc.NewRecorder(1), began: r.now}
+	r.peer = &peer{member: r.member, call: c, slots: make(map[uint32]*slot), began: r.now}
 	r.member.audio.connect(r.peer)
 	r.member.video.connect(r.peer)
 	r.admitted.Store(true)

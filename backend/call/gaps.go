@@ -57,6 +57,13 @@ func (g *gaps) received(sequence uint16, now time.Time) (opened, broken bool) {
 	return hole > 0, false
 }
 
+// repeated takes the sequence number of a packet that was sent again: it may mend a hole, and opens none.
+func (g *gaps) repeated(sequence uint16) {
+	if g.begun {
+		g.arrived(g.highest + int64(int16(sequence-uint16(g.highest))))
+	}
+}
+
 func (g *gaps) arrived(extended int64) {
 	for i := range g.missing {
 		if g.missing[i].extended == extended {

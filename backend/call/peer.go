@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -62,15 +61,14 @@ type peer struct {
 	estimate  atomic.Uint64
 
 	slotsMu sync.Mutex
-	slots   map[uint32]*slot // by SSRC, once negotiated
+	slots   map[uint32]*slot    // by SSRC, once negotiated
+	ssrcs   map[uint32]struct{} // in use, retransmissions' included
 
 	inMu sync.Mutex
 	in   packet // scratch of receiveRTP
 
-	arrivalsMu sync.Mutex
-	arrivals   *twcc.Recorder
-	unreported bool // something has arrived since the last feedback
-	began      time.Time
+	arrivals arrivals
+	began    time.Time
 }
 
 // pair is two slots that carry one participant: audio and video in one media
@@ -98,7 +96,7 @@ func newPeer(m *member) (*peer, error) {
 		done:     make(chan struct{}),
 		slots:    make(map[uint32]*slot),
 		sections: make(map[string]*slot),
-		arrivals: twcc.NewRecorder(reporterSSRC),
+		ssrcs:    make(map[uint32]struct{}),
 		began:    time.Now(),
 		takes:    rate{every: takenEvery, burst: takenBurst},
 	}

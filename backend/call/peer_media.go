@@ -54,15 +54,12 @@ func (p *peer) receiveRTP(b []byte) {
 		p.call.counters.malformed.Add(1)
 		return
 	}
-	if in.hasTransport {
-		p.arrivalsMu.Lock()
-		p.arrivals.Record(in.ssrc, in.transport, now.Sub(p.began).Microseconds())
-		p.unreported = true
-		p.arrivalsMu.Unlock()
-	}
 	m := p.member
 	if !m.admitted.Load() {
 		return
+	}
+	if in.hasTransport {
+		p.arrivals.record(in.ssrc, in.transport, now.Sub(p.began), now)
 	}
 	switch in.payloadType {
 	case audioType:
@@ -180,14 +177,7 @@ func (p *peer) writeRTCP(packets []rtcp.Packet) error {
 // feedback sends what has arrived since the last time (transport-wide
 // congestion control). It is called by the reporter.
 func (p *peer) feedback() {
-	p.arrivalsMu.Lock()
-	var packets []rtcp.Packet
-	if p.unreported {
-		packets = p.arrivals.BuildFeedbackPacket()
-		p.unreported = false
-	}
-	p.arrivalsMu.Unlock()
-	p.control(packets...)
+	p.control(p.arrivals.report()...)
 }
 
 // report sends sender and receiver reports. It is called by the reporter.

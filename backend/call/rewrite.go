@@ -27,6 +27,7 @@ type rewriter struct {
 
 	begun       bool // something was sent, the following are valid
 	lastOutput  int64
+	used        [replayWindow / 64]uint64 // a bit for each of the last numbers that were sent
 	lastStamp   uint32
 	hasPicture  bool
 	lastPicture uint16
@@ -101,8 +102,13 @@ func (r *rewriter) ticks(d time.Duration) uint32 {
 	return uint32(max(n, 1))
 }
 
-// rewrite maps a packet of the running stretch. ok is false for one from before
-// its beginning, which must not be sent.
+// maxOutputLeap is how far the numbers of what is sent may leap within a stretch. SRTP counts by itself how often 16 bits
+// have wrapped (RFC 3711 section 3.3.1), and takes a leap of half of them for a step back.
+const maxOutputLeap = 1 << 13
+
+// rewrite maps a packet of the running stretch. ok is false for one that must not be sent: from before its beginning,
+// under a number that was used or is too old to be known, which would encrypt two packets with one nonce, or too far
+// ahead, which ends the stretch. What is sent is to be given to sent.
 func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 	if !r.running {
 		return rewritten{}, false
@@ -111,13 +117,36 @@ func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 	if in < r.first {
 		return rewritten{}, false
 	}
-	out = r.output(p, in)
-	if in > r.highest {
-		r.highest = in
+	r.highest = max(r.highest, in)
+	switch o := in + r.sequence; {
+	case r.begun && o > r.lastOutput+maxOutputLeap:
+		r.end()
+		return rewritten{}, false
+	case r.begun && o <= r.lastOutput && r.spent(o):
+		return rewritten{}, false
 	}
-	if o := in + r.sequence; !r.begun || o > r.lastOutput {
+	return r.output(p, in), true
+}
+
+// spent reports whether an output number, which is not newer than the last, was used or may have been.
+func (r *rewriter) spent(o int64) bool {
+	return r.lastOutput-o >= replayWindow || r.used[o&(replayWindow-1)/64]&(1<<(o&63)) != 0
+}
+
+// sent notes that a packet was sent as rewrite has mapped it.
+func (r *rewriter) sent(p *packet, out rewritten) {
+	o := r.extend(p.sequence) + r.sequence
+	if !r.begun || o > r.lastOutput {
+		if !r.begun || o-r.lastOutput >= replayWindow {
+			clear(r.used[:])
+		} else {
+			for n := r.lastOutput + 1; n < o; n++ {
+				r.used[n&(replayWindow-1)/64] &^= 1 << (n & 63)
+			}
+		}
 		r.lastOutput = o
 	}
+	r.used[o&(replayWindow-1)/64] |= 1 << (o & 63)
 	if !r.begun || int32(out.timestamp-r.lastStamp) > 0 {
 		r.lastStamp = out.timestamp
 	}
@@ -128,7 +157,6 @@ func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 		r.hasTL0, r.lastTL0 = true, out.tl0
 	}
 	r.begun = true
-	return out, true
 }
 
 // again maps a packet that rewrite has mapped before, for a retransmission.
@@ -137,14 +165,14 @@ func (r *rewriter) again(p *packet) rewritten {
 }
 
 // source returns the input sequence number of an output packet of the running
-// stretch. ok is false for one of an earlier stretch, or of none.
+// stretch. ok is false for one of an earlier stretch, or one that was not sent.
 func (r *rewriter) source(output uint16) (sequence uint16, ok bool) {
 	if !r.running || !r.begun {
 		return 0, false
 	}
 	o := r.lastOutput + int64(int16(output-uint16(r.lastOutput)))
 	in := o - r.sequence
-	if in < r.first || o > r.lastOutput {
+	if in < r.first || o > r.lastOutput || !r.spent(o) {
 		return 0, false
 	}
 	return uint16(in), true

@@ -20,6 +20,7 @@ func rewriteOK(t *testing.T, r *rewriter, p *packet) rewritten {
 	if !ok {
 		t.Fatalf("packet %d was refused", p.sequence)
 	}
+	r.sent(p, out)
 	return out
 }
 

@@ -198,9 +198,19 @@ func (s *secure) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) 
 	if l == nil {
 		return 0, errNoLink
 	}
+	buffer, err := s.seal(h, payload)
+	if err != nil {
+		return 0, err
+	}
+	l.socket.send(buffer, l.remote)
+	return h.MarshalSize() + len(payload), nil
+}
+
+// seal encrypts a packet into a buffer of the pool.
+func (s *secure) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
 	size := h.MarshalSize() + len(payload)
 	if size+srtpOverhead > maxDatagram {
-		return 0, errTooLong
+		return nil, errTooLong
 	}
 	buffer := buffers.Get().(*[]byte)
 	b := (*buffer)[:maxDatagram]
@@ -213,11 +223,10 @@ func (s *secure) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) 
 	}
 	if err != nil {
 		buffers.Put(buffer)
-		return 0, err
+		return nil, err
 	}
 	*buffer = b
-	l.socket.send(buffer, l.remote)
-	return size, nil
+	return buffer, nil
 }
 
 // writeRTCP encrypts a compound packet and sends it.

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,12 +61,13 @@ func newSlot(kind signalling.Kind, admitted *atomic.Bool, counters *counters) *s
 }
 
 // bind gives the slot its negotiated numbers. timeID is the id of abs-send-time,
-// 0 without it; rtxType is 0 without retransmission streams.
+// 0 without it; rtxType is 0 without retransmission streams. Without them repeats go out under the number of the
+// original, so nothing in them may change: they would use one nonce for two packets.
 func (s *slot) bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, timeID uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.header = rtp.Header{Version: 2, PayloadType: payloadType, SSRC: ssrc}
-	if timeID != 0 {
+	if timeID != 0 && rtxType != 0 {
 		s.hasTime = s.header.SetExtension(timeID, s.extension[:]) == nil
 	}
 	s.hasRTX = rtxType != 0
@@ -203,21 +205,28 @@ func (s *slot) forward(src *source, p *packet, restart bool, now time.Time) {
 func (s *slot) send(p *packet, now time.Time) {
 	out, ok := s.out.rewrite(p)
 	if !ok {
+		if !s.out.running {
+			s.source.requestKeyframe(now) // nothing could be sent for long
+		}
 		return
 	}
+	s.header.Marker = p.marker
+	if !s.write(&s.header, p, out, nil, now) {
+		return
+	}
+	s.out.sent(p, out)
 	s.sentAt = now
 	s.packets++
 	s.octets += uint32(len(p.payload))
-	s.header.Marker = p.marker
-	s.write(&s.header, p, out, nil, now)
 }
 
 // write writes p with the numbers of out, after prefix. It is the one place
-// where media leaves, and nothing leaves to somebody who is not admitted.
-func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) {
+// where media leaves, and nothing leaves to somebody who is not admitted. It
+// returns false when certainly nothing was encrypted: the numbers are free.
+func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) bool {
 	if !s.admitted.Load() {
 		s.counters.unadmittedMedia.Add(1)
-		return
+		return false
 	}
 	payload := p.payload
 	if d := p.vp8; d.hasPicture || d.hasTL0 {
@@ -237,9 +246,11 @@ func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 		t := absSendTime(now)
 		s.extension[0], s.extension[1], s.extension[2] = byte(t>>16), byte(t>>8), byte(t)
 	}
-	if _, err := s.writer.Write(h, payload, nil); err == nil {
+	_, err := s.writer.Write(h, payload, nil)
+	if err == nil {
 		s.counters.forwarded(len(payload))
 	}
+	return !errors.Is(err, errNoLink) && !errors.Is(err, errTooLong)
 }
 
 // resend answers a NACK for output sequence numbers from the source's cache.
@@ -269,13 +280,18 @@ func (s *slot) resend(sequences []uint16) {
 		s.counters.retransmitted.Add(1)
 		out := s.out.again(p)
 		if !s.hasRTX {
+			if p.vp8.hasPicture && !p.vp8.longPicture {
+				continue // its id may have grown differently by now: a repeat must be the same to the bit
+			}
 			s.header.Marker = p.marker
 			s.write(&s.header, p, out, nil, now)
 			continue
 		}
 		s.rtxHeader.Marker = p.marker
 		s.rtxHeader.SequenceNumber++
-		s.write(&s.rtxHeader, p, out, []byte{byte(n >> 8), byte(n)}, now)
+		if !s.write(&s.rtxHeader, p, out, []byte{byte(n >> 8), byte(n)}, now) {
+			s.rtxHeader.SequenceNumber--
+		}
 	}
 }
 

@@ -103,11 +103,12 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 		s.begin(p.ssrc, now)
 		restart = true
 	}
-	s.packetAt = now
 	s.counters.received(len(p.payload))
-	if !repeated {
-		s.reception.packet(p.sequence, p.timestamp, now)
+	if repeated {
+		return false, s.mend(p, now)
 	}
+	s.packetAt = now
+	s.reception.packet(p.sequence, p.timestamp, now)
 	s.clock.packet(p.timestamp, now)
 	if p.hasLevel && !s.silent.Load() {
 		s.loudness.packet(p.level)
@@ -130,6 +131,22 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 		s.keyframes.arrived()
 	}
 	return restart, true
+}
+
+// mend takes a packet that was sent again, and reports whether it is to be forwarded. It fills a hole or is of no use:
+// whoever repeats packets chooses their numbers at will, and none of them counts as new.
+func (s *source) mend(p *packet, now time.Time) bool {
+	if s.silent.Load() || !s.cache.lacks(p.sequence) {
+		return false
+	}
+	s.gaps.repeated(p.sequence)
+	if !s.cache.put(p, now) {
+		return false
+	}
+	if p.vp8.keyframe {
+		s.keyframes.arrived()
+	}
+	return true
 }
 
 // minStreamSilence is how long a stream must be silent before another SSRC may

@@ -1,0 +1,281 @@
+package call
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// ledger encrypts what slots send as [secure] does, and notes under which nonce. AES-GCM's key stream is known where the
+// plain text is, and is the same if and only if the nonce is.
+type ledger struct {
+	tb     testing.TB
+	secure *secure
+	lost   bool // there is no link
+	seen   map[[16]byte][]byte
+	sent   int
+	twice  int // packets that were sent again, the same to the bit
+}
+
+func (l *ledger) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+	if l.lost {
+		return 0, errNoLink
+	}
+	buffer, err := l.secure.seal(h, payload)
+	if err != nil {
+		return 0, err
+	}
+	defer buffers.Put(buffer)
+	l.sent++
+	var stream [16]byte
+	for i := range stream {
+		stream[i] = (*buffer)[h.MarshalSize()+i] ^ payload[i]
+	}
+	before, known := l.seen[stream]
+	switch {
+	case !known:
+		l.seen[stream] = bytes.Clone(*buffer)
+	case bytes.Equal(before, *buffer):
+		l.twice++
+	default:
+		l.tb.Fatalf("two packets under one nonce:\n%x\n%x", before[:h.MarshalSize()], (*buffer)[:h.MarshalSize()])
+	}
+	return len(payload), nil
+}
+
+// hostile is everything that happens to the slots of one receiver: two senders who send what they like, and a receiver who
+// asks for what it likes.
+type hostile struct {
+	ledger   *ledger
+	admitted *rig
+	sources  [2]*source
+	ups      [2]*fakeUpstream
+	ssrcs    [2]uint32
+	numbers  [2]uint16
+	stamps   [2]uint32
+	slots    []*slot
+	now      time.Time
+	random   *rand.Rand // of payloads
+}
+
+func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
+	tb.Helper()
+	s, _, _ := securePair(tb)
+	h := &hostile{
+		ledger: &ledger{tb: tb, secure: s, seen: make(map[[16]byte][]byte)},
+		now:    time.Now(), random: rand.New(rand.NewPCG(seed, 1)),
+		admitted: newRig(tb, 0),
+	}
+	for i := range h.sources {
+		h.sources[i] = newSource("", kind, h.admitted.counters)
+		h.ssrcs[i] = uint32(i + 1)
+		h.connect(i)
+	}
+	for i, rtx := range []uint8{rtxType, 0} {
+		slot := newSlot(kind, &h.admitted.admitted, h.admitted.counters)
+		slot.bind(uint32(100+i), 96, uint32(200+i), rtx, extAbsSendTime)
+		slot.setWriter(h.ledger)
+		slot.open()
+		h.slots = append(h.slots, slot)
+		h.assign(i, 0)
+	}
+	return h
+}
+
+func (h *hostile) connect(i int) {
+	h.ups[i] = new(fakeUpstream)
+	h.sources[i].connect(h.ups[i])
+}
+
+func (h *hostile) assign(slot, source int) {
+	for _, s := range h.sources {
+		s.removeReceiver(h.slots[slot])
+	}
+	h.sources[source].addReceiver(h.slots[slot])
+	h.slots[slot].assign(h.sources[source])
+}
+
+// send sends a packet of a source. Its payload is new, whatever its number.
+func (h *hostile) send(i int, number uint16, how byte) {
+	b := make([]byte, 32, 1600)
+	for j := range b {
+		b[j] = byte(h.random.Uint32())
+	}
+	if how&1 != 0 {
+		b[0], b[1] = 0x90, 0xc0 // a picture id, long or short
+	} else {
+		b[0] = 0x10
+	}
+	if how&2 != 0 {
+		b = b[:1570] // fits no datagram of ours
+	}
+	p := packet{
+		ssrc: h.ssrcs[i], sequence: number, timestamp: h.stamps[i], marker: how&4 != 0,
+		payload: b, vp8: parseVP8(b),
+	}
+	h.sources[i].receive(h.ups[i], &p, how&8 != 0, h.now)
+}
+
+// step does one thing.
+func (h *hostile) step(op byte, value uint16) {
+	i := int(op>>7) & 1
+	switch how := op & 0x0f; op >> 4 & 7 {
+	case 0, 1: // the next, perhaps with a hole
+		h.numbers[i] += 1 + value%4/3
+		h.stamps[i] += 960
+		h.send(i, h.numbers[i], how&^8)
+	case 2: // any number, as a repeat or not
+		if how&8 == 0 && how&4 != 0 {
+			h.numbers[i] = value
+		}
+		h.send(i, value, how)
+	case 3: // a recent number again
+		h.send(i, h.numbers[i]-value%600, how)
+	case 4: // lost packets of every slot
+		for _, s := range h.slots {
+			last := uint16(s.out.lastOutput)
+			s.resend([]uint16{value, last, last - value%8, last - value%300, last - 1})
+			s.resentFrom = time.Time{}
+		}
+	case 5:
+		switch how & 3 {
+		case 0:
+			h.sources[i].setSilent(!h.sources[i].silent.Load())
+		case 1:
+			h.assign(int(value)&1, i)
+		case 2:
+			h.ssrcs[i] += 2
+			h.connect(i)
+		case 3:
+			h.ledger.lost = !h.ledger.lost
+		}
+	case 6: // many
+		for range value % 2000 {
+			h.numbers[i]++
+			h.send(i, h.numbers[i], how&^8)
+		}
+	case 7: // leaps, below what breaks a stretch
+		for range value % 300 {
+			h.numbers[i] += 250
+			h.now = h.now.Add(1100 * time.Millisecond)
+			h.sources[i].tick(h.now)
+			h.send(i, h.numbers[i], how&^8)
+		}
+	}
+	h.now = h.now.Add(time.Millisecond)
+}
+
+// TestNoNonceIsUsedTwice sends and asks for everything that a hostile guest can, and looks for a nonce that two
+// packets were encrypted with.
+func TestNoNonceIsUsedTwice(t *testing.T) {
+	for _, kind := range []signalling.Kind{signalling.KindAudio, signalling.KindVideo} {
+		for seed := range uint64(20) {
+			h := newHostile(t, kind, seed)
+			random := rand.New(rand.NewPCG(seed, 2))
+			for range 400 {
+				h.step(byte(random.Uint32()), uint16(random.Uint32()))
+			}
+			if h.ledger.sent == 0 {
+				t.Errorf("%s, %d: nothing was sent", kind, seed)
+			}
+		}
+	}
+}
+
+// TestRepeatedSoundIsTheSame: Chromium asks for sound that it lost, and gets it under the number that it had.
+func TestRepeatedSoundIsTheSame(t *testing.T) {
+	h := newHostile(t, signalling.KindAudio, 1)
+	for range 20 {
+		h.step(0, 0)
+	}
+	before := h.ledger.sent
+	last := uint16(h.slots[1].out.lastOutput)
+	time.Sleep(time.Millisecond) // another time to send
+	h.slots[1].resend([]uint16{last, last - 3})
+	if h.ledger.sent != before+2 || h.ledger.twice != 2 {
+		t.Errorf("%d sent, %d the same", h.ledger.sent-before, h.ledger.twice)
+	}
+}
+
+// TestAnOldRepeatIsNotNew: after a long stretch a packet that claims to be repeated has a number of the distant past.
+func TestAnOldRepeatIsNotNew(t *testing.T) {
+	h := newHostile(t, signalling.KindVideo, 1)
+	for range 20_000 {
+		h.step(0, 0)
+	}
+	sent := h.ledger.sent
+	h.send(0, h.numbers[0]-10_000, 8)
+	h.send(0, h.numbers[0]+1, 8)
+	if h.ledger.sent != sent {
+		t.Error("it was forwarded")
+	}
+	h.slots[0].resend([]uint16{uint16(h.slots[0].out.lastOutput - 5)})
+	if h.ledger.sent != sent+1 {
+		t.Error("it has emptied the cache")
+	}
+}
+
+// TestWhatCannotBeSentTakesNoNumbers: a receiver without a path, whose senders go on, comes back where SRTP's own count of
+// wraps still holds.
+func TestWhatCannotBeSentTakesNoNumbers(t *testing.T) {
+	h := newHostile(t, signalling.KindAudio, 1)
+	h.step(0, 0)
+	h.ledger.lost = true
+	for range 70_000 {
+		h.step(0, 0)
+	}
+	h.ledger.lost = false
+	first := h.slots[0].out.lastOutput
+	for range 100 {
+		h.step(0, 0)
+	}
+	if now := h.slots[0].out.lastOutput; now-first > maxOutputLeap+101 || now == first {
+		t.Errorf("from %d to %d", first, now)
+	}
+}
+
+func FuzzNonces(f *testing.F) {
+	f.Add([]byte{0x00, 0, 0, 0x60, 0xff, 0xff, 0x28, 0x27, 0x10, 0x40, 0, 1})
+	f.Add([]byte{0x71, 1, 0, 0x53, 0, 0, 0x62, 4, 0, 0x53, 0, 0, 0x40, 0, 1})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		for _, kind := range []signalling.Kind{signalling.KindAudio, signalling.KindVideo} {
+			h := newHostile(t, kind, 1)
+			for n := 0; n+3 <= min(len(script), 150); n += 3 {
+				h.step(script[n], binary.BigEndian.Uint16(script[n+1:]))
+			}
+		}
+	})
+}
+
+// TestReplayIsBoundedByWhatIsCached: opening a slot of a sender whose numbers leap walked over all that were left out.
+func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	key := []byte{0x10, 0x00, 1, 2, 3}
+	r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, Timestamp: 1}, Payload: key})
+	n := uint16(1)
+	for range 100_000 {
+		r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, SequenceNumber: n, Timestamp: 2}, Payload: []byte{0x00, 0x01}})
+		n += maxCacheJump
+	}
+	if _, ok := r.member.video.replayable(r.now); ok {
+		t.Error("more than is cached is replayable")
+	}
+	w := new(fakeWriter)
+	s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
+	s.bind(1, videoType, 2, rtxType, 0)
+	s.setWriter(w)
+	s.assign(r.member.video)
+	begun := time.Now()
+	s.open()
+	if took := time.Since(begun); took > 100*time.Millisecond || len(w.packets) > videoCache {
+		t.Errorf("%v, %d packets", took, len(w.packets))
+	}
+}
