@@ -68,6 +68,9 @@ type RelayOfferView struct {
 type AddressView struct {
 	URL   string `json:"url"`
 	Reach string `json:"reach"` // "computer", "network" or "anywhere"
+	// Tunnel names the interface of this computer that leads to the network,
+	// when that is not the house's but a VPN's, for one.
+	Tunnel string `json:"tunnel,omitempty"`
 }
 
 // Groups of links on the home screen.

@@ -64,7 +64,7 @@ func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
 			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
 		}
 		p.addresses = convert(shareOrder(addresses), func(a relay.Address) AddressView {
-			return AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach)}
+			return AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach), Tunnel: a.Tunnel}
 		})
 	}
 	h.parts[l.ID] = p
@@ -118,7 +118,7 @@ func (h *Host) reachView(addresses []relay.Address) Reach {
 		RelayOnly: h.reach.RelayOnly,
 	}
 	for _, a := range addresses {
-		v.Addresses = append(v.Addresses, AddressView{URL: a.Base, Reach: string(a.Reach)})
+		v.Addresses = append(v.Addresses, AddressView{URL: a.Base, Reach: string(a.Reach), Tunnel: a.Tunnel})
 		if a.Reach == relay.ReachNetwork && v.Kind == string(relay.ReachComputer) || a.Reach == relay.ReachAnywhere {
 			v.Kind = string(a.Reach)
 		}

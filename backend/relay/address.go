@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Reach says from where an address can be opened.
@@ -22,13 +23,25 @@ const (
 type Address struct {
 	Base  string `json:"base"` // scheme, host and port: "http://localhost:7674"
 	Reach Reach  `json:"reach"`
+	// Tunnel names the interface when the network is not the house's but one
+	// that a tunnel leads to, such as a VPN's. "" for all others.
+	Tunnel string `json:"tunnel,omitempty"`
 }
 
 // networkInterface is what counts of a net.Interface.
 type networkInterface struct {
+	name      string
 	up        bool // administratively up, with a carrier
-	toPeer    bool // point to point: a tunnel
+	tunnel    bool // leads into another network: a VPN, a modem
+	virtual   bool // leads to virtual machines or containers in this computer
+	routed    bool // has a way to the internet of its own, if perhaps not the one in use
 	addresses []netip.Addr
+}
+
+// networkAddress is an address that others on a network can open.
+type networkAddress struct {
+	addr   netip.Addr
+	tunnel string // as in Address
 }
 
 // networkInterfaces asks the system. Interfaces that can't be read are left
@@ -38,10 +51,14 @@ func networkInterfaces() []networkInterface {
 	if err != nil {
 		return nil
 	}
+	routed := defaultRoutes()
 	var out []networkInterface
 	for _, i := range list {
 		const live = net.FlagUp | net.FlagRunning
-		n := networkInterface{up: i.Flags&live == live, toPeer: i.Flags&net.FlagPointToPoint != 0}
+		n := networkInterface{
+			name: i.Name, up: i.Flags&live == live, routed: slices.Contains(routed, i.Name),
+			tunnel: isTunnel(i), virtual: named(i.Name, virtualNames),
+		}
 		addrs, err := i.Addrs()
 		if err != nil {
 			continue
@@ -56,6 +73,32 @@ func networkInterfaces() []networkInterface {
 		out = append(out, n)
 	}
 	return out
+}
+
+// What interfaces are called, in lower case, that look like a cable or Wi-Fi
+// (flags, addresses) and are none.
+var (
+	tunnelNames = []string{"tun", "utun", "tap", "wg", "tailscale", "zt", "feth", "ipsec", "ppp", "nordlynx", "proton",
+		"openvpn", "wireguard", "zerotier", "cloudflarewarp", "mullvad", "hamachi"}
+	virtualNames = []string{"docker", "br-", "veth", "virbr", "vboxnet", "vmnet", "vnic", "lxc", "lxd", "podman", "cni", "bridge1",
+		"vethernet", "virtualbox", "vmware"}
+)
+
+func named(name string, prefixes []string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// isTunnel tells whether an interface leads into another network. A house's
+// network is one of broadcast; Windows says so of Wi-Fi and Ethernet alone.
+func isTunnel(i net.Interface) bool {
+	switch {
+	case i.Flags&net.FlagLoopback != 0:
+		return false
+	case i.Flags&net.FlagPointToPoint != 0, i.Flags&net.FlagBroadcast == 0:
+		return true
+	}
+	return isTap(i.Name) || named(i.Name, tunnelNames)
 }
 
 // outwardAddress is this computer's address on the way to the internet, the
@@ -75,13 +118,14 @@ func outwardAddress() netip.Addr {
 
 // networkAddresses picks one address of each interface that others on a
 // network can open, the likeliest first: the one on the way to the internet,
-// then networks before tunnels, private addresses before public ones. IPv6
-// stands in where an interface has no IPv4; addresses of a link need a zone,
-// which browsers don't take.
-func networkAddresses(interfaces []networkInterface, outward netip.Addr) []netip.Addr {
+// unless that is a tunnel, then others that have such a way, private addresses,
+// public ones, what is inside this computer, and tunnels. IPv6 stands in where an
+// interface has no IPv4; addresses of a link need a zone, which browsers don't
+// take.
+func networkAddresses(interfaces []networkInterface, outward netip.Addr) []networkAddress {
 	type candidate struct {
-		addr   netip.Addr
-		toPeer bool
+		networkAddress
+		of networkInterface
 	}
 	var found []candidate
 	for _, i := range interfaces {
@@ -99,33 +143,43 @@ func networkAddresses(interfaces []networkInterface, outward netip.Addr) []netip
 			}
 		}
 		if best.IsValid() && !slices.ContainsFunc(found, func(c candidate) bool { return c.addr == best }) {
-			found = append(found, candidate{best, i.toPeer})
+			c := candidate{networkAddress{addr: best}, i}
+			if i.tunnel {
+				c.tunnel = i.name
+			}
+			found = append(found, c)
 		}
 	}
 	rank := func(c candidate) int {
 		switch {
+		case c.of.tunnel && c.addr == outward:
+			return 6
+		case c.of.tunnel:
+			return 7
 		case c.addr == outward:
 			return 0
-		case c.toPeer:
-			return 4
-		case c.addr.Is4() && c.addr.IsPrivate():
+		case c.of.virtual:
+			return 5
+		case c.of.routed && c.addr.Is4():
 			return 1
-		case c.addr.Is4():
+		case c.addr.Is4() && c.addr.IsPrivate():
 			return 2
+		case c.addr.Is4():
+			return 3
 		}
-		return 3
+		return 4
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(rank(a), rank(b)) })
-	out := make([]netip.Addr, len(found))
+	out := make([]networkAddress, len(found))
 	for i, c := range found {
-		out[i] = c.addr
+		out[i] = c.networkAddress
 	}
 	return out
 }
 
 // addressesFor lists where a relay is found that is bound to bound, which is
 // unspecified for all interfaces.
-func addressesFor(bound netip.AddrPort, network []netip.Addr) []Address {
+func addressesFor(bound netip.AddrPort, network []networkAddress) []Address {
 	port := strconv.Itoa(int(bound.Port()))
 	local := Address{Base: "http://localhost:" + port, Reach: ReachComputer}
 	secure := func(a netip.Addr) Address {
@@ -143,10 +197,12 @@ func addressesFor(bound netip.AddrPort, network []netip.Addr) []Address {
 	}
 	out := []Address{local}
 	for _, a := range network {
-		if bound.Addr().Is4() && a.Is6() {
+		if bound.Addr().Is4() && a.addr.Is6() {
 			continue // bound to 0.0.0.0
 		}
-		out = append(out, secure(a))
+		there := secure(a.addr)
+		there.Tunnel = a.tunnel
+		out = append(out, there)
 	}
 	return out
 }

@@ -174,7 +174,7 @@ func TestPlainHTTPIsForThisComputer(t *testing.T) {
 		t.Skip("this machine has no network")
 	}
 	s := openRelay(t, func(o *Options) { o.Listen = "" })
-	there := netip.AddrPortFrom(addrs[0], s.bound.Port()).String()
+	there := netip.AddrPortFrom(addrs[0].addr, s.bound.Port()).String()
 	c := client(t, s)
 	got := get(t, c, "http://"+there+"/j/x?y=1", nil)
 	if want := "https://" + there + "/j/x?y=1"; got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != want {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LinkView } from './backend';
-import { addressChoices, canOpen, hostOf, rows, stateWord } from './links';
+import { addressChoices, canOpen, hostOf, reachSentence, rows, stateWord } from './links';
 
 const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   id,
@@ -82,6 +82,20 @@ describe('its addresses', () => {
       'This network · 192.168.1.2',
       'This network · [fd00::1]',
     ]);
+  });
+
+  it('have the name of the tunnel that leads there', () => {
+    const choices = addressChoices([
+      { url: 'https://192.168.1.2:1/j/x#y', reach: 'network' },
+      { url: 'https://10.8.0.2:1/j/x#y', reach: 'network', tunnel: 'wg0' },
+      { url: 'https://100.64.0.2:1/j/x#y', reach: 'network', tunnel: 'tailscale0' },
+    ]);
+    expect(choices.map(({ label }) => label)).toEqual([
+      'This network',
+      'Network wg0',
+      'Network tailscale0',
+    ]);
+    expect(reachSentence(choices[1]!.address, link('L'))).toContain('wg0');
   });
 
   it('never show more of a broken one', () => expect(hostOf('nonsense')).toBe(''));

@@ -67,7 +67,10 @@ export interface AddressChoice {
 
 export function addressChoices(addresses: AddressView[]): AddressChoice[] {
   return addresses.map((address) => {
-    const alike = addresses.filter((other) => other.reach === address.reach).length > 1;
+    if (address.tunnel)
+      return { address, label: m.host_reach_tunnel_label({ name: address.tunnel }) };
+    const alike =
+      addresses.filter((other) => other.reach === address.reach && !other.tunnel).length > 1;
     const label = reachLabel(address.reach);
     return { address, label: alike ? `${label} · ${hostOf(address.url)}` : label };
   });
@@ -80,8 +83,9 @@ function reachLabel(reach: string): string {
 }
 
 /** The truth about one address of a link: who can open it, and what they will meet. */
-export function reachSentence(reach: string, link: LinkView): string {
+export function reachSentence({ reach, tunnel }: AddressView, link: LinkView): string {
   if (reach === 'computer') return m.host_reach_computer_sentence();
+  if (tunnel) return m.host_reach_tunnel_sentence({ name: tunnel });
   if (reach === 'network') return m.host_reach_network_sentence();
   return throughSentence(link);
 }

@@ -3,6 +3,7 @@ export namespace host {
 	export class AddressView {
 	    url: string;
 	    reach: string;
+	    tunnel?: string;
 	
 	    static createFrom(source: any = {}) {
 	        return new AddressView(source);
@@ -12,6 +13,7 @@ export namespace host {
 	        if ('string' === typeof source) source = JSON.parse(source);
 	        this.url = source["url"];
 	        this.reach = source["reach"];
+	        this.tunnel = source["tunnel"];
 	    }
 	}
 	export class ParticipantView {
