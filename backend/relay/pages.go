@@ -144,14 +144,23 @@ func newVariant(coding string, body []byte) variant {
 }
 
 // find maps a request's path to a page. Every link is the same page: what the
-// path and the fragment say is for the page to read.
+// path and the fragment say is for the page to read. An address that came
+// through a mail scanner or a chat may hold anything behind /j/, also the
+// secret: see [isLink].
 func (p pages) find(urlPath string) *page {
 	name := strings.TrimPrefix(urlPath, "/")
-	if id, ok := strings.CutPrefix(name, "j/"); name == "" || ok && !strings.Contains(id, "/") {
+	if name == "" || isLink(urlPath) {
 		name = indexPage
 	}
 	return p[name]
 }
+
+// linkPath matches the path of an address, its slashes doubled or encoded, also
+// more than once.
+var linkPath = regexp.MustCompile(`(?i)^/+j(?:/|%(?:25)*2f)`)
+
+// isLink reports whether a path, decoded once, belongs to a link's address.
+func isLink(urlPath string) bool { return linkPath.MatchString(urlPath) }
 
 // serve answers GET and HEAD.
 func (p pages) serve(w http.ResponseWriter, r *http.Request) {

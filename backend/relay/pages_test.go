@@ -92,3 +92,21 @@ func FuzzAcceptEncoding(f *testing.F) {
 		matches(etags, `"x"`)
 	})
 }
+
+// TestAddressesInTransitLeadToThePage asks for what mail scanners and chats make
+// of an address's path.
+func TestAddressesInTransitLeadToThePage(t *testing.T) {
+	pages := pages{indexPage: {}}
+	for _, path := range []string{
+		"/", "/j/ID", "/j/ID/", "/j/ID#SECRET", "/j/ID/#SECRET", "/j/ID%23SECRET", "/j//ID", "//j/ID", "/J/ID", "/j%2FID%23SECRET", "/j%252FID", "/j/a/b/c",
+	} {
+		if pages.find(path) == nil {
+			t.Errorf("%s is not found", path)
+		}
+	}
+	for _, path := range []string{"/j", "/jj/ID", "/k/ID", "/assets/x.js", "/x/j/ID", "/j%2EID"} {
+		if pages.find(path) != nil {
+			t.Errorf("%s is found", path)
+		}
+	}
+}

@@ -913,6 +913,12 @@ func TestNothingOfALinkIsLogged(t *testing.T) {
 	get(t, c, "http://"+s.hostPort()+"/j/"+string(keys.ID())+"?"+secret, nil)
 	get(t, c, "http://"+s.hostPort()+"/nowhere/"+secret, nil)
 	get(t, c, "https://"+s.hostPort()+"/j/"+string(keys.ID()), nil)
+	// What is made of an address on its way may hold the secret in its path.
+	for _, between := range []string{"%23", "%2523", "/%23", "/", "%3Futm_source=x%23", "&%2335;", "*"} {
+		for _, scheme := range []string{"http://", "https://"} {
+			get(t, c, scheme+s.hostPort()+"/j/"+string(keys.ID())+between+secret, nil)
+		}
+	}
 	ws, _ := connect(t, s, keys, guests)
 	write(t, ws, websocket.MessageBinary, []byte(secret))
 	write(t, ws, websocket.MessageText, []byte(secret))

@@ -106,38 +106,32 @@ func Address(base string, id LinkID, secret Secret) string {
 	return strings.TrimSuffix(base, "/") + "/j/" + string(id) + "#" + secret.Reveal()
 }
 
-// maxAddress is far above any address that [Address] makes.
-const maxAddress = 2048
-
-// ParseAddress takes an address apart: [fault.LinkMalformed] unless it is
-// http(s), host, optional port, /j/, id, "#", secret, and nothing else. The
-// error does not repeat the address.
+// ParseAddress takes an address apart, with whatever mail scanners, chats and
+// people have added to it as long as both parts are whole. The result's base is
+// in small letters. [fault.LinkMalformed] unless an http(s) address is there,
+// without a user. The error does not repeat it.
 func ParseAddress(address string) (base string, id LinkID, secret Secret, err error) {
 	malformed := func(what string) (string, LinkID, Secret, error) {
 		return "", "", Secret{}, fault.Newf(fault.LinkMalformed, "address: %s", what)
 	}
-	if len(address) > maxAddress {
+	if len(address) > maxFindText {
 		return malformed("too long")
 	}
-	u, err := url.Parse(address)
-	if err != nil { // its text holds the address: dropped
-		return malformed("not a URL")
+	f := find(address)
+	switch {
+	case f.id == "" && f.secret == "":
+		return malformed("neither id nor secret")
+	case f.id == "":
+		return malformed("no id")
+	case f.secret == "":
+		return malformed("no secret")
 	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return malformed("neither http nor https")
-	}
-	if u.Host == "" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery {
+	u, err := url.Parse(strings.ToLower(f.base)) // its error holds a part of the address: dropped
+	if err != nil || u.Hostname() == "" || u.User != nil {
 		return malformed("not of the form scheme://host/j/id#secret")
 	}
-	path, ok := strings.CutPrefix(u.EscapedPath(), "/j/")
-	if !ok {
-		return malformed("no /j/")
-	}
-	if id, err = ParseLinkID(path); err != nil {
-		return malformed("id")
-	}
-	if secret, err = ParseSecret(u.EscapedFragment()); err != nil {
+	if secret, err = ParseSecret(f.secret); err != nil {
 		return malformed("secret")
 	}
-	return u.Scheme + "://" + u.Host, id, secret, nil
+	return u.Scheme + "://" + u.Host, LinkID(f.id), secret, nil
 }

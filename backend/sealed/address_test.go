@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,6 +32,40 @@ func TestAddressRoundTrip(t *testing.T) {
 	}
 }
 
+// TestAddressesInTransit reads what mail scanners, chats and people make of an
+// address. The guest page's test reads the same table.
+func TestAddressesInTransit(t *testing.T) {
+	b, err := os.ReadFile("testdata/addresses.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct{ Name, Address, Base, ID, Secret, Missing string }
+	var table struct{ Addresses, Wrapped []row }
+	if err := json.Unmarshal(b, &table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range append(table.Addresses, table.Wrapped...) {
+		t.Run(row.Name, func(t *testing.T) {
+			base, id, secret, err := ParseAddress(row.Address)
+			if row.Missing != "" {
+				wantCode(t, err, fault.LinkMalformed)
+				f := find(row.Address)
+				missing := map[bool]string{f.id == "": "id", f.secret == "": "secret"}[true]
+				if f.id == "" && f.secret == "" {
+					missing = "both"
+				}
+				if missing != row.Missing {
+					t.Errorf("missing is %q, want %q", missing, row.Missing)
+				}
+				return
+			}
+			if err != nil || base != row.Base || string(id) != row.ID || secret.Reveal() != row.Secret {
+				t.Errorf("%q, %q, %v", base, id, err)
+			}
+		})
+	}
+}
+
 func TestParseAddressFaults(t *testing.T) {
 	id, secret := string(newKeys(t).ID()), NewSecret().Reveal()
 	good := "https://porch.example/j/" + id + "#" + secret
@@ -46,27 +81,17 @@ func TestParseAddressFaults(t *testing.T) {
 		"no host":                 "https:///j/" + id + "#" + secret,
 		"port only":               "https://:80/j/" + id + "#" + secret,
 		"user":                    "https://me@porch.example/j/" + id + "#" + secret,
-		"query":                   "https://porch.example/j/" + id + "?x=1#" + secret,
-		"empty query":             "https://porch.example/j/" + id + "?#" + secret,
 		"other path":              "https://porch.example/k/" + id + "#" + secret,
-		"longer path":             "https://porch.example/j/" + id + "/x#" + secret,
 		"base with a path":        "https://porch.example/x/j/" + id + "#" + secret,
-		"slash at the end":        "https://porch.example/j/" + id + "/#" + secret,
 		"no id":                   "https://porch.example/j/#" + secret,
 		"short id":                "https://porch.example/j/" + id[1:] + "#" + secret,
-		"long id":                 "https://porch.example/j/" + id + "A#" + secret,
 		"id of other letters":     "https://porch.example/j/" + strings.Repeat("+", 22) + "#" + secret,
-		"escaped id":              "https://porch.example/j/%41" + id[1:] + "#" + secret,
 		"no secret":               "https://porch.example/j/" + id,
 		"empty secret":            "https://porch.example/j/" + id + "#",
 		"short secret":            "https://porch.example/j/" + id + "#" + secret[1:],
-		"long secret":             good + "A",
-		"padded secret":           good + "==",
 		"secret with stray bits":  "https://porch.example/j/" + id + "#" + strings.Repeat("A", 21) + "B",
 		"secret with line breaks": "https://porch.example/j/" + id + "#" + secret[:20] + "%0A%0A",
-		"space before":            " " + good,
-		"line break after":        good + "\n",
-		"too long":                "https://" + strings.Repeat("a", 2100) + "/j/" + id + "#" + secret,
+		"too long":                "https://" + strings.Repeat("a", 9000) + "/j/" + id + "#" + secret,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, _, err := ParseAddress(address)
