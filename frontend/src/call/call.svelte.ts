@@ -1,4 +1,5 @@
 import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport';
+import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { type MediaEngine, OWN } from './engine';
 import { Switch } from './switch.svelte';
@@ -44,7 +45,8 @@ export class Call {
   #people = $state.raw<ReadonlyMap<string, Participant>>(new Map());
   #speaking = $state.raw<readonly string[]>([]);
   #spoke = $state('');
-  #unsent = $state.raw<readonly string[]>([]);
+  #unsent = $state.raw<readonly { token: string; text: string }[]>([]);
+  #later?: ReturnType<typeof setTimeout>;
   #talking = false;
   #told?: { muted: boolean; cameraOff: boolean };
   readonly #send: (message: GuestMessage) => boolean;
@@ -89,9 +91,9 @@ export class Call {
     return of(this.pinned) ?? of(this.#spoke) ?? this.others[0] ?? this.me;
   });
 
-  /** Chat lines that wait for the channel. */
+  /** Chat lines of which nobody knows yet that they have arrived. */
   get unsent(): readonly string[] {
-    return this.#unsent;
+    return this.#unsent.map(({ text }) => text);
   }
 
   /** Takes a message of the host. Those before admission are not its business. */
@@ -152,18 +154,25 @@ export class Call {
         }
         break;
       case 'fault':
+        if (message.payload.code === 'too-fast' && this.#unsent.length > 0) {
+          clearTimeout(this.#later);
+          this.#later = setTimeout(() => this.#resend(), message.payload.retryAfter ?? 2000);
+          break;
+        }
+        // Lines are answered in order, so it is the first that waits.
+        if (message.payload.code === 'chat-invalid') this.#unsent = this.#unsent.slice(1);
         this.notice = { kind: 'fault', ...message.payload };
         break;
     }
   }
 
-  /** Says a line in the chat; while the channel is away it waits. False for a line that is empty or too long. */
+  /** Says a line in the chat; it waits until its echo comes, and is said again after a reconnection. False for a line that is empty or too long. */
   say(text: string): boolean {
     const line = text.trim();
     if (line === '' || [...line].length > maxText) return false;
-    if (!this.#send({ type: 'say', payload: { text: line } })) {
-      this.#unsent = [...this.#unsent, line];
-    }
+    const payload = { text: line, token: randomToken() };
+    this.#unsent = [...this.#unsent, payload];
+    this.#send({ type: 'say', payload });
     return true;
   }
 
@@ -202,9 +211,7 @@ export class Call {
   }
 
   #resend(): void {
-    const lines = this.#unsent;
-    this.#unsent = [];
-    for (const line of lines) this.say(line);
+    for (const payload of this.#unsent) this.#send({ type: 'say', payload });
   }
 
   #person(participant: Participant, speaking: ReadonlySet<string>): Person {
@@ -229,6 +236,13 @@ export class Call {
   }
 
   #lines(lines: readonly ChatLine[]): void {
+    for (const { token, participant, text } of lines) {
+      // A host that knows no tokens tells by the words alone.
+      const told = this.#unsent.find((line) =>
+        token ? line.token === token : participant === this.you && line.text === text,
+      );
+      if (told) this.#unsent = this.#unsent.filter((line) => line !== told);
+    }
     const last = this.chat.at(-1)?.id ?? -1;
     const fresh = lines.filter((line) => line.id > last);
     if (fresh.length === 0) return;

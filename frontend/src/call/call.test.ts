@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { GuestMessage, HostMessage, Participant } from '$src/transport';
 import { Call } from './call.svelte';
 import type { MediaEngine } from './engine';
@@ -203,8 +203,50 @@ describe('the chat', () => {
       type: 'roster',
       payload: { you: 'me', participants: [person('me', 3)], chat: [] },
     });
-    expect(sent).toContainEqual({ type: 'say', payload: { text: 'hello' } });
+    const said = sent.find(({ type }) => type === 'say') as { payload: { token: string } };
+    expect(said.payload).toEqual({ text: 'hello', token: expect.stringMatching(/^[\w-]{22}$/) });
+    expect(call.unsent).toEqual(['hello']);
+    const echo = { ...line(1, 'me'), text: 'hello', token: said.payload.token };
+    call.receive({ type: 'chat', payload: { line: echo } });
     expect(call.unsent).toEqual([]);
+  });
+
+  it('says again, as the same line, what a deaf network has swallowed', () => {
+    const says = () => sent.filter(({ type }) => type === 'say');
+    call.say('one');
+    call.say('two');
+    const [one, two] = says();
+    expect(call.unsent).toEqual(['one', 'two']);
+    const { token } = (one as { payload: { token: string } }).payload;
+    call.receive({
+      type: 'roster',
+      payload: {
+        you: 'me',
+        participants: [person('me', 3)],
+        chat: [{ ...line(1, 'me'), text: 'one', token }],
+      },
+    });
+    expect(call.unsent).toEqual(['two']);
+    expect(says()).toEqual([one, two, two]);
+  });
+
+  it('says again by itself what was too fast, and drops what is no line', () => {
+    vi.useFakeTimers();
+    try {
+      const fault = (code: string, retryAfter?: number) =>
+        call.receive({ type: 'fault', payload: { code, message: '', retryAfter } });
+      call.say('one');
+      fault('too-fast', 500);
+      expect(call.notice).toBeUndefined();
+      expect(call.unsent).toEqual(['one']);
+      const before = sent.length;
+      vi.advanceTimersByTime(500);
+      expect(sent.slice(before)).toEqual([sent[before - 1]]);
+      fault('chat-invalid');
+      expect([call.unsent, call.notice?.kind]).toEqual([[], 'fault']);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('takes no empty and no endless lines', () => {
