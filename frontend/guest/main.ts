@@ -1,6 +1,6 @@
 import { mount } from 'svelte';
 import { Capture } from '$src/media/capture.svelte';
-import { GuestTransport } from '$src/transport';
+import { GuestTransport, type LinkAddress, parseLocation } from '$src/transport';
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { getLocale } from '$src/i18n';
@@ -12,17 +12,23 @@ import { Session } from './session.svelte';
 document.documentElement.lang = getLocale();
 const target = document.getElementById('app')!;
 
-if (usable(window)) {
+function begin(link: LinkAddress): void {
+  if (!usable(window)) {
+    void import('./pages/Unusable.svelte').then(({ default: Unusable }) =>
+      mount(Unusable, { target }),
+    );
+    return;
+  }
   const session = new Session({
     capture: new Capture(undefined, memory.switches),
     memory,
-    channel: (resumable) => new GuestTransport({ resumable }),
+    channel: (resumable) => new GuestTransport({ link, resumable }),
     inside: () => import('./inside'),
     still: async (track) => (await import('./door/still')).still(track),
   });
   mount(App, { target, props: { session } });
-} else {
-  void import('./pages/Unusable.svelte').then(({ default: Unusable }) =>
-    mount(Unusable, { target }),
-  );
 }
+
+const link = parseLocation(location.pathname, location.hash);
+if (link) begin(link);
+else void import('./pages/transit').then(({ arrive }) => arrive(target, begin));

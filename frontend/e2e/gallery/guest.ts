@@ -3,6 +3,7 @@ import { mount, tick } from 'svelte';
 import App from '../../guest/App.svelte';
 import * as real from '../../guest/inside';
 import type { Memory } from '../../guest/memory';
+import Incomplete from '../../guest/pages/Incomplete.svelte';
 import Unusable from '../../guest/pages/Unusable.svelte';
 import { type Channel, type Inside, Session } from '../../guest/session.svelte';
 import CallView from '../../src/call/CallView.svelte';
@@ -264,7 +265,9 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'guest-timed-out': (target) => show(target, ended('timed-out')),
   'guest-spent': (target) => show(target, state({ phase: 'unavailable', reason: 'spent' })),
   'guest-removed': (target) => show(target, state({ phase: 'unavailable', reason: 'removed' })),
-  'guest-malformed': (target) => show(target, state({ phase: 'refused', code: 'link-malformed' })),
+  'guest-malformed': async (target) => {
+    mount(Incomplete, { target, props: { missing: 'secret' } });
+  },
   'guest-mismatch': (target) => show(target, state({ phase: 'refused', code: 'key-mismatch' })),
   'guest-unavailable': (target) =>
     show(target, (channel, session) => {

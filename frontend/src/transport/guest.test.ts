@@ -22,20 +22,19 @@ class Page {
 
   constructor(readonly link: FakeLink) {}
 
-  load(hash = `#${this.link.secret}`): GuestTransport {
+  load(): GuestTransport {
     const storage = (map: Map<string, string>) => ({
       getItem: (key: string) => map.get(key) ?? null,
       setItem: (key: string, value: string) => void map.set(key, value),
       removeItem: (key: string) => void map.delete(key),
     });
     const transport = new GuestTransport({
+      link: this.link,
       resumable: () => this.resumable,
       environment: {
         location: {
           protocol: 'https:',
           host: 'porch.example:7674',
-          pathname: `/j/${this.link.id}`,
-          hash,
         },
         local: storage(this.local),
         session: storage(this.session),
@@ -70,6 +69,12 @@ class Page {
     expect(transport.state.phase).toBe('open');
     return host;
   }
+}
+
+/** Resolves when the transport has read what was delivered. */
+async function settled(transport: GuestTransport): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  expect(transport.state.phase).toBe('open');
 }
 
 /** Waits without moving the clock, which moves only where a test says so. */
@@ -140,12 +145,6 @@ describe('opening', () => {
     page.load().close();
     expect(first).toMatch(/^[\w-]{22}$/);
     expect(page.local.get('porch.device')).toBe(first);
-  });
-
-  it('refuses an address without a whole secret, and opens no socket', () => {
-    for (const hash of ['', '#', `#${page.link.secret.slice(1)}`, `#${page.link.secret}A`])
-      expect(page.load(hash).state).toEqual({ phase: 'refused', code: 'link-malformed' });
-    expect(page.sockets).toHaveLength(0);
   });
 
   it('refuses a key that is not the link’s', async () => {
@@ -461,5 +460,113 @@ describe('bad frames end the connection with their code', () => {
       expect(await page.reach('refused')).toEqual({ phase: 'refused', code });
       transport.close();
     }
+  });
+});
+
+describe('a network that goes deaf', () => {
+  const pinging: HostMessage = {
+    ...welcome,
+    payload: { ...welcome.payload, pings: true },
+  } as HostMessage;
+  const begin = async () => {
+    const transport = page.load();
+    const [host] = await FakeHost.greet(page.link, page.socket);
+    await host.send(pinging);
+    await page.reach('open');
+    return { transport, host };
+  };
+  const ping = { type: 'ping', payload: {} };
+
+  it('is noticed within 20 s', async () => {
+    const { transport, host } = await begin();
+    vi.advanceTimersByTime(8_000);
+    expect(await host.read(3)).toEqual(ping);
+    vi.advanceTimersByTime(7_999);
+    expect(transport.state.phase).toBe('open');
+    vi.advanceTimersByTime(1);
+    expect(transport.state).toEqual({ phase: 'connecting', attempt: 1 });
+    expect(page.socket.readyState).toBe(page.socket.CLOSED);
+    transport.close();
+  });
+
+  it('is not suspected while something is heard', async () => {
+    const { transport, host } = await begin();
+    for (let i = 0; i < 5; i++) {
+      vi.advanceTimersByTime(8_000);
+      expect(await host.read(3 + i)).toEqual(ping);
+      vi.advanceTimersByTime(7_000);
+      await host.send({ type: 'pong', payload: {} });
+      await settled(transport);
+    }
+    expect(transport.state.phase).toBe('open');
+    expect(page.messages).toEqual([pinging]); // pongs are nobody else's
+    transport.close();
+  });
+
+  it('is noticed at once when the browser says that something has changed', async () => {
+    const listeners = new Map<string, () => void>();
+    vi.stubGlobal('addEventListener', (type: string, f: () => void) => listeners.set(type, f));
+    vi.stubGlobal('removeEventListener', (type: string) => listeners.delete(type));
+    const { transport, host } = await begin();
+    for (const type of ['online', 'offline', 'pageshow']) listeners.get(type)!();
+    expect(await host.read(3)).toEqual(ping);
+    vi.advanceTimersByTime(4_000);
+    expect(transport.state).toEqual({ phase: 'connecting', attempt: 1 });
+    expect(page.socket.sent).toHaveLength(4); // one ping is enough
+    transport.close();
+    expect(listeners.size).toBe(0);
+    vi.unstubAllGlobals();
+  });
+
+  it('is left to the socket by a host that does not answer', async () => {
+    const transport = page.load();
+    await page.open(transport);
+    vi.advanceTimersByTime(120_000);
+    expect([transport.state.phase, page.socket.sent.length]).toEqual(['open', 3]);
+    transport.close();
+  });
+});
+
+describe('a page that goes away', () => {
+  const farewell = 'AAECAwQFBgcICQoLDA0ODw';
+  const stub = () => {
+    const listeners = new Map<string, () => void>();
+    vi.stubGlobal('addEventListener', (type: string, f: () => void) => listeners.set(type, f));
+    return listeners;
+  };
+  afterEach(() => void vi.unstubAllGlobals());
+
+  it('says farewell as it is, at once, and comes back if the browser keeps it', async () => {
+    const listeners = stub();
+    const transport = page.load();
+    const host = await page.open(transport);
+    await host.send({ ...admitted, payload: { ...admitted.payload, farewell } } as HostMessage);
+    expect(await host.read(3)).toEqual({ type: 'seated', payload: {} });
+    const { socket } = page;
+    listeners.get('pagehide')!();
+    expect(socket.sent[4]).toEqual(Uint8Array.from({ length: 16 }, (_, i) => i));
+    expect(socket.closedWith).toBe(closeCodes.done);
+    expect(transport.send({ type: 'leave', payload: {} })).toBe(false);
+    expect(transport.state).toEqual({ phase: 'connecting', attempt: 1 });
+    listeners.get('pageshow')!();
+    expect(page.sockets).toHaveLength(2);
+    expect(transport.hasSeat).toBe(true);
+    transport.close();
+  });
+
+  it('keeps the way back to a seat that another page has', async () => {
+    const transport = page.load();
+    const host = await page.open(transport);
+    await host.send(admitted);
+    const back = 'MDEyMzQ1Njc4OTo7PD0-Pw';
+    await host.send({ type: 'ended', payload: { reason: 'replaced', seat: back } });
+    await until(() => page.messages.length === 3);
+    page.socket.lose(closeCodes.done);
+    await page.reach('closed');
+    expect([...page.session.values()]).toEqual([back]);
+    const again = page.load();
+    const [, hello] = await FakeHost.greet(page.link, page.socket);
+    expect(hello).toMatchObject({ payload: { seat: back } });
+    again.close();
   });
 });

@@ -1,4 +1,4 @@
-import { type LinkAddress, parseLocation } from './address';
+import type { LinkAddress } from './address';
 import { backoff } from './backoff';
 import { type Bytes, fromBase64url, fromText, randomToken } from './bytes';
 import { codeOf, Fault } from './fault';
@@ -18,10 +18,14 @@ const subprotocol = 'porch.v1';
 const patience = 10_000; // ms
 /** A connection that held this long begins counting tries anew when it is lost. */
 const steady = 5_000; // ms
+/** How long nothing may be heard before the host is asked for a sign of life, and how long that may take. */
+const quiet = 8_000; // ms
+/** The same when the browser says that something has changed. */
+const hurry = 4_000; // ms
 
 /** A part of the browser, so that tests can stand in for it. */
 export interface GuestEnvironment {
-  readonly location: Pick<Location, 'protocol' | 'host' | 'pathname' | 'hash'>;
+  readonly location: Pick<Location, 'protocol' | 'host'>;
   readonly local: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   readonly session: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   readonly openSocket: (url: string, protocol: string) => WebSocket;
@@ -44,6 +48,7 @@ const browser = (): GuestEnvironment => ({
 });
 
 export interface GuestTransportOptions {
+  readonly link: LinkAddress;
   /** Asked at each connection: whether the page still has the peer connection of its seat. */
   readonly resumable?: () => boolean;
   readonly environment?: GuestEnvironment;
@@ -51,8 +56,7 @@ export interface GuestTransportOptions {
 
 /**
  * The way from a guest's page to the host: a WebSocket at the relay that served the page, and the sealed channel in it.
- * It says hello by itself, with the seat if there is one, and keeps coming back until its state is final. Link and
- * secret are read from the address once.
+ * It says hello by itself, with the seat if there is one, and keeps coming back until its state is final.
  */
 export class GuestTransport implements Transport {
   onmessage: ((message: HostMessage) => void) | null = null;
@@ -61,9 +65,10 @@ export class GuestTransport implements Transport {
   #state: TransportState = { phase: 'connecting', attempt: 0 };
   readonly #environment: GuestEnvironment;
   readonly #resumable: () => boolean;
-  readonly #link: LinkAddress | undefined;
+  readonly #link: LinkAddress;
   readonly #device: string;
   #seat: string | undefined;
+  #farewell: Bytes | undefined;
   #connection: Connection | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
@@ -72,11 +77,10 @@ export class GuestTransport implements Transport {
   #shutDown = false; // the host said that its app closes
   #closed = false; // we said so
 
-  constructor(options: GuestTransportOptions = {}) {
+  constructor(options: GuestTransportOptions) {
     this.#environment = options.environment ?? browser();
     this.#resumable = options.resumable ?? (() => false);
-    const { pathname, hash } = this.#environment.location;
-    this.#link = parseLocation(pathname, hash);
+    this.#link = options.link;
     this.#device = this.#readDevice();
     this.#seat = this.#readSeat();
   }
@@ -91,12 +95,7 @@ export class GuestTransport implements Transport {
   }
 
   connect(): void {
-    if (!this.#link) {
-      this.#become({ phase: 'refused', code: 'link-malformed' });
-      return;
-    }
-    globalThis.addEventListener?.('online', this.#wake);
-    globalThis.document?.addEventListener('visibilitychange', this.#wake);
+    this.#listen('addEventListener');
     this.#try();
   }
 
@@ -113,7 +112,7 @@ export class GuestTransport implements Transport {
   }
 
   retryNow(): void {
-    if (this.#closed || !this.#link || this.#connection) return;
+    if (this.#closed || this.#connection) return;
     this.#attempt = 0;
     this.#try();
   }
@@ -123,8 +122,7 @@ export class GuestTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    globalThis.removeEventListener?.('online', this.#wake);
-    globalThis.document?.removeEventListener('visibilitychange', this.#wake);
+    this.#listen('removeEventListener');
     this.#connection?.close();
     this.#connection = undefined;
     this.onmessage = null;
@@ -132,10 +130,32 @@ export class GuestTransport implements Transport {
     this.onstate = null;
   }
 
-  /** The network is back, or somebody looks at the page again: waiting longer makes no sense. */
+  /** Hears from the browser whatever may have changed the network, or the page's place in it. */
+  #listen(method: 'addEventListener' | 'removeEventListener'): void {
+    const { document, navigator } = globalThis;
+    for (const type of ['online', 'offline', 'pageshow']) globalThis[method]?.(type, this.#wake);
+    for (const type of ['visibilitychange', 'resume']) document?.[method](type, this.#wake);
+    (navigator as { connection?: EventTarget } | undefined)?.connection?.[method](
+      'change',
+      this.#wake,
+    );
+    globalThis[method]?.('pagehide', this.#hide);
+  }
+
+  /** Something has changed: a path that is there must show it, and waiting longer for one makes no sense. */
   readonly #wake = (): void => {
-    if (this.#timer !== undefined && globalThis.document?.visibilityState !== 'hidden')
+    if (this.#connection) this.#connection.probe(hurry);
+    else if (this.#timer !== undefined && globalThis.document?.visibilityState !== 'hidden')
       this.retryNow();
+  };
+
+  /** The page goes away. If the browser keeps it and shows it again, it comes back as after any loss. */
+  readonly #hide = (): void => {
+    const connection = this.#connection;
+    if (!connection) return;
+    this.#connection = undefined;
+    connection.close(this.#farewell);
+    this.#lose({ cause: 'network' });
   };
 
   #try(): void {
@@ -148,12 +168,12 @@ export class GuestTransport implements Transport {
     const url = `${protocol === 'http:' ? 'ws' : 'wss'}://${host}/socket`;
     const connection: Connection = new Connection(
       this.#environment.openSocket(url, subprotocol),
-      this.#link!,
+      this.#link,
       () => ({
         type: 'hello',
         payload: {
           version: protocolVersion,
-          secret: this.#link!.secret,
+          secret: this.#link.secret,
           device: this.#device,
           ...(this.#seat && { seat: this.#seat, ...(this.#resumable() && { resume: true }) }),
         },
@@ -183,12 +203,18 @@ export class GuestTransport implements Transport {
       this.#openedAt = Date.now();
       this.#become({ phase: 'open' });
     }
-    if (message.type === 'admitted') this.#keepSeat(message.payload.seat);
+    if (message.type === 'admitted') {
+      const { seat, farewell } = message.payload;
+      this.#keepSeat(seat);
+      this.#farewell = farewell === undefined ? farewell : fromBase64url(farewell, 16);
+      if (farewell) this.send({ type: 'seated', payload: {} });
+    }
     if (message.type === 'ended') {
-      const { reason } = message.payload;
+      const { reason, seat } = message.payload;
       this.#shutDown = reason === 'shutdown';
       this.#ended = !this.#shutDown && reason !== 'seat-gone';
-      if (!this.#shutDown) this.forgetSeat();
+      if (seat) this.#keepSeat(seat);
+      else if (!this.#shutDown && reason !== 'replaced') this.forgetSeat();
     }
     this.onmessage?.(message);
   }
@@ -236,7 +262,7 @@ export class GuestTransport implements Transport {
   }
 
   #seatKey(): string {
-    return `porch.seat.${this.#link?.id}`;
+    return `porch.seat.${this.#link.id}`;
   }
 
   #keepSeat(seat: string): void {
@@ -280,6 +306,8 @@ class Connection {
   #greeted = false; // the host has answered
   #unopened = 0; // messages that wait to be read, none of which has been opened yet
   #over = false;
+  #pings = false; // the host answers them
+  #probing = false;
   #patience: ReturnType<typeof setTimeout>;
 
   constructor(
@@ -332,10 +360,24 @@ class Connection {
       .catch((error) => this.#lose({ cause: 'refused', code: codeOf(error) }));
   }
 
-  /** Closes the socket once what was sent has gone out; nothing is reported any more. */
-  close(): void {
+  /**
+   * Closes the socket once what was sent has gone out; nothing is reported any more. With a farewell, which is said as it
+   * is, at once: sealing takes time that a page that goes away does not have.
+   */
+  close(farewell?: Bytes): void {
     this.#end();
-    void this.#sent.then(() => this.socket.close(closeCodes.done));
+    if (farewell && this.socket.readyState === this.socket.OPEN) this.socket.send(farewell);
+    if (farewell) this.socket.close(closeCodes.done);
+    else void this.#sent.then(() => this.socket.close(closeCodes.done));
+  }
+
+  /** Asks the host for a sign of life; the path is lost when nothing comes within so many milliseconds. */
+  probe(within: number): void {
+    if (!this.#pings || this.#over) return;
+    if (!this.#probing) this.send({ type: 'ping', payload: {} });
+    this.#probing = true;
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => this.#lose({ cause: 'network' }), within);
   }
 
   #end(): void {
@@ -384,9 +426,12 @@ class Connection {
   #take(plain: Bytes): void {
     if (this.#over) return;
     this.#greeted = true;
+    this.#probing = false;
     clearTimeout(this.#patience);
     const message = decodeFromHost(decodeText(plain));
-    if (!message) return;
+    if (message?.type === 'welcome') this.#pings = !!message.payload.pings;
+    if (this.#pings) this.#patience = setTimeout(() => this.probe(quiet), quiet);
+    if (!message || message.type === 'pong') return;
     if (speaksAnother(message)) throw new Fault('version-unsupported');
     try {
       this.onmessage(message);

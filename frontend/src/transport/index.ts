@@ -1,4 +1,5 @@
 /** What carries messages between a page and a call: for guests sealed, through a relay; for the host's window over loopback. */
+export { type LinkAddress, parseLocation } from './address';
 export { GuestTransport } from './guest';
 export { type DeviceState, LoopbackTransport, type VideoFrame } from './loopback';
 export type * from './transport';
