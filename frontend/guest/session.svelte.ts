@@ -23,8 +23,8 @@ export type Outcome = Exclude<EndReason, 'shutdown' | 'seat-gone'> | 'left' | 'r
 
 /** Where the guest stands. */
 export type Place =
-  | { at: 'door' }
-  | { at: 'waiting'; bell?: Bell; since: number }
+  | { at: 'door'; refused?: boolean } // refused: the host does not take the name
+  | { at: 'waiting'; bell?: Bell; since: number; again?: boolean } // again: too fast; rings by itself in a moment
   | { at: 'declined'; mayRetry: boolean }
   | { at: 'returning' }
   | { at: 'call' }
@@ -51,6 +51,9 @@ const entry = 1000;
 
 /** What the connection is made of, and does not wait for the call to be drawn. */
 const forMedia: ReadonlySet<HostMessage['type']> = new Set(['offer', 'candidate', 'tracks']);
+
+/** How long until whoever was too fast asks again, in milliseconds, if the host does not say. */
+const moment = 10_000;
 
 /** How long a knock waits for its picture, in milliseconds. */
 const patience = 2000;
@@ -84,6 +87,8 @@ export class Session {
   #loading = false;
   #entering?: ReturnType<typeof setTimeout>;
   #setting?: ReturnType<typeof setTimeout>;
+  #again?: ReturnType<typeof setTimeout>;
+  #opened = false; // camera and microphone, as far as they are wanted
   #still?: string;
   #grabbing?: Promise<string | undefined>;
 
@@ -96,7 +101,6 @@ export class Session {
       this.place = { at: 'returning' };
       this.#load();
     }
-    void this.capture.open();
   }
 
   /** Whether the host can't be reached, as far as anybody knows. */
@@ -132,9 +136,12 @@ export class Session {
   askAgain(): void {
     const { phase } = this.reach;
     const welcomed = phase === 'open' && this.welcomed;
+    this.#forgetAgain();
+    // Whoever asks from here does not want the seat back that another tab has.
+    if (this.place.at === 'out') this.#channel.forgetSeat();
     if (welcomed) this.#knock(); // first, so that it is sealed while the rest goes on
     this.place = { at: 'waiting', since: Date.now() };
-    void this.capture.open();
+    if (welcomed) this.#open();
     // The rest is fetched once the bell has rung: on a slow computer the knock would wait for it.
     if (!welcomed) this.#load();
     if (phase === 'closed' || phase === 'refused') this.#connect();
@@ -147,6 +154,7 @@ export class Session {
     const admitted = this.call !== undefined || this.#early.length > 0;
     this.#channel.send({ type: 'leave', payload: {} });
     this.#channel.forgetSeat();
+    this.#forgetAgain();
     if (this.place.at === 'waiting' && !admitted) {
       this.place = { at: 'door' };
       return;
@@ -158,14 +166,39 @@ export class Session {
 
   /** Back to the door, to change name or devices before asking again. */
   backToDoor(): void {
+    if (this.place.at === 'out') this.#channel.forgetSeat();
     this.place = { at: 'door' };
-    void this.capture.open();
+    if (this.welcomed) this.#open();
     if (this.reach.phase === 'closed' || this.reach.phase === 'refused') this.#connect();
   }
 
   /** The network is back, or somebody looks at the page again: no reason to wait for the next try. */
   wake(): void {
     if (this.place.at !== 'out') this.#channel.retryNow();
+  }
+
+  /** The tab that has this one's seat may be gone: asks for it back, and changes nothing if it is not. */
+  comeBack(): void {
+    const { place, reach } = this;
+    if (place.at === 'out' && place.why === 'replaced' && reach.phase === 'closed') {
+      if (this.#channel.hasSeat) this.#connect();
+    }
+  }
+
+  /** The page goes away, perhaps for ever: nothing listens and looks on. */
+  hide(): void {
+    this.#close();
+  }
+
+  /** Opens camera and microphone, now that there is somebody to ask at. */
+  #open(): void {
+    this.#opened = true;
+    void this.capture.open();
+  }
+
+  #close(): void {
+    this.#opened = false;
+    void this.capture.release();
   }
 
   /** Remembers how the switches stand, for a reload. */
@@ -221,7 +254,11 @@ export class Session {
   #reached(state: TransportState): void {
     this.reach = state;
     if (this.call) this.call.connected = state.phase === 'open';
-    if (state.phase !== 'open') this.welcomed = false;
+    if (state.phase !== 'open') {
+      this.welcomed = false;
+      // The host has to say anew that the request stands.
+      if (this.place.at === 'waiting') this.place = { ...this.place, bell: undefined };
+    }
     if (state.phase === 'unavailable' && state.reason !== 'unknown') this.#out(state.reason);
     else if (state.phase === 'refused') this.#out('refused', state.code);
   }
@@ -232,11 +269,13 @@ export class Session {
         this.linkName = message.payload.linkName;
         this.hostName = message.payload.hostName;
         this.welcomed = true;
-        if (this.place.at === 'waiting') this.#knock();
+        if (!this.#opened && this.place.at !== 'out' && this.place.at !== 'declined') this.#open();
+        if (this.place.at === 'waiting' && !this.#again) this.#knock();
         break;
       case 'waiting':
         if (this.place.at === 'waiting') {
           const { bell, ago } = message.payload;
+          this.#forgetAgain();
           this.place = { at: 'waiting', bell, since: Date.now() - ago };
           this.#load();
           this.#set();
@@ -244,9 +283,14 @@ export class Session {
         break;
       case 'declined':
         this.place = { at: 'declined', mayRetry: message.payload.mayRetry };
+        this.#close();
         break;
       case 'ended':
         this.#ended(message.payload.reason);
+        break;
+      case 'fault':
+        if (this.call) this.call.receive(message);
+        else this.#refused(message.payload);
         break;
       default:
         if (this.place.at === 'door') {
@@ -260,6 +304,29 @@ export class Session {
     }
   }
 
+  /** The host has refused something that was said before admission: no code is left without a place on the page. */
+  #refused({ code, retryAfter = moment }: { code: string; retryAfter?: number }): void {
+    const { place } = this;
+    if (code === 'too-fast') {
+      if (place.at !== 'waiting') return; // what was too fast matters no more
+      this.#forgetAgain();
+      this.place = { at: 'waiting', since: place.since, again: true };
+      this.#again = setTimeout(() => this.askAgain(), retryAfter);
+      this.#load();
+    } else if (code === 'name-invalid') {
+      this.place = { at: 'door', refused: true };
+    } else {
+      this.#channel.close();
+      this.reach = { phase: 'closed' };
+      this.#out('refused', code);
+    }
+  }
+
+  #forgetAgain(): void {
+    clearTimeout(this.#again);
+    this.#again = undefined;
+  }
+
   /** What is said to those who are let in. */
   #inCall({ Call }: Inside, message: HostMessage): void {
     const engine = this.#engine;
@@ -269,6 +336,7 @@ export class Session {
       if (resumed && engine.alive) engine.resume(iceServers);
       else engine.enter(iceServers);
       this.#forgetStill();
+      if (!this.#opened) this.#open();
       clearTimeout(this.#setting);
       this.capture.meter.rest(entry);
       this.call ??= this.stage ?? new Call(engine, this.send);
@@ -336,12 +404,18 @@ export class Session {
         break;
       case 'seat-gone':
         // Away for too long, or the host's app was started anew: knock again, nobody has to press anything.
+        if (this.place.at === 'out') {
+          this.#channel.close();
+          this.reach = { phase: 'closed' };
+          break;
+        }
         this.#end();
         if (!this.name) this.place = { at: 'door' };
         else this.askAgain();
         break;
       default:
-        this.#out(reason);
+        // Too many messages are too fast as well, and end the channel: the page asks again by itself.
+        if (reason !== 'fault' || !this.#again) this.#out(reason);
     }
   }
 
@@ -352,14 +426,14 @@ export class Session {
     this.#forgetStill();
     this.#engine?.leave();
     this.call = this.stage = undefined;
-    this.#channel.forgetSeat();
   }
 
   #out(why: Outcome, code?: string): void {
     if (this.place.at === 'out') return;
     this.#end();
+    this.#forgetAgain();
     this.#load();
-    void this.capture.release();
+    this.#close();
     this.place = { at: 'out', why, code };
   }
 }

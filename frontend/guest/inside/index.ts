@@ -2,6 +2,7 @@
 // is taken again, so that the page before it is light.
 export { Call } from '$src/call/call.svelte';
 export { WebviewEngine } from '$src/media/webview.svelte';
+export { default as Awake } from './Awake.svelte';
 export { default as Declined } from './Declined.svelte';
 export { default as InCall } from './InCall.svelte';
 export { default as Out } from './Out.svelte';

@@ -51,6 +51,7 @@ export class Capture {
 
   /** Opens what is wanted and not open: with one question where the browser asks. */
   open(): Promise<void> {
+    this.asking = true; // from now on: who asks in the same moment is told what is wanted
     return this.#serially(() => this.#open({ audio: true, video: !this.cameraOff }));
   }
 
@@ -127,7 +128,10 @@ export class Capture {
   }
 
   async #replace({ audio, video }: { audio: boolean; video: boolean }): Promise<void> {
-    if ((!audio && !video) || this.#closed) return;
+    if ((!audio && !video) || this.#closed) {
+      this.asking = false;
+      return;
+    }
     this.asking = true;
     try {
       if (audio && video && (await this.#take(['audio', 'video']))) return;
