@@ -16,7 +16,7 @@ const changeEvent = "porch:change"
 // the host let somebody in from elsewhere.
 func (a *App) pump() {
 	defer close(a.pumped)
-	w := a.host.Watch()
+	w := a.host.WatchPaced()
 	defer w.Close()
 	title := ""
 	for {

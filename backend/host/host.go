@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
@@ -240,6 +242,14 @@ func (h *Host) Snapshot() State { return *h.publisher.state.Load() }
 // Watch returns a watcher of everything that changes from now on. Take the
 // snapshot after it; close it when done.
 func (h *Host) Watch() *Watcher { return h.publisher.watch() }
+
+// WatchPaced is Watch for a window: whatever strangers do at the door, it is told
+// ten times a second at most, and the first changes at once.
+func (h *Host) WatchPaced() *Watcher {
+	w := h.publisher.watch()
+	w.pace = rate.NewLimiter(rate.Every(paceEvery), paceBurst)
+	return w
+}
 
 // Stats sums what all calls have counted since the start.
 func (h *Host) Stats() call.Stats { return h.tally.total() }

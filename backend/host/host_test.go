@@ -339,7 +339,7 @@ func TestSeatIsHeldWhileMediaLives(t *testing.T) {
 func TestAFailedConnectionGivesUpThePlace(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
-	broken := signalling.Answer{Negotiation: 1, SDP: "v=0\r\nnonsense"}
+	broken := signalling.Answer{Negotiation: 1, SDP: "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"}
 	ada := f.enter(l, "Ada")
 	w := f.window(l, EngineWebview)
 	w.message("offer")

@@ -4,8 +4,12 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
 )
@@ -51,8 +55,25 @@ func diff(a, b State) Change {
 	}
 	put("me", a.Me, b.Me)
 	put("reach", a.Reach, b.Reach)
-	put("links", a.Links, b.Links)
-	put("requests", a.Requests, b.Requests)
+	diffRows(c, "links", a.Links, b.Links, func(l LinkView) string { return l.ID }, func(key string, before *LinkView, after LinkView) {
+		if before == nil || !reflect.DeepEqual(*before, after) {
+			c[key] = after
+		}
+	})
+	diffRows(c, "requests", a.Requests, b.Requests, func(q RequestView) string { return q.ID }, func(key string, before *RequestView, after RequestView) {
+		had := ""
+		if before != nil {
+			had, before.Picture = before.Picture, ""
+		}
+		has := after.Picture
+		after.Picture = ""
+		if before == nil || *before != after {
+			c[key] = after
+		}
+		if had != has {
+			c[key+"/picture"] = has
+		}
+	})
 	put("calls", a.Calls, b.Calls)
 	put("enter", a.Enter, b.Enter)
 	put("settings", a.Settings, b.Settings)
@@ -60,6 +81,50 @@ func diff(a, b State) Change {
 	put("notice", a.Notice, b.Notice)
 	return c
 }
+
+// diffRows puts the rows of a list that differ into c, by way of put, which gets
+// a copy of the row before, nil for a new one. A list whose rows stand in another
+// order is put whole.
+func diffRows[T any](c Change, key string, before, after []T, id func(T) string, put func(key string, before *T, after T)) {
+	place := make(map[string]int, len(after))
+	for i, row := range after {
+		place[id(row)] = i
+	}
+	known := make(map[string]T, len(before))
+	last := -1
+	for _, row := range before {
+		known[id(row)] = row
+		at, stays := place[id(row)]
+		switch {
+		case !stays:
+		case at != last+1:
+			c[key] = after
+			return
+		default:
+			last = at
+		}
+	}
+	for rowID := range known {
+		if _, stays := place[rowID]; !stays {
+			c[key+"/"+rowID] = nil
+		}
+	}
+	for _, row := range after {
+		rowKey := key + "/" + id(row)
+		if old, ok := known[id(row)]; ok {
+			put(rowKey, &old, row)
+		} else {
+			put(rowKey, nil, row)
+		}
+	}
+}
+
+// Pace of a watcher that is shown to a window: so many changes at once, so that
+// the bell is not late, and so many a second. Those that come faster are merged.
+const (
+	paceBurst = 5
+	paceEvery = 100 * time.Millisecond
+)
 
 func (p *publisher) watch() *Watcher {
 	w := &Watcher{publisher: p, signal: make(chan struct{}, 1)}
@@ -89,6 +154,7 @@ func (p *publisher) close() {
 type Watcher struct {
 	publisher *publisher
 	signal    chan struct{} // holds one
+	pace      *rate.Limiter // nil: without
 
 	mu      sync.Mutex // a leaf
 	pending Change
@@ -99,6 +165,13 @@ type Watcher struct {
 func (w *Watcher) Next(ctx context.Context) (Change, error) {
 	for {
 		w.mu.Lock()
+		if w.pace != nil && w.pending != nil && !w.ended {
+			w.mu.Unlock()
+			if err := w.pace.Wait(ctx); err != nil {
+				return nil, err
+			}
+			w.mu.Lock()
+		}
 		change, ended := w.pending, w.ended
 		w.pending = nil
 		w.mu.Unlock()
@@ -131,6 +204,12 @@ func (w *Watcher) merge(c Change) {
 	} else {
 		c = maps.Clone(c)
 		c["from"] = w.pending["from"]
+		for key := range w.pending { // a list that is there whole goes before rows of before
+			list, _, row := strings.Cut(key, "/")
+			if _, whole := c[list]; row && whole {
+				delete(w.pending, key)
+			}
+		}
 	}
 	maps.Copy(w.pending, c)
 	w.mu.Unlock()

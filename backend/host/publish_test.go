@@ -3,8 +3,15 @@ package host
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
 )
@@ -121,4 +128,97 @@ func TestLoopAnswersEverybody(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 	l.post("x", func() { t.Error("ran after the end") })
+}
+
+func requests(ids ...string) []RequestView {
+	var rows []RequestView
+	for _, id := range ids {
+		rows = append(rows, RequestView{ID: id, Name: id, Picture: "data:" + id})
+	}
+	return rows
+}
+
+// TestRowsThatChange: of a list only the rows that changed are told, pictures
+// once, and changes that are merged lead to the same.
+func TestRowsThatChange(t *testing.T) {
+	p := newTestPublisher()
+	quick, slow := p.watch(), p.watch()
+	next := func() Change {
+		t.Helper()
+		c, err := quick.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	keys := func(c Change) string {
+		var names []string
+		for key := range c {
+			if key != "from" && key != "revision" {
+				names = append(names, key)
+			}
+		}
+		slices.Sort(names)
+		return strings.Join(names, " ")
+	}
+	publish := func(want string, rows []RequestView) Change {
+		t.Helper()
+		p.publish(State{Requests: rows})
+		c := next()
+		if got := keys(c); got != want {
+			t.Fatalf("told %q, want %q", got, want)
+		}
+		return c
+	}
+	publish("requests/a requests/a/picture requests/b requests/b/picture", requests("a", "b"))
+	away := requests("a", "b")
+	away[0].Away = true
+	if c := publish("requests/a", away); c["requests/a"].(RequestView).Picture != "" {
+		t.Fatal("the picture came again")
+	}
+	publish("requests/a requests/c requests/c/picture", requests("b", "c"))
+	publish("requests", requests("c", "b"))
+	gone := publish("requests/b requests/c", nil)
+	if gone["requests/c"] != nil {
+		t.Fatal("c is still there")
+	}
+	merged, err := slow.Next(t.Context())
+	if err != nil || keys(merged) != "requests requests/b requests/c" {
+		t.Fatalf("merged %q, %v", keys(merged), err)
+	}
+}
+
+// TestPace: the first changes come at once, and a flood is merged.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher()
+		w := p.watch()
+		w.pace = rate.NewLimiter(rate.Every(paceEvery), paceBurst)
+		begun := time.Now()
+		p.publish(State{Me: Me{Name: "first"}})
+		if _, err := w.Next(t.Context()); err != nil || time.Since(begun) != 0 {
+			t.Fatalf("the first after %v: %v", time.Since(begun), err)
+		}
+		stop := make(chan struct{})
+		go func() {
+			defer close(stop)
+			for i := range 5000 {
+				p.publish(State{Me: Me{Name: strconv.Itoa(i)}})
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		told, last := 0, ""
+		for last != "4999" {
+			c, err := w.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			told++
+			last = c["me"].(Me).Name
+		}
+		<-stop
+		if told > 5*10+paceBurst+1 {
+			t.Errorf("told %d times in 5 s", told)
+		}
+	})
 }

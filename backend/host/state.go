@@ -24,6 +24,12 @@ type State struct {
 // whole, and always "from" and "revision": it leads from the one to the other.
 // A reader whose revision is not "from" (events may overtake each other on
 // their way to a page) takes a new snapshot. A key that became empty is null.
+//
+// Of "links" and "requests" only the rows that changed are there, as
+// "links/<id>" and "requests/<id>": a row that is not known is the last one, null
+// takes it away. A request's picture, which is large and seldom changes, is not in
+// its row but in "requests/<id>/picture". When the order of the rows is another,
+// the list is there whole, and goes before its rows.
 type Change map[string]any
 
 // Me is the host as guests see them.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -188,7 +189,8 @@ const maxDepth = 12
 // checkForm accepts exactly one JSON object in valid UTF-8, whose objects name
 // no key twice. encoding/json alone would take the last of two keys and match
 // them without regard to case, so that two readers could see two messages in
-// the same bytes.
+// the same bytes. It folds case as Unicode does, where U+017F is an s and U+212A a
+// k: keys that are not ASCII are refused, since no message has any.
 func checkForm(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("not UTF-8")
@@ -219,7 +221,11 @@ func checkObject(d *json.Decoder, depth int) error {
 		if err != nil {
 			return err
 		}
-		key := strings.ToLower(t.(string)) // within an object Token returns a string here, or an error
+		key := t.(string) // within an object Token returns a string here, or an error
+		if strings.ContainsFunc(key, func(r rune) bool { return r > unicode.MaxASCII }) {
+			return errors.New("a key is not ASCII")
+		}
+		key = strings.ToLower(key)
 		if _, ok := seen[key]; ok {
 			return errors.New("a key stands twice")
 		}

@@ -86,17 +86,27 @@ func (s *Store) PutLink(l Link) error {
 			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at,
 			relay = excluded.relay`,
 		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay)
-	if err == nil && keys == nil {
-		// Empty the log. The link is kept whether this works or not, and what
-		// doesn't happen now does with the next checkpoint.
+	if keys == nil {
+		return s.destroyed(err)
+	}
+	return err
+}
+
+// destroyed follows a write, which ended with err, that took a secret away: it
+// empties the write-ahead log, where the secret still stands. What was written is
+// kept whether this works or not, and what doesn't happen now does with the next
+// checkpoint.
+func (s *Store) destroyed(err error) error {
+	if err == nil {
 		_ = s.exec("empty the log", "PRAGMA wal_checkpoint(TRUNCATE)")
 	}
 	return err
 }
 
-// DeleteLink forgets a link with its visitors and blocks.
+// DeleteLink forgets a link with its secret, its keys if it has any, its visitors
+// and blocks.
 func (s *Store) DeleteLink(id string) error {
-	return s.exec("delete a link", "DELETE FROM links WHERE id = ?", id)
+	return s.destroyed(s.exec("delete a link", "DELETE FROM links WHERE id = ?", id))
 }
 
 // Visitors returns all visitors, who was seen least recently first.
@@ -168,16 +178,17 @@ func (s *Store) Relays() ([]Relay, error) {
 	return relays, err
 }
 
-// PutRelay adds a relay or replaces the one of the same address.
+// PutRelay adds a relay or replaces the one of the same address, whose invitation
+// and key are gone from the disk as the keys of a link are.
 func (s *Store) PutRelay(r Relay) error {
-	return s.exec("put a relay", `
+	return s.destroyed(s.exec("put a relay", `
 		INSERT INTO relays (url, token, key, added_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (url) DO UPDATE SET token = excluded.token, key = excluded.key, added_at = excluded.added_at`,
-		r.URL, r.Token, r.Key, millis(r.AddedAt))
+		r.URL, r.Token, r.Key, millis(r.AddedAt)))
 }
 
 // DeleteRelay forgets a relay, with its key and its invitation. The links that
 // were made on it stay.
 func (s *Store) DeleteRelay(url string) error {
-	return s.exec("delete a relay", "DELETE FROM relays WHERE url = ?", url)
+	return s.destroyed(s.exec("delete a relay", "DELETE FROM relays WHERE url = ?", url))
 }

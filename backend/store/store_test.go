@@ -352,29 +352,46 @@ func TestErrorsRepeatNoValues(t *testing.T) {
 	}
 }
 
-func TestDestroyedKeysAreGone(t *testing.T) {
-	dir := dataDir(t)
-	s := opened(t, dir)
-	keys := bytes.Repeat([]byte("private!"), 4)
-	link := Link{ID: "one", State: "open", Keys: keys, Secret: []byte{1}, CreatedAt: at(1)}
-	must(t, s.PutLink(link))
-	traces := func() (n int) {
-		entries, err := os.ReadDir(dir)
-		must(t, err)
-		for _, e := range entries {
-			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-			must(t, err)
-			n += bytes.Count(b, keys)
-		}
-		return n
-	}
-	if traces() == 0 {
-		t.Fatal("the keys can't be found while they are there: the test sees nothing")
-	}
-	link.State, link.Keys = "spent", nil
-	must(t, s.PutLink(link))
-	if n := traces(); n > 0 {
-		t.Errorf("%d traces of destroyed keys", n)
+// TestDestroyedSecretsAreGone: whatever takes a secret away, or puts another in its
+// place, leaves no trace of it in the folder.
+func TestDestroyedSecretsAreGone(t *testing.T) {
+	secret := bytes.Repeat([]byte("private!"), 4)
+	link := Link{ID: "one", State: "open", Keys: []byte{2}, Secret: []byte{1}, CreatedAt: at(1)}
+	relay := Relay{URL: "https://porch.example", Token: "a", Key: []byte{3}, AddedAt: at(1)}
+	withKeys, withSecret, withToken, withKey := link, link, relay, relay
+	withKeys.Keys, withSecret.Secret, withToken.Token, withKey.Key = secret, secret, string(secret), secret
+	spent := link
+	spent.State, spent.Keys = "spent", nil
+	for name, c := range map[string]struct{ put, destroy func(*Store) error }{
+		"keys of a spent link":             {func(s *Store) error { return s.PutLink(withKeys) }, func(s *Store) error { return s.PutLink(spent) }},
+		"keys of a forgotten link":         {func(s *Store) error { return s.PutLink(withKeys) }, func(s *Store) error { return s.DeleteLink("one") }},
+		"secret of a forgotten link":       {func(s *Store) error { return s.PutLink(withSecret) }, func(s *Store) error { return s.DeleteLink("one") }},
+		"key of a removed relay":           {func(s *Store) error { return s.PutRelay(withKey) }, func(s *Store) error { return s.DeleteRelay(relay.URL) }},
+		"invitation of a removed relay":    {func(s *Store) error { return s.PutRelay(withToken) }, func(s *Store) error { return s.DeleteRelay(relay.URL) }},
+		"invitation that another replaces": {func(s *Store) error { return s.PutRelay(withToken) }, func(s *Store) error { return s.PutRelay(relay) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := dataDir(t)
+			s := opened(t, dir)
+			traces := func() (n int) {
+				entries, err := os.ReadDir(dir)
+				must(t, err)
+				for _, e := range entries {
+					b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+					must(t, err)
+					n += bytes.Count(b, secret)
+				}
+				return n
+			}
+			must(t, c.put(s))
+			if traces() == 0 {
+				t.Fatal("the secret can't be found while it is there: the test sees nothing")
+			}
+			must(t, c.destroy(s))
+			if n := traces(); n > 0 {
+				t.Errorf("%d traces", n)
+			}
+		})
 	}
 }
 

@@ -30,9 +30,15 @@ export type Settings = Data<host.Settings>;
 export type Entry = Data<host.Entry>;
 export type Devices = Data<host.DevicesView>;
 
-/** Some keys of the state, each whole; null where one became empty. It leads from one revision to another. */
+/**
+ * Some keys of the state, each whole; null where one became empty. Of links and requests single rows, null where one has
+ * gone, and a request's picture apart from its row. It leads from one revision to another.
+ */
 export type Change = { revision: number; from: number } & {
   [Key in Exclude<keyof State, 'revision'>]?: State[Key] | null;
+} & {
+  [row: `links/${string}`]: LinkView | null;
+  [row: `requests/${string}`]: RequestView | string | null;
 };
 
 /** The bound methods of app.go. Each rejects with a [Fault]. */

@@ -19,6 +19,21 @@ const nothing: State = {
   engines: { native: false, synthetic: false },
 };
 
+type Row = { readonly id: string };
+
+/** A list with one row another: as it came, but for the fields that come apart. A new one is the last; null takes it away. */
+function withRow(rows: Row[], id: string, field: string | undefined, value: unknown): Row[] {
+  const row = rows.find((one) => one.id === id);
+  if (field !== undefined)
+    return rows.map((one) => (one === row ? { ...one, [field]: value } : one));
+  if (value === null) return rows.filter((one) => one !== row);
+  if (!row) return [...rows, value as Row];
+  return rows.map((one) => (one === row ? { ...apart(row), ...(value as Row) } : one));
+}
+
+/** What of a row comes apart from it. */
+const apart = (row: Row): object => ('picture' in row ? { picture: row.picture } : {});
+
 /**
  * The app's state as the window knows it: a snapshot, then changes. Changes that
  * come before the snapshot wait for it; one that does not join on to what is known
@@ -78,7 +93,13 @@ export class HostState {
     const { from, ...keys } = change;
     if (change.revision <= this.now.revision || from > this.now.revision) return;
     const next: Record<string, unknown> = { ...this.now };
-    for (const [key, value] of Object.entries(keys)) next[key] = value ?? undefined;
+    // Lists before their rows, and rows before what is apart from them.
+    const parts = Object.entries(keys).map(([key, value]) => ({ path: key.split('/'), value }));
+    for (const { path, value } of parts.sort((a, b) => a.path.length - b.path.length)) {
+      const [key, id, field] = path as [string, string?, string?];
+      next[key] =
+        id === undefined ? (value ?? undefined) : withRow(next[key] as Row[], id, field, value);
+    }
     this.now = next as unknown as State;
   }
 }

@@ -1,92 +1,59 @@
-import { describe, expect, it, vi } from 'vitest';
-import type { State } from './backend';
+import { expect, it } from 'vitest';
+import type { Change, RequestView, State } from './backend';
 import { HostState } from './state.svelte';
 
-const at = (revision: number, name = 'Ada'): State => ({
-  ...new HostState(async () => at(0)).now,
-  revision,
-  me: { name },
+const request = (id: string, part: Partial<RequestView> = {}): RequestView => ({
+  id,
+  linkId: 'A',
+  linkName: '',
+  name: id,
+  since: 0,
+  known: 'first',
+  timesLetIn: 0,
+  bell: 'rung',
+  away: false,
+  ...part,
 });
 
-describe('HostState', () => {
-  it('is not ready before its first snapshot', async () => {
-    const state = new HostState(async () => at(3));
-    expect(state.ready).toBe(false);
-    await state.sync();
-    expect(state.ready).toBe(true);
-    expect(state.now.me.name).toBe('Ada');
-  });
+async function open(requests: RequestView[]) {
+  const state = new HostState(async () => ({ revision: 0, requests }) as unknown as State);
+  await state.sync();
+  let revision = 0;
+  return (change: object): RequestView[] => {
+    state.apply({ from: revision, revision: ++revision, ...change } as Change);
+    return state.now.requests;
+  };
+}
 
-  it('replaces only the keys that a change names', async () => {
-    const state = new HostState(async () => at(3));
-    await state.sync();
-    const settings = state.now.settings;
-    state.apply({ from: 3, revision: 4, me: { name: 'Grace' } });
-    expect(state.now.me.name).toBe('Grace');
-    expect(state.now.settings).toBe(settings);
-    expect(state.now.revision).toBe(4);
-  });
+it('takes single rows: a new one last, a known one in its place, null away', async () => {
+  const apply = await open([request('a'), request('b')]);
+  expect(apply({ 'requests/c': request('c') }).map((one) => one.id)).toEqual(['a', 'b', 'c']);
+  expect(apply({ 'requests/b': request('b', { away: true }) }).map((one) => one.away)).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect(apply({ 'requests/a': null, 'requests/x': null }).map((one) => one.id)).toEqual([
+    'b',
+    'c',
+  ]);
+});
 
-  it('drops changes that the snapshot already holds', async () => {
-    const state = new HostState(async () => at(5));
-    await state.sync();
-    state.apply({ from: 4, revision: 5, me: { name: 'old' } });
-    expect(state.now.me.name).toBe('Ada');
-  });
+it('keeps a picture when its row changes, and takes a new one apart from it', async () => {
+  const apply = await open([request('a', { picture: 'data:1' })]);
+  expect(apply({ 'requests/a': request('a', { bell: 'silenced' }) })[0]).toEqual(
+    request('a', { bell: 'silenced', picture: 'data:1' }),
+  );
+  expect(apply({ 'requests/a/picture': 'data:2' })[0]?.picture).toBe('data:2');
+  expect(apply({ 'requests/b/picture': 'data:3', 'requests/b': request('b') })[1]?.picture).toBe(
+    'data:3',
+  );
+  expect(apply({ 'requests/a/picture': '' })[0]?.picture).toBe('');
+});
 
-  it('keeps changes that come before the snapshot, and drops those inside it', async () => {
-    let answer!: (state: State) => void;
-    const state = new HostState(() => new Promise((resolve) => (answer = resolve)));
-    const synced = state.sync();
-    state.apply({ from: 1, revision: 2, me: { name: 'older' } });
-    state.apply({ from: 2, revision: 4, me: { name: 'newer' } });
-    answer(at(3));
-    await synced;
-    expect(state.now.me.name).toBe('newer');
-    expect(state.now.revision).toBe(4);
-  });
-
-  it('takes a key away when a change says null', async () => {
-    const state = new HostState(async () => ({ ...at(1), enter: { linkId: 'l', client: 'c' } }));
-    await state.sync();
-    state.apply({ from: 1, revision: 2, enter: null });
-    expect(state.now.enter).toBeUndefined();
-  });
-
-  it('asks for a new snapshot when a change was missed, once', async () => {
-    let revision = 1;
-    const snapshot = vi.fn(async () => at(revision, `of ${revision}`));
-    const state = new HostState(snapshot);
-    await state.sync();
-    revision = 8;
-    state.apply({ from: 6, revision: 7, me: { name: 'seven' } });
-    state.apply({ from: 8, revision: 9, me: { name: 'nine' } });
-    await state.sync();
-    expect(snapshot).toHaveBeenCalledTimes(2);
-    expect(state.now.me.name).toBe('nine');
-  });
-
-  it('is right when changes overtake one another', async () => {
-    let revision = 1;
-    const state = new HostState(async () => at(revision, `of ${revision}`));
-    await state.sync();
-    revision = 3;
-    state.apply({ from: 2, revision: 3, me: { name: 'of 3' } });
-    state.apply({ from: 1, revision: 2, me: { name: 'of 2' } });
-    await state.sync();
-    expect(state.now.me.name).toBe('of 3');
-    expect(state.now.revision).toBe(3);
-  });
-
-  it('shares one snapshot between callers, and may fail and try again', async () => {
-    const snapshot = vi.fn<() => Promise<State>>().mockRejectedValueOnce(new Error('closing'));
-    snapshot.mockResolvedValue(at(1));
-    const state = new HostState(snapshot);
-    const [one, two] = [state.sync(), state.sync()];
-    await expect(one).rejects.toThrow('closing');
-    await expect(two).rejects.toThrow('closing');
-    await state.sync();
-    expect(state.ready).toBe(true);
-    expect(snapshot).toHaveBeenCalledTimes(2);
-  });
+it('takes a whole list before its rows', async () => {
+  const apply = await open([request('a')]);
+  expect(
+    apply({ 'requests/c': request('c', { away: true }), requests: [request('c'), request('d')] }),
+  ).toEqual([request('c', { away: true }), request('d')]);
 });
