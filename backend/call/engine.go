@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -197,13 +198,13 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 }
 
 // Prepare asks STUN servers ("stun:host:port") until stop is called, so that a
-// call which begins meanwhile offers from the start what they say. stop may be
-// called twice.
-func (e *Engine) Prepare(urls []string) (stop func()) {
+// call which begins meanwhile offers from the start what they say. relay is that
+// of [Reach]. stop may be called twice.
+func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
 	if e.network == nil {
 		return func() {}
 	}
-	_, stop = e.network.watch(urls, nil)
+	_, stop = e.network.watch(urls, relay, nil)
 	return stop
 }
 

@@ -40,6 +40,7 @@ type network struct {
 // watcher is somebody who wants to know how things stand.
 type watcher struct {
 	servers []string // host:port
+	by      named
 	// notify is called after something has changed, on network's goroutine.
 	// moved says that the machine has other addresses, or a NAT has given one
 	// of its sockets another.
@@ -127,8 +128,8 @@ func (n *network) stir() {
 // watch begins to look and ask. urls are "stun:host:port"; others are left out.
 // notify, which may be nil, must not block. stop may be called twice; notify may
 // be on its way when it returns.
-func (n *network) watch(urls []string, notify func(moved bool)) (w *watcher, stop func()) {
-	w = &watcher{servers: stunNames(urls), notify: notify}
+func (n *network) watch(urls []string, by named, notify func(moved bool)) (w *watcher, stop func()) {
+	w = &watcher{servers: stunNames(urls), by: by, notify: notify}
 	n.mu.Lock()
 	n.watchers[w] = struct{}{}
 	for _, name := range w.servers {
@@ -291,6 +292,7 @@ func (n *network) lookUp(s *stunServer, now time.Time) {
 		}
 		n.mu.Lock()
 		defer n.mu.Unlock()
+		addresses = slices.DeleteFunc(addresses, func(a netip.AddrPort) bool { return !n.allowed(s, a.Addr()) })
 		s.resolving = false
 		s.resolved = time.Now().Add(resolveEvery)
 		if len(addresses) == 0 { // what was true before may still be
@@ -303,6 +305,16 @@ func (n *network) lookUp(s *stunServer, now time.Time) {
 		})
 		n.stir()
 	})
+}
+
+// allowed reports whether one of those who watch a server may have it asked at this address. The caller holds the lock.
+func (n *network) allowed(s *stunServer, a netip.Addr) bool {
+	for w := range n.watchers {
+		if slices.Contains(w.servers, s.name) && w.by.allows(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // question is a binding request to be sent.
@@ -378,7 +390,7 @@ func (n *network) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool 
 					n.changed(s)
 				}
 			}
-			n.learn(s, p, socket, mappedAddress(b, socket.local.Addr()))
+			n.learn(s, p, socket, mappedAddress(b, socket.local.Addr(), from.Addr()))
 			return true
 		}
 	}
@@ -404,9 +416,9 @@ func (n *network) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip
 	n.stir()
 }
 
-// mappedAddress returns what a binding response says of a socket with this
+// mappedAddress returns what a server's binding response says of a socket with this
 // address, or the zero AddrPort when that can't be.
-func mappedAddress(b []byte, local netip.Addr) (none netip.AddrPort) {
+func mappedAddress(b []byte, local, server netip.Addr) (none netip.AddrPort) {
 	m := stun.Message{Raw: b}
 	if m.Decode() != nil || m.Type != stun.BindingSuccess {
 		return none
@@ -418,7 +430,7 @@ func mappedAddress(b []byte, local netip.Addr) (none netip.AddrPort) {
 	a, ok := netip.AddrFromSlice(x.IP)
 	a = a.Unmap()
 	if !ok || a.Is4() != local.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() ||
-		a.IsLoopback() && !local.IsLoopback() {
+		a.IsLoopback() && !local.IsLoopback() || isPublic(server) && !isPublic(a) {
 		return none
 	}
 	return netip.AddrPortFrom(a, uint16(x.Port))

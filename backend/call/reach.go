@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -22,6 +23,11 @@ type Reach struct {
 	// RelayOnly), and again when an address at one was lost. It must return when
 	// ctx ends. nil: there are none.
 	Servers func(ctx context.Context) ([]signalling.ICEServer, error)
+
+	// Relay returns where the relay was reached that has named these servers, the
+	// zero Addr if that is not known: they may be on the internet, or as near as
+	// the relay. nil: they are of our own choice, and may be anywhere.
+	Relay func() netip.Addr
 
 	// RelayOnly hides this machine's addresses: guests are told no other than
 	// those at TURN servers, and wait for their offer until there is one.
@@ -46,7 +52,7 @@ func (c *Call) begin(ctx context.Context) {
 	if !c.reach.RelayOnly {
 		urls = c.reach.STUN
 	}
-	c.watcher, c.unwatch = n.watch(urls, c.networkChanged)
+	c.watcher, c.unwatch = n.watch(urls, c.reach.Relay, c.networkChanged)
 	c.takeOutside() // what is known already is no change that we would be told of
 	if c.reach.Servers != nil {
 		c.workers.Go(func() { c.keepRelay(ctx) })
@@ -174,5 +180,5 @@ func (c *Call) newRelay(ctx context.Context) (*allocation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.engine.allocate(ctx, servers)
+	return c.engine.allocate(ctx, servers, c.reach.Relay)
 }

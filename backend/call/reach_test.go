@@ -292,9 +292,9 @@ func TestPrepareAsksBeforeTheCall(t *testing.T) {
 	e, err := NewEngine(Options{})
 	must(t, err)
 	defer func() { must(t, e.Close()) }()
-	stop := e.Prepare([]string{s.url()})
+	stop := e.Prepare([]string{s.url()}, nil)
 	defer stop()
-	w, unwatch := e.network.watch([]string{s.url()}, nil)
+	w, unwatch := e.network.watch([]string{s.url()}, nil, nil)
 	defer unwatch()
 	eventually(t, "an answer", func() bool { return len(e.network.reflexives(w)) == 1 })
 	unwatch()
@@ -322,7 +322,7 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, e.Close()) }()
 	n := e.network
-	w, stop := n.watch([]string{s.url()}, nil)
+	w, stop := n.watch([]string{s.url()}, nil, nil)
 	defer stop()
 	eventually(t, "silence", func() bool { return n.blocked(w) })
 
@@ -358,8 +358,14 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 	}
 	for _, bad := range []string{"224.0.0.1:5", "0.0.0.0:5", "127.0.0.1:5", "169.254.1.1:5", "[2001:db8::1]:5", "203.0.113.7:0"} {
 		b := bindingAnswer(t, id, netip.MustParseAddrPort(bad))
-		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5")); got.IsValid() {
+		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5"), server.Addr()); got.IsValid() {
 			t.Errorf("%s was believed", bad)
+		}
+	}
+	for mapped, believed := range map[string]bool{"192.168.1.9:5": false, "100.64.0.1:5": false, "198.51.100.3:5": true} {
+		b := bindingAnswer(t, id, netip.MustParseAddrPort(mapped))
+		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5"), netip.MustParseAddr("198.51.100.2")); got.IsValid() != believed {
+			t.Errorf("a server on the internet says %s: %v", mapped, got)
 		}
 	}
 }
@@ -372,7 +378,7 @@ func FuzzAnswer(f *testing.F) {
 		if !stun.IsMessage(b) {
 			return
 		}
-		if a := mappedAddress(b, local); a.IsValid() && (!a.Addr().Is4() || a.Port() == 0 || a.Addr().IsMulticast()) {
+		if a := mappedAddress(b, local, local); a.IsValid() && (!a.Addr().Is4() || a.Port() == 0 || a.Addr().IsMulticast()) {
 			t.Errorf("%s", a)
 		}
 	})
@@ -662,10 +668,10 @@ func TestTURNNeedsItsCertificate(t *testing.T) {
 	defer func() { must(t, e.Close()) }()
 	servers, err := s.servers("tls")(t.Context())
 	must(t, err)
-	if _, err := e.allocate(t.Context(), servers); err == nil || strings.Contains(err.Error(), "password") {
+	if _, err := e.allocate(t.Context(), servers, nil); err == nil || strings.Contains(err.Error(), "password") {
 		t.Errorf("%v", err)
 	}
-	if _, err := e.allocate(t.Context(), []signalling.ICEServer{{URLs: []string{s.urls["udp"]}}}); err == nil {
+	if _, err := e.allocate(t.Context(), []signalling.ICEServer{{URLs: []string{s.urls["udp"]}}}, nil); err == nil {
 		t.Error("an allocation without credentials")
 	}
 }

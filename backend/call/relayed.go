@@ -88,7 +88,7 @@ func turnWays(servers []signalling.ICEServer) (ways []turnWay) {
 
 // allocate takes the first address that one of the servers gives. Its errors say
 // nothing of credentials.
-func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer) (*allocation, error) {
+func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer, by named) (*allocation, error) {
 	ways := turnWays(servers)
 	if len(ways) == 0 {
 		return nil, errors.New("no TURN server")
@@ -106,7 +106,7 @@ func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer) (
 			defer timer.Stop()
 			select {
 			case <-timer.C:
-				a, err := e.allocateAt(ctx, w)
+				a, err := e.allocateAt(ctx, w, by)
 				results <- result{a, err}
 			case <-ctx.Done():
 				results <- result{nil, ctx.Err()}
@@ -133,9 +133,9 @@ func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer) (
 	return first, nil
 }
 
-func (e *Engine) allocateAt(ctx context.Context, w turnWay) (*allocation, error) {
+func (e *Engine) allocateAt(ctx context.Context, w turnWay, by named) (*allocation, error) {
 	address := net.JoinHostPort(w.uri.Host, strconv.Itoa(w.uri.Port))
-	base, packets, err := e.dialTURN(ctx, w.uri, address)
+	base, packets, err := e.dialTURN(ctx, w.uri, address, by)
 	if err != nil {
 		return nil, fmt.Errorf("TURN server: %w", err)
 	}
@@ -182,15 +182,15 @@ func (e *Engine) allocateAt(ctx context.Context, w turnWay) (*allocation, error)
 }
 
 // dialTURN connects to a server.
-func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string) (net.Conn, net.PacketConn, error) {
+func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string, by named) (net.Conn, net.PacketConn, error) {
 	if uri.Proto == stun.ProtoTypeUDP {
-		base, err := new(net.Dialer).DialContext(ctx, "udp", address)
+		base, err := by.dialer().DialContext(ctx, "udp", address)
 		if err != nil {
 			return nil, nil, err
 		}
 		return base, connected{base}, nil
 	}
-	base, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	base, err := by.dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil, err
 	}

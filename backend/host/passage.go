@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"net"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -273,7 +274,7 @@ func (h *Host) reachOf(r *room) call.Reach {
 	if own == nil {
 		return call.Reach{}
 	}
-	return call.Reach{STUN: r.line.stun(), Servers: own.turn, RelayOnly: h.reach.RelayOnly}
+	return call.Reach{STUN: r.line.stun(), Servers: own.turn, Relay: r.line.address, RelayOnly: h.reach.RelayOnly}
 }
 
 // stun is the STUN of a line's relay, which is guessed until the relay has said
@@ -287,6 +288,14 @@ func (ln *line) stun() []string {
 		return nil
 	}
 	return []string{"stun:" + net.JoinHostPort(u.Hostname(), "3478")}
+}
+
+// address is where the line's relay was reached; see [call.Reach].
+func (ln *line) address() netip.Addr {
+	if ln.remote == nil {
+		return netip.Addr{}
+	}
+	return ln.remote.Status().Address
 }
 
 // turn returns credentials for the host itself, and waits for them: call.Reach.
@@ -320,7 +329,7 @@ func (h *Host) prepareCall(r *room) {
 		return
 	}
 	if r.asking == nil {
-		r.asking = h.engine.Prepare(r.line.stun())
+		r.asking = h.engine.Prepare(r.line.stun(), r.line.address)
 	}
 }
 

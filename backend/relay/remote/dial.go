@@ -64,10 +64,13 @@ func (r *Relay) dial(ctx context.Context, probe bool) (*line, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.times.dial, fault.Newf(fault.RelayUnreachable, "no answer"))
 	defer cancel()
 	pings := rate.NewLimiter(2, 10)
-	var local netip.AddrPort
+	var local, remote netip.AddrPort
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		if a, ok := i.Conn.LocalAddr().(*net.TCPAddr); ok {
 			local = a.AddrPort()
+		}
+		if a, ok := i.Conn.RemoteAddr().(*net.TCPAddr); ok {
+			remote = a.AddrPort()
 		}
 	}})
 	//nolint:bodyclose // its body is the socket, or read already
@@ -82,6 +85,11 @@ func (r *Relay) dial(ctx context.Context, probe bool) (*line, error) {
 	}
 	l := newLine(r, ws)
 	l.local = local.Addr().Unmap().WithZone("")
+	if u, err := url.Parse(r.base); err == nil {
+		if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy == nil {
+			l.remote = remote.Addr().Unmap().WithZone("")
+		}
+	}
 	if err := l.register(ctx, probe); err != nil {
 		_ = ws.CloseNow()
 		if ctx.Err() != nil {

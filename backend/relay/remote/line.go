@@ -41,6 +41,7 @@ type line struct {
 	r      *Relay
 	ws     *websocket.Conn
 	local  netip.Addr // of this machine, whence the line goes out; zero if that is not known
+	remote netip.Addr // of the relay; likewise
 	offer  Offer
 	pace   *rate.Limiter
 	budget *relay.Budget

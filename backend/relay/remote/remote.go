@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -55,6 +56,10 @@ type Status struct {
 	Code  fault.Code `json:"code,omitempty"` // why it is refused, or why the last try failed
 	Retry time.Time  `json:"retry,omitzero"` // when it is dialled again, after a failure
 	Offer Offer      `json:"offer"`          // while connected
+
+	// Address is where the relay was reached, while connected; the zero Addr if
+	// a proxy leads there.
+	Address netip.Addr `json:"-"`
 }
 
 // Offer is what a relay gives this host.
@@ -306,7 +311,7 @@ func (r *Relay) adopt(l *line) {
 	for _, k := range r.order {
 		k.announced, k.code = false, ""
 	}
-	r.setStatusLocked(Status{State: StateConnected, Offer: l.offer})
+	r.setStatusLocked(Status{State: StateConnected, Offer: l.offer, Address: l.remote})
 	r.announceLocked()
 	for _, n := range r.notes {
 		r.leaveLocked(n)
