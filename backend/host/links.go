@@ -127,7 +127,8 @@ func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
 }
 
 // Calendar returns a calendar file with the address as its location, and a name
-// for the file. The zero start is the next full hour. Fault: LinkNotFound.
+// for the file. The zero start is the next full hour on the host's clock. Fault:
+// LinkNotFound.
 func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
 	l, err := h.address(linkID, url)
 	if err != nil {
@@ -135,7 +136,7 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 	}
 	now := h.now()
 	if start.IsZero() {
-		start = now.Truncate(time.Hour).Add(time.Hour)
+		start = share.FullHour(now.Local())
 	}
 	title := l.Name
 	if title == "" {
@@ -146,6 +147,7 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 		Name:    l.Name,
 		Address: url,
 		Start:   start,
+		Begun:   time.UnixMilli(l.CreatedAt),
 		Made:    now,
 	}), nil
 }

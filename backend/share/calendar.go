@@ -1,6 +1,7 @@
 package share
 
 import (
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -14,7 +15,27 @@ type Event struct {
 	Address string // its location, and its URL
 	Start   time.Time
 	Length  time.Duration // 0 is one hour
+	Begun   time.Time     // when there was something to write about; never after Made
 	Made    time.Time     // when the file is written
+}
+
+// revision is the SEQUENCE of a file (RFC 5545 section 3.8.7.4): calendars take a
+// later file in the place of an earlier one if that has grown. Seconds since a
+// fixed time do so over restarts of the app, without a count on disk.
+func (e Event) revision() int64 { return max(0, int64(e.Made.Sub(e.Begun)/time.Second)) }
+
+// FullHour returns the next time after now at which clocks in now's location
+// show a full hour. Where they are put forward or back meanwhile, that is not
+// within the hour, or comes again.
+func FullHour(now time.Time) time.Time {
+	for {
+		_, minute, second := now.Clock()
+		past := time.Duration(minute)*time.Minute + time.Duration(second)*time.Second + time.Duration(now.Nanosecond())
+		now = now.Add(time.Hour - past)
+		if now.Minute() == 0 && now.Second() == 0 {
+			return now
+		}
+	}
 }
 
 // Calendar returns e as an iCalendar file (RFC 5545), UTF-8 with CRLF.
@@ -30,9 +51,12 @@ func Calendar(e Event) []byte {
 		"BEGIN:VCALENDAR",
 		"VERSION:2.0",
 		"PRODID:-//Porch//Porch//EN",
+		"METHOD:PUBLISH",
 		"BEGIN:VEVENT",
 		"UID:" + calendarText(e.UID),
+		"SEQUENCE:" + strconv.FormatInt(e.revision(), 10),
 		"DTSTAMP:" + calendarTime(e.Made),
+		"LAST-MODIFIED:" + calendarTime(e.Made),
 		"DTSTART:" + calendarTime(e.Start),
 		"DTEND:" + calendarTime(e.Start.Add(e.Length)),
 		"SUMMARY:" + calendarText(e.Name),
