@@ -17,17 +17,19 @@ const module = "github.com/porch-call/porch/"
 // backend. "" is package backend itself.
 var (
 	bottom = []string{"fault", "signalling", "sealed"}
+	kit    = []string{"kit"} // small libraries without a word of ours
 	middle = []string{"links", "lobby", "call", "capture", "share", "notify", "store", "relay", "loopback", "awake"}
 
 	mayImport = map[string][]string{
 		"fault":      nil,
+		"kit":        nil,
 		"signalling": {"fault"},
 		"sealed":     {"fault"},
 		"sessionbus": nil,
 		"guest":      bottom,
-		"host":       append(slices.Clone(bottom), middle...),
-		"":           append(append(slices.Clone(bottom), middle...), "host"),
-		"cmd":        append(append(slices.Clone(bottom), middle...), "host", "", "guest"),
+		"host":       slices.Concat(bottom, kit, middle),
+		"":           slices.Concat(bottom, kit, middle, []string{"host"}),
+		"cmd":        slices.Concat(bottom, kit, middle, []string{"host", "", "guest"}),
 	}
 
 	// Only these may import Pion, by the path under backend.
@@ -37,7 +39,7 @@ var (
 
 func init() {
 	for _, part := range middle {
-		mayImport[part] = bottom
+		mayImport[part] = slices.Concat(bottom, kit)
 	}
 	mayImport["awake"] = []string{"sessionbus"}
 }

@@ -121,7 +121,7 @@ func (g *generator) AllocatePacketConn(config turn.AllocateListenerConfig) (net.
 }
 
 // read relays what peers send, until the allocation ends.
-func (a *allocation) read() { newReader(a.socket).each(a.ended.Load, a.fromPeers) }
+func (a *allocation) read() { newReader(a.socket).each(&a.server.panics, a.ended.Load, a.fromPeers) }
 
 // fromPeers relays what a batch has read.
 func (a *allocation) fromPeers(b *batch) {

@@ -27,31 +27,13 @@ func newFront(s *Server, socket *socket) *front {
 
 // read takes what clients send, until the socket is closed.
 func (f *front) read() {
-	newReader(f.socket).each(func() bool { return false }, f.fromClients)
+	newReader(f.socket).each(&f.server.panics, func() bool { return false }, f.fromClients)
 }
 
 func (f *front) fromClients(b *batch) {
 	var frames [batchSize][]byte
 	var from [batchSize]*allocation
-	now := time.Now()
-	f.mu.RLock()
-	for i := range b.n {
-		frame, address, ok := b.datagram(i)
-		message := frame[channelHeader:]
-		a := f.clients[address]
-		switch {
-		case !ok:
-			f.server.refuse(RefusedOversized)
-		case len(message) == 0:
-		case isSTUN(message[0]):
-			f.ask(a, message, address, now)
-		case a == nil:
-			f.server.refuse(RefusedUnpermitted)
-		default:
-			frames[i], from[i] = message, a
-		}
-	}
-	f.mu.RUnlock()
+	f.sort(b, &frames, &from)
 	// What belongs to one allocation leaves together, in its order.
 	for i := range b.n {
 		a := from[i]
@@ -70,6 +52,30 @@ func (f *front) fromClients(b *batch) {
 		}
 		a.count(&f.server.up, bytes, packets)
 		b.out.flush(a.socket)
+	}
+}
+
+// sort hands the STUN messages of a batch to pion, and fills in the others with
+// the allocations that they are for.
+func (f *front) sort(b *batch, frames *[batchSize][]byte, from *[batchSize]*allocation) {
+	now := time.Now()
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for i := range b.n {
+		frame, address, ok := b.datagram(i)
+		message := frame[channelHeader:]
+		a := f.clients[address]
+		switch {
+		case !ok:
+			f.server.refuse(RefusedOversized)
+		case len(message) == 0:
+		case isSTUN(message[0]):
+			f.ask(a, message, address, now)
+		case a == nil:
+			f.server.refuse(RefusedUnpermitted)
+		default:
+			frames[i], from[i] = message, a
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/relay/internal/household"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -125,6 +126,7 @@ type Server struct {
 	made     atomic.Uint64
 	up, down traffic
 	refused  [refusals]atomic.Uint64
+	panics   contain.Panics
 
 	mu          sync.RWMutex
 	closed      bool
@@ -151,6 +153,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.panics.Log, s.panics.Part = s.log, "turn"
 	if s.ttl == 0 {
 		s.ttl = defaultTTL
 	}
@@ -351,8 +354,14 @@ func (s *Server) mayReach(_ net.Addr, peer net.IP) bool {
 }
 
 // events are how pion tells what it has decided. It holds locks of its own
-// when it calls: they must not wait for pion.
+// when it calls: they must not wait for pion. A panic of ours in pion's goroutine
+// ends the allocation that it was about.
 func (s *Server) events() turn.EventHandler {
+	about := func(relay net.Addr, f func(*allocation)) {
+		if a := s.at(relay); a != nil && !s.panics.Run(func() { f(a) }) {
+			a.end()
+		}
+	}
 	return turn.EventHandler{
 		OnAuth: func(_, _ net.Addr, _, _, _, _ string, verdict bool) {
 			if !verdict {
@@ -360,32 +369,28 @@ func (s *Server) events() turn.EventHandler {
 			}
 		},
 		OnAllocationCreated: func(src, dst net.Addr, _, _, _ string, relay net.Addr, _ int) {
-			if a := s.at(relay); a != nil {
-				s.introduce(a, src, dst)
-			}
+			about(relay, func(a *allocation) { s.introduce(a, src, dst) })
 		},
 		OnPermissionCreated: func(_, _ net.Addr, _, _, _ string, relay net.Addr, peer net.IP) {
-			if a := s.at(relay); a != nil && !a.permit(unmapIP(peer), true) {
-				s.refuse(RefusedQuota)
-				a.end()
-			}
+			about(relay, func(a *allocation) { s.within(a, a.permit(unmapIP(peer), true)) })
 		},
 		OnPermissionDeleted: func(_, _ net.Addr, _, _, _ string, relay net.Addr, peer net.IP) {
-			if a := s.at(relay); a != nil {
-				a.permit(unmapIP(peer), false)
-			}
+			about(relay, func(a *allocation) { a.permit(unmapIP(peer), false) })
 		},
 		OnChannelCreated: func(_, _ net.Addr, _, _, _ string, relay, peer net.Addr, channel uint16) {
-			if a := s.at(relay); a != nil && !a.bind(channel, unmap(peer.(*net.UDPAddr).AddrPort())) {
-				s.refuse(RefusedQuota)
-				a.end()
-			}
+			about(relay, func(a *allocation) { s.within(a, a.bind(channel, unmap(peer.(*net.UDPAddr).AddrPort()))) })
 		},
 		OnChannelDeleted: func(_, _ net.Addr, _, _, _ string, relay, _ net.Addr, channel uint16) {
-			if a := s.at(relay); a != nil {
-				a.unbind(channel)
-			}
+			about(relay, func(a *allocation) { a.unbind(channel) })
 		},
+	}
+}
+
+// within ends an allocation that has asked for more than it may have.
+func (s *Server) within(a *allocation, ok bool) {
+	if !ok {
+		s.refuse(RefusedQuota)
+		a.end()
 	}
 }
 
@@ -475,8 +480,8 @@ func (s *Server) ServeStream(conn net.Conn) {
 		return
 	}
 	s.streams[at] = st
-	s.wg.Go(st.read)
-	s.wg.Go(st.write)
+	s.wg.Go(func() { s.panics.Run(st.read) })
+	s.wg.Go(func() { s.panics.Run(st.write) })
 	s.wg.Go(func() { s.lane.hand(st) })
 }
 

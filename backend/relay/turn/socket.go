@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/porch-call/porch/backend/kit/contain"
 )
 
 const (
@@ -71,7 +73,8 @@ func (b *batch) release() {
 }
 
 // each hands batches to take, until the socket is closed or the reader is done.
-func (r *reader) each(done func() bool, take func(*batch)) {
+// A panic of take loses the rest of its batch.
+func (r *reader) each(panics *contain.Panics, done func() bool, take func(*batch)) {
 	for !done() {
 		b, err := r.read()
 		if errors.Is(err, net.ErrClosed) {
@@ -81,7 +84,9 @@ func (r *reader) each(done func() bool, take func(*batch)) {
 			time.Sleep(time.Millisecond) // the system is out of something
 			continue
 		}
-		take(b)
-		b.release()
+		panics.Run(func() {
+			defer b.release()
+			take(b)
+		})
 	}
 }

@@ -63,13 +63,14 @@ type Stats struct {
 	FromClients      Traffic
 	ToClients        Traffic
 	Refused          map[Refusal]uint64 // every refusal is in it
+	Panics           uint64             // each has ended a stream, or lost a batch of datagrams
 }
 
 // Stats may be called at any time.
 func (s *Server) Stats() Stats {
 	out := Stats{
 		AllocationsTotal: s.made.Load(), FromClients: s.up.load(), ToClients: s.down.load(),
-		Refused: make(map[Refusal]uint64, refusals),
+		Refused: make(map[Refusal]uint64, refusals), Panics: s.panics.Count(),
 	}
 	for r := range refusals {
 		out.Refused[r] = s.refused[r].Load()

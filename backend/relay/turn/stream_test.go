@@ -36,9 +36,21 @@ func newBound(tb testing.TB, s *Server) bound {
 	tb.Cleanup(func() { relayed.Close() })
 	peer := newPeer(tb)
 	exchange(tb, relayed, peer, "hello")
-	a := s.only(tb)
+	a := s.of(tb, relayed)
 	eventually(tb, "a channel", func() bool { return len(*a.bindings.Load()) > 0 })
 	return bound{conn: conn, relayed: relayed, peer: peer, allocation: a, channel: (*a.bindings.Load())[0].channel}
+}
+
+// of returns the allocation of a relayed socket.
+func (s *Server) of(tb testing.TB, relayed net.PacketConn) *allocation {
+	tb.Helper()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	a := s.relayed[netip.MustParseAddrPort(relayed.LocalAddr().String())]
+	if a == nil {
+		tb.Fatal("no allocation")
+	}
+	return a
 }
 
 // channelFrame is a ChannelData message as a stream carries it: padded to four
@@ -134,4 +146,46 @@ func FuzzStream(f *testing.F) {
 			t.Fatal("the allocation has ended")
 		}
 	})
+}
+
+// broken takes an allocation's bindings away, so that its next packet panics. It
+// stands for a fault that is not known yet.
+func broken(a *allocation) { a.bindings.Store(nil) }
+
+// TestPanicEndsOneClient: a fault in the way of one client's packets ends that
+// client, or loses these packets, and nobody else's.
+func TestPanicEndsOneClient(t *testing.T) {
+	s := open(t, nil)
+	name, password := credentials(t, s, "another")
+	honest := allocate(t, s, overTCP, name, password)
+	honestPeer := newPeer(t)
+	exchange(t, honest, honestPeer, "before")
+
+	t.Run("stream", func(t *testing.T) {
+		b := newBound(t, s)
+		broken(b.allocation)
+		before := s.Stats().Panics
+		_, err := b.conn.Write(channelFrame(b.channel, []byte("x")))
+		must(t, err)
+		eventually(t, "the stream is closed", func() bool { return s.Stats().Streams == 1 })
+		if s.Stats().Panics == before { // pion's telling of the end meets the same fault
+			t.Error("no panic is counted")
+		}
+	})
+	t.Run("datagrams", func(t *testing.T) {
+		name, password := credentials(t, s, "owner")
+		relayed, peer := allocate(t, s, overUDP, name, password), newPeer(t)
+		exchange(t, relayed, peer, "before")
+		a := s.of(t, relayed)
+		eventually(t, "a channel", func() bool { return len(*a.bindings.Load()) > 0 })
+		whole := a.bindings.Load()
+		broken(a)
+		before := s.Stats().Panics
+		_, err := peer.WriteTo([]byte("x"), relayed.LocalAddr())
+		must(t, err)
+		eventually(t, "a panic", func() bool { return s.Stats().Panics > before })
+		a.bindings.Store(whole)
+		exchange(t, relayed, peer, "after")
+	})
+	exchange(t, honest, honestPeer, "after")
 }
