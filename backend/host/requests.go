@@ -179,10 +179,13 @@ func (h *Host) ring(requests []RequestView) {
 	if h.settings.Notifications {
 		for _, q := range requests {
 			waiting = append(waiting, notify.Request{
-				ID:       q.ID,
-				Name:     q.Name,
-				LinkName: q.LinkName,
-				Quiet:    q.Bell != string(signalling.BellRung),
+				ID:         q.ID,
+				Name:       q.Shown,
+				LinkName:   q.LinkName,
+				NameInCall: q.NameInCall,
+				NameKnown:  q.Known == KnownName,
+				LooksLike:  q.LooksLike,
+				Quiet:      q.Bell != string(signalling.BellRung),
 			})
 		}
 	}

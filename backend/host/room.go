@@ -36,6 +36,7 @@ type room struct {
 	ended    signalling.EndReason
 	sessions map[*session]struct{}
 	queue    lobby.Snapshot
+	shown    map[string]string // the names under which requests are shown, by request
 
 	call     *call.Call // nil while nobody is in
 	roster   []signalling.Participant
@@ -57,7 +58,8 @@ type seat struct {
 	connection  int    // counts the guest's peer connections
 	participant *call.Participant
 	ticket      *lobby.Ticket // that it was given for
-	name        string
+	name        string        // as the guest gave it
+	shown       string        // the name in the call
 	device      string
 	session     *session    // nil while the guest is away
 	used        atomic.Bool // the guest has shown that they are in
@@ -251,6 +253,7 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 	st := &seat{
 		ticket:  ticket,
 		name:    k.Name,
+		shown:   h.nameSeat(r, ticket.ID(), k.Name),
 		device:  s.device,
 		session: s,
 		passage: s.passage,
@@ -258,7 +261,7 @@ func (h *Host) takeSeat(r *room, s *session, ticket *lobby.Ticket, k signalling.
 	id := randomID()
 	st.open(s)
 	st.participant, err = c.Join(call.Profile{
-		ID: id, Name: k.Name, Muted: k.Muted, CameraOff: k.CameraOff,
+		ID: id, Name: st.shown, Muted: k.Muted, CameraOff: k.CameraOff,
 		Elsewhere: !s.frames.Remote().Loopback,
 		Admission: func(resumed bool) signalling.Message {
 			servers := st.passage.servers

@@ -395,7 +395,7 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 	ticket, err := r.lobby.Knock(ctx, lobby.Knock{
 		Device:  s.device,
 		Name:    k.Name,
-		Known:   lobby.Known{TimesLetIn: known.TimesLetIn, NameKnown: known.NameKnown},
+		Known:   lobby.Known(known),
 		Address: s.frames.Remote().Key,
 	})
 	if err == nil {

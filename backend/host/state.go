@@ -126,12 +126,15 @@ type RequestView struct {
 	LinkID     string `json:"linkId"`
 	LinkName   string `json:"linkName"`
 	Name       string `json:"name"`
+	Shown      string `json:"shown"` // the name, with a number where it would be read as somebody else's in the call or at its door
 	Since      int64  `json:"since"`
 	Known      string `json:"known"`
 	TimesLetIn int    `json:"timesLetIn"`
-	Bell       string `json:"bell"`              // "rung", "silenced", "asked-to-wait"
-	Away       bool   `json:"away"`              // connection lost a moment ago
-	Picture    string `json:"picture,omitempty"` // a data: URL of a small JPEG, if the guest sent one
+	NameInCall bool   `json:"nameInCall"`          // somebody in the call gave the same name
+	LooksLike  string `json:"looksLike,omitempty"` // a known name that this one may be taken for, and is not
+	Bell       string `json:"bell"`                // "rung", "silenced", "asked-to-wait"
+	Away       bool   `json:"away"`                // connection lost a moment ago
+	Picture    string `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
 }
 
 // CallView is a call that somebody is in.

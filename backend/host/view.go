@@ -98,8 +98,9 @@ func (h *Host) view() State {
 		if r == nil {
 			continue
 		}
+		h.nameRequests(r)
 		for _, q := range r.queue.Requests {
-			s.Requests = append(s.Requests, requestView(l, q))
+			s.Requests = append(s.Requests, h.requestView(l, r, q))
 		}
 		if r.call != nil && len(r.roster) > 0 {
 			s.Calls = append(s.Calls, callView(l, r))
@@ -176,12 +177,13 @@ func shareOrder(addresses []relay.Address) []relay.Address {
 	return sorted
 }
 
-func requestView(l links.Link, q lobby.Request) RequestView {
+func (h *Host) requestView(l links.Link, r *room, q lobby.Request) RequestView {
 	v := RequestView{
 		ID:         q.ID,
 		LinkID:     string(l.ID),
 		LinkName:   l.Name,
 		Name:       q.Name,
+		Shown:      r.shown[q.ID],
 		Since:      millis(q.Since),
 		Known:      KnownFirst,
 		TimesLetIn: q.Known.TimesLetIn,
@@ -195,6 +197,7 @@ func requestView(l links.Link, q lobby.Request) RequestView {
 	case q.Known.NameKnown:
 		v.Known = KnownName
 	}
+	v.NameInCall, v.LooksLike = h.resembles(r, q)
 	return v
 }
 

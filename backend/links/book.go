@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/sealed"
@@ -120,7 +118,7 @@ func (b *Book) Get(id sealed.LinkID) (Link, error) {
 // the name away. Fault: LinkNameInvalid for one that is too long.
 func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) {
 	name = signalling.CleanName(name)
-	if utf8.RuneCountInString(name) > signalling.MaxName {
+	if len(name) > signalling.MaxNameBytes || signalling.Characters(name) > signalling.MaxName {
 		return Link{}, fault.New(fault.LinkNameInvalid, nil)
 	}
 	return b.change(id, func(l *Link) error {
@@ -233,8 +231,5 @@ func unavailable(err error) error {
 	}
 	return fault.New(fault.StoreUnavailable, fmt.Errorf("links: %w", err))
 }
-
-// sameName tells whether two names look the same to a host.
-func sameName(x, y string) bool { return x != "" && strings.EqualFold(x, y) }
 
 var errRecord = errors.New("links: record can't be read")

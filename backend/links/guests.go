@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 // The bounds of what is remembered of guests. Beyond them the visitor seen
@@ -30,7 +31,8 @@ type Visitor struct {
 // Known is what the book says of a device, over all links.
 type Known struct {
 	TimesLetIn int
-	NameKnown  bool // another device of this name was let in before
+	NameKnown  bool   // another device of this name was let in before
+	LooksLike  string // the name of another device that was let in before, and that this one looks like without being it; "" for none
 }
 
 // RecordVisitor remembers that a device was let in under a name.
@@ -82,15 +84,19 @@ func (b *Book) Visitors(id sealed.LinkID) []Visitor {
 // Known tells what is known of a device that gives a name.
 func (b *Book) Known(device, name string) Known {
 	device = digest(device)
+	shape := signalling.ShapeOf(name)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var known Known
-	for _, of := range b.guests.visitors {
+	for link, of := range b.guests.visitors {
 		for d, v := range of {
-			if d == device {
+			switch other := b.guests.shapes[guestKey{link, d}]; {
+			case d == device:
 				known.TimesLetIn += v.Times
-			} else if sameName(v.Name, name) {
+			case other.Same(shape):
 				known.NameKnown = true
+			case other.Alike(shape) && (known.LooksLike == "" || v.Name < known.LooksLike): // the same one each time
+				known.LooksLike = v.Name
 			}
 		}
 	}
@@ -139,6 +145,7 @@ func (b *Book) Blocked(id sealed.LinkID, device string) bool {
 // guests is what is remembered of guests. [Book.mu] guards it.
 type guests struct {
 	visitors map[string]map[string]VisitorRecord // by link and device; no link is empty
+	shapes   map[guestKey]signalling.Shape       // of the visitors' names
 	blocks   map[guestKey]time.Time
 }
 
@@ -146,7 +153,11 @@ type guests struct {
 type guestKey struct{ link, device string }
 
 func newGuests() guests {
-	return guests{visitors: make(map[string]map[string]VisitorRecord), blocks: make(map[guestKey]time.Time)}
+	return guests{
+		visitors: make(map[string]map[string]VisitorRecord),
+		shapes:   make(map[guestKey]signalling.Shape),
+		blocks:   make(map[guestKey]time.Time),
+	}
 }
 
 func (g guests) putVisitor(v VisitorRecord) {
@@ -156,11 +167,13 @@ func (g guests) putVisitor(v VisitorRecord) {
 		g.visitors[v.LinkID] = of
 	}
 	of[v.Device] = v
+	g.shapes[guestKey{v.LinkID, v.Device}] = signalling.ShapeOf(v.Name)
 }
 
 func (g guests) deleteVisitor(k guestKey) {
 	of := g.visitors[k.link]
 	delete(of, k.device)
+	delete(g.shapes, k)
 	if len(of) == 0 {
 		delete(g.visitors, k.link)
 	}
@@ -221,6 +234,9 @@ func (g guests) surplusBlock(link string) (oldest guestKey, found bool) {
 }
 
 func (g guests) deleteLink(link string) {
+	for device := range g.visitors[link] {
+		delete(g.shapes, guestKey{link, device})
+	}
 	delete(g.visitors, link)
 	maps.DeleteFunc(g.blocks, func(k guestKey, _ time.Time) bool { return k.link == link })
 }

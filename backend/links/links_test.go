@@ -412,6 +412,14 @@ func TestVisitors(t *testing.T) {
 			{"new", "bob", Known{NameKnown: true}},
 			{"new", "Cem", Known{}},
 			{"new", "", Known{}},
+			{"new", "B\u200Dob", Known{NameKnown: true}},
+			{"new", "Bob\uFE0F", Known{NameKnown: true}},
+			{"new", "Bob\U000E01F0", Known{NameKnown: true}},
+			{"new", "B\u2065ob", Known{NameKnown: true}},
+			{"new", "Ｂｏｂ", Known{NameKnown: true}},
+			{"new", "B\u043Eb", Known{LooksLike: "Bob"}}, // a Cyrillic o
+			{"tablet", "B\u043Eb", Known{TimesLetIn: 1}}, // their own old name
+			{"new", "\U000E01F0", Known{}},
 		} {
 			if got := d.Known(c.device, c.name); got != c.want {
 				t.Errorf("%s as %s: %+v, want %+v", c.device, c.name, got, c.want)

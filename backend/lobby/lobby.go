@@ -43,8 +43,9 @@ func (o Options) withDefaults() Options {
 
 // Known is what the host's records say of a guest; the lobby hands it through.
 type Known struct {
-	TimesLetIn int  // how often this device was let in before, on any link
-	NameKnown  bool // another device of this name was let in before
+	TimesLetIn int    // how often this device was let in before, on any link
+	NameKnown  bool   // another device of this name was let in before
+	LooksLike  string // the name of another device that was let in before, and that this one looks like; "" for none
 }
 
 // Knock is what a guest brings.

@@ -10,9 +10,14 @@ import (
 // Request is a join request that waits, on whichever link.
 type Request struct {
 	ID       string
-	Name     string // the guest's
+	Name     string // the guest's, as the window shows it
 	LinkName string
-	Quiet    bool // silenced, or asked to wait: it waits, and is not announced
+	// What the window's card says of the name: it is somebody's in the call, a
+	// known one from another browser, or may be taken for another.
+	NameInCall bool
+	NameKnown  bool
+	LooksLike  string
+	Quiet      bool // silenced, or asked to wait: it waits, and is not announced
 }
 
 // Decision is what a press meant.

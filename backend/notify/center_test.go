@@ -323,3 +323,21 @@ func TestTexts(t *testing.T) {
 		}
 	})
 }
+
+// TestANameIsNotAPerson says on the note what the card says of a name.
+func TestANameIsNotAPerson(t *testing.T) {
+	timeline(t, func(t *testing.T, c *Center, s *system) {
+		c.Update([]Request{
+			{ID: "1", Name: "Anna (2)", LinkName: "Birthday", NameInCall: true, NameKnown: true},
+			{ID: "2", Name: "Bob", NameKnown: true},
+			{ID: "3", Name: "\u0410nna", LooksLike: "Anna"},
+		})
+		s.wants(t,
+			"0s show 1: Anna (2) / Birthday\nA name that is in the call already [Let in Decline]",
+			"0s show 2: Bob / Porch call\nNew browser using a name you know [Let in Decline]",
+			"0s show 3: \u0410nna / Porch call\nLooks like \u2068Anna\u2069 [Let in Decline]")
+		c.Update(nil)
+		synctest.Wait()
+		s.lines = nil
+	})
+}

@@ -40,6 +40,9 @@ type Texts struct {
 	LetIn        string
 	Decline      string
 	Unnamed      string // a link without a name
+	NameInCall   string
+	NameKnown    string
+	LooksLike    func(name string) string
 	SummaryTitle func(waiting int) string
 	SummaryBody  string
 }
@@ -47,10 +50,14 @@ type Texts struct {
 func (t Texts) withDefaults() Texts {
 	for text, standard := range map[*string]string{
 		&t.LetIn: "Let in", &t.Decline: "Decline", &t.Unnamed: "Porch call", &t.SummaryBody: "Open Porch to see who.",
+		&t.NameInCall: "A name that is in the call already", &t.NameKnown: "New browser using a name you know",
 	} {
 		if *text == "" {
 			*text = standard
 		}
+	}
+	if t.LooksLike == nil {
+		t.LooksLike = func(name string) string { return "Looks like " + name }
 	}
 	if t.SummaryTitle == nil {
 		t.SummaryTitle = func(waiting int) string {
@@ -68,6 +75,14 @@ func (t Texts) request(r Request) Note {
 	body := r.LinkName
 	if body == "" {
 		body = t.Unnamed
+	}
+	switch {
+	case r.NameInCall:
+		body += "\n" + t.NameInCall
+	case r.LooksLike != "":
+		body += "\n" + t.LooksLike(isolated(r.LooksLike))
+	case r.NameKnown:
+		body += "\n" + t.NameKnown
 	}
 	return Note{ID: r.ID, Title: r.Name, Body: body, Actions: []Action{{ActionLetIn, t.LetIn}, {ActionDecline, t.Decline}}}
 }

@@ -108,3 +108,15 @@ const (
 	firstStrongIsolate = '\u2068'
 	popIsolate         = '\u2069'
 )
+
+// isolated returns a name for a sentence, whose direction it doesn't change
+// (UAX #9, first strong isolate).
+func isolated(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, name)
+	return string(firstStrongIsolate) + name + string(popIsolate)
+}

@@ -57,7 +57,7 @@ func FuzzSystems(f *testing.F) {
 // checkSystems shows that a note of a guest of this name is text, and nothing
 // but text, to each of the three systems.
 func checkSystems(t *testing.T, name, link string) {
-	n := Texts{}.withDefaults().request(Request{ID: "id of ours", Name: name, LinkName: link})
+	n := Texts{}.withDefaults().request(Request{ID: "id of ours", Name: name, LinkName: link, LooksLike: name})
 	checkToast(t, n)
 	checkDesktop(t, n)
 	title, body := Apple(n)

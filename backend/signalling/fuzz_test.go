@@ -3,6 +3,7 @@ package signalling
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -74,7 +75,7 @@ func FuzzDecodeToRelayHost(f *testing.F) { fuzzDecoder(f, toRelayHost, DecodeToR
 func FuzzDecodeFromRelayHost(f *testing.F) { fuzzDecoder(f, fromRelayHost, DecodeFromRelayHost) }
 
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"Ada", " a\u202Eb\n\n\n\nc ", "👩\u200D👧", "\xff", "🏴\U000E0067\U000E007F", "e\u0301\u0301"} {
+	for _, s := range []string{"Ada", "Grand\u200Dma", "\U000E01F0", "\uFFFF$(calc)", "ﷺ", " a\u202Eb\n\n\n\nc ", "👩\u200D👧", "\xff", "🏴\U000E0067\U000E007F", "e\u0301\u0301"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -84,6 +85,15 @@ func FuzzClean(f *testing.F) {
 		}
 		if CleanText(text) != text {
 			t.Fatalf("CleanText is not idempotent: %+q, then %+q", text, CleanText(text))
+		}
+		if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !showsNothing(r) && !unicode.In(r, unicode.Mn, unicode.Me, unicode.Z) }) {
+			t.Fatalf("%+q shows nothing", name)
+		}
+		if shape := ShapeOf(name); shape.Same(ShapeOf("Ada"+name)) || name != "" && !shape.Same(ShapeOf(CleanName("\u2060"+name+"\uFFF0"))) {
+			t.Fatalf("%+q is compared by what does not show", name)
+		}
+		if n := Characters(name); n > utf8.RuneCountInString(name) || name != "" && n == 0 {
+			t.Fatalf("%+q has %d characters", name, n)
 		}
 		for _, r := range name {
 			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r != ' ' && unicode.IsSpace(r) {

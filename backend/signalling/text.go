@@ -4,13 +4,15 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
-// Limits of what people write, in characters (code points) and in bytes of
-// UTF-8. The second keeps astral-plane text from quadrupling a message.
+// Limits of what people write. Names are counted in what people take for one
+// character ([Characters]), texts in code points, and both in bytes of UTF-8,
+// which bound what one character may be made of.
 const (
 	MaxName      = 64
-	MaxNameBytes = 4 * MaxName
+	MaxNameBytes = 512 // 8 for each character
 	MaxText      = 2000
 	MaxTextBytes = 4 * MaxText
 )
@@ -24,7 +26,8 @@ const maxMarks = 6
 // line, trimmed, runs of white space made one space, without control
 // characters, without the invisible characters that turn the direction of what
 // follows or that imitate other names, and without piles of combining marks.
-// Joiners that emoji and many scripts need stay between visible characters.
+// Joiners and variation selectors that emoji and many scripts need stay behind
+// a visible character of such a script. What is left of a name shows something.
 // The result may be empty or too long; Validate says so. CleanName is
 // idempotent.
 func CleanName(s string) string {
@@ -46,6 +49,7 @@ func clean(s string, lines bool) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	var last rune // the last one written, 0 before the first
+	var base rune // the last visible one written
 	marks, tags := 0, 0
 	for _, r := range s {
 		kind := kindOf(r, lines)
@@ -58,11 +62,11 @@ func clean(s string, lines bool) string {
 				continue
 			}
 		case kindJoiner: // one, and only after something visible
-			if last == 0 || last == ' ' || last == '\n' || isJoiner(last) {
+			if last == 0 || last == ' ' || last == '\n' || isJoiner(last) || unicode.In(base, unjoined...) {
 				continue
 			}
 		case kindSelector:
-			if last == 0 || last == ' ' || last == '\n' || unicode.Is(unicode.Variation_Selector, last) {
+			if last == 0 || last == ' ' || last == '\n' || unicode.Is(unicode.Variation_Selector, last) || base != '\u2139' && unicode.In(base, unvaried...) {
 				continue
 			}
 		case kindTag: // only in the flag of a region
@@ -78,7 +82,7 @@ func clean(s string, lines bool) string {
 		case kindHidden:
 			continue
 		case kindVisible:
-			marks, tags = 0, 0
+			marks, tags, base = 0, 0, r
 		}
 		b.WriteRune(r)
 		last = r
@@ -123,7 +127,7 @@ func kindOf(r rune, lines bool) runeKind {
 		return kindSelector
 	case isTag(r):
 		return kindTag
-	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Noncharacter_Code_Point) || isBlank(r):
+	case showsNothing(r):
 		return kindHidden
 	case unicode.In(r, unicode.Mn, unicode.Me):
 		return kindMark
@@ -138,14 +142,45 @@ func isJoiner(r rune) bool { return r == '\u200C' || r == '\u200D' }
 // (UTS #51 section 1.4.9).
 func isTag(r rune) bool { return r >= 0xE0020 && r <= 0xE007F }
 
-// isBlank reports whether r is a letter by its category and yet shows nothing,
-// which would allow names that look empty or like another's.
-func isBlank(r rune) bool {
+// showsNothing reports whether r leaves no mark of its own on a screen, which
+// would allow names that look empty or like another's: control, format, private
+// and noncharacters, all that Unicode has programs ignore, assigned or not
+// (Default_Ignorable_Code_Point), and letters and symbols that are blank.
+func showsNothing(r rune) bool {
 	switch r {
-	case '\u115F', '\u1160', '\u3164', '\uFFA0', '\u2800', '\u17B4', '\u17B5', '\u034F':
+	case '\u2800', '\U00013441', '\U00013442', '\U0001D159':
 		return true
 	}
-	return false
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs,
+		unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+var (
+	// unjoined are scripts in which a joiner changes nothing that one can see.
+	unjoined = []*unicode.RangeTable{
+		unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Georgian, unicode.Hebrew,
+		unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Nd,
+	}
+	// unvaried are scripts that have no variants. (U+2139, the information
+	// source, is Latin and an emoji.)
+	unvaried = []*unicode.RangeTable{
+		unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Georgian, unicode.Hebrew,
+		unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Arabic,
+	}
+)
+
+var (
+	flags = regexp.MustCompile(`[\x{1F1E6}-\x{1F1FF}]{2}`)
+	// joined is what belongs to the character before it.
+	joined = regexp.MustCompile(`[\p{M}\x{200C}\x{1F3FB}-\x{1F3FF}\x{E0020}-\x{E007F}]|\x{200D}[^\p{L}\p{N}]?`)
+)
+
+// Characters counts what people take for one character: a letter with its
+// marks, a flag, a family of emoji. It is near the extended grapheme clusters of
+// UAX #29, and the same for the guest page (frontend/guest/names.ts), whatever
+// version of Unicode a browser knows.
+func Characters(s string) int {
+	return utf8.RuneCountInString(joined.ReplaceAllString(flags.ReplaceAllString(s, "a"), ""))
 }
 
 // cleaned returns m with names and texts cleaned, and with empty lists where

@@ -1,6 +1,8 @@
 package signalling
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 )
@@ -22,7 +24,8 @@ func TestCleanName(t *testing.T) {
 		{"family emoji", "👩\u200D👩\u200D👧", "👩\u200D👩\u200D👧"},
 		{"Persian with ZWNJ", "نمی\u200Cخواهم", "نمی\u200Cخواهم"},
 		{"joiners alone", "\u200D\u200C\u200D", ""},
-		{"joiners in a row", "a\u200D\u200D\u200Db", "a\u200Db"},
+		{"joiners in a row", "ක්\u200D\u200D\u200Dෂ", "ක්\u200Dෂ"},
+		{"joiner where it changes nothing", "a\u200Db\u200Cc", "abc"},
 		{"joiner at the end", "Ada\u200D", "Ada"},
 		{"variation selector", "❤\uFE0F", "❤\uFE0F"},
 		{"variation selectors in a row", "❤\uFE0F\uFE0F\uFE0F", "❤\uFE0F"},
@@ -60,5 +63,84 @@ func TestCleanText(t *testing.T) {
 				t.Errorf("got %+q, want %+q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestNames has the table that the guest page is held to as well
+// (frontend/guest/names.test.ts): what a name becomes, how long people call it,
+// and whether it is one.
+func TestNames(t *testing.T) {
+	b, err := os.ReadFile("testdata/names.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []struct {
+		Name, Clean string
+		Characters  int
+		Valid       bool
+	}
+	if err := json.Unmarshal(b, &names); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		clean := CleanName(n.Name)
+		if clean != n.Clean {
+			t.Errorf("%+q is cleaned to %+q, want %+q", n.Name, clean, n.Clean)
+		}
+		if got := Characters(clean); got != n.Characters {
+			t.Errorf("%+q has %d characters, want %d", n.Name, got, n.Characters)
+		}
+		if err := checkName(clean); (err == nil) != n.Valid {
+			t.Errorf("%+q: %v, want valid %v", n.Name, err, n.Valid)
+		}
+	}
+}
+
+func TestShapes(t *testing.T) {
+	for _, same := range [][2]string{
+		{"Grandma", "grandma"}, {"Grandma", "Grand\u200Dma"}, {"Grandma", "Grandma\uFE0F"}, {"Grandma", "Grandma\U000E01F0"},
+		{"Grandma", "Gra\u2065ndma"}, {"Grandma", "Ｇｒａｎｄｍａ"}, {"Grandma", "𝐆randma"}, {"Grandma", " Grandma\u00A0"}, {"Strasse", "Straße"},
+		{"José", "Jose\u0301"}, {"ΑΘΗΝΆΣ", "αθηνάς"}, {"Ada Lovelace", "ada\u2003 LOVELACE"}, {"각", "\u1100\u1161\u11A8"},
+	} {
+		if !ShapeOf(same[0]).Same(ShapeOf(same[1])) || !ShapeOf(same[0]).Alike(ShapeOf(same[1])) {
+			t.Errorf("%+q and %+q are read as the same", same[0], same[1])
+		}
+	}
+	for _, alike := range [][2]string{
+		{"Anna", "\u0410nn\u0430"}, {"Peter", "\u0420eter"}, {"Alice", "AIice"}, {"Bill", "Bi1l"}, {"Jose", "José"}, {"Tom", "T0m"},
+		{"Tom", "Torn"}, {"Ada Lovelace", "Ada_Lovelace"}, {"Ada", "Ada."},
+	} {
+		if x, y := ShapeOf(alike[0]), ShapeOf(alike[1]); x.Same(y) || !x.Alike(y) {
+			t.Errorf("%+q and %+q look alike, and are not the same", alike[0], alike[1])
+		}
+	}
+	for _, other := range [][2]string{
+		{"Anna", "Hanna"}, {"Anna", "Anna (2)"}, {"Tom", "Tim"}, {"राम", "रमा"}, {"李", "林"}, {"", ""}, {"\u200B", "\u3164"},
+	} {
+		if x, y := ShapeOf(other[0]), ShapeOf(other[1]); x.Same(y) || x.Alike(y) {
+			t.Errorf("%+q and %+q are taken for each other", other[0], other[1])
+		}
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	long := strings.Repeat("x", MaxName)
+	for _, test := range []struct {
+		name  string
+		taken []string
+		want  string
+	}{
+		{"Anna", nil, "Anna"},
+		{"Anna", []string{"Bob", ""}, "Anna"},
+		{"Anna", []string{"anna"}, "Anna (2)"},
+		{"Anna", []string{"Anna", "Anna (2)"}, "Anna (3)"},
+		{"Anna (2)", []string{"Anna", "Anna (2)"}, "Anna (2) (2)"},
+		{long, []string{long}, long[4:] + " (2)"},
+		{strings.Repeat("🇨🇭", 64), []string{strings.Repeat("🇨🇭", 64)}, strings.Repeat("🇨🇭", 60) + " (2)"},
+	} {
+		got := Distinct(test.name, test.taken)
+		if got != test.want || checkName(got) != nil {
+			t.Errorf("%q beside %q is %q, want %q", test.name, test.taken, got, test.want)
+		}
 	}
 }

@@ -402,7 +402,7 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return fault.Newf(fault.NameInvalid, "empty")
-	case len(name) > MaxNameBytes || utf8.RuneCountInString(name) > MaxName:
+	case len(name) > MaxNameBytes || Characters(name) > MaxName:
 		return fault.Newf(fault.NameInvalid, "%d bytes", len(name))
 	case CleanName(name) != name:
 		return fault.Newf(fault.NameInvalid, "not clean")

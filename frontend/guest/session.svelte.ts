@@ -9,6 +9,7 @@ import type {
   Transport,
   TransportState,
 } from '$src/transport';
+import { isName, isolated } from '$src/ui/names';
 import type { Memory } from './memory';
 
 /** A transport that keeps the guest's seat. */
@@ -124,7 +125,7 @@ export class Session {
   /** Asks to be let in. False for a name that is empty or too long. */
   join(name: string): boolean {
     const trimmed = name.trim();
-    if (trimmed === '' || [...trimmed].length > 64) return false;
+    if (!isName(trimmed)) return false;
     this.name = trimmed;
     this.#parts.memory.name = trimmed;
     this.#grab();
@@ -266,8 +267,8 @@ export class Session {
   #receive(message: HostMessage): void {
     switch (message.type) {
       case 'welcome':
-        this.linkName = message.payload.linkName;
-        this.hostName = message.payload.hostName;
+        this.linkName = isolated(message.payload.linkName);
+        this.hostName = isolated(message.payload.hostName);
         this.welcomed = true;
         if (!this.#opened && this.place.at !== 'out' && this.place.at !== 'declined') this.#open();
         if (this.place.at === 'waiting' && !this.#again) this.#knock();

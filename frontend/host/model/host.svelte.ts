@@ -1,4 +1,5 @@
 import { m } from '$src/i18n';
+import { isolated } from '$src/ui/names';
 import { Toasts } from '$src/ui/toasts.svelte';
 import type {
   Backend,
@@ -285,7 +286,7 @@ export class Host {
     const elsewhere = !this.presence && this.now.calls.some((call) => call.hostIn);
     if (this.now.settings.bellSound && !elsewhere) ring();
     this.announcement = m.host_knock_announcement({
-      name: request.name,
+      name: isolated(request.shown),
       link: linkName(request.linkName),
     });
   }

@@ -1,4 +1,5 @@
 import { getLocale, m } from '$src/i18n';
+import { isolated } from '$src/ui/names';
 import type { AddressView, LinkView } from './backend';
 import { throughSentence } from './relays';
 
@@ -7,7 +8,7 @@ const groups = ['live', 'upcoming', 'earlier'] as const;
 export type Group = (typeof groups)[number];
 
 /** A link's name, or what one without a name is called. */
-export const linkName = (name: string): string => name || m.host_porch_call();
+export const linkName = (name: string): string => isolated(name) || m.host_porch_call();
 
 export function groupName(group: Group): string {
   switch (group) {

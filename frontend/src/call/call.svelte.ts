@@ -1,6 +1,7 @@
 import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport';
 import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
+import { isolated } from '$src/ui/names';
 import { type MediaEngine, OWN } from './engine';
 import { Switch } from './switch.svelte';
 
@@ -12,6 +13,9 @@ export interface Person extends Participant {
   picture: string;
   speaking: boolean;
 }
+
+// As they are shown, also in the middle of a sentence.
+const named = <T extends { name: string }>(of: T): T => ({ ...of, name: isolated(of.name) });
 
 /** Something that has just happened and is said once. */
 export type Notice =
@@ -106,8 +110,10 @@ export class Call {
         this.you = you;
         const present = new Set(participants.map(({ id }) => id));
         for (const id of this.#people.keys()) if (!present.has(id)) this.#remove(id);
-        this.#people = new Map(participants.map((participant) => [participant.id, participant]));
-        this.#lines(chat);
+        this.#people = new Map(
+          participants.map((participant) => [participant.id, named(participant)]),
+        );
+        this.#lines(chat.map(named));
         // After a reload the lines of before are old news.
         if (first) this.unread = 0;
         this.#told = undefined;
@@ -116,7 +122,7 @@ export class Call {
         break;
       }
       case 'joined': {
-        const { participant } = message.payload;
+        const participant = named(message.payload.participant);
         const before = this.#people.get(participant.id);
         this.#people = new Map(this.#people).set(participant.id, participant);
         if (participant.id === this.you) break;
@@ -139,7 +145,7 @@ export class Call {
         break;
       }
       case 'chat': {
-        const { line } = message.payload;
+        const line = named(message.payload.line);
         const { name, text } = line;
         this.#lines([line]);
         if (this.panel !== 'chat' && line.participant !== this.you) {

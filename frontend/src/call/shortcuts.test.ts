@@ -8,6 +8,8 @@ const press = (key: string, more: Partial<Press> = {}): Press => ({
   altKey: false,
   repeat: false,
   isComposing: false,
+  keyCode: 0,
+  code: '',
   ...more,
 });
 
@@ -21,6 +23,20 @@ it('knows its keys, whatever the case', () => {
   expect(shortcutOf(press('x'))).toBeUndefined();
 });
 
+it('finds its keys on keyboards with other letters', () => {
+  expect(shortcutOf(press('ь', { code: 'KeyM' }))).toBe('mute'); // Russian
+  expect(shortcutOf(press('М', { code: 'KeyV' }))).toBe('camera');
+  expect(shortcutOf(press('μ', { code: 'KeyM' }))).toBe('mute'); // Greek
+  expect(shortcutOf(press('צ', { code: 'KeyM' }))).toBe('mute'); // Hebrew
+  expect(shortcutOf(press('ة', { code: 'KeyM' }))).toBe('mute'); // Arabic
+  expect(shortcutOf(press('ㅡ', { code: 'KeyM' }))).toBe('mute'); // Korean
+  expect(shortcutOf(press('؟', { code: 'Slash' }))).toBe('help');
+  // Latin letters are what they say: M of a French keyboard is elsewhere.
+  expect(shortcutOf(press('m', { code: 'Semicolon' }))).toBe('mute');
+  expect(shortcutOf(press(',', { code: 'KeyM' }))).toBeUndefined();
+  expect(shortcutOf(press('é', { code: 'KeyM' }))).toBeUndefined();
+});
+
 it('leaves the system’s own and held keys alone', () => {
   for (const more of [
     { ctrlKey: true },
@@ -28,6 +44,7 @@ it('leaves the system’s own and held keys alone', () => {
     { altKey: true },
     { repeat: true },
     { isComposing: true },
+    { keyCode: 229 },
   ]) {
     expect(shortcutOf(press('m', more))).toBeUndefined();
   }

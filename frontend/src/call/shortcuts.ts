@@ -1,3 +1,4 @@
+import { composes } from '$src/ui/keys';
 import type { Call } from './call.svelte';
 
 /** What a key does in the call; see Shortcuts.svelte for the list people read. */
@@ -11,23 +12,34 @@ const keys: Record<string, Shortcut> = {
   p: 'people',
   g: 'view',
   '?': 'help',
+  '؟': 'help', // of Arabic and Persian keyboards
   Escape: 'close',
 };
 
 /** What was pressed, as far as it matters. */
 export interface Press {
   key: string;
+  /** The key's place, named by what an English keyboard has there. */
+  code: string;
   ctrlKey: boolean;
   metaKey: boolean;
   altKey: boolean;
   repeat: boolean;
   isComposing: boolean;
+  keyCode: number;
 }
 
 /** The shortcut of a key press; undefined for keys that mean something else, or are part of a system's own. */
 export function shortcutOf(press: Press): Shortcut | undefined {
-  if (press.ctrlKey || press.metaKey || press.altKey || press.repeat || press.isComposing) return;
-  return keys[press.key.length === 1 ? press.key.toLowerCase() : press.key];
+  if (press.ctrlKey || press.metaKey || press.altKey || press.repeat || composes(press)) return;
+  return keys[keyOf(press)];
+}
+
+// A keyboard with other letters has a shortcut where an English one has it.
+function keyOf({ key, code }: Press): string {
+  if (/^\P{ASCII}$/u.test(key) && /\p{L}/u.test(key) && !/\p{Script=Latin}/u.test(key))
+    return code.replace(/^Key/, '').toLowerCase();
+  return key.length === 1 ? key.toLowerCase() : key;
 }
 
 /** Does what a shortcut says. Opening the list of shortcuts is the view's. */

@@ -1,3 +1,5 @@
+import { shows } from './names';
+
 /** The one or two letters that stand for a name: of its first and its last word. "?" for a name without any. */
 export function initials(name: string): string {
   const words = name
@@ -15,10 +17,20 @@ export function hueOf(name: string, count: number): number {
   return (hash >>> 0) % count;
 }
 
+// What people take for one character: a flag, a letter with its marks.
+const graphemes = (text: string): string[] =>
+  typeof Intl.Segmenter === 'function'
+    ? Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)
+    : Array.from(text);
+
 function firstLetter(word: string): string {
-  return /[\p{L}\p{N}]\p{M}*/u.exec(word)?.[0].toLocaleUpperCase() ?? '';
+  return (
+    graphemes(word)
+      .find((one) => /[\p{L}\p{N}]/u.test(one))
+      ?.toLocaleUpperCase() ?? ''
+  );
 }
 
 function firstSymbol(text: string): string {
-  return Array.from(text)[0] ?? '';
+  return graphemes(text).find(shows) ?? '';
 }

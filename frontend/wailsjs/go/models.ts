@@ -386,9 +386,12 @@ export namespace host {
 	    linkId: string;
 	    linkName: string;
 	    name: string;
+	    shown: string;
 	    since: number;
 	    known: string;
 	    timesLetIn: number;
+	    nameInCall: boolean;
+	    looksLike?: string;
 	    bell: string;
 	    away: boolean;
 	    picture?: string;
@@ -403,9 +406,12 @@ export namespace host {
 	        this.linkId = source["linkId"];
 	        this.linkName = source["linkName"];
 	        this.name = source["name"];
+	        this.shown = source["shown"];
 	        this.since = source["since"];
 	        this.known = source["known"];
 	        this.timesLetIn = source["timesLetIn"];
+	        this.nameInCall = source["nameInCall"];
+	        this.looksLike = source["looksLike"];
 	        this.bell = source["bell"];
 	        this.away = source["away"];
 	        this.picture = source["picture"];

@@ -51,7 +51,7 @@ var families = []struct {
 }
 
 // constants are the numbers that the page needs, beside the close codes.
-var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxText", "MaxSDP", "MaxPicture"}
+var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxNameBytes", "MaxText", "MaxSDP", "MaxPicture"}
 
 type generator struct {
 	structs map[string]*ast.StructType
@@ -82,7 +82,7 @@ func Generate(directory string) ([]byte, error) {
 	fset := token.NewFileSet()
 	for _, name := range names {
 		// What a host and a relay say to each other is none of the page's.
-		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(filepath.Base(name), "line_") {
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(filepath.Base(name), "line_") || filepath.Base(name) == "shape.go" {
 			continue
 		}
 		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)

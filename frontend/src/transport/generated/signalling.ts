@@ -4,6 +4,7 @@ export const protocolVersion = 1
 export const maxFrame = 262144
 export const maxRelayMessage = 1024
 export const maxName = 64
+export const maxNameBytes = 512
 export const maxText = 2000
 export const maxSDP = 229376
 export const maxPicture = 8192

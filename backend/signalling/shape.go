@@ -1,0 +1,106 @@
+package signalling
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Shape is what a name is compared by. The zero value is like no other.
+type Shape struct {
+	same  string // one for names that are read as the same
+	alike string // one for names that may be taken for each other
+}
+
+// ShapeOf returns the shape of a name: NFKC without what shows nothing and with
+// its case folded (UAX #31, NFKC_Casefold), and of that a skeleton after UTS #39,
+// with the confusables that keyboards have.
+func ShapeOf(name string) Shape {
+	s := folded(name)
+	s = strings.Map(func(r rune) rune {
+		if showsNothing(r) {
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(folded(s)), " ")
+	return Shape{same: s, alike: skeleton(s)}
+}
+
+// Same tells whether two names are read as the same.
+func (s Shape) Same(other Shape) bool { return s.same != "" && s.same == other.same }
+
+// Alike tells whether two names may be taken for each other. Names that are the
+// same are alike.
+func (s Shape) Alike(other Shape) bool { return s.alike != "" && s.alike == other.alike }
+
+func folded(s string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+}
+
+func skeleton(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if to, ok := confusable[r]; ok {
+			return to
+		}
+		if '\u0300' <= r && r <= '\u036F' || unicode.In(r, unicode.Z, unicode.P, unicode.Sk) {
+			return -1
+		}
+		return r
+	}, norm.NFD.String(s))
+	return strings.NewReplacer("rn", "m", "vv", "w").Replace(s)
+}
+
+// confusable are letters that look like another when their case is folded (UTS
+// #39, confusables.txt), as far as keyboards and fonts of people have them. i, l,
+// 1 and | are one, since a capital I and a small l are.
+var confusable = func() map[rune]rune {
+	pairs := map[rune]rune{}
+	for _, set := range []string{
+		"aаα", "bЬьв", "cсϲ", "dԁ", "eеєɛε", "gɡց", "hһнհ", "liіιı1|ӏǀ", "jјϳ", "kкκ", "mм", "nпηո", "oоοσо0օ",
+		"pрρ", "qԛգ", "rгᴦ", "sѕ5", "tтτ", "uцυսս", "vѵν", "wѡԝωш", "xхχ", "yуγүу", "zᴢ2", "эз3",
+	} {
+		to := rune(0)
+		for _, r := range set {
+			if to == 0 {
+				to = r
+				continue
+			}
+			pairs[r] = to
+		}
+	}
+	return pairs
+}()
+
+// Distinct returns name, or name with the lowest number behind it, from 2 on,
+// with which it is read as none of the taken. It stays within the limits of a
+// name.
+func Distinct(name string, taken []string) string {
+	shapes := make([]Shape, len(taken))
+	for i, t := range taken {
+		shapes[i] = ShapeOf(t)
+	}
+	free := func(name string) bool {
+		shape := ShapeOf(name)
+		for _, t := range shapes {
+			if t.Same(shape) {
+				return false
+			}
+		}
+		return true
+	}
+	numbered := name
+	for n := 2; !free(numbered); n++ {
+		number := " (" + strconv.Itoa(n) + ")"
+		base := name
+		for base != "" && (Characters(base)+len(number) > MaxName || len(base)+len(number) > MaxNameBytes) {
+			runes := []rune(base)
+			base = CleanName(string(runes[:len(runes)-1]))
+		}
+		numbered = base + number
+	}
+	return numbered
+}
