@@ -14,7 +14,7 @@ import (
 // although the host may be outside.
 func (h *Host) namesInCall(r *room) []string {
 	names := []string{h.me.Name}
-	for _, st := range r.seats {
+	for st := range r.seats {
 		names = append(names, st.shown)
 	}
 	return names
@@ -62,7 +62,7 @@ func (h *Host) nameSeat(r *room, requestID, name string) string {
 // otherwise whose name it may be taken for, "" for nobody's.
 func (h *Host) resembles(r *room, q lobby.Request) (inCall bool, looksLike string) {
 	shape := signalling.ShapeOf(q.Name)
-	for _, st := range r.seats {
+	for st := range r.seats {
 		switch other := signalling.ShapeOf(st.name); {
 		case other.Same(shape):
 			return true, ""
