@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pires/go-proxyproto"
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/relay/internal/household"
@@ -22,6 +23,7 @@ type gate struct {
 	listener net.Listener
 	counts   *counts
 	timeout  time.Duration // for the first byte
+	proxies  *proxies
 	log      *slog.Logger
 	plain    *lane
 	tls      *lane
@@ -33,9 +35,9 @@ type gate struct {
 	ended bool
 }
 
-func newGate(l net.Listener, c *counts, timeout time.Duration, log *slog.Logger) *gate {
+func newGate(l net.Listener, c *counts, timeout time.Duration, p *proxies, log *slog.Logger) *gate {
 	g := &gate{
-		listener: l, counts: c, timeout: timeout, log: log,
+		listener: l, counts: c, timeout: timeout, proxies: p, log: log,
 		closing: make(chan struct{}), open: make(map[*connection]struct{}),
 	}
 	g.plain = &lane{g: g, ready: make(chan net.Conn), closed: make(chan struct{})}
@@ -65,6 +67,9 @@ func (g *gate) accept() {
 		}
 		pause = 0
 		c := &connection{Conn: raw, g: g, from: addrOf(raw.RemoteAddr())}
+		if g.proxies.trust(c.from) {
+			c.Conn = g.proxies.wrap(raw, g.timeout)
+		}
 		if !g.enter(c) {
 			raw.Close()
 			continue
@@ -86,13 +91,33 @@ func (g *gate) enter(c *connection) bool {
 
 func (g *gate) leave(c *connection) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	delete(g.open, c)
-	g.mu.Unlock()
 	g.counts.release(household.Of(c.from))
+}
+
+// move counts a connection for the address that a proxy has named, unless that
+// has too many or the connection has ended.
+func (g *gate) move(c *connection, from netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, open := g.open[c]; !open || !g.counts.take(household.Of(from)) {
+		return false
+	}
+	g.counts.release(household.Of(c.from))
+	c.from = from
+	return true
 }
 
 // route reads the first byte and hands the connection to its lane.
 func (g *gate) route(c *connection) {
+	if p, ok := c.Conn.(*proxyproto.Conn); ok {
+		from, ok := g.proxies.source(p)
+		if !ok || !g.move(c, from) {
+			c.Close()
+			return
+		}
+	}
 	_ = c.SetReadDeadline(time.Now().Add(g.timeout)) // an error shows at Read
 	var first [1]byte
 	if n, _ := c.Conn.Read(first[:]); n != 1 {

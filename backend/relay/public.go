@@ -84,9 +84,17 @@ func (s *Server) toHTTPS(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, s.public.base+r.URL.RequestURI(), http.StatusPermanentRedirect)
 }
 
+// otherName is for a person whose browser names another host, and for whoever
+// has set up this relay. It does not say which name would be right.
+const otherName = `This is a Porch relay, but the address that you opened is not its own.
+
+If somebody sent you a link: ask them for a new one, or check that all of it was copied.
+If you run this relay: open it by the name that "porch-relay -domain" gives it. A proxy before it must pass that name on
+unchanged (the Host header), and the connection as it is, with TLS; docs/relay.md shows how.`
+
 func misdirected(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
-	http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
+	http.Error(w, otherName, http.StatusMisdirectedRequest)
 }
 
 // namesPath reports whether a request is for a path of this relay. "*", an

@@ -88,6 +88,10 @@ type Options struct {
 	// HTTPChallenge answers a request to Plain, and reports whether it has: for
 	// ACME's http-01 challenge (RFC 8555 section 8.3). It may be nil.
 	HTTPChallenge func(http.ResponseWriter, *http.Request) bool
+	// Proxies are the networks of proxies that pass connections on to this relay
+	// and begin each with a PROXY header (versions 1 and 2). A connection from
+	// there without one is refused.
+	Proxies []netip.Prefix
 	// Hosts are the hosts that may dial in at HostPath. nil is none.
 	Hosts *HostPolicy
 	// Turn gives hosts that have dialled in relayed ways. nil has none.
@@ -147,6 +151,7 @@ type Server struct {
 	gate         *gate
 	http         *http.Server
 	plainGate    *gate // of Options.Plain; nil without
+	proxies      *proxies
 	plainHTTP    *http.Server
 	public       *publicSite   // nil unless there is a domain
 	certificates *certificates // nil when there is one
@@ -208,6 +213,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.proxies = newProxies(options.Proxies, s.log)
 	if options.times != nil {
 		s.times = *options.times
 	}
@@ -325,7 +331,7 @@ func (s *Server) shareKeys(secret []byte) error {
 func (s *Server) start(l net.Listener) {
 	s.lifetime, s.end = context.WithCancel(context.Background())
 	s.connections = newCounts(s.limits.connections, s.limits.connectionsPerAddress, s.metered(MeteredConnections))
-	s.gate = newGate(l, s.connections, s.times.firstByte, s.log)
+	s.gate = newGate(l, s.connections, s.times.firstByte, s.proxies, s.log)
 	s.http = s.newHTTP(http.HandlerFunc(s.serve))
 	s.http.TLSConfig = &tls.Config{
 		GetCertificate: s.getCert,
@@ -347,7 +353,7 @@ func (s *Server) start(l net.Listener) {
 
 // startPlain serves plain HTTP at a port of its own, and nothing else there.
 func (s *Server) startPlain(l net.Listener, challenge func(http.ResponseWriter, *http.Request) bool) {
-	s.plainGate = newGate(l, s.connections, s.times.firstByte, s.log)
+	s.plainGate = newGate(l, s.connections, s.times.firstByte, s.proxies, s.log)
 	s.plainGate.tls.Close()
 	s.plainHTTP = s.newHTTP(s.servePlain(challenge))
 	s.wg.Go(func() { s.ended(s.plainHTTP.Serve(s.plainGate.plain)) })

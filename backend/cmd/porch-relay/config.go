@@ -31,6 +31,7 @@ type settings struct {
 	pages         string
 	listen        string
 	listenHTTP    string
+	proxies       list // networks
 	admin         string
 	pprof         bool
 	drain         time.Duration
@@ -116,6 +117,7 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 		f.StringVar(&s.pages, "pages", "", "`folder` of a built guest page (default: the one built in)")
 		f.StringVar(&s.listen, "listen", ":443", "`address` for HTTPS, sockets, and TURN over TLS")
 		f.StringVar(&s.listenHTTP, "listen-http", ":80", "`address` for plain HTTP, which proves the domain to the certificate authority and sends browsers to HTTPS; \"\" for none")
+		f.Var(&s.proxies, "proxies", "`networks` of proxies before this relay, which pass TLS on as it is and begin each connection with a PROXY header: 127.0.0.1/32,::1/128")
 		f.StringVar(&s.admin, "admin", "127.0.0.1:9443", "`address` for /metrics and /healthz in plain HTTP, for you alone; \"\" for none")
 		f.BoolVar(&s.pprof, "pprof", false, "serve Go's profiles at -admin, too")
 	})
@@ -359,7 +361,7 @@ func (s *settings) finish() error {
 			return fmt.Errorf("-turn-addresses: %q is not an IP address", a)
 		}
 	}
-	for _, networks := range []list{s.turnAllow, s.turnDeny} {
+	for _, networks := range []list{s.turnAllow, s.turnDeny, s.proxies} {
 		if _, err := prefixes(networks); err != nil {
 			return err
 		}

@@ -85,13 +85,17 @@ func (p *program) open(ctx context.Context) (err error) {
 	if _, err := fs.Stat(pages, "index.html"); err != nil {
 		return errors.New("the guest page is missing: it was not built into this program (make relay does), or -pages names another folder")
 	}
+	proxies, err := prefixes(s.proxies)
+	if err != nil {
+		return err
+	}
 	notes := relay.NewNotebook(maxNotes)
 	options := relay.Options{
 		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: pages,
 		Domain: s.domain, GetCertificate: p.certificates.get, NextProtos: p.certificates.protocols(),
 		HTTPChallenge: p.certificates.challenge,
 		Notes:         notes.Get, OnNote: notes.Put, Secret: shared,
-		Hosts: p.policy, Meter: p.metrics, Logger: p.log,
+		Proxies: proxies, Hosts: p.policy, Meter: p.metrics, Logger: p.log,
 		Capacity: relay.Capacity{GuestsPerLink: s.perLink},
 	}
 	if s.turn {

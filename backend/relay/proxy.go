@@ -1,0 +1,60 @@
+package relay
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+	"golang.org/x/time/rate"
+)
+
+// proxies are those that stand before this relay and begin each connection with
+// the address that it comes from: the PROXY protocol of HAProxy, versions 1 and
+// 2 (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). nil trusts
+// nobody; the header of anybody else is taken for what it is, no HTTP.
+type proxies struct {
+	trusted []netip.Prefix
+	log     *slog.Logger
+	warn    *rate.Limiter
+}
+
+func newProxies(trusted []netip.Prefix, log *slog.Logger) *proxies {
+	if len(trusted) == 0 {
+		return nil
+	}
+	return &proxies{trusted: trusted, log: log, warn: rate.NewLimiter(rate.Every(time.Minute), 1)}
+}
+
+func (p *proxies) trust(a netip.Addr) bool {
+	if p == nil {
+		return false
+	}
+	for _, t := range p.trusted {
+		if t.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// wrap returns a connection that reads the header, within timeout, before
+// anything else. It reads nothing yet.
+func (p *proxies) wrap(raw net.Conn, timeout time.Duration) net.Conn {
+	return proxyproto.NewConn(raw, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(timeout))
+}
+
+// source reads the header and returns who connected to the proxy: the proxy
+// itself where it asks for its own sake (LOCAL). ok is false without a header,
+// which is the operator's to mend, and for what is no TCP.
+func (p *proxies) source(c *proxyproto.Conn) (from netip.Addr, ok bool) {
+	if c.ProxyHeader() == nil {
+		if p.warn.Allow() {
+			p.log.Warn("relay: a proxy of -proxies sent no PROXY header: tell it to (send-proxy-v2, proxy_protocol on)")
+		}
+		return netip.Addr{}, false
+	}
+	from = addrOf(c.RemoteAddr())
+	return from, from.IsValid()
+}
