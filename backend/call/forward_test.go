@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/interceptor"
@@ -317,7 +318,7 @@ func TestRetransmissionWithoutItsOwnStream(t *testing.T) {
 	}
 }
 
-func TestRetransmissionsAreBounded(t *testing.T) {
+func TestAPacketIsSentAgainThreeTimes(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()
 	v := videoSender{ssrc: 1}
@@ -325,9 +326,128 @@ func TestRetransmissionsAreBounded(t *testing.T) {
 	for range 100 {
 		r.slots[0].resend([]uint16{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 	}
-	if got := r.counters.retransmitted.Load(); got < maxResend || got > 4*maxResend {
+	if got := r.counters.retransmitted.Load(); got != 10*resendTries {
 		t.Errorf("%d retransmissions", got)
 	}
+}
+
+func TestAPacketIsSentAgainOncePerRoundTrip(t *testing.T) {
+	memory := make([]resent, resendMemory)
+	now := time.Now()
+	const roundTrip = 80 * time.Millisecond
+	for i, want := range []bool{true, false, true, false, true, false, false} {
+		if got := again(memory, 7, roundTrip, now); got != want {
+			t.Errorf("try %d: %v", i, got)
+		}
+		now = now.Add(roundTrip / 2)
+	}
+	if !again(memory, 7+resendMemory, roundTrip, now) {
+		t.Error("another packet is taken for it")
+	}
+}
+
+func TestOldPicturesAreNotSentAgain(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1}
+	for i := range 20 { // 33 ms each
+		r.receive(v.frame(i == 0, 1)...)
+	}
+	r.slots[0].resend([]uint16{0, 1, 5, 8, 19})
+	if got := r.counters.retransmitted.Load(); got != 2 {
+		t.Errorf("%d retransmissions", got)
+	}
+}
+
+// TestRetransmissionsAreAShare loses half of everything for ten seconds.
+func TestRetransmissionsAreAShare(t *testing.T) {
+	var b resends
+	now := time.Now()
+	var sent, again int
+	for range 10_000 {
+		now = now.Add(time.Millisecond)
+		b.sent.Add(1000)
+		sent += 1000
+		if b.take(500, now) {
+			again += 500
+		}
+	}
+	if share := float64(again-resendFloor) / float64(sent); share < 0.14 || share > 0.16 {
+		t.Errorf("%.3f of what was sent", share)
+	}
+	var idle resends
+	for n := 0; n < resendFloor/1000; n++ {
+		if !idle.take(1000, now) {
+			t.Fatalf("a first loss of %d packets is not answered", n+1)
+		}
+	}
+	if idle.take(1000, now) {
+		t.Error("more is sent again than there ever was")
+	}
+}
+
+// TestOneBadReceiverCostsFewKeyframes has one of three receivers ask five times a
+// second for a minute.
+func TestOneBadReceiverCostsFewKeyframes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3)
+		r.connect()
+		v := videoSender{ssrc: 1, size: 1000}
+		last := 0
+		for n := range 600 {
+			r.now = time.Now()
+			key := n == 0 || r.upstream.keyframes > last
+			last = r.upstream.keyframes
+			r.receive(v.frame(key, 1)...)
+			if n%2 == 0 {
+				r.slots[0].requestKeyframe()
+			}
+			r.member.video.tick(time.Now())
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := r.upstream.keyframes; got < 18 || got > 20+wishBurst {
+			t.Errorf("%d requests in a minute", got)
+		}
+		if got := len(r.writers[1].packets); got != 600 {
+			t.Errorf("a good receiver got %d packets of 600", got)
+		}
+		if got := len(r.writers[0].packets); got > 100 {
+			t.Errorf("%d packets were sent to who can't show them", got)
+		}
+	})
+}
+
+// TestAStarvedReceiverIsGivenAKeyframe has one stop asking.
+func TestAStarvedReceiverIsGivenAKeyframe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.connect()
+		r.now = time.Now()
+		v := videoSender{ssrc: 1}
+		r.receive(v.frame(true, 1)...)
+		time.Sleep(time.Second) // the stream has only just begun
+		for range wishBurst {
+			r.slots[0].requestKeyframe()
+			r.receive(v.frame(true, 1)...)
+		}
+		asked := r.upstream.keyframes
+		before := len(r.writers[0].packets)
+		r.slots[0].requestKeyframe()
+		r.receive(v.frame(false, 1)...)
+		if len(r.writers[0].packets) != before {
+			t.Error("something goes to a receiver who can't show it")
+		}
+		time.Sleep(wishEvery)
+		r.member.video.tick(time.Now())
+		if r.upstream.keyframes != asked+1 {
+			t.Errorf("%d requests", r.upstream.keyframes-asked)
+		}
+		r.receive(v.frame(true, 1)...)
+		r.receive(v.frame(false, 1)...)
+		if len(r.writers[0].packets) != before+2 {
+			t.Errorf("%d packets after the keyframe", len(r.writers[0].packets)-before)
+		}
+	})
 }
 
 func TestUnadmittedMediaIsStoppedAndCounted(t *testing.T) {

@@ -62,6 +62,10 @@ type labEvent struct {
 	Remote  string        // selected: type of the host's candidate
 	Address string        // its address
 	Port    uint16        // and port
+
+	Call                   Stats // of the host, on a narrow line
+	Sound, SoundLost       int64 // packets that were due, of the guests there
+	Pictures, PicturesLost int64
 }
 
 func labRole() {
@@ -83,6 +87,10 @@ func labRole() {
 		labHost(ctx, spec)
 	case "guest":
 		labGuest(ctx, spec)
+	case "storm-host":
+		stormHost(ctx, spec)
+	case "storm-guests":
+		stormCrowd(ctx, spec)
 	}
 	os.Exit(0)
 }
@@ -269,13 +277,7 @@ func newLab(t *testing.T) *lab {
 		}
 	}
 	l := &lab{t: t, prefix: fmt.Sprintf("ice%d-", os.Getpid())}
-	t.Cleanup(func() {
-		for _, s := range l.spaces {
-			if b, err := exec.Command("ip", "netns", "del", l.prefix+s).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, b)
-			}
-		}
-	})
+	t.Cleanup(l.remove)
 	for _, s := range []string{"pub", "nata", "natb", "host", "guest"} {
 		if b, err := exec.Command("ip", "netns", "add", l.prefix+s).CombinedOutput(); err != nil {
 			t.Skipf("no network namespaces here: %s", b)
@@ -298,6 +300,14 @@ func newLab(t *testing.T) *lab {
 		t.Skipf("no NAT here: %s", b)
 	}
 	return l
+}
+
+func (l *lab) remove() {
+	for _, s := range l.spaces {
+		if b, err := exec.Command("ip", "netns", "del", l.prefix+s).CombinedOutput(); err != nil {
+			l.t.Errorf("%v: %s", err, b)
+		}
+	}
 }
 
 func (l *lab) command(space, line string) *exec.Cmd {

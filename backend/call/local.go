@@ -167,10 +167,17 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	return nil
 }
 
-// RequestKeyframe asks a participant for a keyframe.
+// RequestKeyframe asks a participant for a keyframe, as often as a receiver may.
 func (l *Local) RequestKeyframe(participant string) {
-	if m := l.m.call.member(participant); m != nil && m != l.m {
-		m.video.requestKeyframe(time.Now())
+	m := l.m.call.member(participant)
+	if m == nil || m == l.m {
+		return
+	}
+	for _, s := range *m.video.receivers.Load() {
+		// The sink may be in the middle of a packet of this slot, which is locked then.
+		if s.admitted == &l.m.admitted {
+			s.wishKeyframe(m.video, time.Now())
+		}
 	}
 }
 

@@ -152,3 +152,16 @@ func (r *rate) take(now time.Time) (ok bool) {
 	r.full = r.full.Add(r.every)
 	return true
 }
+
+// reserve takes one in any case, and returns when it is there.
+func (r *rate) reserve(now time.Time) time.Time {
+	if r.full.Before(now) {
+		r.full = now
+	}
+	at := r.full.Add(-time.Duration(r.burst-1) * r.every)
+	r.full = r.full.Add(r.every)
+	if at.Before(now) {
+		return now
+	}
+	return at
+}

@@ -142,7 +142,7 @@ func (h *hostile) step(op byte, value uint16) {
 		for _, s := range h.slots {
 			last := uint16(s.out.lastOutput)
 			s.resend([]uint16{value, last, last - value%8, last - value%300, last - 1})
-			s.resentFrom = time.Time{}
+			s.resent, s.budget = nil, new(resends) // bounds don't hide what repeats would be
 		}
 	case 5:
 		switch how & 3 {

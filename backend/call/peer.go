@@ -59,6 +59,7 @@ type peer struct {
 	connected atomic.Bool
 	rtt       atomic.Int64 // nanoseconds
 	estimate  atomic.Uint64
+	resends   resends
 
 	slotsMu sync.Mutex
 	slots   map[uint32]*slot    // by SSRC, once negotiated
@@ -104,6 +105,7 @@ func newPeer(m *member) (*peer, error) {
 		p.outside = m.call.outside.Load
 		p.relayOnly = m.call.reach.RelayOnly
 	}
+	p.resends.roundTrip = &p.rtt
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
 	if err != nil {
@@ -238,6 +240,7 @@ func (p *peer) grow() (added []grown, err error) {
 			audio: newSlot(signalling.KindAudio, &p.member.admitted, &p.call.counters),
 			video: newSlot(signalling.KindVideo, &p.member.admitted, &p.call.counters),
 		}}
+		s.pair.audio.budget, s.pair.video.budget = &p.resends, &p.resends
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
 		if s.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.audio, stream}, init); err != nil {
 			return nil, fmt.Errorf("audio slot: %w", err)

@@ -20,6 +20,10 @@ type slot struct {
 	admitted *atomic.Bool // the receiver's
 	counters *counters
 
+	// starved is set when the receiver needs a keyframe sooner than it may have one:
+	// until then nothing is sent that it can't show.
+	starved atomic.Bool
+
 	mu     sync.Mutex
 	closed bool
 	source *source
@@ -37,22 +41,17 @@ type slot struct {
 	sentAt          time.Time
 	replayed        uint64 // packets up to this arrival were sent by a replay
 	packets, octets uint32 // for sender reports
-	resent          int    // retransmissions in the current window
-	resentFrom      time.Time
+	budget          *resends
+	resent          []resent // nil before the first retransmission
+	wishes          wishes
 	scratch         []byte
 	scratchPacket   packet
 	long            []byte // scratch of lengthenVP8
 }
 
-// Limits of retransmissions per slot, against receivers who ask for more than
-// they lost: the host's uplink is scarce.
-const (
-	resendWindow = 100 * time.Millisecond
-	maxResend    = 64 // per window
-)
-
 func newSlot(kind signalling.Kind, admitted *atomic.Bool, counters *counters) *slot {
-	s := &slot{kind: kind, admitted: admitted, counters: counters, wanted: true}
+	s := &slot{kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true}
+	s.wishes.reset()
 	s.out.clockRate = audioClockRate
 	if kind == signalling.KindVideo {
 		s.out.clockRate = videoClockRate
@@ -111,6 +110,8 @@ func (s *slot) assign(src *source) {
 	defer s.mu.Unlock()
 	s.source = src
 	s.out.end()
+	s.starved.Store(false)
+	s.wishes.reset()
 	s.start(time.Now())
 }
 
@@ -186,6 +187,13 @@ func (s *slot) forward(src *source, p *packet, restart bool, now time.Time) {
 		s.out.end()
 		s.replayed = 0
 	}
+	if s.starved.Load() {
+		s.out.end()
+		if p.vp8.keyframe {
+			s.starved.Store(false)
+			s.wishes.granted()
+		}
+	}
 	switch {
 	case s.out.running:
 		if p.arrival <= s.replayed {
@@ -249,11 +257,15 @@ func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 	_, err := s.writer.Write(h, payload, nil)
 	if err == nil {
 		s.counters.forwarded(len(payload))
+		if prefix == nil {
+			s.budget.sent.Add(uint64(len(payload)))
+		}
 	}
 	return !errors.Is(err, errNoLink) && !errors.Is(err, errTooLong)
 }
 
-// resend answers a NACK for output sequence numbers from the source's cache.
+// resend answers a NACK for output sequence numbers from the source's cache, as
+// far as the receiver's budget goes.
 func (s *slot) resend(sequences []uint16) {
 	now := time.Now()
 	s.mu.Lock()
@@ -261,28 +273,35 @@ func (s *slot) resend(sequences []uint16) {
 	if s.source == nil || !s.ready || s.closed {
 		return
 	}
-	if now.Sub(s.resentFrom) > resendWindow {
-		s.resent, s.resentFrom = 0, now
-	}
+	wait := s.budget.wait()
+	oldest := s.out.ticks(max(resendAge, wait+wait/2))
 	for _, n := range sequences {
 		in, ok := s.out.source(n)
 		if !ok {
 			continue
 		}
-		if s.resent >= maxResend {
-			return
-		}
 		p := &s.scratchPacket
 		if s.scratch, ok = s.source.copySequence(in, p, s.scratch); !ok {
 			continue
 		}
-		s.resent++
-		s.counters.retransmitted.Add(1)
 		out := s.out.again(p)
+		if s.out.lastStamp-out.timestamp > oldest && int32(s.out.lastStamp-out.timestamp) > 0 {
+			continue
+		}
+		if !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
+			continue // its id may have grown differently by now: a repeat must be the same to the bit
+		}
+		if s.resent == nil {
+			s.resent = make([]resent, resendMemory)
+		}
+		if !again(s.resent, n, wait, now) {
+			continue
+		}
+		if !s.budget.take(len(p.payload), now) {
+			return
+		}
+		s.counters.retransmitted.Add(1)
 		if !s.hasRTX {
-			if p.vp8.hasPicture && !p.vp8.longPicture {
-				continue // its id may have grown differently by now: a repeat must be the same to the bit
-			}
 			s.header.Marker = p.marker
 			s.write(&s.header, p, out, nil, now)
 			continue
@@ -295,12 +314,31 @@ func (s *slot) resend(sequences []uint16) {
 	}
 }
 
-// requestKeyframe passes the receiver's wish on.
+// requestKeyframe takes the receiver's wish.
 func (s *slot) requestKeyframe() {
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.source != nil && s.ready && !s.closed && s.admitted.Load() {
-		s.source.requestKeyframe(time.Now())
+	switch {
+	case s.source == nil || !s.ready || s.closed || !s.admitted.Load():
+	case !s.out.running && !s.starved.Load(): // a join or an unmute: one is on its way
+		s.source.requestKeyframe(now)
+	default:
+		s.wishKeyframe(s.source, now)
+	}
+}
+
+// wishKeyframe passes a wish for a keyframe of src on, at once or when the
+// receiver may have one. The caller need not hold the lock.
+func (s *slot) wishKeyframe(src *source, now time.Time) {
+	at, ok := s.wishes.wish(now)
+	switch {
+	case !ok:
+	case at.After(now):
+		s.starved.Store(true)
+		src.requestKeyframeAt(at)
+	default:
+		src.requestKeyframe(now)
 	}
 }
 

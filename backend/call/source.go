@@ -199,6 +199,14 @@ func (s *source) requestKeyframe(now time.Time) {
 	s.wantKeyframe(now)
 }
 
+// requestKeyframeAt asks the sender for a keyframe at a later moment, unless one
+// comes before.
+func (s *source) requestKeyframeAt(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keyframes.wantAt(at)
+}
+
 // prepareKeyframe sees to it that a receiver who is ready in a moment finds a
 // keyframe: the last one if it is recent, otherwise a new one.
 func (s *source) prepareKeyframe(now time.Time) {
