@@ -19,7 +19,7 @@ const maxFileName = 120
 func FileName(name, ext string) string {
 	name = strings.Map(func(r rune) rune {
 		switch {
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+		case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Noncharacter_Code_Point):
 			return -1
 		case strings.ContainsRune(`/\:*?"<>|`, r):
 			return '-'
