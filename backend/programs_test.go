@@ -17,6 +17,8 @@ import (
 // No text of a guest, a link or a relay is part of a shell's line: each program
 // gets its arguments one by one. docs/security.md says what they are.
 var programs = map[string][]string{
+	"backend/awake/awake_darwin.go":                {`"/usr/bin/caffeinate"`},
+	"backend/sessionbus/bustest/bustest.go":        {`"dbus-daemon"`}, // for tests
 	"backend/share/open_darwin.go":                 {`"/usr/bin/open"`},
 	"backend/share/open_linux.go":                  {`"xdg-open"`, `"xdg-mime"`},
 	"backend/share/open_windows.go":                {`target`},       // what is registered for mailto: and sms:
