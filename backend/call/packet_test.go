@@ -202,6 +202,21 @@ func TestNACKIsBounded(t *testing.T) {
 	}
 }
 
+// TestTargetsAreBounded: a packet is read once for each SSRC that it concerns, so they must not grow with it.
+func TestTargetsAreBounded(t *testing.T) {
+	fir := &rtcp.FullIntraRequest{SenderSSRC: 1, MediaSSRC: 2}
+	for i := range uint32(180) {
+		fir.FIR = append(fir.FIR, rtcp.FIREntry{SSRC: i})
+	}
+	if got := controlTargets(nil, marshalRTCP(t, fir)); len(got) != maxTargets || got[maxTargets-1] != maxTargets-1 {
+		t.Errorf("%d targets", len(got))
+	}
+	report := &rtcp.SenderReport{Reports: make([]rtcp.ReceptionReport, 31)}
+	if got := controlTargets(nil, marshalRTCP(t, report)); len(got) > maxTargets {
+		t.Errorf("%d targets of a report", len(got))
+	}
+}
+
 func FuzzPacket(f *testing.F) {
 	f.Add(richPacket(f, []byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}))
 	f.Add(richPacket(f, []byte{0x90, 0xc0, 0x7f, 0x55, 0x00}))

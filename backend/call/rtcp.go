@@ -15,8 +15,10 @@ const (
 	formatREMB = 15 // draft-alvestrand-rmcat-remb-03
 )
 
-// maxNACK bounds how many packets one NACK may ask for.
-const maxNACK = 256
+const (
+	maxNACK    = 256 // packets that one NACK may ask for
+	maxTargets = 32  // SSRCs that one packet may concern: it is read once for each (report blocks are 31 at most)
+)
 
 // control is what an RTCP packet says about one SSRC.
 type control struct {
@@ -50,7 +52,7 @@ func controlTargets(dst []uint32, b []byte) []uint32 {
 	case b[1] == rtcpReceiverReport:
 		blocks(8)
 	case b[1] == rtcpPayload && b[0]&0x1f == formatFIR:
-		for at := 12; len(b) >= at+8; at += 8 {
+		for at := 12; len(b) >= at+8 && len(dst) < maxTargets; at += 8 {
 			dst = append(dst, binary.BigEndian.Uint32(b[at:]))
 		}
 	case (b[1] == rtcpFeedback || b[1] == rtcpPayload) && len(b) >= 12:
