@@ -329,8 +329,11 @@ func (p *peer) nudge() {
 }
 
 // acceptable reports whether checks may go to a candidate. A guest names
-// addresses that we then send to: they must not lead to services of this machine
-// or to everybody on its network.
+// addresses that we then send to: they must not lead to well-known services or to
+// everybody on the network. This machine's own addresses are taken, except
+// loopback: a guest on the same machine who came by a public relay has no others,
+// and can't be told from one elsewhere. What goes there are checks (RFC 8445), to
+// ports that nothing well known has.
 func (p *peer) acceptable(text string) bool {
 	c, err := ice.UnmarshalCandidate(text)
 	if err != nil || !c.NetworkType().IsUDP() {

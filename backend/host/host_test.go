@@ -584,6 +584,11 @@ func TestAdmitAllAndDeclineAll(t *testing.T) {
 	one := f.until("one waits", func(s State) bool { return len(s.Requests) == 1 })
 	f.must(f.host.DeclineAll(f.ctx, l.ID, shown(one)))
 	expect[signalling.Declined](d)
+	for _, late := range []error{f.host.AdmitAll(f.ctx, l.ID, shown(three)), f.host.DeclineAll(f.ctx, l.ID, shown(one))} {
+		if fault.CodeOf(late) != fault.RequestGone {
+			t.Errorf("too late: %v", late)
+		}
+	}
 }
 
 func TestEndCallSpends(t *testing.T) {

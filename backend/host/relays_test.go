@@ -680,3 +680,40 @@ func TestRelayRows(t *testing.T) {
 		t.Error("not dialled")
 	}
 }
+
+// TestStrangersUseUpNoCredentials: of many who knock, credentials are fetched ahead
+// for a few, for none whom the lobby does not take, and for whoever is let in.
+func TestStrangersUseUpNoCredentials(t *testing.T) {
+	f, r := onRelay(t, setup{})
+	l := f.link()
+	far := f.through(r)
+	given := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.given
+	}
+	f.must(f.host.LockCall(f.ctx, l.ID, true))
+	for range 5 {
+		v := far.greet(l, nil)
+		v.send(signalling.Knock{Name: "Refused"})
+		v.ended(signalling.EndLocked)
+	}
+	if n := given(); n != 0 {
+		t.Errorf("%d credentials for guests whom the lobby refused", n)
+	}
+	f.must(f.host.LockCall(f.ctx, l.ID, false))
+	var last *visitor
+	for i := range 3 * maxEarly {
+		last = far.knock(l, fmt.Sprint("Guest ", i))
+	}
+	f.until("all wait", func(s State) bool { return len(s.Requests) == 3*maxEarly })
+	if n := given(); n > maxEarly {
+		t.Errorf("%d credentials for %d who wait", n, 3*maxEarly)
+	}
+	f.admit(fmt.Sprint("Guest ", 3*maxEarly-1))
+	last.seated()
+	relayed := func(s signalling.ICEServer) bool { return s.Username != "" }
+	if !slices.ContainsFunc(last.seat.ICEServers, relayed) {
+		t.Errorf("who was let in got %+v", last.seat.ICEServers)
+	}
+}

@@ -61,20 +61,24 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 
 // AdmitAll lets in those of these requests that still wait at a link. The window
 // names the ones that it shows: a knock that came with the press of the button
-// must not slip in with the others.
+// must not slip in with the others. Fault: RequestGone when none waits any more.
 func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doRoom(ctx, linkID, func(r *room) error {
-		if len(r.lobby.AdmitAll(requestIDs)) > 0 {
-			h.bringIn(r)
+		if len(r.lobby.AdmitAll(requestIDs)) == 0 {
+			return fault.New(fault.RequestGone, nil)
 		}
+		h.bringIn(r)
 		return nil
 	})
 }
 
-// DeclineAll declines those of these requests that still wait at a link.
+// DeclineAll declines those of these requests that still wait at a link. Fault:
+// RequestGone when none does.
 func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doRoom(ctx, linkID, func(r *room) error {
-		r.lobby.DeclineAll(requestIDs)
+		if len(r.lobby.DeclineAll(requestIDs)) == 0 {
+			return fault.New(fault.RequestGone, nil)
+		}
 		return nil
 	})
 }
