@@ -30,7 +30,7 @@ func (a *App) pump() {
 			runtime.WindowSetTitle(a.ctx, title)
 		}
 		if enter, ok := change["enter"].(*host.EnterView); ok && enter != nil {
-			showWindow(a.ctx)
+			a.showWindow()
 		}
 	}
 }

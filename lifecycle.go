@@ -26,7 +26,8 @@ func (a *App) startup(ctx context.Context) {
 		Pages:     frontend.Guest(),
 		Origins:   isWindow,
 		Notifier:  a.notifier,
-		Attention: func() { showWindow(ctx) },
+		Attention: a.showWindow,
+		Clipboard: func(text string) error { return runtime.ClipboardSetText(ctx, text) },
 	}.FromEnvironment())
 	if a.err != nil {
 		a.fail()
@@ -123,17 +124,20 @@ func (a *App) secondLaunch(options.SecondInstanceData) {
 	select {
 	case <-a.ready:
 		if a.err == nil {
-			showWindow(a.ctx)
+			a.showWindow()
 		}
 	default: // still opening: the window is about to show
 	}
 }
 
 // showWindow brings the window to the front, wherever it was.
-func showWindow(ctx context.Context) {
-	runtime.Show(ctx)
-	runtime.WindowUnminimise(ctx)
-	runtime.WindowShow(ctx)
+func (a *App) showWindow() {
+	runtime.Show(a.ctx)
+	runtime.WindowUnminimise(a.ctx)
+	runtime.WindowShow(a.ctx)
+	if token := a.notifier.activation(); token != "" {
+		present(token)
+	}
 }
 
 // saveFile asks where to save a file and writes it. It returns "" when the

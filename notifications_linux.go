@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/godbus/dbus/v5"
@@ -16,6 +17,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/notify"
+	"github.com/porch-call/porch/backend/sessionbus"
 )
 
 //go:embed build/linux/porch-64.png
@@ -28,6 +30,10 @@ const (
 	notifyService = "org.freedesktop.Notifications"
 	notifyPath    = "/org/freedesktop/Notifications"
 	pressedNote   = "default" // the action of the note itself
+
+	critical     = byte(2)   // urgency: it stays until somebody deals with it
+	neverExpires = int32(0)  // expire_timeout
+	expired      = uint32(1) // why a note was closed: its time was over, for servers that go by theirs
 )
 
 // notifier shows notifications over the session bus. It implements
@@ -40,6 +46,7 @@ type notifier struct {
 	conn     *dbus.Conn // nil before the first note, and once the bus is gone
 	markup   bool       // the server reads markup in bodies
 	shown    map[string]uint32
+	token    string // for raising the window, from the note that was pressed last
 }
 
 func newNotifier(ctx context.Context) *notifier {
@@ -64,12 +71,12 @@ func (n *notifier) connect() (conn *dbus.Conn, markup bool, err error) {
 	if conn != nil {
 		return conn, markup, nil
 	}
-	conn, err = dbus.ConnectSessionBus(dbus.WithContext(n.ctx))
+	conn, err = sessionbus.Connect(n.ctx)
 	if err != nil {
 		return nil, false, fault.New(fault.NotifyUnavailable, err)
 	}
 	var capabilities []string
-	err = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".GetCapabilities", 0).Store(&capabilities)
+	err = sessionbus.Call(n.ctx, conn.Object(notifyService, notifyPath), notifyService+".GetCapabilities").Store(&capabilities)
 	if err == nil {
 		err = conn.AddMatchSignal(
 			dbus.WithMatchSender(notifyService), dbus.WithMatchInterface(notifyService), dbus.WithMatchObjectPath(notifyPath))
@@ -107,24 +114,48 @@ func (n *notifier) listen(conn *dbus.Conn, signals <-chan *dbus.Signal) {
 			}
 		}
 		f := n.onAction
-		if ours && s.Name == notifyService+".NotificationClosed" {
+		text, _ := s.Body[1].(string)
+		action := ""
+		switch s.Name {
+		case notifyService + ".NotificationClosed":
 			delete(n.shown, note)
+			if why, ok := s.Body[1].(uint32); ok && why == expired {
+				action = notify.ActionExpired
+			}
+		case notifyService + ".ActivationToken": // comes before the action
+			if ours && len(text) <= maxToken && !strings.ContainsRune(text, 0) {
+				n.token = text
+			}
+		case notifyService + ".ActionInvoked":
+			action = text
+			if text == pressedNote {
+				action = notify.ActionOpen
+			}
 		}
 		n.mu.Unlock()
-		action, pressed := s.Body[1].(string)
-		if !ours || !pressed || f == nil || s.Name != notifyService+".ActionInvoked" {
-			continue
+		if ours && f != nil && action != "" {
+			f(note, action)
 		}
-		if action == pressedNote {
-			action = notify.ActionOpen
-		}
-		f(note, action)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.conn == conn {
 		n.conn = nil
 	}
+}
+
+// maxToken is the longest token that is taken, in bytes.
+const maxToken = 256
+
+// activation returns, once, the token by which the press of a note allows a
+// window to come to the front (xdg-activation; an id of startup notification on
+// X11); "" without one.
+func (n *notifier) activation() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	token := n.token
+	n.token = ""
+	return token
 }
 
 // Show implements notify.Notifier.
@@ -141,6 +172,8 @@ func (n *notifier) Show(note notify.Note) error {
 	hints := map[string]dbus.Variant{
 		"category":      dbus.MakeVariant("call.incoming"),
 		"desktop-entry": dbus.MakeVariant("porch"),
+		"urgency":       dbus.MakeVariant(critical), // somebody waits
+		"resident":      dbus.MakeVariant(true),     // until it is withdrawn: opening the window decides nothing
 	}
 	if picture, err := noteImage(); err == nil {
 		hints["image-data"] = dbus.MakeVariant(picture)
@@ -149,8 +182,8 @@ func (n *notifier) Show(note notify.Note) error {
 	replaces := n.shown[note.ID]
 	n.mu.Unlock()
 	var id uint32
-	err = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".Notify", 0,
-		"Porch", replaces, "", summary, body, actions, hints, int32(-1)).Store(&id)
+	err = sessionbus.Call(n.ctx, conn.Object(notifyService, notifyPath), notifyService+".Notify",
+		"Porch", replaces, "", summary, body, actions, hints, neverExpires).Store(&id)
 	if err != nil {
 		return fault.New(fault.NotifyUnavailable, err)
 	}
@@ -171,7 +204,7 @@ func (n *notifier) Withdraw(noteID string) error {
 		return nil
 	}
 	// The server answers with an error when the note has gone by itself.
-	_ = conn.Object(notifyService, notifyPath).CallWithContext(n.ctx, notifyService+".CloseNotification", 0, id).Err
+	_ = sessionbus.Call(n.ctx, conn.Object(notifyService, notifyPath), notifyService+".CloseNotification", id).Err
 	return nil
 }
 

@@ -102,5 +102,8 @@ func (n *notifier) pressed(result runtime.NotificationResult) {
 	f(result.Response.ID, action)
 }
 
+// activation is of Linux: elsewhere the pressed program may show its window.
+func (n *notifier) activation() string { return "" }
+
 // close lets go of the system's notifications.
 func (n *notifier) close() { runtime.CleanupNotifications(n.ctx) }

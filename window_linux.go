@@ -2,6 +2,37 @@ package main
 
 // #cgo pkg-config: gtk+-3.0
 // #include <gtk/gtk.h>
+// #ifdef GDK_WINDOWING_WAYLAND
+// #include <gdk/gdkwayland.h>
+// #endif
+// #include <stdlib.h>
+// #include <string.h>
+//
+// // A token of X11 ends with the time of the press (Startup Notification Protocol).
+// static guint32 time_of(const char *token) {
+//     const char *at = strstr(token, "_TIME");
+//     return at ? (guint32)strtoul(at + 5, NULL, 10) : GDK_CURRENT_TIME;
+// }
+//
+// static gboolean present_with(gpointer token) {
+//     GList *windows = gtk_window_list_toplevels();
+//     for (GList *l = windows; l; l = l->next) {
+//         if (!GTK_IS_APPLICATION_WINDOW(l->data)) continue;
+//         GtkWindow *window = GTK_WINDOW(l->data);
+//         gtk_window_set_startup_id(window, token);
+// #ifdef GDK_WINDOWING_WAYLAND
+//         GdkDisplay *display = gtk_widget_get_display(GTK_WIDGET(window));
+//         if (GDK_IS_WAYLAND_DISPLAY(display)) gdk_wayland_display_set_startup_notification_id(display, token);
+// #endif
+//         gtk_window_present_with_time(window, time_of(token));
+//         break;
+//     }
+//     g_list_free(windows);
+//     free(token);
+//     return G_SOURCE_REMOVE;
+// }
+//
+// static void present(char *token) { g_idle_add(present_with, token); }
 //
 // static gboolean still(gpointer unused) {
 //     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);
@@ -30,6 +61,10 @@ func gpuPolicy() linux.WebviewGpuPolicy {
 	}
 	return linux.WebviewGpuPolicyOnDemand
 }
+
+// present brings the window to the front by a token of the desktop, without which
+// a program that is not in use may not do so: it would only be marked.
+func present(token string) { C.present(C.CString(token)) } // freed there
 
 // linuxOptions also asks the window to keep still where the processor draws it,
 // for which the page's prefers-reduced-motion stands: a card that slides in took

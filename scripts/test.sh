@@ -11,6 +11,9 @@ go test -race -timeout 10m ./backend/...
 step "Go, echo cancellation (its C++ is left out of race builds)"
 go test -timeout 5m ./backend/capture/...
 
+step "Go, the window's program"
+go test -timeout 5m -tags desktop,production,webkit2_41 .
+
 step "Go, what is cut short under the race detector"
 go test -timeout 5m -run TestUnknownIDs ./backend/relay
 

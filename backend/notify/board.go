@@ -12,16 +12,18 @@ const (
 	burst        = 4
 	window       = 20 * time.Second
 	summaryPause = 10 * time.Second
+	againAfter   = 20 * time.Second // a note that the system took away, while its guest waits
 )
 
 // board is what the system was asked to show. It is pure: it is told what waits
 // and what the time is, and says what to do next, one step at a time.
 type board struct {
-	shown     []string        // notes of single requests, oldest first
-	summed    map[string]bool // requests that the summary stands for; true once it was shown with them
-	summary   bool            // the summary is shown
-	summaryAt time.Time       // when it was last
-	recent    []time.Time     // when single notes were last shown, at most burst
+	shown     []string             // notes of single requests, oldest first
+	summed    map[string]bool      // requests that the summary stands for; true once it was shown with them
+	summary   bool                 // the summary is shown
+	summaryAt time.Time            // when it was last
+	again     map[string]time.Time // when to show those that the system took away
+	recent    []time.Time          // when single notes were last shown, at most burst
 }
 
 // step is what to do next: one of its fields, or nothing.
@@ -29,6 +31,24 @@ type step struct {
 	show     *Note
 	withdraw string
 	wait     time.Duration // and then ask again
+}
+
+// expired says that the system has taken a note away.
+func (b *board) expired(id string, now time.Time) {
+	if id == SummaryID && b.summary {
+		b.summary, b.summaryAt = false, now
+		for id := range b.summed {
+			b.summed[id] = false
+		}
+		return
+	}
+	if i := slices.Index(b.shown, id); i >= 0 {
+		b.shown = slices.Delete(b.shown, i, i+1)
+		if b.again == nil {
+			b.again = make(map[string]time.Time)
+		}
+		b.again[id] = now.Add(againAfter)
+	}
 }
 
 // next says what to do so that the board comes closer to what waits, and takes
@@ -49,11 +69,23 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 			delete(b.summed, id)
 		}
 	}
+	for id := range b.again {
+		if !waits(id) {
+			delete(b.again, id)
+		}
+	}
 	if b.summary && len(b.summed) == 0 {
 		b.summary = false
 		return step{withdraw: SummaryID}
 	}
+	var wait time.Duration // until the first that is shown again
 	for _, r := range waiting {
+		if later := b.again[r.ID].Sub(now); later > 0 {
+			if wait == 0 || later < wait {
+				wait = later
+			}
+			continue
+		}
 		if _, summed := b.summed[r.ID]; summed || slices.Contains(b.shown, r.ID) {
 			continue
 		}
@@ -69,6 +101,7 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 		}
 		b.recent = append(b.recent, now)
 		b.shown = append(b.shown, r.ID)
+		delete(b.again, r.ID)
 		note := t.request(r)
 		return step{show: &note}
 	}
@@ -77,7 +110,10 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 			continue
 		}
 		if pause := b.summaryAt.Add(summaryPause).Sub(now); pause > 0 && !b.summaryAt.IsZero() {
-			return step{wait: pause}
+			if wait == 0 || pause < wait {
+				wait = pause
+			}
+			break
 		}
 		for id := range b.summed {
 			b.summed[id] = true
@@ -86,5 +122,5 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 		note := t.summary(len(waiting))
 		return step{show: &note}
 	}
-	return step{}
+	return step{wait: wait}
 }

@@ -59,6 +59,7 @@ type Center struct {
 	mu      sync.Mutex
 	waiting []Request
 	decided map[string]bool // requests that were pressed, until they are gone
+	expired []string        // notes that the system took away, until run has seen it
 	closed  bool
 }
 
@@ -131,6 +132,9 @@ func (c *Center) run() {
 			return
 		default:
 		}
+		for _, id := range c.takeExpired() {
+			b.expired(id, time.Now())
+		}
 		switch s := b.next(c.announced(), c.texts, time.Now()); {
 		case s.show != nil:
 			// What did not work is not tried again for the same request, whose
@@ -176,6 +180,15 @@ func (c *Center) withdraw(id string) {
 	}
 }
 
+// takeExpired returns the notes that the system has taken away since the last call.
+func (c *Center) takeExpired() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := c.expired
+	c.expired = nil
+	return ids
+}
+
 // announced returns what is to be on the board.
 func (c *Center) announced() []Request {
 	c.mu.Lock()
@@ -191,6 +204,11 @@ func (c *Center) pressed(noteID, action string) {
 	switch {
 	case c.closed:
 		c.mu.Unlock()
+		return
+	case action == ActionExpired:
+		c.expired = append(c.expired, noteID)
+		c.mu.Unlock()
+		c.changed()
 		return
 	case noteID == SummaryID:
 		d.Action = ActionOpen

@@ -341,3 +341,45 @@ func TestANameIsNotAPerson(t *testing.T) {
 		s.lines = nil
 	})
 }
+
+// Some systems take a note away after a while, whatever they are asked: it is
+// shown again while its guest waits, and not once that is decided.
+func TestShownAgainUntilDecided(t *testing.T) {
+	timeline(t, func(t *testing.T, c *Center, s *system) {
+		c.Update([]Request{ann, bob})
+		s.wants(t, "0s show a: Ann / Birthday [Let in Decline]", "0s show b: Bob / Porch call [Let in Decline]")
+		time.Sleep(5 * time.Second)
+		s.press("a", ActionExpired)
+		s.press("b", ActionExpired)
+		s.press("unknown", ActionExpired)
+		s.wants(t)
+		time.Sleep(10 * time.Second)
+		c.Update([]Request{ann})
+		s.wants(t) // b has gone by itself already
+		time.Sleep(10 * time.Second)
+		s.wants(t, "25s show a: Ann / Birthday [Let in Decline]")
+		s.press("a", ActionLetIn)
+		s.wants(t, "25s decision let-in a", "25s withdraw a")
+		s.press("a", ActionExpired)
+		time.Sleep(time.Minute)
+		s.wants(t)
+	})
+}
+
+func TestTheSummaryIsShownAgain(t *testing.T) {
+	timeline(t, func(t *testing.T, c *Center, s *system) {
+		c.Update(crowd(1, burst+2))
+		synctest.Wait()
+		s.mu.Lock()
+		s.lines = nil
+		s.mu.Unlock()
+		s.press(SummaryID, ActionExpired)
+		s.wants(t)
+		time.Sleep(summaryPause)
+		s.wants(t, "10s show porch-summary: 6 people are waiting / Open Porch to see who. []")
+		c.Update(nil)
+		s.mu.Lock()
+		s.lines = nil
+		s.mu.Unlock()
+	})
+}

@@ -7,6 +7,9 @@ const (
 	ActionLetIn   = "let-in"
 	ActionDecline = "decline"
 	ActionOpen    = "open" // the note itself was pressed, or any part of the summary
+
+	// ActionExpired is no press: the system took the note away by itself.
+	ActionExpired = "expired"
 )
 
 // SummaryID is the id of the one note that stands for many requests.
