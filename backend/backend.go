@@ -42,6 +42,9 @@ type Options struct {
 	Notifier notify.Notifier
 	// Attention brings the window to the front; nil is fine.
 	Attention func()
+	// Clipboard puts text on the clipboard by the window's toolkit; nil without
+	// a window.
+	Clipboard func(text string) error
 	// RelayTLS is for public relays whose certificate no authority has signed;
 	// nil for the system's authorities.
 	RelayTLS *tls.Config
@@ -160,6 +163,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Windows:   windows,
 		Notifier:  o.Notifier,
 		Attention: o.Attention,
+		Clipboard: o.Clipboard,
 		Awake:     computer,
 		Synthetic: o.Synthetic,
 		Timing:    o.Timing,

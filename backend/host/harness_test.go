@@ -112,6 +112,7 @@ type setup struct {
 	disk     func(links.Repository) links.Repository // nil: as it is
 	remotes  Remotes
 	awake    Awake
+	copies   func(text string) error // the second way to the clipboard
 }
 
 const origin = "wails://wails"
@@ -167,7 +168,7 @@ func start(t *testing.T, s setup) *fixture {
 	f.closers = append(f.closers, func() { _ = f.windows.Close() })
 	h, err = Open(ctx, Options{
 		Book: f.book, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
-		Notifier: s.notifier, Awake: s.awake, Attention: func() { f.attended <- struct{}{} },
+		Notifier: s.notifier, Awake: s.awake, Clipboard: s.copies, Attention: func() { f.attended <- struct{}{} },
 		Synthetic: true, Timing: s.timing, Logger: log,
 	})
 	must(err)

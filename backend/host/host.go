@@ -72,6 +72,9 @@ type Options struct {
 	// Attention brings the window to the front: the host pressed a
 	// notification. It may block. nil is fine.
 	Attention func()
+	// Clipboard is a second way to the clipboard, where the system's programs
+	// for it are missing. nil is fine.
+	Clipboard func(text string) error
 	Awake     Awake // told whether a guest is in a call; nil is fine
 	// Synthetic means that Capture, and the page, use a drawn picture and a tone.
 	Synthetic bool
@@ -93,7 +96,8 @@ type Host struct {
 	windows   Windows
 	center    *notify.Center // nil without a notifier
 	attention func()
-	awake     Awake // nil: the computer may sleep
+	clipboard func(text string) error // nil: there is no second way
+	awake     Awake                   // nil: the computer may sleep
 	synthetic bool
 	timing    Timing
 	log       *slog.Logger
@@ -138,6 +142,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		capture:   o.Capture,
 		windows:   o.Windows,
 		attention: o.Attention,
+		clipboard: o.Clipboard,
 		awake:     o.Awake,
 		synthetic: o.Synthetic,
 		timing:    o.Timing,

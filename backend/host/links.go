@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -83,7 +84,19 @@ func (h *Host) CopyLink(ctx context.Context, linkID, url string) error {
 	if _, err := h.address(linkID, url); err != nil {
 		return err
 	}
-	return share.Copy(ctx, url)
+	return h.copy(ctx, url)
+}
+
+// copy puts text on the system's clipboard, by one way or the other.
+func (h *Host) copy(ctx context.Context, text string) error {
+	err := share.Copy(ctx, text)
+	if err == nil || h.clipboard == nil {
+		return err
+	}
+	if second := h.clipboard(text); second != nil {
+		return errors.Join(err, second)
+	}
+	return nil
 }
 
 // MailLink opens the system's mail program with the address. Faults:

@@ -16,7 +16,6 @@ import (
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
-	"github.com/porch-call/porch/backend/share"
 	"github.com/porch-call/porch/backend/store"
 )
 
@@ -322,7 +321,7 @@ func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	}); err != nil {
 		return err
 	}
-	return share.Copy(ctx, key)
+	return h.copy(ctx, key)
 }
 
 // publicText is the public key of a seed, as people hand it on.

@@ -50,7 +50,11 @@ func open(ctx context.Context, scheme, uri string) error {
 // xdg-mime (in a sandbox, xdg-open asks the portal, which asks the person),
 // that is left to xdg-open.
 func handled(ctx context.Context, scheme string) error {
-	out, err := exec.CommandContext(ctx, "xdg-mime", "query", "default", "x-scheme-handler/"+scheme).Output()
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	query := exec.CommandContext(ctx, "xdg-mime", "query", "default", "x-scheme-handler/"+scheme)
+	query.WaitDelay = time.Second // for what it has started, and what holds its output
+	out, err := query.Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil
 	}
