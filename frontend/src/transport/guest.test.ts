@@ -328,6 +328,19 @@ describe('coming back', () => {
     transport.close();
   });
 
+  it('tells a relay that wants fewer tries from one that is away, and keeps trying', async () => {
+    const transport = page.load();
+    page.socket.accept();
+    page.socket.lose(closeCodes.tooFast, 'too-fast');
+    const state = await page.reach('connecting');
+    expect(state).toEqual({ phase: 'connecting', attempt: 1, tooFast: true });
+    vi.advanceTimersByTime(250);
+    page.socket.lose(1006);
+    await until(() => transport.state.phase === 'connecting' && transport.state.attempt === 2);
+    expect(transport.state).toEqual({ phase: 'connecting', attempt: 2 });
+    transport.close();
+  });
+
   it('gives up when a socket stays silent', async () => {
     const transport = page.load();
     page.socket.accept();

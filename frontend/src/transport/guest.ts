@@ -241,7 +241,12 @@ export class GuestTransport implements Transport {
         break;
       case 'network':
         if (this.#shutDown) this.#hostAway(now);
-        else this.#become({ phase: 'connecting', attempt: this.#attempt });
+        else
+          this.#become({
+            phase: 'connecting',
+            attempt: this.#attempt,
+            ...(loss.tooFast && { tooFast: true }),
+          });
         break;
     }
     this.#timer = setTimeout(() => this.#try(), backoff(this.#attempt));
@@ -295,7 +300,8 @@ export class GuestTransport implements Transport {
 
 /** Why a connection ended. */
 type Loss =
-  | { readonly cause: 'network' | 'host' | 'spent' | 'removed' }
+  | { readonly cause: 'network'; readonly tooFast?: boolean }
+  | { readonly cause: 'host' | 'spent' | 'removed' }
   | { readonly cause: 'refused'; readonly code: FaultCode };
 
 /** One socket, from open to loss. */
@@ -466,6 +472,8 @@ function lossOf(code: number, reason: string, greeted: boolean): Loss {
     case closeCodes.refused:
       // Before its first answer the host has dropped us unseen: this is not an address of its.
       return greeted ? { cause: 'refused', code: 'relay-refused' } : { cause: 'host' };
+    case closeCodes.tooFast:
+      return { cause: 'network', tooFast: true };
     case closeCodes.done:
       return { cause: greeted ? 'network' : 'host' };
     default:

@@ -7,8 +7,8 @@ export type FaultCode = string;
 
 /** Where a transport stands. */
 export type TransportState =
-  /** Not open, and nobody is known to be at fault: the first try, or the network or the relay is away. `attempt` counts failed tries in a row. */
-  | { readonly phase: 'connecting'; readonly attempt: number }
+  /** Not open, and nobody is known to be at fault: the first try, or the network or the relay is away. `attempt` counts failed tries in a row; `tooFast`: the relay wants fewer of them. */
+  | { readonly phase: 'connecting'; readonly attempt: number; readonly tooFast?: boolean }
   /** The host has answered; messages flow. */
   | { readonly phase: 'open' }
   /** The relay is there, the host is not, though it was before; trying goes on. `since` is Date.now() of the loss. */
