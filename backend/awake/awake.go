@@ -68,23 +68,25 @@ func (k *Keeper) Close() error {
 func (k *Keeper) run(ctx context.Context) {
 	defer close(k.done)
 	var release func()
-	said := false
+	acted, said := false, false // acted is what was needed when the system was asked last
 	for ctx.Err() == nil {
 		k.mu.Lock()
 		needed := k.needed
 		k.mu.Unlock()
 		switch {
-		case needed && release == nil:
+		case needed == acted: // woken for what has been done
+		case needed:
 			got, err := k.take(ctx)
 			release = got
 			if err != nil && ctx.Err() == nil && !said {
 				said = true
 				k.log.Warn("this computer may go to sleep during calls: the system can't be told not to", "error", err)
 			}
-		case !needed && release != nil:
+		case release != nil:
 			release()
 			release = nil
 		}
+		acted = needed
 		select {
 		case <-k.wake:
 		case <-ctx.Done():

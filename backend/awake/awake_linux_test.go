@@ -3,15 +3,18 @@ package awake
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/godbus/dbus/v5"
 	"go.uber.org/goleak"
 
+	"github.com/porch-call/porch/backend/sessionbus"
 	"github.com/porch-call/porch/backend/sessionbus/bustest"
 )
 
@@ -122,26 +125,36 @@ func TestAKilledProcessHoldsNothing(t *testing.T) {
 	d.Until(t)
 }
 
-func TestASystemWithoutAnyWayIsSaidOnce(t *testing.T) {
+func TestASystemWithoutAnyWay(t *testing.T) {
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/system")
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
-	asked := make(chan struct{})
-	var said bytes.Buffer
-	k := open(slog.New(slog.NewTextHandler(&said, nil)), func(ctx context.Context) (func(), error) {
-		release, err := take(ctx)
-		asked <- struct{}{}
-		return release, err
+	if release, err := take(t.Context()); release != nil || !errors.Is(err, sessionbus.ErrNone) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestARefusalIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		asked := 0
+		k := open(slog.New(slog.NewTextHandler(&said, nil)), func(context.Context) (func(), error) {
+			asked++
+			return nil, errors.New("no")
+		})
+		for range 3 {
+			k.Keep(true)
+			synctest.Wait()
+			k.Keep(true)
+			synctest.Wait()
+			k.Keep(false)
+			synctest.Wait()
+		}
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(said.String(), "may go to sleep"); n != 1 || asked != 3 {
+			t.Errorf("asked %d times, said %d times: %s", asked, n, &said)
+		}
 	})
-	for range 3 {
-		k.Keep(true)
-		<-asked
-		k.Keep(false)
-	}
-	if err := k.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(said.String(), "may go to sleep"); n != 1 {
-		t.Errorf("said %d times: %s", n, &said)
-	}
 }

@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ import (
 // must not find their computer asleep.
 type Desktop struct {
 	mu   sync.Mutex
-	held []string
+	last uint32
+	held map[uint32]string
 	said []string // with which words
 }
 
@@ -27,17 +29,24 @@ func (d *Desktop) Said() []string {
 	return slices.Clone(d.said)
 }
 
-func (d *Desktop) add(what string, said ...any) {
+// add notes that something is held, under a number of its own: what ends late
+// must not end what was taken again meanwhile.
+func (d *Desktop) add(what string, said ...any) (number uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = append(d.held, what)
+	if d.held == nil {
+		d.held = make(map[uint32]string)
+	}
+	d.last++
+	d.held[d.last] = what
 	d.said = append(d.said, fmt.Sprint(said...))
+	return d.last
 }
 
-func (d *Desktop) remove(what string) {
+func (d *Desktop) remove(number uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = slices.DeleteFunc(d.held, func(h string) bool { return h == what })
+	delete(d.held, number)
 }
 
 // Until waits until this, in alphabetical order, and nothing else is held.
@@ -46,7 +55,7 @@ func (d *Desktop) Until(t *testing.T, want ...string) {
 	var got []string
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		d.mu.Lock()
-		got = slices.Sorted(slices.Values(d.held))
+		got = slices.Sorted(maps.Values(d.held))
 		d.mu.Unlock()
 		if slices.Equal(got, want) {
 			return
@@ -67,14 +76,14 @@ func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
 			if err != nil {
 				return 0, dbus.MakeFailedError(err)
 			}
-			d.add("logind "+what, who, why)
+			number := d.add("logind "+what, who, why)
 			fd := dbus.UnixFD(write.Fd())
 			go func() {
 				untilGone(conn, string(sender)) // the answer has arrived then
 				_ = write.Close()
 				_, _ = read.Read(make([]byte, 1)) // ends when nobody has it open
 				_ = read.Close()
-				d.remove("logind " + what)
+				d.remove(number)
 			}()
 			return fd, nil
 		},
@@ -85,16 +94,14 @@ func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
 // it when the connection of the one who asked ends.
 func (d *Desktop) Cookies(t *testing.T, conn *dbus.Conn, name string, path dbus.ObjectPath, iface, inhibit, uninhibit string) {
 	take := func(sender dbus.Sender, said ...any) (uint32, *dbus.Error) {
-		d.add(name, said...)
-		go d.forget(conn, string(sender), name)
-		return 7, nil
+		number := d.add(name, said...)
+		go d.forget(conn, string(sender), number)
+		return number, nil
 	}
 	methods := map[string]any{
 		inhibit: func(sender dbus.Sender, who, why string) (uint32, *dbus.Error) { return take(sender, who, why) },
 		uninhibit: func(number uint32) *dbus.Error {
-			if number == 7 {
-				d.remove(name)
-			}
+			d.remove(number)
 			return nil
 		},
 	}
@@ -107,9 +114,9 @@ func (d *Desktop) Cookies(t *testing.T, conn *dbus.Conn, name string, path dbus.
 }
 
 // forget ends what a connection holds when that connection ends.
-func (d *Desktop) forget(conn *dbus.Conn, sender, what string) {
+func (d *Desktop) forget(conn *dbus.Conn, sender string, number uint32) {
 	untilGone(conn, sender)
-	d.remove(what)
+	d.remove(number)
 }
 
 // untilGone waits until a connection has left the bus, or conn has.
@@ -121,22 +128,26 @@ func untilGone(conn *dbus.Conn, sender string) {
 	}
 }
 
-// Portal answers a request with code, in a signal.
+// Portal answers a request with code, in a signal. Unless that is 0, nothing is
+// held.
 func (d *Desktop) Portal(t *testing.T, conn *dbus.Conn, code uint32) {
-	const handle = dbus.ObjectPath("/org/freedesktop/portal/desktop/request/1/porch")
-	if err := conn.ExportMethodTable(map[string]any{"Close": func() *dbus.Error {
-		d.remove("portal")
-		return nil
-	}}, handle, "org.freedesktop.portal.Request"); err != nil {
-		t.Fatal(err)
-	}
+	const request = "org.freedesktop.portal.Request"
 	Serve(t, conn, "org.freedesktop.portal.Desktop", "/org/freedesktop/portal/desktop", "org.freedesktop.portal.Inhibit", map[string]any{
 		"Inhibit": func(sender dbus.Sender, window string, flags uint32, options map[string]dbus.Variant) (dbus.ObjectPath, *dbus.Error) {
+			handle := dbus.ObjectPath("/org/freedesktop/portal/desktop/request/1/refused")
 			if code == 0 {
-				d.add("portal", flags, options["reason"].Value())
-				go d.forget(conn, string(sender), "portal")
+				number := d.add("portal", flags, options["reason"].Value())
+				handle = dbus.ObjectPath(fmt.Sprintf("/org/freedesktop/portal/desktop/request/1/porch%d", number))
+				err := conn.ExportMethodTable(map[string]any{"Close": func() *dbus.Error {
+					d.remove(number)
+					return nil
+				}}, handle, request)
+				if err != nil {
+					return "", dbus.MakeFailedError(err)
+				}
+				go d.forget(conn, string(sender), number)
 			}
-			_ = conn.Emit(handle, "org.freedesktop.portal.Request.Response", code, map[string]dbus.Variant{})
+			_ = conn.Emit(handle, request+".Response", code, map[string]dbus.Variant{})
 			return handle, nil
 		},
 	})
