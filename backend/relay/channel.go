@@ -36,6 +36,8 @@ type channel struct {
 	host, guest *end
 	remote      RemoteInfo
 	onClose     func() // called once, without mu
+	onWelcome   func() // called once, before the host's first frame is sent, without mu; may be nil
+	welcome     sync.Once
 	done        chan struct{}
 
 	mu      sync.Mutex
@@ -110,6 +112,9 @@ func newChannel(remote RemoteInfo) *channel {
 // Send implements [Frames].
 func (e *end) Send(frame []byte) error {
 	c := e.c
+	if e == c.host && c.onWelcome != nil {
+		c.welcome.Do(c.onWelcome)
+	}
 	c.mu.Lock()
 	if c.closed {
 		code := c.code

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 // limits keep one guest, one address or one link from using up the relay.
@@ -17,7 +19,6 @@ type limits struct {
 	socketsPerAddress     int
 	hosts                 int // lines, all together
 	perLink               int // guests on one link
-	perLinkAddress        int // of them from one address
 
 	// Token buckets: so many a second, and so many at once.
 	requests, requestBurst float64 // per address
@@ -31,7 +32,7 @@ type limits struct {
 
 var defaultLimits = limits{
 	connections: 2048, connectionsPerAddress: 512,
-	sockets: 1024, socketsPerAddress: 256, perLink: 192, perLinkAddress: 96, hosts: 1024,
+	sockets: 1024, socketsPerAddress: 256, perLink: 192, hosts: 1024,
 	requests: 100, requestBurst: 600,
 	opens: 10, openBurst: 150,
 	frames: 60, frameBurst: 400,
@@ -113,52 +114,62 @@ func newBuckets(perSecond, burst float64) *buckets {
 	}
 }
 
-// allow takes one token.
+// allow takes one token, and one of the IPv6 /48.
 func (b *buckets) allow(p netip.Prefix, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.at(p, 1, now).AllowN(now, 1) {
+		return false
+	}
+	wide, ok := household.Wide(p)
+	return !ok || b.at(wide, household.WideFactor, now).AllowN(now, 1)
+}
+
+// at returns the bucket of an address, as large as that of so many. The caller
+// holds the lock.
+func (b *buckets) at(p netip.Prefix, factor int, now time.Time) *rate.Limiter {
 	l := b.of[p]
 	if l == nil {
 		if len(b.of) >= maxBuckets && now.Sub(b.swept) >= time.Second {
 			b.swept = now
 			for q, l := range b.of {
-				if l.TokensAt(now) >= float64(b.burst) {
+				if l.TokensAt(now) >= float64(l.Burst()) {
 					delete(b.of, q)
 				}
 			}
 		}
 		if len(b.of) >= maxBuckets {
-			return b.shared.AllowN(now, 1)
+			return b.shared
 		}
-		l = rate.NewLimiter(b.rate, b.burst)
+		l = rate.NewLimiter(b.rate*rate.Limit(factor), b.burst*factor)
 		b.of[p] = l
 	}
-	return l.AllowN(now, 1)
+	return l
 }
 
-// counts is how many of something are open, in all and for each address.
+// counts is how many of something are open, in all and for each address; see household.Tally.
 type counts struct {
 	max, maxPerAddress int
 	changed            func(delta int) // told of each change; it must return at once
 
 	mu    sync.Mutex
 	total int
-	of    map[netip.Prefix]int
+	of    *household.Tally[netip.Prefix]
 }
 
 func newCounts(limit, perAddress int, changed func(delta int)) *counts {
-	return &counts{max: limit, maxPerAddress: perAddress, changed: changed, of: make(map[netip.Prefix]int)}
+	return &counts{max: limit, maxPerAddress: perAddress, changed: changed, of: household.ByPrefix()}
 }
 
 // take counts one more, unless that is too many.
 func (c *counts) take(p netip.Prefix) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.total >= c.max || c.of[p] >= c.maxPerAddress {
+	if c.total >= c.max || !c.of.Room(p, c.maxPerAddress) {
 		return false
 	}
 	c.total++
-	c.of[p]++
+	c.of.Add(p)
 	c.changed(1)
 	return true
 }
@@ -169,7 +180,5 @@ func (c *counts) release(p netip.Prefix) {
 	defer c.mu.Unlock()
 	c.total--
 	c.changed(-1)
-	if c.of[p]--; c.of[p] == 0 {
-		delete(c.of, p)
-	}
+	c.of.Drop(p)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 func TestPrefixOf(t *testing.T) {
@@ -93,7 +93,7 @@ func TestCounts(t *testing.T) {
 	c.release(one)
 	c.release(two)
 	c.release(two)
-	if c.total != 0 || len(c.of) != 0 {
+	if c.total != 0 || c.of.Len() != 0 {
 		t.Errorf("%d left, %v", c.total, c.of)
 	}
 }

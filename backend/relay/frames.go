@@ -54,7 +54,8 @@ type RemoteInfo struct {
 	Loopback bool
 	// Key is the same for guests behind the same address (IPv6: the same /64)
 	// and says nothing else: it is a hash under a key of this process, or of
-	// this cluster (Options.Secret). "" is an address that is not counted.
+	// this cluster (Options.Secret). Its first half is the same within an IPv6
+	// /48 (household.WideKey). "" is an address that is not counted.
 	Key string
 }
 

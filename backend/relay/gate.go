@@ -14,7 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/time/rate"
 
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 // gate accepts connections, counts them, and hands them on by what they

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -57,6 +57,7 @@ type line struct {
 	// Of tenants.mu.
 	shared *usage // nil unless the host is an open one
 	used   usage
+	places *household.Tally[string] // of all guests, by address
 	left   bool
 
 	others sync.WaitGroup // guests, watchers, the farewell
@@ -82,7 +83,8 @@ type proof struct {
 type lineLink struct {
 	id         sealed.LinkID
 	attachment Attachment
-	guests     int // of tenants.mu
+	guests     int                      // of tenants.mu, as the next
+	places     *household.Tally[string] // of guests, by address
 }
 
 // lineChannel is a guest at one of a line's links.
@@ -223,7 +225,9 @@ func (l *line) register() (before *line, err error) {
 		if before, err = l.s.tenants.enter(l); err != nil {
 			return nil, err
 		}
-		l.s.hosts.remember(l.owner, q.Bytes)
+		if !l.grant.open { // strangers must not push them out, and have the policy's quota anyhow
+			l.s.hosts.remember(l.owner, q.Bytes)
+		}
 		l.s.log.Info("relay: host registered", "as", l.grant.name)
 	}
 	l.say(signalling.Registered{
@@ -496,7 +500,7 @@ func (l *line) withdraw(m signalling.Withdraw) {
 // accept takes a guest of one of the line's links. It is the Switchboard's
 // callback, and does not block.
 func (l *line) accept(link *lineLink, f Frames) {
-	if full, gone := l.s.tenants.takeGuest(l, link); gone {
+	if full, gone := l.s.tenants.takeGuest(l, link, f.Remote().Key); gone {
 		f.Close(signalling.CloseHostGone)
 		return
 	} else if full {
@@ -507,7 +511,7 @@ func (l *line) accept(link *lineLink, f Frames) {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
-		l.s.tenants.releaseGuest(l, link)
+		l.s.tenants.releaseGuest(l, link, f.Remote().Key)
 		f.Close(signalling.CloseHostGone)
 		return
 	}
@@ -554,7 +558,7 @@ func (l *line) dismiss(c *lineChannel, code signalling.CloseCode) {
 	delete(l.channels, c.number)
 	told := c.told || l.ended
 	l.mu.Unlock()
-	l.s.tenants.releaseGuest(l, c.link)
+	l.s.tenants.releaseGuest(l, c.link, c.frames.Remote().Key)
 	if !told {
 		l.say(signalling.Closed{Channel: c.number, Code: code})
 	}
@@ -571,7 +575,11 @@ func (l *line) credentials(m signalling.WantCredentials) signalling.Credentials 
 		answer.Code = string(fault.TooFast)
 		return answer
 	}
-	servers, expires, err := l.s.turn.Credentials(l.owner)
+	if !l.s.tenants.takeCredential(l, time.Now()) {
+		answer.Code = string(fault.TurnUsedUp)
+		return answer
+	}
+	servers, expires, err := l.s.turn.Credentials(l.turnOwner())
 	if err != nil {
 		answer.Code = string(fault.TurnUnavailable)
 		if fault.CodeOf(err) == fault.TurnUsedUp {
@@ -583,6 +591,14 @@ func (l *line) credentials(m signalling.WantCredentials) signalling.Credentials 
 	}
 	answer.Servers, answer.Expires = servers, expires.UnixMilli()
 	return answer
+}
+
+// turnOwner is by what TURN knows the host: see [SplitOwner].
+func (l *line) turnOwner() string {
+	if l.grant.open {
+		return l.owner + l.s.keyOf(l.from)
+	}
+	return l.owner
 }
 
 // say sends a message and reports whether it left.

@@ -60,15 +60,17 @@ type Quotas struct {
 	Bytes   int64 // of relayed media in a day (UTC)
 }
 
-// AddressQuotas are what all open hosts of one address may use together.
+// AddressQuotas are what all open hosts of one address may use together: at
+// once, and in a day (UTC).
 type AddressQuotas struct {
 	Hosts, Links, Guests int
+	Credentials          int // of TURN, in a day on one machine
 }
 
 // The quotas of a policy that names none.
 var (
 	DefaultQuotas        = Quotas{Links: 64, Guests: 192, PerLink: 96, Bytes: 20 << 30}
-	DefaultAddressQuotas = AddressQuotas{Hosts: 64, Links: 512, Guests: 768}
+	DefaultAddressQuotas = AddressQuotas{Hosts: 64, Links: 512, Guests: 768, Credentials: 4096}
 )
 
 func (q Quotas) or(d Quotas) Quotas {
@@ -81,6 +83,7 @@ func (q Quotas) or(d Quotas) Quotas {
 func (q AddressQuotas) or(d AddressQuotas) AddressQuotas {
 	return AddressQuotas{
 		Hosts: cmp.Or(q.Hosts, d.Hosts), Links: cmp.Or(q.Links, d.Links), Guests: cmp.Or(q.Guests, d.Guests),
+		Credentials: cmp.Or(q.Credentials, d.Credentials),
 	}
 }
 
@@ -88,6 +91,19 @@ func (q AddressQuotas) or(d AddressQuotas) AddressQuotas {
 func OwnerOf(key ed25519.PublicKey) string {
 	sum := sha256.Sum256(append([]byte("porch owner v1 "), key...))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// ownerSize is the length of what OwnerOf returns.
+const ownerSize = 22
+
+// SplitOwner returns what stands in the owner of TURN credentials: who the host
+// is, and for an open one the key of its address ([household.Key]), since a new
+// key of a host costs nothing. address is "" for hosts that were invited.
+func SplitOwner(owner string) (host, address string) {
+	if len(owner) < ownerSize {
+		return owner, ""
+	}
+	return owner[:ownerSize], owner[ownerSize:]
 }
 
 // grant is what a host got.
@@ -140,7 +156,7 @@ func (p *HostPolicy) admit(key ed25519.PublicKey, token string) (grant, error) {
 // maxGranted bounds the memory of Allowance: about 1 MB.
 const maxGranted = 8192
 
-// remember keeps what a host may have relayed.
+// remember keeps what a host may have relayed that was invited or is listed.
 func (p *HostPolicy) remember(owner string, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/signalling"
 )
 

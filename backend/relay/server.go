@@ -24,7 +24,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -221,7 +221,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		s.limits = *options.limits
 	}
 	if s.board == nil {
-		s.board = NewMemory(s.limits.perLink, s.limits.perLinkAddress)
+		s.board = NewMemory(s.limits.perLink, Share(s.limits.perLink))
 	}
 	if s.interfaces == nil {
 		s.interfaces = func() ([]networkInterface, netip.Addr) { return networkInterfaces(), outwardAddress() }
@@ -619,10 +619,14 @@ func refuseTooFast(w http.ResponseWriter) {
 
 // remoteOf is what the switchboard may know of a guest.
 func (s *Server) remoteOf(c *connection) RemoteInfo {
-	mac := hmac.New(sha256.New, s.addressKey)
-	mac.Write([]byte(household.Of(c.from).String()))
-	return RemoteInfo{
-		Loopback: c.from.IsLoopback(),
-		Key:      base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12]),
-	}
+	return RemoteInfo{Loopback: c.from.IsLoopback(), Key: s.keyOf(household.Of(c.from))}
+}
+
+// keyOf stands for a household where its address must not be known.
+func (s *Server) keyOf(p netip.Prefix) string {
+	return household.Key(p, func(text string) string {
+		mac := hmac.New(sha256.New, s.addressKey)
+		mac.Write([]byte(text))
+		return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -136,6 +137,23 @@ func mustDial(t *testing.T, s *Server) *websocket.Conn {
 	return ws
 }
 
+// guestAddresses counts the addresses that guests of tests have come from.
+var guestAddresses atomic.Uint32
+
+// mustDialApart is mustDial from an address that no other guest has.
+func mustDialApart(t *testing.T, s *Server) *websocket.Conn {
+	t.Helper()
+	i := guestAddresses.Add(1)
+	c := client(t, s)
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 4, byte(i/250), byte(1+i%250))}}
+	c.Transport.(*http.Transport).DialContext = from.DialContext
+	ws, _, err := dialAt(t, "ws://"+s.hostPort()+SocketPath, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ws
+}
+
 func write(t *testing.T, ws *websocket.Conn, kind websocket.MessageType, b []byte) {
 	t.Helper()
 	if err := ws.Write(contextFor(t), kind, b); err != nil {
@@ -202,7 +220,12 @@ func host(t *testing.T, s *Server) (keys sealed.LinkKeys, guests chan Frames, wi
 // connect opens a link through a socket and returns both ends.
 func connect(t *testing.T, s *Server, keys sealed.LinkKeys, guests chan Frames) (*websocket.Conn, Frames) {
 	t.Helper()
-	ws := mustDial(t, s)
+	return connectOver(t, mustDial(t, s), keys, guests)
+}
+
+// connectOver is connect through a socket that is open.
+func connectOver(t *testing.T, ws *websocket.Conn, keys sealed.LinkKeys, guests chan Frames) (*websocket.Conn, Frames) {
+	t.Helper()
 	ask(t, ws, keys.ID())
 	if m := answer(t, ws); m.Type() != (signalling.Opened{}).Type() {
 		t.Fatalf("answer %+v", m)
@@ -790,9 +813,9 @@ func TestTooManyGuestsOfOneLink(t *testing.T) {
 	few.perLink = 2
 	s := openRelay(t, func(o *Options) { o.limits = &few })
 	keys, guests, _ := host(t, s)
-	first, _ := connect(t, s, keys, guests)
-	connect(t, s, keys, guests)
-	third := mustDial(t, s)
+	first, _ := connectOver(t, mustDialApart(t, s), keys, guests)
+	connectOver(t, mustDialApart(t, s), keys, guests)
+	third := mustDialApart(t, s)
 	ask(t, third, keys.ID())
 	if code, reason := closedWith(t, third); code != signalling.CloseTooFast || reason != string(fault.TooFast) {
 		t.Errorf("closed with %d %q", code, reason)

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -51,9 +52,24 @@ type Memory struct {
 	hosts map[sealed.LinkID]*attachment
 }
 
+// Share is how many of a link's places one address may take: a quarter, but as
+// many as a family behind one address needs where that leaves others half.
+func Share(places int) int { return max(1, places/4, min(family, places/2)) }
+
+const (
+	// family is how many people of one household come to a call.
+	family = 8
+
+	// newcomers is how many guests of one address may be at one link who have
+	// had no word of the host yet, which it has for those who show the link's
+	// secret. They have as long as the host and times.open give them.
+	newcomers = family
+)
+
 // NewMemory returns a switchboard in memory that connects up to perLink guests
 // to one link at a time, and up to perAddress of them from one address: one who
-// has the link must not keep all others from its door.
+// has the link must not keep all others from its door. Of those to whom the host
+// has said nothing yet there may be no more than a few from one address.
 func NewMemory(perLink, perAddress int) *Memory {
 	return &Memory{perLink: perLink, perAddress: perAddress, hosts: make(map[sealed.LinkID]*attachment)}
 }
@@ -69,6 +85,8 @@ type attachment struct {
 	ended    bool
 	onLost   func()
 	channels map[*channel]struct{}
+	places   *household.Tally[string] // of channels; nil until there is one
+	fresh    *household.Tally[string] // of those to whom the host has said nothing yet
 }
 
 // Attach implements [Switchboard].
@@ -130,16 +148,6 @@ func (a *attachment) afterLost(f func()) {
 	a.onLost = f
 }
 
-// from counts the guests of one address. It is of board.mu.
-func (a *attachment) from(key string) (n int) {
-	for c := range a.channels {
-		if c.remote.Key == key {
-			n++
-		}
-	}
-	return n
-}
-
 // Lost implements [Attachment].
 func (a *attachment) Lost() <-chan struct{} { return a.lost }
 
@@ -170,19 +178,39 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	if len(a.channels) >= m.perLink {
 		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
 	}
-	if remote.Key != "" && a.from(remote.Key) >= m.perAddress {
-		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address", m.perAddress)
-	}
-	c := newChannel(remote)
-	c.onClose = func() {
-		m.mu.Lock()
-		delete(a.channels, c)
-		m.mu.Unlock()
-	}
 	if a.channels == nil { // most links have no guest most of the time
 		a.channels = make(map[*channel]struct{})
+		a.places, a.fresh = household.ByKey(), household.ByKey()
+	}
+	if !a.places.Room(remote.Key, m.perAddress) {
+		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address", m.perAddress)
+	}
+	if !a.fresh.Room(remote.Key, newcomers) {
+		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address who are not welcomed yet", newcomers)
+	}
+	c := newChannel(remote)
+	welcomed := false // of m.mu
+	welcome := func() {
+		if !welcomed {
+			welcomed = true
+			a.fresh.Drop(remote.Key)
+		}
+	}
+	c.onWelcome = func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		welcome()
+	}
+	c.onClose = func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		welcome()
+		a.places.Drop(remote.Key)
+		delete(a.channels, c)
 	}
 	a.channels[c] = struct{}{}
+	a.places.Add(remote.Key)
+	a.fresh.Add(remote.Key)
 	accept = func() {
 		accepted := false
 		defer func() {

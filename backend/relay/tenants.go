@@ -3,8 +3,10 @@ package relay
 import (
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 // tenants counts what the hosts that have dialled in use. A host has one line:
@@ -17,6 +19,9 @@ type tenants struct {
 	lines map[string]*line        // by owner
 	of    map[netip.Prefix]*usage // open hosts of one address
 	empty chan struct{}           // closed when the last line leaves; nil while nobody asks
+
+	day   int64                          // since 1970, of given
+	given *household.Tally[netip.Prefix] // credentials for open hosts, by address
 }
 
 // usage is what a host, or all open hosts of one address, use. It is of
@@ -24,7 +29,32 @@ type tenants struct {
 type usage struct{ hosts, links, guests int }
 
 func newTenants(p *HostPolicy, m Meter) *tenants {
-	return &tenants{policy: p, meter: m, lines: make(map[string]*line), of: make(map[netip.Prefix]*usage)}
+	return &tenants{
+		policy: p, meter: m, lines: make(map[string]*line), of: make(map[netip.Prefix]*usage), given: household.ByPrefix(),
+	}
+}
+
+// maxGiven bounds the memory of tenants.given: about 8 MB.
+const maxGiven = 65536
+
+// takeCredential counts one more of a day (UTC) for the address of an open host,
+// unless that is too many. Strangers from more addresses than can be counted get
+// none; hosts that were invited are not counted.
+func (t *tenants) takeCredential(l *line, now time.Time) bool {
+	if !l.grant.open {
+		return true
+	}
+	most := t.policy.PerAddress.or(DefaultAddressQuotas)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if day := now.Unix() / (24 * 60 * 60); day != t.day {
+		t.day, t.given = day, household.ByPrefix()
+	}
+	if !t.given.Room(l.from, most.Credentials) || t.given.Len() >= maxGiven {
+		return false
+	}
+	t.given.Add(l.from)
+	return true
 }
 
 // enter takes a host that has registered. An earlier line of the same host is
@@ -110,9 +140,9 @@ func (t *tenants) releaseLink(l *line) {
 	t.meter.Open(MeteredLinks, -1)
 }
 
-// takeGuest counts one more guest at a link, unless that is too many or the
-// line has ended.
-func (t *tenants) takeGuest(l *line, at *lineLink) (full, gone bool) {
+// takeGuest counts one more guest at a link, by the key of its address, unless
+// that is too many or the line has ended.
+func (t *tenants) takeGuest(l *line, at *lineLink, from string) (full, gone bool) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -123,6 +153,17 @@ func (t *tenants) takeGuest(l *line, at *lineLink) (full, gone bool) {
 		l.shared != nil && l.shared.guests >= most.Guests {
 		return true, false
 	}
+	if at.places == nil {
+		at.places = household.ByKey()
+	}
+	if l.places == nil {
+		l.places = household.ByKey()
+	}
+	if !at.places.Room(from, Share(l.grant.quotas.PerLink)) || !l.places.Room(from, Share(l.grant.quotas.Guests)) {
+		return true, false
+	}
+	at.places.Add(from)
+	l.places.Add(from)
 	at.guests++
 	l.used.guests++
 	if l.shared != nil {
@@ -131,9 +172,11 @@ func (t *tenants) takeGuest(l *line, at *lineLink) (full, gone bool) {
 	return false, false
 }
 
-func (t *tenants) releaseGuest(l *line, at *lineLink) {
+func (t *tenants) releaseGuest(l *line, at *lineLink, from string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	at.places.Drop(from)
+	l.places.Drop(from)
 	at.guests--
 	if l.left {
 		return

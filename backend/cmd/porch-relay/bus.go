@@ -35,7 +35,7 @@ func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook,
 	}
 	o := natsboard.Options{
 		Servers: s.nats, Prefix: s.natsPrefix, Secret: key,
-		PerLink: s.perLink, PerAddress: min(s.perLink, maxPerAddress),
+		PerLink: s.perLink, PerAddress: relay.Share(s.perLink),
 		User: s.natsUser, Password: s.natsPassword, Token: s.natsToken,
 		CredentialsFile: s.natsCredentials, NKeyFile: s.natsNKey,
 		OnNote: notes.Put, OnRevoke: revoke, Logger: log,
@@ -113,10 +113,6 @@ func (b *bus) close() {
 		b.own.Close()
 	}
 }
-
-// maxPerAddress is how many guests at one link may come from one address, as in
-// a relay of one machine.
-const maxPerAddress = 96
 
 // sharedNotes keeps notes here, and at the other machines.
 func sharedNotes(notes *relay.Notebook, bus *bus) func(sealed.LinkID, [sealed.NoteSize]byte) {

@@ -51,6 +51,8 @@ type settings struct {
 	perLink     int
 	bytes       size // relayed per host and day
 
+	addressBytes size // for all open hosts of one address
+
 	secret     string // shared by the machines of a relay
 	secretFile string
 
@@ -138,6 +140,8 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 		f.IntVar(&s.perLink, "guests-per-link", quotas.PerLink, "guests at one link at a time")
 		s.bytes = size(quotas.Bytes)
 		f.Var(&s.bytes, "bytes", "how `much` media is relayed for one host in a day")
+		s.addressBytes = size(4 * quotas.Bytes)
+		f.Var(&s.addressBytes, "bytes-per-address", "how `much` media is relayed in a day for all hosts of one address that were not invited")
 	})
 	c.group("TURN", func() {
 		f.BoolVar(&s.turn, "turn", true, "relay media for those who can't reach each other")
@@ -341,8 +345,8 @@ func (s *settings) finish() error {
 		return errors.New("-hosts invited needs -invitations or -host-keys; \"porch-relay invite\" makes invitations")
 	case s.hosts != hostsOpen && s.hosts != hostsInvited:
 		return fmt.Errorf("-hosts %q: want open or invited", s.hosts)
-	case s.links <= 0 || s.guests <= 0 || s.perLink <= 0 || s.bytes <= 0:
-		return errors.New("-links, -guests, -guests-per-link and -bytes must be more than 0")
+	case s.links <= 0 || s.guests <= 0 || s.perLink <= 0 || s.bytes <= 0 || s.addressBytes <= 0:
+		return errors.New("-links, -guests, -guests-per-link, -bytes and -bytes-per-address must be more than 0")
 	case s.logFormat != "text" && s.logFormat != "json":
 		return fmt.Errorf("-log %q: want text or json", s.logFormat)
 	case s.drain < 0 || s.turnTTL <= 0:

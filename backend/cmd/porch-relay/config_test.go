@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -234,7 +235,7 @@ func TestAccounts(t *testing.T) {
 			return 1000
 		}
 		return 100
-	})
+	}, 200)
 	a.now = func() time.Time { return now }
 	if !a.take("little", 0) || !a.take("little", 99) || a.take("little", 1) || a.take("little", 0) {
 		t.Error("the allowance is not kept")
@@ -246,11 +247,46 @@ func TestAccounts(t *testing.T) {
 	if !a.take("little", 0) {
 		t.Error("a new day begins with what was used")
 	}
-	for i := range maxAccounts + 100 {
-		a.take("owner "+itoa(i), 1)
+}
+
+// openOwner is the owner of TURN credentials of an open host.
+func openOwner(host int, address string) string { return fmt.Sprintf("%022d%s", host, address) }
+
+// TestAccountsOfStrangers: a new key of an open host is no new allowance, and
+// strangers, however many, take nothing from hosts that were invited.
+func TestAccountsOfStrangers(t *testing.T) {
+	const one, neighbour, another = "wide1111own11111", "wide1111own22222", "wide2222own33333"
+	a := newAccounts(func(string) int64 { return 100 }, 200)
+	allowed := 0
+	for i := range 50 {
+		if a.take(openOwner(i, one), 90) {
+			allowed++
+		}
 	}
-	if len(a.used) > maxAccounts {
-		t.Errorf("%d accounts", len(a.used))
+	if allowed != 2 {
+		t.Errorf("%d keys of one address have relayed 90 bytes each", allowed)
+	}
+	if !a.take(openOwner(1000, another), 90) {
+		t.Error("another address may relay nothing")
+	}
+	if a.take(openOwner(1001, neighbour), 90) {
+		t.Error("a /48 has used up its share, and another address of it goes on")
+	}
+	invited := openOwner(2000, "")
+	if !a.take(invited, 50) {
+		t.Error("an invited host may relay nothing")
+	}
+	for i := range maxAccounts + 100 {
+		a.take(openOwner(i, fmt.Sprintf("%016d", i)), 1)
+	}
+	if len(a.strangers) > maxAccounts || len(a.addresses) > maxAccounts {
+		t.Errorf("%d and %d accounts", len(a.strangers), len(a.addresses))
+	}
+	if a.take(openOwner(maxAccounts+200, fmt.Sprintf("%016d", maxAccounts+200)), 1) {
+		t.Error("a stranger without an account may relay")
+	}
+	if !a.take(invited, 49) || a.take(invited, 1) {
+		t.Error("an invited host's account was lost")
 	}
 }
 

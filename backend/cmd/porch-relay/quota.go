@@ -3,42 +3,69 @@ package main
 import (
 	"sync"
 	"time"
+
+	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay"
 )
 
-// maxAccounts bounds the memory of accounts: about 10 MB.
+// maxAccounts bounds the memory of each kind of account: about 10 MB.
 const maxAccounts = 65536
 
-// accounts add up what is relayed for each host on this machine in a day (UTC).
-// They are in memory: a restart begins the day anew.
+// accounts add up what is relayed for each host on this machine in a day (UTC),
+// and for all open hosts of one address. They are in memory: a restart begins the
+// day anew.
 type accounts struct {
-	allowance func(owner string) int64
-	now       func() time.Time
+	allowance  func(host string) int64
+	perAddress int64
+	now        func() time.Time
 
-	mu   sync.Mutex
-	day  int64
-	used map[string]int64
+	mu        sync.Mutex
+	day       int64
+	invited   map[string]int64 // by host; apart from strangers, who could fill it
+	strangers map[string]int64 // by host
+	addresses map[string]int64 // of strangers, by household.Key and household.WideKey
 }
 
-func newAccounts(allowance func(owner string) int64) *accounts {
-	return &accounts{allowance: allowance, now: time.Now, used: make(map[string]int64)}
+func newAccounts(allowance func(host string) int64, perAddress int64) *accounts {
+	return &accounts{
+		allowance: allowance, perAddress: perAddress, now: time.Now,
+		invited: make(map[string]int64), strangers: make(map[string]int64), addresses: make(map[string]int64),
+	}
 }
 
-// take adds bytes to an owner's account, and reports whether more may follow.
+// take adds bytes to an owner's accounts, and reports whether more may follow.
 // It fits turn.Options.Quota.
 func (a *accounts) take(owner string, bytes int64) bool {
-	most := a.allowance(owner)
+	host, address := relay.SplitOwner(owner)
+	most := a.allowance(host)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if day := a.now().Unix() / (24 * 60 * 60); day != a.day {
 		a.day = day
-		clear(a.used)
+		clear(a.invited)
+		clear(a.strangers)
+		clear(a.addresses)
 	}
-	used, known := a.used[owner]
-	if !known && len(a.used) >= maxAccounts {
-		return true // more hosts than fit: their share of all is small
+	if address == "" {
+		return add(a.invited, host, bytes, most)
+	}
+	ok := add(a.strangers, host, bytes, most)
+	ok = add(a.addresses, address, bytes, a.perAddress) && ok
+	if wide, is := household.WideKey(address); is {
+		ok = add(a.addresses, wide, bytes, household.WideFactor*a.perAddress) && ok
+	}
+	return ok
+}
+
+// add reports whether an account stays below most. One that there is no room for
+// may have nothing.
+func add(to map[string]int64, key string, bytes, most int64) bool {
+	used, known := to[key]
+	if !known && len(to) >= maxAccounts {
+		return false
 	}
 	if known || bytes > 0 {
-		a.used[owner] = used + bytes
+		to[key] = used + bytes
 	}
 	return used+bytes < most
 }

@@ -103,7 +103,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if p.turn, err = openTurn(ctx, s, key, newAccounts(p.policy.Allowance).take, p.log); err != nil {
+		if p.turn, err = openTurn(ctx, s, key, newAccounts(p.policy.Allowance, int64(s.addressBytes)).take, p.log); err != nil {
 			return err
 		}
 		p.onClose(func() { _ = p.turn.Close() }) // nothing is lost with it

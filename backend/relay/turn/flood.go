@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 // meter allows so many events a second, and a burst of them (the generic cell
@@ -27,7 +29,7 @@ func (m *meter) allow(now time.Time, every, burst time.Duration) bool {
 }
 
 // meters has a meter for each address, in memory of one size whoever knocks:
-// addresses that fall together share one.
+// addresses that fall together share one. An IPv6 /48 has one as well.
 type meters struct {
 	every, burst time.Duration
 	seed         maphash.Seed
@@ -40,31 +42,39 @@ func newMeters(perSecond, burst int) *meters {
 }
 
 func (m *meters) allow(p netip.Prefix, now time.Time) bool {
-	return m.of[maphash.Comparable(m.seed, p)%uint64(len(m.of))].allow(now, m.every, m.burst)
+	if !m.at(p).allow(now, m.every, m.burst) {
+		return false
+	}
+	wide, ok := household.Wide(p)
+	return !ok || m.at(wide).allow(now, m.every/household.WideFactor, m.burst)
 }
 
-// counts is how many of something are open, in all and for each address.
+func (m *meters) at(p netip.Prefix) *meter {
+	return &m.of[maphash.Comparable(m.seed, p)%uint64(len(m.of))]
+}
+
+// counts is how many of something are open, in all and for each address; see household.Tally.
 type counts struct {
 	max, maxPerAddress int
 
 	mu    sync.Mutex
 	total int
-	of    map[netip.Prefix]int
+	of    *household.Tally[netip.Prefix]
 }
 
 func newCounts(limit, perAddress int) *counts {
-	return &counts{max: limit, maxPerAddress: perAddress, of: make(map[netip.Prefix]int)}
+	return &counts{max: limit, maxPerAddress: perAddress, of: household.ByPrefix()}
 }
 
 // take counts one more, unless that is too many.
 func (c *counts) take(p netip.Prefix) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.total >= c.max || c.of[p] >= c.maxPerAddress {
+	if c.total >= c.max || !c.of.Room(p, c.maxPerAddress) {
 		return false
 	}
 	c.total++
-	c.of[p]++
+	c.of.Add(p)
 	return true
 }
 
@@ -73,7 +83,5 @@ func (c *counts) release(p netip.Prefix) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--
-	if c.of[p]--; c.of[p] == 0 {
-		delete(c.of, p)
-	}
+	c.of.Drop(p)
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 func TestFrameSize(t *testing.T) {

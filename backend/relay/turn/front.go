@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 // front is a UDP socket that clients talk to. Channel data goes straight to

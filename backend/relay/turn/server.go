@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -286,12 +287,12 @@ func (s *Server) Credentials(owner string) (servers []signalling.ICEServer, expi
 	return servers, u.expires, nil
 }
 
-// Revoke makes an owner's user name void: nothing is relayed for it when
-// Revoke returns, and never again. Names that are not the owner's are passed
+// Revoke makes a user name void whose owner begins with this one: nothing is
+// relayed for it when Revoke returns, and never again. Other names are passed
 // over. To revoke on every node, call it on every node.
 func (s *Server) Revoke(owner, name string) {
 	u, err := s.keys.parse(name)
-	if err != nil || u.owner != owner {
+	if err != nil || owner == "" || !strings.HasPrefix(u.owner, owner) {
 		return
 	}
 	s.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay/internal/household"
+	"github.com/porch-call/porch/backend/kit/household"
 )
 
 const (
