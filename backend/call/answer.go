@@ -92,7 +92,11 @@ func (s *section) agreed(answer *section) map[string]string {
 				continue
 			}
 			names := answer.about("rtpmap", theirs)
-			if !(len(names) == 0 && theirs == own || len(names) > 0 && strings.EqualFold(names[0], name)) {
+			same := theirs == own // a payload type that is not named is ours
+			if len(names) > 0 {
+				same = strings.EqualFold(names[0], name)
+			}
+			if !same {
 				continue
 			}
 			if repair && !repairs(answer.about("fmtp", theirs), formats[apt]) {

@@ -114,8 +114,13 @@ func TestProxy(t *testing.T) {
 			if _, err := c.Write(request); err != nil {
 				t.Fatal(err)
 			}
-			if r, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || r.StatusCode != http.StatusPermanentRedirect {
-				t.Errorf("plain HTTP: %v, %v", r, err)
+			r, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Body.Close()
+			if r.StatusCode != http.StatusPermanentRedirect {
+				t.Errorf("plain HTTP: %d", r.StatusCode)
 			}
 		})
 	}

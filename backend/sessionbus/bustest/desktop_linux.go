@@ -93,13 +93,13 @@ func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
 // Cookies is a service that answers with a number. Like the real ones it forgets
 // it when the connection of the one who asked ends.
 func (d *Desktop) Cookies(t *testing.T, conn *dbus.Conn, name string, path dbus.ObjectPath, iface, inhibit, uninhibit string) {
-	take := func(sender dbus.Sender, said ...any) (uint32, *dbus.Error) {
+	take := func(sender dbus.Sender, said ...any) uint32 {
 		number := d.add(name, said...)
 		go d.forget(conn, string(sender), number)
-		return number, nil
+		return number
 	}
 	methods := map[string]any{
-		inhibit: func(sender dbus.Sender, who, why string) (uint32, *dbus.Error) { return take(sender, who, why) },
+		inhibit: func(sender dbus.Sender, who, why string) (uint32, *dbus.Error) { return take(sender, who, why), nil },
 		uninhibit: func(number uint32) *dbus.Error {
 			d.remove(number)
 			return nil
@@ -107,7 +107,7 @@ func (d *Desktop) Cookies(t *testing.T, conn *dbus.Conn, name string, path dbus.
 	}
 	if name == "org.gnome.SessionManager" {
 		methods[inhibit] = func(sender dbus.Sender, who string, window uint32, why string, flags uint32) (uint32, *dbus.Error) {
-			return take(sender, who, why, flags)
+			return take(sender, who, why, flags), nil
 		}
 	}
 	Serve(t, conn, name, path, iface, methods)
