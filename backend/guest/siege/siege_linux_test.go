@@ -1,0 +1,833 @@
+package siege
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/pion/interceptor"
+	"github.com/pion/logging"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/turn/v5"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/guest"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+const (
+	// siegeFor is how long all attack at once.
+	siegeFor = 12 * time.Second
+	// mostMemory is how much each of the two programs may grow, in MiB. The relay's
+	// queues may take a quarter of it alone, see docs/relay.md.
+	mostMemory = 256
+)
+
+// siege is what the attackers share.
+type siege struct {
+	t    *testing.T
+	town *town
+	ctx  context.Context
+	id   sealed.LinkID // of the besieged link
+	all  sync.WaitGroup
+	// admitted is done when the hostile guests are in: the strangers then fill the
+	// lobby.
+	admitted sync.WaitGroup
+	mu       sync.Mutex // guards told
+	told     map[string]int
+}
+
+// count notes what became of an attack, for the figures.
+func (s *siege) count(what string) {
+	s.mu.Lock()
+	s.told[what]++
+	s.mu.Unlock()
+}
+
+// most notes the largest of a figure.
+func (s *siege) most(what string, n int) {
+	s.mu.Lock()
+	s.told[what] = max(s.told[what], n)
+	s.mu.Unlock()
+}
+
+// attack runs f again and again until the siege is over. Each of an attacker's
+// tries may fail: the programs defend themselves.
+func (s *siege) attack(name, from string, f func(ctx context.Context, client *http.Client) error) {
+	client := s.town.client(from)
+	s.all.Go(func() {
+		defer client.CloseIdleConnections()
+		for s.ctx.Err() == nil {
+			ctx, cancel := context.WithTimeout(s.ctx, siegeFor)
+			if err := f(ctx, client); err != nil {
+				s.count(name + ": stopped")
+				select { // an attacker who is refused has to dial anew
+				case <-time.After(20 * time.Millisecond):
+				case <-s.ctx.Done():
+				}
+			} else {
+				s.count(name + ": done")
+			}
+			cancel()
+		}
+	})
+}
+
+// TestSiege: hostile guests and strangers do all they can to a running host and a
+// running relay. In the honest call of four no packet is lost, neither program
+// grows without bound, and neither ends.
+func TestSiege(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds two programs and besieges them for a while: make test runs it")
+	}
+	w := open(t)
+	var four []*honest
+	for i := range 4 {
+		four = append(four, join(t, w, fmt.Sprintf("Honest %d", i+1)))
+	}
+	eventually(t, "all hear all", func() bool {
+		for _, h := range four {
+			for _, other := range four {
+				if n := other.sent.Load(); h != other && (n < 10 || h.missing(other.ID(), n-6, n-5) > 0) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	relayBefore, _ := w.relay.resident(t)
+	hostBefore, _ := w.host.resident(t)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, id, _, err := sealed.ParseAddress(w.link)
+	must(t, err)
+	s := &siege{t: t, town: w, id: id, ctx: ctx, told: make(map[string]int)}
+	flood := s.queues()
+	from := make(map[string]uint64)
+	for _, h := range four {
+		from[h.ID()] = h.sent.Load()
+	}
+	s.guests()
+	begun := make(chan struct{})
+	go func() {
+		defer close(begun)
+		s.admitted.Wait()
+	}()
+	select {
+	case <-begun:
+	case <-time.After(patience):
+		t.Error("the hostile guests did not get in")
+	}
+	time.AfterFunc(siegeFor, cancel)
+	flood()
+	s.strangers()
+	s.owners()
+	s.all.Wait()
+
+	to := make(map[string]uint64)
+	for _, h := range four {
+		to[h.ID()] = h.sent.Load()
+	}
+	w.relay.alive(t)
+	w.host.alive(t)
+	sent, lost := uint64(0), 0
+	for late := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) { // repeats come later
+		sent, lost = 0, 0
+		for _, h := range four {
+			for _, other := range four {
+				if h == other {
+					continue
+				}
+				n := to[other.ID()]
+				sent += n - from[other.ID()]
+				lost += h.missing(other.ID(), from[other.ID()], n)
+			}
+		}
+		if lost == 0 || time.Now().After(late) {
+			break
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d honest packets were lost", lost, sent)
+	}
+	if sent < 12*uint64(siegeFor/soundEvery)/4 { // a busy computer sends fewer
+		t.Errorf("only %d honest packets in %v", sent, siegeFor)
+	}
+	relayNow, relayMost := w.relay.resident(t)
+	hostNow, hostMost := w.host.resident(t)
+	t.Logf("honest packets: %d, lost: %d", sent, lost)
+	t.Logf("MiB before, at most, after: porch-relay %d %d %d, porch-headless %d %d %d", relayBefore, relayMost, relayNow, hostBefore, hostMost, hostNow)
+	for what, n := range s.told {
+		t.Logf("%s %d times", what, n)
+	}
+	if relayMost-relayBefore > mostMemory || hostMost-hostBefore > mostMemory {
+		t.Errorf("more than %d MiB more than before", mostMemory)
+	}
+	for _, what := range []string{
+		"picture: done", "names and pictures: done", "words: done", "queues: frames", "keys: done", "empty ChannelData: sent",
+		"TURN noise: done", "descriptions: done", "leaps: packets", "withheld: still in",
+	} {
+		if s.told[what] == 0 {
+			t.Errorf("not once: %s", what)
+		}
+	}
+	for _, h := range four {
+		select {
+		case <-h.Done():
+			t.Errorf("an honest guest is out: %v", h.Err())
+		default:
+		}
+	}
+	// The door still opens.
+	join(t, w, "Honest 5")
+}
+
+// strangers have the whole link, or its id alone, and are not let in.
+func (s *siege) strangers() {
+	w := s.town
+	picture := photo(s.t)
+	// S8, S10, S11: sixty with pictures, who knock as fast as they may; each knock
+	// would have credentials fetched. They come and go.
+	for i := range 60 {
+		device := token()
+		s.attack("picture", fmt.Sprintf("127.0.1.%d", 1+i%4), func(ctx context.Context, client *http.Client) error {
+			c, err := greet(ctx, w, client, device)
+			if err != nil {
+				return err
+			}
+			defer c.ws.CloseNow()
+			if err := c.send(ctx, signalling.Knock{Name: fmt.Sprint("Stranger ", i), Picture: picture}); err != nil {
+				return err
+			}
+			m, err := c.next(ctx)
+			if err != nil {
+				return err
+			}
+			if f, ok := m.(signalling.Fault); ok && f.RetryAfter == 0 {
+				return fmt.Errorf("siege: %s, and not when to try again", f.Code)
+			}
+			select {
+			case <-time.After(time.Duration(rand.IntN(2000)) * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}
+	// S10: one device under ever other names.
+	changeable, tries := token(), 0
+	s.attack("names and pictures", "127.0.2.1", func(ctx context.Context, client *http.Client) error {
+		c, err := greet(ctx, w, client, changeable)
+		if err != nil {
+			return err
+		}
+		defer c.ws.CloseNow()
+		tries++
+		if err := c.send(ctx, signalling.Knock{Name: fmt.Sprint("Changeable ", tries), Picture: picture}); err != nil {
+			return err
+		}
+		m, err := c.next(ctx)
+		if f, ok := m.(signalling.Fault); ok && f.Code == string(fault.TooFast) {
+			s.count("names and pictures: too fast")
+		}
+		return err
+	})
+	// S14, S15 and whatever else is no message: names that show nothing, that are
+	// commands elsewhere, keys that stand twice, and depth.
+	for _, text := range []string{
+		`{"type":"knock","payload":{"name":"ㅤ"}}`,
+		`{"type":"knock","payload":{"name":"󠇰"}}`,
+		`{"type":"knock","payload":{"name":"]]>$(calc)` + "`calc`" + `'\"--><script>"}}`,
+		`{"type":"knock","payload":{"name":"Honest` + "\u200d" + ` 1"}}`,
+		`{"type":"knock","payload":{"name":"A","NAME":"B"}}`,
+		`{"type":"` + "\u212a" + `nock","payload":{"` + "ſ" + `dp":"v=0","sdp":"v=0"}}`,
+		`{"type":"knock","payload":` + strings.Repeat(`{"a":`, 5000) + `1` + strings.Repeat(`}`, 5000) + `}`,
+		`{"type":"answer","payload":{"negotiation":1,"sdp":"v=0\r\n"}}`,
+		"\xff\xfe", "{", "",
+	} {
+		s.attack("words", "127.0.3.1", func(ctx context.Context, client *http.Client) error {
+			c, err := greet(ctx, w, client, token())
+			if err != nil {
+				return err
+			}
+			defer c.ws.CloseNow()
+			if err := c.say(ctx, []byte(text)); err != nil {
+				return err
+			}
+			_, err = c.next(ctx)
+			return err
+		})
+	}
+	// S4: one address takes every place at the link that it gets, says nothing, and
+	// holds it.
+	for range 8 {
+		s.attack("places", "127.0.4.1", func(ctx context.Context, client *http.Client) error {
+			var held []*channel
+			defer func() {
+				for _, c := range held {
+					_ = c.ws.CloseNow()
+				}
+			}()
+			for {
+				c, err := dial(ctx, w, client)
+				if err != nil {
+					return err
+				}
+				held = append(held, c)
+			}
+		})
+	}
+	// A stranger's page that breaks every rule of the sealed channel.
+	s.attack("frames", "127.0.5.1", func(ctx context.Context, client *http.Client) error {
+		c, err := dial(ctx, w, client)
+		if err != nil {
+			return err
+		}
+		defer c.ws.CloseNow()
+		b := make([]byte, rand.IntN(8<<10))
+		for i := range b {
+			b[i] = byte(rand.Uint32())
+		}
+		if err := c.raw(ctx, b); err != nil {
+			return err
+		}
+		_, err = c.next(ctx)
+		return err
+	})
+}
+
+// owners are hostile hosts at the relay.
+func (s *siege) owners() {
+	w := s.town
+	// S7: ever new keys, each with its credentials.
+	s.attack("keys", "127.0.7.1", func(ctx context.Context, client *http.Client) error {
+		o, err := register(ctx, w, client)
+		if err != nil {
+			return err
+		}
+		defer o.ws.CloseNow()
+		_, err = o.credentials(ctx)
+		return err
+	})
+	// S2: empty ChannelData over TCP, where nothing but a frame's header comes.
+	s.attack("empty ChannelData", "127.0.8.1", func(ctx context.Context, client *http.Client) error {
+		o, err := register(ctx, w, client)
+		if err != nil {
+			return err
+		}
+		defer o.ws.CloseNow()
+		server, err := o.credentials(ctx)
+		if err != nil {
+			return err
+		}
+		return s.emptyChannelData(ctx, server)
+	})
+	// The same port, and nothing that is TURN.
+	s.attack("TURN noise", "127.0.9.1", func(ctx context.Context, _ *http.Client) error {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", w.turn)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		b := make([]byte, 4096)
+		for i := range b {
+			b[i] = byte(rand.Uint32())
+		}
+		b[0] = 0x40 // looks like ChannelData
+		_, err = conn.Write(b)
+		return err
+	})
+}
+
+// queues readies S6: a host with links and guests of its own, from one address,
+// whose guests may send large frames. The result has them send, while nobody reads.
+func (s *siege) queues() (flood func()) {
+	w, client := s.town, s.town.client("127.0.6.1")
+	o, err := register(s.ctx, w, client)
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = o.ws.CloseNow() })
+	var guests []*websocket.Conn
+	for range 2 {
+		id, err := o.announce(s.ctx)
+		must(s.t, err)
+		for range 75 {
+			ws, _, err := ask(s.ctx, w, client, id)
+			if err != nil {
+				break // that was all the room there is
+			}
+			s.t.Cleanup(func() { _ = ws.CloseNow() })
+			guests = append(guests, ws)
+			g, err := told[signalling.Guest](s.ctx, o)
+			must(s.t, err)
+			must(s.t, o.say(s.ctx, signalling.Limit{Channel: g.Channel, Bytes: signalling.MaxFrame}))
+		}
+	}
+	s.most("queues: guests", len(guests))
+	frame := make([]byte, 250<<10)
+	return func() {
+		for _, ws := range guests {
+			s.all.Go(func() { // until the relay closes it, which has no room for it, or the siege ends
+				for ws.Write(s.ctx, websocket.MessageBinary, frame) == nil {
+					s.count("queues: frames")
+				}
+			})
+		}
+	}
+}
+
+func (o *owner) credentials(ctx context.Context) (signalling.ICEServer, error) {
+	if err := o.say(ctx, signalling.WantCredentials{Request: 1}); err != nil {
+		return signalling.ICEServer{}, err
+	}
+	c, err := told[signalling.Credentials](ctx, o)
+	if err != nil {
+		return signalling.ICEServer{}, err
+	}
+	for _, server := range c.Servers {
+		if server.Username != "" {
+			return server, nil
+		}
+	}
+	return signalling.ICEServer{}, fmt.Errorf("siege: %s", c.Code)
+}
+
+// emptyChannelData binds a channel, and floods it with nothing. The relay takes
+// peers on this computer in this test alone (-turn-allow).
+func (s *siege) emptyChannelData(ctx context.Context, server signalling.ICEServer) error {
+	peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	defer peer.Close()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", s.town.turn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: s.town.turn, TURNServerAddr: s.town.turn, Conn: turn.NewSTUNConn(conn),
+		Username: server.Username, Password: server.Credential, LoggerFactory: silent{},
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Listen(); err != nil {
+		return err
+	}
+	relayed, err := client.Allocate()
+	if err != nil {
+		return err
+	}
+	defer relayed.Close()
+	// The client binds a channel with what is sent first, and then uses it.
+	b := make([]byte, 64)
+	for range 5 {
+		if _, err := relayed.WriteTo([]byte("hello"), peer.LocalAddr()); err != nil {
+			return err
+		}
+		if err := peer.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return err
+		}
+		if _, _, err := peer.ReadFrom(b); err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	var flood []byte
+	for range 4096 {
+		flood = binary.BigEndian.AppendUint16(flood, 0x4000) // the first channel of pion's client
+		flood = append(flood, 0, 0)
+	}
+	for range 8 {
+		if _, err := conn.Write(flood); err != nil {
+			return err
+		}
+	}
+	s.count("empty ChannelData: sent")
+	return nil
+}
+
+type silent struct{}
+
+func (silent) NewLogger(string) logging.LeveledLogger {
+	return logging.NewDefaultLeveledLoggerForScope("", logging.LogLevelDisabled, nil)
+}
+
+// guests have been let in, and turn on the call.
+func (s *siege) guests() {
+	w := s.town
+	client := w.client("127.0.10.1")
+	// S3: descriptions that cost much, again and again.
+	s.admitted.Add(1)
+	s.all.Go(func() {
+		in := sync.OnceFunc(s.admitted.Done)
+		defer in()
+		for i := 0; s.ctx.Err() == nil; i++ {
+			name := fmt.Sprint("Describer ", i)
+			if _, err := fmt.Fprintln(w.names, name); err != nil {
+				return
+			}
+			if err := s.describe(client, name, in); err != nil {
+				s.count("descriptions: stopped")
+			} else {
+				s.count("descriptions: done")
+			}
+		}
+	})
+	// S5, S13, a nonce that is to be used twice, wishes without end, chat.
+	s.admitted.Add(2)
+	s.all.Go(s.leaper)
+	// S9: a guest behind a relay that keeps a hello back, and plays it later.
+	s.all.Go(func() {
+		if err := s.withheld(w.client("127.0.11.1")); err != nil && s.ctx.Err() == nil {
+			s.t.Errorf("behind a lying relay: %v", err)
+		}
+	})
+}
+
+func (s *siege) enter(ctx context.Context, client *http.Client, name string) (*channel, signalling.Admitted, error) {
+	c, err := greet(ctx, s.town, client, token())
+	if err != nil {
+		return nil, signalling.Admitted{}, err
+	}
+	if err := c.send(ctx, signalling.Knock{Name: name}); err != nil {
+		return nil, signalling.Admitted{}, err
+	}
+	admitted, err := until[signalling.Admitted](ctx, c)
+	if err == nil && admitted.Farewell != "" {
+		err = c.send(ctx, signalling.Seated{})
+	}
+	return c, admitted, err
+}
+
+func (s *siege) describe(client *http.Client, name string, in func()) error {
+	c, _, err := s.enter(s.ctx, client, name)
+	in()
+	if err != nil {
+		return err
+	}
+	defer c.ws.CloseNow()
+	offer, err := until[signalling.Offer](s.ctx, c)
+	if err != nil {
+		return err
+	}
+	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return err
+	}
+	defer pc.Close()
+	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}); err != nil {
+		return err
+	}
+	answer, err := pc.CreateAnswer(nil)
+	if err != nil {
+		return err
+	}
+	before, audio, _ := strings.Cut(answer.SDP, "m=audio")
+	audio, after, _ := strings.Cut(audio, "m=video")
+	head, rest, _ := strings.Cut(audio, "\r\n")
+	sdpText := before + "m=audio" + head + strings.Repeat(" 111", 6000) + "\r\n" +
+		rest + strings.Repeat("a=rtcp-fb:111 x\r\n", 3000) + "m=video" + after
+	payload := fmt.Sprintf(`{"type":"answer","payload":{"negotiation":%d,"sdp":%q}}`, offer.Negotiation, sdpText)
+	if err := c.say(s.ctx, []byte(payload)); err != nil {
+		return err
+	}
+	_, err = until[signalling.Fault](s.ctx, c)
+	return err
+}
+
+// leaper is a guest whose sequence numbers, and those of its transport, leap.
+func (s *siege) leaper() {
+	name := "Leaper"
+	if _, err := fmt.Fprintln(s.town.names, name); err != nil {
+		return
+	}
+	m := new(webrtc.MediaEngine)
+	if err := m.RegisterDefaultCodecs(); err != nil {
+		s.t.Error(err)
+		return
+	}
+	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeVideo); err != nil {
+		s.t.Error(err)
+		return
+	}
+	r := new(interceptor.Registry)
+	leaps := new(leaps)
+	r.Add(leaps)
+	var setting webrtc.SettingEngine
+	setting.SetIncludeLoopbackCandidate(true)
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(setting))
+	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "video", "leaper")
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	var ssrcs sync.Map
+	var running sync.WaitGroup
+	g, err := guest.Join(s.ctx, s.town.link, guest.Options{
+		Name: name, API: api, Tracks: []webrtc.TrackLocal{track}, HTTPClient: s.town.client("127.0.12.1"),
+		OnTrack: func(tr *guest.Track) {
+			running.Go(func() {
+				for {
+					p, err := tr.ReadRTP()
+					if err != nil {
+						return
+					}
+					ssrcs.Store(p.SSRC, p.SequenceNumber)
+				}
+			})
+		},
+	})
+	if err != nil {
+		s.t.Errorf("the leaper is not in: %v", err)
+		s.admitted.Done()
+		return
+	}
+	s.admitted.Done()
+	defer running.Wait()
+	defer g.Leave()
+	select {
+	case <-g.Connected():
+	case <-s.ctx.Done():
+		return
+	}
+	p := rtp.Packet{Header: rtp.Header{Version: 2}, Payload: []byte{
+		0x90, 0x80, 0x80, 0x01, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 0, 0, // a keyframe's first packet
+	}}
+	for i := 0; s.ctx.Err() == nil; i++ {
+		if i > 0 {
+			p.Payload[4] = 0x11
+		}
+		if i%5000 == 4999 {
+			p.Payload[4] = 0x10
+			p.SequenceNumber -= 20000 // back, where something else was
+		}
+		p.SequenceNumber += 8192
+		p.Timestamp += 3000
+		if track.WriteRTP(&p) == nil {
+			leaps.sent.Add(1)
+		}
+		if i%20 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if i%200 == 0 {
+			s.wish(g, &ssrcs)
+		}
+		if i%1000 == 0 {
+			_ = g.Restart()
+			_ = g.Say(strings.Repeat("ha ", 600))
+		}
+	}
+	s.most("leaps: packets", int(leaps.sent.Load()))
+}
+
+// wish asks for everything that was and was not sent, and for keyframes, of all.
+func (s *siege) wish(g *guest.Guest, ssrcs *sync.Map) {
+	pc := g.PeerConnection()
+	if pc == nil {
+		return
+	}
+	var packets []rtcp.Packet
+	ssrcs.Range(func(ssrc, last any) bool {
+		media := ssrc.(uint32)
+		nack := &rtcp.TransportLayerNack{MediaSSRC: media}
+		for back := range uint16(64) {
+			nack.Nacks = append(nack.Nacks, rtcp.NackPair{PacketID: last.(uint16) - 17*back, LostPackets: 0xffff})
+		}
+		packets = append(packets, nack, &rtcp.PictureLossIndication{MediaSSRC: media},
+			&rtcp.FullIntraRequest{MediaSSRC: media, FIR: []rtcp.FIREntry{{SSRC: media, SequenceNumber: uint8(last.(uint16))}}})
+		return true
+	})
+	for _, p := range packets {
+		_ = pc.WriteRTCP([]rtcp.Packet{p}) // it may not be connected any more
+	}
+}
+
+// leaps gives each packet a transport-wide number that is far from the last.
+type leaps struct {
+	interceptor.NoOp
+	number atomic.Uint32
+	sent   atomic.Uint64
+}
+
+func (l *leaps) NewInterceptor(string) (interceptor.Interceptor, error) { return l, nil }
+
+func (l *leaps) BindLocalStream(info *interceptor.StreamInfo, writer interceptor.RTPWriter) interceptor.RTPWriter {
+	id := uint8(0)
+	for _, e := range info.RTPHeaderExtensions {
+		if e.URI == sdp.TransportCCURI {
+			id = uint8(e.ID)
+		}
+	}
+	if id == 0 {
+		return writer
+	}
+	return interceptor.RTPWriterFunc(func(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
+		_ = h.SetExtension(id, binary.BigEndian.AppendUint16(nil, uint16(l.number.Add(32766)))) // two bytes always fit
+		return writer.Write(h, payload, a)
+	})
+}
+
+// withheld plays a guest's kept-back way into the seat after the guest has come
+// back by another: the guest must stay in.
+func (s *siege) withheld(client *http.Client) error {
+	const name = "Between"
+	ctx := s.ctx
+	if _, err := fmt.Fprintln(s.town.names, name); err != nil {
+		return err
+	}
+	c, admitted, err := s.enter(ctx, client, name)
+	s.admitted.Done()
+	if err == nil {
+		err = s.hears(ctx, c) // a seat is held once its guest has taken it up
+	}
+	if err != nil {
+		return err
+	}
+	hello := func(seat string) signalling.Hello {
+		return signalling.Hello{Version: signalling.ProtocolVersion, Secret: c.secret.Reveal(), Device: token(), Seat: seat}
+	}
+	for ctx.Err() == nil {
+		_ = c.ws.CloseNow()
+		held, err := again(ctx, func() (*channel, error) { return dial(ctx, s.town, client) })
+		if err != nil {
+			return err
+		}
+		frame, err := signalling.Encode(hello(admitted.Seat))
+		if err == nil {
+			frame, err = held.sealed.Seal(frame)
+		}
+		if err != nil {
+			return err
+		}
+		opening := held.frames[0]
+		_ = held.ws.CloseNow() // its opening went, its hello did not
+
+		for back := false; !back; { // strangers may have filled the link: a page tries again
+			if c, err = dial(ctx, s.town, client); err == nil {
+				err = c.send(ctx, hello(admitted.Seat))
+			}
+			var next signalling.Admitted
+			if err == nil {
+				next, err = until[signalling.Admitted](ctx, c)
+			}
+			var ended errEnded
+			switch {
+			case err == nil:
+				admitted, back = next, true
+			case errors.As(err, &ended) || ctx.Err() != nil:
+				return fmt.Errorf("back into the seat: %w", err)
+			default:
+				s.count("withheld: the way back is full")
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		if admitted.Farewell != "" {
+			if err := c.send(ctx, signalling.Seated{}); err != nil {
+				return err
+			}
+		}
+		if err := s.hears(ctx, c); err != nil {
+			return err
+		}
+		late, err := again(ctx, func() (*websocket.Conn, error) {
+			ws, _, err := ask(ctx, s.town, client, s.id)
+			return ws, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, b := range [][]byte{opening, frame} {
+			if err := late.Write(ctx, websocket.MessageBinary, b); err != nil {
+				return err
+			}
+		}
+		for range 2 { // welcome, and what the host makes of the seat: only the guest could open them
+			_, _, _ = late.Read(ctx)
+		}
+		err = s.hears(ctx, c)
+		_ = late.CloseNow()
+		if err != nil {
+			return fmt.Errorf("thrown out: %w", err)
+		}
+		s.count("withheld: still in")
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// again tries until it works or ctx ends: strangers may have filled the link.
+func again[T any](ctx context.Context, try func() (T, error)) (T, error) {
+	for {
+		got, err := try()
+		if err == nil || ctx.Err() != nil {
+			return got, err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// errEnded is the host's word that a guest is out.
+type errEnded signalling.EndReason
+
+func (e errEnded) Error() string { return "siege: ended, " + string(e) }
+
+// hears has what is said come back, so that all before it is done.
+func (s *siege) hears(ctx context.Context, c *channel) error {
+	if err := c.send(ctx, signalling.Say{Text: "in"}); err != nil {
+		return err
+	}
+	for {
+		m, err := c.next(ctx)
+		if err != nil {
+			return err
+		}
+		switch m := m.(type) {
+		case signalling.Ended:
+			return errEnded(m.Reason)
+		case signalling.Chat:
+			return nil
+		}
+	}
+}
+
+// photo is about the largest picture that a knock can carry.
+func photo(t *testing.T) string {
+	t.Helper()
+	img := image.NewGray(image.Rect(0, 0, 320, 320))
+	for i := range img.Pix {
+		img.Pix[i] = uint8((i%320/16)*13 ^ (i/320/16)*7)
+	}
+	for quality := 95; quality > 0; quality -= 5 {
+		var b bytes.Buffer
+		must(t, jpeg.Encode(&b, img, &jpeg.Options{Quality: quality}))
+		if b.Len() <= signalling.MaxPicture {
+			return b64.EncodeToString(b.Bytes())
+		}
+	}
+	t.Fatal("no picture is small enough")
+	return ""
+}
