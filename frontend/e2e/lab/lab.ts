@@ -180,7 +180,7 @@ export class Lab {
       .split(/^method call .*member=Notify$/m)
       .slice(1)
       .map((call) => {
-        const strings = [...call.matchAll(/^ {3}string "(.*)"$/gm)].map((m) => m[1] ?? '');
+        const strings = [...call.matchAll(/^ {3}string "([\s\S]*?)"$/gm)].map((m) => m[1] ?? '');
         const actions = /^ {3}array \[\n([\s\S]*?)^ {3}\]/m.exec(call)?.[1] ?? '';
         return {
           summary: strings[2] ?? '',
