@@ -43,6 +43,7 @@ export class Peer {
   readonly #connection: RTCPeerConnection;
   readonly #configuration: RTCConfiguration;
   #slots: readonly Slot[] = [];
+  #own: RTCRtpTransceiver[] = []; // the first two; a browser takes those that it refuses out of its list
   #expecting = false;
   #scale?: number; // known once a picture has begun
   #grow?: ReturnType<typeof setTimeout>;
@@ -113,7 +114,7 @@ export class Peer {
   }
 
   #carry(kind: Kind): void {
-    const sender = this.#connection.getTransceivers()[kind === 'audio' ? 0 : 1]?.sender;
+    const sender = this.#own[kind === 'audio' ? 0 : 1]?.sender;
     const track = this.#options.own(kind) ?? null;
     // A rejection means that the connection was closed meanwhile.
     if (sender && sender.track !== track) sender.replaceTrack(track).catch(() => {});
@@ -145,8 +146,9 @@ export class Peer {
   async #answer(negotiation: number, sdp: string): Promise<void> {
     const connection = this.#connection;
     await connection.setRemoteDescription({ type: 'offer', sdp });
-    for (const transceiver of connection.getTransceivers().slice(0, 2)) {
-      if (transceiver.direction !== 'sendonly') transceiver.direction = 'sendonly';
+    if (!this.#own.length) this.#own = connection.getTransceivers().slice(0, 2);
+    for (const transceiver of this.#own) {
+      if (transceiver.direction === 'recvonly') transceiver.direction = 'sendonly';
     }
     const answer = await connection.createAnswer();
     const set = connection.setLocalDescription(answer);
@@ -182,7 +184,7 @@ export class Peer {
         const wish = `${active} ${scale} ${rate}`;
         // Asked for its parameters the browser has the page wait for its other threads.
         if (wish === this.#tuning) return;
-        const sender = this.#connection.getTransceivers()[1]?.sender;
+        const sender = this.#own[1]?.sender;
         const parameters = sender?.getParameters();
         const encoding = parameters?.encodings?.[0];
         if (!encoding) return;
