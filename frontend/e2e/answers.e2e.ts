@@ -29,7 +29,10 @@ async function joins(address: string, name: string, script?: string): Promise<Pa
   await page.goto(address);
   await page.getByRole('textbox', { name: 'Your name' }).fill(name);
   await page.getByRole('button', { name: 'Join', exact: true }).click();
-  await host.getByRole('button', { name: `Let in ${name}` }).first().click();
+  await host
+    .getByRole('button', { name: `Let in ${name}` })
+    .first()
+    .click();
   await page.getByRole('toolbar', { name: 'Call controls' }).waitFor();
   return page;
 }

@@ -250,11 +250,11 @@ func until[M signalling.Message](ctx context.Context, c *channel) (m M, err erro
 		if err != nil {
 			return m, err
 		}
-		switch got := got.(type) {
-		case M:
-			return got, nil
-		case signalling.Ended:
-			return m, errEnded(got.Reason)
+		if m, ok := got.(M); ok {
+			return m, nil
+		}
+		if ended, ok := got.(signalling.Ended); ok {
+			return m, errEnded(ended.Reason)
 		}
 	}
 }

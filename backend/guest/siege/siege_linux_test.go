@@ -148,7 +148,8 @@ func TestSiege(t *testing.T) {
 	}
 	w.relay.alive(t)
 	w.host.alive(t)
-	sent, lost := uint64(0), 0
+	var sent uint64
+	var lost int
 	for late := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) { // repeats come later
 		sent, lost = 0, 0
 		for _, h := range four {
@@ -213,7 +214,7 @@ func (s *siege) strangers() {
 			if err != nil {
 				return err
 			}
-			defer c.ws.CloseNow()
+			defer func() { _ = c.ws.CloseNow() }()
 			if err := c.send(ctx, signalling.Knock{Name: fmt.Sprint("Stranger ", i), Picture: picture}); err != nil {
 				return err
 			}
@@ -238,7 +239,7 @@ func (s *siege) strangers() {
 		if err != nil {
 			return err
 		}
-		defer c.ws.CloseNow()
+		defer func() { _ = c.ws.CloseNow() }()
 		tries++
 		if err := c.send(ctx, signalling.Knock{Name: fmt.Sprint("Changeable ", tries), Picture: picture}); err != nil {
 			return err
@@ -267,7 +268,7 @@ func (s *siege) strangers() {
 			if err != nil {
 				return err
 			}
-			defer c.ws.CloseNow()
+			defer func() { _ = c.ws.CloseNow() }()
 			if err := c.say(ctx, []byte(text)); err != nil {
 				return err
 			}
@@ -300,7 +301,7 @@ func (s *siege) strangers() {
 		if err != nil {
 			return err
 		}
-		defer c.ws.CloseNow()
+		defer func() { _ = c.ws.CloseNow() }()
 		b := make([]byte, rand.IntN(8<<10))
 		for i := range b {
 			b[i] = byte(rand.Uint32())
@@ -322,7 +323,7 @@ func (s *siege) owners() {
 		if err != nil {
 			return err
 		}
-		defer o.ws.CloseNow()
+		defer func() { _ = o.ws.CloseNow() }()
 		_, err = o.credentials(ctx)
 		return err
 	})
@@ -332,7 +333,7 @@ func (s *siege) owners() {
 		if err != nil {
 			return err
 		}
-		defer o.ws.CloseNow()
+		defer func() { _ = o.ws.CloseNow() }()
 		server, err := o.credentials(ctx)
 		if err != nil {
 			return err
@@ -526,7 +527,7 @@ func (s *siege) describe(client *http.Client, name string, in func()) error {
 	if err != nil {
 		return err
 	}
-	defer c.ws.CloseNow()
+	defer func() { _ = c.ws.CloseNow() }()
 	offer, err := until[signalling.Offer](s.ctx, c)
 	if err != nil {
 		return err
@@ -605,7 +606,7 @@ func (s *siege) leaper() {
 	}
 	s.admitted.Done()
 	defer running.Wait()
-	defer g.Leave()
+	defer func() { _ = g.Leave() }()
 	select {
 	case <-g.Connected():
 	case <-s.ctx.Done():
