@@ -2,6 +2,9 @@ package relay
 
 import (
 	"context"
+	"math"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -41,6 +44,7 @@ type channel struct {
 	done        chan struct{}
 
 	mu      sync.Mutex
+	account *account
 	limit   int    // the guest's largest frame, sealed
 	onLimit func() // called without mu; may be nil
 	closed  bool
@@ -59,24 +63,62 @@ type queue struct {
 	frames [][]byte
 	bytes  int
 	ready  chan struct{} // holds one token while frames wait
-	budget *Budget       // nil is none
+	budget *account      // of the channel
+	lent   int           // cost of the frame that was read last, until the next is asked for
+}
+
+// account is what one channel holds of a budget.
+type account struct {
+	budget *Budget // nil is none
+	held   int     // guarded by channel.mu
+}
+
+func (a *account) take(n int) bool {
+	if !a.budget.take(n) {
+		return false
+	}
+	a.held += n
+	return true
+}
+
+func (a *account) give(n int) {
+	a.budget.give(n)
+	a.held -= n
 }
 
 // Budget bounds what the queues of many channels hold together.
 type Budget struct {
-	most int64
-	held atomic.Int64
+	within *Budget // nil is none
+	most   int64
+	held   atomic.Int64
 }
 
 // NewBudget returns a budget of so many bytes. A waiting frame costs a little
 // more than its own.
 func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
 
+// part returns a budget of so many of b's bytes.
+func (b *Budget) part(bytes int64) *Budget { return &Budget{within: b, most: bytes} }
+
+// DefaultQueued is how many bytes may wait in a relay's queues unless it is told
+// otherwise: a quarter of what Go may use (GOMEMLIMIT), or 128 MiB where that
+// has no limit.
+func DefaultQueued() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // reads it
+		return limit / 4
+	}
+	return 128 << 20
+}
+
+// lineQueued is the part of a relay's budget that one host's line may hold: all
+// lines of one address can't hold all of it, and a few frames always fit.
+func lineQueued(all int64) int64 { return max(all/16, 4<<20) }
+
 func (b *Budget) take(n int) bool {
 	if b == nil {
 		return true
 	}
-	if b.held.Add(int64(n)) > b.most {
+	if b.held.Add(int64(n)) > b.most || !b.within.take(n) {
 		b.held.Add(-int64(n))
 		return false
 	}
@@ -86,6 +128,23 @@ func (b *Budget) take(n int) bool {
 func (b *Budget) give(n int) {
 	if b != nil {
 		b.held.Add(-int64(n))
+		b.within.give(n)
+	}
+}
+
+// charge puts what a channel holds, now and later, down to this budget.
+func charge(f Frames, b *Budget) {
+	e, ok := f.(*end)
+	if !ok {
+		return
+	}
+	e.c.mu.Lock()
+	defer e.c.mu.Unlock()
+	a := e.c.account
+	a.budget.give(a.held)
+	a.budget = b
+	for in := b; in != nil; in = in.within { // it is there already, room or not
+		in.held.Add(int64(a.held))
 	}
 }
 
@@ -95,15 +154,20 @@ func (b *Budget) give(n int) {
 // [signalling.CloseTooSlow]; nil is no budget.
 func Pipe(remote RemoteInfo, budget *Budget) (host, guest Frames) {
 	c := newChannel(remote)
-	c.host.inbox.budget, c.guest.inbox.budget = budget, budget
+	charge(c.host, budget)
 	return c.host, c.guest
 }
 
 func newChannel(remote RemoteInfo) *channel {
-	c := &channel{remote: remote, done: make(chan struct{}), limit: signalling.MaxFrameBefore + SealRoom}
+	c := &channel{
+		remote: remote, done: make(chan struct{}), limit: signalling.MaxFrameBefore + SealRoom, account: new(account),
+	}
 	c.host = &end{c: c}
 	c.guest = &end{c: c, other: c.host}
 	c.host.other = c.guest
+	c.host.inbox.budget, c.guest.inbox.budget = c.account, c.account
+	// Of a channel that has ended a reader may leave frames unread.
+	runtime.AddCleanup(c, func(a *account) { a.give(a.held) }, c.account)
 	c.host.inbox.ready = make(chan struct{}, 1)
 	c.guest.inbox.ready = make(chan struct{}, 1)
 	return c
@@ -143,6 +207,9 @@ func (e *end) Send(frame []byte) error {
 // Recv implements [Frames].
 func (e *end) Recv(ctx context.Context) ([]byte, error) {
 	c := e.c
+	c.mu.Lock()
+	e.inbox.giveBack()
+	c.mu.Unlock()
 	for {
 		c.mu.Lock()
 		if frame, ok := e.inbox.pop(); ok {
@@ -229,7 +296,7 @@ func (q *queue) pop() ([]byte, bool) {
 	q.frames[0] = nil
 	q.frames = q.frames[1:]
 	q.bytes -= len(frame) + overhead
-	q.budget.give(len(frame) + overhead)
+	q.lent = len(frame) + overhead // whoever reads it holds it while a slow connection takes it
 	if len(q.frames) == 0 {
 		q.frames = nil
 	}
@@ -237,6 +304,13 @@ func (q *queue) pop() ([]byte, bool) {
 }
 
 func (q *queue) clear() {
+	q.giveBack()
 	q.budget.give(q.bytes)
 	q.frames, q.bytes = nil, 0
+}
+
+// giveBack is for a reader who is done with the frame that it has read.
+func (q *queue) giveBack() {
+	q.budget.give(q.lent)
+	q.lent = 0
 }

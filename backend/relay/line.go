@@ -60,6 +60,7 @@ type line struct {
 	places *household.Tally[string] // of all guests, by address
 	left   bool
 
+	queued *Budget        // of its guests' queues
 	others sync.WaitGroup // guests, watchers, the farewell
 
 	mu       sync.Mutex
@@ -126,6 +127,7 @@ func (s *Server) serveHost(w http.ResponseWriter, r *http.Request, c *connection
 		bytes:  rate.NewLimiter(rate.Limit(s.limits.lineBytes), int(s.limits.lineBurst)),
 		wants:  rate.NewLimiter(5, 256),
 		proofs: rate.NewLimiter(20, pendingNotes),
+		queued: s.queued.part(lineQueued(s.queued.most)),
 	}
 	pings := rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))
 	upgraded := l.upgrade(w, r, signalling.HostSubprotocol, pings.Allow)
@@ -515,6 +517,7 @@ func (l *line) accept(link *lineLink, f Frames) {
 		f.Close(signalling.CloseHostGone)
 		return
 	}
+	charge(f, l.queued)
 	l.last++ // a line does not live for 2^32 guests
 	c := &lineChannel{number: l.last, link: link, frames: f}
 	if l.channels == nil {

@@ -100,6 +100,10 @@ type Options struct {
 	STUN []string
 	// Meter counts. It may be nil.
 	Meter Meter
+	// Queued bounds what may wait for hosts and guests that read slowly, in all;
+	// one host's line may hold a sixteenth. A channel that finds no room is
+	// closed with [signalling.CloseTooSlow]. nil is one of DefaultQueued.
+	Queued *Budget
 	// Capacity bounds how much is taken on at once.
 	Capacity Capacity
 
@@ -152,6 +156,7 @@ type Server struct {
 	http         *http.Server
 	plainGate    *gate // of Options.Plain; nil without
 	proxies      *proxies
+	queued       *Budget
 	plainHTTP    *http.Server
 	public       *publicSite   // nil unless there is a domain
 	certificates *certificates // nil when there is one
@@ -220,8 +225,14 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.limits != nil {
 		s.limits = *options.limits
 	}
+	s.queued = options.Queued
+	if s.queued == nil {
+		s.queued = NewBudget(DefaultQueued())
+	}
 	if s.board == nil {
-		s.board = NewMemory(s.limits.perLink, Share(s.limits.perLink))
+		m := NewMemory(s.limits.perLink, Share(s.limits.perLink))
+		m.queued = s.queued
+		s.board = m
 	}
 	if s.interfaces == nil {
 		s.interfaces = func() ([]networkInterface, netip.Addr) { return networkInterfaces(), outwardAddress() }

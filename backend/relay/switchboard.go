@@ -50,6 +50,8 @@ type Memory struct {
 
 	mu    sync.Mutex
 	hosts map[sealed.LinkID]*attachment
+
+	queued *Budget // of all channels' queues; nil is none
 }
 
 // Share is how many of a link's places one address may take: a quarter, but as
@@ -189,6 +191,7 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address who are not welcomed yet", newcomers)
 	}
 	c := newChannel(remote)
+	charge(c.host, m.queued)
 	welcomed := false // of m.mu
 	welcome := func() {
 		if !welcomed {

@@ -28,14 +28,14 @@ const joinWithin = 2 * time.Second
 
 // openBus connects this machine to the others of its relay. revoke is told
 // what credentials others have taken back.
-func openBus(ctx context.Context, s settings, all secret, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (_ *bus, err error) {
+func openBus(ctx context.Context, s settings, all secret, queued *relay.Budget, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (_ *bus, err error) {
 	key, err := all.key("bus")
 	if err != nil {
 		return nil, err
 	}
 	o := natsboard.Options{
 		Servers: s.nats, Prefix: s.natsPrefix, Secret: key,
-		PerLink: s.perLink, PerAddress: relay.Share(s.perLink),
+		PerLink: s.perLink, PerAddress: relay.Share(s.perLink), Queued: queued,
 		User: s.natsUser, Password: s.natsPassword, Token: s.natsToken,
 		CredentialsFile: s.natsCredentials, NKeyFile: s.natsNKey,
 		OnNote: notes.Put, OnRevoke: revoke, Logger: log,

@@ -52,6 +52,7 @@ type settings struct {
 	bytes       size // relayed per host and day
 
 	addressBytes size // for all open hosts of one address
+	queued       size // in memory, for those who read slowly
 
 	secret     string // shared by the machines of a relay
 	secretFile string
@@ -142,6 +143,10 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 		f.Var(&s.bytes, "bytes", "how `much` media is relayed for one host in a day")
 		s.addressBytes = size(4 * quotas.Bytes)
 		f.Var(&s.addressBytes, "bytes-per-address", "how `much` media is relayed in a day for all hosts of one address that were not invited")
+	})
+	s.queued = size(relay.DefaultQueued())
+	c.group("Memory", func() {
+		f.Var(&s.queued, "queued", "how `much` may wait for hosts and guests who read slowly, in all (default: a quarter of GOMEMLIMIT, or 128MiB); a host may hold a sixteenth of it")
 	})
 	c.group("TURN", func() {
 		f.BoolVar(&s.turn, "turn", true, "relay media for those who can't reach each other")
@@ -345,8 +350,8 @@ func (s *settings) finish() error {
 		return errors.New("-hosts invited needs -invitations or -host-keys; \"porch-relay invite\" makes invitations")
 	case s.hosts != hostsOpen && s.hosts != hostsInvited:
 		return fmt.Errorf("-hosts %q: want open or invited", s.hosts)
-	case s.links <= 0 || s.guests <= 0 || s.perLink <= 0 || s.bytes <= 0 || s.addressBytes <= 0:
-		return errors.New("-links, -guests, -guests-per-link, -bytes and -bytes-per-address must be more than 0")
+	case s.links <= 0 || s.guests <= 0 || s.perLink <= 0 || s.bytes <= 0 || s.addressBytes <= 0 || s.queued <= 0:
+		return errors.New("-links, -guests, -guests-per-link, -bytes, -bytes-per-address and -queued must be more than 0")
 	case s.logFormat != "text" && s.logFormat != "json":
 		return fmt.Errorf("-log %q: want text or json", s.logFormat)
 	case s.drain < 0 || s.turnTTL <= 0:

@@ -89,6 +89,7 @@ func (p *program) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	queued := relay.NewBudget(int64(s.queued))
 	notes := relay.NewNotebook(maxNotes)
 	options := relay.Options{
 		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: pages,
@@ -96,7 +97,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		HTTPChallenge: p.certificates.challenge,
 		Notes:         notes.Get, OnNote: notes.Put, Secret: shared,
 		Proxies: proxies, Hosts: p.policy, Meter: p.metrics, Logger: p.log,
-		Capacity: relay.Capacity{GuestsPerLink: s.perLink},
+		Capacity: relay.Capacity{GuestsPerLink: s.perLink}, Queued: queued,
 	}
 	if s.turn {
 		key, err := all.key("turn")
@@ -118,7 +119,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		if p.turn != nil {
 			revoke = p.turn.Revoke
 		}
-		if p.bus, err = openBus(ctx, s, all, notes, revoke, p.log); err != nil {
+		if p.bus, err = openBus(ctx, s, all, queued, notes, revoke, p.log); err != nil {
 			return err
 		}
 		p.onClose(p.bus.close)

@@ -65,7 +65,7 @@ func (e guestEnd) Send(frame []byte) error {
 
 // newGuestLeg makes the leg at a guest's node, and the guest's end.
 func (b *Board) newGuestLeg(remote relay.RemoteInfo) (*leg, relay.Frames) {
-	host, guest := relay.Pipe(remote, nil)
+	host, guest := relay.Pipe(remote, b.options.Queued)
 	number := b.number.Add(1)
 	l := &leg{
 		b: b, key: legKey{b.seals.self, number}, end: host, out: way{toHost: true, channel: number},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -35,6 +36,9 @@ type Options struct {
 	// PerAddress how many of them may come from one address, whichever nodes
 	// they come in by.
 	PerLink, PerAddress int
+	// Queued bounds what may wait for guests of this node whose host is at
+	// another: the relay's own ([relay.Options]). nil is no bound.
+	Queued *relay.Budget
 
 	// How this node shows NATS who it is: any, or none.
 	User, Password  string
