@@ -19,6 +19,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -51,6 +52,7 @@ type Engine struct {
 	tls     *tls.Config
 	mux     *udpMux  // nil: pion opens sockets, and all media goes its way
 	network *network // nil without mux
+	panics  contain.Panics
 
 	mu     sync.Mutex
 	closed bool
@@ -66,6 +68,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}
+	e.panics.Log, e.panics.Part = e.logger, "call"
 	var err error
 	if e.media, err = newMediaEngine(); err != nil {
 		return nil, err

@@ -129,7 +129,9 @@ func (p *peer) run() {
 	for {
 		select {
 		case f := <-p.inbox:
-			f()
+			if !p.call.engine.panics.Run(f) {
+				p.failed(errPanic)
+			}
 		case <-p.done:
 			if p.retry != nil {
 				p.retry.Stop()
@@ -141,6 +143,9 @@ func (p *peer) run() {
 		}
 	}
 }
+
+// errPanic is why a connection fails whose guest has found a fault of ours.
+var errPanic = errors.New("a panic")
 
 // do has run do f. It returns false when the inbox is full.
 func (p *peer) do(f func()) bool {
@@ -389,7 +394,7 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 // sockets are those that the peer may use.
 func (p *peer) sockets() peerMux {
 	return peerMux{
-		mux: p.call.engine.mux, take: p.takeSecure, answeredBy: p.answeredBy, answered: p.answered,
+		mux: p.call.engine.mux, take: p.takeContained, answeredBy: p.answeredBy, answered: p.answered,
 		relay: p.relaySocket, relayOnly: p.relayOnly,
 		elsewhere: p.member.profile.Elsewhere,
 	}

@@ -9,6 +9,16 @@ import (
 
 // What a peer receives, and the RTCP that it sends.
 
+// takeContained is takeSecure whose panic ends the peer alone: the goroutine reads
+// for others too.
+func (p *peer) takeContained(b []byte) (taken bool) {
+	if !p.call.engine.panics.Run(func() { taken = p.takeSecure(b) }) {
+		p.failed(errPanic)
+		return true
+	}
+	return taken
+}
+
 // takeSecure takes an SRTP or SRTCP packet on the goroutine that read it. It
 // returns false as long as media goes pion's way.
 func (p *peer) takeSecure(b []byte) bool {

@@ -217,9 +217,7 @@ func (s *secure) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
 	n, err := h.MarshalTo(b)
 	if err == nil {
 		copy(b[n:], payload)
-		s.outMu.Lock()
-		b, err = s.out.EncryptRTP(b, b[:size], &s.outHead)
-		s.outMu.Unlock()
+		b, err = s.encryptRTP(b, size)
 	}
 	if err != nil {
 		buffers.Put(buffer)
@@ -227,6 +225,19 @@ func (s *secure) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
 	}
 	*buffer = b
 	return buffer, nil
+}
+
+// encryptRTP encrypts the packet that b begins with, in place.
+func (s *secure) encryptRTP(b []byte, size int) ([]byte, error) {
+	s.outMu.Lock()
+	defer s.outMu.Unlock()
+	return s.out.EncryptRTP(b, b[:size], &s.outHead)
+}
+
+func (s *secure) encryptRTCP(b, compound []byte) ([]byte, error) {
+	s.outMu.Lock()
+	defer s.outMu.Unlock()
+	return s.out.EncryptRTCP(b, compound, nil)
 }
 
 // writeRTCP encrypts a compound packet and sends it.
@@ -239,9 +250,7 @@ func (s *secure) writeRTCP(compound []byte) error {
 		return errTooLong
 	}
 	buffer := buffers.Get().(*[]byte)
-	s.outMu.Lock()
-	b, err := s.out.EncryptRTCP((*buffer)[:0], compound, nil)
-	s.outMu.Unlock()
+	b, err := s.encryptRTCP((*buffer)[:0], compound)
 	if err != nil {
 		buffers.Put(buffer)
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -56,17 +57,22 @@ func newConn(ws *websocket.Conn, raw net.Conn, claims any) *Conn {
 }
 
 // run is the socket's life: it reads, and starts the writer and the handler.
-// It returns when all three have ended.
-func (c *Conn) run(lifetime context.Context, handler func(*Conn)) {
+// It returns when all three have ended; a panic of one ends the others.
+func (c *Conn) run(lifetime context.Context, panics *contain.Panics, handler func(*Conn)) {
 	stop := context.AfterFunc(lifetime, func() { c.Close(fault.ShuttingDown) })
 	defer stop()
 	var wg sync.WaitGroup
-	wg.Go(c.write)
+	contained := func(f func()) {
+		if !panics.Run(f) {
+			c.Close(fault.Internal)
+		}
+	}
+	wg.Go(func() { contained(c.write) })
 	wg.Go(func() {
 		defer c.Close("")
-		handler(c)
+		contained(func() { handler(c) })
 	})
-	c.read()
+	contained(c.read)
 	wg.Wait()
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -62,6 +63,7 @@ type Server struct {
 	tickets tickets
 	wg      sync.WaitGroup // the listener and every socket
 	closing sync.Once
+	panics  contain.Panics
 
 	lifetime context.Context
 	end      context.CancelFunc
@@ -86,6 +88,7 @@ func Listen(ctx context.Context, options Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.panics.Log, s.panics.Part = s.log, "loopback"
 	s.lifetime, s.end = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
@@ -179,7 +182,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := newConn(ws, raw, claims)
-	c.run(s.lifetime, s.options.Handler)
+	c.run(s.lifetime, &s.panics, s.options.Handler)
 }
 
 // admit reads the first message and uses the ticket it names.

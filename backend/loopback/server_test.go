@@ -557,6 +557,41 @@ func TestCloseEndsWindows(t *testing.T) {
 	}
 }
 
+// TestHandlerThatPanics: a fault in what serves one window ends its socket alone.
+func TestHandlerThatPanics(t *testing.T) {
+	first := true
+	s, err := Listen(contextFor(t), Options{
+		Origins: func(string) bool { return true },
+		Handler: func(c *Conn) {
+			if first {
+				first = false
+				panic("a fault")
+			}
+			_ = c.Send(signalling.Mute{})
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, ends := range []bool{true, false} {
+		ticket := s.Grant(nil)
+		ws := mustDial(t, ticket.URL)
+		say(t, ws, "enter", map[string]string{"token": ticket.Token})
+		if ends {
+			closedWith(t, ws)
+			continue
+		}
+		if _, b, err := ws.Read(contextFor(t)); err != nil || !strings.Contains(string(b), "mute") {
+			t.Errorf("%s, %v", b, err)
+		}
+	}
+	if s.panics.Count() != 1 {
+		t.Errorf("%d panics are counted", s.panics.Count())
+	}
+}
+
 func TestHandlerThatReturns(t *testing.T) {
 	s, err := Listen(contextFor(t), Options{
 		Origins: func(string) bool { return true },

@@ -14,6 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 )
 
@@ -24,6 +25,7 @@ type gate struct {
 	counts   *counts
 	timeout  time.Duration // for the first byte
 	proxies  *proxies
+	panics   *contain.Panics
 	log      *slog.Logger
 	plain    *lane
 	tls      *lane
@@ -35,9 +37,9 @@ type gate struct {
 	ended bool
 }
 
-func newGate(l net.Listener, c *counts, timeout time.Duration, p *proxies, log *slog.Logger) *gate {
+func newGate(l net.Listener, c *counts, timeout time.Duration, p *proxies, panics *contain.Panics, log *slog.Logger) *gate {
 	g := &gate{
-		listener: l, counts: c, timeout: timeout, proxies: p, log: log,
+		listener: l, counts: c, timeout: timeout, proxies: p, panics: panics, log: log,
 		closing: make(chan struct{}), open: make(map[*connection]struct{}),
 	}
 	g.plain = &lane{g: g, ready: make(chan net.Conn), closed: make(chan struct{})}
@@ -74,7 +76,11 @@ func (g *gate) accept() {
 			raw.Close()
 			continue
 		}
-		g.wg.Go(func() { g.route(c) })
+		g.wg.Go(func() {
+			if !g.panics.Run(func() { g.route(c) }) {
+				c.Close()
+			}
+		})
 	}
 }
 

@@ -528,7 +528,10 @@ func (l *line) accept(link *lineLink, f Frames) {
 	l.mu.Unlock()
 	go func() {
 		defer l.others.Done()
-		l.bring(c)
+		if !l.s.guard(func() { l.bring(c) }) {
+			c.frames.Close(signalling.CloseHostGone)
+			l.dismiss(c, signalling.CloseHostGone)
+		}
 	}()
 }
 

@@ -258,3 +258,20 @@ func TestOtherName(t *testing.T) {
 		t.Error("the answer names the relay")
 	}
 }
+
+// TestPanicEndsOneConnection: a fault where a connection is looked at first ends
+// that connection alone.
+func TestPanicEndsOneConnection(t *testing.T) {
+	s, _ := openPublicRelay(t, func(o *Options) { o.Proxies = here })
+	s.proxies.warn = nil // what is said of a proxy without a header meets a fault
+	if !ends(dialRaw(t, proxyBefore(t, s.hostPort(), func() []byte { return []byte("GET / HTTP/1.1\r\n\r\n") }))) {
+		t.Error("the connection goes on")
+	}
+	if s.Panics() != 1 {
+		t.Errorf("%d panics are counted", s.Panics())
+	}
+	eventually(t, func() bool { return s.connections.none("127.0.0.1") })
+	if status, err := pageOver(t, proxyBefore(t, s.hostPort(), func() []byte { return headerFrom(t, 2, "198.51.100.1:1") })); status != http.StatusOK {
+		t.Errorf("another: %d, %v", status, err)
+	}
+}

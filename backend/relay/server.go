@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/sealed"
 )
@@ -157,6 +157,7 @@ type Server struct {
 	plainGate    *gate // of Options.Plain; nil without
 	proxies      *proxies
 	queued       *Budget
+	panics       contain.Panics
 	plainHTTP    *http.Server
 	public       *publicSite   // nil unless there is a domain
 	certificates *certificates // nil when there is one
@@ -219,6 +220,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		s.log = slog.Default()
 	}
 	s.proxies = newProxies(options.Proxies, s.log)
+	s.panics.Log, s.panics.Part = s.log, "relay"
 	if options.times != nil {
 		s.times = *options.times
 	}
@@ -342,7 +344,7 @@ func (s *Server) shareKeys(secret []byte) error {
 func (s *Server) start(l net.Listener) {
 	s.lifetime, s.end = context.WithCancel(context.Background())
 	s.connections = newCounts(s.limits.connections, s.limits.connectionsPerAddress, s.metered(MeteredConnections))
-	s.gate = newGate(l, s.connections, s.times.firstByte, s.proxies, s.log)
+	s.gate = newGate(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
 	s.http = s.newHTTP(http.HandlerFunc(s.serve))
 	s.http.TLSConfig = &tls.Config{
 		GetCertificate: s.getCert,
@@ -364,7 +366,7 @@ func (s *Server) start(l net.Listener) {
 
 // startPlain serves plain HTTP at a port of its own, and nothing else there.
 func (s *Server) startPlain(l net.Listener, challenge func(http.ResponseWriter, *http.Request) bool) {
-	s.plainGate = newGate(l, s.connections, s.times.firstByte, s.proxies, s.log)
+	s.plainGate = newGate(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
 	s.plainGate.tls.Close()
 	s.plainHTTP = s.newHTTP(s.servePlain(challenge))
 	s.wg.Go(func() { s.ended(s.plainHTTP.Serve(s.plainGate.plain)) })
@@ -545,26 +547,17 @@ func (s *Server) isClosing() bool {
 	return s.closed
 }
 
-// guard runs f for a stranger's request or socket. A panic ends that alone.
-func (s *Server) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			// The value may hold what a stranger sent; its type and the stack don't.
-			s.log.Error("relay: panic", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-		}
-	}()
-	f()
-}
+// guard runs f for a stranger's request or socket, and reports whether it
+// returned. A panic ends that alone.
+func (s *Server) guard(f func()) (returned bool) { return s.panics.Run(f) }
+
+// Panics is how many requests, sockets and connections have ended by a panic.
+func (s *Server) Panics() uint64 { return s.panics.Count() }
 
 // serve is the one entry for requests: it checks who asks for what before
 // anything else happens.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	whole := false
-	s.guard(func() {
-		s.answer(w, r)
-		whole = true
-	})
-	if !whole {
+	if !s.guard(func() { s.answer(w, r) }) {
 		panic(http.ErrAbortHandler) // net/http's way to cut the connection
 	}
 }

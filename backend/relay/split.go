@@ -44,7 +44,11 @@ func (s *split) run() {
 		if err != nil {
 			return
 		}
-		s.wg.Go(func() { s.route(c.(*connection)) })
+		s.wg.Go(func() {
+			if !s.in.g.panics.Run(func() { s.route(c.(*connection)) }) {
+				c.Close()
+			}
+		})
 	}
 }
 

@@ -83,6 +83,14 @@ func newMetrics(status func() certificateStatus) *metrics {
 	return m
 }
 
+// watchPanics counts what a part has contained.
+func (m *metrics) watchPanics(part string, count func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "porch_panics_total", Help: "Faults of the program that have ended one client each. Tell us.",
+		ConstLabels: prometheus.Labels{"part": part},
+	}, func() float64 { return float64(count()) }))
+}
+
 // Open implements [relay.Meter].
 func (m *metrics) Open(what relay.Metered, delta int) {
 	m.open.WithLabelValues(string(what)).Add(float64(delta))

@@ -109,6 +109,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		}
 		p.onClose(func() { _ = p.turn.Close() }) // nothing is lost with it
 		p.metrics.registry.MustRegister(turnMetrics{p.turn.Stats})
+		p.metrics.watchPanics("turn", func() uint64 { return p.turn.Stats().Panics })
 		options.Turn = p.turn
 		if options.STUN, _, err = s.turnURLs(); err != nil {
 			return err
@@ -123,6 +124,7 @@ func (p *program) open(ctx context.Context) (err error) {
 			return err
 		}
 		p.onClose(p.bus.close)
+		p.metrics.watchPanics("bus", p.bus.Panics)
 		options.Switchboard, options.OnNote = p.bus, sharedNotes(notes, p.bus)
 		if p.turn != nil {
 			options.Turn = sharedTurn{p.turn, p.bus}
@@ -132,6 +134,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		return err
 	}
 	p.onClose(func() { _ = p.relay.Close() }) // as above
+	p.metrics.watchPanics("relay", p.relay.Panics)
 	if s.admin != "" {
 		a, err := openAdmin(ctx, s.admin, s.pprof, p.metrics.registry, p.health, p.log)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -24,6 +25,7 @@ import (
 // Board is one node's switchboard.
 type Board struct {
 	log     *slog.Logger
+	panics  contain.Panics
 	times   times
 	options Options
 	seals   *seals
@@ -84,6 +86,7 @@ func Open(ctx context.Context, options Options) (*Board, error) {
 		subs: make(map[token]*nats.Subscription), held: make(map[token]*attachment), asks: make(map[uint64]chan uint64),
 		legs: make(map[legKey]*leg), peers: make(map[nodeID]*peer),
 	}
+	b.panics.Log, b.panics.Part = b.log, "natsboard"
 	b.lifetime, b.end = context.WithCancel(context.Background())
 	if b.nc, err = options.connect(ctx, b); err != nil {
 		b.end()
@@ -414,7 +417,7 @@ func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote relay.Remo
 	}
 	go func() {
 		defer b.wg.Done()
-		l.run()
+		b.serve(l)
 	}()
 	return public, guest, nil
 }

@@ -149,7 +149,7 @@ func (b *Board) takeGuest(sender nodeID, t token, m open) {
 		if b.publish(toNode(sender), "", opened{m.channel, [publicSize]byte(public)}) != nil {
 			guest.Close(signalling.CloseHostGone)
 		}
-		b.wg.Go(l.run)
+		b.wg.Go(func() { b.serve(l) })
 		accept()
 	}()
 }
@@ -178,6 +178,16 @@ func (b *Board) legOf(sender nodeID, of way, answer bool) *leg {
 	}
 	return nil
 }
+
+// serve runs a leg, whose panic ends its channel alone.
+func (b *Board) serve(l *leg) {
+	if !b.panics.Run(l.run) {
+		l.finish(relay.Closed{Code: signalling.CloseHostGone})
+	}
+}
+
+// Panics is how many channels have ended by a panic.
+func (b *Board) Panics() uint64 { return b.panics.Count() }
 
 // run carries to the other node what comes out of this one's end, until the
 // channel has ended. A guest's frames don't: see guestEnd.

@@ -85,9 +85,13 @@ func newLine(r *Relay, ws *websocket.Conn) *line {
 }
 
 func (l *line) start() {
-	l.wg.Go(l.read)
-	l.wg.Go(l.write)
-	l.wg.Go(l.ping)
+	for _, f := range []func(){l.read, l.write, l.ping} {
+		l.wg.Go(func() {
+			if !l.r.panics.Run(f) {
+				l.fail(fault.Newf(fault.RelayUnreachable, "a panic"))
+			}
+		})
+	}
 }
 
 func isDone(l *line) bool {
@@ -479,8 +483,10 @@ func (l *line) enter(m signalling.Guest) error {
 	go func() {
 		defer l.wg.Done()
 		defer l.guests.Done()
-		accept(g)
-		g.bring()
+		if !l.r.panics.Run(func() { accept(g) }) {
+			g.far.Close(signalling.CloseHostGone)
+		}
+		l.r.panics.Run(g.bring)
 	}()
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -111,6 +112,7 @@ type Relay struct {
 	free     func()
 	times    times
 	log      *slog.Logger
+	panics   contain.Panics
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -184,6 +186,7 @@ func newRelay(o Options) (*Relay, error) {
 	if r.log == nil {
 		r.log = slog.Default()
 	}
+	r.panics.Log, r.panics.Part = r.log, "remote"
 	r.client, r.free = newClient(o.TLS, r.times.dial)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil

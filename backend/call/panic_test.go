@@ -1,0 +1,44 @@
+package call
+
+import (
+	"testing"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// TestPanicEndsOnePeer: a fault in what is done for one guest ends that guest,
+// where their messages are handled and where their media is read for everybody.
+func TestPanicEndsOnePeer(t *testing.T) {
+	for name, meet := range map[string]func(p *peer){
+		"messages": func(p *peer) { p.do(func() { panic("a fault") }) },
+		"media": func(p *peer) {
+			p.direct.Store(new(secure)) // has no keys, and dereferences them
+			p.takeContained([]byte{0x80, videoType, 0, 0})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestCall(t, Options{})
+			a, b, bad := join(t, c, as("a")), join(t, c, as("b")), join(t, c, as("bad"))
+			a.send()
+			b.untilSees("a")
+			meet(c.member("bad").connection.Load())
+			bad.until("it is told why", func() bool { return bad.ended == signalling.EndFault })
+			b.until("it is gone", func() bool { return len(b.roster) == 2 })
+			if c.engine.panics.Count() == 0 { // media may meet it more than once
+				t.Error("no panic is counted")
+			}
+			join(t, c, as("c")).untilSees("a")
+		})
+	}
+}
+
+// TestContainingCostsNothing: what guards the packet path allocates nothing.
+func TestContainingCostsNothing(t *testing.T) {
+	c := newTestCall(t, Options{})
+	join(t, c, as("a"))
+	p := c.member("a").connection.Load()
+	b := []byte{0x80, videoType, 0, 0}
+	if n := testing.AllocsPerRun(100, func() { p.takeContained(b) }); n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
