@@ -118,7 +118,6 @@ func TestBudgetHoldsWhatIsBeingRead(t *testing.T) {
 	guest.Close(signalling.CloseDone)
 	holds("closed, and not read yet", one)
 	runtime.KeepAlive(host)
-	guest = nil
 	eventually(t, func() bool {
 		runtime.GC()
 		return part.held.Load() == 0 && all.held.Load() == 0
