@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -86,6 +87,10 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 		return nil, fault.New(fault.LobbyFull, nil)
 	}
 	wait := q.addresses.take(k.Address, q.o.AddressRate, now)
+	if wide, ok := household.WideKey(k.Address); ok && wait == 0 {
+		r := Rate{Burst: household.WideFactor * q.o.AddressRate.Burst, Every: q.o.AddressRate.Every / household.WideFactor}
+		wait = q.addresses.take(wide, r, now)
+	}
 	if wait == 0 {
 		wait = q.total.take(q.o.TotalRate, now)
 	}
@@ -111,11 +116,18 @@ func tooFast(wait time.Duration) error {
 
 // surplus returns who has to give way for a newcomer from an address: the newest
 // from the address with the most places, if that leaves it no fewer than the
-// newcomer's will have. nil is nobody.
+// newcomer's will have. nil is nobody. All addresses of an IPv6 /48 are one here.
 func (q *queue) surplus(address string) (newest *entry) {
+	wide := func(address string) string {
+		if w, ok := household.WideKey(address); ok {
+			return w
+		}
+		return address
+	}
+	address = wide(address)
 	places := make(map[string]int)
 	for _, e := range q.waiting {
-		places[e.address]++
+		places[wide(e.address)]++
 	}
 	own := places[address]
 	if address == "" {
@@ -124,7 +136,7 @@ func (q *queue) surplus(address string) (newest *entry) {
 	delete(places, "")
 	most := own + 1
 	for _, e := range q.waiting {
-		if n := places[e.address]; n > most || newest != nil && n == most && e.address == newest.address {
+		if n := places[wide(e.address)]; n > most || newest != nil && n == most && wide(e.address) == wide(newest.address) {
 			newest, most = e, n
 		}
 	}

@@ -314,3 +314,33 @@ func TestNextIsTheEarliest(t *testing.T) {
 		t.Error("the wrong one went")
 	}
 }
+
+// TestAWideAddress: whoever holds an IPv6 /48 comes from 65,536 addresses, and
+// has what two have, and the place of one when the lobby is full.
+func TestAWideAddress(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	wide := func(i int) string { return fmt.Sprintf("widewide%08d", i) } // as household.Key makes them
+	q := newQueue(Options{Limit: 1000, AddressRate: Rate{Burst: 10, Every: time.Second}}.withDefaults())
+	taken := 0
+	for i := range 100 {
+		if _, err := q.knock(Knock{Device: fmt.Sprint(i), Name: "Ann", Address: wide(i)}, now); err == nil {
+			taken++
+		}
+	}
+	if taken != 20 {
+		t.Errorf("%d knocks of one /48 at once", taken)
+	}
+
+	q = newQueue(Options{Limit: 8}.withDefaults())
+	for i := range 8 {
+		if _, err := q.knock(Knock{Device: fmt.Sprint(i), Name: "Ann", Address: wide(i)}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := q.knock(Knock{Device: "other", Name: "Bob", Address: "homehome00000000"}, now); err != nil {
+		t.Errorf("no place beside a /48: %v", err)
+	}
+	if _, err := q.knock(Knock{Device: "more", Name: "Ann", Address: wide(9)}, now); fault.CodeOf(err) != fault.LobbyFull {
+		t.Errorf("one more of the /48: %v", err)
+	}
+}
