@@ -96,9 +96,9 @@ test: setup ## install what is missing and pass all tests
 	scripts/test.sh
 
 .PHONY: lab
-lab: setup ## calls across NATs, in network namespaces (root): build/lab/reach.txt
+lab: setup ## calls across NATs and on narrow lines, in network namespaces (root): build/lab/reach.txt
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay
-	PORCH_LAB=1 go test -count 1 -run Laboratory -v ./backend/call
+	PORCH_LAB=1 go test -count 1 -run 'Laboratory|NarrowLine|FullLine' -v ./backend/call
 	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
 
 .PHONY: fuzz

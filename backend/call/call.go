@@ -17,9 +17,13 @@ import (
 // MaxParticipants is how many may be in a call.
 const MaxParticipants = 64
 
-// sparePairs is how many slots more than needed an offer makes, so that the
-// next to come need no negotiation with everybody.
-const sparePairs = 1
+// How many pairs of slots offers make beyond those that are needed, so that the
+// next to come need no negotiation with everybody. The first offer, for which
+// somebody waits at the door, is short.
+const (
+	sparePairs = 1
+	grownPairs = 4 // that an offer adds in mid-call
+)
 
 // Hooks tell the owner of a call what happens in it. They run on the call's
 // goroutine: they must not block, and must not call the Call or a Participant.
@@ -287,7 +291,8 @@ func (c *Call) assign(m *member) {
 	}
 	if n := len(members) - 1; n > len(m.pairs) && len(m.pairs) > 0 {
 		p := m.peer
-		p.do(func() { p.want(n + sparePairs) })
+		enough := min(max(n, len(m.pairs)+grownPairs), MaxParticipants-1)
+		p.do(func() { p.want(enough) })
 	}
 	if changed {
 		m.send(m.tracks())

@@ -178,6 +178,22 @@ func TestNothingIsForwardedWhileMuted(t *testing.T) {
 	b.untilSees("a")
 }
 
+func TestSixJoinWithTwoOffersToTheFirst(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a := join(t, c, as("a"))
+	a.send()
+	for _, id := range []string{"b", "c", "d", "e", "f"} {
+		g := join(t, c, as(id))
+		g.send()
+		a.untilSees(id)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.offers != 2 {
+		t.Errorf("%d offers", a.offers)
+	}
+}
+
 func TestSlotsAreUsedAgainWithoutNegotiation(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a := join(t, c, as("a"))

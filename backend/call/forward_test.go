@@ -1,6 +1,7 @@
 package call
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -275,14 +276,79 @@ func TestLossIsAskedForAndForwardedLate(t *testing.T) {
 	v := videoSender{ssrc: 1, sequence: 10}
 	r.receive(v.frame(true, 1)...)
 	lost := v.frame(false, 1)
-	r.receive(v.frame(false, 1)...)
+	r.receive(v.frame(false, 2)...)
 	if !slices.Equal(r.upstream.asked, []uint16{11}) {
 		t.Fatalf("asked for %v", r.upstream.asked)
 	}
 	r.receive(lost...)
 	r.receive(lost...) // a second copy goes nowhere
-	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 12, 11}) {
+	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 12, 13, 11}) {
 		t.Errorf("forwarded %v", got)
+	}
+}
+
+func TestLossBeforeAPauseIsAskedFor(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	r.receive(v.frame(true, 1)...)
+	v.frame(false, 1)
+	r.receive(v.frame(false, 1)...)
+	asked := func() []uint16 {
+		r.upstream.mu.Lock()
+		defer r.upstream.mu.Unlock()
+		return r.upstream.asked
+	}
+	if got := asked(); len(got) != 0 {
+		t.Fatalf("asked for %v before it was more than late", got)
+	}
+	for deadline := time.Now().Add(patience); len(asked()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never asked for")
+		}
+	}
+}
+
+// stated makes a keyframe state a size.
+func stated(keyframe []*rtp.Packet, width, height uint16) []*rtp.Packet {
+	binary.LittleEndian.PutUint16(keyframe[0].Payload[5+6:], width)
+	binary.LittleEndian.PutUint16(keyframe[0].Payload[5+8:], height)
+	return keyframe
+}
+
+func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
+	r := newRig(t, 1)
+	r.connect()
+	v := videoSender{ssrc: 1, sequence: 10}
+	w := r.writers[0]
+	r.receive(stated(v.frame(true, 2), 1280, 720)...)
+	lost := stated(v.frame(true, 1), 16383, 16383)
+	r.receive(v.frame(false, 2)...)
+	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: parseVP8(lost[0].Payload)}
+	r.member.video.receive(r.member.video.upstream, &repeat, true, r.now)
+	if got := w.sequences(); !slices.Equal(got, []uint16{10, 11, 13, 14}) {
+		t.Fatalf("forwarded %v, and perhaps a repeat", got)
+	}
+	r.receive(stated(v.frame(true, 2), 16383, 16383)...)
+	r.receive(v.frame(false, 2)...)
+	if got := len(w.packets); got != 4 {
+		t.Fatalf("%d packets of a picture that is too large", got-4)
+	}
+	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
+	lateWriter := new(fakeWriter)
+	late.bind(300, videoType, 301, rtxType, 0)
+	late.setWriter(lateWriter)
+	late.open()
+	r.member.video.addReceiver(late)
+	late.assign(r.member.video)
+	r.now = r.now.Add(time.Millisecond)
+	r.receive(stated(v.frame(true, 2), 640, 360)...)
+	r.receive(v.frame(false, 1)...)
+	if got := w.sequences(); len(got) != 7 || got[4] != 15 || got[6] != 17 {
+		t.Errorf("forwarded %v: the numbers go on without a hole", got)
+	}
+	if r.counters.malformed.Load() == 0 {
+		t.Error("not counted")
 	}
 }
 
@@ -494,7 +560,7 @@ func TestClosedSlotsAreSilentAndNotCounted(t *testing.T) {
 
 func TestSendersWhoAreNotAdmittedAreNotHeard(t *testing.T) {
 	r := newRig(t, 1)
-	b := richPacket(t, []byte{0x10, 0x00, 0x00})
+	b := richPacket(t, append([]byte{0x10}, make([]byte, 10)...))
 	r.member.admitted.Store(false)
 	r.peer.receiveRTP(slices.Clone(b))
 	if len(r.writers[0].packets) != 0 || r.counters.receivedPackets.Load() != 0 {

@@ -8,13 +8,15 @@ type gaps struct {
 	begun   bool
 	highest int64
 	missing []gap // ascending
+	fresh   int   // of missing, that were not asked for yet
 }
 
 type gap struct {
 	extended int64
 	since    time.Time
-	next     time.Time // when to ask (again)
+	next     time.Time // when to ask again
 	tries    int
+	passed   int // newer packets that have arrived before the first try
 }
 
 const (
@@ -22,12 +24,28 @@ const (
 	maxGapTries = 8
 	maxGapAge   = time.Second
 	minGapRetry = 30 * time.Millisecond
+
+	// A packet that others have overtaken is not lost: it has until this many newer
+	// ones are there, or for a quarter of a round trip, but not longer than this.
+	gapOvertaken  = 2
+	maxGapReorder = 10 * time.Millisecond
+
+	// unknownRoundTrip is assumed before the first measurement.
+	unknownRoundTrip = 100 * time.Millisecond
 )
+
+// reorder is how long a packet may be late before it counts as lost.
+func reorder(roundTrip time.Duration) time.Duration {
+	if roundTrip <= 0 {
+		return maxGapReorder
+	}
+	return min(roundTrip/4, maxGapReorder)
+}
 
 // reset forgets everything: another stream begins.
 func (g *gaps) reset() {
 	g.begun = false
-	g.missing = g.missing[:0]
+	g.missing, g.fresh = g.missing[:0], 0
 }
 
 // received takes the sequence number of a packet that has arrived. opened says
@@ -41,20 +59,36 @@ func (g *gaps) received(sequence uint16, now time.Time) (opened, broken bool) {
 	}
 	extended := g.highest + int64(int16(sequence-uint16(g.highest)))
 	if extended <= g.highest {
-		g.arrived(extended)
+		if g.arrived(extended) {
+			g.overtaken(extended)
+		}
 		return false, false
 	}
 	hole := extended - g.highest - 1
 	from := g.highest + 1
 	g.highest = extended
 	if hole+int64(len(g.missing)) > maxGaps {
-		g.missing = g.missing[:0]
+		g.missing, g.fresh = g.missing[:0], 0
 		return false, true
 	}
 	for n := from; n < extended; n++ {
-		g.missing = append(g.missing, gap{extended: n, since: now, next: now})
+		g.missing = append(g.missing, gap{extended: n, since: now})
 	}
+	g.fresh += int(hole)
+	g.overtaken(extended)
 	return hole > 0, false
+}
+
+// overtaken notes that a packet has arrived before the missing ones in front of it.
+func (g *gaps) overtaken(extended int64) {
+	if g.fresh == 0 {
+		return
+	}
+	for i := range g.missing {
+		if m := &g.missing[i]; m.extended < extended {
+			m.passed++
+		}
+	}
 }
 
 // repeated takes the sequence number of a packet that was sent again: it may mend a hole, and opens none.
@@ -64,26 +98,45 @@ func (g *gaps) repeated(sequence uint16) {
 	}
 }
 
-func (g *gaps) arrived(extended int64) {
-	for i := range g.missing {
-		if g.missing[i].extended == extended {
+// arrived reports whether a packet was missing until now.
+func (g *gaps) arrived(extended int64) bool {
+	for i, m := range g.missing {
+		if m.extended == extended {
+			if m.tries == 0 {
+				g.fresh--
+			}
 			g.missing = append(g.missing[:i], g.missing[i+1:]...)
-			return
+			return true
 		}
 	}
+	return false
 }
 
-// due appends to dst the sequence numbers to ask for now. Each is asked for
-// again after one and a half round trips; abandoned says that some were given
-// up.
+// due appends to dst the sequence numbers to ask for now: those that are more than
+// late. Each is asked for again after one and a half round trips; abandoned says
+// that some were given up.
 func (g *gaps) due(dst []uint16, now time.Time, roundTrip time.Duration) (due []uint16, abandoned bool) {
+	late := reorder(roundTrip)
+	if roundTrip <= 0 {
+		roundTrip = unknownRoundTrip
+	}
 	kept := g.missing[:0]
 	for _, m := range g.missing {
+		if m.tries == 0 && m.passed < gapOvertaken && now.Sub(m.since) < late {
+			kept = append(kept, m)
+			continue
+		}
 		if m.tries >= maxGapTries && !now.Before(m.next) || now.Sub(m.since) > maxGapAge {
 			abandoned = true
+			if m.tries == 0 {
+				g.fresh--
+			}
 			continue
 		}
 		if !now.Before(m.next) {
+			if m.tries == 0 {
+				g.fresh--
+			}
 			dst = append(dst, uint16(m.extended))
 			m.tries++
 			m.next = now.Add(max(roundTrip+roundTrip/2, minGapRetry))

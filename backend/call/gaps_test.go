@@ -6,7 +6,47 @@ import (
 	"time"
 )
 
-func TestGapsAreAskedForAtOnceAndAgain(t *testing.T) {
+func TestGapsAreAskedForOnceTheyAreMoreThanLate(t *testing.T) {
+	const roundTrip = 20 * time.Millisecond
+	for name, c := range map[string]struct {
+		arrive []uint16 // after 10
+		after  time.Duration
+		want   []uint16
+	}{
+		"one has overtaken it":           {[]uint16{12}, 0, nil},
+		"one, and a quarter round trip":  {[]uint16{12}, roundTrip / 4, []uint16{11}},
+		"two have overtaken it":          {[]uint16{12, 13}, 0, []uint16{11}},
+		"the same one twice":             {[]uint16{12, 12}, 0, nil},
+		"it comes late":                  {[]uint16{12, 11, 13}, roundTrip, nil},
+		"of two holes the older":         {[]uint16{12, 14}, 0, []uint16{11}},
+		"what was late has overtaken it": {[]uint16{13, 12}, 0, []uint16{11}},
+	} {
+		var g gaps
+		now := time.Now()
+		g.received(10, now)
+		for _, n := range c.arrive {
+			g.received(n, now)
+		}
+		due, _ := g.due(nil, now.Add(c.after), roundTrip)
+		if !slices.Equal(due, c.want) {
+			t.Errorf("%s: asked for %v, want %v", name, due, c.want)
+		}
+		fresh := 0
+		for _, m := range g.missing {
+			if m.tries == 0 {
+				fresh++
+			}
+		}
+		if g.fresh != fresh {
+			t.Errorf("%s: %d are new, counted %d", name, fresh, g.fresh)
+		}
+	}
+	if got := reorder(time.Second); got != maxGapReorder {
+		t.Errorf("waits for %v on a long way", got)
+	}
+}
+
+func TestGapsAreAskedForAgain(t *testing.T) {
 	var g gaps
 	now := time.Now()
 	for _, n := range []uint16{65533, 65534} {
@@ -17,16 +57,18 @@ func TestGapsAreAskedForAtOnceAndAgain(t *testing.T) {
 	if opened, _ := g.received(2, now); !opened {
 		t.Fatal("the gap was not seen")
 	}
-	due, _ := g.due(nil, now, 0)
+	g.received(3, now)
+	const short = time.Millisecond
+	due, _ := g.due(nil, now, short)
 	if want := []uint16{65535, 0, 1}; !slices.Equal(due, want) {
 		t.Fatalf("asked for %v, want %v", due, want)
 	}
-	if due, _ := g.due(nil, now, 0); len(due) != 0 {
+	if due, _ := g.due(nil, now, short); len(due) != 0 {
 		t.Fatalf("asked again at once for %v", due)
 	}
 	g.received(0, now) // a retransmission
 	now = now.Add(minGapRetry)
-	due, _ = g.due(nil, now, 0)
+	due, _ = g.due(nil, now, short)
 	if want := []uint16{65535, 1}; !slices.Equal(due, want) {
 		t.Fatalf("asked again for %v, want %v", due, want)
 	}
@@ -36,8 +78,12 @@ func TestGapsAreAskedForAtOnceAndAgain(t *testing.T) {
 	if due, _ := g.due(nil, now.Add(roundTrip), roundTrip); len(due) != 0 {
 		t.Fatalf("asked after one round trip for %v", due)
 	}
-	if due, _ := g.due(nil, now.Add(roundTrip*3/2), roundTrip); len(due) != 2 {
+	now = now.Add(roundTrip * 3 / 2)
+	if due, _ := g.due(nil, now, 0); len(due) != 2 {
 		t.Fatalf("after one and a half for %v", due)
+	}
+	if due, _ := g.due(nil, now.Add(unknownRoundTrip), 0); len(due) != 0 {
+		t.Fatalf("asked too soon on a way of unknown length for %v", due)
 	}
 }
 
@@ -47,8 +93,9 @@ func TestGapsAreGivenUp(t *testing.T) {
 	g.received(1, now)
 	g.received(3, now)
 	asked := 0
+	now = now.Add(maxGapReorder)
 	for range 100 {
-		due, abandoned := g.due(nil, now, 0)
+		due, abandoned := g.due(nil, now, time.Millisecond)
 		asked += len(due)
 		if abandoned {
 			if asked != maxGapTries {
@@ -86,7 +133,7 @@ func TestReorderedPacketsCloseTheirGap(t *testing.T) {
 	for _, n := range []uint16{10, 13, 12, 11, 9, 13} {
 		g.received(n, now)
 	}
-	if due, _ := g.due(nil, now, 0); len(due) != 0 {
+	if due, _ := g.due(nil, now.Add(time.Second/2), 0); len(due) != 0 || g.fresh != 0 {
 		t.Fatalf("asked for %v", due)
 	}
 }

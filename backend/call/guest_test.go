@@ -79,6 +79,7 @@ type guest struct {
 	onRTP    func(received) // instead of packets
 	alter    func(answer string) string
 	plis     int
+	nacks    int // packets that were asked for
 	twcc     int
 	reports  int
 	srs      int
@@ -327,9 +328,13 @@ func (g *guest) answer(pc *webrtc.PeerConnection, o signalling.Offer) {
 				}
 				g.update(func() {
 					for _, p := range pkts {
-						switch p.(type) {
+						switch p := p.(type) {
 						case *rtcp.PictureLossIndication:
 							g.plis++
+						case *rtcp.TransportLayerNack:
+							for _, n := range p.Nacks {
+								g.nacks += len(n.PacketList())
+							}
 						case *rtcp.TransportLayerCC:
 							g.twcc++
 						case *rtcp.ReceiverReport:

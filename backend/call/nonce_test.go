@@ -108,6 +108,7 @@ func (h *hostile) send(i int, number uint16, how byte) {
 	for j := range b {
 		b[j] = byte(h.random.Uint32())
 	}
+	clear(b[7:15]) // a keyframe states no size that is refused
 	if how&1 != 0 {
 		b[0], b[1] = 0x90, 0xc0 // a picture id, long or short
 	} else {
@@ -118,7 +119,10 @@ func (h *hostile) send(i int, number uint16, how byte) {
 	}
 	p := packet{
 		ssrc: h.ssrcs[i], sequence: number, timestamp: h.stamps[i], marker: how&4 != 0,
-		payload: b, vp8: parseVP8(b),
+		payload: b,
+	}
+	if h.sources[i].kind == signalling.KindVideo {
+		p.vp8 = parseVP8(b)
 	}
 	h.sources[i].receive(h.ups[i], &p, how&8 != 0, h.now)
 }
@@ -258,7 +262,7 @@ func FuzzNonces(f *testing.F) {
 func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()
-	key := []byte{0x10, 0x00, 1, 2, 3}
+	key := append([]byte{0x10}, make([]byte, 10)...)
 	r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, Timestamp: 1}, Payload: key})
 	n := uint16(1)
 	for range 100_000 {

@@ -108,14 +108,19 @@ func TestParseVP8(t *testing.T) {
 		b    []byte
 		want vp8Descriptor
 	}{
-		"plain keyframe":     {[]byte{0x10, 0x00}, vp8Descriptor{start: true, keyframe: true}},
+		"plain keyframe":     {[]byte{0x10, 0x00}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
 		"plain delta":        {[]byte{0x10, 0x01}, vp8Descriptor{start: true}},
 		"second partition":   {[]byte{0x11, 0x00}, vp8Descriptor{}},
 		"continuation":       {[]byte{0x00, 0x00}, vp8Descriptor{}},
 		"short picture":      {[]byte{0x90, 0x80, 0x7f, 0x01}, vp8Descriptor{hasPicture: true, pictureAt: 2, picture: 127, start: true}},
-		"long picture":       {[]byte{0x90, 0x80, 0xff, 0xfe, 0x00}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x7ffe, start: true, keyframe: true}},
+		"long picture":       {[]byte{0x90, 0x80, 0xff, 0xfe, 0x00}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x7ffe, start: true, keyframe: true, tooLarge: true}},
 		"everything":         {[]byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x102, hasTL0: true, tl0At: 4, tl0: 0x33, start: true}},
-		"TL0 without id":     {[]byte{0x90, 0x40, 0x33, 0x00}, vp8Descriptor{hasTL0: true, tl0At: 2, tl0: 0x33, start: true, keyframe: true}},
+		"TL0 without id":     {[]byte{0x90, 0x40, 0x33, 0x00}, vp8Descriptor{hasTL0: true, tl0At: 2, tl0: 0x33, start: true, keyframe: true, tooLarge: true}},
+		"whole keyframe":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x40, 0x06}, vp8Descriptor{start: true, keyframe: true}},
+		"a row too many":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x67, 0x06}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
+		"upright, scaled":    {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x46, 0x00, 0x8a}, vp8Descriptor{start: true, keyframe: true}},
+		"as large as can be": {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
+		"size cut off":       {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
 		"empty":              {nil, vp8Descriptor{}},
 		"no frame":           {[]byte{0x10}, vp8Descriptor{}},
 		"cut in control":     {[]byte{0x90}, vp8Descriptor{}},

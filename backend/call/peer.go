@@ -58,6 +58,7 @@ type peer struct {
 	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
 	connected atomic.Bool
 	rtt       atomic.Int64 // nanoseconds
+	measured  atomic.Bool  // by a report of the peer, since our last one
 	estimate  atomic.Uint64
 	resends   resends
 
@@ -360,6 +361,7 @@ func (p *peer) onConnected() {
 			p.relink(pair)
 		}
 	}
+	p.measurePath()
 	if !p.connected.Swap(true) {
 		p.openSlots()
 	}

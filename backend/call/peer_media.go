@@ -135,6 +135,20 @@ func (p *peer) measure(b block, now time.Time) {
 		return
 	}
 	d := time.Duration(uint32(toNTP(now)>>16)-b.lastReport-b.delay) * time.Second / 65536
+	p.measured.Store(true)
+	p.took(d)
+}
+
+// measurePath takes the round trip of the newest connectivity check. Reports tell it
+// only of peers that we send media to.
+func (p *peer) measurePath() {
+	if s, ok := p.ice().GetSelectedCandidatePairStats(); ok && s.CurrentRoundTripTime > 0 {
+		p.took(time.Duration(s.CurrentRoundTripTime * float64(time.Second)))
+	}
+}
+
+// took notes a round trip. Two at the same moment may count as one.
+func (p *peer) took(d time.Duration) {
 	if d < 0 || d > maxRoundTrip {
 		return
 	}
@@ -192,6 +206,9 @@ func (p *peer) feedback() {
 
 // report sends sender and receiver reports. It is called by the reporter.
 func (p *peer) report(now time.Time) {
+	if p.connected.Load() && !p.measured.Swap(false) {
+		p.do(p.measurePath)
+	}
 	var packets []rtcp.Packet
 	rr := &rtcp.ReceiverReport{SSRC: reporterSSRC}
 	for _, s := range []*source{p.member.audio, p.member.video} {

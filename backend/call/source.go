@@ -43,6 +43,8 @@ type source struct {
 	loudness  loudness
 	clock     mediaClock
 	nacks     []uint16 // scratch
+	mender    *time.Timer
+	refused   bool // what comes belongs to a picture that is too large
 }
 
 // upstream is the way back to a sender. Its methods may be called from any
@@ -118,11 +120,24 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 	case broken:
 		restart = true
 		s.wantKeyframe(now)
-	case opened:
+	case s.gaps.fresh > 0:
 		s.mendGaps(now)
+		if opened && s.gaps.fresh > 0 {
+			s.mendSoon()
+		}
 	}
 	if s.silent.Load() {
 		return false, false
+	}
+	switch {
+	case p.vp8.tooLarge:
+		s.refused = true
+		s.counters.malformed.Add(1)
+		return false, false
+	case s.refused && !p.vp8.keyframe:
+		return false, false
+	case s.refused: // for receivers the numbers go on as if nothing had been left out
+		s.refused, restart = false, true
 	}
 	if !s.cache.put(p, now) {
 		return false, false
@@ -136,7 +151,7 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 // mend takes a packet that was sent again, and reports whether it is to be forwarded. It fills a hole or is of no use:
 // whoever repeats packets chooses their numbers at will, and none of them counts as new.
 func (s *source) mend(p *packet, now time.Time) bool {
-	if s.silent.Load() || !s.cache.lacks(p.sequence) {
+	if s.silent.Load() || s.refused || p.vp8.tooLarge || !s.cache.lacks(p.sequence) {
 		return false
 	}
 	s.gaps.repeated(p.sequence)
@@ -154,7 +169,7 @@ func (s *source) mend(p *packet, now time.Time) bool {
 const minStreamSilence = 500 * time.Millisecond
 
 func (s *source) begin(ssrc uint32, now time.Time) {
-	s.hasSSRC, s.ssrc = true, ssrc
+	s.hasSSRC, s.ssrc, s.refused = true, ssrc, false
 	// A stream begins with a keyframe. Should its beginning be lost, tick asks.
 	s.keyframes = keyframes{wanted: true, asked: now}
 	s.cache.reset()
@@ -249,6 +264,23 @@ func (s *source) mendGaps(now time.Time) {
 	if abandoned {
 		s.wantKeyframe(now)
 	}
+}
+
+// mendSoon has what is late asked for when it counts as lost, should nothing else
+// arrive until then. The lock is held.
+func (s *source) mendSoon() {
+	wait := reorder(s.upstream.roundTrip())
+	if s.mender != nil {
+		s.mender.Reset(wait)
+		return
+	}
+	s.mender = time.AfterFunc(wait, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.upstream != nil && s.hasSSRC {
+			s.mendGaps(time.Now())
+		}
+	})
 }
 
 // tick repeats requests that were not answered. It is called by the reporter.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pion/logging"
 	"github.com/pion/transport/v4/vnet"
@@ -21,14 +22,15 @@ type lossyNetwork struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	loss   float64
+	drop   int // packets of media to be lost, counted down
 }
 
-func newLossyNetwork(tb testing.TB) *lossyNetwork {
+func newLossyNetwork(tb testing.TB, delay time.Duration) *lossyNetwork {
 	tb.Helper()
 	n := &lossyNetwork{random: rand.New(rand.NewPCG(3, 4))}
 	var err error
 	n.router, err = vnet.NewRouter(&vnet.RouterConfig{
-		CIDR: "10.0.0.0/24", LoggerFactory: logging.NewDefaultLoggerFactory(),
+		CIDR: "10.0.0.0/24", LoggerFactory: logging.NewDefaultLoggerFactory(), MinDelay: delay,
 	})
 	must(tb, err)
 	n.router.AddChunkFilter(func(c vnet.Chunk) bool {
@@ -36,6 +38,10 @@ func newLossyNetwork(tb testing.TB) *lossyNetwork {
 		defer n.mu.Unlock()
 		b := c.UserData()
 		media := len(b) > 0 && b[0] >= 128 && b[0] < 192
+		if media && n.drop > 0 && len(b) > 60 && b[1]&0x7f == videoType {
+			n.drop--
+			return false
+		}
 		return !media || n.random.Float64() >= n.loss
 	})
 	return n
@@ -59,7 +65,7 @@ func (n *lossyNetwork) setLoss(p float64) {
 // TestLossIsMended sends over a network that loses every tenth packet in both
 // directions, and checks that receivers end up with all of them.
 func TestLossIsMended(t *testing.T) {
-	n := newLossyNetwork(t)
+	n := newLossyNetwork(t, 0)
 	sfu, netA, netB := n.net(t), n.net(t), n.net(t)
 	must(t, n.router.Start())
 	t.Cleanup(func() { must(t, n.router.Stop()) })
@@ -97,5 +103,35 @@ func TestLossIsMended(t *testing.T) {
 	n.setLoss(0)
 	for _, g := range []*guest{a, b} {
 		g.p.Leave("")
+	}
+}
+
+// TestOneLossIsAskedForOnce loses one packet of a guest who is far away and to whom nothing
+// is sent, so that no report tells the round trip.
+func TestOneLossIsAskedForOnce(t *testing.T) {
+	n := newLossyNetwork(t, 60*time.Millisecond)
+	sfu, net := n.net(t), n.net(t)
+	must(t, n.router.Start())
+	t.Cleanup(func() { must(t, n.router.Stop()) })
+
+	c := newTestCall(t, Options{Net: sfu})
+	s := new(sink)
+	host, err := c.JoinLocal(Profile{ID: "host", Host: true}, s, newOutbox())
+	must(t, err)
+	defer host.Leave("")
+	o := as("a")
+	o.net = net
+	a := join(t, c, o)
+	a.send()
+	s.until(t, "the guest's picture", func() bool { return len(s.packets["a video"]) > 0 })
+	n.mu.Lock()
+	n.drop = 1
+	n.mu.Unlock()
+	a.until("a request", func() bool { return a.nacks > 0 })
+	time.Sleep(500 * time.Millisecond) // more would have been on their way
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.nacks != 1 {
+		t.Errorf("asked %d times for one packet", a.nacks)
 	}
 }

@@ -13,7 +13,13 @@ type vp8Descriptor struct {
 	tl0         uint8
 	start       bool // first packet of a frame
 	keyframe    bool // first packet of a keyframe
+	tooLarge    bool // of one that no receiver is to decode
 }
+
+// maxPicture is the largest picture that is forwarded, in pixels: 2560 × 1600 fits.
+// A keyframe of a few bytes can state 16383 × 16383, for which each receiver's
+// decoder would take 400 MB a frame.
+const maxPicture = 1 << 22
 
 // parseVP8 reads a payload descriptor and the first byte of the frame.
 func parseVP8(b []byte) (d vp8Descriptor) {
@@ -60,7 +66,19 @@ func parseVP8(b []byte) (d vp8Descriptor) {
 	}
 	d.start = b[0]&0x10 != 0 && b[0]&0x07 == 0 // S, and partition 0
 	d.keyframe = d.start && b[at]&0x01 == 0    // P, RFC 6386 section 9.1
+	d.tooLarge = d.keyframe && tooLarge(b[at:])
 	return d
+}
+
+// tooLarge reports whether a keyframe states more than maxPicture, or cuts its size
+// off, which decoders would find in the next packet (RFC 6386 section 9.1).
+func tooLarge(b []byte) bool {
+	if len(b) < 10 {
+		return true
+	}
+	width := int(b[6]) | int(b[7]&0x3f)<<8
+	height := int(b[8]) | int(b[9]&0x3f)<<8
+	return width*height > maxPicture
 }
 
 // writeVP8 writes picture id and TL0PICIDX into a payload with descriptor d.

@@ -15,6 +15,8 @@ class Connection {
     setParameters: async ({ encodings }: RTCRtpSendParameters) => {
       this.sender.encodings = encodings;
     },
+    limited: 'none',
+    getStats: async () => new Map([['o', { qualityLimitationReason: this.sender.limited }]]),
     replaceTrack: async (track: unknown) => {
       this.sender.track = track;
       const [encoding] = this.sender.encodings;
@@ -106,6 +108,18 @@ describe('the own picture', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(sent()).toBe(1);
     await slots([...somebody, ...somebody]);
+    expect(sent()).toBe(1);
+  });
+
+  it('stays small as long as the line is too slow even for that', async () => {
+    const { offer, slots, sent, connection } = open();
+    await slots(somebody);
+    await offer();
+    connection.sender.limited = 'bandwidth';
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(sent()).toBe(1 / 2);
+    connection.sender.limited = 'cpu';
+    await vi.advanceTimersByTimeAsync(3000);
     expect(sent()).toBe(1);
   });
 

@@ -212,12 +212,22 @@ export class Peer {
     if (!this.#scale && active && track) {
       const { width = 0, height = 0 } = track.getSettings();
       this.#scale = Math.max(width, height) < 1280 ? 1 : 2;
-      this.#grow = setTimeout(() => {
-        this.#scale = 1;
-        this.#tune();
-      }, beginning);
+      if (this.#scale > 1) this.#wait();
     }
     return this.#scale ?? 1;
+  }
+
+  /** Lets the picture grow after a while, unless the line is too slow even for what is sent: each change costs a keyframe. */
+  #wait(): void {
+    this.#grow = setTimeout(async () => {
+      const stats = await this.#own[1]?.sender.getStats().catch(() => undefined);
+      if (!this.alive) return;
+      for (const [, { qualityLimitationReason }] of stats ?? []) {
+        if (qualityLimitationReason === 'bandwidth') return this.#wait();
+      }
+      this.#scale = 1;
+      this.#tune();
+    }, beginning);
   }
 
   #assign(): void {
