@@ -1,5 +1,6 @@
 import { defineConfig } from 'vite';
 import { later } from './vite.later.ts';
+import { never } from './vite.never.ts';
 import { page } from './vite.shared.ts';
 
 const config = page('guest');
@@ -8,6 +9,7 @@ export default defineConfig({
   ...config,
   plugins: [
     config.plugins,
-    later(['dom/blocks/each.js', 'dom/elements/bindings/size.js', 'dom/blocks/snippet.js']),
+    never(),
+    later(['dom/blocks/each.js', 'dom/blocks/snippet.js', 'dom/elements/bindings/size.js']),
   ],
 });
