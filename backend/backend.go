@@ -17,11 +17,11 @@ import (
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/store"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // Options are what differs between the app, porch-headless and tests.
@@ -136,9 +136,9 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	if origins == nil {
 		origins = func(string) bool { return false }
 	}
-	windows, err := loopback.Listen(ctx, loopback.Options{
+	windows, err := windowsocket.Listen(ctx, windowsocket.Options{
 		Origins: origins,
-		Handler: func(c *loopback.Conn) {
+		Handler: func(c *windowsocket.Conn) {
 			if h := owner.Load(); h != nil {
 				h.ServeWindow(c)
 			}

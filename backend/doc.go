@@ -3,8 +3,8 @@
 // (porch-headless) opens a [Backend] and talks to its host.
 //
 // Imports run one way, and a test keeps it so: fault, signalling and sealed
-// are below everything, as is sessionbus; links, lobby, call, capture, share,
-// notify, store, relay, loopback and awake never import each other; host joins
+// are below everything, as is sessionbus; links, lobby, call, capture, handover,
+// notify, store, relay, windowsocket and awake never import each other; host joins
 // them; backend wires them; the app's main package is on top. Nothing here
 // imports Wails.
 package backend

@@ -18,7 +18,7 @@ const module = "github.com/porch-call/porch/"
 var (
 	bottom = []string{"fault", "signalling", "sealed"}
 	kit    = []string{"kit"} // small libraries without a word of ours
-	middle = []string{"links", "lobby", "call", "capture", "share", "notify", "store", "relay", "loopback", "awake"}
+	middle = []string{"links", "lobby", "call", "capture", "handover", "notify", "store", "relay", "windowsocket", "awake"}
 
 	mayImport = map[string][]string{
 		"fault":      nil,

@@ -19,9 +19,9 @@ import (
 var programs = map[string][]string{
 	"backend/awake/awake_darwin.go":                {`"/usr/bin/caffeinate"`},
 	"backend/sessionbus/bustest/bustest.go":        {`"dbus-daemon"`}, // for tests
-	"backend/share/open_darwin.go":                 {`"/usr/bin/open"`},
-	"backend/share/open_linux.go":                  {`"xdg-open"`, `"xdg-mime"`},
-	"backend/share/open_windows.go":                {`target`},       // what is registered for mailto: and sms:
+	"backend/handover/open_darwin.go":              {`"/usr/bin/open"`},
+	"backend/handover/open_linux.go":               {`"xdg-open"`, `"xdg-mime"`},
+	"backend/handover/open_windows.go":             {`target`},       // what is registered for mailto: and sms:
 	"backend/relay/natsboard/natstest/natstest.go": {`"go"`, `path`}, // for tests
 	"backend/cmd/porch-load/relay_process.go":      {`program`},      // for measurements
 	"backend/cmd/porch-load/nodes.go":              {`program`},

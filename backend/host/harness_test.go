@@ -19,12 +19,12 @@ import (
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,7 +98,7 @@ type fixture struct {
 	store    *store.Store
 	board    board
 	remote   relay.RemoteInfo // of those who dial
-	windows  *loopback.Server
+	windows  *windowsocket.Server
 	refused  *refusals
 	attended chan struct{}
 	closers  []func()
@@ -156,9 +156,9 @@ func start(t *testing.T, s setup) *fixture {
 	f.closers = append(f.closers, func() { _ = devices.Close() })
 	var h *Host
 	opened := make(chan struct{})
-	f.windows, err = loopback.Listen(ctx, loopback.Options{
+	f.windows, err = windowsocket.Listen(ctx, windowsocket.Options{
 		Origins: func(o string) bool { return o == origin },
-		Handler: func(c *loopback.Conn) {
+		Handler: func(c *windowsocket.Conn) {
 			<-opened
 			h.ServeWindow(c)
 		},
@@ -428,7 +428,7 @@ func (f *fixture) window(l LinkView, engine string) *window {
 	e, err := f.host.EnterCall(f.ctx, l.ID, "window", engine)
 	f.must(err)
 	ws, response, err := websocket.Dial(f.ctx, e.URL, &websocket.DialOptions{
-		Subprotocols: []string{loopback.Subprotocol},
+		Subprotocols: []string{windowsocket.Subprotocol},
 		HTTPHeader:   map[string][]string{"Origin": {origin}},
 	})
 	f.must(err)

@@ -14,12 +14,12 @@ import (
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // Relay is where guests reach the host: [relay.Server] in the app.
@@ -29,9 +29,9 @@ type Relay interface {
 	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(), err error)
 }
 
-// Windows hands out tickets for the loopback socket: [loopback.Server].
+// Windows hands out tickets for the loopback socket: [windowsocket.Server].
 type Windows interface {
-	Grant(claims any) loopback.Ticket
+	Grant(claims any) windowsocket.Ticket
 }
 
 // Awake keeps this computer from going to sleep by itself: [awake.Keeper]. Keep

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/handover"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/sealed"
-	"github.com/porch-call/porch/backend/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -89,7 +89,7 @@ func (h *Host) CopyLink(ctx context.Context, linkID, url string) error {
 
 // copy puts text on the system's clipboard, by one way or the other.
 func (h *Host) copy(ctx context.Context, text string) error {
-	err := share.Copy(ctx, text)
+	err := handover.Copy(ctx, text)
 	if err == nil || h.clipboard == nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
 		return err
 	}
 	subject, body := h.invitation(l, url)
-	return share.Mail(ctx, subject, body)
+	return handover.Mail(ctx, subject, body)
 }
 
 // MessageLink opens the system's messages program with the address. Faults:
@@ -118,7 +118,7 @@ func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
 		return err
 	}
 	_, body := h.invitation(l, url)
-	return share.Messages(ctx, body)
+	return handover.Messages(ctx, body)
 }
 
 // invitation is what goes with an address.
@@ -136,7 +136,7 @@ func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
 	if _, err := h.address("", url); err != nil {
 		return "", err
 	}
-	return share.QR(url)
+	return handover.QR(url)
 }
 
 // Calendar returns a calendar file with the address as its location, and a name
@@ -149,13 +149,13 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 	}
 	now := h.now()
 	if start.IsZero() {
-		start = share.FullHour(now.Local())
+		start = handover.FullHour(now.Local())
 	}
 	title := l.Name
 	if title == "" {
 		title = "Porch call"
 	}
-	return share.FileName(title, ".ics"), share.Calendar(share.Event{
+	return handover.FileName(title, ".ics"), handover.Calendar(handover.Event{
 		UID:     l.ID + "@porch",
 		Name:    l.Name,
 		Address: url,

@@ -10,12 +10,12 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // startNative brings the native engine into the call.
-func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, window *loopback.Conn) error {
+func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, window *windowsocket.Conn) error {
 	p.playing = new(playing)
 	local, err := c.JoinLocal(profile, newEars(p.playing, (*capture.Session).ReceiveRTP), window)
 	if err != nil {
@@ -28,7 +28,7 @@ func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, wind
 
 // startCapture opens the host's devices for a window. Opening may take long, so
 // it happens beside the loop.
-func (h *Host) startCapture(p *presence, window *loopback.Conn) {
+func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 	setup := capture.Setup{Choice: h.settings.choice(), Muted: p.muted, CameraOff: p.cameraOff}
 	h.background.Go(func() {
 		session, err := h.capture.Start(h.ctx, setup, newStage(p, window))
@@ -64,7 +64,7 @@ func (h *Host) stopCapture(p *presence) {
 	h.background.Go(func() { _ = s.Close() })
 }
 
-func tellWindow(window *loopback.Conn, code fault.Code) {
+func tellWindow(window *windowsocket.Conn, code fault.Code) {
 	_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
 }
 
@@ -110,25 +110,25 @@ const keyframePause = 300 * time.Millisecond
 type stage struct {
 	*call.Local
 	playing *playing
-	window  *loopback.Conn
+	window  *windowsocket.Conn
 
 	mu    sync.Mutex // a leaf
 	asked map[string]time.Time
 }
 
-func newStage(p *presence, window *loopback.Conn) *stage {
+func newStage(p *presence, window *windowsocket.Conn) *stage {
 	return &stage{Local: p.local, playing: p.playing, window: window, asked: make(map[string]time.Time)}
 }
 
 // Frame implements capture.Sink.
 func (s *stage) Frame(f capture.Frame) {
-	err := s.window.SendFrame(loopback.VideoFrame{
+	err := s.window.SendFrame(windowsocket.VideoFrame{
 		Participant: f.Participant,
 		Keyframe:    f.Key,
 		Timestamp:   uint64(f.Timestamp.Microseconds()),
 		Payload:     f.Payload,
 	})
-	if errors.Is(err, loopback.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
+	if errors.Is(err, windowsocket.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
 		if f.Participant == capture.Self {
 			s.playing.forceKeyframe()
 		} else {
@@ -150,7 +150,7 @@ func (s *stage) mayAsk(participant string) bool {
 
 // State implements capture.Sink.
 func (s *stage) State(state capture.State) {
-	_ = s.window.Send(loopback.Devices{ // an error ends the window, which is noticed elsewhere
+	_ = s.window.Send(windowsocket.Devices{ // an error ends the window, which is noticed elsewhere
 		Level:  int(100 * state.Level),
 		Faults: convert(state.Faults, func(code fault.Code) string { return string(code) }),
 	})

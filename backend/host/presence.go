@@ -8,9 +8,9 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // HostID is the host's participant id in every call.
@@ -19,13 +19,13 @@ const HostID = capture.Self
 // presence is the host's own part in one call. The loop owns it.
 type presence struct {
 	engine      string
-	window      *loopback.Conn    // nil while the window is away
-	participant *call.Participant // engine webview
-	local       *call.Local       // engine native
-	playing     *playing          // engine native
-	capture     *capture.Session  // engine native; nil while it starts
-	muted       bool              // native: as the window last said
-	cameraOff   bool              // likewise
+	window      *windowsocket.Conn // nil while the window is away
+	participant *call.Participant  // engine webview
+	local       *call.Local        // engine native
+	playing     *playing           // engine native
+	capture     *capture.Session   // engine native; nil while it starts
+	muted       bool               // native: as the window last said
+	cameraOff   bool               // likewise
 	expiry      *time.Timer
 }
 
@@ -80,7 +80,7 @@ func (h *Host) chooseEngine(able string) (string, error) {
 
 // ServeWindow takes the host's window through a call: it handles a loopback
 // socket, from a ticket of EnterCall, until that ends.
-func (h *Host) ServeWindow(window *loopback.Conn) {
+func (h *Host) ServeWindow(window *windowsocket.Conn) {
 	t, ok := window.Claims().(ticket)
 	if !ok {
 		window.Close(fault.TokenRefused)
@@ -124,7 +124,7 @@ func (h *Host) windowSaid(p *presence, m signalling.Message) error {
 		return p.participant.Handle(m)
 	}
 	switch m := m.(type) {
-	case loopback.KeyframeWanted:
+	case windowsocket.KeyframeWanted:
 		if m.Participant != HostID {
 			p.local.RequestKeyframe(m.Participant)
 			return nil
@@ -150,7 +150,7 @@ func (h *Host) windowSaid(p *presence, m signalling.Message) error {
 
 // enterWindow brings the host into a call, or a newer window into the place of
 // an older one. The host is in one call at a time: entering one leaves another.
-func (h *Host) enterWindow(t ticket, window *loopback.Conn) (*presence, error) {
+func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*presence, error) {
 	r := h.rooms[t.link]
 	if r == nil {
 		return nil, fault.New(fault.CallEnded, nil)
@@ -189,7 +189,7 @@ func (h *Host) enterWindow(t ticket, window *loopback.Conn) (*presence, error) {
 }
 
 // returnWindow gives a presence its newer window: reloaded, or another one.
-func (h *Host) returnWindow(p *presence, window *loopback.Conn) error {
+func (h *Host) returnWindow(p *presence, window *windowsocket.Conn) error {
 	if p.expiry != nil {
 		p.expiry.Stop()
 		p.expiry = nil
@@ -211,7 +211,7 @@ func (h *Host) returnWindow(p *presence, window *loopback.Conn) error {
 
 // loseWindow keeps the host's place for a window that may come back. Camera and
 // microphone of the native engine are closed meanwhile.
-func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *loopback.Conn) {
+func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *windowsocket.Conn) {
 	r := h.rooms[link]
 	if r == nil || r.presence != p || p.window != window {
 		return
@@ -253,7 +253,7 @@ func (h *Host) EndCall(ctx context.Context, linkID string) error {
 
 // leaveBy takes the host out of a call when their window says so; one that a
 // newer window has replaced has nothing to say.
-func (h *Host) leaveBy(link sealed.LinkID, p *presence, window *loopback.Conn) {
+func (h *Host) leaveBy(link sealed.LinkID, p *presence, window *windowsocket.Conn) {
 	r := h.rooms[link]
 	if r != nil && r.presence == p && p.window == window {
 		h.leavePresence(r)

@@ -10,9 +10,9 @@ import (
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 func TestHostEntersAndLeaves(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAReplacedWindowHasNothingToSay(t *testing.T) {
 	l := f.link()
 	f.window(l, EngineWebview).message("roster")
 	var p *presence
-	var old *loopback.Conn
+	var old *windowsocket.Conn
 	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
 		p, old = r.presence, r.presence.window
 		return nil

@@ -20,13 +20,13 @@ import (
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/loopback"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
+	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // patience is how long a test waits for what must happen.
@@ -181,8 +181,8 @@ func dial(t testing.TB, url string, a authority, change func(*remote.Options)) *
 	devices, err := capture.Open(capture.Options{Synthetic: true, Logger: log})
 	p.must(err)
 	p.closers = append(p.closers, func() { _ = devices.Close() })
-	windows, err := loopback.Listen(ctx, loopback.Options{
-		Origins: func(string) bool { return false }, Handler: func(*loopback.Conn) {}, Logger: log,
+	windows, err := windowsocket.Listen(ctx, windowsocket.Options{
+		Origins: func(string) bool { return false }, Handler: func(*windowsocket.Conn) {}, Logger: log,
 	})
 	p.must(err)
 	p.closers = append(p.closers, func() { _ = windows.Close() })

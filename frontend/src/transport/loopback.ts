@@ -39,7 +39,7 @@ export interface LoopbackOptions {
 }
 
 /**
- * The way from the host's window to its backend, as backend/loopback describes it: the messages of a guest in the
+ * The way from the host's window to its backend, as backend/windowsocket describes it: the messages of a guest in the
  * clear, on this machine, and the native engine's pictures. A ticket works once, so nothing is retried: ask the backend
  * for another.
  */

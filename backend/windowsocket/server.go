@@ -1,4 +1,4 @@
-package loopback
+package windowsocket
 
 import (
 	"context"
@@ -77,12 +77,12 @@ type Server struct {
 // the server.
 func Listen(ctx context.Context, options Options) (*Server, error) {
 	if options.Origins == nil || options.Handler == nil {
-		return nil, errors.New("loopback: Origins and Handler are needed")
+		return nil, errors.New("windowsocket: Origins and Handler are needed")
 	}
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("loopback: %w", err)
+		return nil, fmt.Errorf("windowsocket: %w", err)
 	}
 	s := &Server{options: options, log: options.Logger, host: l.Addr().String()}
 	if s.log == nil {
@@ -102,7 +102,7 @@ func Listen(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.wg.Go(func() {
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("loopback: serve", "error", err)
+			s.log.Error("windowsocket: serve", "error", err)
 		}
 	})
 	return s, nil
@@ -176,7 +176,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() { _ = ws.CloseNow() }()
 	claims, ok := s.admit(ws, raw)
 	if !ok {
-		s.log.Warn("loopback: a window had no valid ticket")
+		s.log.Warn("windowsocket: a window had no valid ticket")
 		_ = raw.SetDeadline(time.Now().Add(closeWithin))
 		_ = ws.Close(closeRefused, string(fault.TokenRefused))
 		return

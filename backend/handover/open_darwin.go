@@ -1,4 +1,4 @@
-package share
+package handover
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func open(ctx context.Context, scheme, uri string) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	if err := exec.CommandContext(ctx, "/usr/bin/open", uri).Run(); err != nil {
-		return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: open %s: %w", scheme, err))
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-// Package share has the ways to hand a link over: the system's clipboard, its
+// Package handover has the ways to hand a link over: the system's clipboard, its
 // mail and message programs, a QR code and a calendar file.
 //
 // Programs are started without a shell and with one argument that this package
@@ -7,4 +7,4 @@
 // this package repeats what was shared. The one place where it shows for a
 // moment is the argument of the mail or message program itself, which every
 // system hands over in that way.
-package share
+package handover

@@ -1,4 +1,4 @@
-package share
+package handover
 
 import (
 	"context"
@@ -22,7 +22,7 @@ const openPatience = 10 * time.Second
 // one is: without, Windows would offer to look for one in its store.
 func open(ctx context.Context, scheme, uri string) error {
 	unavailable := func(err error) error {
-		return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: open %s: %w", scheme, err))
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
 	}
 	key, err := registry.OpenKey(registry.CLASSES_ROOT, scheme, registry.QUERY_VALUE)
 	if err != nil {

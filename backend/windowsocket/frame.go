@@ -1,4 +1,4 @@
-package loopback
+package windowsocket
 
 import (
 	"encoding/binary"
@@ -21,10 +21,10 @@ const MaxPicture = 4 << 20
 var (
 	// ErrKeyframeWanted means that the window can take more: the caller should
 	// ask the source for a keyframe.
-	ErrKeyframeWanted = errors.New("loopback: frame dropped, keyframe wanted")
+	ErrKeyframeWanted = errors.New("windowsocket: frame dropped, keyframe wanted")
 	// ErrBehind means that the window is behind: a keyframe would be dropped
 	// too, just now.
-	ErrBehind = errors.New("loopback: frame dropped, window is behind")
+	ErrBehind = errors.New("windowsocket: frame dropped, window is behind")
 )
 
 // The layout of a binary message; see the package's documentation.

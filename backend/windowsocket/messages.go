@@ -1,4 +1,4 @@
-package loopback
+package windowsocket
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package share
+package handover
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const clipboardPatience = 5 * time.Second
 // wl-copy. Fault: ClipboardUnavailable.
 func Copy(ctx context.Context, text string) error {
 	if clipboard.Unsupported {
-		return fault.New(fault.ClipboardUnavailable, errors.New("share: no clipboard program was found"))
+		return fault.New(fault.ClipboardUnavailable, errors.New("handover: no clipboard program was found"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, clipboardPatience)
 	defer cancel()
@@ -28,10 +28,10 @@ func Copy(ctx context.Context, text string) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return fault.New(fault.ClipboardUnavailable, fmt.Errorf("share: copy: %w", err))
+			return fault.New(fault.ClipboardUnavailable, fmt.Errorf("handover: copy: %w", err))
 		}
 		return nil
 	case <-ctx.Done():
-		return fault.New(fault.ClipboardUnavailable, fmt.Errorf("share: copy: %w", ctx.Err()))
+		return fault.New(fault.ClipboardUnavailable, fmt.Errorf("handover: copy: %w", ctx.Err()))
 	}
 }

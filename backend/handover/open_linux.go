@@ -1,4 +1,4 @@
-package share
+package handover
 
 import (
 	"bytes"
@@ -29,7 +29,7 @@ func open(ctx context.Context, scheme, uri string) error {
 	cmd := exec.Command("xdg-open", uri)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and a Ctrl-C meant for us
 	if err := cmd.Start(); err != nil {
-		return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: open %s: %w", scheme, err))
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }() // ends with the program
@@ -38,7 +38,7 @@ func open(ctx context.Context, scheme, uri string) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: open %s: %w", scheme, err))
+			return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
 		}
 	case <-patience.C:
 	case <-ctx.Done():
@@ -59,7 +59,7 @@ func handled(ctx context.Context, scheme string) error {
 		return nil
 	}
 	if len(bytes.TrimSpace(out)) == 0 {
-		return fault.New(fault.OpenerUnavailable, fmt.Errorf("share: no program is registered for %s", scheme))
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: no program is registered for %s", scheme))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package loopback
+package windowsocket
 
 import (
 	"context"
@@ -22,7 +22,7 @@ const (
 )
 
 // ErrClosed is what a Conn returns that has ended.
-var ErrClosed = errors.New("loopback: the window's socket has ended")
+var ErrClosed = errors.New("windowsocket: the window's socket has ended")
 
 // Conn is one window's socket.
 type Conn struct {

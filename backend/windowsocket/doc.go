@@ -1,4 +1,4 @@
-// Package loopback is the socket between the host's window and its backend: a
+// Package windowsocket is the socket between the host's window and its backend: a
 // WebSocket (RFC 6455) on 127.0.0.1, because Wails' own asset server can't
 // carry one. In a call, the window speaks over it the very messages that a
 // guest speaks through the sealed channel, in plain JSON, and gets the
@@ -63,4 +63,4 @@
 //
 // The first frame of an index is a keyframe, and so is the first after any
 // dropped frame: what arrives can always be decoded in order.
-package loopback
+package windowsocket

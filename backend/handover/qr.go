@@ -1,4 +1,4 @@
-package share
+package handover
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ const quiet = 4
 func QR(text string) (svg string, err error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {
-		return "", fmt.Errorf("share: qr: %d bytes do not fit", len(text))
+		return "", fmt.Errorf("handover: qr: %d bytes do not fit", len(text))
 	}
 	var path strings.Builder
 	for y := range code.Size {
