@@ -17,14 +17,14 @@ import (
 // No text of a guest, a link or a relay is part of a shell's line: each program
 // gets its arguments one by one. docs/security.md says what they are.
 var programs = map[string][]string{
-	"backend/awake/awake_darwin.go":                {`"/usr/bin/caffeinate"`},
-	"backend/sessionbus/bustest/bustest.go":        {`"dbus-daemon"`}, // for tests
-	"backend/handover/open_darwin.go":              {`"/usr/bin/open"`},
-	"backend/handover/open_linux.go":               {`"xdg-open"`, `"xdg-mime"`},
-	"backend/handover/open_windows.go":             {`target`},       // what is registered for mailto: and sms:
-	"backend/relay/natsboard/natstest/natstest.go": {`"go"`, `path`}, // for tests
-	"backend/cmd/porch-load/relay_process.go":      {`program`},      // for measurements
-	"backend/cmd/porch-load/nodes.go":              {`program`},
+	"backend/awake/awake_darwin.go":           {`"/usr/bin/caffeinate"`},
+	"backend/sessionbus/bustest/bustest.go":   {`"dbus-daemon"`}, // for tests
+	"backend/handover/open_darwin.go":         {`"/usr/bin/open"`},
+	"backend/handover/open_linux.go":          {`"xdg-open"`, `"xdg-mime"`},
+	"backend/handover/open_windows.go":        {`target`},       // what is registered for mailto: and sms:
+	"backend/relay/nats/natstest/natstest.go": {`"go"`, `path`}, // for tests
+	"backend/cmd/porch-load/relay_process.go": {`program`},      // for measurements
+	"backend/cmd/porch-load/nodes.go":         {`program`},
 }
 
 // sources gives each file of the project that is no test, for every system.

@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard"
-	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
+	"github.com/porch-call/porch/backend/relay/nats"
+	"github.com/porch-call/porch/backend/relay/nats/embedded"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
 // bus is what joins the machines of a relay.
 type bus struct {
-	*natsboard.Board
+	*nats.Board
 	own   *embedded.Server // nil when a NATS server stands apart
 	named int              // other machines: in the settings of that server
 }
@@ -33,7 +33,7 @@ func openBus(ctx context.Context, s settings, all secret, queued *relay.Budget, 
 	if err != nil {
 		return nil, err
 	}
-	o := natsboard.Options{
+	o := nats.Options{
 		Servers: s.nats, Prefix: s.natsPrefix, Secret: key,
 		PerLink: s.perLink, PerAddress: relay.Share(s.perLink), Queued: queued,
 		User: s.natsUser, Password: s.natsPassword, Token: s.natsToken,
@@ -61,7 +61,7 @@ func openBus(ctx context.Context, s settings, all secret, queued *relay.Budget, 
 		}
 		o.Server, o.Token = b.own, b.own.Token()
 	}
-	if b.Board, err = natsboard.Open(ctx, o); err != nil {
+	if b.Board, err = nats.Open(ctx, o); err != nil {
 		return nil, fmt.Errorf("join the other machines: %w", err)
 	}
 	return b, b.join(ctx, log)

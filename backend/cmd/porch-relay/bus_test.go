@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"

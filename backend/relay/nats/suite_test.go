@@ -1,11 +1,11 @@
-package natsboard
+package nats
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/relay/switchboardtest"
 )
 

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"crypto/aes"
@@ -74,10 +74,10 @@ func newSeals(secret []byte) (*seals, error) {
 	_, _ = rand.Read(s.self[:]) // never fails
 	var err error
 	if s.prk, err = hkdf.Extract(sha256.New, secret, nil); err != nil {
-		return nil, fmt.Errorf("natsboard: %w", err)
+		return nil, fmt.Errorf("nats: %w", err)
 	}
 	if s.tokens, err = hkdf.Expand(sha256.New, s.prk, "porch bus v1 tokens", sha256.Size); err != nil {
-		return nil, fmt.Errorf("natsboard: %w", err)
+		return nil, fmt.Errorf("nats: %w", err)
 	}
 	s.own, err = s.of(s.self)
 	return s, err
@@ -87,15 +87,15 @@ func newSeals(secret []byte) (*seals, error) {
 func (s *seals) of(n nodeID) (cipher.AEAD, error) {
 	key, err := hkdf.Expand(sha256.New, s.prk, "porch bus v1 node "+string(n[:]), 32)
 	if err != nil {
-		return nil, fmt.Errorf("natsboard: %w", err)
+		return nil, fmt.Errorf("nats: %w", err)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("natsboard: %w", err)
+		return nil, fmt.Errorf("nats: %w", err)
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, fmt.Errorf("natsboard: %w", err)
+		return nil, fmt.Errorf("nats: %w", err)
 	}
 	return aead, nil
 }
@@ -129,8 +129,8 @@ func (s *seals) seal(at place, m message) []byte {
 
 // Why a message from the bus is not for us.
 var (
-	errForm   = errors.New("natsboard: malformed")
-	errForged = errors.New("natsboard: not sealed by a node of this cluster")
+	errForm   = errors.New("nats: malformed")
+	errForged = errors.New("nats: not sealed by a node of this cluster")
 )
 
 // senderOf checks size and form of an envelope.

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"bufio"
@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/embedded"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/embedded"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/relay/switchboardtest"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"

@@ -1,4 +1,4 @@
-// Package natsboard is a [relay.Switchboard] that is spread over machines: any
+// Package nats is a [relay.Switchboard] that is spread over machines: any
 // guest at any node reaches any host at any node. Between the nodes is NATS,
 // of which it needs core subjects and nothing else: nothing is stored there.
 //
@@ -50,4 +50,4 @@
 // knows a greater claim answers with it. Times are those of the machines' clocks,
 // and matter only between two sides of a partition that both got a host for
 // one link.
-package natsboard
+package nats

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"crypto/cipher"
@@ -98,7 +98,7 @@ func (b *Board) leave(n nodeID, inOrder bool) {
 	}
 	b.mu.Unlock()
 	if now {
-		b.log.Info("natsboard: a node has left")
+		b.log.Info("nats: a node has left")
 		b.sweep()
 	}
 }
@@ -119,7 +119,7 @@ func (b *Board) miss() {
 	left := len(b.peers)
 	b.mu.Unlock()
 	if missing > 0 {
-		b.log.Warn("natsboard: nodes are silent", "count", missing, "left", left)
+		b.log.Warn("nats: nodes are silent", "count", missing, "left", left)
 	}
 	b.sweep()
 }
@@ -238,13 +238,13 @@ func (b *Board) sayClaims() {
 // offBus is told by NATS that the connection has ended.
 func (b *Board) offBus() {
 	if b.lifetime.Err() == nil {
-		b.log.Warn("natsboard: the bus is out of reach")
+		b.log.Warn("nats: the bus is out of reach")
 	}
 }
 
 // onBus is told by NATS that the connection is back, with its subscriptions.
 func (b *Board) onBus() {
-	b.log.Info("natsboard: the bus is back")
+	b.log.Info("nats: the bus is back")
 	generation := b.generation.Add(1)
 	b.soon(func() {
 		_ = b.publish(everyone, "", beat{generation})
@@ -259,11 +259,11 @@ func (b *Board) busError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrSlowConsumer):
 		// Channels notice what they lack; a claim may be lacking as well.
-		b.log.Warn("natsboard: messages were lost, this node is too slow")
+		b.log.Warn("nats: messages were lost, this node is too slow")
 		b.sayAgain()
 	case errors.Is(err, nats.ErrPermissionViolation):
-		b.log.Error("natsboard: NATS does not permit this node a subject below its prefix")
+		b.log.Error("nats: NATS does not permit this node a subject below its prefix")
 	default:
-		b.log.Warn("natsboard: an error of the connection to NATS")
+		b.log.Warn("nats: an error of the connection to NATS")
 	}
 }

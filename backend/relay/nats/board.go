@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"bytes"
@@ -86,7 +86,7 @@ func Open(ctx context.Context, options Options) (*Board, error) {
 		subs: make(map[token]*nats.Subscription), held: make(map[token]*attachment), asks: make(map[uint64]chan uint64),
 		legs: make(map[legKey]*leg), peers: make(map[nodeID]*peer),
 	}
-	b.panics.Log, b.panics.Part = b.log, "natsboard"
+	b.panics.Log, b.panics.Part = b.log, "nats"
 	b.lifetime, b.end = context.WithCancel(context.Background())
 	if b.nc, err = options.connect(ctx, b); err != nil {
 		b.end()
@@ -101,7 +101,7 @@ func Open(ctx context.Context, options Options) (*Board, error) {
 	b.handlers.Go(b.answer)
 	b.handlers.Go(b.keep)
 	_ = b.publish(everyone, "", beat{b.generation.Load()}) // and every second
-	b.log.Info("natsboard: open")
+	b.log.Info("nats: open")
 	return b, nil
 }
 
@@ -403,7 +403,7 @@ func (b *Board) Dial(ctx context.Context, id sealed.LinkID, remote relay.RemoteI
 // dialOut asks the other nodes for the host of a link.
 func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, relay.Frames, error) {
 	if len(remote.Key) > maxRemoteKey {
-		return nil, nil, fault.Newf(fault.Internal, "natsboard: the key of an address has more than %d bytes", maxRemoteKey)
+		return nil, nil, fault.Newf(fault.Internal, "nats: the key of an address has more than %d bytes", maxRemoteKey)
 	}
 	if !b.enter() { // until the leg runs, or Dial has given up
 		return nil, nil, fault.New(fault.ShuttingDown, nil)
@@ -539,7 +539,7 @@ func (b *Board) compare(sender nodeID, theirs claim) {
 		b.soon(func() { _ = b.publish(toNode(sender), "", claim{a.token, a.epoch}) })
 		return
 	}
-	b.log.Debug("natsboard: another node has taken over a link")
+	b.log.Debug("nats: another node has taken over a link")
 	a.drop()
 	b.soon(func() { _ = b.subscribe(a.token) })
 }

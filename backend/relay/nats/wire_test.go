@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"context"
@@ -101,22 +101,22 @@ func (o *Options) prepare() error {
 		o.Prefix = "porch"
 	}
 	if len(o.Secret) < MinSecret {
-		return fmt.Errorf("natsboard: the cluster's secret has fewer than %d bytes", MinSecret)
+		return fmt.Errorf("nats: the cluster's secret has fewer than %d bytes", MinSecret)
 	}
 	if !prefixValid(o.Prefix) {
-		return errors.New("natsboard: the prefix may have letters, digits, - and _, in parts with a dot between, and 64 characters")
+		return errors.New("nats: the prefix may have letters, digits, - and _, in parts with a dot between, and 64 characters")
 	}
 	if (len(o.Servers) == 0) == (o.Server == nil) {
-		return errors.New("natsboard: want NATS servers, or one in this process")
+		return errors.New("nats: want NATS servers, or one in this process")
 	}
 	for _, s := range o.Servers {
 		// The address is in no error: it could hold a password after all.
 		u, err := url.Parse(s)
 		switch {
 		case err != nil || u.Hostname() == "" || (u.Scheme != "nats" && u.Scheme != "tls"):
-			return errors.New("natsboard: a server is not of the form nats://HOST:PORT or tls://HOST:PORT")
+			return errors.New("nats: a server is not of the form nats://HOST:PORT or tls://HOST:PORT")
 		case u.User != nil:
-			return errors.New("natsboard: a server's address names a user; user and password have options of their own")
+			return errors.New("nats: a server's address names a user; user and password have options of their own")
 		}
 	}
 	return nil
@@ -178,7 +178,7 @@ func (o *Options) connect(ctx context.Context, b *Board) (*nats.Conn, error) {
 	if o.NKeyFile != "" {
 		nkey, err := nats.NkeyOptionFromSeed(o.NKeyFile)
 		if err != nil {
-			return nil, errors.New("natsboard: the nkey file can't be read, or holds no seed")
+			return nil, errors.New("nats: the nkey file can't be read, or holds no seed")
 		}
 		settings = append(settings, nkey)
 	}
@@ -190,11 +190,11 @@ func (o *Options) connect(ctx context.Context, b *Board) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(strings.Join(o.Servers, ","), settings...)
 	if err != nil {
-		return nil, fmt.Errorf("natsboard: connect to NATS: %w", err)
+		return nil, fmt.Errorf("nats: connect to NATS: %w", err)
 	}
 	if nc.MaxPayload() < maxEnvelope {
 		nc.Close()
-		return nil, fmt.Errorf("natsboard: the NATS server's max_payload is less than %d bytes", maxEnvelope)
+		return nil, fmt.Errorf("nats: the NATS server's max_payload is less than %d bytes", maxEnvelope)
 	}
 	return nc, nil
 }

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
-	"github.com/porch-call/porch/backend/relay/natsboard/embedded"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/embedded"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 )
 
 func TestOptionsAreChecked(t *testing.T) {

@@ -1,4 +1,4 @@
-package natsboard
+package nats
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/natsboard/natstest"
+	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
