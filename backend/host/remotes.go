@@ -23,7 +23,7 @@ type Remotes interface {
 	Probe(context.Context, remote.Options) (remote.Offer, error)
 }
 
-// Remote is the host's line to one public relay: [remote.Relay]. Of its methods
+// Remote is the host's line to one public relay: [remote.Client]. Of its methods
 // only Credentials and Close wait.
 type Remote interface {
 	Status() remote.Status

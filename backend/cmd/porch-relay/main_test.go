@@ -148,7 +148,7 @@ func (r *running) check(args ...string) (code int, out string) {
 }
 
 // host is an app that dials in.
-func (r *running) host(token string, changed func(remote.Status)) *remote.Relay {
+func (r *running) host(token string, changed func(remote.Status)) *remote.Client {
 	r.t.Helper()
 	c := &checker{host: "localhost", port: r.https, roots: r.identity.pool, token: token}
 	o := c.stranger()

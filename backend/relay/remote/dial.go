@@ -27,9 +27,9 @@ import (
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
 
-// newClient returns what opens WebSockets, and what frees it. It follows no
+// newHTTPClient returns what opens WebSockets, and what frees it. It follows no
 // redirect: the host says who it is to the relay that was named, alone.
-func newClient(config *tls.Config, timeout time.Duration) (*http.Client, func()) {
+func newHTTPClient(config *tls.Config, timeout time.Duration) (*http.Client, func()) {
 	config = config.Clone()
 	if config == nil {
 		config = new(tls.Config)
@@ -60,7 +60,7 @@ func bareHost(host string) string {
 
 // dial opens a line and registers. A probe only learns the offer: its line is
 // closed when it returns.
-func (r *Relay) dial(ctx context.Context, probe bool) (*line, error) {
+func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.times.dial, fault.Newf(fault.RelayUnreachable, "no answer"))
 	defer cancel()
 	pings := rate.NewLimiter(2, 10)

@@ -2,7 +2,7 @@
 // out, that carries all links which live there (section 13 of
 // docs/protocol.md).
 //
-// A [Relay] keeps the line open for as long as it lives: it reconnects, and
+// A [Client] keeps the line open for as long as it lives: it reconnects, and
 // announces every link anew. Towards the host it is what the embedded relay
 // is: guests arrive as [relay.Frames].
 //

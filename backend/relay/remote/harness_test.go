@@ -108,7 +108,7 @@ func newKey(t testing.TB) ed25519.PrivateKey {
 
 // dialled has a host announce its links at a public relay alone.
 type dialled struct {
-	*remote.Relay
+	*remote.Client
 	book func() *links.Book
 }
 
@@ -119,7 +119,7 @@ func (d dialled) Addresses() []relay.Address {
 func (d dialled) PortChanged() bool { return false }
 
 func (d dialled) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (func(), error) {
-	withdraw, err := d.Relay.Announce(ctx, keys, accept)
+	withdraw, err := d.Client.Announce(ctx, keys, accept)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ type porch struct {
 	ctx    context.Context
 	host   *host.Host
 	book   *links.Book
-	line   *remote.Relay
+	line   *remote.Client
 	status chan remote.Status
 	log    *testlog.Log
 	tls    *tls.Config

@@ -38,7 +38,7 @@ const (
 // one writes messages, one pings, and each guest has one that writes the
 // guest's frames.
 type line struct {
-	r      *Relay
+	r      *Client
 	ws     *websocket.Conn
 	local  netip.Addr // of this machine, whence the line goes out; zero if that is not known
 	remote netip.Addr // of the relay; likewise
@@ -70,7 +70,7 @@ type control struct {
 	flushed chan struct{}
 }
 
-func newLine(r *Relay, ws *websocket.Conn) *line {
+func newLine(r *Client, ws *websocket.Conn) *line {
 	ws.SetReadLimit(maxMessage)
 	return &line{
 		r: r, ws: ws,
@@ -379,7 +379,7 @@ func (l *line) prove(m signalling.Prove) {
 }
 
 // provable returns the keys of a link that waits for its challenge on l.
-func (r *Relay) provable(l *line, id sealed.LinkID) (sealed.LinkKeys, bool) {
+func (r *Client) provable(l *line, id sealed.LinkID) (sealed.LinkKeys, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.links[id]; k != nil && k.line == l && !k.proved {
@@ -397,7 +397,7 @@ func (r *Relay) provable(l *line, id sealed.LinkID) (sealed.LinkKeys, bool) {
 
 // announced notes what has become of a link that was asked for on l. code is
 // "" when guests find it.
-func (r *Relay) announced(l *line, id sealed.LinkID, code fault.Code) {
+func (r *Client) announced(l *line, id sealed.LinkID, code fault.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.links[id]; k != nil && k.line == l {
@@ -407,7 +407,7 @@ func (r *Relay) announced(l *line, id sealed.LinkID, code fault.Code) {
 }
 
 // acceptOf returns who takes guests of a link that was announced on l.
-func (r *Relay) acceptOf(l *line, id sealed.LinkID) func(relay.Frames) {
+func (r *Client) acceptOf(l *line, id sealed.LinkID) func(relay.Frames) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.links[id]; k != nil && k.line == l && k.proved {

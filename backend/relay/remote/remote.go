@@ -102,9 +102,9 @@ const (
 	maxAnnounce = 2048 // links at one relay
 )
 
-// Relay is a public relay, with the line to it. Its methods may be called from
+// Client is a public relay, with the line to it. Its methods may be called from
 // any goroutine, and none but Credentials and Close waits.
-type Relay struct {
+type Client struct {
 	o        Options
 	base     string
 	hostName string
@@ -130,7 +130,7 @@ type Relay struct {
 	revoked []string
 }
 
-// link is a link that the host wants announced. It is of Relay.mu.
+// link is a link that the host wants announced. It is of Client.mu.
 type link struct {
 	id        sealed.LinkID
 	keys      sealed.LinkKeys
@@ -141,7 +141,7 @@ type link struct {
 	code      fault.Code // why it is not announced
 }
 
-// note is what a link left that has ended. It is of Relay.mu.
+// note is what a link left that has ended. It is of Client.mu.
 type note struct {
 	id   sealed.LinkID
 	keys sealed.LinkKeys // to prove the link once more
@@ -151,8 +151,8 @@ type note struct {
 
 // Open checks the options and dials in the background:
 // [fault.RelayAddressInvalid], or [fault.Internal] without a key.
-func Open(o Options) (*Relay, error) {
-	r, err := newRelay(o)
+func Open(o Options) (*Client, error) {
+	r, err := newClient(o)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func Open(o Options) (*Relay, error) {
 	return r, nil
 }
 
-func newRelay(o Options) (*Relay, error) {
+func newClient(o Options) (*Client, error) {
 	base, err := ParseURL(o.URL)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func newRelay(o Options) (*Relay, error) {
 	if len(o.Token) > signalling.MaxInvitation {
 		return nil, fault.Newf(fault.InvitationRefused, "remote: a token of %d bytes", len(o.Token))
 	}
-	r := &Relay{
+	r := &Client{
 		o: o, base: base, times: defaultTimes, log: o.Logger,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		status: Status{State: StateConnecting}, links: make(map[sealed.LinkID]*link),
@@ -187,16 +187,16 @@ func newRelay(o Options) (*Relay, error) {
 		r.log = slog.Default()
 	}
 	r.panics.Log, r.panics.Part = r.log, "remote"
-	r.client, r.free = newClient(o.TLS, r.times.dial)
+	r.client, r.free = newHTTPClient(o.TLS, r.times.dial)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }
 
 // Base is what addresses of links at this relay begin with.
-func (r *Relay) Base() string { return r.base }
+func (r *Client) Base() string { return r.base }
 
 // Status returns the state of the line.
-func (r *Relay) Status() Status {
+func (r *Client) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.status
@@ -206,7 +206,7 @@ func (r *Relay) Status() Status {
 
 // LinkStatus reports whether guests find a link at this relay now. If the
 // relay has refused it, code says why.
-func (r *Relay) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) {
+func (r *Client) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.links[id]
@@ -227,7 +227,7 @@ func (r *Relay) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) {
 //
 // The error is [fault.ShuttingDown] after Close. ctx is not used, since nothing
 // waits.
-func (r *Relay) Announce(_ context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
+func (r *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
 	l := &link{id: keys.ID(), keys: keys, accept: accept}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -247,7 +247,7 @@ func (r *Relay) Announce(_ context.Context, keys sealed.LinkKeys, accept func(re
 
 // announceLocked asks for the links that have not been asked for on this line,
 // as many as the relay takes.
-func (r *Relay) announceLocked() {
+func (r *Client) announceLocked() {
 	if r.line == nil {
 		return
 	}
@@ -270,7 +270,7 @@ func (r *Relay) announceLocked() {
 	}
 }
 
-func (r *Relay) withdraw(l *link, n *[sealed.NoteSize]byte) {
+func (r *Client) withdraw(l *link, n *[sealed.NoteSize]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.links[l.id] != l {
@@ -300,14 +300,14 @@ func (r *Relay) withdraw(l *link, n *[sealed.NoteSize]byte) {
 }
 
 // leaveLocked tells the relay of a link that has ended.
-func (r *Relay) leaveLocked(n *note) {
+func (r *Client) leaveLocked(n *note) {
 	n.line = r.line
 	r.line.tell(signalling.Note{Key: b64.EncodeToString(n.keys.Public()), Note: b64.EncodeToString(n.note[:])})
 }
 
 // adopt makes a line that has registered the one to use, and tells it of
 // everything.
-func (r *Relay) adopt(l *line) {
+func (r *Client) adopt(l *line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.line = l
@@ -326,7 +326,7 @@ func (r *Relay) adopt(l *line) {
 }
 
 // drop notes that the line has ended, or that there is still none.
-func (r *Relay) drop(l *line, err error) {
+func (r *Client) drop(l *line, err error) {
 	code := fault.CodeOf(err)
 	state := StateConnecting
 	if staysRefused(code) {
@@ -347,13 +347,13 @@ func (r *Relay) drop(l *line, err error) {
 	r.setStatusLocked(Status{State: state, Code: code})
 }
 
-func (r *Relay) setStatusLocked(s Status) {
+func (r *Client) setStatusLocked(s Status) {
 	r.status = s
 	r.touch()
 }
 
 // touch has OnStatus called.
-func (r *Relay) touch() {
+func (r *Client) touch() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
@@ -361,7 +361,7 @@ func (r *Relay) touch() {
 }
 
 // notify calls OnStatus.
-func (r *Relay) notify() {
+func (r *Client) notify() {
 	for {
 		select {
 		case <-r.changed:
@@ -385,7 +385,7 @@ func staysRefused(code fault.Code) bool {
 }
 
 // run keeps a line open until Close.
-func (r *Relay) run() {
+func (r *Client) run() {
 	var current *line
 	defer func() {
 		if current != nil {
@@ -440,7 +440,7 @@ func (r *Relay) run() {
 
 // pauseAfter is how long to wait at most after a failure: it doubles with each
 // try ("full jitter": the pause is any time up to that).
-func (r *Relay) pauseAfter(err error, tries int) time.Duration {
+func (r *Client) pauseAfter(err error, tries int) time.Duration {
 	if staysRefused(fault.CodeOf(err)) {
 		return r.times.refused
 	}
@@ -449,7 +449,7 @@ func (r *Relay) pauseAfter(err error, tries int) time.Duration {
 
 // pause waits for any time up to most, for Wake, or for the end of a line that
 // is still in use. It reports false when the relay closes.
-func (r *Relay) pause(most time.Duration, current *line) bool {
+func (r *Client) pause(most time.Duration, current *line) bool {
 	var lost chan struct{}
 	if current != nil {
 		lost = current.done
@@ -477,7 +477,7 @@ func (r *Relay) pause(most time.Duration, current *line) bool {
 
 // Wake says that the network has changed: a pause between tries ends, and an
 // open line has to show soon that it lives.
-func (r *Relay) Wake() {
+func (r *Client) Wake() {
 	r.mu.Lock()
 	l := r.line
 	r.mu.Unlock()
@@ -494,7 +494,7 @@ func (r *Relay) Wake() {
 // Credentials asks the relay for a relayed way: for one guest, or for this host
 // itself. Faults: RelayUnreachable while there is no line, TurnUnavailable,
 // TurnUsedUp, TooFast; or ctx's error.
-func (r *Relay) Credentials(ctx context.Context) ([]signalling.ICEServer, error) {
+func (r *Client) Credentials(ctx context.Context) ([]signalling.ICEServer, error) {
 	r.mu.Lock()
 	l := r.line
 	r.mu.Unlock()
@@ -509,7 +509,7 @@ func (r *Relay) Credentials(ctx context.Context) ([]signalling.ICEServer, error)
 
 // Revoke takes credentials back, by their username: now, or once there is a
 // line again.
-func (r *Relay) Revoke(username string) {
+func (r *Client) Revoke(username string) {
 	m := signalling.Revoke{Username: username}
 	if m.Validate() != nil {
 		return // no relay can have given it out
@@ -527,7 +527,7 @@ func (r *Relay) Revoke(username string) {
 // Close ends the line; guests' channels close with
 // [signalling.CloseHostGone]. What was sent and withdrawn before gets a moment
 // to leave. It waits, and may be called twice.
-func (r *Relay) Close() error {
+func (r *Client) Close() error {
 	r.closing.Do(func() {
 		r.mu.Lock()
 		r.cancel()
@@ -541,7 +541,7 @@ func (r *Relay) Close() error {
 // Probe dials once, registers and reports what the relay offers. A line that is
 // open with the same key is not disturbed. Faults are those of Status.
 func Probe(ctx context.Context, o Options) (Offer, error) {
-	r, err := newRelay(o)
+	r, err := newClient(o)
 	if err != nil {
 		return Offer{}, err
 	}

@@ -178,7 +178,7 @@ func quickTimes() *times {
 	return &quick
 }
 
-func open(t testing.TB, s *scripted, change func(*Options)) *Relay {
+func open(t testing.TB, s *scripted, change func(*Options)) *Client {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -197,7 +197,7 @@ func open(t testing.TB, s *scripted, change func(*Options)) *Relay {
 }
 
 // newLink announces a link whose guests arrive on a channel.
-func newLink(t testing.TB, r *Relay) (keys sealed.LinkKeys, guests chan relay.Frames, withdraw func(*[sealed.NoteSize]byte)) {
+func newLink(t testing.TB, r *Client) (keys sealed.LinkKeys, guests chan relay.Frames, withdraw func(*[sealed.NoteSize]byte)) {
 	t.Helper()
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
@@ -609,7 +609,7 @@ func TestParseURL(t *testing.T) {
 }
 
 func TestPauses(t *testing.T) {
-	r := &Relay{times: defaultTimes}
+	r := &Client{times: defaultTimes}
 	if d := r.pauseAfter(nil, 0); d != 250*time.Millisecond {
 		t.Errorf("the first pause is up to %v", d)
 	}
@@ -639,7 +639,7 @@ func FuzzFromRelay(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text, frame []byte) {
-		r, err := newRelay(Options{URL: "https://relay.example", Key: key, Logger: slog.New(slog.DiscardHandler)})
+		r, err := newClient(Options{URL: "https://relay.example", Key: key, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
