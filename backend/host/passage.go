@@ -10,7 +10,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -280,7 +280,7 @@ func (h *Host) reachOf(r *room) call.Reach {
 // stun is the STUN of a line's relay, which is guessed until the relay has said
 // it: a call may begin before the line stands.
 func (ln *line) stun() []string {
-	if urls := ln.status.Offer.STUN; len(urls) > 0 || ln.status.State == remote.StateConnected {
+	if urls := ln.status.Offer.STUN; len(urls) > 0 || ln.status.State == client.StateConnected {
 		return urls
 	}
 	u, err := url.Parse(ln.url)

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -14,7 +14,7 @@ import (
 // "https://relay.example:8443". Faults: RelayIsLink for the address of a call,
 // RelayAddressInvalid. The error never repeats the text, which may be a link.
 func parseRelay(text string) (string, error) {
-	base, err := remote.ParseURL(text)
+	base, err := client.ParseURL(text)
 	if err == nil {
 		return base, nil
 	}
@@ -27,7 +27,7 @@ func parseRelay(text string) (string, error) {
 		return "", fault.New(fault.RelayIsLink, nil)
 	}
 	if strings.EqualFold(scheme, "http") && strings.Trim(path, "/") == "" { // a relay sends it on to https anyway
-		return remote.ParseURL("https://" + strings.TrimSuffix(host, ":80"))
+		return client.ParseURL("https://" + strings.TrimSuffix(host, ":80"))
 	}
 	return "", err
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/store"
 )
@@ -38,7 +38,7 @@ type line struct {
 	row    store.Relay
 	remote Remote // never changes; nil when it could not be opened
 
-	status remote.Status // of the loop
+	status client.Status // of the loop
 	early  atomic.Int32  // guests who wait and have credentials ready: at most maxEarly
 }
 
@@ -62,20 +62,20 @@ func (h *Host) loadRelays() error {
 
 // openLine dials a relay. It announces nothing yet.
 func (h *Host) openLine(row store.Relay) *line {
-	ln := &line{url: row.URL, row: row, status: remote.Status{State: remote.StateConnecting}}
+	ln := &line{url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
 	if h.remotes == nil || len(row.Key) != ed25519.SeedSize {
-		ln.status = remote.Status{State: remote.StateRefused, Code: fault.RelayRefused}
+		ln.status = client.Status{State: client.StateRefused, Code: fault.RelayRefused}
 		return ln
 	}
 	h.dialled++
 	task := "relay " + strconv.Itoa(h.dialled) // a line's own, not that of the one it replaces
-	far, err := h.remotes.Open(remote.Options{
+	far, err := h.remotes.Open(client.Options{
 		URL:   row.URL,
 		Token: row.Token,
 		Key:   ed25519.NewKeyFromSeed(row.Key),
-		OnStatus: func(s remote.Status) {
+		OnStatus: func(s client.Status) {
 			h.loop.post(task, func() {
-				if s.State != remote.StateConnected { // what was offered last is still told
+				if s.State != client.StateConnected { // what was offered last is still told
 					s.Offer = ln.status.Offer
 				}
 				ln.status = s
@@ -85,7 +85,7 @@ func (h *Host) openLine(row store.Relay) *line {
 	})
 	if err != nil {
 		h.log.Error("open the line to a relay", "code", fault.CodeOf(err))
-		ln.status = remote.Status{State: remote.StateRefused, Code: fault.CodeOf(err)}
+		ln.status = client.Status{State: client.StateRefused, Code: fault.CodeOf(err)}
 		return ln
 	}
 	ln.remote = far
@@ -189,7 +189,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (Relay
 	if h.remotes == nil {
 		return RelayOfferView{}, fault.New(fault.RelayUnreachable, nil)
 	}
-	o := remote.Options{URL: url, Token: token, OnStatus: func(remote.Status) {}}
+	o := client.Options{URL: url, Token: token, OnStatus: func(client.Status) {}}
 	if err := h.do(ctx, func() error {
 		ln := h.lineOf(url)
 		if ln != nil && o.Token == "" {
@@ -385,11 +385,11 @@ func (h *Host) relayView(ln *line) RelayView {
 	return v
 }
 
-func relayState(s remote.Status) string {
+func relayState(s client.Status) string {
 	switch {
-	case s.State == remote.StateConnected:
+	case s.State == client.StateConnected:
 		return RelayConnected
-	case s.State == remote.StateRefused:
+	case s.State == client.StateRefused:
 		return RelayRefused
 	case s.Code != "":
 		return RelayUnreachable
@@ -398,7 +398,7 @@ func relayState(s remote.Status) string {
 	}
 }
 
-func offerView(o remote.Offer) RelayOfferView {
+func offerView(o client.Offer) RelayOfferView {
 	return RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
 }
 

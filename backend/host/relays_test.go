@@ -16,7 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -33,7 +33,7 @@ type farRelays struct {
 
 	mu     sync.Mutex
 	relays map[string]*farRelay
-	probed []remote.Options
+	probed []client.Options
 	probe  error
 }
 
@@ -50,14 +50,14 @@ func (f *farRelays) at(url string) *farRelay {
 		r = &farRelay{
 			memory: relay.NewMemory(64, 64),
 			notes:  make(map[sealed.LinkID][sealed.NoteSize]byte),
-			status: remote.Status{State: remote.StateConnecting},
+			status: client.Status{State: client.StateConnecting},
 		}
 		f.relays[url] = r
 	}
 	return r
 }
 
-func (f *farRelays) Open(o remote.Options) (Remote, error) {
+func (f *farRelays) Open(o client.Options) (Remote, error) {
 	r := f.at(o.URL)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,20 +67,20 @@ func (f *farRelays) Open(o remote.Options) (Remote, error) {
 	return ln, nil
 }
 
-func (f *farRelays) Probe(_ context.Context, o remote.Options) (remote.Offer, error) {
+func (f *farRelays) Probe(_ context.Context, o client.Options) (client.Offer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.probed = append(f.probed, o)
-	return remote.Offer{Links: 64, Guests: 192, Bytes: 1 << 30, Turn: true}, f.probe
+	return client.Offer{Links: 64, Guests: 192, Bytes: 1 << 30, Turn: true}, f.probe
 }
 
 type farRelay struct {
 	memory *relay.Memory
 
 	mu      sync.Mutex
-	opened  []remote.Options
+	opened  []client.Options
 	lines   []*farLine
-	status  remote.Status
+	status  client.Status
 	notes   map[sealed.LinkID][sealed.NoteSize]byte
 	given   int           // credentials
 	hold    chan struct{} // credentials come once it is closed
@@ -91,7 +91,7 @@ type farRelay struct {
 }
 
 // say changes the status, as the network would.
-func (r *farRelay) say(s remote.Status) {
+func (r *farRelay) say(s client.Status) {
 	r.mu.Lock()
 	r.status = s
 	ln := r.lines[len(r.lines)-1]
@@ -103,7 +103,7 @@ func (r *farRelay) say(s remote.Status) {
 }
 
 func (r *farRelay) connect() {
-	r.say(remote.Status{State: remote.StateConnected, Offer: remote.Offer{
+	r.say(client.Status{State: client.StateConnected, Offer: client.Offer{
 		Links: 3, Guests: 8, Turn: true, STUN: []string{"stun:porch.example:3478"},
 	}})
 }
@@ -117,12 +117,12 @@ func (r *farRelay) revocations() []string {
 // farLine is the host's end of one line.
 type farLine struct {
 	*farRelay
-	options remote.Options
+	options client.Options
 	holds   []relay.Attachment // of farRelay.mu
 	closed  bool               // likewise
 }
 
-func (r *farLine) Status() remote.Status {
+func (r *farLine) Status() client.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
@@ -245,7 +245,7 @@ func TestLinkOnARelay(t *testing.T) {
 		t.Fatalf("link: %+v", l)
 	}
 	retry := time.UnixMilli(time.Now().UnixMilli() + 5000)
-	r.say(remote.Status{State: remote.StateConnecting, Code: fault.RelayUnreachable, Retry: retry})
+	r.say(client.Status{State: client.StateConnecting, Code: fault.RelayUnreachable, Retry: retry})
 	s := f.until("the relay is out of reach", func(s State) bool { return s.Reach.Relays[0].State == RelayUnreachable })
 	if v := s.Reach.Relays[0]; s.Reach.Kind != "network" || v.RetryAt != retry.UnixMilli() || v.Code != "relay-unreachable" ||
 		v.Message == "" || v.Links != 1 || v.HostKey != "" || s.Links[0].RelayState != RelayUnreachable {
@@ -400,7 +400,7 @@ func TestAddRelay(t *testing.T) {
 	}
 	// Refused, it says by which key it can be let in; with another invitation, it
 	// is dialled anew as the same host.
-	r.say(remote.Status{State: remote.StateRefused, Code: fault.TokenRefused})
+	r.say(client.Status{State: client.StateRefused, Code: fault.TokenRefused})
 	s := f.until("a refusal", func(s State) bool { return s.Reach.Relays[0].State == RelayRefused })
 	if len(s.Reach.Relays[0].HostKey) != 43 || s.Reach.Kind != "network" {
 		t.Errorf("refused: %+v", s.Reach)
@@ -536,7 +536,7 @@ func TestCredentialsThatDoNotCome(t *testing.T) {
 func TestPassage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := newFarRelays(t)
-		there, _ := far.Open(remote.Options{URL: porchExample})
+		there, _ := far.Open(client.Options{URL: porchExample})
 		r := far.at(porchExample)
 		r.lasting = 10 * time.Minute
 		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Passage: time.Second}}

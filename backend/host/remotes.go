@@ -10,7 +10,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -18,15 +18,15 @@ import (
 // Remotes dials public relays: [PublicRelays] in the app.
 type Remotes interface {
 	// Open starts a line to a relay. It never waits for the network.
-	Open(remote.Options) (Remote, error)
+	Open(client.Options) (Remote, error)
 	// Probe dials once and says what the relay offers, or why not.
-	Probe(context.Context, remote.Options) (remote.Offer, error)
+	Probe(context.Context, client.Options) (client.Offer, error)
 }
 
-// Remote is the host's line to one public relay: [remote.Client]. Of its methods
+// Remote is the host's line to one public relay: [client.Client]. Of its methods
 // only Credentials and Close wait.
 type Remote interface {
-	Status() remote.Status
+	Status() client.Status
 	LinkStatus(sealed.LinkID) (announced bool, code fault.Code)
 	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(note *[sealed.NoteSize]byte), err error)
 	Credentials(context.Context) ([]signalling.ICEServer, error)
@@ -42,9 +42,9 @@ type PublicRelays struct {
 }
 
 // Open implements [Remotes].
-func (p PublicRelays) Open(o remote.Options) (Remote, error) {
+func (p PublicRelays) Open(o client.Options) (Remote, error) {
 	o.TLS, o.Logger = p.TLS, p.Logger
-	r, err := remote.Open(o)
+	r, err := client.Open(o)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +52,9 @@ func (p PublicRelays) Open(o remote.Options) (Remote, error) {
 }
 
 // Probe implements [Remotes].
-func (p PublicRelays) Probe(ctx context.Context, o remote.Options) (remote.Offer, error) {
+func (p PublicRelays) Probe(ctx context.Context, o client.Options) (client.Offer, error) {
 	o.TLS, o.Logger = p.TLS, p.Logger
-	return remote.Probe(ctx, o)
+	return client.Probe(ctx, o)
 }
 
 // How long new credentials count as good: as long as their username says, which

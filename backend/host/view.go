@@ -9,7 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -124,7 +124,7 @@ func (h *Host) reachView(addresses []relay.Address) Reach {
 			v.Kind = string(a.Reach)
 		}
 	}
-	if ln := h.lineOf(h.reach.Relay); ln != nil && ln.status.State == remote.StateConnected {
+	if ln := h.lineOf(h.reach.Relay); ln != nil && ln.status.State == client.StateConnected {
 		v.Kind = string(relay.ReachAnywhere)
 	}
 	return v

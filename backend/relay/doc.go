@@ -26,7 +26,7 @@
 //
 // Options.Hosts lets hosts of other machines open a line at [HostPath]: one
 // WebSocket for all links of an app (section 13 of docs/protocol.md, package
-// remote is its other end). A line announces links at the switchboard and
+// client is its other end). A line announces links at the switchboard and
 // brings their guests to the host, as Announce does for the host in this
 // process. [HostPolicy] says who may, and how much one may use.
 //

@@ -15,8 +15,8 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
-	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -122,7 +122,7 @@ func (r *running) announce() sealed.LinkKeys {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	host := r.host("", func(remote.Status) {})
+	host := r.host("", func(client.Status) {})
 	if _, err := host.Announce(r.t.Context(), keys, func(relay.Frames) {}); err != nil {
 		r.t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 )
 
 const checkHelp = `porch-relay check looks at a relay from outside, as guests and hosts do, and tells
@@ -400,11 +400,11 @@ func firstLine(s string) string {
 }
 
 // line dials in as a host does.
-func (c *checker) line(ctx context.Context) (offer remote.Offer, ok bool) {
+func (c *checker) line(ctx context.Context) (offer client.Offer, ok bool) {
 	const what = "hosts"
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	offer, err := remote.Probe(ctx, c.stranger())
+	offer, err := client.Probe(ctx, c.stranger())
 	switch code := fault.CodeOf(err); code {
 	case "":
 		stun := "no STUN"
@@ -428,9 +428,9 @@ func (c *checker) line(ctx context.Context) (offer remote.Offer, ok bool) {
 }
 
 // stranger is a host that nobody has seen before.
-func (c *checker) stranger() remote.Options {
+func (c *checker) stranger() client.Options {
 	_, key, _ := ed25519.GenerateKey(nil) // never fails
-	return remote.Options{
+	return client.Options{
 		URL: c.base(), Token: c.token, Key: key, Logger: slog.New(slog.DiscardHandler),
 		TLS: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12},
 	}

@@ -15,12 +15,12 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
 // relayed looks at STUN and TURN.
-func (c *checker) relayed(ctx context.Context, offer remote.Offer) {
+func (c *checker) relayed(ctx context.Context, offer client.Offer) {
 	var seen netip.Addr
 	for _, address := range offer.STUN {
 		seen = c.stun(address)
@@ -51,15 +51,15 @@ func (c *checker) credentials(ctx context.Context) ([]signalling.ICEServer, erro
 	defer cancel()
 	connected := make(chan struct{}, 1)
 	o := c.stranger()
-	o.OnStatus = func(s remote.Status) {
-		if s.State == remote.StateConnected {
+	o.OnStatus = func(s client.Status) {
+		if s.State == client.StateConnected {
 			select {
 			case connected <- struct{}{}:
 			default:
 			}
 		}
 	}
-	r, err := remote.Open(o)
+	r, err := client.Open(o)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 )
 
 // asProgram makes the test's binary be the command.
@@ -148,12 +148,12 @@ func (r *running) check(args ...string) (code int, out string) {
 }
 
 // host is an app that dials in.
-func (r *running) host(token string, changed func(remote.Status)) *remote.Client {
+func (r *running) host(token string, changed func(client.Status)) *client.Client {
 	r.t.Helper()
 	c := &checker{host: "localhost", port: r.https, roots: r.identity.pool, token: token}
 	o := c.stranger()
 	o.OnStatus = changed
-	h, err := remote.Open(o)
+	h, err := client.Open(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func (r *running) probe(token string) error {
 	c := &checker{host: "localhost", port: r.https, roots: r.identity.pool, token: token}
 	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
 	defer cancel()
-	_, err := remote.Probe(ctx, c.stranger())
+	_, err := client.Probe(ctx, c.stranger())
 	return err
 }
 
@@ -178,10 +178,10 @@ func TestServe(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &h); err != nil || status != http.StatusOK || !h.Well || h.Certificate != "ok" {
 		t.Errorf("/healthz: %d %s", status, body)
 	}
-	states := make(chan remote.Status, 16)
-	host := r.host("", func(s remote.Status) { states <- s })
+	states := make(chan client.Status, 16)
+	host := r.host("", func(s client.Status) { states <- s })
 	for s := range states {
-		if s.State == remote.StateConnected {
+		if s.State == client.StateConnected {
 			break
 		}
 	}
@@ -244,11 +244,11 @@ func TestDrainEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := startRelay(t, "-drain", tc.drain, "-hosts", "open")
-			states := make(chan remote.Status, 16)
+			states := make(chan client.Status, 16)
 			// A host that stays: it has nowhere else to go.
-			r.host("", func(s remote.Status) { states <- s })
+			r.host("", func(s client.Status) { states <- s })
 			for s := range states {
-				if s.State == remote.StateConnected {
+				if s.State == client.StateConnected {
 					break
 				}
 			}

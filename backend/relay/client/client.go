@@ -1,4 +1,4 @@
-package remote
+package client
 
 import (
 	"context"
@@ -167,10 +167,10 @@ func newClient(o Options) (*Client, error) {
 		return nil, err
 	}
 	if len(o.Key) != ed25519.PrivateKeySize {
-		return nil, fault.Newf(fault.Internal, "remote: no key")
+		return nil, fault.Newf(fault.Internal, "client: no key")
 	}
 	if len(o.Token) > signalling.MaxInvitation {
-		return nil, fault.Newf(fault.InvitationRefused, "remote: a token of %d bytes", len(o.Token))
+		return nil, fault.Newf(fault.InvitationRefused, "client: a token of %d bytes", len(o.Token))
 	}
 	r := &Client{
 		o: o, base: base, times: defaultTimes, log: o.Logger,

@@ -1,4 +1,4 @@
-package remote_test
+package client_test
 
 import (
 	"context"
@@ -21,8 +21,8 @@ import (
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
-	"github.com/porch-call/porch/backend/relay/remote"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -108,7 +108,7 @@ func newKey(t testing.TB) ed25519.PrivateKey {
 
 // dialled has a host announce its links at a public relay alone.
 type dialled struct {
-	*remote.Client
+	*client.Client
 	book func() *links.Book
 }
 
@@ -139,8 +139,8 @@ type porch struct {
 	ctx    context.Context
 	host   *host.Host
 	book   *links.Book
-	line   *remote.Client
-	status chan remote.Status
+	line   *client.Client
+	status chan client.Status
 	log    *testlog.Log
 	tls    *tls.Config
 
@@ -148,15 +148,15 @@ type porch struct {
 }
 
 // dial starts a host whose line goes to url.
-func dial(t testing.TB, url string, a authority, change func(*remote.Options)) *porch {
+func dial(t testing.TB, url string, a authority, change func(*client.Options)) *porch {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
-	p := &porch{t: t, ctx: ctx, log: new(testlog.Log), tls: a.client, status: make(chan remote.Status, 256)}
+	p := &porch{t: t, ctx: ctx, log: new(testlog.Log), tls: a.client, status: make(chan client.Status, 256)}
 	p.closers = append(p.closers, cancel)
 	t.Cleanup(p.close)
 	log := p.log.Logger()
 
-	o := remote.Options{URL: url, Key: newKey(t), TLS: a.client, Logger: log, OnStatus: func(s remote.Status) {
+	o := client.Options{URL: url, Key: newKey(t), TLS: a.client, Logger: log, OnStatus: func(s client.Status) {
 		select {
 		case p.status <- s:
 		default:
@@ -166,7 +166,7 @@ func dial(t testing.TB, url string, a authority, change func(*remote.Options)) *
 		change(&o)
 	}
 	var err error
-	p.line, err = remote.Open(o)
+	p.line, err = client.Open(o)
 	p.must(err)
 	p.closers = append(p.closers, func() { _ = p.line.Close() })
 

@@ -1,4 +1,4 @@
-// Package remote is the app's end of a public relay: one WebSocket, dialled
+// Package client is the app's end of a public relay: one WebSocket, dialled
 // out, that carries all links which live there (section 13 of
 // docs/protocol.md).
 //
@@ -9,4 +9,4 @@
 // The relay is a stranger. What it sends is checked for size, form and
 // meaning; channels, their queues and the work that it can cause are bounded;
 // and nothing that it says lets anybody in: frames are opened by the host.
-package remote
+package client

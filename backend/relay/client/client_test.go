@@ -1,4 +1,4 @@
-package remote_test
+package client_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/remote"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -92,30 +92,30 @@ func TestProbe(t *testing.T) {
 		o.STUN = []string{"stun:relay.example:3478"}
 	})
 	key := newKey(t)
-	p := dial(t, s.base(), a, func(o *remote.Options) { o.Key, o.Token = key, "let me in" })
+	p := dial(t, s.base(), a, func(o *client.Options) { o.Key, o.Token = key, "let me in" })
 	id, _ := p.link(s.base())
-	try := func(change func(*remote.Options)) (remote.Offer, error) {
-		o := remote.Options{URL: s.base(), Key: key, Token: "let me in", TLS: a.client}
+	try := func(change func(*client.Options)) (client.Offer, error) {
+		o := client.Options{URL: s.base(), Key: key, Token: "let me in", TLS: a.client}
 		change(&o)
-		return remote.Probe(p.ctx, o)
+		return client.Probe(p.ctx, o)
 	}
-	offer, err := try(func(*remote.Options) {})
+	offer, err := try(func(*client.Options) {})
 	if err != nil || offer.Links != relay.DefaultQuotas.Links || len(offer.STUN) != 1 {
 		t.Errorf("%+v, %v", offer, err)
 	}
-	if ok, code := p.line.LinkStatus(id); !ok || p.line.Status().State != remote.StateConnected {
+	if ok, code := p.line.LinkStatus(id); !ok || p.line.Status().State != client.StateConnected {
 		t.Errorf("the open line: %+v, %q", p.line.Status(), code)
 	}
 	app, err := relay.Open(p.ctx, relay.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Logger: p.log.Logger()})
 	p.must(err)
 	defer app.Close()
-	for code, change := range map[fault.Code]func(*remote.Options){
-		fault.InvitationWanted:    func(o *remote.Options) { o.Token = "" },
-		fault.InvitationRefused:   func(o *remote.Options) { o.Token = "let me" },
-		fault.RelayUntrusted:      func(o *remote.Options) { o.TLS = nil },
-		fault.RelayUnreachable:    func(o *remote.Options) { o.URL = "https://localhost:1" },
-		fault.RelayAbsent:         func(o *remote.Options) { o.URL = app.Addresses()[0].Base },
-		fault.RelayAddressInvalid: func(o *remote.Options) { o.URL = "http://relay.example" },
+	for code, change := range map[fault.Code]func(*client.Options){
+		fault.InvitationWanted:    func(o *client.Options) { o.Token = "" },
+		fault.InvitationRefused:   func(o *client.Options) { o.Token = "let me" },
+		fault.RelayUntrusted:      func(o *client.Options) { o.TLS = nil },
+		fault.RelayUnreachable:    func(o *client.Options) { o.URL = "https://localhost:1" },
+		fault.RelayAbsent:         func(o *client.Options) { o.URL = app.Addresses()[0].Base },
+		fault.RelayAddressInvalid: func(o *client.Options) { o.URL = "http://relay.example" },
 	} {
 		if _, err := try(change); fault.CodeOf(err) != code {
 			t.Errorf("%v, want %s", err, code)
