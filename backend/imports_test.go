@@ -17,7 +17,8 @@ const module = "github.com/porch-call/porch/"
 // backend. "" is package backend itself.
 var (
 	bottom = []string{"fault", "signalling", "sealed"}
-	kit    = []string{"kit"} // small libraries without a word of ours
+	kit    = []string{"kit"}   // small libraries without a word of ours
+	media  = []string{"media"} // packets
 	middle = []string{"links", "lobby", "call", "capture", "handover", "notify", "store", "relay", "windowsocket", "awake"}
 
 	mayImport = map[string][]string{
@@ -26,10 +27,11 @@ var (
 		"signalling": {"fault"},
 		"sealed":     {"fault"},
 		"sessionbus": nil,
-		"guest":      bottom,
-		"host":       slices.Concat(bottom, kit, middle),
-		"":           slices.Concat(bottom, kit, middle, []string{"host"}),
-		"cmd":        slices.Concat(bottom, kit, middle, []string{"host", "", "guest"}),
+		"guest":      slices.Concat(bottom, []string{"media"}),
+		"media":      slices.Concat(bottom, kit),
+		"host":       slices.Concat(bottom, kit, media, middle),
+		"":           slices.Concat(bottom, kit, media, middle, []string{"host"}),
+		"cmd":        slices.Concat(bottom, kit, media, middle, []string{"host", "", "guest"}),
 	}
 
 	// Only these may import Pion, by the path under backend.
@@ -39,7 +41,7 @@ var (
 
 func init() {
 	for _, part := range middle {
-		mayImport[part] = slices.Concat(bottom, kit)
+		mayImport[part] = slices.Concat(bottom, kit, media)
 	}
 	mayImport["awake"] = []string{"sessionbus"}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -593,8 +594,8 @@ func TestSpeaking(t *testing.T) {
 		defer tick.Stop()
 		for n := uint16(0); ; n++ {
 			p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: n}, Payload: []byte{1}}
-			_ = p.SetExtension(AudioLevelExtension, []byte{20}) // can't fail with one byte
-			_ = l.WriteRTP(signalling.KindAudio, p)             // fails after the end
+			_ = p.SetExtension(codec.AudioLevelID, []byte{20}) // can't fail with one byte
+			_ = l.WriteRTP(signalling.KindAudio, p)            // fails after the end
 			select {
 			case <-tick.C:
 			case <-stop:

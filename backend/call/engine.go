@@ -20,15 +20,8 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
-)
-
-// Payload types of every offer. Since the call always offers, they hold for
-// whatever senders send, too.
-const (
-	audioType = 111 // Opus
-	videoType = 96  // VP8
-	rtxType   = 97  // retransmissions of VP8
 )
 
 // Options configure an [Engine]. The zero value is what the app uses.
@@ -88,28 +81,28 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 	errs := []error{
 		m.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeOpus, ClockRate: audioClockRate, Channels: 2,
+				MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2,
 				SDPFmtpLine:  "minptime=10;useinbandfec=1",
 				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "transport-cc"}, {Type: "nack"}},
 			},
-			PayloadType: audioType,
+			PayloadType: codec.AudioPayloadType,
 		}, webrtc.RTPCodecTypeAudio),
 		m.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeVP8, ClockRate: videoClockRate,
+				MimeType: webrtc.MimeTypeVP8, ClockRate: codec.VideoClockRate,
 				RTCPFeedback: []webrtc.RTCPFeedback{
 					{Type: "goog-remb"}, {Type: "transport-cc"},
 					{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"},
 				},
 			},
-			PayloadType: videoType,
+			PayloadType: codec.VideoPayloadType,
 		}, webrtc.RTPCodecTypeVideo),
 		m.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeRTX, ClockRate: videoClockRate,
-				SDPFmtpLine: fmt.Sprintf("apt=%d", videoType),
+				MimeType: webrtc.MimeTypeRTX, ClockRate: codec.VideoClockRate,
+				SDPFmtpLine: fmt.Sprintf("apt=%d", codec.VideoPayloadType),
 			},
-			PayloadType: rtxType,
+			PayloadType: codec.RetransmissionPayloadType,
 		}, webrtc.RTPCodecTypeVideo),
 	}
 	const up, down = webrtc.RTPTransceiverDirectionRecvonly, webrtc.RTPTransceiverDirectionSendonly

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -41,7 +42,7 @@ func newRig(tb testing.TB, receivers int) *rig {
 	for range receivers {
 		w := new(fakeWriter)
 		s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-		s.bind(uint32(len(r.slots)+100), videoType, uint32(len(r.slots)+200), rtxType, extAbsSendTime)
+		s.bind(uint32(len(r.slots)+100), codec.VideoPayloadType, uint32(len(r.slots)+200), codec.RetransmissionPayloadType, codec.AbsSendTimeID)
 		s.setWriter(w)
 		s.open()
 		r.member.video.addReceiver(s)
@@ -99,7 +100,7 @@ func (w *fakeWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attribut
 // sequences returns what was written on the media SSRC.
 func (w *fakeWriter) sequences() (n []uint16) {
 	for _, p := range w.packets {
-		if p.PayloadType == videoType {
+		if p.PayloadType == codec.VideoPayloadType {
 			n = append(n, p.SequenceNumber)
 		}
 	}
@@ -145,7 +146,7 @@ func TestLateReceiverGetsTheKeyframeThatIsThere(t *testing.T) {
 	}
 	w := new(fakeWriter)
 	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-	late.bind(1, videoType, 2, rtxType, 0)
+	late.bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
 	late.setWriter(w)
 	r.member.video.addReceiver(late)
 	late.assign(r.member.video)
@@ -336,7 +337,7 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	}
 	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
 	lateWriter := new(fakeWriter)
-	late.bind(300, videoType, 301, rtxType, 0)
+	late.bind(300, codec.VideoPayloadType, 301, codec.RetransmissionPayloadType, 0)
 	late.setWriter(lateWriter)
 	late.open()
 	r.member.video.addReceiver(late)
@@ -363,7 +364,7 @@ func TestRetransmission(t *testing.T) {
 		t.Fatalf("%d packets", len(w.packets))
 	}
 	original, again := w.packets[1], w.packets[2]
-	if again.PayloadType != rtxType || again.SSRC != 200 || again.Timestamp != original.Timestamp ||
+	if again.PayloadType != codec.RetransmissionPayloadType || again.SSRC != 200 || again.Timestamp != original.Timestamp ||
 		again.Marker != original.Marker || !slices.Equal(again.Payload, append([]byte{0, 11}, original.Payload...)) {
 		t.Errorf("%v then %v", original, again)
 	}
@@ -375,7 +376,7 @@ func TestRetransmission(t *testing.T) {
 func TestRetransmissionWithoutItsOwnStream(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()
-	r.slots[0].bind(100, videoType, 0, 0, 0)
+	r.slots[0].bind(100, codec.VideoPayloadType, 0, 0, 0)
 	v := videoSender{ssrc: 1, sequence: 10}
 	r.receive(v.frame(true, 2)...)
 	r.slots[0].resend([]uint16{10})

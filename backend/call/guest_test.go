@@ -15,6 +15,7 @@ import (
 	"github.com/pion/transport/v4"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -167,10 +168,10 @@ func (g *guest) connect(api *webrtc.API) {
 	must(g.t, err)
 	g.pc = pc
 	g.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClockRate, Channels: 2}, "audio", "guest")
+		MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2}, "audio", "guest")
 	must(g.t, err)
 	g.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeVP8, ClockRate: videoClockRate}, "video", "guest")
+		MimeType: webrtc.MimeTypeVP8, ClockRate: codec.VideoClockRate}, "video", "guest")
 	must(g.t, err)
 	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		mid := ""
@@ -475,7 +476,7 @@ func (v *videoSender) frame(keyframe bool, packets int) []*rtp.Packet {
 		}
 		all[i] = &rtp.Packet{
 			Header: rtp.Header{
-				Version: 2, PayloadType: videoType, SSRC: v.ssrc, SequenceNumber: v.sequence,
+				Version: 2, PayloadType: codec.VideoPayloadType, SSRC: v.ssrc, SequenceNumber: v.sequence,
 				Timestamp: v.timestamp, Marker: i == packets-1,
 			},
 			Payload: b,

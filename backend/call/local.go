@@ -8,12 +8,9 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
-
-// AudioLevelExtension is the id of the header extension in which audio packets
-// given to [Local.WriteRTP] carry their level (RFC 6464).
-const AudioLevelExtension = 1
 
 // LocalSink takes what a [Local] receives. Calls come on the goroutines that
 // read from the network, several at a time; they must not block.
@@ -90,9 +87,9 @@ func (l *Local) pair(other *member) *pair {
 		video: newSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
 	}
 	for _, s := range []*slot{pr.audio, pr.video} {
-		payloadType := uint8(audioType)
+		payloadType := uint8(codec.AudioPayloadType)
 		if s.kind == signalling.KindVideo {
-			payloadType = videoType
+			payloadType = codec.VideoPayloadType
 		}
 		s.bind(0, payloadType, 0, 0, 0)
 		s.setWriter(&localWriter{sink: l.sink, participant: other.profile.ID, kind: s.kind})
@@ -134,7 +131,7 @@ func (l *Local) roundTrip() time.Duration { return 0 }
 func (l *Local) ID() string { return l.m.profile.ID }
 
 // WriteRTP forwards a packet to everybody else. The payload type does not
-// matter; of the header extensions only [AudioLevelExtension] is read. It keeps
+// matter; of the header extensions only [codec.AudioLevelID] is read. It keeps
 // nothing of pkt. It returns fault.NotInCall after Leave, and
 // fault.MessageInvalid for an unknown kind.
 func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
@@ -154,8 +151,8 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	}
 	switch kind {
 	case signalling.KindAudio:
-		if b := pkt.GetExtension(AudioLevelExtension); len(b) == 1 {
-			l.in.extension(extAudioLevel, b)
+		if b := pkt.GetExtension(codec.AudioLevelID); len(b) == 1 {
+			l.in.extension(codec.AudioLevelID, b)
 		}
 		l.m.audio.receive(l, &l.in, false, now)
 	case signalling.KindVideo:

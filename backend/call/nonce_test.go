@@ -10,6 +10,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -78,9 +79,9 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		h.ssrcs[i] = uint32(i + 1)
 		h.connect(i)
 	}
-	for i, rtx := range []uint8{rtxType, 0} {
+	for i, rtx := range []uint8{codec.RetransmissionPayloadType, 0} {
 		slot := newSlot(kind, &h.admitted.admitted, h.admitted.counters)
-		slot.bind(uint32(100+i), 96, uint32(200+i), rtx, extAbsSendTime)
+		slot.bind(uint32(100+i), 96, uint32(200+i), rtx, codec.AbsSendTimeID)
 		slot.setWriter(h.ledger)
 		slot.open()
 		h.slots = append(h.slots, slot)
@@ -274,7 +275,7 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 	}
 	w := new(fakeWriter)
 	s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-	s.bind(1, videoType, 2, rtxType, 0)
+	s.bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
 	s.setWriter(w)
 	s.assign(r.member.video)
 	begun := time.Now()

@@ -3,15 +3,8 @@ package call
 import (
 	"encoding/binary"
 	"errors"
-)
 
-// The ids of the header extensions (RFC 8285). Offers register the extensions
-// in this order, and pion numbers them from one.
-const (
-	extAudioLevel   = AudioLevelExtension // RFC 6464, senders only
-	extAbsSendTime  = 2                   // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time, receivers only
-	extTransportSeq = 3                   // transport-wide-cc-01, senders only
-	extMid          = 4                   // RFC 9143, senders only
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // packet is an RTP packet whose parts are checked to lie inside its buffer.
@@ -116,9 +109,9 @@ func (p *packet) parseExtensions(profile uint16, b []byte) {
 
 func (p *packet) extension(id uint8, b []byte) {
 	switch {
-	case id == extAudioLevel && len(b) == 1:
+	case id == codec.AudioLevelID && len(b) == 1:
 		p.hasLevel, p.level = true, b[0]&0x7f
-	case id == extTransportSeq && len(b) == 2:
+	case id == codec.TransportSequenceID && len(b) == 2:
 		p.hasTransport, p.transport = true, binary.BigEndian.Uint16(b)
 	}
 }
@@ -131,6 +124,6 @@ func (p *packet) unwrapRetransmission(ssrc uint32) (ok bool) {
 	}
 	p.sequence = binary.BigEndian.Uint16(p.payload)
 	p.payload = p.payload[2:]
-	p.ssrc, p.payloadType = ssrc, videoType
+	p.ssrc, p.payloadType = ssrc, codec.VideoPayloadType
 	return true
 }

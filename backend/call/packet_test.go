@@ -9,6 +9,8 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // richPacket is an RTP packet with everything in it.
@@ -16,14 +18,14 @@ func richPacket(tb testing.TB, payload []byte) []byte {
 	tb.Helper()
 	p := rtp.Packet{
 		Header: rtp.Header{
-			Version: 2, Marker: true, PayloadType: videoType, SequenceNumber: 4711, Timestamp: 123456,
+			Version: 2, Marker: true, PayloadType: codec.VideoPayloadType, SequenceNumber: 4711, Timestamp: 123456,
 			SSRC: 0xdeadbeef, CSRC: []uint32{1, 2},
 		},
 		Payload: payload,
 	}
-	must(tb, p.SetExtension(extAudioLevel, []byte{0x80 | 37}))
-	must(tb, p.SetExtension(extTransportSeq, []byte{0x12, 0x34}))
-	must(tb, p.SetExtension(extMid, []byte("audio")))
+	must(tb, p.SetExtension(codec.AudioLevelID, []byte{0x80 | 37}))
+	must(tb, p.SetExtension(codec.TransportSequenceID, []byte{0x12, 0x34}))
+	must(tb, p.SetExtension(codec.MidID, []byte("audio")))
 	b, err := p.Marshal()
 	must(tb, err)
 	return b
@@ -34,7 +36,7 @@ func TestParsePacket(t *testing.T) {
 	var p packet
 	must(t, p.parse(b))
 	if p.ssrc != 0xdeadbeef || p.timestamp != 123456 || p.sequence != 4711 || !p.marker ||
-		p.payloadType != videoType || !p.hasLevel || p.level != 37 || !p.hasTransport || p.transport != 0x1234 ||
+		p.payloadType != codec.VideoPayloadType || !p.hasLevel || p.level != 37 || !p.hasTransport || p.transport != 0x1234 ||
 		string(p.payload) != "media" {
 		t.Errorf("%+v", p)
 	}
@@ -47,9 +49,9 @@ func TestParsePacket(t *testing.T) {
 
 func TestParseTwoByteExtensions(t *testing.T) {
 	h := rtp.Header{Version: 2, Extension: true, ExtensionProfile: rtp.ExtensionProfileTwoByte}
-	must(t, h.SetExtension(extTransportSeq, []byte{1, 2}))
+	must(t, h.SetExtension(codec.TransportSequenceID, []byte{1, 2}))
 	must(t, h.SetExtension(200, bytes.Repeat([]byte{9}, 40)))
-	must(t, h.SetExtension(extAudioLevel, []byte{127}))
+	must(t, h.SetExtension(codec.AudioLevelID, []byte{127}))
 	b, err := h.Marshal()
 	must(t, err)
 	var p packet
@@ -90,9 +92,9 @@ func TestParseRefusesWhatIsNotRTP(t *testing.T) {
 }
 
 func TestUnwrapRetransmission(t *testing.T) {
-	p := packet{ssrc: 1, payloadType: rtxType, sequence: 9, payload: []byte{0x12, 0x34, 'm'}}
+	p := packet{ssrc: 1, payloadType: codec.RetransmissionPayloadType, sequence: 9, payload: []byte{0x12, 0x34, 'm'}}
 	if !p.unwrapRetransmission(7) || p.sequence != 0x1234 || string(p.payload) != "m" ||
-		p.ssrc != 7 || p.payloadType != videoType {
+		p.ssrc != 7 || p.payloadType != codec.VideoPayloadType {
 		t.Errorf("%+v", p)
 	}
 	for n := range 3 {

@@ -3,6 +3,7 @@ package call
 import (
 	"testing"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -13,7 +14,7 @@ func TestPanicEndsOnePeer(t *testing.T) {
 		"messages": func(p *peer) { p.do(func() { panic("a fault") }) },
 		"media": func(p *peer) {
 			p.direct.Store(new(secure)) // has no keys, and dereferences them
-			p.takeContained([]byte{0x80, videoType, 0, 0})
+			p.takeContained([]byte{0x80, codec.VideoPayloadType, 0, 0})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +38,7 @@ func TestContainingCostsNothing(t *testing.T) {
 	c := newTestCall(t, Options{})
 	join(t, c, as("a"))
 	p := c.member("a").connection.Load()
-	b := []byte{0x80, videoType, 0, 0}
+	b := []byte{0x80, codec.VideoPayloadType, 0, 0}
 	if n := testing.AllocsPerRun(100, func() { p.takeContained(b) }); n != 0 {
 		t.Errorf("%v allocations a packet", n)
 	}

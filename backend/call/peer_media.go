@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // What a peer receives, and the RTCP that it sends.
@@ -72,12 +74,12 @@ func (p *peer) receiveRTP(b []byte) {
 		p.arrivals.record(in.ssrc, in.transport, now.Sub(p.began), now)
 	}
 	switch in.payloadType {
-	case audioType:
+	case codec.AudioPayloadType:
 		m.audio.receive(p, in, false, now)
-	case videoType:
+	case codec.VideoPayloadType:
 		in.vp8 = parseVP8(in.payload)
 		m.video.receive(p, in, false, now)
-	case rtxType:
+	case codec.RetransmissionPayloadType:
 		ssrc, ok := m.video.streamSSRC()
 		if !ok || !in.unwrapRetransmission(ssrc) {
 			return // padding

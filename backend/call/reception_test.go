@@ -3,10 +3,12 @@ package call
 import (
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 func TestReceptionReport(t *testing.T) {
-	r := reception{clockRate: videoClockRate}
+	r := reception{clockRate: codec.VideoClockRate}
 	start := time.Unix(1_000_000, 0)
 	if _, ok := r.report(start); ok {
 		t.Fatal("a report about nothing")
@@ -44,7 +46,7 @@ func TestReceptionReport(t *testing.T) {
 }
 
 func TestDuplicatesDoNotBecomeNegativeLoss(t *testing.T) {
-	r := reception{clockRate: audioClockRate}
+	r := reception{clockRate: codec.AudioClockRate}
 	now := time.Now()
 	for range 10 {
 		r.packet(1, 1, now)
@@ -55,7 +57,7 @@ func TestDuplicatesDoNotBecomeNegativeLoss(t *testing.T) {
 }
 
 func TestJitterOfUnevenStream(t *testing.T) {
-	r := reception{clockRate: audioClockRate}
+	r := reception{clockRate: codec.AudioClockRate}
 	start := time.Unix(1_000_000, 0)
 	for i := range 1000 { // every second packet is 10 ms late
 		late := time.Duration(i%2) * 10 * time.Millisecond

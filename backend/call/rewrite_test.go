@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // video is an input packet for tests of the rewriter.
@@ -25,7 +27,7 @@ func rewriteOK(t *testing.T, r *rewriter, p *packet) rewritten {
 }
 
 func TestFirstStretchKeepsNumbers(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	p := video(65534, 1000, 0x7ffe, 254)
 	r.begin(p, 0)
 	for i := range 6 { // across the wrap of everything
@@ -39,7 +41,7 @@ func TestFirstStretchKeepsNumbers(t *testing.T) {
 }
 
 func TestSwitchContinuesEverything(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	a := video(65535, 0xffffff00, 0x7fff, 255)
 	r.begin(a, 0)
 	rewriteOK(t, &r, a)
@@ -61,7 +63,7 @@ func TestSwitchContinuesEverything(t *testing.T) {
 }
 
 func TestSwitchAlwaysAdvancesTime(t *testing.T) {
-	r := rewriter{clockRate: audioClockRate}
+	r := rewriter{clockRate: codec.AudioClockRate}
 	a := &packet{sequence: 1, timestamp: 5000}
 	r.begin(a, 0)
 	rewriteOK(t, &r, a)
@@ -74,7 +76,7 @@ func TestSwitchAlwaysAdvancesTime(t *testing.T) {
 }
 
 func TestLossAndReorderingStayVisible(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	first := video(100, 0, 10, 0)
 	r.begin(first, 0)
 	rewriteOK(t, &r, first)
@@ -96,7 +98,7 @@ func TestLossAndReorderingStayVisible(t *testing.T) {
 }
 
 func TestOldPacketsAreRefusedAfterAWrap(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	first := video(0, 0, 0, 0)
 	r.begin(first, 0)
 	for i := range 100_000 {
@@ -111,7 +113,7 @@ func TestOldPacketsAreRefusedAfterAWrap(t *testing.T) {
 }
 
 func TestSourceFindsOnlyTheRunningStretch(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	if _, ok := r.source(1); ok {
 		t.Fatal("a NACK was answered before anything was sent")
 	}
@@ -136,7 +138,7 @@ func TestSourceFindsOnlyTheRunningStretch(t *testing.T) {
 }
 
 func TestAgainAgreesWithRewrite(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	warm := video(1000, 0, 7, 9)
 	r.begin(warm, 0)
 	rewriteOK(t, &r, warm)
@@ -160,7 +162,7 @@ func TestAgainAgreesWithRewrite(t *testing.T) {
 }
 
 func TestShortPictureIDsGrowToLongOnes(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	first := video(1, 0, 1000, 0)
 	r.begin(first, 0)
 	rewriteOK(t, &r, first)
@@ -186,7 +188,7 @@ func TestShortPictureIDsGrowToLongOnes(t *testing.T) {
 }
 
 func TestReplayEndsAtTheNewestFrame(t *testing.T) {
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	warm := video(1, 1_000_000, 1, 1)
 	r.begin(warm, 0)
 	rewriteOK(t, &r, warm)
@@ -217,7 +219,7 @@ func TestReplayEndsAtTheNewestFrame(t *testing.T) {
 // packets, and checks what a receiver checks.
 func TestOutputIsUnbroken(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	r := rewriter{clockRate: videoClockRate}
+	r := rewriter{clockRate: codec.VideoClockRate}
 	var last rewritten
 	begun := false
 	for range 500 {

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -52,9 +53,9 @@ type slot struct {
 func newSlot(kind signalling.Kind, admitted *atomic.Bool, counters *counters) *slot {
 	s := &slot{kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true}
 	s.wishes.reset()
-	s.out.clockRate = audioClockRate
+	s.out.clockRate = codec.AudioClockRate
 	if kind == signalling.KindVideo {
-		s.out.clockRate = videoClockRate
+		s.out.clockRate = codec.VideoClockRate
 	}
 	return s
 }

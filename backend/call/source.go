@@ -5,15 +5,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Clock rates and cache sizes of the two kinds.
+// Cache sizes of the two kinds.
 const (
-	audioClockRate = 48_000
-	videoClockRate = 90_000
-	audioCache     = 128 // packets: 2.5 s
-	videoCache     = 512 // packets: 2 s at 2.5 Mbit/s
+	audioCache = 128 // packets: 2.5 s
+	videoCache = 512 // packets: 2 s at 2.5 Mbit/s
 )
 
 // source is one kind of media of one participant, whichever connection it
@@ -57,9 +56,9 @@ type upstream interface {
 
 func newSource(owner string, kind signalling.Kind, counters *counters) *source {
 	s := &source{owner: owner, kind: kind, counters: counters}
-	rate, size := uint32(audioClockRate), audioCache
+	rate, size := uint32(codec.AudioClockRate), audioCache
 	if kind == signalling.KindVideo {
-		rate, size = videoClockRate, videoCache
+		rate, size = codec.VideoClockRate, videoCache
 	}
 	s.cache = newCache(size)
 	s.reception.clockRate, s.clock.clockRate = rate, rate

@@ -19,6 +19,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -148,7 +149,7 @@ func (s *stormSource) run(ctx context.Context, video, audio *webrtc.TrackLocalSt
 			}
 		case <-sounds.C:
 			sound.SequenceNumber++
-			sound.Timestamp += audioClockRate / 50
+			sound.Timestamp += codec.AudioClockRate / 50
 			_ = audio.WriteRTP(&sound)
 		case <-ctx.Done():
 			return

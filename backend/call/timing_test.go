@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 func TestKeyframeRequestsAreMerged(t *testing.T) {
@@ -128,7 +130,7 @@ func TestNTP(t *testing.T) {
 }
 
 func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
-	m := mediaClock{clockRate: videoClockRate}
+	m := mediaClock{clockRate: codec.VideoClockRate}
 	start := time.Now()
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 	m.packet(0, at(50)) // 50 ms on the way
@@ -143,7 +145,7 @@ func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
 		t.Errorf("%d", got)
 	}
 	m.reset()
-	if m.known || m.clockRate != videoClockRate {
+	if m.known || m.clockRate != codec.VideoClockRate {
 		t.Errorf("%+v", m)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/transport/v4/vnet"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -38,7 +39,7 @@ func newLossyNetwork(tb testing.TB, delay time.Duration) *lossyNetwork {
 		defer n.mu.Unlock()
 		b := c.UserData()
 		media := len(b) > 0 && b[0] >= 128 && b[0] < 192
-		if media && n.drop > 0 && len(b) > 60 && b[1]&0x7f == videoType {
+		if media && n.drop > 0 && len(b) > 60 && b[1]&0x7f == codec.VideoPayloadType {
 			n.drop--
 			return false
 		}

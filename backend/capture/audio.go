@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // Sound travels in blocks of 10 ms, 48 kHz, mono, 16 bit: what the audio
 // processing module takes.
 const (
 	blockTime = 10 * time.Millisecond
-	blockSize = AudioClockRate / 100
+	blockSize = codec.AudioClockRate / 100
 )
 
 // soundTimeout without data means that a sound device is lost: drivers tell of

@@ -10,21 +10,6 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Self is the participant of the host's own picture in [Sink.Frame].
-const Self = "host"
-
-// AudioLevelID is the id of the RTP header extension in which the session's
-// audio packets carry their level (RFC 6464, one-byte header).
-const AudioLevelID = 1
-
-// The payload types and clock rates of the packets a session writes.
-const (
-	VideoPayloadType = 96 // VP8, RFC 7741, 15-bit picture ids
-	VideoClockRate   = 90_000
-	AudioPayloadType = 111 // Opus, RFC 7587, 20 ms, mono
-	AudioClockRate   = 48_000
-)
-
 // Options configure an [Engine].
 type Options struct {
 	// Synthetic takes a moving picture and a tone instead of camera and
@@ -64,7 +49,7 @@ type Setup struct {
 
 // Frame is one whole VP8 frame of a participant's picture.
 type Frame struct {
-	Participant string // Self for the host's own picture
+	Participant string // codec.HostID for the host's own picture
 	Key         bool
 	Timestamp   time.Duration // media time; counts up per participant, from anywhere
 	Payload     []byte        // the receiver may keep it

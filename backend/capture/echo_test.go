@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/capture/internal/opus"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -29,7 +30,7 @@ func speak(t *testing.T, s *Session, participant string, sound []int16) {
 		ticker := time.NewTicker(5 * time.Millisecond)
 		defer ticker.Stop()
 		begin := time.Now()
-		pkt := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: AudioPayloadType, SSRC: 7}}
+		pkt := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: codec.AudioPayloadType, SSRC: 7}}
 		for n := 0; (n+1)*opus.FrameSize <= len(sound); {
 			select {
 			case <-t.Context().Done():
@@ -98,8 +99,8 @@ func TestEchoIsCancelled(t *testing.T) {
 
 // second returns the second of sound that begins so many seconds before its end.
 func second(pcm []int16, back int) []int16 {
-	from := len(pcm) - back*AudioClockRate
-	return pcm[from : from+AudioClockRate]
+	from := len(pcm) - back*codec.AudioClockRate
+	return pcm[from : from+codec.AudioClockRate]
 }
 
 // With the guest silent, or speaking at the same time, the host is heard.

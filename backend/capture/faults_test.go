@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -108,14 +109,14 @@ func TestSessionCameraComesBack(t *testing.T) {
 	s := begin(t, m.engine(t), Setup{}, sink)
 	first := receive(t, "the camera", cameras)
 	first.pictures <- blank(640, 360)
-	sink.until(t, "a picture", func() bool { return len(sink.frames[Self]) == 1 })
+	sink.until(t, "a picture", func() bool { return len(sink.frames[codec.HostID]) == 1 })
 	close(first.pictures)
 	sink.until(t, "the loss", func() bool { return hasFault(sink, fault.CameraLost) })
 	second := receive(t, "the camera again", cameras)
 	second.pictures <- blank(640, 360)
-	sink.until(t, "a picture again", func() bool { return len(sink.frames[Self]) == 2 && len(sink.state.Faults) == 0 })
+	sink.until(t, "a picture again", func() bool { return len(sink.frames[codec.HostID]) == 2 && len(sink.state.Faults) == 0 })
 	_ = s.Close()
-	if !sink.frames[Self][1].Key {
+	if !sink.frames[codec.HostID][1].Key {
 		t.Error("the camera comes back without a keyframe")
 	}
 }

@@ -3,16 +3,18 @@ package capture
 import (
 	"slices"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 const (
 	// concealStep is how much is made up at once.
-	concealStep = AudioClockRate / 50
+	concealStep = codec.AudioClockRate / 50
 	// maxConceal is how long nothing may come before the buffer goes quiet
 	// and waits for a new beginning.
-	maxConceal = AudioClockRate * 120 / 1000
+	maxConceal = codec.AudioClockRate * 120 / 1000
 	// maxGap is a hole in the media time that is not filled but skipped.
-	maxGap = AudioClockRate / 5
+	maxGap = codec.AudioClockRate / 5
 	// maxBuffered bounds the packets held; at 20 ms each 2 s.
 	maxBuffered = 100
 	// maxLag is how much later than planned sound may be before the buffer
@@ -32,7 +34,7 @@ const (
 	// a new beginning: 2 s.
 	maxLateRun = 100
 	// opusQuantum is the unit of Opus durations: 2.5 ms.
-	opusQuantum = AudioClockRate / 400
+	opusQuantum = codec.AudioClockRate / 400
 )
 
 // playKind says what to do for the next stretch of sound.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // screening shows a participant's pictures beside a simulation of their sound.
@@ -52,7 +54,7 @@ func (s *screening) at(now, hold time.Duration) {
 }
 
 // pictureAt is when a picture was taken, on the sender's clock, whose zero is anywhere.
-func pictureAt(n int) time.Duration { return videoTime(1<<32 + int64(n)*VideoClockRate/30) }
+func pictureAt(n int) time.Duration { return videoTime(1<<32 + int64(n)*codec.VideoClockRate/30) }
 
 // lag is by how much sound is heard after its picture is seen, from picture
 // first on, sorted.

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -131,12 +132,12 @@ func openReal(t *testing.T) *Engine {
 // pitch and level, in syllables. Under the race detector it takes as long to
 // make as to hear: long sounds repeat it.
 func babble(seconds float64, loudness float64, seed int) []int16 {
-	pcm := make([]int16, int(seconds*AudioClockRate))
+	pcm := make([]int16, int(seconds*codec.AudioClockRate))
 	phase := 0.0
 	for i := range pcm {
-		at := float64(i)/AudioClockRate + float64(seed)
+		at := float64(i)/codec.AudioClockRate + float64(seed)
 		pitch := 130 + 40*math.Sin(2*math.Pi*0.7*at) + 25*math.Sin(2*math.Pi*2.3*at) + float64(seed%7)*17
-		phase += 2 * math.Pi * pitch / AudioClockRate
+		phase += 2 * math.Pi * pitch / codec.AudioClockRate
 		syllable := math.Max(0, math.Sin(2*math.Pi*3.1*at)) * (0.6 + 0.4*math.Sin(2*math.Pi*0.9*at))
 		sum := 0.0
 		for h := 1; h <= 14; h++ {
@@ -203,10 +204,10 @@ func TestPulseSpeakerPlaysWhatIsReceived(t *testing.T) {
 	}})
 	defer func() { _ = source.Close() }()
 	heard.until(t, "the tone", func(pcm []int16) bool {
-		if len(pcm) < AudioClockRate {
+		if len(pcm) < codec.AudioClockRate {
 			return false
 		}
-		last := pcm[len(pcm)-AudioClockRate/2:]
+		last := pcm[len(pcm)-codec.AudioClockRate/2:]
 		return power(last) > 500*500 && math.Abs(pitchOf(last)-toneFrequency) < 10
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -195,7 +196,7 @@ func (s *Session) openCamera(source videoSource) device {
 		clock:  videoClock,
 		emit: func(payload []byte, key bool, at int64) {
 			s.picture.write(payload, at)
-			s.sink.Frame(Frame{Participant: Self, Key: key, Timestamp: videoTime(at), Payload: payload})
+			s.sink.Frame(Frame{Participant: codec.HostID, Key: key, Timestamp: videoTime(at), Payload: payload})
 		},
 	})
 	s.camera.Store(c)

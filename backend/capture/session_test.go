@@ -18,6 +18,7 @@ import (
 
 	"github.com/porch-call/porch/backend/capture/internal/opus"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -88,11 +89,11 @@ func decodeVP8(t *testing.T, frames []Frame, see func(*image.YCbCr)) {
 func TestSyntheticPictureDecodesAndMoves(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
-	sink.until(t, "a second of pictures", func() bool { return len(sink.frames[Self]) >= 30 })
+	sink.until(t, "a second of pictures", func() bool { return len(sink.frames[codec.HostID]) >= 30 })
 	_ = s.Close()
 
 	var first, last *image.YCbCr
-	decodeVP8(t, sink.frames[Self], func(p *image.YCbCr) {
+	decodeVP8(t, sink.frames[codec.HostID], func(p *image.YCbCr) {
 		if p.Rect.Dx() != syntheticWidth || p.Rect.Dy() != syntheticHeight {
 			t.Fatalf("picture of %v", p.Rect)
 		}
@@ -105,7 +106,7 @@ func TestSyntheticPictureDecodesAndMoves(t *testing.T) {
 		t.Errorf("the picture has hardly moved: mean difference %.1f", d)
 	}
 	at := time.Duration(-1)
-	for i, f := range sink.frames[Self] {
+	for i, f := range sink.frames[codec.HostID] {
 		if f.Key != (i == 0) {
 			t.Errorf("frame %d: key %v", i, f.Key)
 		}
@@ -124,11 +125,11 @@ func TestSyntheticPictureDecodesAndMoves(t *testing.T) {
 func TestVideoPacketsCarryTheFrames(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
-	sink.until(t, "pictures", func() bool { return len(sink.frames[Self]) >= 10 })
+	sink.until(t, "pictures", func() bool { return len(sink.frames[codec.HostID]) >= 10 })
 	s.ForceKeyframe()
 	sink.until(t, "a second keyframe", func() bool {
 		keys := 0
-		for _, f := range sink.frames[Self] {
+		for _, f := range sink.frames[codec.HostID] {
 			keys += one(f.Key)
 		}
 		return keys >= 2
@@ -141,7 +142,7 @@ func TestVideoPacketsCarryTheFrames(t *testing.T) {
 		ids   = -1
 	)
 	for i, pkt := range sink.packets[signalling.KindVideo] {
-		if pkt.PayloadType != VideoPayloadType || pkt.MarshalSize() > 1200 {
+		if pkt.PayloadType != codec.VideoPayloadType || pkt.MarshalSize() > 1200 {
 			t.Fatalf("packet %d: type %d, %d bytes", i, pkt.PayloadType, pkt.MarshalSize())
 		}
 		if previous := i - 1; i > 0 && pkt.SequenceNumber != sink.packets[signalling.KindVideo][previous].SequenceNumber+1 {
@@ -163,15 +164,15 @@ func TestVideoPacketsCarryTheFrames(t *testing.T) {
 		}
 		frame = append(frame, payload...)
 		if pkt.Marker {
-			want := sink.frames[Self][next]
+			want := sink.frames[codec.HostID][next]
 			if string(frame) != string(want.Payload) {
 				t.Fatalf("frame %d differs", next)
 			}
 			next, frame = next+1, nil
 		}
 	}
-	if next != len(sink.frames[Self]) {
-		t.Errorf("%d frames in packets, %d shown", next, len(sink.frames[Self]))
+	if next != len(sink.frames[codec.HostID]) {
+		t.Errorf("%d frames in packets, %d shown", next, len(sink.frames[codec.HostID]))
 	}
 }
 
@@ -182,7 +183,7 @@ func TestSyntheticToneIsHeard(t *testing.T) {
 	_ = s.Close()
 
 	sound := decodeOpus(t, sink.packets[signalling.KindAudio])
-	if hz := pitchOf(sound[AudioClockRate/2:]); math.Abs(hz-toneFrequency) > 5 {
+	if hz := pitchOf(sound[codec.AudioClockRate/2:]); math.Abs(hz-toneFrequency) > 5 {
 		t.Errorf("the tone has %.0f Hz", hz)
 	}
 	levels := make(map[uint8]bool)
@@ -206,7 +207,7 @@ func TestSyntheticToneIsHeard(t *testing.T) {
 func levelOf(t *testing.T, pkt *rtp.Packet) uint8 {
 	t.Helper()
 	var level rtp.AudioLevelExtension
-	if err := level.Unmarshal(pkt.GetExtension(AudioLevelID)); err != nil {
+	if err := level.Unmarshal(pkt.GetExtension(codec.AudioLevelID)); err != nil {
 		t.Fatal(err)
 	}
 	return level.Level
@@ -243,7 +244,7 @@ func TestMutedSendsNothingAndTimeGoesOn(t *testing.T) {
 	// everything later is silent.
 	before := time.Now()
 	s.SetCameraOff(false)
-	sink.until(t, "pictures meanwhile", func() bool { return len(sink.frames[Self]) >= 6 })
+	sink.until(t, "pictures meanwhile", func() bool { return len(sink.frames[codec.HostID]) >= 6 })
 	sink.mu.Lock()
 	muted := len(sink.packets[signalling.KindAudio])
 	sink.mu.Unlock()
@@ -273,20 +274,20 @@ func TestMutedSendsNothingAndTimeGoesOn(t *testing.T) {
 func TestCameraOffStopsAndOnBeginsWithAKeyframe(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
-	sink.until(t, "pictures", func() bool { return len(sink.frames[Self]) >= 5 })
+	sink.until(t, "pictures", func() bool { return len(sink.frames[codec.HostID]) >= 5 })
 	s.SetCameraOff(true)
 	s.SetCameraOff(true)
 	s.cameraJob.wait()
 	sink.mu.Lock()
-	off := len(sink.frames[Self])
+	off := len(sink.frames[codec.HostID])
 	sink.mu.Unlock()
 	if s.camera.Load() != nil {
 		t.Fatal("the camera is still open")
 	}
 	s.SetCameraOff(false)
-	sink.until(t, "pictures again", func() bool { return len(sink.frames[Self]) >= off+5 })
+	sink.until(t, "pictures again", func() bool { return len(sink.frames[codec.HostID]) >= off+5 })
 	_ = s.Close()
-	if !sink.frames[Self][off].Key {
+	if !sink.frames[codec.HostID][off].Key {
 		t.Error("the camera comes back without a keyframe")
 	}
 	packets := sink.packets[signalling.KindVideo]
@@ -302,14 +303,14 @@ func TestCameraOffStopsAndOnBeginsWithAKeyframe(t *testing.T) {
 func TestForceKeyframe(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
-	sink.until(t, "pictures", func() bool { return len(sink.frames[Self]) >= 10 })
+	sink.until(t, "pictures", func() bool { return len(sink.frames[codec.HostID]) >= 10 })
 	for range 1000 {
 		s.ForceKeyframe()
 	}
-	sink.until(t, "a keyframe and a second more", func() bool { return len(sink.frames[Self]) >= 40 })
+	sink.until(t, "a keyframe and a second more", func() bool { return len(sink.frames[codec.HostID]) >= 40 })
 	_ = s.Close()
 	keys := 0
-	for _, f := range sink.frames[Self] {
+	for _, f := range sink.frames[codec.HostID] {
 		keys += one(f.Key)
 	}
 	if keys < 2 || keys > 5 {
@@ -321,7 +322,7 @@ func TestReceivedVideoBecomesFrames(t *testing.T) {
 	from, to := newRecorder(), newRecorder()
 	e := openSynthetic(t)
 	far := begin(t, e, Setup{}, from)
-	from.until(t, "pictures", func() bool { return len(from.frames[Self]) >= 15 })
+	from.until(t, "pictures", func() bool { return len(from.frames[codec.HostID]) >= 15 })
 	_ = far.Close()
 
 	near := begin(t, e, Setup{CameraOff: true}, to)
@@ -329,7 +330,7 @@ func TestReceivedVideoBecomesFrames(t *testing.T) {
 		near.ReceiveRTP("guest", signalling.KindVideo, pkt)
 	}
 	_ = near.Close()
-	sent, got := from.frames[Self], to.frames["guest"]
+	sent, got := from.frames[codec.HostID], to.frames["guest"]
 	if len(got) != len(sent) {
 		t.Fatalf("%d frames of %d", len(got), len(sent))
 	}
@@ -411,7 +412,7 @@ func TestPicturesWaitForTheirSound(t *testing.T) {
 		}
 		sent[byte(n)] = time.Now()
 		near.ReceiveRTP("guest", signalling.KindVideo, &rtp.Packet{
-			Header:  rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * VideoClockRate / 50), Marker: true},
+			Header:  rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * codec.VideoClockRate / 50), Marker: true},
 			Payload: []byte{0x10, 0, byte(n)}, // a whole keyframe, as far as anybody looks (RFC 7741)
 		})
 	}

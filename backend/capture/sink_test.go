@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -95,7 +96,7 @@ func (r *recorder) until(t *testing.T, what string, ok func() bool) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			t.Fatalf("waited in vain for %s; faults %v, audio %d, video %d, frames %d", what, r.faults,
-				len(r.packets[signalling.KindAudio]), len(r.packets[signalling.KindVideo]), len(r.frames[Self]))
+				len(r.packets[signalling.KindAudio]), len(r.packets[signalling.KindVideo]), len(r.frames[codec.HostID]))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gen2brain/malgo"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // miniaudio is the audioSystem of the real devices. Every device has a context
@@ -120,7 +121,7 @@ func openSound(kind malgo.DeviceType, id string, data malgo.DataProc) (_ audioDe
 	}
 
 	config := malgo.DefaultDeviceConfig(kind)
-	config.SampleRate = AudioClockRate
+	config.SampleRate = codec.AudioClockRate
 	config.PeriodSizeInFrames = blockSize
 	config.Periods = soundPeriods
 	config.PerformanceProfile = malgo.LowLatency

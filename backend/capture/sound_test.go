@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 func sine(hz, amplitude float64, n int) []int16 {
 	pcm := make([]int16, n)
 	for i := range pcm {
-		pcm[i] = int16(amplitude * math.Sin(2*math.Pi*hz*float64(i)/AudioClockRate))
+		pcm[i] = int16(amplitude * math.Sin(2*math.Pi*hz*float64(i)/codec.AudioClockRate))
 	}
 	return pcm
 }
@@ -41,7 +42,7 @@ func TestStretch(t *testing.T) {
 			t.Errorf("%.0f Hz: %d samples longer", hz, added)
 		}
 		for _, changed := range [][]int16{shorter, longer} {
-			if got := pitchOf(changed); math.Abs(got-hz) > 1.1*AudioClockRate/float64(len(changed)) { // one period more or less
+			if got := pitchOf(changed); math.Abs(got-hz) > 1.1*codec.AudioClockRate/float64(len(changed)) { // one period more or less
 				t.Errorf("%.0f Hz became %.0f", hz, got)
 			}
 			if got := click(changed); got > 2*steepest {
@@ -62,7 +63,7 @@ func pitchOf(sound []int16) float64 {
 			n++
 		}
 	}
-	return float64(n) * AudioClockRate / float64(len(sound))
+	return float64(n) * codec.AudioClockRate / float64(len(sound))
 }
 
 func TestStretchLeavesNoiseAlone(t *testing.T) {
@@ -152,7 +153,7 @@ func TestAudioLevel(t *testing.T) {
 
 func TestToneHasNoBreak(t *testing.T) {
 	var tone tone
-	sound := make([]int16, 5*AudioClockRate)
+	sound := make([]int16, 5*codec.AudioClockRate)
 	for i := 0; i < len(sound); i += blockSize {
 		tone.fill(sound[i : i+blockSize])
 	}
@@ -160,7 +161,7 @@ func TestToneHasNoBreak(t *testing.T) {
 	if got := click(sound); got > limit {
 		t.Errorf("a step of %d, at most %d expected", got, limit)
 	}
-	soft, loud := audioLevel(sound[:4800]), audioLevel(sound[AudioClockRate-2400:AudioClockRate+2400])
+	soft, loud := audioLevel(sound[:4800]), audioLevel(sound[codec.AudioClockRate-2400:codec.AudioClockRate+2400])
 	if soft-loud < 12 {
 		t.Errorf("the level goes from −%d to −%d dB", soft, loud)
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 const (
@@ -19,11 +21,11 @@ type tone struct{ n int }
 // fill writes the next len(pcm) samples.
 func (t *tone) fill(pcm []int16) {
 	for i := range pcm {
-		at := float64(t.n) / AudioClockRate
+		at := float64(t.n) / codec.AudioClockRate
 		level := toneSoft + (toneLoud-toneSoft)*(0.5-0.5*math.Cos(2*math.Pi*toneBeat*at))
 		pcm[i] = int16(math.MaxInt16 * level * math.Sin(2*math.Pi*toneFrequency*at))
 		// Both frequencies fit a whole number of times into two seconds.
-		t.n = (t.n + 1) % (2 * AudioClockRate)
+		t.n = (t.n + 1) % (2 * codec.AudioClockRate)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -44,7 +45,7 @@ func newAudioUplink(encoder soundEncoder, sink Sink) *audioUplink {
 		level:   silence,
 		header: rtp.Header{
 			Version:        2,
-			PayloadType:    AudioPayloadType,
+			PayloadType:    codec.AudioPayloadType,
 			SequenceNumber: uint16(rand.Uint32()),
 			Timestamp:      rand.Uint32(),
 			SSRC:           rand.Uint32(),
@@ -75,7 +76,7 @@ func (u *audioUplink) write(block []int16) error {
 	pkt.Marker = u.wasMuted // first of a talk spurt (RFC 3551 section 4.1)
 	u.level = audioLevel(frame)
 	if data, err := (rtp.AudioLevelExtension{Level: u.level, Voice: u.level < speechLevel}).Marshal(); err == nil {
-		_ = pkt.SetExtension(AudioLevelID, data) // cannot fail: a fresh header, one byte
+		_ = pkt.SetExtension(codec.AudioLevelID, data) // cannot fail: a fresh header, one byte
 	}
 	u.wasMuted = false
 	u.header.SequenceNumber++
@@ -111,7 +112,7 @@ func newVideoUplink(sink Sink) *videoUplink {
 		sink: sink,
 		header: rtp.Header{
 			Version:        2,
-			PayloadType:    VideoPayloadType,
+			PayloadType:    codec.VideoPayloadType,
 			SequenceNumber: uint16(rand.Uint32()),
 			SSRC:           rand.Uint32(),
 		},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // videoSource is a camera, or what stands in for one.
@@ -183,7 +184,7 @@ func (c *camera) encodeAll() error {
 		last     *image.YCbCr // encoded last
 		lastAt   int64
 		lastKey  int64
-		interval = int64(startInterval.Seconds() * VideoClockRate)
+		interval = int64(startInterval.Seconds() * codec.VideoClockRate)
 		wantKey  = true
 		spacing  = time.NewTimer(0) // runs out when a demand that had to wait may be met
 	)
@@ -217,7 +218,7 @@ func (c *camera) encodeAll() error {
 		begin := time.Now()
 		at := max(c.clock(), lastAt+1)
 		if lastAt != 0 {
-			interval += (min(at-lastAt, VideoClockRate) - interval) / 8
+			interval += (min(at-lastAt, codec.VideoClockRate) - interval) / 8
 		}
 		if encoder == nil || size != last.Rect {
 			if encoder != nil {

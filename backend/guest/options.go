@@ -16,6 +16,7 @@ import (
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -110,22 +111,22 @@ func registerCodecs(m *webrtc.MediaEngine) error {
 	}{
 		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+				MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
 			},
-			PayloadType: 111,
+			PayloadType: codec.AudioPayloadType,
 		}},
 		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeVP8, ClockRate: 90000,
+				MimeType: webrtc.MimeTypeVP8, ClockRate: codec.VideoClockRate,
 				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}},
 			},
-			PayloadType: 96,
+			PayloadType: codec.VideoPayloadType,
 		}},
 		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=96",
+				MimeType: webrtc.MimeTypeRTX, ClockRate: codec.VideoClockRate, SDPFmtpLine: fmt.Sprintf("apt=%d", codec.VideoPayloadType),
 			},
-			PayloadType: 97,
+			PayloadType: codec.RetransmissionPayloadType,
 		}},
 	} {
 		if err := m.RegisterCodec(c.codec, c.kind); err != nil {

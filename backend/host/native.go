@@ -10,6 +10,7 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/windowsocket"
 )
@@ -129,7 +130,7 @@ func (s *stage) Frame(f capture.Frame) {
 		Payload:     f.Payload,
 	})
 	if errors.Is(err, windowsocket.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
-		if f.Participant == capture.Self {
+		if f.Participant == codec.HostID {
 			s.playing.forceKeyframe()
 		} else {
 			s.RequestKeyframe(f.Participant)

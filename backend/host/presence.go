@@ -8,13 +8,11 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/windowsocket"
 )
-
-// HostID is the host's participant id in every call.
-const HostID = capture.Self
 
 // presence is the host's own part in one call. The loop owns it.
 type presence struct {
@@ -125,7 +123,7 @@ func (h *Host) windowSaid(p *presence, m signalling.Message) error {
 	}
 	switch m := m.(type) {
 	case windowsocket.KeyframeWanted:
-		if m.Participant != HostID {
+		if m.Participant != codec.HostID {
 			p.local.RequestKeyframe(m.Participant)
 			return nil
 		}
@@ -173,7 +171,7 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*presence, erro
 		return nil, err
 	}
 	p = &presence{engine: t.engine, window: window}
-	profile := call.Profile{ID: HostID, Name: h.me.Name, Host: true}
+	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true}
 	if t.engine == EngineWebview {
 		p.participant, err = c.Join(profile, window)
 	} else {

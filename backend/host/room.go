@@ -11,6 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -229,7 +230,7 @@ func (h *Host) rosterChanged(r *room, ps []signalling.Participant) {
 		}
 	}
 	switch {
-	case r.presence != nil && !in[HostID]:
+	case r.presence != nil && !in[codec.HostID]:
 		h.leavePresence(r)
 	case dropped:
 		h.settle(r)

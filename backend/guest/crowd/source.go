@@ -7,6 +7,8 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // Rates of a published picture and tone: 30 frames of 4 packets a second, about
@@ -28,12 +30,12 @@ type source struct {
 
 func newSource() (*source, error) {
 	video, err := webrtc.NewTrackLocalStaticRTP(
-		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "video", "crowd")
+		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: codec.VideoClockRate}, "video", "crowd")
 	if err != nil {
 		return nil, err
 	}
 	audio, err := webrtc.NewTrackLocalStaticRTP(
-		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}, "audio", "crowd")
+		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2}, "audio", "crowd")
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (s *source) run(done <-chan struct{}) {
 			}
 		case <-tones.C:
 			tone.SequenceNumber++
-			tone.Timestamp += 48000 / 50
+			tone.Timestamp += codec.AudioClockRate / 50
 			s.write(s.audio, &tone)
 		}
 	}
@@ -93,7 +95,7 @@ func (p *picture) next(key bool) []*rtp.Packet {
 	p.id = (p.id + 1) & 0x7fff
 	for i, packet := range p.packets {
 		packet.SequenceNumber += packetsPerFrame
-		packet.Timestamp += uint32(90000 / 30)
+		packet.Timestamp += codec.VideoClockRate / 30
 		packet.Marker = i == packetsPerFrame-1
 		b := packet.Payload
 		b[0] = 0x80 // X

@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"unsafe"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 const (
 	// SampleRate of all sound, in samples per second.
-	SampleRate = 48_000
+	SampleRate = codec.AudioClockRate
 	// FrameSize is what the encoder takes at once: 20 ms.
 	FrameSize = SampleRate / 50
 	// MaxFrameSize is the most one packet can hold: 120 ms (RFC 6716 section 3.2.5).

@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"image"
 	"unsafe"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // ClockRate is the unit of time stamps, 1/s (RFC 7741 section 4.1).
-const ClockRate = 90_000
+const ClockRate = codec.VideoClockRate
 
 // speed is libvpx's cpu-used. Negative values fix the speed; positive ones let
 // libvpx measure wall-clock time, which goes wrong on a busy machine.

@@ -1,0 +1,29 @@
+// Package codec holds the numbers of the call's media that every part must agree on: payload types, clock rates, ids of
+// header extensions, and the id of the host's participant. The call always offers, so the offer's numbers hold for
+// whatever anyone sends.
+package codec
+
+// Payload types (RFC 3551 section 6: dynamic).
+const (
+	AudioPayloadType          = 111 // Opus, RFC 7587
+	VideoPayloadType          = 96  // VP8, RFC 7741
+	RetransmissionPayloadType = 97  // of VP8, RFC 4588
+)
+
+// Clock rates of RTP timestamps, in 1/s.
+const (
+	AudioClockRate = 48_000
+	VideoClockRate = 90_000
+)
+
+// Ids of the RTP header extensions (RFC 8285). Offers register the extensions in this order, and pion numbers them
+// from one.
+const (
+	AudioLevelID        = 1 // RFC 6464, senders only
+	AbsSendTimeID       = 2 // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time, receivers only
+	TransportSequenceID = 3 // transport-wide-cc-01, senders only
+	MidID               = 4 // RFC 9143, senders only
+)
+
+// HostID is the id of the host's participant in every call.
+const HostID = "host"
