@@ -126,8 +126,8 @@ func labServe(ctx context.Context) {
 // labSource looks at nothing.
 type labSource struct{}
 
-func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet) {}
-func (labSource) KeyframeWanted()                                 {}
+func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {}
+func (labSource) KeyframeWanted()                                                {}
 
 // labHost is the engine, in a call with one participant who sends.
 func labHost(ctx context.Context, spec labSpec) {

@@ -17,9 +17,10 @@ import (
 type LocalSink interface {
 	// ReceiveRTP takes a packet of a participant. Per participant and kind,
 	// sequence numbers count without a break (but for loss and reordering on
-	// the network), and video begins with a keyframe. pkt is valid only during
-	// the call.
-	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet)
+	// the network), and video begins with a keyframe. What the network loses on
+	// its way from the participant is asked for and comes after about roundTrip,
+	// which is 0 while it is unknown. pkt is valid only during the call.
+	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration)
 	// KeyframeWanted asks for a keyframe on the video that WriteRTP sends. It
 	// is called on a goroutine of its own.
 	KeyframeWanted()
@@ -87,12 +88,12 @@ func (l *Local) pair(other *member) *pair {
 		video: newSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
 	}
 	for _, s := range []*slot{pr.audio, pr.video} {
-		payloadType := uint8(codec.AudioPayloadType)
+		payloadType, from := uint8(codec.AudioPayloadType), other.audio
 		if s.kind == signalling.KindVideo {
-			payloadType = codec.VideoPayloadType
+			payloadType, from = codec.VideoPayloadType, other.video
 		}
 		s.bind(0, payloadType, 0, 0, 0)
-		s.setWriter(&localWriter{sink: l.sink, participant: other.profile.ID, kind: s.kind})
+		s.setWriter(&localWriter{sink: l.sink, participant: other.profile.ID, from: from})
 		s.open()
 	}
 	return pr
@@ -102,14 +103,14 @@ func (l *Local) pair(other *member) *pair {
 type localWriter struct {
 	sink        LocalSink
 	participant string
-	kind        signalling.Kind
+	from        *source
 	packet      rtp.Packet
 }
 
 // Write implements [interceptor.RTPWriter].
 func (w *localWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
 	w.packet.Header, w.packet.Payload = *h, payload
-	w.sink.ReceiveRTP(w.participant, w.kind, &w.packet)
+	w.sink.ReceiveRTP(w.participant, w.from.kind, &w.packet, w.from.roundTrip())
 	return len(payload), nil
 }
 

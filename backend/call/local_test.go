@@ -18,10 +18,13 @@ type sink struct {
 	packets map[string][]*rtp.Packet // by participant and kind
 	wanted  int
 	changed chan struct{}
+
+	roundTrip time.Duration // of the newest packet
 }
 
-func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packet) {
+func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packet, roundTrip time.Duration) {
 	s.update(func() {
+		s.roundTrip = roundTrip
 		if s.packets == nil {
 			s.packets = make(map[string][]*rtp.Packet)
 		}
@@ -154,6 +157,20 @@ func TestNativeEngineAndGuests(t *testing.T) {
 	b.until("the host has left", func() bool { return len(b.roster) == 1 })
 }
 
+// TestNativeEngineKnowsTheRoundTrip: it waits for what is lost as long as a repeat
+// takes from that very guest.
+func TestNativeEngineKnowsTheRoundTrip(t *testing.T) {
+	c := newTestCall(t, Options{})
+	s := new(sink)
+	_, err := c.JoinLocal(Profile{ID: "host", Host: true}, s, newOutbox())
+	must(t, err)
+	a := join(t, c, as("a"))
+	a.send()
+	s.until(t, "media of a", func() bool { return len(s.packets["a video"]) > 0 })
+	c.member("a").peer.rtt.Store(int64(250 * time.Millisecond))
+	s.until(t, "the round trip", func() bool { return s.roundTrip > 200*time.Millisecond })
+}
+
 func TestSinkMayCallBack(t *testing.T) {
 	c := newTestCall(t, Options{})
 	// Two engines that answer every packet and every wish with a packet and a
@@ -200,7 +217,7 @@ func (s *callbackSink) start(l *Local, other string) {
 	s.local, s.other = l, other
 }
 
-func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet) {
+func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.local.RequestKeyframe(s.other)

@@ -184,6 +184,16 @@ func (s *source) streamSSRC() (ssrc uint32, ok bool) {
 	return s.ssrc, s.hasSSRC
 }
 
+// roundTrip returns that to the sender, 0 while it is unknown.
+func (s *source) roundTrip() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upstream == nil {
+		return 0
+	}
+	return s.upstream.roundTrip()
+}
+
 // setSilent begins or ends silence; see silent. It is called by the call's
 // goroutine. Whatever was forwarded before ends, so that receivers don't take
 // the silence for loss.

@@ -11,9 +11,10 @@ const (
 	// assemblerWindow is how many packets may wait for a missing one. A
 	// keyframe of 720p has about 60.
 	assemblerWindow = 512
-	// assemblerPatience is how long a missing packet may still come, being
-	// out of order or sent again, before it counts as lost.
-	assemblerPatience = 150 * time.Millisecond
+	// minPatience and maxPatience bound how long a missing packet may still come,
+	// being out of order or sent again, before it counts as lost.
+	minPatience = 150 * time.Millisecond
+	maxPatience = 600 * time.Millisecond
 	// keyframeRepeat is the least time between two requests for a keyframe.
 	keyframeRepeat = 200 * time.Millisecond
 	// maxFrameSize bounds the memory a sender can make us hold for one frame.
@@ -21,8 +22,9 @@ const (
 )
 
 // vp8Assembler puts the RTP packets of one sender's video together to whole VP8
-// frames (RFC 7741), in order and without a hole: after a loss it waits for
-// assemblerPatience, then asks for a keyframe and goes on there.
+// frames (RFC 7741), in order and without a hole: after a loss it waits until
+// what was lost should have been sent again, then asks for a keyframe and goes on
+// there.
 //
 // It is pure and not safe for concurrent use.
 type vp8Assembler struct {
@@ -33,6 +35,8 @@ type vp8Assembler struct {
 	begun   bool
 	next    int64 // sequence number of the first packet not yet used
 	highest int64
+
+	patience time.Duration // see wait; 0 is minPatience
 
 	broken    bool // frames before the next keyframe are of no use
 	holeSince time.Duration
@@ -90,6 +94,13 @@ func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []videoFr
 	a.packets[p.seq%assemblerWindow] = p
 	frames = a.collect(now, frames)
 	return frames, a.wantKey(now)
+}
+
+// wait sets how long is waited for what is missing: a packet that is sent again
+// takes a round trip, and half of one more if the request for it comes late or is
+// lost. A roundTrip of 0 is not known.
+func (a *vp8Assembler) wait(roundTrip time.Duration) {
+	a.patience = min(max(roundTrip+roundTrip/2+50*time.Millisecond, minPatience), maxPatience)
 }
 
 func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
@@ -154,7 +165,7 @@ func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFr
 			a.hole = false
 			continue
 		}
-		if now-a.holeSince >= assemblerPatience && !a.broken {
+		if !a.broken && a.overdue(now) {
 			a.stats.Losses++
 			a.broken = true
 			continue
@@ -285,7 +296,7 @@ func (a *vp8Assembler) count(f videoFrame) {
 
 // wantKey says whether to ask for a keyframe now, and notes that it was asked.
 func (a *vp8Assembler) wantKey(now time.Duration) bool {
-	if !a.broken || a.keyUnderway() || (a.asked && now-a.askedAt < keyframeRepeat) {
+	if !a.broken || a.keyUnderway(now) || (a.asked && now-a.askedAt < max(keyframeRepeat, a.patience)) {
 		return false
 	}
 	a.asked, a.askedAt = true, now
@@ -295,8 +306,13 @@ func (a *vp8Assembler) wantKey(now time.Duration) bool {
 // videoTime converts 1/90000 s, without the overflow that nanoseconds × 90,000 would reach within days.
 func videoTime(ticks int64) time.Duration { return time.Duration(ticks * 100_000 / 9) }
 
-// keyUnderway says whether a keyframe is arriving, without a hole so far.
-func (a *vp8Assembler) keyUnderway() bool {
+// keyUnderway says whether a keyframe is arriving, without a hole that stays.
+func (a *vp8Assembler) keyUnderway(now time.Duration) bool {
 	p := a.at(a.next)
-	return p != nil && p.key && !a.hole
+	return p != nil && p.key && !(a.hole && a.overdue(now))
+}
+
+// overdue says whether what is missing should have come by now.
+func (a *vp8Assembler) overdue(now time.Duration) bool {
+	return now-a.holeSince >= max(a.patience, minPatience)
 }

@@ -148,11 +148,64 @@ func TestAssemblerWaitsForALatePacket(t *testing.T) {
 	next, nextFrame := s.frame(false, 100)
 	a.push(next...)
 	a.mustHave(t, keyFrame)
-	a.now += assemblerPatience - time.Millisecond
+	a.now += minPatience - time.Millisecond
 	a.push(holed[1]) // sent again
 	a.mustHave(t, keyFrame, holedFrame, nextFrame)
 	if a.asked != 0 {
 		t.Errorf("%d keyframes asked for", a.asked)
+	}
+}
+
+// TestAssemblerWaitsARoundTrip: what is lost on the way of a guest far away comes
+// again a round trip later, and is used.
+func TestAssemblerWaitsARoundTrip(t *testing.T) {
+	for _, c := range []struct {
+		roundTrip, repeat time.Duration
+		used              bool
+	}{
+		{0, 149 * time.Millisecond, true}, // not known
+		{0, 150 * time.Millisecond, false},
+		{20 * time.Millisecond, 149 * time.Millisecond, true},
+		{250 * time.Millisecond, 250 * time.Millisecond, true},
+		{250 * time.Millisecond, 424 * time.Millisecond, true}, // the first request was lost
+		{250 * time.Millisecond, 425 * time.Millisecond, false},
+		{5 * time.Second, 599 * time.Millisecond, true},
+		{5 * time.Second, 600 * time.Millisecond, false},
+	} {
+		for _, lostKey := range []bool{false, true} {
+			s := &stream{}
+			var a assembly
+			a.assembler.wait(c.roundTrip)
+			var want [][]byte
+			push := func(key, holed bool) *rtp.Packet {
+				packets, frame := s.frame(key, 3000)
+				want = append(want, frame)
+				if !holed {
+					a.push(packets...)
+					return nil
+				}
+				a.push(packets[0], packets[2])
+				return packets[1]
+			}
+			if !lostKey {
+				push(true, false)
+			}
+			lost := push(lostKey, true)
+			for at := 33 * time.Millisecond; at < c.repeat; at += 33 * time.Millisecond {
+				a.now = at
+				push(false, false)
+			}
+			a.now = c.repeat
+			if c.used {
+				a.push(lost)
+				a.mustHave(t, want...)
+			} else {
+				push(false, false)
+			}
+			if (a.asked == 0) != c.used {
+				t.Errorf("round trip %v, repeated after %v, in a keyframe %v: %d keyframes asked for", c.roundTrip, c.repeat, lostKey, a.asked)
+			}
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func speak(t *testing.T, s *Session, participant string, sound []int16) {
 						return
 					}
 					pkt.Payload = payload
-					s.ReceiveRTP(participant, signalling.KindAudio, &pkt)
+					s.ReceiveRTP(participant, signalling.KindAudio, &pkt, 0)
 					pkt.SequenceNumber++
 					pkt.Timestamp += opus.FrameSize
 				}

@@ -4,6 +4,7 @@ package capture
 
 import (
 	"context"
+	"time"
 
 	"github.com/pion/rtp"
 
@@ -51,7 +52,7 @@ func (*Session) ForceKeyframe() {}
 func (*Session) Switch(Choice) {}
 
 // ReceiveRTP takes a packet of another participant.
-func (*Session) ReceiveRTP(string, signalling.Kind, *rtp.Packet) {}
+func (*Session) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {}
 
 // Close ends the session.
 func (*Session) Close() error { return nil }

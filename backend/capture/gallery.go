@@ -41,8 +41,9 @@ func newGallery(sink Sink, held func(participant string) time.Duration) *gallery
 	return &gallery{sink: sink, held: held, pictures: make(map[string]*remotePicture)}
 }
 
-// receive takes a participant's packet.
-func (g *gallery) receive(participant string, pkt *rtp.Packet) {
+// receive takes a participant's packet, and the round trip to them, 0 if it is
+// not known.
+func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Duration) {
 	now := time.Since(epoch)
 	p := g.picture(participant, now)
 	if p == nil {
@@ -59,6 +60,7 @@ func (g *gallery) receive(participant string, pkt *rtp.Packet) {
 		p.sync.restart()
 	}
 	p.sync.arrive(now, p.assembler.mediaTime(pkt.Timestamp))
+	p.assembler.wait(roundTrip)
 	var wantKey bool
 	p.frames, wantKey = p.assembler.push(now, pkt, p.frames[:0])
 	if len(p.frames) > 0 {

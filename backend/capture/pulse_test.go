@@ -200,7 +200,7 @@ func TestPulseSpeakerPlaysWhatIsReceived(t *testing.T) {
 	listener := begin(t, e, Setup{CameraOff: true, Muted: true, Choice: Choice{}}, sink)
 	heard := p.listen()
 	source := begin(t, synthetic, Setup{CameraOff: true}, relaySink{far, func(pkt *rtp.Packet) {
-		listener.ReceiveRTP("guest", signalling.KindAudio, pkt)
+		listener.ReceiveRTP("guest", signalling.KindAudio, pkt, 0)
 	}})
 	defer func() { _ = source.Close() }()
 	heard.until(t, "the tone", func(pcm []int16) bool {

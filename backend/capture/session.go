@@ -132,13 +132,15 @@ func (s *Session) Switch(choice Choice) {
 }
 
 // ReceiveRTP takes a packet of another participant, which is valid only during
-// the call. Packets of one participant and kind come from one goroutine.
-func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet) {
+// the call. Packets of one participant and kind come from one goroutine. What was
+// lost before it may still come, after a round trip to the participant; 0 is one
+// that is not known.
+func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration) {
 	switch kind {
 	case signalling.KindAudio:
 		s.playout.receive(participant, pkt)
 	case signalling.KindVideo:
-		s.watching.receive(participant, pkt)
+		s.watching.receive(participant, pkt, roundTrip)
 	}
 }
 

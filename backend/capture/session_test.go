@@ -327,7 +327,7 @@ func TestReceivedVideoBecomesFrames(t *testing.T) {
 
 	near := begin(t, e, Setup{CameraOff: true}, to)
 	for _, pkt := range from.packets[signalling.KindVideo] {
-		near.ReceiveRTP("guest", signalling.KindVideo, pkt)
+		near.ReceiveRTP("guest", signalling.KindVideo, pkt, 0)
 	}
 	_ = near.Close()
 	sent, got := from.frames[codec.HostID], to.frames["guest"]
@@ -407,14 +407,14 @@ func TestPicturesWaitForTheirSound(t *testing.T) {
 			for i := n - 7; i <= n; i++ {
 				pkt := from.packets[signalling.KindAudio][i%8].Clone()
 				pkt.SequenceNumber, pkt.Timestamp = uint16(i), uint32(i*960)
-				near.ReceiveRTP("guest", signalling.KindAudio, pkt)
+				near.ReceiveRTP("guest", signalling.KindAudio, pkt, 0)
 			}
 		}
 		sent[byte(n)] = time.Now()
 		near.ReceiveRTP("guest", signalling.KindVideo, &rtp.Packet{
 			Header:  rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * codec.VideoClockRate / 50), Marker: true},
 			Payload: []byte{0x10, 0, byte(n)}, // a whole keyframe, as far as anybody looks (RFC 7741)
-		})
+		}, 0)
 	}
 	to.until(t, "all pictures", func() bool { return len(to.frames["guest"]) == ticks })
 	var with, without []time.Duration

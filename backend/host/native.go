@@ -85,17 +85,17 @@ func (p *playing) forceKeyframe() {
 // there is one. P is the packet's type, which only call and capture know.
 type ears[P any] struct {
 	playing *playing
-	receive func(*capture.Session, string, signalling.Kind, P)
+	receive func(*capture.Session, string, signalling.Kind, P, time.Duration)
 }
 
-func newEars[P any](p *playing, receive func(*capture.Session, string, signalling.Kind, P)) *ears[P] {
+func newEars[P any](p *playing, receive func(*capture.Session, string, signalling.Kind, P, time.Duration)) *ears[P] {
 	return &ears[P]{p, receive}
 }
 
 // ReceiveRTP implements call.LocalSink.
-func (e *ears[P]) ReceiveRTP(participant string, kind signalling.Kind, packet P) {
+func (e *ears[P]) ReceiveRTP(participant string, kind signalling.Kind, packet P, roundTrip time.Duration) {
 	if s := e.playing.Load(); s != nil {
-		e.receive(s, participant, kind, packet)
+		e.receive(s, participant, kind, packet, roundTrip)
 	}
 }
 
