@@ -58,9 +58,16 @@ type mediaClock struct {
 	reported  bool // by sender reports
 	timestamp uint32
 	at        time.Time // our time of timestamp
+	packetAt  time.Time // when the last packet came
 }
 
-const mediaClockAge = 10 * time.Second
+const (
+	// mediaClockAge is how long an anchor counts, because clocks drift.
+	mediaClockAge = 10 * time.Second
+	// mediaClockPause without a packet, after which they are later than expected by
+	// as much, means that the sender's clock stood still.
+	mediaClockPause = 100 * time.Millisecond
+)
 
 func (m *mediaClock) reset() { *m = mediaClock{clockRate: m.clockRate} }
 
@@ -74,9 +81,13 @@ func (m *mediaClock) packet(timestamp uint32, now time.Time) {
 	if m.reported {
 		return
 	}
-	// Earlier than expected, or nothing was expected: this is the better anchor.
-	// An old anchor is given up, because clocks drift.
-	if !m.known || now.Sub(m.at) > mediaClockAge || int32(timestamp-m.timestampAt(now)) > 0 {
+	paused := now.Sub(m.packetAt) > mediaClockPause
+	m.packetAt = now
+	early := int32(timestamp - m.timestampAt(now))
+	// Earlier than expected, or nothing was expected: this is the better anchor. One
+	// that is late for another reason is replaced by the next that is in time.
+	if !m.known || now.Sub(m.at) > mediaClockAge || early > 0 ||
+		paused && int64(-early) > int64(mediaClockPause)*int64(m.clockRate)/int64(time.Second) {
 		m.known, m.timestamp, m.at = true, timestamp, now
 	}
 }

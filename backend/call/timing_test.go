@@ -150,6 +150,38 @@ func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
 	}
 }
 
+// TestMediaClockAfterAPause: a sender whose timestamps stood still while it sent
+// nothing is believed at once, and one packet that is late moves nothing for long.
+func TestMediaClockAfterAPause(t *testing.T) {
+	m := mediaClock{clockRate: audioClockRate}
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	near := func(now int, want uint32) {
+		t.Helper()
+		if got := m.timestampAt(at(now)); got != want {
+			t.Errorf("after %d ms: %d, want %d", now, got, want)
+		}
+	}
+	for ms := 0; ms < 1000; ms += 20 {
+		m.packet(uint32(48*ms), at(ms))
+	}
+	near(1000, 48_000)
+	m.packet(48*1000, at(4000)) // three seconds without a microphone
+	near(4000, 48*1000)
+	m.packet(48*1020, at(4020))
+	near(4020, 48*1020)
+
+	for ms := 4040; ms < 4200; ms += 20 { // the network stalls, and delivers all at once
+		m.packet(uint32(48*(ms-3000)), at(4200))
+	}
+	m.packet(48*1200, at(4200))
+	near(4300, 48*1300)
+	for ms := 4220; ms < 4400; ms += 20 { // late by more and more, without a pause
+		m.packet(uint32(48*(ms-3000)), at(4220+3*(ms-4220)))
+	}
+	near(4500, 48*1500)
+}
+
 func TestSenderClock(t *testing.T) {
 	var c senderClock
 	start := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)

@@ -29,7 +29,7 @@ type Session struct {
 	status    *status
 	camera    atomic.Pointer[camera] // nil while none is open
 
-	mic      chan [blockSize]int16 // from the driver's thread to the encoder's goroutine
+	mic      chan soundBlock // from the driver's thread to the encoder's goroutine
 	micEnd   chan struct{}
 	micEnded chan struct{}
 
@@ -57,7 +57,7 @@ func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, process
 		status:    newStatus(sink),
 		picture:   newVideoUplink(sink),
 		encoder:   encoder,
-		mic:       make(chan [blockSize]int16, micQueue),
+		mic:       make(chan soundBlock, micQueue),
 		micEnd:    make(chan struct{}),
 		micEnded:  make(chan struct{}),
 		choice:    setup.Choice,
@@ -226,8 +226,9 @@ func (s *Session) startMicrophone() {
 		log:   s.engine.log,
 		open: func(context.Context) (device, error) {
 			var cut blocks
+			from := microphone{queue: s.mic}
 			return watchSound(fault.MicrophoneLost, func(pcm []int16) {
-				cut.each(pcm, s.hear)
+				cut.each(pcm, from.hear)
 			}, func(take func([]int16)) (audioDevice, error) {
 				if s.engine.synthetic {
 					return newSyntheticAudio(take), nil
@@ -238,11 +239,22 @@ func (s *Session) startMicrophone() {
 	})
 }
 
+// microphone gives what is heard, from its opening on, to the encoder.
+type microphone struct {
+	queue chan<- soundBlock
+	heard bool // a block was taken
+	// dropped counts the blocks since the last that was taken.
+	dropped int
+}
+
 // hear takes a block on the driver's thread.
-func (s *Session) hear(block []int16) {
+func (m *microphone) hear(pcm []int16) {
+	block := soundBlock{at: time.Since(epoch), opened: !m.heard, dropped: m.dropped, pcm: [blockSize]int16(pcm)}
 	select {
-	case s.mic <- [blockSize]int16(block):
+	case m.queue <- block:
+		m.heard, m.dropped = true, 0
 	default: // the encoder is 320 ms behind: leave out rather than grow
+		m.dropped++
 	}
 }
 
@@ -255,9 +267,9 @@ func (s *Session) sendSound() {
 			return
 		case block := <-s.mic:
 			if !s.engine.synthetic {
-				s.processor.capture(block[:])
+				s.processor.capture(block.pcm[:])
 			}
-			if err := s.voice.write(block[:]); err != nil {
+			if err := s.voice.write(&block); err != nil {
 				s.engine.log.Debug("sound not sent", "cause", err)
 			}
 			s.status.hear(s.voice.heard())

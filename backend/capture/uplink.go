@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtp"
 
@@ -19,18 +20,43 @@ type soundEncoder interface {
 }
 
 // audioUplink makes RTP packets (RFC 7587) of the host's sound. Its clock runs
-// on while muted, so that receivers see a pause and not a stop of time. It is
-// not safe for concurrent use, except for muted.
+// on while it is muted, and while no sound comes, so that receivers see a pause
+// and not a stop of time. It is not safe for concurrent use, except for muted.
 type audioUplink struct {
 	encoder soundEncoder
 	sink    Sink
 	muted   atomic.Bool
 
-	frame    []int16
-	level    uint8 // of what was sent last, −dBov
-	header   rtp.Header
-	wasMuted bool
+	frame  []int16
+	level  uint8 // of what was sent last, −dBov
+	header rtp.Header
+	paused bool // nothing was sent of what came last
+
+	// The clock of blocks against that of their times.
+	begun  bool
+	due    time.Duration // when the next block is expected
+	least  time.Duration // by which the blocks since the last look were late
+	blocks int           // since then
 }
+
+// soundBlock is a block of sound and when it was heard.
+type soundBlock struct {
+	at      time.Duration // on a clock that only grows, from any zero
+	opened  bool          // the first that a microphone heard
+	dropped int           // blocks before it that were heard and left out
+	pcm     [blockSize]int16
+}
+
+const (
+	// maxSoundDelay is how late blocks may be: clocks differ, machines are busy.
+	maxSoundDelay = 100 * time.Millisecond
+	// soundLook is how many blocks must all be late until some are missing. What
+	// a driver was only slow to deliver comes in a burst, and is soon in time again.
+	soundLook = 50
+	// soundDrift is the part of a lateness that is taken for the drift of the
+	// microphone's clock, with each look.
+	soundDrift = 8
+)
 
 // Levels as RFC 6464 counts them, in −dBov.
 const (
@@ -54,8 +80,9 @@ func newAudioUplink(encoder soundEncoder, sink Sink) *audioUplink {
 }
 
 // write takes a block of sound.
-func (u *audioUplink) write(block []int16) error {
-	u.frame = append(u.frame, block...)
+func (u *audioUplink) write(block *soundBlock) error {
+	u.keepTime(block)
+	u.frame = append(u.frame, block.pcm[:]...)
 	if len(u.frame) < 2*blockSize {
 		return nil
 	}
@@ -65,7 +92,7 @@ func (u *audioUplink) write(block []int16) error {
 		u.frame = append(u.frame[:0], u.frame[2*blockSize:]...)
 	}()
 	if u.muted.Load() {
-		u.wasMuted, u.level = true, silence
+		u.paused, u.level = true, silence
 		return nil
 	}
 	payload, err := u.encoder.Encode(frame)
@@ -73,14 +100,49 @@ func (u *audioUplink) write(block []int16) error {
 		return err
 	}
 	pkt := rtp.Packet{Header: u.header, Payload: payload}
-	pkt.Marker = u.wasMuted // first of a talk spurt (RFC 3551 section 4.1)
+	pkt.Marker = u.paused // first of a talk spurt (RFC 3551 section 4.1)
 	u.level = audioLevel(frame)
 	if data, err := (rtp.AudioLevelExtension{Level: u.level, Voice: u.level < speechLevel}).Marshal(); err == nil {
 		_ = pkt.SetExtension(codec.AudioLevelID, data) // cannot fail: a fresh header, one byte
 	}
-	u.wasMuted = false
+	u.paused = false
 	u.header.SequenceNumber++
 	return u.sink.WriteRTP(signalling.KindAudio, &pkt)
+}
+
+// keepTime moves the clock on by what is missing before a block: blocks that were
+// left out, by us or by the driver, and the time without a microphone. Otherwise
+// all that follows would be late for ever.
+func (u *audioUplink) keepTime(b *soundBlock) {
+	if !u.begun {
+		u.begun, u.due = true, b.at
+	}
+	missing := time.Duration(b.dropped) * blockTime
+	late := b.at - u.due - missing
+	u.blocks++
+	u.least = min(u.least, late)
+	if u.blocks == 1 {
+		u.least = late
+	}
+	switch {
+	case b.opened:
+		missing += max(late, 0)
+		u.blocks = 0
+	case u.blocks < soundLook:
+	case u.least > maxSoundDelay:
+		missing += u.least
+		u.blocks = 0
+	default:
+		u.due += u.least / soundDrift
+		u.blocks = 0
+	}
+	u.due += missing + blockTime
+	if missing == 0 {
+		return
+	}
+	u.header.Timestamp += uint32(len(u.frame)) + uint32(missing/time.Microsecond*AudioClockRate/1_000_000)
+	u.frame = u.frame[:0] // half a frame from before
+	u.paused = true
 }
 
 // heard returns the level of what was sent last, in −dBov.
