@@ -17,9 +17,10 @@ const (
 	blockSize = codec.AudioClockRate / 100
 )
 
-// soundTimeout without data means that a sound device is lost: drivers tell of
-// that late or never.
+// soundStall without data means that a sound device has gone silent, soundTimeout
+// that it is lost: drivers tell of that late or never.
 const (
+	soundStall   = 600 * time.Millisecond
 	soundTimeout = time.Second
 	// soundStart is how long a device just opened may stall. PulseAudio's virtual
 	// devices work in blocks of up to two seconds until somebody wants less.
@@ -48,7 +49,10 @@ type audioDevice interface {
 // watchedSound is an audioDevice with a watchdog. It is a device.
 type watchedSound struct {
 	audioDevice
-	limit  atomic.Int64 // until when data must move again, ns since epoch
+	opened time.Duration
+	began  atomic.Bool  // data has moved
+	last   atomic.Int64 // when it did, ns since epoch; before that, when the device was opened
+	motion motion
 	gone   chan error
 	done   chan struct{}
 	stop   sync.Once
@@ -59,12 +63,15 @@ type watchedSound struct {
 // watchSound opens an audioDevice through open, which gets a wrapped callback,
 // and watches it. code is the fault of its loss.
 func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm []int16)) (audioDevice, error)) (*watchedSound, error) {
-	w := &watchedSound{gone: make(chan error, 2), done: make(chan struct{}), ended: make(chan struct{})}
-	opened := time.Since(epoch)
-	w.limit.Store(int64(opened + soundStart))
+	w := &watchedSound{
+		opened: time.Since(epoch), motion: newMotion(),
+		gone: make(chan error, 2), done: make(chan struct{}), ended: make(chan struct{}),
+	}
+	w.last.Store(int64(w.opened))
 	var once sync.Once
 	dev, err := open(func(pcm []int16) {
-		w.limit.Store(int64(max(time.Since(epoch)+soundTimeout, opened+soundStart)))
+		w.last.Store(int64(time.Since(epoch)))
+		w.began.Store(true)
 		defer func() {
 			// On the driver's thread a panic would end the process.
 			if p := recover(); p != nil {
@@ -84,7 +91,7 @@ func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm 
 
 func (w *watchedSound) watch(code fault.Code) {
 	defer close(w.ended)
-	ticker := time.NewTicker(soundTimeout / 4)
+	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -94,13 +101,19 @@ func (w *watchedSound) watch(code fault.Code) {
 			w.gone <- fault.New(code, errors.New("the driver stopped it"))
 			return
 		case now := <-ticker.C:
-			if now.Sub(epoch) > time.Duration(w.limit.Load()) {
+			still := now.Sub(epoch) - time.Duration(w.last.Load())
+			starting := now.Sub(epoch) <= w.opened+soundStart
+			w.motion.tell(w.began.Load() && (still < soundStall || starting))
+			if still > soundTimeout && !starting {
 				w.gone <- fault.New(code, errors.New("no data"))
 				return
 			}
 		}
 	}
 }
+
+// moving implements device.
+func (w *watchedSound) moving() <-chan bool { return w.motion.news }
 
 // lost implements device.
 func (w *watchedSound) lost() <-chan error { return w.gone }

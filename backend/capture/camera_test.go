@@ -4,8 +4,10 @@ import (
 	"errors"
 	"image"
 	"io"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -141,6 +143,43 @@ func TestCameraThatFreezes(t *testing.T) {
 	if err := receive(t, "the loss", c.lost()); fault.CodeOf(err) != fault.CameraLost {
 		t.Error(err)
 	}
+}
+
+// TestCameraThatGoesDark: others know within a second, and as soon when it is back.
+func TestCameraThatGoesDark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newFakeCamera()
+		c := startCamera(source, cameraOptions{
+			encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
+			clock:  videoClock,
+			emit:   func([]byte, bool, int64) {},
+		})
+		var news []bool
+		look := func(after time.Duration) {
+			time.Sleep(after)
+			synctest.Wait()
+			select {
+			case moving := <-c.moving():
+				news = append(news, moving)
+			default:
+			}
+		}
+		look(3 * time.Second) // it warms up
+		if len(news) != 0 {
+			t.Errorf("before the first picture: %v", news)
+		}
+		for range 10 {
+			source.pictures <- blank(640, 360)
+			look(pictureStall / 2) // a dark room
+		}
+		look(time.Second - pictureStall/2)
+		source.pictures <- blank(640, 360)
+		look(lookEvery)
+		if !slices.Equal(news, []bool{true, false, true}) {
+			t.Errorf("told %v", news)
+		}
+		_ = c.Close()
+	})
 }
 
 func TestGovernor(t *testing.T) {

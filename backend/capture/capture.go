@@ -59,6 +59,9 @@ type Frame struct {
 type State struct {
 	Level  float64      // the microphone's, on a scale of −60 dB (0) to −6 dB (1); 0 while muted
 	Faults []fault.Code // of the devices that can't be used now (Camera…, Microphone…, Speaker…); the receiver may keep it
+	// NoCamera and NoMicrophone say that nothing can be seen or heard of the host,
+	// whatever was asked for: a fault is of that device.
+	NoCamera, NoMicrophone bool
 }
 
 // Sink takes what a session produces. Its methods are called from several

@@ -16,10 +16,16 @@ const (
 	closePatience = 2 * time.Second
 	// retryEvery is how often a device that is not there is looked for.
 	retryEvery = 2 * time.Second
+	// lookEvery is how often a device's data is looked at. With soundStall and
+	// pictureStall, others know within a second that nothing comes any more.
+	lookEvery = 100 * time.Millisecond
 )
 
 // device is an open camera, microphone or speaker.
 type device interface {
+	// moving sends true when data has begun to move, and false when none has come
+	// for so long that others should know. It holds the newest only.
+	moving() <-chan bool
 	// lost is closed, or sends why, when the device no longer works by itself.
 	lost() <-chan error
 	// Close releases the device. It may be called twice.
@@ -61,14 +67,8 @@ func (k keeper) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		dev, err := k.attempt(ctx, tell)
 		if err == nil {
-			tell("", nil)
-			select {
-			case <-ctx.Done():
-				closeDevice(dev)
-				return
-			case err = <-dev.lost():
-				closeDevice(dev)
-			}
+			err = k.watch(ctx, dev, tell)
+			closeDevice(dev)
 		}
 		if ctx.Err() != nil {
 			return
@@ -77,6 +77,25 @@ func (k keeper) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(k.retry):
+		}
+	}
+}
+
+// watch tells how an open device is until it is lost, or ctx ends. One that opens
+// and gives nothing does not work.
+func (k keeper) watch(ctx context.Context, dev device, tell func(fault.Code, error)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-dev.lost():
+			return err
+		case moving := <-dev.moving():
+			if moving {
+				tell("", nil)
+			} else {
+				tell(k.wrong, errors.New("gives nothing"))
+			}
 		}
 	}
 }
@@ -121,6 +140,26 @@ func (k keeper) attempt(ctx context.Context, tell func(fault.Code, error)) (devi
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// motion tells whether a device's data moves; see device.moving. One goroutine tells.
+type motion struct {
+	news chan bool
+	now  bool
+}
+
+func newMotion() motion { return motion{news: make(chan bool, 1)} }
+
+func (m *motion) tell(moving bool) {
+	if moving == m.now {
+		return
+	}
+	m.now = moving
+	select {
+	case <-m.news:
+	default:
+	}
+	m.news <- moving
 }
 
 // closeDevice closes dev and gives up on it after closePatience.

@@ -17,11 +17,19 @@ import (
 // fakeDevice is a device that a test ends.
 type fakeDevice struct {
 	gone   chan error
+	motion chan bool
 	closed atomic.Int32
 	close  func() // nil: returns at once
 }
 
-func newFakeDevice() *fakeDevice { return &fakeDevice{gone: make(chan error, 1)} }
+// newFakeDevice returns one whose data moves.
+func newFakeDevice() *fakeDevice {
+	d := &fakeDevice{gone: make(chan error, 1), motion: make(chan bool, 1)}
+	d.motion <- true
+	return d
+}
+
+func (d *fakeDevice) moving() <-chan bool { return d.motion }
 
 func (d *fakeDevice) lost() <-chan error { return d.gone }
 
@@ -106,11 +114,39 @@ func TestKeeperTellsEachStateOnce(t *testing.T) {
 		k.mustHaveTold(t, fault.CameraMissing, "")
 		dev.gone <- fault.New(fault.CameraLost, nil)
 		k.mustHaveTold(t, fault.CameraMissing, "", fault.CameraLost)
+		dev.motion <- true
 		if n := dev.closed.Load(); n != 1 {
 			t.Errorf("the lost device is closed %d times", n)
 		}
 		time.Sleep(2 * retryEvery)
 		k.mustHaveTold(t, fault.CameraMissing, "", fault.CameraLost, "")
+		k.end()
+	})
+}
+
+// A device that opens and gives nothing does not work, and one that pauses works
+// again by itself.
+func TestKeeperTellsOfDevicesThatGiveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := newFakeDevice()
+		<-dev.motion
+		openings := 0
+		k := keep(t, func(context.Context) (device, error) {
+			if openings++; openings == 1 {
+				return nil, fault.New(fault.CameraBusy, nil)
+			}
+			return dev, nil
+		})
+		time.Sleep(2 * retryEvery)
+		k.mustHaveTold(t, fault.CameraBusy)
+		for _, moving := range []bool{true, false, true} {
+			dev.motion <- moving
+			synctest.Wait()
+		}
+		k.mustHaveTold(t, fault.CameraBusy, "", fault.CameraLost, "")
+		if openings != 2 || dev.closed.Load() != 0 {
+			t.Errorf("opened %d times, closed %d", openings, dev.closed.Load())
+		}
 		k.end()
 	})
 }
@@ -262,6 +298,55 @@ func TestSoundWatchdog(t *testing.T) {
 		if n := fake.closed.Load(); n != 1 {
 			t.Errorf("closed %d times", n)
 		}
+	})
+}
+
+// TestSoundThatGoesSilent: it is told within a second, and taken back when sound
+// comes again before the device is given up.
+func TestSoundThatGoesSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, fake := watchFake(t, func([]int16) {})
+		news := func() string {
+			synctest.Wait()
+			select {
+			case moving := <-w.moving():
+				return map[bool]string{true: "moves", false: "still"}[moving]
+			default:
+				return ""
+			}
+		}
+		hear := func(d time.Duration) {
+			for range d / blockTime {
+				fake.data(nil)
+				time.Sleep(blockTime)
+			}
+		}
+		time.Sleep(time.Second)
+		if got := news(); got != "" {
+			t.Errorf("before the first sound: %q", got)
+		}
+		hear(lookEvery)
+		if got := news(); got != "moves" {
+			t.Errorf("with the first sound: %q", got)
+		}
+		time.Sleep(2 * time.Second) // some devices begin so
+		if got := news(); got != "" {
+			t.Errorf("while it starts: %q", got)
+		}
+		hear(soundStart)
+		time.Sleep(soundStall - lookEvery)
+		if got := news(); got != "" {
+			t.Errorf("after a short pause: %q", got)
+		}
+		time.Sleep(2 * lookEvery)
+		if got := news(); got != "still" || lostNow(w) {
+			t.Errorf("without sound: %q", got)
+		}
+		hear(lookEvery)
+		if got := news(); got != "moves" {
+			t.Errorf("with sound again: %q", got)
+		}
+		_ = w.Close()
 	})
 }
 

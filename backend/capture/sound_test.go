@@ -181,11 +181,19 @@ func TestStatusTellsChangesOnly(t *testing.T) {
 	}
 	s.fault(ofCamera, fault.CameraMissing)
 	s.fault(ofSpeaker, fault.SpeakerLost)
+	if got := told(); !got.NoCamera || got.NoMicrophone {
+		t.Errorf("%+v", got)
+	}
+	s.fault(ofMicrophone, fault.MicrophoneLost)
+	if got := told(); !got.NoMicrophone {
+		t.Errorf("%+v", got)
+	}
+	s.fault(ofMicrophone, "")
 	if got := told().Faults; !slices.Equal(got, []fault.Code{fault.CameraMissing, fault.SpeakerLost}) {
 		t.Errorf("%q", got)
 	}
 	s.fault(ofCamera, "")
-	if got := told().Faults; !slices.Equal(got, []fault.Code{fault.SpeakerLost}) {
+	if got := told().Faults; !slices.Equal(got, []fault.Code{fault.SpeakerLost}) || told().NoCamera || told().NoMicrophone {
 		t.Errorf("%q", got)
 	}
 	s.at = time.Time{}

@@ -67,7 +67,10 @@ func (s *status) hear(level uint8) {
 // tell is of mu.
 func (s *status) tell() {
 	s.shown, s.at = s.level, time.Now()
-	state := State{Level: s.level, Faults: []fault.Code{}}
+	state := State{
+		Level: s.level, Faults: []fault.Code{},
+		NoCamera: s.faults[ofCamera] != "", NoMicrophone: s.faults[ofMicrophone] != "",
+	}
 	for _, code := range s.faults {
 		if code != "" {
 			state.Faults = append(state.Faults, code)

@@ -36,7 +36,9 @@ type videoEncoder interface {
 }
 
 const (
-	// pictureTimeout without a picture means that the camera is lost.
+	// pictureStall without a picture means that the camera has gone dark,
+	// pictureTimeout that it is lost.
+	pictureStall   = 800 * time.Millisecond
 	pictureTimeout = 5 * time.Second
 	// keyframeSpacing is the least time between two keyframes on demand;
 	// demands in between are met together.
@@ -64,7 +66,9 @@ type camera struct {
 	free    chan *image.YCbCr
 	gone    chan error
 
+	opened      time.Duration
 	lastPicture atomic.Int64 // ns since epoch
+	motion      motion
 	scaleTime   atomic.Int64 // of the last picture, ns
 	lines       atomic.Int64 // of the source's last picture
 	height      atomic.Int64 // lines to scale to
@@ -94,12 +98,14 @@ func startCamera(source videoSource, o cameraOptions) *camera {
 		free:    make(chan *image.YCbCr, 3),
 		gone:    make(chan error, 3),
 		done:    make(chan struct{}),
+		motion:  newMotion(),
+		opened:  time.Since(epoch),
 	}
 	c.height.Store(int64(ladder[startStep].height))
 	for range cap(c.free) {
 		c.free <- nil
 	}
-	c.lastPicture.Store(int64(time.Since(epoch)))
+	c.lastPicture.Store(int64(c.opened))
 	c.loops.Add(3)
 	go c.guard("read", c.read)
 	go c.guard("encode", c.encodeAll)
@@ -114,6 +120,9 @@ func (c *camera) forceKeyframe() {
 	default:
 	}
 }
+
+// moving implements device.
+func (c *camera) moving() <-chan bool { return c.motion.news }
 
 // lost implements device.
 func (c *camera) lost() <-chan error { return c.gone }
@@ -269,16 +278,19 @@ func (c *camera) govern(encoder videoEncoder, took, interval time.Duration) {
 	}
 }
 
-// watch tells when no picture comes any more.
+// watch tells whether pictures come, and when none does any more.
 func (c *camera) watch() error {
-	ticker := time.NewTicker(pictureTimeout / 5)
+	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-c.done:
 			return nil
 		case now := <-ticker.C:
-			if now.Sub(epoch)-time.Duration(c.lastPicture.Load()) > pictureTimeout {
+			last := time.Duration(c.lastPicture.Load())
+			still := now.Sub(epoch) - last
+			c.motion.tell(last > c.opened && still < pictureStall)
+			if still > pictureTimeout {
 				return errors.New("no picture")
 			}
 		}
