@@ -25,6 +25,9 @@ const (
 	// soundStart is how long a device just opened may stall. PulseAudio's virtual
 	// devices work in blocks of up to two seconds until somebody wants less.
 	soundStart = 5 * time.Second
+	// soundSteady is how long it must have run without stalling to count as started
+	// before that.
+	soundSteady = time.Second
 )
 
 // audioSystem are the microphones and speakers of this machine. Its methods may hang.
@@ -52,6 +55,7 @@ type watchedSound struct {
 	opened time.Duration
 	began  atomic.Bool  // data has moved
 	last   atomic.Int64 // when it did, ns since epoch; before that, when the device was opened
+	since  atomic.Int64 // from when on it has moved without stalling
 	motion motion
 	gone   chan error
 	done   chan struct{}
@@ -70,8 +74,10 @@ func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm 
 	w.last.Store(int64(w.opened))
 	var once sync.Once
 	dev, err := open(func(pcm []int16) {
-		w.last.Store(int64(time.Since(epoch)))
-		w.began.Store(true)
+		now := int64(time.Since(epoch))
+		if was := w.last.Swap(now); !w.began.Swap(true) || now-was > int64(soundStall) {
+			w.since.Store(now)
+		}
 		defer func() {
 			// On the driver's thread a panic would end the process.
 			if p := recover(); p != nil {
@@ -101,8 +107,9 @@ func (w *watchedSound) watch(code fault.Code) {
 			w.gone <- fault.New(code, errors.New("the driver stopped it"))
 			return
 		case now := <-ticker.C:
-			still := now.Sub(epoch) - time.Duration(w.last.Load())
-			starting := now.Sub(epoch) <= w.opened+soundStart
+			last := time.Duration(w.last.Load())
+			still, steady := now.Sub(epoch)-last, w.began.Load() && last-time.Duration(w.since.Load()) >= soundSteady
+			starting := !steady && now.Sub(epoch) <= w.opened+soundStart
 			w.motion.tell(w.began.Load() && (still < soundStall || starting))
 			if still > soundTimeout && !starting {
 				w.gone <- fault.New(code, errors.New("no data"))

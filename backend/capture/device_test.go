@@ -333,7 +333,7 @@ func TestSoundThatGoesSilent(t *testing.T) {
 		if got := news(); got != "" {
 			t.Errorf("while it starts: %q", got)
 		}
-		hear(soundStart)
+		hear(soundSteady + lookEvery)
 		time.Sleep(soundStall - lookEvery)
 		if got := news(); got != "" {
 			t.Errorf("after a short pause: %q", got)

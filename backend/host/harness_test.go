@@ -113,6 +113,7 @@ type setup struct {
 	remotes  Remotes
 	awake    Awake
 	copies   func(text string) error // the second way to the clipboard
+	devices  bool                    // of this machine, and not synthetic ones
 }
 
 const origin = "wails://wails"
@@ -151,7 +152,7 @@ func start(t *testing.T, s setup) *fixture {
 	calls, err := call.NewEngine(call.Options{Logger: log})
 	must(err)
 	f.closers = append(f.closers, func() { _ = calls.Close() })
-	devices, err := capture.Open(capture.Options{Synthetic: true, Logger: log})
+	devices, err := capture.Open(capture.Options{Synthetic: !s.devices, Logger: log})
 	must(err)
 	f.closers = append(f.closers, func() { _ = devices.Close() })
 	var h *Host

@@ -31,10 +31,14 @@ func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, wind
 // it happens beside the loop.
 func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 	setup := capture.Setup{Choice: h.settings.choice(), Muted: p.muted, CameraOff: p.cameraOff}
+	st := newStage(p, window, func() { h.loop.post("devices", h.tellDevices) })
+	p.stage = st
+	p.noDevices(missing{})
 	h.background.Go(func() {
-		session, err := h.capture.Start(h.ctx, setup, newStage(p, window))
+		session, err := h.capture.Start(h.ctx, setup, st)
 		if err != nil {
 			tellWindow(window, fault.CodeOf(err))
+			st.lacks(missing{camera: true, microphone: true})
 			return
 		}
 		late := true
@@ -54,8 +58,38 @@ func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 	})
 }
 
+// tellDevices tells the calls what the stages have said since the last time.
+func (h *Host) tellDevices() {
+	for _, r := range h.rooms {
+		if p := r.presence; p != nil && p.stage != nil {
+			p.noDevices(p.stage.lacking())
+		}
+	}
+}
+
+// missing says for what of the host there is no device that works.
+type missing struct{ camera, microphone bool }
+
+// noDevices notes what can't be seen or heard of the host though it was asked for.
+func (p *presence) noDevices(m missing) {
+	if p.missing != m {
+		p.missing = m
+		_ = p.tellMedia() // fails once the host is out
+	}
+}
+
+// tellMedia tells the call what is so of the host's microphone and camera, and not
+// what was asked for. The window hears the difference from its stage.
+func (p *presence) tellMedia() error {
+	return p.local.Handle(signalling.MediaState{
+		Muted:     p.muted || p.missing.microphone,
+		CameraOff: p.cameraOff || p.missing.camera,
+	})
+}
+
 // stopCapture closes the host's devices.
 func (h *Host) stopCapture(p *presence) {
+	p.stage = nil
 	s := p.capture
 	if s == nil {
 		return
@@ -112,13 +146,33 @@ type stage struct {
 	*call.Local
 	playing *playing
 	window  *windowsocket.Conn
+	changed func() // what lacks is another; it does not block
 
 	mu    sync.Mutex // a leaf
 	asked map[string]time.Time
+	lack  missing
 }
 
-func newStage(p *presence, window *windowsocket.Conn) *stage {
-	return &stage{Local: p.local, playing: p.playing, window: window, asked: make(map[string]time.Time)}
+func newStage(p *presence, window *windowsocket.Conn, changed func()) *stage {
+	return &stage{Local: p.local, playing: p.playing, window: window, changed: changed, asked: make(map[string]time.Time)}
+}
+
+// lacks notes what there is no working device for.
+func (s *stage) lacks(m missing) {
+	s.mu.Lock()
+	same := s.lack == m
+	s.lack = m
+	s.mu.Unlock()
+	if !same {
+		s.changed()
+	}
+}
+
+// lacking returns what lacks noted last.
+func (s *stage) lacking() missing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lack
 }
 
 // Frame implements capture.Sink.
@@ -151,6 +205,7 @@ func (s *stage) mayAsk(participant string) bool {
 
 // State implements capture.Sink.
 func (s *stage) State(state capture.State) {
+	s.lacks(missing{camera: state.NoCamera, microphone: state.NoMicrophone})
 	_ = s.window.Send(windowsocket.Devices{ // an error ends the window, which is noticed elsewhere
 		Level:  int(100 * state.Level),
 		Faults: convert(state.Faults, func(code fault.Code) string { return string(code) }),

@@ -22,8 +22,10 @@ type presence struct {
 	local       *call.Local        // engine native
 	playing     *playing           // engine native
 	capture     *capture.Session   // engine native; nil while it starts
+	stage       *stage             // engine native: what its devices are; nil while the window is away
 	muted       bool               // native: as the window last said
 	cameraOff   bool               // likewise
+	missing     missing            // native: what of it there is no device for
 	expiry      *time.Timer
 }
 
@@ -133,15 +135,18 @@ func (h *Host) windowSaid(p *presence, m signalling.Message) error {
 			}
 		})
 	case signalling.MediaState:
+		var refused error
 		if err := h.loop.do(h.ctx, func() {
 			p.muted, p.cameraOff = m.Muted, m.CameraOff
 			if p.capture != nil {
 				p.capture.SetMuted(m.Muted)
 				p.capture.SetCameraOff(m.CameraOff)
 			}
+			refused = p.tellMedia()
 		}); err != nil {
 			return err
 		}
+		return refused
 	}
 	return p.local.Handle(m)
 }
@@ -219,6 +224,9 @@ func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *windowsocket.
 		p.participant.Detach(window)
 	}
 	h.stopCapture(p)
+	if p.local != nil {
+		p.noDevices(missing{camera: true, microphone: true})
+	}
 	p.expiry = time.AfterFunc(h.timing.Window, func() {
 		h.loop.post("window "+string(link), func() {
 			if r.presence == p && p.window == nil {

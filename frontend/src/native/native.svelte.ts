@@ -90,6 +90,8 @@ export class NativeEngine implements MediaEngine {
     const changed = faults.join() !== this.#broken.join();
     if (!changed) return;
     this.#broken = faults as DeviceFault[];
+    // The others see no picture then, and the last one is none. Pictures that come again ask for a keyframe.
+    if (faults.some((fault) => fault.startsWith('camera-'))) this.#darken(OWN);
     void this.#list();
   }
 

@@ -107,6 +107,24 @@ describe('the native engine', () => {
     expect(taken()).toBe(5);
   });
 
+  it('goes dark with a camera that is lost, stays switched on, and comes back with it', () => {
+    const { engine, show, asked } = lab();
+    show('host');
+    engine.hear({ level: 0, faults: ['camera-lost'] });
+    expect(engine.pictureOf(OWN)).toBeUndefined();
+    expect(engine.cameraOff).toBe(false);
+    engine.hear({ level: 0, faults: ['camera-lost', 'microphone-lost'] });
+    expect(engine.muted).toBe(false);
+    expect(engine.faults).toEqual(['camera-lost', 'microphone-lost']);
+    engine.hear({ level: 0, faults: [] });
+    show('host', false);
+    expect(asked).toEqual(['host']);
+    show('host');
+    expect(engine.pictureOf(OWN)).toBeDefined();
+    engine.hear({ level: 0, faults: ['speaker-lost'] });
+    expect(engine.pictureOf(OWN)).toBeDefined();
+  });
+
   it('forgets who has left', () => {
     const { engine, show } = lab();
     show('p1');

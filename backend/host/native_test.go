@@ -1,0 +1,198 @@
+package host
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// soon is within what a guest must see that the host can't be heard or seen.
+const soon = time.Second
+
+// sees waits until the guest is told so of the host.
+func (v *visitor) sees(muted, cameraOff bool) {
+	v.f.t.Helper()
+	for {
+		p := expect[signalling.Joined](v).Participant
+		if p.ID == HostID && p.Muted == muted && p.CameraOff == cameraOff {
+			return
+		}
+	}
+}
+
+// host returns the host as the roster has it.
+func (v *visitor) host() signalling.Participant {
+	for _, p := range v.roster.Participants {
+		if p.ID == HostID {
+			return p
+		}
+	}
+	return signalling.Participant{}
+}
+
+func nativeOnly(t *testing.T) {
+	t.Helper()
+	if !capture.Available() {
+		t.Skip("this build has no native engine")
+	}
+}
+
+// seize ends the capture of the host in a link's call, and returns the stage that
+// it spoke to: from now on the test says how the devices are.
+func (f *fixture) seize(l LinkView) *stage {
+	f.t.Helper()
+	var (
+		stage *stage
+		ended *capture.Session
+	)
+	for ended == nil { // it starts beside the loop
+		f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
+			stage, ended = r.presence.stage, r.presence.capture
+			return nil
+		}))
+	}
+	f.must(ended.Close())
+	return stage
+}
+
+// TestGuestsSeeWhatTheHostsDevicesGive: what was asked for and what is so are two
+// things, and guests are told the second.
+func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
+	nativeOnly(t)
+	f := start(t, setup{})
+	l := f.link()
+	w := f.window(l, EngineNative)
+	ada := f.enter(l, "Ada")
+	if h := ada.host(); h.Muted || h.CameraOff {
+		t.Fatalf("%+v", h)
+	}
+	stage := f.seize(l)
+	state := func(codes ...fault.Code) {
+		s := capture.State{Faults: codes}
+		for _, code := range codes {
+			s.NoCamera = s.NoCamera || strings.HasPrefix(string(code), "camera")
+			s.NoMicrophone = s.NoMicrophone || strings.HasPrefix(string(code), "microphone")
+		}
+		stage.State(s)
+	}
+	for _, c := range []struct {
+		lost             []fault.Code
+		muted, cameraOff bool
+	}{
+		{[]fault.Code{fault.CameraLost}, false, true},
+		{[]fault.Code{fault.CameraBusy, fault.MicrophoneLost}, true, true},
+		{[]fault.Code{fault.MicrophoneRefused}, true, false},
+		{nil, false, false},
+		{[]fault.Code{fault.CameraMissing, fault.SpeakerLost}, false, true},
+		{[]fault.Code{fault.SpeakerLost}, false, false},
+	} {
+		begin := time.Now()
+		state(c.lost...)
+		ada.sees(c.muted, c.cameraOff)
+		if took := time.Since(begin); took > soon {
+			t.Errorf("%q: told after %v", c.lost, took)
+		}
+	}
+	if p := f.host.Snapshot().Settings; p.Camera != "" || p.Microphone != "" {
+		t.Errorf("the choice has changed: %+v", p)
+	}
+
+	// What the person switches meanwhile counts once the device is back.
+	state(fault.CameraLost, fault.MicrophoneLost)
+	ada.sees(true, true)
+	w.send(signalling.MediaState{Muted: true})
+	w.send(signalling.MediaState{Muted: true, CameraOff: true})
+	w.send(signalling.MediaState{Muted: true})
+	w.send(signalling.Say{Text: "handled after those"})
+	expect[signalling.Chat](ada)
+	state()
+	ada.sees(true, false)
+	w.send(signalling.MediaState{})
+	ada.sees(false, false)
+
+	// Without a window there are no devices; a new one brings them back.
+	_ = w.ws.CloseNow()
+	ada.sees(true, true)
+	stage.State(capture.State{}) // of a session that ends
+	again := f.window(l, EngineNative)
+	again.message("source")
+	ada.sees(false, false)
+	stage.State(capture.State{NoCamera: true}) // and says one thing more
+	ada.send(signalling.Say{Text: "still here"})
+	for {
+		m, err := ada.next()
+		f.must(err)
+		if _, ok := m.(signalling.Chat); ok {
+			break
+		}
+		if j, ok := m.(signalling.Joined); ok && j.Participant.CameraOff {
+			t.Fatalf("an old session is believed: %+v", j)
+		}
+	}
+}
+
+// TestDevicesOfThisMachine has the engine look for real devices where there are
+// none, and then brings a microphone.
+func TestDevicesOfThisMachine(t *testing.T) {
+	nativeOnly(t)
+	if _, err := exec.LookPath("pulseaudio"); err != nil {
+		t.Skip("pulseaudio is not installed: real sound devices are not tested")
+	}
+	for _, there := range []string{"/dev/snd", "/dev/video0"} {
+		if _, err := os.Stat(there); err == nil {
+			t.Skipf("this machine has %s", there)
+		}
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH"} {
+		t.Setenv(name, dir)
+	}
+	socket := filepath.Join(dir, "pulse.socket")
+	t.Setenv("PULSE_SERVER", "unix:"+socket)
+
+	f := start(t, setup{devices: true})
+	l := f.link()
+	w := f.window(l, EngineNative)
+	devices := w.message("devices")
+	for !strings.Contains(devices, string(fault.CameraMissing)) || !strings.Contains(devices, string(fault.MicrophoneMissing)) {
+		devices = w.message("devices") // what the window shows a sentence for
+	}
+	ada := f.enter(l, "Ada")
+	if h := ada.host(); !h.Muted || !h.CameraOff {
+		ada.sees(true, true)
+	}
+
+	cmd := exec.Command("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes",
+		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket,
+		"-L", "module-null-sink sink_name=room rate=48000 channels=1")
+	f.must(cmd.Start())
+	stop := func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	defer stop()
+	ada.sees(false, true) // by itself
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for f.host.Stats().ReceivedPackets < 100 { // two seconds of sound: it has settled
+		select {
+		case <-ticker.C:
+		case <-f.ctx.Done():
+			t.Fatal("no sound")
+		}
+	}
+	begin := time.Now()
+	stop()
+	ada.sees(true, true)
+	t.Logf("told %v after the sound server died", time.Since(begin))
+	if took := time.Since(begin); took > soon {
+		t.Errorf("told after %v", took)
+	}
+}
