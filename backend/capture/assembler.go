@@ -309,7 +309,7 @@ func videoTime(ticks int64) time.Duration { return time.Duration(ticks * 100_000
 // keyUnderway says whether a keyframe is arriving, without a hole that stays.
 func (a *vp8Assembler) keyUnderway(now time.Duration) bool {
 	p := a.at(a.next)
-	return p != nil && p.key && !(a.hole && a.overdue(now))
+	return p != nil && p.key && (!a.hole || !a.overdue(now))
 }
 
 // overdue says whether what is missing should have come by now.
