@@ -153,7 +153,7 @@ func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
 // TestMediaClockAfterAPause: a sender whose timestamps stood still while it sent
 // nothing is believed at once, and one packet that is late moves nothing for long.
 func TestMediaClockAfterAPause(t *testing.T) {
-	m := mediaClock{clockRate: audioClockRate}
+	m := mediaClock{clockRate: codec.AudioClockRate}
 	start := time.Now()
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 	near := func(now int, want uint32) {

@@ -140,7 +140,7 @@ func (u *audioUplink) keepTime(b *soundBlock) {
 	if missing == 0 {
 		return
 	}
-	u.header.Timestamp += uint32(len(u.frame)) + uint32(missing/time.Microsecond*AudioClockRate/1_000_000)
+	u.header.Timestamp += uint32(len(u.frame)) + uint32(missing/time.Microsecond*codec.AudioClockRate/1_000_000)
 	u.frame = u.frame[:0] // half a frame from before
 	u.paused = true
 }

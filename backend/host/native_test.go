@@ -10,6 +10,7 @@ import (
 
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -21,7 +22,7 @@ func (v *visitor) sees(muted, cameraOff bool) {
 	v.f.t.Helper()
 	for {
 		p := expect[signalling.Joined](v).Participant
-		if p.ID == HostID && p.Muted == muted && p.CameraOff == cameraOff {
+		if p.ID == codec.HostID && p.Muted == muted && p.CameraOff == cameraOff {
 			return
 		}
 	}
@@ -30,7 +31,7 @@ func (v *visitor) sees(muted, cameraOff bool) {
 // host returns the host as the roster has it.
 func (v *visitor) host() signalling.Participant {
 	for _, p := range v.roster.Participants {
-		if p.ID == HostID {
+		if p.ID == codec.HostID {
 			return p
 		}
 	}
