@@ -43,7 +43,7 @@ var testSecret = bytes.Repeat([]byte("secret! "), 4)
 // How long a node may be silent stays.
 func patientTimes() *times {
 	p := defaultTimes
-	p.connect, p.flush, p.ask, p.open = patience, patience, 5*time.Second, 5*time.Second
+	p.connect, p.flush, p.ask, p.open = patience, patience, 2*time.Second, time.Second
 	return &p
 }
 

@@ -101,6 +101,7 @@ func connect(t *testing.T, s *turn.Server, url string, both bool) {
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICETimeouts(5*time.Second, 25*time.Second, 200*time.Millisecond)
+	settings.SetRelayAcceptanceMinWait(0) // there is no other way to wait for
 	settings.DisableCloseByDTLS(true)
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
 	guest, err := api.NewPeerConnection(relayedOnly)
