@@ -4,6 +4,7 @@ import { GuestTransport, type LinkAddress, parseLocation } from '$src/transport'
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { getLocale } from '$src/i18n';
+import { keepWords } from '$src/ui/hands';
 import App from './App.svelte';
 import { usable } from './browser';
 import { memory } from './memory';
@@ -11,6 +12,7 @@ import { Session } from './session.svelte';
 
 document.documentElement.lang = getLocale();
 const target = document.getElementById('app')!;
+keepWords(document.body);
 
 function begin(link: LinkAddress): void {
   if (!usable(window)) {

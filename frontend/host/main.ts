@@ -4,6 +4,7 @@ import { mount } from 'svelte';
 import { getLocale } from '$src/i18n';
 import { warm } from '$src/media/warm';
 import { backoff } from '$src/transport/backoff';
+import { keepWords } from '$src/ui/hands';
 import App from './App.svelte';
 import { clientName, insideApp, wails } from './model/backend';
 import { Bell } from './model/bell';
@@ -15,6 +16,7 @@ import Outside from './Outside.svelte';
 
 const target = document.getElementById('app')!;
 document.documentElement.lang = getLocale();
+keepWords(document.body);
 
 if (insideApp()) {
   const bell = new Bell();
