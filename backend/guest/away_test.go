@@ -205,6 +205,8 @@ func TestReplaced(t *testing.T) {
 	_, address := p.link()
 	p.admit()
 	a := p.join(address, "Ada")
+	p.must(a.Say("in")) // after it, the host has heard that she has her token
+	expect[signalling.Chat](a)
 	newer := newVisitor(p)
 	o := newer.options("Ada")
 	o.Seat, o.Device = a.Seat(), a.Device()

@@ -243,7 +243,10 @@ func TestSeatIsHeldAndResumed(t *testing.T) {
 		t.Fatalf("%d requests: a seat needs no knock", n)
 	}
 
-	// A newer page of the same seat takes it over from one that still lives.
+	// A newer page of the same seat takes it over from one that still lives, and has
+	// said so.
+	again.send(signalling.Say{Text: "in"})
+	expect[signalling.Chat](again)
 	newer := f.greet(l, again.back)
 	again.ended(signalling.EndReplaced)
 	newer.seated()
