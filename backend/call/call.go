@@ -234,11 +234,7 @@ func (c *Call) connect(m *member, p *peer) {
 	}
 	m.peer = p
 	m.connection.Store(p)
-	m.clockMu.Lock()
-	m.clock = senderClock{}
-	m.clockMu.Unlock()
-	m.audio.connect(p)
-	m.video.connect(p)
+	p.in.connect()
 	c.workers.Go(p.run)
 	n := len(*c.members.Load()) - 1 + sparePairs
 	p.do(func() { p.want(n) })
@@ -515,7 +511,7 @@ func (c *Call) Stats() Stats {
 			if m.peer == nil {
 				continue
 			}
-			if n := m.peer.estimate.Load(); n > 0 {
+			if n := m.peer.out.estimate(); n > 0 {
 				if s.Estimates == nil {
 					s.Estimates = make(map[string]uint64)
 				}

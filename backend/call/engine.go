@@ -171,7 +171,7 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 	setting := e.setting
 	setting.BufferFactory = func(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
 		if kind == packetio.RTPBufferPacket {
-			return newTap(p.receiveRTP)
+			return newTap(p.in.receive)
 		}
 		return newTap(func(b []byte) { p.receiveRTCP(ssrc, b) })
 	}

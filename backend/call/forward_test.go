@@ -19,10 +19,12 @@ import (
 // rig is a sender and its receivers' slots without a network.
 type rig struct {
 	now      time.Time
-	member   *member
-	peer     *peer
+	in       *inbound
+	out      *outbound
+	video    *source
 	upstream *fakeUpstream
-	admitted atomic.Bool
+	sender   atomic.Bool // is admitted
+	admitted atomic.Bool // the receivers are
 	slots    []*slot
 	writers  []*fakeWriter
 	counters *counters
@@ -30,23 +32,23 @@ type rig struct {
 
 func newRig(tb testing.TB, receivers int) *rig {
 	tb.Helper()
-	c := &Call{}
-	c.members.Store(new([]*member))
-	r := &rig{now: time.Now(), counters: &c.counters, upstream: new(fakeUpstream)}
-	r.member = newMember(c, Profile{ID: "sender"}, nil)
-	r.member.admitted.Store(true)
-	r.peer = &peer{member: r.member, call: c, slots: make(map[uint32]*slot), began: r.now}
-	r.member.audio.connect(r.peer)
-	r.member.video.connect(r.peer)
+	r := &rig{now: time.Now(), counters: new(counters), upstream: new(fakeUpstream)}
+	r.sender.Store(true)
 	r.admitted.Store(true)
+	r.video = newSource("sender", signalling.KindVideo, false, r.counters)
+	audio := newSource("sender", signalling.KindAudio, false, r.counters)
+	r.in = newInbound(audio, r.video, r.upstream, &r.sender, r.counters)
+	r.out = newOutbound(&r.admitted, r.counters)
+	r.in.connect()
 	for range receivers {
 		w := new(fakeWriter)
 		s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
 		s.bind(uint32(len(r.slots)+100), codec.VideoPayloadType, uint32(len(r.slots)+200), codec.RetransmissionPayloadType, codec.AbsSendTimeID)
 		s.setWriter(w)
 		s.open()
-		r.member.video.addReceiver(s)
-		s.assign(r.member.video)
+		r.video.addReceiver(s)
+		s.assign(r.video)
+		r.out.add(uint32(len(r.slots)+100), s)
 		r.slots = append(r.slots, s)
 		r.writers = append(r.writers, w)
 	}
@@ -60,14 +62,21 @@ func (r *rig) receive(packets ...*rtp.Packet) {
 			ssrc: p.SSRC, sequence: p.SequenceNumber, timestamp: p.Timestamp, marker: p.Marker,
 			payload: slices.Clone(p.Payload), vp8: parseVP8(p.Payload),
 		}
-		r.member.video.receive(r.member.video.upstream, &in, false, r.now)
+		r.video.receive(r.video.upstream, &in, false, r.now)
 	}
+}
+
+// feedback gives the rig an RTCP packet that concerns ssrc.
+func (r *rig) feedback(ssrc uint32, b []byte) {
+	f := parseControl(b, ssrc)
+	r.in.feedback(ssrc, f, r.now)
+	r.out.feedback(ssrc, f, r.now)
 }
 
 // connect makes the sender's packets come from a fake connection.
 func (r *rig) connect() {
 	r.upstream = new(fakeUpstream)
-	r.member.video.connect(r.upstream)
+	r.video.connect(r.upstream)
 }
 
 type fakeUpstream struct {
@@ -148,8 +157,8 @@ func TestLateReceiverGetsTheKeyframeThatIsThere(t *testing.T) {
 	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
 	late.bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
 	late.setWriter(w)
-	r.member.video.addReceiver(late)
-	late.assign(r.member.video)
+	r.video.addReceiver(late)
+	late.assign(r.video)
 	if len(w.packets) != 0 {
 		t.Fatal("something was sent before the connection")
 	}
@@ -181,7 +190,7 @@ func TestLateReceiverAsksWhenTheKeyframeIsOld(t *testing.T) {
 	w := new(fakeWriter)
 	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
 	late.setWriter(w)
-	late.assign(r.member.video)
+	late.assign(r.video)
 	late.open()
 	if len(w.packets) != 0 || r.upstream.keyframes != 1 {
 		t.Errorf("%d packets, %d requests", len(w.packets), r.upstream.keyframes)
@@ -195,9 +204,9 @@ func TestSlotGoesOnWithAnotherSender(t *testing.T) {
 	va, vb := videoSender{ssrc: 1, sequence: 65534}, videoSender{ssrc: 2, sequence: 500, timestamp: 7, picture: 9, tl0: 200}
 	a.receive(va.frame(true, 2)...)
 	s := a.slots[0]
-	a.member.video.removeReceiver(s)
-	b.member.video.addReceiver(s)
-	s.assign(b.member.video)
+	a.video.removeReceiver(s)
+	b.video.addReceiver(s)
+	s.assign(b.video)
 	a.receive(va.frame(true, 2)...) // still on its way: no longer forwarded
 	b.receive(vb.frame(false, 1)...)
 	b.receive(vb.frame(true, 2)...)
@@ -219,15 +228,15 @@ func TestMutingIsNotLoss(t *testing.T) {
 	r.connect()
 	v := videoSender{ssrc: 1, sequence: 10}
 	r.receive(v.frame(true, 1)...)
-	r.member.video.setSilent(true)
+	r.video.setSilent(true)
 	for range 5 {
 		r.receive(v.frame(true, 1)...)
 	}
 	if got := len(r.writers[0].packets); got != 1 {
 		t.Fatalf("%d packets though the camera is off", got)
 	}
-	r.member.video.setSilent(false)
-	r.member.video.tick(time.Now().Add(minKeyframeDistance)) // the stream has only just begun
+	r.video.setSilent(false)
+	r.video.tick(time.Now().Add(minKeyframeDistance)) // the stream has only just begun
 	if r.upstream.keyframes != 1 {
 		t.Errorf("%d requests for a keyframe", r.upstream.keyframes)
 	}
@@ -246,7 +255,7 @@ func TestNewConnectionOfASenderContinues(t *testing.T) {
 	old := r.upstream
 	r.connect() // after a reload
 	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: vp8Descriptor{start: true, keyframe: true}}
-	r.member.video.receive(old, &stale, false, r.now)
+	r.video.receive(old, &stale, false, r.now)
 	again := videoSender{ssrc: 2, sequence: 40_000}
 	r.receive(again.frame(true, 1)...)
 	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 11}) {
@@ -326,7 +335,7 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	lost := stated(v.frame(true, 1), 16383, 16383)
 	r.receive(v.frame(false, 2)...)
 	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: parseVP8(lost[0].Payload)}
-	r.member.video.receive(r.member.video.upstream, &repeat, true, r.now)
+	r.video.receive(r.video.upstream, &repeat, true, r.now)
 	if got := w.sequences(); !slices.Equal(got, []uint16{10, 11, 13, 14}) {
 		t.Fatalf("forwarded %v, and perhaps a repeat", got)
 	}
@@ -340,8 +349,8 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	late.bind(300, codec.VideoPayloadType, 301, codec.RetransmissionPayloadType, 0)
 	late.setWriter(lateWriter)
 	late.open()
-	r.member.video.addReceiver(late)
-	late.assign(r.member.video)
+	r.video.addReceiver(late)
+	late.assign(r.video)
 	r.now = r.now.Add(time.Millisecond)
 	r.receive(stated(v.frame(true, 2), 640, 360)...)
 	r.receive(v.frame(false, 1)...)
@@ -469,7 +478,7 @@ func TestOneBadReceiverCostsFewKeyframes(t *testing.T) {
 			if n%2 == 0 {
 				r.slots[0].requestKeyframe()
 			}
-			r.member.video.tick(time.Now())
+			r.video.tick(time.Now())
 			time.Sleep(100 * time.Millisecond)
 		}
 		if got := r.upstream.keyframes; got < 18 || got > 20+wishBurst {
@@ -505,7 +514,7 @@ func TestAStarvedReceiverIsGivenAKeyframe(t *testing.T) {
 			t.Error("something goes to a receiver who can't show it")
 		}
 		time.Sleep(wishEvery)
-		r.member.video.tick(time.Now())
+		r.video.tick(time.Now())
 		if r.upstream.keyframes != asked+1 {
 			t.Errorf("%d requests", r.upstream.keyframes-asked)
 		}
@@ -562,13 +571,13 @@ func TestClosedSlotsAreSilentAndNotCounted(t *testing.T) {
 func TestSendersWhoAreNotAdmittedAreNotHeard(t *testing.T) {
 	r := newRig(t, 1)
 	b := richPacket(t, append([]byte{0x10}, make([]byte, 10)...))
-	r.member.admitted.Store(false)
-	r.peer.receiveRTP(slices.Clone(b))
+	r.sender.Store(false)
+	r.in.receive(slices.Clone(b))
 	if len(r.writers[0].packets) != 0 || r.counters.receivedPackets.Load() != 0 {
 		t.Fatal("media of somebody unadmitted was taken")
 	}
-	r.member.admitted.Store(true)
-	r.peer.receiveRTP(b)
+	r.sender.Store(true)
+	r.in.receive(b)
 	if len(r.writers[0].packets) != 1 {
 		t.Fatal("media of somebody admitted was not taken")
 	}

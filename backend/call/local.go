@@ -1,7 +1,6 @@
 package call
 
 import (
-	"sync"
 	"time"
 
 	"github.com/pion/interceptor"
@@ -34,10 +33,7 @@ type Local struct {
 	keyframe chan struct{}
 	done     chan struct{}
 
-	mu sync.Mutex // one packet at a time
-	in packet
-	// payload is a copy: the packet path writes into what it forwards.
-	payload []byte
+	in *inbound
 }
 
 // JoinLocal admits the native engine, which lives in this process and has no
@@ -48,8 +44,8 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	m := newMember(c, p, out)
 	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
 	m.local = l
-	m.audio.connect(l)
-	m.video.connect(l)
+	l.in = newInbound(m.audio, m.video, l, &m.admitted, &c.counters)
+	l.in.connect()
 	var refused error
 	err := c.do(func() {
 		if refused = c.enter(m); refused == nil {
@@ -139,29 +135,13 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	if !l.m.admitted.Load() {
 		return fault.New(fault.NotInCall, nil)
 	}
-	now := time.Now()
+	if kind != signalling.KindAudio && kind != signalling.KindVideo {
+		return fault.Newf(fault.MessageInvalid, "media of kind %q", kind)
+	}
 	engine := l.m.call.engine
 	engine.cork()
 	defer engine.uncork()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.payload = append(l.payload[:0], pkt.Payload...)
-	l.in = packet{
-		ssrc: pkt.SSRC, timestamp: pkt.Timestamp, sequence: pkt.SequenceNumber,
-		marker: pkt.Marker, payload: l.payload,
-	}
-	switch kind {
-	case signalling.KindAudio:
-		if b := pkt.GetExtension(codec.AudioLevelID); len(b) == 1 {
-			l.in.extension(codec.AudioLevelID, b)
-		}
-		l.m.audio.receive(l, &l.in, false, now)
-	case signalling.KindVideo:
-		l.in.vp8 = parseVP8(l.payload)
-		l.m.video.receive(l, &l.in, false, now)
-	default:
-		return fault.Newf(fault.MessageInvalid, "media of kind %q", kind)
-	}
+	l.in.write(kind, pkt, time.Now())
 	return nil
 }
 
@@ -171,12 +151,7 @@ func (l *Local) RequestKeyframe(participant string) {
 	if m == nil || m == l.m {
 		return
 	}
-	for _, s := range *m.video.receivers.Load() {
-		// The sink may be in the middle of a packet of this slot, which is locked then.
-		if s.admitted == &l.m.admitted {
-			s.wishKeyframe(m.video, time.Now())
-		}
-	}
+	m.video.wishKeyframe(&l.m.admitted, time.Now())
 }
 
 // Handle takes MediaState, Say and Leave; see [Participant.Handle].

@@ -1,7 +1,6 @@
 package call
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,9 +19,6 @@ type member struct {
 
 	// The media that the member sends; each does its own locking.
 	audio, video *source
-
-	clockMu sync.Mutex
-	clock   senderClock // guarded by clockMu
 
 	muted, cameraOff bool
 	outbox           Outbox // nil while the path is lost
@@ -43,14 +39,12 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 	m := &member{
 		call: c, profile: p, joinedAt: time.Now(), outbox: out,
 		muted: p.Muted, cameraOff: p.CameraOff,
-		audio: newSource(p.ID, signalling.KindAudio, &c.counters),
-		video: newSource(p.ID, signalling.KindVideo, &c.counters),
+		audio: newSource(p.ID, signalling.KindAudio, p.Muted, &c.counters),
+		video: newSource(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
 		chat:  rate{every: chatEvery, burst: chatBurst},
 
 		restarts: rate{every: restartEvery, burst: restartBurst},
 	}
-	m.audio.silent.Store(p.Muted)
-	m.video.silent.Store(p.CameraOff)
 	return m
 }
 

@@ -75,7 +75,7 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		admitted: newRig(tb, 0),
 	}
 	for i := range h.sources {
-		h.sources[i] = newSource("", kind, h.admitted.counters)
+		h.sources[i] = newSource("", kind, false, h.admitted.counters)
 		h.ssrcs[i] = uint32(i + 1)
 		h.connect(i)
 	}
@@ -270,14 +270,14 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 		r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, SequenceNumber: n, Timestamp: 2}, Payload: []byte{0x00, 0x01}})
 		n += maxCacheJump
 	}
-	if _, ok := r.member.video.replayable(r.now); ok {
+	if _, ok := r.video.replayable(r.now); ok {
 		t.Error("more than is cached is replayable")
 	}
 	w := new(fakeWriter)
 	s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
 	s.bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
 	s.setWriter(w)
-	s.assign(r.member.video)
+	s.assign(r.video)
 	begun := time.Now()
 	s.open()
 	if took := time.Since(begun); took > 100*time.Millisecond || len(w.packets) > videoCache {

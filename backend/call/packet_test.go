@@ -282,14 +282,14 @@ func FuzzForward(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		r := newRig(t, 2)
 		for _, b := range [][]byte{first, second, first, second} {
-			r.peer.receiveRTP(bytes.Clone(b))
-			r.peer.receiveRTCP(1, b)
-			r.peer.receiveCompound(b)
+			r.in.receive(bytes.Clone(b))
+			r.feedback(1, b)
+			eachFeedback(b, r.feedback)
 		}
 		for _, s := range r.slots {
 			s.resend([]uint16{0, 1, 4711, 65535})
 		}
-		r.member.audio.tick(r.now)
-		r.member.video.tick(r.now)
+		r.in.audio.tick(r.now)
+		r.video.tick(r.now)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,20 +56,9 @@ type peer struct {
 	secrets   secrets
 	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
 	connected atomic.Bool
-	rtt       atomic.Int64 // nanoseconds
-	measured  atomic.Bool  // by a report of the peer, since our last one
-	estimate  atomic.Uint64
-	resends   resends
 
-	slotsMu sync.Mutex
-	slots   map[uint32]*slot    // by SSRC, once negotiated
-	ssrcs   map[uint32]struct{} // in use, retransmissions' included
-
-	inMu sync.Mutex
-	in   packet // scratch of receiveRTP
-
-	arrivals arrivals
-	began    time.Time
+	in  *inbound
+	out *outbound
 }
 
 // pair is two slots that carry one participant: audio and video in one media
@@ -96,17 +84,15 @@ func newPeer(m *member) (*peer, error) {
 		call:     m.call,
 		inbox:    make(chan func(), peerInbox),
 		done:     make(chan struct{}),
-		slots:    make(map[uint32]*slot),
 		sections: make(map[string]*slot),
-		ssrcs:    make(map[uint32]struct{}),
-		began:    time.Now(),
 		takes:    rate{every: takenEvery, burst: takenBurst},
 	}
 	if !m.profile.Host {
 		p.outside = m.call.outside.Load
 		p.relayOnly = m.call.reach.RelayOnly
 	}
-	p.resends.roundTrip = &p.rtt
+	p.in = newInbound(m.audio, m.video, p, &m.admitted, &m.call.counters)
+	p.out = newOutbound(&m.admitted, &m.call.counters)
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
 	if err != nil {
@@ -243,10 +229,9 @@ func (p *peer) grow() (added []grown, err error) {
 	for ; p.pairs < p.wanted; p.pairs++ {
 		stream := "porch-" + strconv.Itoa(p.pairs+1)
 		s := grown{pair: &pair{
-			audio: newSlot(signalling.KindAudio, &p.member.admitted, &p.call.counters),
-			video: newSlot(signalling.KindVideo, &p.member.admitted, &p.call.counters),
+			audio: p.out.newSlot(signalling.KindAudio),
+			video: p.out.newSlot(signalling.KindVideo),
 		}}
-		s.pair.audio.budget, s.pair.video.budget = &p.resends, &p.resends
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
 		if s.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.audio, stream}, init); err != nil {
 			return nil, fmt.Errorf("audio slot: %w", err)
@@ -412,9 +397,7 @@ func (p *peer) relaySocket() *udpSocket {
 
 // bound runs while an answer is taken: a slot has got its way out.
 func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
-	p.slotsMu.Lock()
-	s := p.slots[ssrc]
-	p.slotsMu.Unlock()
+	s := p.out.slot(ssrc)
 	if s == nil {
 		return
 	}
@@ -425,15 +408,9 @@ func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
 }
 
 func (p *peer) openSlots() {
-	p.slotsMu.Lock()
-	slots := make([]*slot, 0, len(p.slots))
-	for _, s := range p.slots {
-		slots = append(slots, s)
-	}
-	p.slotsMu.Unlock()
 	p.call.engine.cork()
 	defer p.call.engine.uncork()
-	for _, s := range slots {
+	for _, s := range p.out.all() {
 		p.openSlot(s)
 	}
 }

@@ -34,6 +34,22 @@ type control struct {
 	estimate uint64   // REMB, bit/s; 0 for none
 }
 
+// eachFeedback takes a compound RTCP packet apart: it gives take each packet, once for each SSRC that the packet concerns.
+func eachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
+	var ssrcs []uint32
+	for len(b) >= 8 {
+		n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1)
+		if n > len(b) {
+			return
+		}
+		ssrcs = controlTargets(ssrcs[:0], b[:n])
+		for _, ssrc := range ssrcs {
+			take(ssrc, b[:n])
+		}
+		b = b[n:]
+	}
+}
+
 // controlTargets appends the SSRCs that one RTCP packet concerns. A packet that
 // names none (REMB does so in its own way) concerns 0.
 func controlTargets(dst []uint32, b []byte) []uint32 {

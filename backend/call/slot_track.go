@@ -1,7 +1,6 @@
 package call
 
 import (
-	"errors"
 	"strconv"
 
 	"github.com/pion/sdp/v3"
@@ -48,33 +47,12 @@ func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 			timeID = uint8(x.ID)
 		}
 	}
-	if err := t.peer.reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
+	if err := t.peer.out.reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
 		return webrtc.RTPCodecParameters{}, err
 	}
 	t.slot.bind(uint32(c.SSRC()), uint8(codec.PayloadType), uint32(c.SSRCRetransmission()), rtx, timeID)
-	t.peer.slotsMu.Lock()
-	t.peer.slots[uint32(c.SSRC())] = t.slot
-	t.peer.slotsMu.Unlock()
+	t.peer.out.add(uint32(c.SSRC()), t.slot)
 	return *codec, nil
-}
-
-var errSSRC = errors.New("an SSRC was drawn twice")
-
-// reserve takes SSRCs of a stream and of its retransmissions, 0 for none. SSRCs are random numbers of 32 bits, and two
-// streams with one of them would share their nonces.
-func (p *peer) reserve(ssrcs ...uint32) error {
-	p.slotsMu.Lock()
-	defer p.slotsMu.Unlock()
-	for _, n := range ssrcs {
-		if n == 0 {
-			continue
-		}
-		if _, taken := p.ssrcs[n]; taken {
-			return errSSRC
-		}
-		p.ssrcs[n] = struct{}{}
-	}
-	return nil
 }
 
 // Unbind implements [webrtc.TrackLocal].

@@ -54,8 +54,9 @@ type upstream interface {
 	roundTrip() time.Duration
 }
 
-func newSource(owner string, kind signalling.Kind, counters *counters) *source {
+func newSource(owner string, kind signalling.Kind, silent bool, counters *counters) *source {
 	s := &source{owner: owner, kind: kind, counters: counters}
+	s.silent.Store(silent)
 	rate, size := uint32(codec.AudioClockRate), audioCache
 	if kind == signalling.KindVideo {
 		rate, size = codec.VideoClockRate, videoCache
@@ -221,6 +222,16 @@ func (s *source) requestKeyframe(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wantKeyframe(now)
+}
+
+// wishKeyframe passes on a wish of the receiver with this admission. A slot's lock need not be free: the receiver may be
+// in the middle of one of its packets.
+func (s *source) wishKeyframe(receiver *atomic.Bool, now time.Time) {
+	for _, r := range *s.receivers.Load() {
+		if r.admitted == receiver {
+			r.wishKeyframe(s, now)
+		}
+	}
 }
 
 // requestKeyframeAt asks the sender for a keyframe at a later moment, unless one
