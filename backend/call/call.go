@@ -417,7 +417,7 @@ func (c *Call) rosterChanged() {
 // sender has lost the path before hearing so, and hears it now.
 func (c *Call) say(m *member, text, token string) error {
 	now := time.Now()
-	if !m.chat.take(now) {
+	if !m.chat.AllowN(now, 1) {
 		return fault.New(fault.TooFast, nil)
 	}
 	if strings.TrimSpace(text) == "" {
@@ -503,7 +503,7 @@ func (c *Call) member(id string) *member {
 // Stats returns what has been counted since the call began. It works after
 // Close, too.
 func (c *Call) Stats() Stats {
-	s := c.counters.stats()
+	s := Stats{Counts: c.counters.counts()}
 	members := *c.members.Load()
 	s.Participants = len(members)
 	if err := c.do(func() {

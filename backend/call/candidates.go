@@ -232,7 +232,7 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 	if !p.acceptable(init.Candidate) || slices.Contains(p.taken, init.Candidate) {
 		return
 	}
-	if len(p.taken) >= maxTaken || !p.takes.take(time.Now()) {
+	if len(p.taken) >= maxTaken || !p.takes.Allow() {
 		return
 	}
 	p.taken = append(p.taken, init.Candidate)

@@ -3,6 +3,8 @@ package call
 import (
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // keyframes merges the wishes of many receivers for a keyframe into few
@@ -52,7 +54,7 @@ func (k *keyframes) arrived() { k.wanted, k.later = false, time.Time{} }
 // others. Its lock is a leaf.
 type wishes struct {
 	mu      sync.Mutex
-	rate    rate
+	rate    *rate.Limiter
 	waiting bool // for one that was promised for later
 }
 
@@ -67,7 +69,7 @@ const (
 func (w *wishes) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rate, w.waiting = rate{every: wishEvery, burst: wishBurst}, false
+	w.rate, w.waiting = rate.NewLimiter(rate.Every(wishEvery), wishBurst), false
 }
 
 // wish returns when the receiver may have a keyframe. ok is false when it has
@@ -78,7 +80,7 @@ func (w *wishes) wish(now time.Time) (at time.Time, ok bool) {
 	if w.waiting {
 		return time.Time{}, false
 	}
-	at = w.rate.reserve(now)
+	at = now.Add(w.rate.ReserveN(now, 1).DelayFrom(now))
 	w.waiting = at.After(now)
 	return at, true
 }

@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -24,8 +26,8 @@ type member struct {
 	outbox           Outbox // nil while the path is lost
 	left             bool
 	firstLine        uint64 // the first chat line that the member may read
-	chat             rate
-	restarts         rate // that the member asks for
+	chat             *rate.Limiter
+	restarts         *rate.Limiter // that the member asks for
 
 	peer *peer // nil for the native engine
 	// connection is peer, for the reporter.
@@ -41,9 +43,9 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		muted: p.Muted, cameraOff: p.CameraOff,
 		audio: newSource(p.ID, signalling.KindAudio, p.Muted, &c.counters),
 		video: newSource(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
-		chat:  rate{every: chatEvery, burst: chatBurst},
+		chat:  rate.NewLimiter(rate.Every(chatEvery), chatBurst),
 
-		restarts: rate{every: restartEvery, burst: restartBurst},
+		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 	}
 	return m
 }
@@ -126,36 +128,4 @@ func (m *member) tracks() signalling.Tracks {
 			signalling.Slot{Mid: pr.video.mid, Participant: id, Kind: signalling.KindVideo})
 	}
 	return signalling.Tracks{Slots: slots}
-}
-
-// rate is a token bucket.
-type rate struct {
-	every time.Duration // one more each
-	burst int
-	full  time.Time // when it is full again
-}
-
-// take takes one; ok is false when there is none.
-func (r *rate) take(now time.Time) (ok bool) {
-	if r.full.Before(now) {
-		r.full = now
-	}
-	if r.full.Sub(now) > time.Duration(r.burst-1)*r.every {
-		return false
-	}
-	r.full = r.full.Add(r.every)
-	return true
-}
-
-// reserve takes one in any case, and returns when it is there.
-func (r *rate) reserve(now time.Time) time.Time {
-	if r.full.Before(now) {
-		r.full = now
-	}
-	at := r.full.Add(-time.Duration(r.burst-1) * r.every)
-	r.full = r.full.Add(r.every)
-	if at.Before(now) {
-		return now
-	}
-	return at
 }

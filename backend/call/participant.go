@@ -1,8 +1,6 @@
 package call
 
 import (
-	"time"
-
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -39,7 +37,7 @@ func (m *member) handlePeer(message signalling.Message) error {
 	case signalling.Candidate:
 		taken = p.do(func() { p.candidate(message) })
 	case signalling.Restart:
-		taken = m.restarts.take(time.Now()) && p.do(func() { p.restartICE(false) })
+		taken = m.restarts.Allow() && p.do(func() { p.restartICE(false) })
 	default:
 		return fault.Newf(fault.MessageUnexpected, "%s in a call", message.Type())
 	}

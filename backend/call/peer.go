@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
+	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
@@ -41,7 +42,7 @@ type peer struct {
 	early       []webrtc.ICECandidateInit // that have come before the answer
 	remote      int                       // candidates since the last offer
 	taken       []string                  // those of them that are tried
-	takes       rate
+	takes       *rate.Limiter
 	retry       *time.Timer // for a path that does not come up; see awaitPath
 	nudges      int         // so far; see nudge
 
@@ -85,7 +86,7 @@ func newPeer(m *member) (*peer, error) {
 		inbox:    make(chan func(), peerInbox),
 		done:     make(chan struct{}),
 		sections: make(map[string]*slot),
-		takes:    rate{every: takenEvery, burst: takenBurst},
+		takes:    rate.NewLimiter(rate.Every(takenEvery), takenBurst),
 	}
 	if !m.profile.Host {
 		p.outside = m.call.outside.Load

@@ -145,14 +145,17 @@ func newSecure(s *secrets) (*secure, error) {
 	return &secure{in: in, out: out, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
 
-var errStreams = errors.New("too many streams")
+var (
+	errStreams   = errors.New("too many streams")
+	errTruncated = errors.New("packet is truncated")
+)
 
 // openRTP decrypts an SRTP packet where it lies.
 func (s *secure) openRTP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
 	if len(b) < 12 {
-		return nil, errShort
+		return nil, errTruncated
 	}
 	ssrc := uint32(b[8])<<24 | uint32(b[9])<<16 | uint32(b[10])<<8 | uint32(b[11])
 	_, known := s.streams[ssrc]
@@ -175,7 +178,7 @@ func (s *secure) openRTCP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
 	if len(b) < 8 {
-		return nil, errShort
+		return nil, errTruncated
 	}
 	ssrc := binary.BigEndian.Uint32(b[4:])
 	_, known := s.reports[ssrc]
@@ -264,6 +267,6 @@ func (s *secure) writeRTCP(compound []byte) error {
 const srtpOverhead = 32
 
 var (
-	errNoLink  = errors.New("no path is selected")
-	errTooLong = errors.New("packet is too long")
+	errNoLink  = fmt.Errorf("no path is selected: %w", errNotSent)
+	errTooLong = fmt.Errorf("packet is too long: %w", errNotSent)
 )

@@ -14,6 +14,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
+// errNotSent is what a slot's writer returns when certainly nothing was encrypted, so that the packet's number is free.
+var errNotSent = errors.New("not sent")
+
 // slot forwards one source at a time to one receiver, as one unbroken stream.
 type slot struct {
 	kind     signalling.Kind
@@ -231,7 +234,7 @@ func (s *slot) send(p *packet, now time.Time) {
 
 // write writes p with the numbers of out, after prefix. It is the one place
 // where media leaves, and nothing leaves to somebody who is not admitted. It
-// returns false when certainly nothing was encrypted: the numbers are free.
+// returns false when the numbers are free; see errNotSent.
 func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) bool {
 	if !s.admitted.Load() {
 		s.counters.unadmittedMedia.Add(1)
@@ -262,7 +265,7 @@ func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 			s.budget.sent.Add(uint64(len(payload)))
 		}
 	}
-	return !errors.Is(err, errNoLink) && !errors.Is(err, errTooLong)
+	return !errors.Is(err, errNotSent)
 }
 
 // resend answers a NACK for output sequence numbers from the source's cache, as

@@ -39,15 +39,5 @@ func (t *tally) total() call.Stats {
 }
 
 func sum(a, b call.Stats) call.Stats {
-	return call.Stats{
-		Participants:     a.Participants + b.Participants,
-		ReceivedPackets:  a.ReceivedPackets + b.ReceivedPackets,
-		ReceivedBytes:    a.ReceivedBytes + b.ReceivedBytes,
-		ForwardedPackets: a.ForwardedPackets + b.ForwardedPackets,
-		ForwardedBytes:   a.ForwardedBytes + b.ForwardedBytes,
-		Retransmitted:    a.Retransmitted + b.Retransmitted,
-		Malformed:        a.Malformed + b.Malformed,
-		UnadmittedMedia:  a.UnadmittedMedia + b.UnadmittedMedia,
-		KeyframeRequests: a.KeyframeRequests + b.KeyframeRequests,
-	}
+	return call.Stats{Participants: a.Participants + b.Participants, Counts: a.Counts.Plus(b.Counts)}
 }

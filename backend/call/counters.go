@@ -1,0 +1,65 @@
+package call
+
+import "sync/atomic"
+
+// Counts are what the forwarder has done.
+type Counts struct {
+	ReceivedPackets  uint64 `json:"receivedPackets"`  // RTP, decrypted
+	ReceivedBytes    uint64 `json:"receivedBytes"`    // of their payload
+	ForwardedPackets uint64 `json:"forwardedPackets"` // RTP, written to receivers
+	ForwardedBytes   uint64 `json:"forwardedBytes"`   // of their payload
+	Retransmitted    uint64 `json:"retransmitted"`    // packets sent again on NACK
+	Malformed        uint64 `json:"malformed"`        // packets that were not RTP, or not of the call's codecs
+	UnadmittedMedia  uint64 `json:"unadmittedMedia"`  // packets stopped because their receiver was not admitted
+	KeyframeRequests uint64 `json:"keyframeRequests"` // PLI sent to senders, after merging
+}
+
+// Plus returns the sum of two counts.
+func (c Counts) Plus(d Counts) Counts {
+	return Counts{
+		ReceivedPackets:  c.ReceivedPackets + d.ReceivedPackets,
+		ReceivedBytes:    c.ReceivedBytes + d.ReceivedBytes,
+		ForwardedPackets: c.ForwardedPackets + d.ForwardedPackets,
+		ForwardedBytes:   c.ForwardedBytes + d.ForwardedBytes,
+		Retransmitted:    c.Retransmitted + d.Retransmitted,
+		Malformed:        c.Malformed + d.Malformed,
+		UnadmittedMedia:  c.UnadmittedMedia + d.UnadmittedMedia,
+		KeyframeRequests: c.KeyframeRequests + d.KeyframeRequests,
+	}
+}
+
+// counters are counts that grow. They are written on the packet path.
+type counters struct {
+	receivedPackets  atomic.Uint64
+	receivedBytes    atomic.Uint64
+	forwardedPackets atomic.Uint64
+	forwardedBytes   atomic.Uint64
+	retransmitted    atomic.Uint64
+	malformed        atomic.Uint64
+	unadmittedMedia  atomic.Uint64
+	keyframeRequests atomic.Uint64
+}
+
+func (c *counters) received(n int) {
+	c.receivedPackets.Add(1)
+	c.receivedBytes.Add(uint64(n))
+}
+
+func (c *counters) forwarded(n int) {
+	c.forwardedPackets.Add(1)
+	c.forwardedBytes.Add(uint64(n))
+}
+
+// counts returns what has been counted so far.
+func (c *counters) counts() Counts {
+	return Counts{
+		ReceivedPackets:  c.receivedPackets.Load(),
+		ReceivedBytes:    c.receivedBytes.Load(),
+		ForwardedPackets: c.forwardedPackets.Load(),
+		ForwardedBytes:   c.forwardedBytes.Load(),
+		Retransmitted:    c.retransmitted.Load(),
+		Malformed:        c.malformed.Load(),
+		UnadmittedMedia:  c.unadmittedMedia.Load(),
+		KeyframeRequests: c.keyframeRequests.Load(),
+	}
+}
