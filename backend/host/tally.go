@@ -39,5 +39,5 @@ func (t *tally) total() call.Stats {
 }
 
 func sum(a, b call.Stats) call.Stats {
-	return call.Stats{Participants: a.Participants + b.Participants, Counts: a.Counts.Plus(b.Counts)}
+	return call.Stats{Participants: a.Participants + b.Participants, Counts: a.Plus(b.Counts)}
 }
