@@ -239,25 +239,6 @@ func (s *Session) startMicrophone() {
 	})
 }
 
-// microphone gives what is heard, from its opening on, to the encoder.
-type microphone struct {
-	queue chan<- soundBlock
-	heard bool // a block was taken
-	// dropped counts the blocks since the last that was taken.
-	dropped int
-}
-
-// hear takes a block on the driver's thread.
-func (m *microphone) hear(pcm []int16) {
-	block := soundBlock{at: time.Since(epoch), opened: !m.heard, dropped: m.dropped, pcm: [blockSize]int16(pcm)}
-	select {
-	case m.queue <- block:
-		m.heard, m.dropped = true, 0
-	default: // the encoder is 320 ms behind: leave out rather than grow
-		m.dropped++
-	}
-}
-
 // sendSound cleans, encodes and sends what the microphone hears.
 func (s *Session) sendSound() {
 	defer close(s.micEnded)

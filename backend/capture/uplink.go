@@ -145,6 +145,25 @@ func (u *audioUplink) keepTime(b *soundBlock) {
 	u.paused = true
 }
 
+// microphone gives what is heard, from its opening on, to the encoder.
+type microphone struct {
+	queue chan<- soundBlock
+	heard bool // a block was taken
+	// dropped counts the blocks since the last that was taken.
+	dropped int
+}
+
+// hear takes a block on the driver's thread.
+func (m *microphone) hear(pcm []int16) {
+	block := soundBlock{at: time.Since(epoch), opened: !m.heard, dropped: m.dropped, pcm: [blockSize]int16(pcm)}
+	select {
+	case m.queue <- block:
+		m.heard, m.dropped = true, 0
+	default: // the encoder is 320 ms behind: leave out rather than grow
+		m.dropped++
+	}
+}
+
 // heard returns the level of what was sent last, in −dBov.
 func (u *audioUplink) heard() uint8 { return u.level }
 

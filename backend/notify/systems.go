@@ -37,18 +37,31 @@ func Apple(n Note) (title, body string) {
 // digits is a character reference. So no parser finds anything but text in them,
 // and the length of the string is the same in runes and in UTF-16: go-ole takes
 // one for the other, and would cut the document short for each emoji.
+//
+// A note with actions is a reminder: it stays until somebody deals with it, because
+// somebody waits. By its schema Windows takes no reminder without an action that is
+// activated in the background, which means that no window need come for it: that is
+// every action but the one that lets in. The app hears of both alike.
 func Toast(n Note, launch func(action string) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<toast activationType="foreground" launch="%s" duration="short"><visual><binding template="ToastGeneric">`,
-		references(launch(ActionOpen)))
+	scenario := ""
+	if len(n.Actions) > 0 {
+		scenario = ` scenario="reminder"`
+	}
+	fmt.Fprintf(&b, `<toast activationType="foreground" launch="%s" duration="long"%s><visual><binding template="ToastGeneric">`,
+		references(launch(ActionOpen)), scenario)
 	fmt.Fprintf(&b, `<text hint-maxLines="1">%s</text>`, references(line(n.Title)))
 	fmt.Fprintf(&b, `<text>%s</text>`, references(lines(n.Body)))
 	b.WriteString(`</binding></visual><audio src="ms-winsoundevent:Notification.Default" loop="false"/>`)
 	if len(n.Actions) > 0 {
 		b.WriteString(`<actions>`)
 		for _, a := range n.Actions {
-			fmt.Fprintf(&b, `<action activationType="foreground" content="%s" arguments="%s"/>`,
-				references(line(a.Label)), references(launch(a.ID)))
+			activation := "background"
+			if a.ID == ActionLetIn {
+				activation = "foreground"
+			}
+			fmt.Fprintf(&b, `<action activationType="%s" content="%s" arguments="%s"/>`,
+				activation, references(line(a.Label)), references(launch(a.ID)))
 		}
 		b.WriteString(`</actions>`)
 	}

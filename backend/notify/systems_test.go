@@ -137,12 +137,26 @@ func checkToast(t *testing.T, n Note) {
 		"0 toast@launch":                   WailsLaunch(n.ID, ActionOpen),
 		"7 toast/actions/action@arguments": WailsLaunch(n.ID, ActionLetIn),
 		"8 toast/actions/action@arguments": WailsLaunch(n.ID, ActionDecline),
+
+		"0 toast@scenario":                      "reminder", // and one action in the background, or it is none
+		"0 toast@duration":                      "long",
+		"7 toast/actions/action@activationType": "foreground",
+		"8 toast/actions/action@activationType": "background",
 	} {
 		if data[where] != want {
 			t.Errorf("%s is %+q, want %+q", where, data[where], want)
 		}
 	}
 	checkScript(t, document)
+}
+
+// TestToastOfTheSummary: it has no action, so it can't stay, and is no reminder.
+func TestToastOfTheSummary(t *testing.T) {
+	n := Texts{}.withDefaults().summary(7)
+	shape, data := text(t, Toast(n, func(action string) string { return WailsLaunch(n.ID, action) }))
+	if _, reminds := data["0 toast@scenario"]; reminds || data["0 toast@duration"] != "long" || len(shape) != 6 {
+		t.Errorf("%q %+q", shape, data)
+	}
 }
 
 // checkScript shows that the document would be nothing but text even in the
