@@ -234,6 +234,8 @@ func (c *Call) connect(m *member, p *peer) {
 	}
 	m.peer = p
 	m.connection.Store(p)
+	c.mediaFlows(m)
+	c.awaitMedia(m)
 	p.in.connect()
 	c.workers.Go(p.run)
 	n := len(*c.members.Load()) - 1 + sparePairs
@@ -307,6 +309,9 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 	m.admitted.Store(false)
 	members := slices.DeleteFunc(slices.Clone(*c.members.Load()), func(o *member) bool { return o == m })
 	c.members.Store(&members)
+	if m.overdue != nil {
+		m.overdue.Stop()
+	}
 	if m.peer != nil {
 		m.peer.close()
 	}
@@ -343,6 +348,11 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 		return
 	}
 	c.refreshAway(m)
+	if state == webrtc.PeerConnectionStateConnected {
+		c.mediaFlows(m)
+	} else {
+		c.awaitMedia(m)
+	}
 	lost := state == webrtc.PeerConnectionStateDisconnected || state == webrtc.PeerConnectionStateFailed
 	if !lost {
 		return

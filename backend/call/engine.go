@@ -47,6 +47,8 @@ type Engine struct {
 	network *network // nil without mux
 	panics  contain.Panics
 
+	mediaPatience time.Duration // see nomedia.go
+
 	mu     sync.Mutex
 	closed bool
 	calls  map[*Call]struct{}
@@ -54,7 +56,7 @@ type Engine struct {
 
 // NewEngine returns an engine.
 func NewEngine(o Options) (*Engine, error) {
-	e := &Engine{logger: o.Logger, tls: o.TLS, calls: make(map[*Call]struct{})}
+	e := &Engine{logger: o.Logger, tls: o.TLS, calls: make(map[*Call]struct{}), mediaPatience: mediaPatience}
 	if e.tls == nil {
 		e.tls = new(tls.Config)
 	}
@@ -216,6 +218,7 @@ func (e *Engine) NewCall(hooks Hooks, reach Reach) (*Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate of a call: %w", err)
 	}
+	e.sayUnusable()
 	c := newCall(e, hooks, reach, certificate)
 	e.calls[c] = struct{}{}
 	return c, nil

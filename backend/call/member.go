@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -35,6 +36,10 @@ type member struct {
 	local      *Local  // nil for everybody else
 	pairs      []*pair // slots in which the member receives
 	away       bool
+
+	// See nomedia.go.
+	overdue *time.Timer // nil while media flows
+	noMedia fault.Code
 }
 
 func newMember(c *Call, p Profile, out Outbox) *member {
@@ -61,7 +66,7 @@ func (m *member) entry() signalling.Participant {
 	return signalling.Participant{
 		ID: m.profile.ID, Name: m.profile.Name, Host: m.profile.Host,
 		Muted: m.muted, CameraOff: m.cameraOff, Away: m.away,
-		JoinedAt: m.joinedAt.UnixMilli(),
+		JoinedAt: m.joinedAt.UnixMilli(), NoMedia: string(m.noMedia),
 	}
 }
 

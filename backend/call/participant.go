@@ -123,6 +123,7 @@ func (c *Call) resume(m *member, out Outbox) {
 	p.do(p.repeat)
 	p.do(func() { p.unstrand(false) })
 	c.refreshAway(m)
+	c.awaitMedia(m)
 }
 
 // alive reports whether the connection is in one of these states.

@@ -38,7 +38,7 @@ type Reach struct {
 // never changed.
 type outside struct {
 	reflexives []reflexive
-	blocked    bool // UDP is
+	blocked    bool // UDP is: by the network, or by this machine
 }
 
 // begin starts what the reach of a call needs.
@@ -80,7 +80,7 @@ func (c *Call) networkChanged(moved bool) {
 // takeOutside takes over what the network knows.
 func (c *Call) takeOutside() {
 	n := c.engine.network
-	o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher)}
+	o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher) || !n.mux.usable()}
 	c.outside.Store(o)
 	if o.blocked {
 		c.wantRelay()

@@ -19,12 +19,14 @@ import (
 type udpMux struct {
 	corks   atomic.Int32
 	lister  func() []netip.Prefix                                  // localAddresses, but in tests
+	listen  func(*net.UDPAddr) (*net.UDPConn, error)               // likewise: a socket of the system
 	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not a peer's
 
 	mu      sync.Mutex
 	closed  bool
 	asked   time.Time // when the machine's addresses were looked up
 	current []netip.Prefix
+	refused error // by the system, when a socket was last wanted; nil when one was opened since
 	sockets map[netip.Addr]*udpSocket
 	list    atomic.Pointer[[]*udpSocket]
 	readers sync.WaitGroup
@@ -42,6 +44,7 @@ const (
 func newUDPMux() *udpMux {
 	m := &udpMux{
 		lister:  localAddresses,
+		listen:  func(a *net.UDPAddr) (*net.UDPConn, error) { return net.ListenUDP("udp", a) },
 		answers: func(*udpSocket, []byte, netip.AddrPort) bool { return false },
 		sockets: make(map[netip.Addr]*udpSocket),
 	}
@@ -84,7 +87,7 @@ func (m *udpMux) addresses() []*udpSocket {
 }
 
 // look looks at the machine's addresses now, and reports whether they are
-// others than at the last look.
+// others than at the last look, or can be used for the first time.
 func (m *udpMux) look() (changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,7 +100,7 @@ func (m *udpMux) look() (changed bool) {
 // refresh opens sockets for new addresses, and closes those of addresses that
 // have gone once nobody uses them. The caller holds the lock.
 func (m *udpMux) refresh() (changed bool) {
-	before := m.current
+	before, unusable := m.current, len(m.sockets) == 0
 	m.current, m.asked = m.lister(), time.Now()
 	// What one look finds shares a port. What a later one finds has another: a NAT
 	// that remembers an address which has gone gives the same port behind a new one
@@ -111,8 +114,10 @@ func (m *udpMux) refresh() (changed bool) {
 		}
 		s, err := m.open(a, port)
 		if err != nil {
-			continue // gone again, or not ours to bind
+			m.refused = err
+			continue // gone again, not ours to bind, or forbidden
 		}
+		m.refused = nil
 		port = int(s.local.Port())
 		m.sockets[a] = s
 		list = append(list, s)
@@ -126,7 +131,7 @@ func (m *udpMux) refresh() (changed bool) {
 		_ = s.conn.Close() // its address has gone, and so has what could fail
 	}
 	m.list.Store(&list)
-	return !slices.Equal(before, m.current)
+	return !slices.Equal(before, m.current) || unusable && len(m.sockets) > 0
 }
 
 // owns reports whether a was among the machine's addresses at the last look.
@@ -193,9 +198,9 @@ func localAddresses() []netip.Prefix {
 
 // open binds a socket, to this port if it is free there.
 func (m *udpMux) open(a netip.Addr, port int) (*udpSocket, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
+	conn, err := m.listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
 	if err != nil && port != 0 {
-		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+		conn, err = m.listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 	}
 	if err != nil {
 		return nil, err

@@ -82,6 +82,8 @@ const (
 	SeatTaken       Code = "seat-taken" // the seat was taken over by a newer page
 	NotInCall       Code = "not-in-call"
 	ConnectFailed   Code = "connect-failed"
+	MediaBlocked    Code = "media-blocked"   // messages arrive, but media finds no way
+	UDPUnavailable  Code = "udp-unavailable" // the host's system lets Porch open no UDP socket
 	SDPInvalid      Code = "sdp-invalid"
 	ChatInvalid     Code = "chat-invalid"
 	ParticipantGone Code = "participant-gone"

@@ -66,6 +66,8 @@ var sentences = map[Code]string{
 	SeatExpired:     "You were away for too long; ask to join again.",
 	SeatTaken:       "You have come back in another tab or window; go on there.",
 	NotInCall:       "You are not in this call; join it first.",
+	MediaBlocked:    "This browser or network lets no sound or picture through; turn off what blocks WebRTC, or open the link in another browser or network.",
+	UDPUnavailable:  "This computer lets Porch use no UDP, so calls have neither sound nor picture; allow Porch in the security software or firewall.",
 	ConnectFailed:   "No connection to the call could be made; check your network or firewall and try again.",
 	SDPInvalid:      "The browser's answer could not be used; reload the page to connect anew.",
 	ChatInvalid:     "A chat line can have 1 to 2,000 characters; shorten it and send again.",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -587,4 +588,41 @@ func TestHostRestarts(t *testing.T) {
 	}
 	p.start()
 	v.isOut(fault.SeatExpired)
+}
+
+// TestAGuestWhoseMediaFindsNoWay has a browser that lets no UDP out, beside one that does.
+func TestAGuestWhoseMediaFindsNoWay(t *testing.T) {
+	p := open(t)
+	p.admit()
+	_, address := p.link()
+	honest := p.join(address, "Ada")
+	blocked := newVisitor(p)
+	o := blocked.options("Bea")
+	var s webrtc.SettingEngine
+	s.SetIPFilter(func(net.IP) bool { return false })
+	m := new(webrtc.MediaEngine)
+	p.must(m.RegisterDefaultCodecs())
+	o.API = webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithSettingEngine(s))
+	since := time.Now()
+	blocked.join(address, o)
+
+	for _, v := range []*visitor{blocked, honest} {
+		told := signalling.Participant{}
+		for told.NoMedia == "" {
+			told = expect[signalling.Joined](v).Participant
+		}
+		if told.ID != blocked.ID() || told.NoMedia != string(fault.MediaBlocked) {
+			t.Errorf("%+v", told)
+		}
+	}
+	if took := time.Since(since); took > 15*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for _, c := range p.host.Snapshot().Calls {
+		for _, one := range c.Participants {
+			if (one.NoMedia != "") != (one.ID == blocked.ID()) {
+				t.Errorf("the window hears of %+v", one)
+			}
+		}
+	}
 }

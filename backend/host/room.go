@@ -209,6 +209,9 @@ func (h *Host) ensureCall(r *room) (*call.Call, error) {
 	r.call = c
 	r.stopAsking()
 	h.tally.begin(c)
+	if !h.engine.HasUDP() {
+		h.say(string(fault.UDPUnavailable))
+	}
 	return c, nil
 }
 

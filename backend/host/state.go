@@ -155,6 +155,7 @@ type ParticipantView struct {
 	CameraOff bool   `json:"cameraOff"`
 	Away      bool   `json:"away"`
 	JoinedAt  int64  `json:"joinedAt"`
+	NoMedia   string `json:"noMedia,omitempty"` // fault code: why neither sound nor picture gets through
 }
 
 // EnterView asks one window to enter a call, because the host let somebody in

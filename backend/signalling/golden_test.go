@@ -79,6 +79,7 @@ var golden = []struct {
 		},
 		Roster{You: "p1"},
 		Joined{Participant: Participant{ID: "p2", Name: "Bo", JoinedAt: 1767225600003}},
+		Joined{Participant: Participant{ID: "p2", Name: "Bo", JoinedAt: 1767225600003, NoMedia: "media-blocked"}},
 		Left{ID: "p2"},
 		Speaking{IDs: []string{"host", "p1"}},
 		Speaking{},

@@ -120,6 +120,9 @@ type Participant struct {
 	CameraOff bool   `json:"cameraOff,omitempty"`
 	Away      bool   `json:"away,omitempty"` // connection lost, seat held
 	JoinedAt  int64  `json:"joinedAt"`       // Unix milliseconds
+	// NoMedia is a fault code: why the participant is heard by messages alone, and
+	// has neither sound nor picture. "" while media flows, or may soon.
+	NoMedia string `json:"noMedia,omitempty"`
 }
 
 // ChatLine is a chat line as everybody sees it.

@@ -228,6 +228,9 @@ func (p Participant) validate() error {
 	if !isTime(p.JoinedAt) {
 		return invalid("participant: time out of range")
 	}
+	if p.NoMedia != "" && !isID(p.NoMedia) {
+		return invalid("participant: bad fault code")
+	}
 	return checkName(p.Name)
 }
 

@@ -149,20 +149,20 @@ export class Session {
     else if (!welcomed) this.#channel.retryNow();
   }
 
-  /** Leaves the wait, or the call. */
-  leave(): void {
+  /** Leaves the wait, or the call; because of a fault of this page if a code is given. */
+  leave(code?: string): void {
     // Let in meanwhile, even if the call is not drawn yet, one leaves a call.
     const admitted = this.call !== undefined || this.#early.length > 0;
     this.#channel.send({ type: 'leave', payload: {} });
     this.#channel.forgetSeat();
     this.#forgetAgain();
-    if (this.place.at === 'waiting' && !admitted) {
+    if (this.place.at === 'waiting' && !admitted && !code) {
       this.place = { at: 'door' };
       return;
     }
     this.#channel.close();
     this.reach = { phase: 'closed' };
-    this.#out('left');
+    this.#out(code ? 'refused' : 'left', code);
   }
 
   /** Back to the door, to change name or devices before asking again. */
@@ -334,8 +334,13 @@ export class Session {
     if (!engine) return;
     if (message.type === 'admitted') {
       const { resumed, iceServers } = message.payload;
-      if (resumed && engine.alive) engine.resume(iceServers);
-      else engine.enter(iceServers);
+      try {
+        if (resumed && engine.alive) engine.resume(iceServers);
+        else engine.enter(iceServers);
+      } catch {
+        this.leave('media-blocked'); // an extension or a policy forbids connections
+        return;
+      }
       this.#forgetStill();
       if (!this.#opened) this.#open();
       clearTimeout(this.#setting);

@@ -597,6 +597,22 @@ describe('the ways out', () => {
   });
 });
 
+describe('a browser that forbids connections', () => {
+  it('says so when somebody is let in, and leaves', async () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    await arrived();
+    vi.spyOn(engine(), 'enter').mockImplementation(() => {
+      throw new DOMException('no', 'NotAllowedError');
+    });
+    channel().say(admitted());
+    expect(session.place).toEqual({ at: 'out', why: 'refused', code: 'media-blocked' });
+    expect(channel().types.at(-1)).toBe('leave');
+    expect(channel().closed).toBe(true);
+  });
+});
+
 /** Every code that a host or a relay may name. */
 const codes = [
   ...readFileSync(new URL('../../backend/fault/fault.go', import.meta.url), 'utf8').matchAll(

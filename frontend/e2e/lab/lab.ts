@@ -270,6 +270,8 @@ export class Lab {
     relayPort?: number;
     /** Where the relay listens: this computer alone, or the network too. Default the former. */
     listen?: '127.0.0.1' | '0.0.0.0';
+    /** A command that runs the app; see noUDP. */
+    by?: string;
     env?: NodeJS.ProcessEnv;
   }): Promise<App> {
     const data = options.data ?? mkdtempSync(join(this.dir, 'data-'));
@@ -286,7 +288,8 @@ export class Lab {
       ...options.env,
     };
     if (options.synthetic ?? true) env.PORCH_CAPTURE = 'synthetic';
-    const started = this.processes.start(options.dev ? 'porch-dev' : 'porch', binary, args, env);
+    const [program, ...rest] = [options.by ?? [], binary, args].flat() as [string, ...string[]];
+    const started = this.processes.start(options.dev ? 'porch-dev' : 'porch', program, rest, env);
     const relay = `http://127.0.0.1:${relayPort}`;
     const url = options.dev ? `http://127.0.0.1:${devPort}/` : '';
     await until(
@@ -310,6 +313,13 @@ export class Lab {
     await this.run('curl', '--silent', '--fail', '--output', '/dev/null', url);
     return true;
   }
+}
+
+/** Builds the command that runs a program without UDP into a folder, and returns its path. */
+export async function noUDP(dir: string): Promise<string> {
+  const program = join(dir, 'noudp');
+  await run('go', ['build', '-o', program, './frontend/e2e/lab/noudp'], { cwd: root });
+  return program;
 }
 
 export interface App {

@@ -13,6 +13,7 @@ const sentences: Record<string, () => string> = {
   'call-ended': m.host_fault_call_ended,
   'call-full': m.host_fault_call_full,
   'not-in-call': m.host_fault_not_in_call,
+  'udp-unavailable': m.host_fault_udp_unavailable,
   'connect-failed': m.host_fault_connect_failed,
   'token-refused': m.host_fault_connect_failed,
   'origin-refused': m.host_fault_connect_failed,

@@ -128,7 +128,14 @@ export class Presence {
       this.#out(message.payload.reason === 'removed' ? 'removed' : 'ended');
       return;
     }
-    call.receive(message);
+    try {
+      call.receive(message);
+    } catch (reason) {
+      // The webview forbids connections, by a policy.
+      if (message.type !== 'offer') throw reason;
+      this.#fail({ code: 'engine-unavailable', message: '' });
+      return;
+    }
     if (message.type !== 'roster') return;
     this.#attempt = 0;
     this.phase = 'in';

@@ -97,6 +97,16 @@ async function comeIn(part: Partial<PresenceOptions> = {}) {
 }
 
 describe('a window in a call', () => {
+  it('says so when the webview forbids connections', async () => {
+    const { presence, transports, engines } = await comeIn();
+    engines[0]!.receive = () => {
+      throw new DOMException('no', 'NotAllowedError');
+    };
+    transports[0]!.onmessage?.({ type: 'offer', payload: { negotiation: 1, sdp: 'v=0' } });
+    expect(presence.phase).toBe('failed');
+    expect(presence.failure).toEqual({ code: 'engine-unavailable', message: '' });
+  });
+
   it('is in with the first roster', async () => {
     const { presence, transports } = come();
     const entered = presence.enter();

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { GuestMessage, HostMessage, Participant } from '$src/transport';
 import { Call } from './call.svelte';
 import type { MediaEngine } from './engine';
+import { ownNoMedia, theirNoMedia } from './noMedia';
 
 class Engine implements MediaEngine {
   muted = false;
@@ -101,6 +102,35 @@ describe('the people', () => {
     expect(names()).toEqual(['me', 'cleo']);
     expect(call.pinned).toBeUndefined();
     expect(call.chat).toHaveLength(1);
+  });
+});
+
+describe('media that finds no way', () => {
+  const told = (id: string, noMedia?: string) =>
+    call.receive({ type: 'joined', payload: { participant: person(id, 3, { noMedia }) } });
+
+  it.each([
+    ['media-blocked', /WebRTC leaks/],
+    ['udp-unavailable', /host’s computer/],
+    ['turn-unavailable', /relay/],
+    ['some-later-code', /WebRTC leaks/],
+  ])('is said to whom it is (%s) until it flows', (code, words) => {
+    told('me', code);
+    expect(ownNoMedia(call.me)).toMatch(words);
+    expect(call.others.map(theirNoMedia)).toEqual([undefined, undefined]);
+    told('me');
+    expect(ownNoMedia(call.me)).toBeUndefined();
+  });
+
+  it('is said of others, and to the host in the host’s words', () => {
+    told('ada', 'media-blocked');
+    expect(theirNoMedia(call.others[1]!)).toBe('ADA’s browser lets no sound or picture through');
+    told('ada', 'udp-unavailable');
+    expect(theirNoMedia(call.others[1]!)).toBe('No sound or picture gets through');
+    expect(ownNoMedia(call.me)).toBeUndefined();
+    const host = { ...call.me!, host: true };
+    expect(ownNoMedia({ ...host, noMedia: 'udp-unavailable' })).toMatch(/this computer/);
+    expect(ownNoMedia({ ...host, noMedia: 'media-blocked' })).toMatch(/Settings/);
   });
 });
 

@@ -39,9 +39,13 @@ export class WebviewEngine implements MediaEngine {
    * which it makes when it is first asked about them. No connection.
    */
   async prepare(): Promise<void> {
-    RTCRtpReceiver.getCapabilities?.('video');
-    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-    this.#certificate ??= await RTCPeerConnection.generateCertificate(algorithm);
+    try {
+      RTCRtpReceiver.getCapabilities?.('video');
+      const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+      this.#certificate ??= await RTCPeerConnection.generateCertificate(algorithm);
+    } catch {
+      // A connection makes its own; one that is forbidden says so when it is made.
+    }
   }
 
   /** Whether there is a connection that could go on after a reconnection. */

@@ -24,6 +24,7 @@ export namespace host {
 	    cameraOff: boolean;
 	    away: boolean;
 	    joinedAt: number;
+	    noMedia?: string;
 	
 	    static createFrom(source: any = {}) {
 	        return new ParticipantView(source);
@@ -38,6 +39,7 @@ export namespace host {
 	        this.cameraOff = source["cameraOff"];
 	        this.away = source["away"];
 	        this.joinedAt = source["joinedAt"];
+	        this.noMedia = source["noMedia"];
 	    }
 	}
 	export class CallView {

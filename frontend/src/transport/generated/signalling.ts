@@ -190,6 +190,7 @@ export interface Participant {
 	away?: boolean
 	/** Unix milliseconds */
 	joinedAt: number
+	noMedia?: string
 }
 
 /** ChatLine is a chat line as everybody sees it. */
@@ -320,7 +321,7 @@ const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as c
 const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "shutdown", "seat-gone", "full", "locked", "fault"] as const
 const kindForm = ["|", "audio", "video"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
-const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n" } as const
+const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s" } as const
 const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
 
 /** Forms of the payloads of HostMessage. */
