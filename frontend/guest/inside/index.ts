@@ -8,3 +8,4 @@ export { default as InCall } from './InCall.svelte';
 export { default as Out } from './Out.svelte';
 export { default as Returning } from './Returning.svelte';
 export { default as Waiting } from './Waiting.svelte';
+export { default as Words } from './Words.svelte';
