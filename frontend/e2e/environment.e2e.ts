@@ -80,9 +80,21 @@ describe('with the host’s window', () => {
       await host.getByRole('button', { name: 'Let in Bea' }).click();
       await until('Bea’s picture moves', async () => (await pictureOf(host, 'Bea')).change > 0);
       expect(await host.getByText('no sound or picture').count()).toBe(0);
+      expect(await host.getByText('has not started').isVisible()).toBe(false);
     } finally {
       await strict.close();
     }
+  });
+
+  test('a web view that can’t read the script shows what stands in the window', async () => {
+    const app = await lab.startApp({ dev: true });
+    const page = await chromiumPage(chromium);
+    await page.route('**/assets/*.js', (route) =>
+      route.fulfill({ contentType: 'text/javascript', body: 'const = ;' }),
+    );
+    await page.goto(app.url);
+    await page.getByText('Porch’s window has not started').waitFor({ timeout: soon });
+    await page.context().close();
   });
 
   test('a host that may use no UDP says so in its log, in its window and to its guests', async () => {
