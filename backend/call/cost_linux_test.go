@@ -25,6 +25,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"golang.org/x/sys/unix"
 
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -270,11 +271,11 @@ func costGuest(ctx context.Context, address string) {
 
 // costSend sends a keyframe now and then, and packets of costSize all the time.
 func costSend(ctx context.Context, track *webrtc.TrackLocalStaticRTP) {
-	v := videoSender{size: costSize - 5}
+	v := mediatest.VideoSender{Size: costSize - 5}
 	tick := time.NewTicker(time.Second / (costRate / 4))
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		for _, p := range v.frame(n%50 == 0, 4) {
+		for _, p := range v.Frame(n%50 == 0, 4) {
 			if err := track.WriteRTP(p); errors.Is(err, io.ErrClosedPipe) {
 				return
 			}
@@ -390,12 +391,12 @@ func costFloorGuests(spec string) {
 			var err error
 			out := costContext(&err)
 			exitOn(err)
-			v := videoSender{ssrc: uint32(i), size: costSize - 5}
+			v := mediatest.VideoSender{SSRC: uint32(i), Size: costSize - 5}
 			sealed := make([]byte, 1500)
 			tick := time.NewTicker(time.Second / (costRate / 4))
 			defer tick.Stop()
 			for {
-				for _, p := range v.frame(false, 4) {
+				for _, p := range v.Frame(false, 4) {
 					b, err := p.Marshal()
 					exitOn(err)
 					b, err = out.EncryptRTP(sealed, b, nil)

@@ -129,7 +129,6 @@ const (
 	iceKeepAlive       = 2 * time.Second
 	iceRequests        = 25                     // to one pair, 200 ms apart: the other side may learn of us late
 	relayWait          = 500 * time.Millisecond // before a relayed way is taken
-	replayWindow       = 1024                   // SRTP; retransmissions in the original stream come late
 )
 
 func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {

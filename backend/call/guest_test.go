@@ -16,6 +16,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -410,7 +411,7 @@ func (g *guest) send() media {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		video := videoSender{ssrc: 1}
+		video := mediatest.VideoSender{SSRC: 1}
 		var sequence uint16
 		var timestamp uint32
 		tick := time.NewTicker(40 * time.Millisecond)
@@ -421,7 +422,7 @@ func (g *guest) send() media {
 			keyframe := n == 0 || g.plis != plis
 			plis = g.plis
 			g.mu.Unlock()
-			for _, p := range video.frame(keyframe, 2) {
+			for _, p := range video.Frame(keyframe, 2) {
 				_ = g.video.WriteRTP(p) // fails when the connection is closed
 			}
 			p := &rtp.Packet{
@@ -444,44 +445,4 @@ func (g *guest) send() media {
 	}
 	g.t.Cleanup(stop)
 	return media{stop}
-}
-
-// videoSender makes VP8 packets with 15-bit picture ids.
-type videoSender struct {
-	ssrc      uint32
-	sequence  uint16
-	timestamp uint32
-	picture   uint16
-	tl0       uint8
-	size      int
-}
-
-func (v *videoSender) frame(keyframe bool, packets int) []*rtp.Packet {
-	v.timestamp += 3000
-	v.picture = (v.picture + 1) & 0x7fff
-	v.tl0++
-	size := max(v.size, 100)
-	all := make([]*rtp.Packet, packets)
-	for i := range all {
-		b := make([]byte, 5+size)
-		b[0], b[1] = 0x80, 0xc0
-		b[2], b[3] = 0x80|byte(v.picture>>8), byte(v.picture)
-		b[4] = v.tl0
-		b[5] = 0x01
-		if i == 0 {
-			b[0] |= 0x10
-			if keyframe {
-				b[5] = 0x00
-			}
-		}
-		all[i] = &rtp.Packet{
-			Header: rtp.Header{
-				Version: 2, PayloadType: codec.VideoPayloadType, SSRC: v.ssrc, SequenceNumber: v.sequence,
-				Timestamp: v.timestamp, Marker: i == packets-1,
-			},
-			Payload: b,
-		}
-		v.sequence++
-	}
-	return all
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
+// reporterSSRC is the sender SSRC of our own RTCP.
+const reporterSSRC = 1
+
 // inbound takes what one connection brings of a participant's media.
 type inbound struct {
 	audio, video *source

@@ -19,6 +19,7 @@ import (
 	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -144,9 +145,9 @@ func labHost(ctx context.Context, spec labSpec) {
 	l, err := c.JoinLocal(Profile{ID: "host", Name: "Host"}, labSource{}, newOutbox())
 	exitOn(err)
 	go func() {
-		v := videoSender{ssrc: 5}
+		v := mediatest.VideoSender{SSRC: 5}
 		for range time.Tick(20 * time.Millisecond) {
-			for _, p := range v.frame(true, 1) {
+			for _, p := range v.Frame(true, 1) {
 				if l.WriteRTP(signalling.KindVideo, p) != nil {
 					return
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -72,7 +73,7 @@ func feed(t testing.TB, l *Local, s *sink) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		v := videoSender{ssrc: 5}
+		v := mediatest.VideoSender{SSRC: 5}
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		wanted := 0
@@ -81,7 +82,7 @@ func feed(t testing.TB, l *Local, s *sink) (stop func()) {
 			keyframe := n == 0 || s.wanted != wanted
 			wanted = s.wanted
 			s.mu.Unlock()
-			for _, p := range v.frame(keyframe, 2) {
+			for _, p := range v.Frame(keyframe, 2) {
 				before := slices.Clone(p.Payload)
 				if l.WriteRTP(signalling.KindVideo, p) != nil {
 					return
@@ -167,7 +168,7 @@ func TestNativeEngineKnowsTheRoundTrip(t *testing.T) {
 	a := join(t, c, as("a"))
 	a.send()
 	s.until(t, "media of a", func() bool { return len(s.packets["a video"]) > 0 })
-	c.member("a").peer.out.rtt.Store(int64(250 * time.Millisecond))
+	c.member("a").peer.out.took(250 * time.Millisecond)
 	s.until(t, "the round trip", func() bool { return s.roundTrip > 200*time.Millisecond })
 }
 
@@ -186,12 +187,12 @@ func TestSinkMayCallBack(t *testing.T) {
 	for i := range sinks {
 		sinks[i].start(locals[i], fmt.Sprint(1-i))
 	}
-	v := [2]videoSender{{ssrc: 1}, {ssrc: 2}}
+	v := [2]mediatest.VideoSender{{SSRC: 1}, {SSRC: 2}}
 	var wg sync.WaitGroup
 	for i, l := range locals {
 		wg.Go(func() {
 			for n := range 300 {
-				for _, p := range v[i].frame(n%10 == 0, 1) {
+				for _, p := range v[i].Frame(n%10 == 0, 1) {
 					must(t, l.WriteRTP(signalling.KindVideo, p))
 				}
 			}

@@ -74,10 +74,7 @@ type pair struct {
 // wait for another 20 s before it says so.
 const pathPatience = 8 * time.Second
 
-const (
-	peerInbox    = 256
-	reporterSSRC = 1 // sender SSRC of our feedback
-)
+const peerInbox = 256
 
 func newPeer(m *member) (*peer, error) {
 	p := &peer{

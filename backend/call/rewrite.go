@@ -2,6 +2,10 @@ package call
 
 import "time"
 
+// replayWindow is how far behind the newest number a receiver takes a packet (SRTP, RFC 3711 section 3.3.2): retransmissions in the
+// original stream come late.
+const replayWindow = 1024
+
 // rewriter maps the numbers of whatever is forwarded in a slot to one unbroken
 // stream for its receiver. It does no I/O and is not safe for concurrent use.
 //

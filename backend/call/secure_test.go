@@ -54,10 +54,10 @@ func TestSecureOpensWhatIsAuthentic(t *testing.T) {
 	}
 	plain, err := s.openRTP(slices.Clone(b))
 	must(t, err)
-	var p packet
-	must(t, p.parse(plain))
-	if string(p.payload) != "media" {
-		t.Errorf("%q", p.payload)
+	var p rtp.Packet
+	must(t, p.Unmarshal(plain))
+	if string(p.Payload) != "media" {
+		t.Errorf("%q", p.Payload)
 	}
 	if _, err := s.openRTP(b); err == nil {
 		t.Error("a replayed packet was opened")

@@ -20,6 +20,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -125,7 +126,7 @@ func (s *stormSource) want() {
 }
 
 func (s *stormSource) run(ctx context.Context, video, audio *webrtc.TrackLocalStaticRTP) {
-	v := videoSender{size: stormSize}
+	v := mediatest.VideoSender{Size: stormSize}
 	sound := rtp.Packet{Header: rtp.Header{Version: 2}, Payload: make([]byte, 80)}
 	frames, sounds := time.NewTicker(time.Second/stormFrames), time.NewTicker(20*time.Millisecond)
 	defer frames.Stop()
@@ -144,7 +145,7 @@ func (s *stormSource) run(ctx context.Context, video, audio *webrtc.TrackLocalSt
 			if key {
 				n = stormKeyframe
 			}
-			for _, p := range v.frame(key, n) {
+			for _, p := range v.Frame(key, n) {
 				_ = video.WriteRTP(p) // the end is ctx's
 			}
 		case <-sounds.C:
