@@ -36,7 +36,7 @@ var (
 
 	// Only these may import Pion, by the path under backend.
 	// porch-relay asks a TURN server as a client would (check).
-	pion = []string{"call", "capture", "guest", "relay/turn", "cmd/porch-relay"}
+	pion = []string{"media", "call", "capture", "guest", "relay/turn", "cmd/porch-relay"}
 )
 
 func init() {

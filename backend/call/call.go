@@ -11,6 +11,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -64,7 +65,7 @@ type Call struct {
 	hooks       Hooks
 	reach       Reach
 	certificate webrtc.Certificate
-	counters    counters
+	counters    forward.Counters
 
 	requests chan func()
 	done     chan struct{}  // the call's goroutine has ended
@@ -194,7 +195,7 @@ func (c *Call) enter(m *member) error {
 	}
 	now := time.Now()
 	for _, o := range others {
-		o.video.prepareKeyframe(now)
+		o.video.PrepareKeyframe(now)
 	}
 	m.admitted.Store(true)
 	m.firstLine = c.chat.last + 1
@@ -236,7 +237,7 @@ func (c *Call) connect(m *member, p *peer) {
 	m.connection.Store(p)
 	c.mediaFlows(m)
 	c.awaitMedia(m)
-	p.in.connect()
+	p.in.Connect()
 	c.workers.Go(p.run)
 	n := len(*c.members.Load()) - 1 + sparePairs
 	p.do(func() { p.want(n) })
@@ -331,8 +332,8 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		switch {
 		case pr == nil:
 		case o.local != nil:
-			pr.audio.close()
-			pr.video.close()
+			pr.audio.Close()
+			pr.video.Close()
 			o.pairs = slices.DeleteFunc(o.pairs, func(x *pair) bool { return x == pr })
 		default:
 			o.send(o.tracks())
@@ -450,8 +451,8 @@ func (c *Call) setMedia(m *member, s signalling.MediaState) {
 		return
 	}
 	m.muted, m.cameraOff = s.Muted, s.CameraOff
-	m.audio.setSilent(s.Muted)
-	m.video.setSilent(s.CameraOff)
+	m.audio.SetSilent(s.Muted)
+	m.video.SetSilent(s.CameraOff)
 	c.changed(m)
 }
 
@@ -513,7 +514,7 @@ func (c *Call) member(id string) *member {
 // Stats returns what has been counted since the call began. It works after
 // Close, too.
 func (c *Call) Stats() Stats {
-	s := Stats{Counts: c.counters.counts()}
+	s := Stats{Counts: c.counters.Counts()}
 	members := *c.members.Load()
 	s.Participants = len(members)
 	if err := c.do(func() {
@@ -521,7 +522,7 @@ func (c *Call) Stats() Stats {
 			if m.peer == nil {
 				continue
 			}
-			if n := m.peer.out.estimate(); n > 0 {
+			if n := m.peer.out.Estimate(); n > 0 {
 				if s.Estimates == nil {
 					s.Estimates = make(map[string]uint64)
 				}

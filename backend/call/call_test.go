@@ -14,6 +14,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -124,7 +125,7 @@ func TestLateJoinerGetsSnapshotAndKeyframe(t *testing.T) {
 	late.update(func() { packets = slices.Clone(late.packets) })
 	for _, r := range packets {
 		if r.kind == signalling.KindVideo {
-			if !parseVP8(r.packet.Payload).keyframe {
+			if !forward.ParseVP8(r.packet.Payload).Keyframe {
 				t.Error("the first video packet does not begin a keyframe")
 			}
 			break

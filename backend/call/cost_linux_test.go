@@ -137,7 +137,7 @@ func costOfCall(tb testing.TB, n int) float64 {
 	stop := costProcess(tb, "guests", strconv.Itoa(n), l.Addr().String())
 	defer stop()
 	rate := uint64(costRate * n * (n - 1))
-	full := func() uint64 { return c.counters.counts().ForwardedPackets }
+	full := func() uint64 { return c.counters.Counts().ForwardedPackets }
 	deadline := time.Now().Add(patience)
 	for last := full(); ; { // until everybody receives everybody
 		time.Sleep(200 * time.Millisecond)

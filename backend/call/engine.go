@@ -21,6 +21,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -147,7 +148,7 @@ func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	s.SetSrflxAcceptanceMinWait(0)
 	s.SetRelayAcceptanceMinWait(relayWait)
 	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
-	s.SetSRTPReplayProtectionWindow(replayWindow)
+	s.SetSRTPReplayProtectionWindow(forward.ReplayWindow)
 	s.SetSRTPProtectionProfiles(profiles...)
 	return s
 }
@@ -172,7 +173,7 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 	setting := e.setting
 	setting.BufferFactory = func(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
 		if kind == packetio.RTPBufferPacket {
-			return newTap(p.in.receive)
+			return newTap(p.in.Receive)
 		}
 		return newTap(func(b []byte) { p.receiveRTCP(ssrc, b) })
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -33,7 +34,7 @@ type Local struct {
 	keyframe chan struct{}
 	done     chan struct{}
 
-	in *inbound
+	in *forward.Inbound
 }
 
 // JoinLocal admits the native engine, which lives in this process and has no
@@ -44,8 +45,8 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	m := newMember(c, p, out)
 	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
 	m.local = l
-	l.in = newInbound(m.audio, m.video, l, &m.admitted, &c.counters)
-	l.in.connect()
+	l.in = forward.NewInbound(m.audio, m.video, localUpstream{l}, &m.admitted, &c.counters)
+	l.in.Connect()
 	var refused error
 	err := c.do(func() {
 		if refused = c.enter(m); refused == nil {
@@ -80,17 +81,17 @@ func (l *Local) end() { close(l.done) }
 // pair makes the slots in which the engine receives other.
 func (l *Local) pair(other *member) *pair {
 	pr := &pair{
-		audio: newSlot(signalling.KindAudio, &l.m.admitted, &l.m.call.counters),
-		video: newSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
+		audio: forward.NewSlot(signalling.KindAudio, &l.m.admitted, &l.m.call.counters),
+		video: forward.NewSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
 	}
-	for _, s := range []*slot{pr.audio, pr.video} {
+	for _, s := range []*forward.Slot{pr.audio, pr.video} {
 		payloadType, from := uint8(codec.AudioPayloadType), other.audio
-		if s.kind == signalling.KindVideo {
+		if s.Kind == signalling.KindVideo {
 			payloadType, from = codec.VideoPayloadType, other.video
 		}
-		s.bind(0, payloadType, 0, 0, 0)
-		s.setWriter(&localWriter{sink: l.sink, participant: other.profile.ID, from: from})
-		s.open()
+		s.Bind(0, payloadType, 0, 0, 0)
+		s.SetWriter(&localWriter{sink: l.sink, participant: other.profile.ID, from: from})
+		s.Open()
 	}
 	return pr
 }
@@ -99,30 +100,33 @@ func (l *Local) pair(other *member) *pair {
 type localWriter struct {
 	sink        LocalSink
 	participant string
-	from        *source
+	from        *forward.Track
 	packet      rtp.Packet
 }
 
 // Write implements [interceptor.RTPWriter].
 func (w *localWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
 	w.packet.Header, w.packet.Payload = *h, payload
-	w.sink.ReceiveRTP(w.participant, w.from.kind, &w.packet, w.from.roundTrip())
+	w.sink.ReceiveRTP(w.participant, w.from.Kind, &w.packet, w.from.RoundTrip())
 	return len(payload), nil
 }
 
-// requestKeyframe implements [upstream].
-func (l *Local) requestKeyframe(uint32) {
+// localUpstream is the way back to the engine.
+type localUpstream struct{ l *Local }
+
+// RequestKeyframe implements [forward.Upstream].
+func (u localUpstream) RequestKeyframe(uint32) {
 	select {
-	case l.keyframe <- struct{}{}:
+	case u.l.keyframe <- struct{}{}:
 	default: // one is on its way
 	}
 }
 
-// requestPackets implements [upstream]. Nothing is lost within a process.
-func (l *Local) requestPackets(uint32, []uint16) {}
+// RequestPackets implements [forward.Upstream]. Nothing is lost within a process.
+func (localUpstream) RequestPackets(uint32, []uint16) {}
 
-// roundTrip implements [upstream].
-func (l *Local) roundTrip() time.Duration { return 0 }
+// RoundTrip implements [forward.Upstream].
+func (localUpstream) RoundTrip() time.Duration { return 0 }
 
 // ID returns the id of the participant's profile.
 func (l *Local) ID() string { return l.m.profile.ID }
@@ -141,7 +145,7 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	engine := l.m.call.engine
 	engine.cork()
 	defer engine.uncork()
-	l.in.write(kind, pkt, time.Now())
+	l.in.Write(kind, pkt, time.Now())
 	return nil
 }
 
@@ -151,7 +155,7 @@ func (l *Local) RequestKeyframe(participant string) {
 	if m == nil || m == l.m {
 		return
 	}
-	m.video.wishKeyframe(&l.m.admitted, time.Now())
+	m.video.WishKeyframe(&l.m.admitted, time.Now())
 }
 
 // Handle takes MediaState, Say and Leave; see [Participant.Handle].

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -136,7 +137,7 @@ func TestNativeEngineAndGuests(t *testing.T) {
 			}
 		}
 	}
-	if !parseVP8(s.packets["b video"][0].Payload).keyframe {
+	if !forward.ParseVP8(s.packets["b video"][0].Payload).Keyframe {
 		t.Error("video does not begin with a keyframe")
 	}
 	s.mu.Unlock()
@@ -168,7 +169,7 @@ func TestNativeEngineKnowsTheRoundTrip(t *testing.T) {
 	a := join(t, c, as("a"))
 	a.send()
 	s.until(t, "media of a", func() bool { return len(s.packets["a video"]) > 0 })
-	c.member("a").peer.out.took(250 * time.Millisecond)
+	c.member("a").peer.out.Took(250 * time.Millisecond)
 	s.until(t, "the round trip", func() bool { return s.roundTrip > 200*time.Millisecond })
 }
 

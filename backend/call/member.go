@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -21,7 +22,7 @@ type member struct {
 	admitted atomic.Bool
 
 	// The media that the member sends; each does its own locking.
-	audio, video *source
+	audio, video *forward.Track
 
 	muted, cameraOff bool
 	outbox           Outbox // nil while the path is lost
@@ -46,8 +47,8 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 	m := &member{
 		call: c, profile: p, joinedAt: time.Now(), outbox: out,
 		muted: p.Muted, cameraOff: p.CameraOff,
-		audio: newSource(p.ID, signalling.KindAudio, p.Muted, &c.counters),
-		video: newSource(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
+		audio: forward.NewTrack(p.ID, signalling.KindAudio, p.Muted, &c.counters),
+		video: forward.NewTrack(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
 		chat:  rate.NewLimiter(rate.Every(chatEvery), chatBurst),
 
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
@@ -95,27 +96,27 @@ func (m *member) pairOf(other *member) *pair {
 // give makes pr carry other's media to m, or nobody's.
 func (m *member) give(pr *pair, other *member) {
 	if old := pr.member; old != nil {
-		old.audio.removeReceiver(pr.audio)
-		old.video.removeReceiver(pr.video)
+		old.audio.RemoveReceiver(pr.audio)
+		old.video.RemoveReceiver(pr.video)
 	}
 	pr.member = other
 	if other == nil {
-		pr.audio.assign(nil)
-		pr.video.assign(nil)
+		pr.audio.Assign(nil)
+		pr.video.Assign(nil)
 		return
 	}
-	other.audio.addReceiver(pr.audio)
-	other.video.addReceiver(pr.video)
-	pr.audio.assign(other.audio)
-	pr.video.assign(other.video)
+	other.audio.AddReceiver(pr.audio)
+	other.video.AddReceiver(pr.video)
+	pr.audio.Assign(other.audio)
+	pr.video.Assign(other.video)
 }
 
 // closeSlots ends everything that the member receives.
 func (m *member) closeSlots() {
 	for _, pr := range m.pairs {
 		m.give(pr, nil)
-		pr.audio.close()
-		pr.video.close()
+		pr.audio.Close()
+		pr.video.Close()
 	}
 	m.pairs = nil
 }
@@ -129,8 +130,8 @@ func (m *member) tracks() signalling.Tracks {
 		}
 		id := pr.member.profile.ID
 		slots = append(slots,
-			signalling.Slot{Mid: pr.audio.mid, Participant: id, Kind: signalling.KindAudio},
-			signalling.Slot{Mid: pr.video.mid, Participant: id, Kind: signalling.KindVideo})
+			signalling.Slot{Mid: pr.audio.Mid, Participant: id, Kind: signalling.KindAudio},
+			signalling.Slot{Mid: pr.video.Mid, Participant: id, Kind: signalling.KindVideo})
 	}
 	return signalling.Tracks{Slots: slots}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -36,7 +37,7 @@ type peer struct {
 	wanted      int                       // and should have
 	restarting  bool                      // the outstanding offer restarts ICE
 	offer       string                    // the last one
-	sections    map[string]*slot          // all of them, by mid
+	sections    map[string]*forward.Slot  // all of them, by mid
 	ufrag       string                    // of the last offer
 	own         []string                  // candidates that belong to it
 	early       []webrtc.ICECandidateInit // that have come before the answer
@@ -58,14 +59,14 @@ type peer struct {
 	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
 	connected atomic.Bool
 
-	in  *inbound
-	out *outbound
+	in  *forward.Inbound
+	out *forward.Outbound
 }
 
 // pair is two slots that carry one participant: audio and video in one media
 // stream, so that the receiver keeps them in step.
 type pair struct {
-	audio, video *slot
+	audio, video *forward.Slot
 	member       *member // whose media it carries, nil for a free pair
 }
 
@@ -82,15 +83,15 @@ func newPeer(m *member) (*peer, error) {
 		call:     m.call,
 		inbox:    make(chan func(), peerInbox),
 		done:     make(chan struct{}),
-		sections: make(map[string]*slot),
+		sections: make(map[string]*forward.Slot),
 		takes:    rate.NewLimiter(rate.Every(takenEvery), takenBurst),
 	}
 	if !m.profile.Host {
 		p.outside = m.call.outside.Load
 		p.relayOnly = m.call.reach.RelayOnly
 	}
-	p.in = newInbound(m.audio, m.video, p, &m.admitted, &m.call.counters)
-	p.out = newOutbound(&m.admitted, &m.call.counters)
+	p.in = forward.NewInbound(m.audio, m.video, p, &m.admitted, &m.call.counters)
+	p.out = forward.NewOutbound(&m.admitted, &m.call.counters)
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
 	if err != nil {
@@ -200,8 +201,8 @@ func (p *peer) negotiate() {
 	// Only now do the new sections have mids.
 	pairs := make([]*pair, 0, len(added))
 	for _, a := range added {
-		a.pair.audio.mid, a.pair.video.mid = a.audio.Mid(), a.video.Mid()
-		p.sections[a.pair.audio.mid], p.sections[a.pair.video.mid] = a.pair.audio, a.pair.video
+		a.pair.audio.Mid, a.pair.video.Mid = a.audio.Mid(), a.video.Mid()
+		p.sections[a.pair.audio.Mid], p.sections[a.pair.video.Mid] = a.pair.audio, a.pair.video
 		pairs = append(pairs, a.pair)
 	}
 	p.offer = offer.SDP
@@ -227,8 +228,8 @@ func (p *peer) grow() (added []grown, err error) {
 	for ; p.pairs < p.wanted; p.pairs++ {
 		stream := "porch-" + strconv.Itoa(p.pairs+1)
 		s := grown{pair: &pair{
-			audio: p.out.newSlot(signalling.KindAudio),
-			video: p.out.newSlot(signalling.KindVideo),
+			audio: p.out.NewSlot(signalling.KindAudio),
+			video: p.out.NewSlot(signalling.KindVideo),
 		}}
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
 		if s.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.audio, stream}, init); err != nil {
@@ -263,7 +264,7 @@ func (p *peer) answer(a signalling.Answer) {
 	read, err := readAnswer(p.offer, a.SDP)
 	if err == nil {
 		for mid, s := range p.sections {
-			s.setWanted(read.takes[mid])
+			s.SetWanted(read.takes[mid])
 		}
 		err = p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.sdp})
 	}
@@ -395,11 +396,11 @@ func (p *peer) relaySocket() *udpSocket {
 
 // bound runs while an answer is taken: a slot has got its way out.
 func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
-	s := p.out.slot(ssrc)
+	s := p.out.Slot(ssrc)
 	if s == nil {
 		return
 	}
-	s.setWriter(w)
+	s.SetWriter(w)
 	if p.connected.Load() {
 		p.openSlot(s)
 	}
@@ -408,14 +409,14 @@ func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
 func (p *peer) openSlots() {
 	p.call.engine.cork()
 	defer p.call.engine.uncork()
-	for _, s := range p.out.all() {
+	for _, s := range p.out.All() {
 		p.openSlot(s)
 	}
 }
 
-func (p *peer) openSlot(s *slot) {
+func (p *peer) openSlot(s *forward.Slot) {
 	if d := p.direct.Load(); d != nil {
-		s.setWriter(d)
+		s.SetWriter(d)
 	}
-	s.open()
+	s.Open()
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/porch-call/porch/backend/media/forward"
 )
 
 // What a peer receives, and the RTCP that it sends.
@@ -27,12 +28,12 @@ func (p *peer) takeSecure(b []byte) bool {
 	}
 	if len(b) > 1 && b[1] >= 192 && b[1] < 224 { // RFC 5761 section 4
 		if plain, err := d.openRTCP(b); err == nil {
-			eachFeedback(plain, p.receiveRTCP)
+			forward.EachFeedback(plain, p.receiveRTCP)
 		}
 		return true
 	}
 	if plain, err := d.openRTP(b); err == nil {
-		p.in.receive(plain)
+		p.in.Receive(plain)
 	}
 	return true
 }
@@ -44,33 +45,33 @@ func (p *peer) receiveRTCP(ssrc uint32, b []byte) {
 		return
 	}
 	now := time.Now()
-	f := parseControl(b, ssrc)
-	p.in.feedback(ssrc, f, now)
-	p.out.feedback(ssrc, f, now)
+	f := forward.ParseFeedback(b, ssrc)
+	p.in.Feedback(ssrc, f, now)
+	p.out.Feedback(ssrc, f, now)
 }
 
 // measurePath takes the round trip of the newest connectivity check. Reports tell it
 // only of peers that we send media to.
 func (p *peer) measurePath() {
 	if s, ok := p.ice().GetSelectedCandidatePairStats(); ok && s.CurrentRoundTripTime > 0 {
-		p.out.took(time.Duration(s.CurrentRoundTripTime * float64(time.Second)))
+		p.out.Took(time.Duration(s.CurrentRoundTripTime * float64(time.Second)))
 	}
 }
 
-// requestKeyframe implements [upstream].
-func (p *peer) requestKeyframe(ssrc uint32) {
-	p.control(&rtcp.PictureLossIndication{SenderSSRC: reporterSSRC, MediaSSRC: ssrc})
+// RequestKeyframe implements [forward.Upstream].
+func (p *peer) RequestKeyframe(ssrc uint32) {
+	p.control(&rtcp.PictureLossIndication{SenderSSRC: forward.ReporterSSRC, MediaSSRC: ssrc})
 }
 
-// requestPackets implements [upstream].
-func (p *peer) requestPackets(ssrc uint32, sequences []uint16) {
+// RequestPackets implements [forward.Upstream].
+func (p *peer) RequestPackets(ssrc uint32, sequences []uint16) {
 	p.control(&rtcp.TransportLayerNack{
-		SenderSSRC: reporterSSRC, MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(sequences),
+		SenderSSRC: forward.ReporterSSRC, MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(sequences),
 	})
 }
 
-// roundTrip implements [upstream].
-func (p *peer) roundTrip() time.Duration { return p.out.roundTrip() }
+// RoundTrip implements [forward.Upstream].
+func (p *peer) RoundTrip() time.Duration { return p.out.RoundTrip() }
 
 // control sends RTCP. What can't be sent is lost, as on the network.
 func (p *peer) control(packets ...rtcp.Packet) {
@@ -97,19 +98,19 @@ func (p *peer) writeRTCP(packets []rtcp.Packet) error {
 // feedback sends what has arrived since the last time (transport-wide
 // congestion control). It is called by the reporter.
 func (p *peer) feedback() {
-	p.control(p.in.congestionReport()...)
+	p.control(p.in.CongestionReport()...)
 }
 
 // report sends sender and receiver reports. It is called by the reporter.
 func (p *peer) report(now time.Time) {
-	if p.connected.Load() && !p.out.wasMeasured() {
+	if p.connected.Load() && !p.out.WasMeasured() {
 		p.do(p.measurePath)
 	}
 	var packets []rtcp.Packet
-	if blocks := p.in.receptionReports(now); len(blocks) > 0 {
-		packets = append(packets, &rtcp.ReceiverReport{SSRC: reporterSSRC, Reports: blocks})
+	if blocks := p.in.ReceptionReports(now); len(blocks) > 0 {
+		packets = append(packets, &rtcp.ReceiverReport{SSRC: forward.ReporterSSRC, Reports: blocks})
 	}
-	for _, sr := range p.out.senderReports(now) {
+	for _, sr := range p.out.SenderReports(now) {
 		packets = append(packets, sr)
 		if len(packets) == maxReports { // keeps the compound below the MTU
 			p.control(packets...)

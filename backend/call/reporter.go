@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -42,12 +43,12 @@ func (c *Call) report() {
 
 func (c *Call) tick(n uint, now time.Time) {
 	members := *c.members.Load()
-	var speakers []speaker
+	var speakers []forward.Speaker
 	for i, m := range members {
-		m.audio.tick(now)
-		m.video.tick(now)
+		m.audio.Tick(now)
+		m.video.Tick(now)
 		if n%speakingInterval == 0 {
-			if s, active := m.audio.judgeLoudness(); active {
+			if s, active := m.audio.JudgeLoudness(); active {
 				speakers = append(speakers, s)
 			}
 		}
@@ -64,7 +65,7 @@ func (c *Call) tick(n uint, now time.Time) {
 		}
 	}
 	if n%speakingInterval == 0 {
-		c.speakersAre(loudestFirst(c.spoken, speakers))
+		c.speakersAre(forward.LoudestFirst(c.spoken, speakers))
 	}
 }
 

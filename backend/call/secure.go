@@ -20,6 +20,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+	"github.com/porch-call/porch/backend/media/forward"
 )
 
 // secure is the direct way of a peer's media: packets are decrypted on the
@@ -134,7 +135,7 @@ func newSecure(s *secrets) (*secure, error) {
 		return nil, fmt.Errorf("SRTP keys: %w", err)
 	}
 	in, err := srtp.CreateContext(config.Keys.RemoteMasterKey, config.Keys.RemoteMasterSalt, s.profile,
-		srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+		srtp.SRTPReplayProtection(forward.ReplayWindow), srtp.SRTCPReplayProtection(forward.ReplayWindow))
 	if err != nil {
 		return nil, fmt.Errorf("SRTP of the peer: %w", err)
 	}
@@ -267,6 +268,6 @@ func (s *secure) writeRTCP(compound []byte) error {
 const srtpOverhead = 32
 
 var (
-	errNoLink  = fmt.Errorf("no path is selected: %w", errNotSent)
-	errTooLong = fmt.Errorf("packet is too long: %w", errNotSent)
+	errNoLink  = fmt.Errorf("no path is selected: %w", forward.ErrNotSent)
+	errTooLong = fmt.Errorf("packet is too long: %w", forward.ErrNotSent)
 )

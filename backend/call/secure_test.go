@@ -14,6 +14,7 @@ import (
 	"github.com/pion/srtp/v3"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -27,7 +28,7 @@ func securePair(tb testing.TB) (s *secure, in, out *srtp.Context) {
 		must(tb, err)
 		return c
 	}
-	s = &secure{in: context(1, srtp.SRTPReplayProtection(replayWindow)), out: context(2), streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}
+	s = &secure{in: context(1, srtp.SRTPReplayProtection(forward.ReplayWindow)), out: context(2), streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}
 	return s, context(2), context(1)
 }
 

@@ -6,20 +6,21 @@ import (
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
 // slotTrack is a slot as pion sees it.
 type slotTrack struct {
 	peer   *peer
-	slot   *slot
+	slot   *forward.Slot
 	stream string
 }
 
 // Bind implements [webrtc.TrackLocal].
 func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
 	mime := webrtc.MimeTypeOpus
-	if t.slot.kind == signalling.KindVideo {
+	if t.slot.Kind == signalling.KindVideo {
 		mime = webrtc.MimeTypeVP8
 	}
 	var codec *webrtc.RTPCodecParameters
@@ -47,11 +48,11 @@ func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 			timeID = uint8(x.ID)
 		}
 	}
-	if err := t.peer.out.reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
+	if err := t.peer.out.Reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
 		return webrtc.RTPCodecParameters{}, err
 	}
-	t.slot.bind(uint32(c.SSRC()), uint8(codec.PayloadType), uint32(c.SSRCRetransmission()), rtx, timeID)
-	t.peer.out.add(uint32(c.SSRC()), t.slot)
+	t.slot.Bind(uint32(c.SSRC()), uint8(codec.PayloadType), uint32(c.SSRCRetransmission()), rtx, timeID)
+	t.peer.out.Add(uint32(c.SSRC()), t.slot)
 	return *codec, nil
 }
 
@@ -59,7 +60,7 @@ func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 func (t *slotTrack) Unbind(webrtc.TrackLocalContext) error { return nil }
 
 // ID implements [webrtc.TrackLocal].
-func (t *slotTrack) ID() string { return t.stream + "-" + string(t.slot.kind) }
+func (t *slotTrack) ID() string { return t.stream + "-" + string(t.slot.Kind) }
 
 // RID implements [webrtc.TrackLocal].
 func (t *slotTrack) RID() string { return "" }
@@ -69,5 +70,5 @@ func (t *slotTrack) StreamID() string { return t.stream }
 
 // Kind implements [webrtc.TrackLocal].
 func (t *slotTrack) Kind() webrtc.RTPCodecType {
-	return webrtc.NewRTPCodecType(string(t.slot.kind))
+	return webrtc.NewRTPCodecType(string(t.slot.Kind))
 }

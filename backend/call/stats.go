@@ -1,9 +1,11 @@
 package call
 
+import "github.com/porch-call/porch/backend/media/forward"
+
 // Stats counts what a call has done since it began.
 type Stats struct {
 	Participants int `json:"participants"`
-	Counts
+	forward.Counts
 	// Estimates are how much each receiver believes it can receive, in bit/s
 	// (REMB), by participant.
 	Estimates map[string]uint64 `json:"estimates,omitempty"`

@@ -20,6 +20,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -195,7 +196,7 @@ func (r *stormReceiver) take(p *rtp.Packet, now time.Time) (due, lost int64) {
 		r.missing[i] = new(stormMissing)
 	}
 	r.highest = n
-	if d := parseVP8(p.Payload); d.keyframe {
+	if d := forward.ParseVP8(p.Payload); d.Keyframe {
 		r.key = false
 		clear(r.missing) // what was before is of no use
 	}
@@ -465,7 +466,7 @@ func TestNarrowLineIsNotFlooded(t *testing.T) {
 		t.Errorf("the line is asked for %.2f times the packets", ratio)
 	}
 	// Three receivers of each publisher are bad.
-	if most := uint64(stormGuests*(stormGuests-1)) * uint64(1+narrow.seconds/wishEvery.Seconds()); narrow.keyframes > most {
+	if most := uint64(stormGuests*(stormGuests-1)) * uint64(1+narrow.seconds/forward.KeyframeWishEvery.Seconds()); narrow.keyframes > most {
 		t.Errorf("%d requests for keyframes, at most %d are due", narrow.keyframes, most)
 	}
 }

@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"sync"
@@ -12,15 +12,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// reporterSSRC is the sender SSRC of our own RTCP.
-const reporterSSRC = 1
+// ReporterSSRC is the sender SSRC of our own RTCP.
+const ReporterSSRC = 1
 
-// inbound takes what one connection brings of a participant's media.
-type inbound struct {
-	audio, video *source
-	from         upstream
+// Inbound takes what one connection brings of a participant's media.
+type Inbound struct {
+	audio, video *Track
+	from         Upstream
 	admitted     *atomic.Bool
-	counters     *counters
+	counters     *Counters
 	began        time.Time
 
 	mu       sync.Mutex // guards packet and payload: one packet at a time
@@ -32,19 +32,19 @@ type inbound struct {
 	clock   senderClock // guarded by clockMu
 }
 
-// newInbound returns the way in of a participant's tracks. Nothing passes until connect.
-func newInbound(audio, video *source, from upstream, admitted *atomic.Bool, c *counters) *inbound {
-	return &inbound{audio: audio, video: video, from: from, admitted: admitted, counters: c, began: time.Now()}
+// NewInbound returns the way in of a participant's tracks. Nothing passes until connect.
+func NewInbound(audio, video *Track, from Upstream, admitted *atomic.Bool, c *Counters) *Inbound {
+	return &Inbound{audio: audio, video: video, from: from, admitted: admitted, counters: c, began: time.Now()}
 }
 
-// connect makes both tracks take their packets from here. What another way in still delivers is dropped.
-func (in *inbound) connect() {
+// Connect makes both tracks take their packets from here. What another way in still delivers is dropped.
+func (in *Inbound) Connect() {
 	in.audio.connect(in.from)
 	in.video.connect(in.from)
 }
 
-// receive takes a decrypted RTP packet on the goroutine that decrypted it. It keeps nothing of b, and may change it.
-func (in *inbound) receive(b []byte) {
+// Receive takes a decrypted RTP packet on the goroutine that decrypted it. It keeps nothing of b, and may change it.
+func (in *Inbound) Receive(b []byte) {
 	now := time.Now()
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -63,23 +63,23 @@ func (in *inbound) receive(b []byte) {
 	case codec.AudioPayloadType:
 		in.audio.receive(in.from, p, false, now)
 	case codec.VideoPayloadType:
-		p.vp8 = parseVP8(p.payload)
+		p.vp8 = ParseVP8(p.payload)
 		in.video.receive(in.from, p, false, now)
 	case codec.RetransmissionPayloadType:
 		ssrc, ok := in.video.streamSSRC()
 		if !ok || !p.unwrapRetransmission(ssrc) {
 			return // padding
 		}
-		p.vp8 = parseVP8(p.payload)
+		p.vp8 = ParseVP8(p.payload)
 		in.video.receive(in.from, p, true, now)
 	default:
 		in.counters.malformed.Add(1)
 	}
 }
 
-// write takes a packet that this process has made. The payload type does not matter; of the header extensions only
+// Write takes a packet that this process has made. The payload type does not matter; of the header extensions only
 // [codec.AudioLevelID] is read. It keeps nothing of pkt, and does not change it.
-func (in *inbound) write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
+func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.payload = append(in.payload[:0], pkt.Payload...)
@@ -88,7 +88,7 @@ func (in *inbound) write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 		marker: pkt.Marker, payload: in.payload,
 	}
 	if kind == signalling.KindVideo {
-		in.packet.vp8 = parseVP8(in.payload)
+		in.packet.vp8 = ParseVP8(in.payload)
 		in.video.receive(in.from, &in.packet, false, now)
 		return
 	}
@@ -98,8 +98,8 @@ func (in *inbound) write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	in.audio.receive(in.from, &in.packet, false, now)
 }
 
-// feedback takes what an RTCP packet says about the sender's stream ssrc.
-func (in *inbound) feedback(ssrc uint32, f control, now time.Time) {
+// Feedback takes what an RTCP packet says about the sender's stream ssrc.
+func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	if !f.senderReport {
 		return
 	}
@@ -111,12 +111,12 @@ func (in *inbound) feedback(ssrc uint32, f control, now time.Time) {
 	in.video.senderReport(ssrc, f.ntp, at, f.timestamp, now)
 }
 
-// congestionReport returns what has arrived since the last time (transport-wide congestion control).
-func (in *inbound) congestionReport() []rtcp.Packet { return in.arrivals.report() }
+// CongestionReport returns what has arrived since the last time (transport-wide congestion control).
+func (in *Inbound) CongestionReport() []rtcp.Packet { return in.arrivals.report() }
 
-// receptionReports returns the report blocks of the streams that come in.
-func (in *inbound) receptionReports(now time.Time) (reports []rtcp.ReceptionReport) {
-	for _, s := range []*source{in.audio, in.video} {
+// ReceptionReports returns the report blocks of the streams that come in.
+func (in *Inbound) ReceptionReports(now time.Time) (reports []rtcp.ReceptionReport) {
+	for _, s := range []*Track{in.audio, in.video} {
 		if ssrc, b, ok := s.report(in.from, now); ok {
 			reports = append(reports, rtcp.ReceptionReport{
 				SSRC: ssrc, FractionLost: b.fractionLost, TotalLost: b.totalLost,

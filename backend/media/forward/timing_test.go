@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"slices"
@@ -98,17 +98,17 @@ func TestSpeakingHasHysteresis(t *testing.T) {
 func TestSpeakersKeepTheirOrder(t *testing.T) {
 	for _, c := range []struct {
 		before []string
-		now    []speaker
+		now    []Speaker
 		want   []string
 	}{
 		{nil, nil, []string{}},
-		{nil, []speaker{{"a", 80}, {"b", 90}}, []string{"b", "a"}},
-		{[]string{"a", "b"}, []speaker{{"b", 85}, {"a", 80}}, []string{"a", "b"}},
-		{[]string{"a", "b"}, []speaker{{"b", 90}, {"a", 80}}, []string{"b", "a"}},
-		{[]string{"a"}, []speaker{{"c", 83}, {"a", 80}, {"b", 82}}, []string{"a", "c", "b"}},
-		{[]string{"a", "b", "c"}, []speaker{{"c", 99}}, []string{"c"}},
+		{nil, []Speaker{{"a", 80}, {"b", 90}}, []string{"b", "a"}},
+		{[]string{"a", "b"}, []Speaker{{"b", 85}, {"a", 80}}, []string{"a", "b"}},
+		{[]string{"a", "b"}, []Speaker{{"b", 90}, {"a", 80}}, []string{"b", "a"}},
+		{[]string{"a"}, []Speaker{{"c", 83}, {"a", 80}, {"b", 82}}, []string{"a", "c", "b"}},
+		{[]string{"a", "b", "c"}, []Speaker{{"c", 99}}, []string{"c"}},
 	} {
-		if got := loudestFirst(c.before, slices.Clone(c.now)); !slices.Equal(got, c.want) {
+		if got := LoudestFirst(c.before, slices.Clone(c.now)); !slices.Equal(got, c.want) {
 			t.Errorf("%v then %v: %v, want %v", c.before, c.now, got, c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package call
+package forward
 
 import "time"
 
@@ -53,8 +53,8 @@ func (r *reception) senderReport(ntp uint64, now time.Time) {
 	r.lastReport, r.reportAt = uint32(ntp>>16), now
 }
 
-// block is one reception report block.
-type block struct {
+// receptionReport is one reception report block.
+type receptionReport struct {
 	fractionLost uint8
 	totalLost    uint32 // 24 bits
 	highest      uint32
@@ -65,9 +65,9 @@ type block struct {
 
 // report returns the block for now and begins a new interval. ok is false
 // before the first packet.
-func (r *reception) report(now time.Time) (b block, ok bool) {
+func (r *reception) report(now time.Time) (b receptionReport, ok bool) {
 	if !r.begun {
-		return block{}, false
+		return receptionReport{}, false
 	}
 	expected := r.highest - r.base + 1
 	interval := expected - r.expectedPrior

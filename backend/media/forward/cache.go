@@ -1,4 +1,4 @@
-package call
+package forward
 
 import "time"
 
@@ -68,7 +68,7 @@ func (c *cache) put(p *packet, now time.Time) bool {
 	e.packet.payload = e.buffer
 	c.newest = max(c.newest, extended)
 	c.hasKey = c.hasKey && c.newest-c.key < int64(len(c.entries))
-	if p.vp8.keyframe && (!c.hasKey || extended > c.key) {
+	if p.vp8.Keyframe && (!c.hasKey || extended > c.key) {
 		c.hasKey, c.key, c.keyAt = true, extended, now
 	}
 	return true

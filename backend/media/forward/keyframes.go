@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"sync"
@@ -50,7 +50,7 @@ func (k *keyframes) due(now time.Time) bool {
 // arrived notes that a keyframe has begun.
 func (k *keyframes) arrived() { k.wanted, k.later = false, time.Time{} }
 
-// wishes bounds how many keyframes of one source one receiver may cost all the
+// wishes bounds how many keyframes of one track one receiver may cost all the
 // others. Its lock is a leaf.
 type wishes struct {
 	mu      sync.Mutex
@@ -61,15 +61,15 @@ type wishes struct {
 // Wishes that a receiver may have. A join, an unmute and what comes before the
 // first keyframe cost nothing: they don't come from the receiver.
 const (
-	wishEvery = 3 * time.Second
-	wishBurst = 3
+	KeyframeWishEvery = 3 * time.Second
+	wishBurst         = 3
 )
 
-// reset is for a new source.
+// reset is for a new track.
 func (w *wishes) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rate, w.waiting = rate.NewLimiter(rate.Every(wishEvery), wishBurst), false
+	w.rate, w.waiting = rate.NewLimiter(rate.Every(KeyframeWishEvery), wishBurst), false
 }
 
 // wish returns when the receiver may have a keyframe. ok is false when it has

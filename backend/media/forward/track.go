@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"sync"
@@ -15,23 +15,23 @@ const (
 	videoCache = 512 // packets: 2 s at 2.5 Mbit/s
 )
 
-// source is one kind of media of one participant, whichever connection it
-// comes by. Packets are given to receive on the goroutine that decrypted them.
+// Track is one kind of media of one participant, whichever connection it
+// comes by. Packets are given to [Inbound.Receive] on the goroutine that decrypted them.
 //
-// Lock order: a slot's lock before a source's, never the other way round.
-type source struct {
+// Lock order: a slot's lock before a track's, never the other way round.
+type Track struct {
 	owner    string
-	kind     signalling.Kind
-	counters *counters
+	Kind     signalling.Kind // is never changed
+	counters *Counters
 
 	// receivers is swapped by the call's goroutine.
-	receivers atomic.Pointer[[]*slot]
+	receivers atomic.Pointer[[]*Slot]
 	// silent is set while the owner is muted or has the camera off: then
 	// nothing of it is forwarded, whatever arrives.
 	silent atomic.Bool
 
 	mu        sync.Mutex
-	upstream  upstream // where packets come from, nil for nowhere
+	upstream  Upstream // where packets come from, nil for nowhere
 	hasSSRC   bool
 	ssrc      uint32
 	packetAt  time.Time
@@ -46,16 +46,17 @@ type source struct {
 	refused   bool // what comes belongs to a picture that is too large
 }
 
-// upstream is the way back to a sender. Its methods may be called from any
+// Upstream is the way back to a sender. Its methods may be called from any
 // goroutine and don't block.
-type upstream interface {
-	requestKeyframe(ssrc uint32)
-	requestPackets(ssrc uint32, sequences []uint16)
-	roundTrip() time.Duration
+type Upstream interface {
+	RequestKeyframe(ssrc uint32)
+	RequestPackets(ssrc uint32, sequences []uint16)
+	RoundTrip() time.Duration
 }
 
-func newSource(owner string, kind signalling.Kind, silent bool, counters *counters) *source {
-	s := &source{owner: owner, kind: kind, counters: counters}
+// NewTrack returns the track of one kind of owner, which nothing feeds yet; see [Inbound.Connect].
+func NewTrack(owner string, kind signalling.Kind, silent bool, counters *Counters) *Track {
+	s := &Track{owner: owner, Kind: kind, counters: counters}
 	s.silent.Store(silent)
 	rate, size := uint32(codec.AudioClockRate), audioCache
 	if kind == signalling.KindVideo {
@@ -63,13 +64,13 @@ func newSource(owner string, kind signalling.Kind, silent bool, counters *counte
 	}
 	s.cache = newCache(size)
 	s.reception.clockRate, s.clock.clockRate = rate, rate
-	s.receivers.Store(new([]*slot))
+	s.receivers.Store(new([]*Slot))
 	return s
 }
 
 // connect makes u the way packets come from. What the old one still delivers is
 // dropped.
-func (s *source) connect(u upstream) {
+func (s *Track) connect(u Upstream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.upstream = u
@@ -79,7 +80,7 @@ func (s *source) connect(u upstream) {
 
 // receive takes a packet that came from u and forwards it. p and its payload
 // may be changed.
-func (s *source) receive(u upstream, p *packet, repeated bool, now time.Time) {
+func (s *Track) receive(u Upstream, p *packet, repeated bool, now time.Time) {
 	restart, ok := s.admit(u, p, repeated, now)
 	if !ok {
 		return
@@ -92,7 +93,7 @@ func (s *source) receive(u upstream, p *packet, repeated bool, now time.Time) {
 
 // admit does what is done once per packet. restart says that a new stream
 // begins; ok that the packet is to be forwarded.
-func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (restart, ok bool) {
+func (s *Track) admit(u Upstream, p *packet, repeated bool, now time.Time) (restart, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.upstream != u {
@@ -134,7 +135,7 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 		s.refused = true
 		s.counters.malformed.Add(1)
 		return false, false
-	case s.refused && !p.vp8.keyframe:
+	case s.refused && !p.vp8.Keyframe:
 		return false, false
 	case s.refused: // for receivers the numbers go on as if nothing had been left out
 		s.refused, restart = false, true
@@ -142,7 +143,7 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 	if !s.cache.put(p, now) {
 		return false, false
 	}
-	if p.vp8.keyframe {
+	if p.vp8.Keyframe {
 		s.keyframes.arrived()
 	}
 	return restart, true
@@ -150,7 +151,7 @@ func (s *source) admit(u upstream, p *packet, repeated bool, now time.Time) (res
 
 // mend takes a packet that was sent again, and reports whether it is to be forwarded. It fills a hole or is of no use:
 // whoever repeats packets chooses their numbers at will, and none of them counts as new.
-func (s *source) mend(p *packet, now time.Time) bool {
+func (s *Track) mend(p *packet, now time.Time) bool {
 	if s.silent.Load() || s.refused || p.vp8.tooLarge || !s.cache.lacks(p.sequence) {
 		return false
 	}
@@ -158,7 +159,7 @@ func (s *source) mend(p *packet, now time.Time) bool {
 	if !s.cache.put(p, now) {
 		return false
 	}
-	if p.vp8.keyframe {
+	if p.vp8.Keyframe {
 		s.keyframes.arrived()
 	}
 	return true
@@ -168,7 +169,7 @@ func (s *source) mend(p *packet, now time.Time) bool {
 // take its place on the same connection.
 const minStreamSilence = 500 * time.Millisecond
 
-func (s *source) begin(ssrc uint32, now time.Time) {
+func (s *Track) begin(ssrc uint32, now time.Time) {
 	s.hasSSRC, s.ssrc, s.refused = true, ssrc, false
 	// A stream begins with a keyframe. Should its beginning be lost, tick asks.
 	s.keyframes = keyframes{wanted: true, asked: now}
@@ -179,26 +180,26 @@ func (s *source) begin(ssrc uint32, now time.Time) {
 }
 
 // streamSSRC returns the SSRC of the running stream.
-func (s *source) streamSSRC() (ssrc uint32, ok bool) {
+func (s *Track) streamSSRC() (ssrc uint32, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ssrc, s.hasSSRC
 }
 
-// roundTrip returns that to the sender, 0 while it is unknown.
-func (s *source) roundTrip() time.Duration {
+// RoundTrip returns that to the sender, 0 while it is unknown.
+func (s *Track) RoundTrip() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.upstream == nil {
 		return 0
 	}
-	return s.upstream.roundTrip()
+	return s.upstream.RoundTrip()
 }
 
-// setSilent begins or ends silence; see silent. It is called by the call's
+// SetSilent begins or ends silence; see silent. It is called by the call's
 // goroutine. Whatever was forwarded before ends, so that receivers don't take
 // the silence for loss.
-func (s *source) setSilent(silent bool) {
+func (s *Track) SetSilent(silent bool) {
 	if s.silent.Load() == silent {
 		return
 	}
@@ -218,15 +219,15 @@ func (s *source) setSilent(silent bool) {
 }
 
 // requestKeyframe asks the sender for a keyframe, unless it has just been asked.
-func (s *source) requestKeyframe(now time.Time) {
+func (s *Track) requestKeyframe(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wantKeyframe(now)
 }
 
-// wishKeyframe passes on a wish of the receiver with this admission. A slot's lock need not be free: the receiver may be
+// WishKeyframe passes on a wish of the receiver with this admission. A slot's lock need not be free: the receiver may be
 // in the middle of one of its packets.
-func (s *source) wishKeyframe(receiver *atomic.Bool, now time.Time) {
+func (s *Track) WishKeyframe(receiver *atomic.Bool, now time.Time) {
 	for _, r := range *s.receivers.Load() {
 		if r.admitted == receiver {
 			r.wishKeyframe(s, now)
@@ -236,15 +237,15 @@ func (s *source) wishKeyframe(receiver *atomic.Bool, now time.Time) {
 
 // requestKeyframeAt asks the sender for a keyframe at a later moment, unless one
 // comes before.
-func (s *source) requestKeyframeAt(at time.Time) {
+func (s *Track) requestKeyframeAt(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keyframes.wantAt(at)
 }
 
-// prepareKeyframe sees to it that a receiver who is ready in a moment finds a
+// PrepareKeyframe sees to it that a receiver who is ready in a moment finds a
 // keyframe: the last one if it is recent, otherwise a new one.
-func (s *source) prepareKeyframe(now time.Time) {
+func (s *Track) PrepareKeyframe(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, _, ok := s.cache.fromKeyframe(now, freshKeyframe); !ok {
@@ -258,8 +259,8 @@ const (
 	oldestKeyframe = 2 * time.Second        // worth replaying from
 )
 
-func (s *source) wantKeyframe(now time.Time) {
-	if s.kind != signalling.KindVideo || s.silent.Load() {
+func (s *Track) wantKeyframe(now time.Time) {
+	if s.Kind != signalling.KindVideo || s.silent.Load() {
 		return
 	}
 	if s.upstream == nil || !s.hasSSRC { // the stream begins with one
@@ -270,16 +271,16 @@ func (s *source) wantKeyframe(now time.Time) {
 	}
 }
 
-func (s *source) sendKeyframeRequest() {
+func (s *Track) sendKeyframeRequest() {
 	s.counters.keyframeRequests.Add(1)
-	s.upstream.requestKeyframe(s.ssrc)
+	s.upstream.RequestKeyframe(s.ssrc)
 }
 
-func (s *source) mendGaps(now time.Time) {
-	due, abandoned := s.gaps.due(s.nacks[:0], now, s.upstream.roundTrip())
+func (s *Track) mendGaps(now time.Time) {
+	due, abandoned := s.gaps.due(s.nacks[:0], now, s.upstream.RoundTrip())
 	s.nacks = due[:0]
 	if len(due) > 0 {
-		s.upstream.requestPackets(s.ssrc, due)
+		s.upstream.RequestPackets(s.ssrc, due)
 	}
 	if abandoned {
 		s.wantKeyframe(now)
@@ -288,8 +289,8 @@ func (s *source) mendGaps(now time.Time) {
 
 // mendSoon has what is late asked for when it counts as lost, should nothing else
 // arrive until then. The lock is held.
-func (s *source) mendSoon() {
-	wait := reorder(s.upstream.roundTrip())
+func (s *Track) mendSoon() {
+	wait := reorder(s.upstream.RoundTrip())
 	if s.mender != nil {
 		s.mender.Reset(wait)
 		return
@@ -303,33 +304,33 @@ func (s *source) mendSoon() {
 	})
 }
 
-// tick repeats requests that were not answered. It is called by the reporter.
-func (s *source) tick(now time.Time) {
+// Tick repeats requests that were not answered. It is called by the reporter.
+func (s *Track) Tick(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.upstream == nil || !s.hasSSRC {
 		return
 	}
 	s.mendGaps(now)
-	if s.kind == signalling.KindVideo && !s.silent.Load() && s.keyframes.due(now) {
+	if s.Kind == signalling.KindVideo && !s.silent.Load() && s.keyframes.due(now) {
 		s.sendKeyframeRequest()
 	}
 }
 
-// judgeLoudness is called by the reporter every speakingInterval.
-func (s *source) judgeLoudness() (sp speaker, active bool) {
+// JudgeLoudness is called by the reporter every speakingInterval.
+func (s *Track) JudgeLoudness() (sp Speaker, active bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	active = s.loudness.judge()
-	return speaker{s.owner, s.loudness.average}, active && !s.silent.Load()
+	return Speaker{s.owner, s.loudness.average}, active && !s.silent.Load()
 }
 
 // report returns the reception report block for u's stream.
-func (s *source) report(u upstream, now time.Time) (ssrc uint32, b block, ok bool) {
+func (s *Track) report(u Upstream, now time.Time) (ssrc uint32, b receptionReport, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.upstream != u || !s.hasSSRC {
-		return 0, block{}, false
+		return 0, receptionReport{}, false
 	}
 	b, ok = s.reception.report(now)
 	return s.ssrc, b, ok
@@ -337,7 +338,7 @@ func (s *source) report(u upstream, now time.Time) (ssrc uint32, b block, ok boo
 
 // senderReport takes a sender report of stream ssrc: its NTP time as received
 // and on our clock, and its RTP timestamp.
-func (s *source) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp uint32, now time.Time) {
+func (s *Track) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp uint32, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.hasSSRC || ssrc != s.ssrc {
@@ -348,7 +349,7 @@ func (s *source) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp u
 }
 
 // timestampAt returns the stream's RTP timestamp for a moment.
-func (s *source) timestampAt(now time.Time) (timestamp uint32, ok bool) {
+func (s *Track) timestampAt(now time.Time) (timestamp uint32, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.clock.timestampAt(now), s.clock.known
@@ -363,7 +364,7 @@ type replay struct {
 
 // replayable returns the packets from the newest keyframe on, if there is one
 // that is not too old.
-func (s *source) replayable(now time.Time) (r replay, ok bool) {
+func (s *Track) replayable(now time.Time) (r replay, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.first, r.last, ok = s.cache.fromKeyframe(now, oldestKeyframe)
@@ -381,14 +382,14 @@ func (s *source) replayable(now time.Time) (r replay, ok bool) {
 }
 
 // copyExtended copies a cached packet to p, with its payload in buffer.
-func (s *source) copyExtended(n int64, p *packet, buffer []byte) (_ []byte, ok bool) {
+func (s *Track) copyExtended(n int64, p *packet, buffer []byte) (_ []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return copyPacket(s.cache.at(n), p, buffer)
 }
 
 // copySequence copies a cached packet to p, with its payload in buffer.
-func (s *source) copySequence(n uint16, p *packet, buffer []byte) (_ []byte, ok bool) {
+func (s *Track) copySequence(n uint16, p *packet, buffer []byte) (_ []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return copyPacket(s.cache.get(n), p, buffer)
@@ -404,17 +405,17 @@ func copyPacket(from, to *packet, buffer []byte) ([]byte, bool) {
 	return buffer, true
 }
 
-// addReceiver and removeReceiver are called by the call's goroutine.
-func (s *source) addReceiver(r *slot) {
+// AddReceiver and removeReceiver are called by the call's goroutine.
+func (s *Track) AddReceiver(r *Slot) {
 	old := *s.receivers.Load()
-	list := make([]*slot, 0, len(old)+1)
+	list := make([]*Slot, 0, len(old)+1)
 	list = append(append(list, old...), r)
 	s.receivers.Store(&list)
 }
 
-func (s *source) removeReceiver(r *slot) {
+func (s *Track) RemoveReceiver(r *Slot) {
 	old := *s.receivers.Load()
-	list := make([]*slot, 0, len(old))
+	list := make([]*Slot, 0, len(old))
 	for _, o := range old {
 		if o != r {
 			list = append(list, o)

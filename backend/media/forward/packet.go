@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"encoding/binary"
@@ -21,7 +21,7 @@ type packet struct {
 	transport    uint16 // transport-wide sequence number
 
 	payload []byte // without padding; shares the buffer
-	vp8     vp8Descriptor
+	vp8     VP8
 	arrival uint64 // see cache.put
 }
 

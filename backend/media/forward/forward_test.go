@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"encoding/binary"
@@ -20,36 +20,36 @@ import (
 // rig is a sender and its receivers' slots without a network.
 type rig struct {
 	now      time.Time
-	in       *inbound
-	out      *outbound
-	video    *source
+	in       *Inbound
+	out      *Outbound
+	video    *Track
 	upstream *fakeUpstream
 	sender   atomic.Bool // is admitted
 	admitted atomic.Bool // the receivers are
-	slots    []*slot
+	slots    []*Slot
 	writers  []*fakeWriter
-	counters *counters
+	counters *Counters
 }
 
 func newRig(tb testing.TB, receivers int) *rig {
 	tb.Helper()
-	r := &rig{now: time.Now(), counters: new(counters), upstream: new(fakeUpstream)}
+	r := &rig{now: time.Now(), counters: new(Counters), upstream: new(fakeUpstream)}
 	r.sender.Store(true)
 	r.admitted.Store(true)
-	r.video = newSource("sender", signalling.KindVideo, false, r.counters)
-	audio := newSource("sender", signalling.KindAudio, false, r.counters)
-	r.in = newInbound(audio, r.video, r.upstream, &r.sender, r.counters)
-	r.out = newOutbound(&r.admitted, r.counters)
-	r.in.connect()
+	r.video = NewTrack("sender", signalling.KindVideo, false, r.counters)
+	audio := NewTrack("sender", signalling.KindAudio, false, r.counters)
+	r.in = NewInbound(audio, r.video, r.upstream, &r.sender, r.counters)
+	r.out = NewOutbound(&r.admitted, r.counters)
+	r.in.Connect()
 	for range receivers {
 		w := new(fakeWriter)
-		s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-		s.bind(uint32(len(r.slots)+100), codec.VideoPayloadType, uint32(len(r.slots)+200), codec.RetransmissionPayloadType, codec.AbsSendTimeID)
-		s.setWriter(w)
-		s.open()
-		r.video.addReceiver(s)
-		s.assign(r.video)
-		r.out.add(uint32(len(r.slots)+100), s)
+		s := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
+		s.Bind(uint32(len(r.slots)+100), codec.VideoPayloadType, uint32(len(r.slots)+200), codec.RetransmissionPayloadType, codec.AbsSendTimeID)
+		s.SetWriter(w)
+		s.Open()
+		r.video.AddReceiver(s)
+		s.Assign(r.video)
+		r.out.Add(uint32(len(r.slots)+100), s)
 		r.slots = append(r.slots, s)
 		r.writers = append(r.writers, w)
 	}
@@ -61,7 +61,7 @@ func (r *rig) receive(packets ...*rtp.Packet) {
 	for _, p := range packets {
 		in := packet{
 			ssrc: p.SSRC, sequence: p.SequenceNumber, timestamp: p.Timestamp, marker: p.Marker,
-			payload: slices.Clone(p.Payload), vp8: parseVP8(p.Payload),
+			payload: slices.Clone(p.Payload), vp8: ParseVP8(p.Payload),
 		}
 		r.video.receive(r.video.upstream, &in, false, r.now)
 	}
@@ -69,9 +69,9 @@ func (r *rig) receive(packets ...*rtp.Packet) {
 
 // feedback gives the rig an RTCP packet that concerns ssrc.
 func (r *rig) feedback(ssrc uint32, b []byte) {
-	f := parseControl(b, ssrc)
-	r.in.feedback(ssrc, f, r.now)
-	r.out.feedback(ssrc, f, r.now)
+	f := ParseFeedback(b, ssrc)
+	r.in.Feedback(ssrc, f, r.now)
+	r.out.Feedback(ssrc, f, r.now)
 }
 
 // connect makes the sender's packets come from a fake connection.
@@ -86,19 +86,19 @@ type fakeUpstream struct {
 	asked     []uint16
 }
 
-func (u *fakeUpstream) requestKeyframe(uint32) {
+func (u *fakeUpstream) RequestKeyframe(uint32) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.keyframes++
 }
 
-func (u *fakeUpstream) requestPackets(_ uint32, sequences []uint16) {
+func (u *fakeUpstream) RequestPackets(_ uint32, sequences []uint16) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked = append(u.asked, sequences...)
 }
 
-func (u *fakeUpstream) roundTrip() time.Duration { return 0 }
+func (u *fakeUpstream) RoundTrip() time.Duration { return 0 }
 
 type fakeWriter struct{ packets []*rtp.Packet }
 
@@ -155,16 +155,16 @@ func TestLateReceiverGetsTheKeyframeThatIsThere(t *testing.T) {
 		r.receive(v.Frame(i == 2, 2)...)
 	}
 	w := new(fakeWriter)
-	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-	late.bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
-	late.setWriter(w)
-	r.video.addReceiver(late)
-	late.assign(r.video)
+	late := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
+	late.Bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
+	late.SetWriter(w)
+	r.video.AddReceiver(late)
+	late.Assign(r.video)
 	if len(w.packets) != 0 {
 		t.Fatal("something was sent before the connection")
 	}
 	asked := r.upstream.keyframes
-	late.open()
+	late.Open()
 	r.receive(v.Frame(false, 2)...)
 	if got := w.sequences(); !slices.Equal(got, []uint16{4, 5, 6, 7, 8, 9, 10, 11, 12, 13}) {
 		t.Errorf("forwarded %v", got)
@@ -189,10 +189,10 @@ func TestLateReceiverAsksWhenTheKeyframeIsOld(t *testing.T) {
 	v := mediatest.VideoSender{SSRC: 1}
 	r.receive(v.Frame(true, 2)...)
 	w := new(fakeWriter)
-	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-	late.setWriter(w)
-	late.assign(r.video)
-	late.open()
+	late := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
+	late.SetWriter(w)
+	late.Assign(r.video)
+	late.Open()
 	if len(w.packets) != 0 || r.upstream.keyframes != 1 {
 		t.Errorf("%d packets, %d requests", len(w.packets), r.upstream.keyframes)
 	}
@@ -205,9 +205,9 @@ func TestSlotGoesOnWithAnotherSender(t *testing.T) {
 	va, vb := mediatest.VideoSender{SSRC: 1, Sequence: 65534}, mediatest.VideoSender{SSRC: 2, Sequence: 500, Timestamp: 7, Picture: 9, TL0: 200}
 	a.receive(va.Frame(true, 2)...)
 	s := a.slots[0]
-	a.video.removeReceiver(s)
-	b.video.addReceiver(s)
-	s.assign(b.video)
+	a.video.RemoveReceiver(s)
+	b.video.AddReceiver(s)
+	s.Assign(b.video)
 	a.receive(va.Frame(true, 2)...) // still on its way: no longer forwarded
 	b.receive(vb.Frame(false, 1)...)
 	b.receive(vb.Frame(true, 2)...)
@@ -215,8 +215,8 @@ func TestSlotGoesOnWithAnotherSender(t *testing.T) {
 	if got := w.sequences(); !slices.Equal(got, []uint16{65534, 65535, 0, 1}) {
 		t.Fatalf("forwarded %v", got)
 	}
-	before, after := parseVP8(w.packets[1].Payload), parseVP8(w.packets[2].Payload)
-	if after.picture != before.picture+1 || after.tl0 != before.tl0+1 || !after.keyframe {
+	before, after := ParseVP8(w.packets[1].Payload), ParseVP8(w.packets[2].Payload)
+	if after.picture != before.picture+1 || after.tl0 != before.tl0+1 || !after.Keyframe {
 		t.Errorf("%+v then %+v", before, after)
 	}
 	if w.packets[2].Timestamp == w.packets[1].Timestamp || w.packets[2].SSRC != w.packets[1].SSRC {
@@ -229,15 +229,15 @@ func TestMutingIsNotLoss(t *testing.T) {
 	r.connect()
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(v.Frame(true, 1)...)
-	r.video.setSilent(true)
+	r.video.SetSilent(true)
 	for range 5 {
 		r.receive(v.Frame(true, 1)...)
 	}
 	if got := len(r.writers[0].packets); got != 1 {
 		t.Fatalf("%d packets though the camera is off", got)
 	}
-	r.video.setSilent(false)
-	r.video.tick(time.Now().Add(minKeyframeDistance)) // the stream has only just begun
+	r.video.SetSilent(false)
+	r.video.Tick(time.Now().Add(minKeyframeDistance)) // the stream has only just begun
 	if r.upstream.keyframes != 1 {
 		t.Errorf("%d requests for a keyframe", r.upstream.keyframes)
 	}
@@ -255,7 +255,7 @@ func TestNewConnectionOfASenderContinues(t *testing.T) {
 	r.receive(v.Frame(true, 1)...)
 	old := r.upstream
 	r.connect() // after a reload
-	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: vp8Descriptor{start: true, keyframe: true}}
+	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: VP8{start: true, Keyframe: true}}
 	r.video.receive(old, &stale, false, r.now)
 	again := mediatest.VideoSender{SSRC: 2, Sequence: 40_000}
 	r.receive(again.Frame(true, 1)...)
@@ -335,7 +335,7 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	r.receive(stated(v.Frame(true, 2), 1280, 720)...)
 	lost := stated(v.Frame(true, 1), 16383, 16383)
 	r.receive(v.Frame(false, 2)...)
-	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: parseVP8(lost[0].Payload)}
+	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: ParseVP8(lost[0].Payload)}
 	r.video.receive(r.video.upstream, &repeat, true, r.now)
 	if got := w.sequences(); !slices.Equal(got, []uint16{10, 11, 13, 14}) {
 		t.Fatalf("forwarded %v, and perhaps a repeat", got)
@@ -345,13 +345,13 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	if got := len(w.packets); got != 4 {
 		t.Fatalf("%d packets of a picture that is too large", got-4)
 	}
-	late := newSlot(signalling.KindVideo, &r.admitted, r.counters)
+	late := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
 	lateWriter := new(fakeWriter)
-	late.bind(300, codec.VideoPayloadType, 301, codec.RetransmissionPayloadType, 0)
-	late.setWriter(lateWriter)
-	late.open()
-	r.video.addReceiver(late)
-	late.assign(r.video)
+	late.Bind(300, codec.VideoPayloadType, 301, codec.RetransmissionPayloadType, 0)
+	late.SetWriter(lateWriter)
+	late.Open()
+	r.video.AddReceiver(late)
+	late.Assign(r.video)
 	r.now = r.now.Add(time.Millisecond)
 	r.receive(stated(v.Frame(true, 2), 640, 360)...)
 	r.receive(v.Frame(false, 1)...)
@@ -386,7 +386,7 @@ func TestRetransmission(t *testing.T) {
 func TestRetransmissionWithoutItsOwnStream(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()
-	r.slots[0].bind(100, codec.VideoPayloadType, 0, 0, 0)
+	r.slots[0].Bind(100, codec.VideoPayloadType, 0, 0, 0)
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(v.Frame(true, 2)...)
 	r.slots[0].resend([]uint16{10})
@@ -479,7 +479,7 @@ func TestOneBadReceiverCostsFewKeyframes(t *testing.T) {
 			if n%2 == 0 {
 				r.slots[0].requestKeyframe()
 			}
-			r.video.tick(time.Now())
+			r.video.Tick(time.Now())
 			time.Sleep(100 * time.Millisecond)
 		}
 		if got := r.upstream.keyframes; got < 18 || got > 20+wishBurst {
@@ -514,8 +514,8 @@ func TestAStarvedReceiverIsGivenAKeyframe(t *testing.T) {
 		if len(r.writers[0].packets) != before {
 			t.Error("something goes to a receiver who can't show it")
 		}
-		time.Sleep(wishEvery)
-		r.video.tick(time.Now())
+		time.Sleep(KeyframeWishEvery)
+		r.video.Tick(time.Now())
 		if r.upstream.keyframes != asked+1 {
 			t.Errorf("%d requests", r.upstream.keyframes-asked)
 		}
@@ -561,7 +561,7 @@ func TestClosedSlotsAreSilentAndNotCounted(t *testing.T) {
 	r.connect()
 	v := mediatest.VideoSender{SSRC: 1}
 	r.receive(v.Frame(true, 1)...)
-	r.slots[0].close()
+	r.slots[0].Close()
 	r.admitted.Store(false)
 	r.receive(v.Frame(true, 1)...)
 	if len(r.writers[0].packets) != 1 || r.counters.unadmittedMedia.Load() != 0 {
@@ -573,12 +573,12 @@ func TestSendersWhoAreNotAdmittedAreNotHeard(t *testing.T) {
 	r := newRig(t, 1)
 	b := richPacket(t, append([]byte{0x10}, make([]byte, 10)...))
 	r.sender.Store(false)
-	r.in.receive(slices.Clone(b))
+	r.in.Receive(slices.Clone(b))
 	if len(r.writers[0].packets) != 0 || r.counters.receivedPackets.Load() != 0 {
 		t.Fatal("media of somebody unadmitted was taken")
 	}
 	r.sender.Store(true)
-	r.in.receive(b)
+	r.in.Receive(b)
 	if len(r.writers[0].packets) != 1 {
 		t.Fatal("media of somebody admitted was not taken")
 	}
@@ -617,11 +617,18 @@ func TestForwardedPayloadsDifferOnlyInTheirNumbers(t *testing.T) {
 	r.receive(p)
 	for i, w := range r.writers {
 		got := w.packets[0].Payload
-		if d := parseVP8(got); d.picture != uint16(1000*i+1) {
+		if d := ParseVP8(got); d.picture != uint16(1000*i+1) {
 			t.Errorf("receiver %d: picture %d", i, d.picture)
 		}
 		if !slices.Equal(got[5:], p.Payload[5:]) || got[0] != p.Payload[0] || got[1] != p.Payload[1] {
 			t.Errorf("receiver %d: another payload", i)
 		}
+	}
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"math/rand/v2"
@@ -12,7 +12,7 @@ import (
 func video(sequence uint16, timestamp uint32, picture uint16, tl0 uint8) *packet {
 	return &packet{
 		sequence: sequence, timestamp: timestamp,
-		vp8: vp8Descriptor{hasPicture: true, longPicture: true, picture: picture, hasTL0: true, tl0: tl0},
+		vp8: VP8{hasPicture: true, longPicture: true, picture: picture, hasTL0: true, tl0: tl0},
 	}
 }
 

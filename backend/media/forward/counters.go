@@ -1,4 +1,4 @@
-package call
+package forward
 
 import "sync/atomic"
 
@@ -28,8 +28,8 @@ func (c Counts) Plus(d Counts) Counts {
 	}
 }
 
-// counters are counts that grow. They are written on the packet path.
-type counters struct {
+// Counters are counts that grow. They are written on the packet path.
+type Counters struct {
 	receivedPackets  atomic.Uint64
 	receivedBytes    atomic.Uint64
 	forwardedPackets atomic.Uint64
@@ -40,18 +40,18 @@ type counters struct {
 	keyframeRequests atomic.Uint64
 }
 
-func (c *counters) received(n int) {
+func (c *Counters) received(n int) {
 	c.receivedPackets.Add(1)
 	c.receivedBytes.Add(uint64(n))
 }
 
-func (c *counters) forwarded(n int) {
+func (c *Counters) forwarded(n int) {
 	c.forwardedPackets.Add(1)
 	c.forwardedBytes.Add(uint64(n))
 }
 
-// counts returns what has been counted so far.
-func (c *counters) counts() Counts {
+// Counts returns what has been counted so far.
+func (c *Counters) Counts() Counts {
 	return Counts{
 		ReceivedPackets:  c.receivedPackets.Load(),
 		ReceivedBytes:    c.receivedBytes.Load(),

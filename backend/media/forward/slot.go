@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"errors"
@@ -14,15 +14,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// errNotSent is what a slot's writer returns when certainly nothing was encrypted, so that the packet's number is free.
-var errNotSent = errors.New("not sent")
+// ErrNotSent is what a slot's writer returns when certainly nothing was encrypted, so that the packet's number is free.
+var ErrNotSent = errors.New("not sent")
 
-// slot forwards one source at a time to one receiver, as one unbroken stream.
-type slot struct {
-	kind     signalling.Kind
-	mid      string       // of the media section; "" in the native engine's slots
+// Slot forwards one track at a time to one receiver, as one unbroken stream.
+type Slot struct {
+	Kind     signalling.Kind
+	Mid      string       // of the media section; "" in the native engine's slots
 	admitted *atomic.Bool // the receiver's
-	counters *counters
+	counters *Counters
 
 	// starved is set when the receiver needs a keyframe sooner than it may have one:
 	// until then nothing is sent that it can't show.
@@ -30,7 +30,7 @@ type slot struct {
 
 	mu     sync.Mutex
 	closed bool
-	source *source
+	track  *Track
 	writer interceptor.RTPWriter // nil until negotiated
 	ready  bool                  // and until connected
 	wanted bool                  // the receiver's description takes it
@@ -53,8 +53,8 @@ type slot struct {
 	long            []byte // scratch of lengthenVP8
 }
 
-func newSlot(kind signalling.Kind, admitted *atomic.Bool, counters *counters) *slot {
-	s := &slot{kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true}
+func NewSlot(kind signalling.Kind, admitted *atomic.Bool, counters *Counters) *Slot {
+	s := &Slot{Kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true}
 	s.wishes.reset()
 	s.out.clockRate = codec.AudioClockRate
 	if kind == signalling.KindVideo {
@@ -63,10 +63,10 @@ func newSlot(kind signalling.Kind, admitted *atomic.Bool, counters *counters) *s
 	return s
 }
 
-// bind gives the slot its negotiated numbers. timeID is the id of abs-send-time,
+// Bind gives the slot its negotiated numbers. timeID is the id of abs-send-time,
 // 0 without it; rtxType is 0 without retransmission streams. Without them repeats go out under the number of the
 // original, so nothing in them may change: they would use one nonce for two packets.
-func (s *slot) bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, timeID uint8) {
+func (s *Slot) Bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, timeID uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.header = rtp.Header{Version: 2, PayloadType: payloadType, SSRC: ssrc}
@@ -78,15 +78,15 @@ func (s *slot) bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, tim
 	s.rtxHeader.PayloadType, s.rtxHeader.SSRC = rtxType, rtxSSRC
 }
 
-// setWriter gives the slot its way to the receiver.
-func (s *slot) setWriter(w interceptor.RTPWriter) {
+// SetWriter gives the slot its way to the receiver.
+func (s *Slot) SetWriter(w interceptor.RTPWriter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writer = w
 }
 
-// setWanted says whether the receiver takes what the slot sends: an answer may refuse it, and the next one not.
-func (s *slot) setWanted(wanted bool) {
+// SetWanted says whether the receiver takes what the slot sends: an answer may refuse it, and the next one not.
+func (s *Slot) SetWanted(wanted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wanted = wanted
@@ -96,9 +96,9 @@ func (s *slot) setWanted(wanted bool) {
 	}
 }
 
-// open says that the receiver is connected. Only from then on is anything
+// Open says that the receiver is connected. Only from then on is anything
 // written.
-func (s *slot) open() {
+func (s *Slot) Open() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.writer == nil || s.ready || !s.wanted {
@@ -108,11 +108,11 @@ func (s *slot) open() {
 	s.start(time.Now())
 }
 
-// assign makes the slot forward src, or nothing.
-func (s *slot) assign(src *source) {
+// Assign makes the slot forward src, or nothing.
+func (s *Slot) Assign(src *Track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.source = src
+	s.track = src
 	s.out.end()
 	s.starved.Store(false)
 	s.wishes.reset()
@@ -121,43 +121,43 @@ func (s *slot) assign(src *source) {
 
 // interrupt ends what is forwarded; it goes on with the next packet, video with
 // the next keyframe.
-func (s *slot) interrupt() {
+func (s *Slot) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.end()
 }
 
-// close ends the slot for good.
-func (s *slot) close() {
+// Close ends the slot for good.
+func (s *Slot) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.source = nil
+	s.track = nil
 }
 
 // start begins video with the newest keyframe if there is a recent one,
 // otherwise it asks for one. Audio begins by itself.
-func (s *slot) start(now time.Time) {
-	if s.kind != signalling.KindVideo || s.source == nil || !s.ready || s.closed {
+func (s *Slot) start(now time.Time) {
+	if s.Kind != signalling.KindVideo || s.track == nil || !s.ready || s.closed {
 		return
 	}
 	if !s.replay(now) {
-		s.source.requestKeyframe(now)
+		s.track.requestKeyframe(now)
 	}
 }
 
-// replay sends what the source has cached from its newest keyframe on.
-func (s *slot) replay(now time.Time) bool {
-	if s.source.silent.Load() {
+// replay sends what the track has cached from its newest keyframe on.
+func (s *Slot) replay(now time.Time) bool {
+	if s.track.silent.Load() {
 		return false
 	}
-	r, ok := s.source.replayable(now)
+	r, ok := s.track.replayable(now)
 	if !ok {
 		return false
 	}
 	p := &s.scratchPacket
 	for n := r.first; n <= r.last; n++ {
-		if s.scratch, ok = s.source.copyExtended(n, p, s.scratch); !ok {
+		if s.scratch, ok = s.track.copyExtended(n, p, s.scratch); !ok {
 			if n == r.first {
 				return false // overwritten meanwhile
 			}
@@ -172,7 +172,7 @@ func (s *slot) replay(now time.Time) bool {
 	return true
 }
 
-func (s *slot) elapsed(now time.Time) time.Duration {
+func (s *Slot) elapsed(now time.Time) time.Duration {
 	if s.sentAt.IsZero() {
 		return 0
 	}
@@ -181,10 +181,10 @@ func (s *slot) elapsed(now time.Time) time.Duration {
 
 // forward takes a packet of src. restart says that it begins a new stream. The
 // numbers inside its payload are overwritten.
-func (s *slot) forward(src *source, p *packet, restart bool, now time.Time) {
+func (s *Slot) forward(src *Track, p *packet, restart bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.source != src || !s.ready || s.closed {
+	if s.track != src || !s.ready || s.closed {
 		return
 	}
 	if restart {
@@ -193,7 +193,7 @@ func (s *slot) forward(src *source, p *packet, restart bool, now time.Time) {
 	}
 	if s.starved.Load() {
 		s.out.end()
-		if p.vp8.keyframe {
+		if p.vp8.Keyframe {
 			s.starved.Store(false)
 			s.wishes.granted()
 		}
@@ -204,21 +204,21 @@ func (s *slot) forward(src *source, p *packet, restart bool, now time.Time) {
 			return
 		}
 		s.send(p, now)
-	case s.kind == signalling.KindAudio:
+	case s.Kind == signalling.KindAudio:
 		s.out.begin(p, s.elapsed(now))
 		s.replayed = 0
 		s.send(p, now)
-	case p.vp8.keyframe:
+	case p.vp8.Keyframe:
 		s.replay(now)
 	}
 }
 
 // send rewrites p and writes it.
-func (s *slot) send(p *packet, now time.Time) {
+func (s *Slot) send(p *packet, now time.Time) {
 	out, ok := s.out.rewrite(p)
 	if !ok {
 		if !s.out.running {
-			s.source.requestKeyframe(now) // nothing could be sent for long
+			s.track.requestKeyframe(now) // nothing could be sent for long
 		}
 		return
 	}
@@ -235,7 +235,7 @@ func (s *slot) send(p *packet, now time.Time) {
 // write writes p with the numbers of out, after prefix. It is the one place
 // where media leaves, and nothing leaves to somebody who is not admitted. It
 // returns false when the numbers are free; see errNotSent.
-func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) bool {
+func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) bool {
 	if !s.admitted.Load() {
 		s.counters.unadmittedMedia.Add(1)
 		return false
@@ -265,16 +265,16 @@ func (s *slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 			s.budget.sent.Add(uint64(len(payload)))
 		}
 	}
-	return !errors.Is(err, errNotSent)
+	return !errors.Is(err, ErrNotSent)
 }
 
-// resend answers a NACK for output sequence numbers from the source's cache, as
+// resend answers a NACK for output sequence numbers from the track's cache, as
 // far as the receiver's budget goes.
-func (s *slot) resend(sequences []uint16) {
+func (s *Slot) resend(sequences []uint16) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.source == nil || !s.ready || s.closed {
+	if s.track == nil || !s.ready || s.closed {
 		return
 	}
 	wait := s.budget.wait()
@@ -285,7 +285,7 @@ func (s *slot) resend(sequences []uint16) {
 			continue
 		}
 		p := &s.scratchPacket
-		if s.scratch, ok = s.source.copySequence(in, p, s.scratch); !ok {
+		if s.scratch, ok = s.track.copySequence(in, p, s.scratch); !ok {
 			continue
 		}
 		out := s.out.again(p)
@@ -319,22 +319,22 @@ func (s *slot) resend(sequences []uint16) {
 }
 
 // requestKeyframe takes the receiver's wish.
-func (s *slot) requestKeyframe() {
+func (s *Slot) requestKeyframe() {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.source == nil || !s.ready || s.closed || !s.admitted.Load():
+	case s.track == nil || !s.ready || s.closed || !s.admitted.Load():
 	case !s.out.running && !s.starved.Load(): // a join or an unmute: one is on its way
-		s.source.requestKeyframe(now)
+		s.track.requestKeyframe(now)
 	default:
-		s.wishKeyframe(s.source, now)
+		s.wishKeyframe(s.track, now)
 	}
 }
 
 // wishKeyframe passes a wish for a keyframe of src on, at once or when the
 // receiver may have one. The caller need not hold the lock.
-func (s *slot) wishKeyframe(src *source, now time.Time) {
+func (s *Slot) wishKeyframe(src *Track, now time.Time) {
 	at, ok := s.wishes.wish(now)
 	switch {
 	case !ok:
@@ -347,14 +347,14 @@ func (s *slot) wishKeyframe(src *source, now time.Time) {
 }
 
 // senderReport returns the slot's sender report (RFC 3550 section 6.4.1) for
-// now: the source's timestamps on our clock, with our rewriting.
-func (s *slot) senderReport(now time.Time) (*rtcp.SenderReport, bool) {
+// now: the track's timestamps on our clock, with our rewriting.
+func (s *Slot) senderReport(now time.Time) (*rtcp.SenderReport, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.source == nil || !s.ready || s.closed || !s.out.running || !s.admitted.Load() {
+	if s.track == nil || !s.ready || s.closed || !s.out.running || !s.admitted.Load() {
 		return nil, false
 	}
-	timestamp, ok := s.source.timestampAt(now)
+	timestamp, ok := s.track.timestampAt(now)
 	if !ok {
 		return nil, false
 	}

@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"bytes"
@@ -108,30 +108,30 @@ func TestUnwrapRetransmission(t *testing.T) {
 func TestParseVP8(t *testing.T) {
 	for name, c := range map[string]struct {
 		b    []byte
-		want vp8Descriptor
+		want VP8
 	}{
-		"plain keyframe":     {[]byte{0x10, 0x00}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
-		"plain delta":        {[]byte{0x10, 0x01}, vp8Descriptor{start: true}},
-		"second partition":   {[]byte{0x11, 0x00}, vp8Descriptor{}},
-		"continuation":       {[]byte{0x00, 0x00}, vp8Descriptor{}},
-		"short picture":      {[]byte{0x90, 0x80, 0x7f, 0x01}, vp8Descriptor{hasPicture: true, pictureAt: 2, picture: 127, start: true}},
-		"long picture":       {[]byte{0x90, 0x80, 0xff, 0xfe, 0x00}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x7ffe, start: true, keyframe: true, tooLarge: true}},
-		"everything":         {[]byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}, vp8Descriptor{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x102, hasTL0: true, tl0At: 4, tl0: 0x33, start: true}},
-		"TL0 without id":     {[]byte{0x90, 0x40, 0x33, 0x00}, vp8Descriptor{hasTL0: true, tl0At: 2, tl0: 0x33, start: true, keyframe: true, tooLarge: true}},
-		"whole keyframe":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x40, 0x06}, vp8Descriptor{start: true, keyframe: true}},
-		"a row too many":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x67, 0x06}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
-		"upright, scaled":    {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x46, 0x00, 0x8a}, vp8Descriptor{start: true, keyframe: true}},
-		"as large as can be": {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
-		"size cut off":       {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff}, vp8Descriptor{start: true, keyframe: true, tooLarge: true}},
-		"empty":              {nil, vp8Descriptor{}},
-		"no frame":           {[]byte{0x10}, vp8Descriptor{}},
-		"cut in control":     {[]byte{0x90}, vp8Descriptor{}},
-		"cut before picture": {[]byte{0x90, 0x80}, vp8Descriptor{}},
-		"cut in picture":     {[]byte{0x90, 0x80, 0x80}, vp8Descriptor{}},
-		"cut before TL0":     {[]byte{0x90, 0xc0, 0x01}, vp8Descriptor{}},
-		"cut before T":       {[]byte{0x90, 0xe0, 0x01, 0x02}, vp8Descriptor{}},
+		"plain keyframe":     {[]byte{0x10, 0x00}, VP8{start: true, Keyframe: true, tooLarge: true}},
+		"plain delta":        {[]byte{0x10, 0x01}, VP8{start: true}},
+		"second partition":   {[]byte{0x11, 0x00}, VP8{}},
+		"continuation":       {[]byte{0x00, 0x00}, VP8{}},
+		"short picture":      {[]byte{0x90, 0x80, 0x7f, 0x01}, VP8{hasPicture: true, pictureAt: 2, picture: 127, start: true}},
+		"long picture":       {[]byte{0x90, 0x80, 0xff, 0xfe, 0x00}, VP8{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x7ffe, start: true, Keyframe: true, tooLarge: true}},
+		"everything":         {[]byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}, VP8{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x102, hasTL0: true, tl0At: 4, tl0: 0x33, start: true}},
+		"TL0 without id":     {[]byte{0x90, 0x40, 0x33, 0x00}, VP8{hasTL0: true, tl0At: 2, tl0: 0x33, start: true, Keyframe: true, tooLarge: true}},
+		"whole keyframe":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x40, 0x06}, VP8{start: true, Keyframe: true}},
+		"a row too many":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x67, 0x06}, VP8{start: true, Keyframe: true, tooLarge: true}},
+		"upright, scaled":    {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x46, 0x00, 0x8a}, VP8{start: true, Keyframe: true}},
+		"as large as can be": {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f}, VP8{start: true, Keyframe: true, tooLarge: true}},
+		"size cut off":       {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff}, VP8{start: true, Keyframe: true, tooLarge: true}},
+		"empty":              {nil, VP8{}},
+		"no frame":           {[]byte{0x10}, VP8{}},
+		"cut in control":     {[]byte{0x90}, VP8{}},
+		"cut before picture": {[]byte{0x90, 0x80}, VP8{}},
+		"cut in picture":     {[]byte{0x90, 0x80, 0x80}, VP8{}},
+		"cut before TL0":     {[]byte{0x90, 0xc0, 0x01}, VP8{}},
+		"cut before T":       {[]byte{0x90, 0xe0, 0x01, 0x02}, VP8{}},
 	} {
-		if got := parseVP8(c.b); got != c.want {
+		if got := ParseVP8(c.b); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
@@ -139,7 +139,7 @@ func TestParseVP8(t *testing.T) {
 
 func TestLengthenVP8(t *testing.T) {
 	b := []byte{0x90, 0xc0, 0x7f, 0x55, 0x00, 'f', 'r'}
-	long, d := lengthenVP8(nil, b, parseVP8(b))
+	long, d := lengthenVP8(nil, b, ParseVP8(b))
 	writeVP8(long, d, 0x1234, 0x66)
 	var p codecs.VP8Packet
 	frame, err := p.Unmarshal(long)
@@ -163,38 +163,38 @@ func TestParseControl(t *testing.T) {
 	const us, other = 77, 78
 	block77 := rtcp.ReceptionReport{SSRC: us, FractionLost: 3, TotalLost: 500, LastSequenceNumber: 9, Jitter: 4, LastSenderReport: 5, Delay: 6}
 	blocks := []rtcp.ReceptionReport{{SSRC: other, Jitter: 1}, block77}
-	is77 := func(c control) bool {
-		return c.reported && c.block == block{fractionLost: 3, totalLost: 500, highest: 9, jitter: 4, lastReport: 5, delay: 6}
+	is77 := func(c Feedback) bool {
+		return c.reported && c.block == receptionReport{fractionLost: 3, totalLost: 500, highest: 9, jitter: 4, lastReport: 5, delay: 6}
 	}
 	for name, c := range map[string]struct {
 		packet rtcp.Packet
-		ok     func(control) bool
+		ok     func(Feedback) bool
 	}{
 		"sender report": {&rtcp.SenderReport{SSRC: us, NTPTime: 1 << 40, RTPTime: 99, Reports: blocks},
-			func(c control) bool { return c.senderReport && c.ntp == 1<<40 && c.timestamp == 99 && is77(c) }},
+			func(c Feedback) bool { return c.senderReport && c.ntp == 1<<40 && c.timestamp == 99 && is77(c) }},
 		"sender report of another": {&rtcp.SenderReport{SSRC: other, Reports: blocks},
-			func(c control) bool { return !c.senderReport && is77(c) }},
+			func(c Feedback) bool { return !c.senderReport && is77(c) }},
 		"receiver report": {&rtcp.ReceiverReport{Reports: blocks}, is77},
 		"NACK": {&rtcp.TransportLayerNack{MediaSSRC: us, Nacks: []rtcp.NackPair{{PacketID: 65535, LostPackets: 0x8001}}},
-			func(c control) bool {
+			func(c Feedback) bool {
 				return len(c.lost) == 3 && c.lost[0] == 65535 && c.lost[1] == 0 && c.lost[2] == 15
 			}},
 		"NACK of another": {&rtcp.TransportLayerNack{MediaSSRC: other, Nacks: []rtcp.NackPair{{PacketID: 1}}},
-			func(c control) bool { return c.lost == nil }},
-		"PLI":            {&rtcp.PictureLossIndication{MediaSSRC: us}, func(c control) bool { return c.keyframe }},
-		"PLI of another": {&rtcp.PictureLossIndication{MediaSSRC: other}, func(c control) bool { return !c.keyframe }},
+			func(c Feedback) bool { return c.lost == nil }},
+		"PLI":            {&rtcp.PictureLossIndication{MediaSSRC: us}, func(c Feedback) bool { return c.keyframe }},
+		"PLI of another": {&rtcp.PictureLossIndication{MediaSSRC: other}, func(c Feedback) bool { return !c.keyframe }},
 		"FIR": {&rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: other}, {SSRC: us}}},
-			func(c control) bool { return c.keyframe }},
+			func(c Feedback) bool { return c.keyframe }},
 		"REMB": {&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1_000_000, SSRCs: []uint32{us}},
-			func(c control) bool { return c.estimate > 990_000 && c.estimate <= 1_000_000 }},
-		"goodbye": {&rtcp.Goodbye{Sources: []uint32{us}}, func(c control) bool { return !c.reported && !c.senderReport }},
+			func(c Feedback) bool { return c.estimate > 990_000 && c.estimate <= 1_000_000 }},
+		"goodbye": {&rtcp.Goodbye{Sources: []uint32{us}}, func(c Feedback) bool { return !c.reported && !c.senderReport }},
 	} {
 		b := marshalRTCP(t, c.packet)
-		if got := parseControl(b, us); !c.ok(got) {
+		if got := ParseFeedback(b, us); !c.ok(got) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		for n := range b {
-			parseControl(b[:n], us) // does not panic
+			ParseFeedback(b[:n], us) // does not panic
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestNACKIsBounded(t *testing.T) {
 	for i := range 200 {
 		nack.Nacks = append(nack.Nacks, rtcp.NackPair{PacketID: uint16(i * 17), LostPackets: 0xffff})
 	}
-	if n := len(parseControl(marshalRTCP(t, nack), 1).lost); n > maxNACK || n < maxNACK/2 {
+	if n := len(ParseFeedback(marshalRTCP(t, nack), 1).lost); n > maxNACK || n < maxNACK/2 {
 		t.Errorf("%d packets asked for", n)
 	}
 }
@@ -215,11 +215,11 @@ func TestTargetsAreBounded(t *testing.T) {
 	for i := range uint32(180) {
 		fir.FIR = append(fir.FIR, rtcp.FIREntry{SSRC: i})
 	}
-	if got := controlTargets(nil, marshalRTCP(t, fir)); len(got) != maxTargets || got[maxTargets-1] != maxTargets-1 {
+	if got := feedbackTargets(nil, marshalRTCP(t, fir)); len(got) != maxTargets || got[maxTargets-1] != maxTargets-1 {
 		t.Errorf("%d targets", len(got))
 	}
 	report := &rtcp.SenderReport{Reports: make([]rtcp.ReceptionReport, 31)}
-	if got := controlTargets(nil, marshalRTCP(t, report)); len(got) > maxTargets {
+	if got := feedbackTargets(nil, marshalRTCP(t, report)); len(got) > maxTargets {
 		t.Errorf("%d targets of a report", len(got))
 	}
 }
@@ -243,18 +243,18 @@ func FuzzPacket(f *testing.F) {
 			theirs.Timestamp != p.timestamp || !bytes.Equal(theirs.Payload, p.payload)) {
 			t.Fatalf("pion reads %v, we %+v", theirs, p)
 		}
-		p.vp8 = parseVP8(p.payload)
+		p.vp8 = ParseVP8(p.payload)
 		d, payload := p.vp8, p.payload
 		if d.hasPicture && !d.longPicture {
 			payload, d = lengthenVP8(nil, payload, d)
 		}
 		writeVP8(payload, d, 0x7abc, 0xcd)
-		if after := parseVP8(payload); after.hasPicture != d.hasPicture || d.hasPicture && after.picture != 0x7abc ||
-			d.hasTL0 && after.tl0 != 0xcd || after.start != d.start || after.keyframe != d.keyframe {
+		if after := ParseVP8(payload); after.hasPicture != d.hasPicture || d.hasPicture && after.picture != 0x7abc ||
+			d.hasTL0 && after.tl0 != 0xcd || after.start != d.start || after.Keyframe != d.Keyframe {
 			t.Fatalf("wrote %+v, read %+v", d, after)
 		}
 		p.unwrapRetransmission(1)
-		parseVP8(p.payload)
+		ParseVP8(p.payload)
 	})
 }
 
@@ -270,7 +270,7 @@ func FuzzControl(f *testing.F) {
 		f.Add(marshalRTCP(f, p), uint32(1))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, ssrc uint32) {
-		if c := parseControl(b, ssrc); len(c.lost) > maxNACK {
+		if c := ParseFeedback(b, ssrc); len(c.lost) > maxNACK {
 			t.Fatalf("%d packets asked for", len(c.lost))
 		}
 	})
@@ -282,14 +282,14 @@ func FuzzForward(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		r := newRig(t, 2)
 		for _, b := range [][]byte{first, second, first, second} {
-			r.in.receive(bytes.Clone(b))
+			r.in.Receive(bytes.Clone(b))
 			r.feedback(1, b)
-			eachFeedback(b, r.feedback)
+			EachFeedback(b, r.feedback)
 		}
 		for _, s := range r.slots {
 			s.resend([]uint16{0, 1, 4711, 65535})
 		}
-		r.in.audio.tick(r.now)
-		r.video.tick(r.now)
+		r.in.audio.Tick(r.now)
+		r.video.Tick(r.now)
 	})
 }

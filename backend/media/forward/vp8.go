@@ -1,9 +1,9 @@
-package call
+package forward
 
-// vp8Descriptor says where the numbers of a VP8 payload descriptor are that
+// VP8 says where the numbers of a VP8 payload descriptor are that
 // differ per receiver (RFC 7741 section 4.2). The zero value is that of a
 // payload without a readable descriptor: it is forwarded as it is.
-type vp8Descriptor struct {
+type VP8 struct {
 	hasPicture  bool
 	longPicture bool   // 15 bits, otherwise 7
 	pictureAt   uint8  // offset of the picture id
@@ -12,7 +12,7 @@ type vp8Descriptor struct {
 	tl0At       uint8 // offset of TL0PICIDX
 	tl0         uint8
 	start       bool // first packet of a frame
-	keyframe    bool // first packet of a keyframe
+	Keyframe    bool // first packet of a keyframe
 	tooLarge    bool // of one that no receiver is to decode
 }
 
@@ -21,26 +21,26 @@ type vp8Descriptor struct {
 // decoder would take 400 MB a frame.
 const maxPicture = 1 << 22
 
-// parseVP8 reads a payload descriptor and the first byte of the frame.
-func parseVP8(b []byte) (d vp8Descriptor) {
+// ParseVP8 reads a payload descriptor and the first byte of the frame.
+func ParseVP8(b []byte) (d VP8) {
 	if len(b) == 0 {
-		return vp8Descriptor{}
+		return VP8{}
 	}
 	at := 1
 	if b[0]&0x80 != 0 { // X: extended control bits
 		if len(b) <= at {
-			return vp8Descriptor{}
+			return VP8{}
 		}
 		control := b[at]
 		at++
 		if control&0x80 != 0 { // I: picture id
 			if len(b) <= at {
-				return vp8Descriptor{}
+				return VP8{}
 			}
 			d.hasPicture, d.pictureAt = true, uint8(at)
 			if b[at]&0x80 != 0 {
 				if len(b) <= at+1 {
-					return vp8Descriptor{}
+					return VP8{}
 				}
 				d.longPicture = true
 				d.picture = uint16(b[at]&0x7f)<<8 | uint16(b[at+1])
@@ -52,7 +52,7 @@ func parseVP8(b []byte) (d vp8Descriptor) {
 		}
 		if control&0x40 != 0 { // L: TL0PICIDX
 			if len(b) <= at {
-				return vp8Descriptor{}
+				return VP8{}
 			}
 			d.hasTL0, d.tl0At, d.tl0 = true, uint8(at), b[at]
 			at++
@@ -62,11 +62,11 @@ func parseVP8(b []byte) (d vp8Descriptor) {
 		}
 	}
 	if len(b) <= at { // a descriptor without a frame
-		return vp8Descriptor{}
+		return VP8{}
 	}
 	d.start = b[0]&0x10 != 0 && b[0]&0x07 == 0 // S, and partition 0
-	d.keyframe = d.start && b[at]&0x01 == 0    // P, RFC 6386 section 9.1
-	d.tooLarge = d.keyframe && tooLarge(b[at:])
+	d.Keyframe = d.start && b[at]&0x01 == 0    // P, RFC 6386 section 9.1
+	d.tooLarge = d.Keyframe && tooLarge(b[at:])
 	return d
 }
 
@@ -83,7 +83,7 @@ func tooLarge(b []byte) bool {
 
 // writeVP8 writes picture id and TL0PICIDX into a payload with descriptor d.
 // A short picture id must have been lengthened before.
-func writeVP8(b []byte, d vp8Descriptor, picture uint16, tl0 uint8) {
+func writeVP8(b []byte, d VP8, picture uint16, tl0 uint8) {
 	if d.hasPicture && d.longPicture {
 		b[d.pictureAt] = 0x80 | uint8(picture>>8)&0x7f
 		b[d.pictureAt+1] = uint8(picture)
@@ -96,7 +96,7 @@ func writeVP8(b []byte, d vp8Descriptor, picture uint16, tl0 uint8) {
 // lengthenVP8 copies a payload with a 7-bit picture id to dst[:0], with a
 // 15-bit one, and returns it with its descriptor. All receivers get 15 bits, so
 // that a slot never changes width between senders.
-func lengthenVP8(dst, b []byte, d vp8Descriptor) ([]byte, vp8Descriptor) {
+func lengthenVP8(dst, b []byte, d VP8) ([]byte, VP8) {
 	dst = append(dst[:0], b[:d.pictureAt]...)
 	dst = append(dst, 0x80, b[d.pictureAt])
 	dst = append(dst, b[d.pictureAt+1:]...)

@@ -1,4 +1,4 @@
-package call
+package forward
 
 import "encoding/binary"
 
@@ -20,29 +20,29 @@ const (
 	maxTargets = 32  // SSRCs that one packet may concern: it is read once for each (report blocks are 31 at most)
 )
 
-// control is what an RTCP packet says about one SSRC.
-type control struct {
+// Feedback is what an RTCP packet says about one SSRC.
+type Feedback struct {
 	senderReport bool // of the SSRC
 	ntp          uint64
 	timestamp    uint32
 
 	reported bool // a reception report block about the SSRC is present
-	block    block
+	block    receptionReport
 
 	lost     []uint16 // NACK
 	keyframe bool     // PLI or FIR
 	estimate uint64   // REMB, bit/s; 0 for none
 }
 
-// eachFeedback takes a compound RTCP packet apart: it gives take each packet, once for each SSRC that the packet concerns.
-func eachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
+// EachFeedback takes a compound RTCP packet apart: it gives take each packet, once for each SSRC that the packet concerns.
+func EachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
 	var ssrcs []uint32
 	for len(b) >= 8 {
 		n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1)
 		if n > len(b) {
 			return
 		}
-		ssrcs = controlTargets(ssrcs[:0], b[:n])
+		ssrcs = feedbackTargets(ssrcs[:0], b[:n])
 		for _, ssrc := range ssrcs {
 			take(ssrc, b[:n])
 		}
@@ -50,9 +50,9 @@ func eachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
 	}
 }
 
-// controlTargets appends the SSRCs that one RTCP packet concerns. A packet that
+// feedbackTargets appends the SSRCs that one RTCP packet concerns. A packet that
 // names none (REMB does so in its own way) concerns 0.
-func controlTargets(dst []uint32, b []byte) []uint32 {
+func feedbackTargets(dst []uint32, b []byte) []uint32 {
 	if len(b) < 8 {
 		return dst
 	}
@@ -77,24 +77,24 @@ func controlTargets(dst []uint32, b []byte) []uint32 {
 	return dst
 }
 
-// parseControl reads one RTCP packet (not a compound) as far as it concerns
+// ParseFeedback reads one RTCP packet (not a compound) as far as it concerns
 // ssrc. Anything malformed or unknown says nothing.
-func parseControl(b []byte, ssrc uint32) (c control) {
+func ParseFeedback(b []byte, ssrc uint32) (c Feedback) {
 	if len(b) < 8 || b[0]>>6 != 2 {
-		return control{}
+		return Feedback{}
 	}
 	if n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1); n > len(b) {
-		return control{}
+		return Feedback{}
 	} else if n >= 8 {
 		b = b[:n]
 	} else {
-		return control{}
+		return Feedback{}
 	}
 	count, body := int(b[0]&0x1f), b[8:]
 	switch b[1] {
 	case rtcpSenderReport:
 		if len(body) < 20 {
-			return control{}
+			return Feedback{}
 		}
 		if binary.BigEndian.Uint32(b[4:]) == ssrc {
 			c.senderReport = true
@@ -110,7 +110,7 @@ func parseControl(b []byte, ssrc uint32) (c control) {
 		}
 	case rtcpPayload:
 		if len(body) < 4 {
-			return control{}
+			return Feedback{}
 		}
 		switch count {
 		case formatPLI:
@@ -126,13 +126,13 @@ func parseControl(b []byte, ssrc uint32) (c control) {
 	return c
 }
 
-func (c *control) parseBlocks(b []byte, count int, ssrc uint32) {
+func (c *Feedback) parseBlocks(b []byte, count int, ssrc uint32) {
 	for ; count > 0 && len(b) >= 24; count, b = count-1, b[24:] {
 		if binary.BigEndian.Uint32(b) != ssrc {
 			continue
 		}
 		c.reported = true
-		c.block = block{
+		c.block = receptionReport{
 			fractionLost: b[4],
 			totalLost:    binary.BigEndian.Uint32(b[4:]) & 0xffffff,
 			highest:      binary.BigEndian.Uint32(b[8:]),
@@ -143,7 +143,7 @@ func (c *control) parseBlocks(b []byte, count int, ssrc uint32) {
 	}
 }
 
-func (c *control) parseNACK(b []byte) {
+func (c *Feedback) parseNACK(b []byte) {
 	for ; len(b) >= 4; b = b[4:] {
 		first, mask := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 		if len(c.lost) > maxNACK-17 {
@@ -158,7 +158,7 @@ func (c *control) parseNACK(b []byte) {
 	}
 }
 
-func (c *control) parseEstimate(b []byte) {
+func (c *Feedback) parseEstimate(b []byte) {
 	if len(b) < 8 || string(b[:4]) != "REMB" {
 		return
 	}

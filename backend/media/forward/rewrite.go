@@ -1,10 +1,10 @@
-package call
+package forward
 
 import "time"
 
-// replayWindow is how far behind the newest number a receiver takes a packet (SRTP, RFC 3711 section 3.3.2): retransmissions in the
+// ReplayWindow is how far behind the newest number a receiver takes a packet (SRTP, RFC 3711 section 3.3.2): retransmissions in the
 // original stream come late.
-const replayWindow = 1024
+const ReplayWindow = 1024
 
 // rewriter maps the numbers of whatever is forwarded in a slot to one unbroken
 // stream for its receiver. It does no I/O and is not safe for concurrent use.
@@ -31,7 +31,7 @@ type rewriter struct {
 
 	begun       bool // something was sent, the following are valid
 	lastOutput  int64
-	used        [replayWindow / 64]uint64 // a bit for each of the last numbers that were sent
+	used        [ReplayWindow / 64]uint64 // a bit for each of the last numbers that were sent
 	lastStamp   uint32
 	hasPicture  bool
 	lastPicture uint16
@@ -134,23 +134,23 @@ func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 
 // spent reports whether an output number, which is not newer than the last, was used or may have been.
 func (r *rewriter) spent(o int64) bool {
-	return r.lastOutput-o >= replayWindow || r.used[o&(replayWindow-1)/64]&(1<<(o&63)) != 0
+	return r.lastOutput-o >= ReplayWindow || r.used[o&(ReplayWindow-1)/64]&(1<<(o&63)) != 0
 }
 
 // sent notes that a packet was sent as rewrite has mapped it.
 func (r *rewriter) sent(p *packet, out rewritten) {
 	o := r.extend(p.sequence) + r.sequence
 	if !r.begun || o > r.lastOutput {
-		if !r.begun || o-r.lastOutput >= replayWindow {
+		if !r.begun || o-r.lastOutput >= ReplayWindow {
 			clear(r.used[:])
 		} else {
 			for n := r.lastOutput + 1; n < o; n++ {
-				r.used[n&(replayWindow-1)/64] &^= 1 << (n & 63)
+				r.used[n&(ReplayWindow-1)/64] &^= 1 << (n & 63)
 			}
 		}
 		r.lastOutput = o
 	}
-	r.used[o&(replayWindow-1)/64] |= 1 << (o & 63)
+	r.used[o&(ReplayWindow-1)/64] |= 1 << (o & 63)
 	if !r.begun || int32(out.timestamp-r.lastStamp) > 0 {
 		r.lastStamp = out.timestamp
 	}

@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"sync"
@@ -54,7 +54,7 @@ func (a *arrivals) record(ssrc uint32, number uint16, elapsed time.Duration, now
 }
 
 func (a *arrivals) begin(number uint16, now time.Time) {
-	a.recorder = twcc.NewRecorder(reporterSSRC)
+	a.recorder = twcc.NewRecorder(ReporterSSRC)
 	a.newest, a.left, a.renewed = number, maxTransportLeaps, now
 }
 

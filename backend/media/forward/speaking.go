@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"cmp"
@@ -56,32 +56,32 @@ func (l *loudness) judge() (active bool) {
 	return l.active
 }
 
-// speaker is one who speaks.
-type speaker struct {
-	id      string
-	average float64
+// Speaker is one who speaks.
+type Speaker struct {
+	ID      string
+	Average float64
 }
 
-// loudestFirst orders speakers. One who was named before another stays there
+// LoudestFirst orders speakers. One who was named before another stays there
 // unless the other is clearly louder, so that the order does not flicker.
-func loudestFirst(before []string, now []speaker) []string {
-	rank := func(s speaker) int {
-		if i := slices.Index(before, s.id); i >= 0 {
+func LoudestFirst(before []string, now []Speaker) []string {
+	rank := func(s Speaker) int {
+		if i := slices.Index(before, s.ID); i >= 0 {
 			return i
 		}
 		return len(before)
 	}
-	slices.SortFunc(now, func(a, b speaker) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.average, a.average), cmp.Compare(a.id, b.id))
+	slices.SortFunc(now, func(a, b Speaker) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Average, a.Average), cmp.Compare(a.ID, b.ID))
 	})
 	for i := range now {
-		for j := i; j > 0 && now[j].average > now[j-1].average+clearlyLouder; j-- {
+		for j := i; j > 0 && now[j].Average > now[j-1].Average+clearlyLouder; j-- {
 			now[j], now[j-1] = now[j-1], now[j]
 		}
 	}
 	ids := make([]string, len(now))
 	for i, s := range now {
-		ids[i] = s.id
+		ids[i] = s.ID
 	}
 	return ids
 }

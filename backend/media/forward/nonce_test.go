@@ -1,4 +1,4 @@
-package call
+package forward
 
 import (
 	"bytes"
@@ -31,10 +31,10 @@ const ledgerDatagram = 1568
 
 func (l *ledger) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
 	if l.lost {
-		return 0, errNotSent
+		return 0, ErrNotSent
 	}
 	if h.MarshalSize()+len(payload) > ledgerDatagram {
-		return 0, errNotSent
+		return 0, ErrNotSent
 	}
 	plain, err := (&rtp.Packet{Header: *h, Payload: payload}).Marshal()
 	must(l.tb, err)
@@ -62,12 +62,12 @@ func (l *ledger) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) 
 type hostile struct {
 	ledger   *ledger
 	admitted *rig
-	sources  [2]*source
+	sources  [2]*Track
 	ups      [2]*fakeUpstream
 	ssrcs    [2]uint32
 	numbers  [2]uint16
 	stamps   [2]uint32
-	slots    []*slot
+	slots    []*Slot
 	now      time.Time
 	random   *rand.Rand // of payloads
 }
@@ -82,15 +82,15 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		admitted: newRig(tb, 0),
 	}
 	for i := range h.sources {
-		h.sources[i] = newSource("", kind, false, h.admitted.counters)
+		h.sources[i] = NewTrack("", kind, false, h.admitted.counters)
 		h.ssrcs[i] = uint32(i + 1)
 		h.connect(i)
 	}
 	for i, rtx := range []uint8{codec.RetransmissionPayloadType, 0} {
-		slot := newSlot(kind, &h.admitted.admitted, h.admitted.counters)
-		slot.bind(uint32(100+i), 96, uint32(200+i), rtx, codec.AbsSendTimeID)
-		slot.setWriter(h.ledger)
-		slot.open()
+		slot := NewSlot(kind, &h.admitted.admitted, h.admitted.counters)
+		slot.Bind(uint32(100+i), 96, uint32(200+i), rtx, codec.AbsSendTimeID)
+		slot.SetWriter(h.ledger)
+		slot.Open()
 		h.slots = append(h.slots, slot)
 		h.assign(i, 0)
 	}
@@ -104,13 +104,13 @@ func (h *hostile) connect(i int) {
 
 func (h *hostile) assign(slot, source int) {
 	for _, s := range h.sources {
-		s.removeReceiver(h.slots[slot])
+		s.RemoveReceiver(h.slots[slot])
 	}
-	h.sources[source].addReceiver(h.slots[slot])
-	h.slots[slot].assign(h.sources[source])
+	h.sources[source].AddReceiver(h.slots[slot])
+	h.slots[slot].Assign(h.sources[source])
 }
 
-// send sends a packet of a source. Its payload is new, whatever its number.
+// send sends a packet of a track. Its payload is new, whatever its number.
 func (h *hostile) send(i int, number uint16, how byte) {
 	b := make([]byte, 32, 1600)
 	for j := range b {
@@ -129,8 +129,8 @@ func (h *hostile) send(i int, number uint16, how byte) {
 		ssrc: h.ssrcs[i], sequence: number, timestamp: h.stamps[i], marker: how&4 != 0,
 		payload: b,
 	}
-	if h.sources[i].kind == signalling.KindVideo {
-		p.vp8 = parseVP8(b)
+	if h.sources[i].Kind == signalling.KindVideo {
+		p.vp8 = ParseVP8(b)
 	}
 	h.sources[i].receive(h.ups[i], &p, how&8 != 0, h.now)
 }
@@ -159,7 +159,7 @@ func (h *hostile) step(op byte, value uint16) {
 	case 5:
 		switch how & 3 {
 		case 0:
-			h.sources[i].setSilent(!h.sources[i].silent.Load())
+			h.sources[i].SetSilent(!h.sources[i].silent.Load())
 		case 1:
 			h.assign(int(value)&1, i)
 		case 2:
@@ -177,7 +177,7 @@ func (h *hostile) step(op byte, value uint16) {
 		for range value % 300 {
 			h.numbers[i] += 250
 			h.now = h.now.Add(1100 * time.Millisecond)
-			h.sources[i].tick(h.now)
+			h.sources[i].Tick(h.now)
 			h.send(i, h.numbers[i], how&^8)
 		}
 	}
@@ -281,12 +281,12 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 		t.Error("more than is cached is replayable")
 	}
 	w := new(fakeWriter)
-	s := newSlot(signalling.KindVideo, &r.admitted, r.counters)
-	s.bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
-	s.setWriter(w)
-	s.assign(r.video)
+	s := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
+	s.Bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
+	s.SetWriter(w)
+	s.Assign(r.video)
 	begun := time.Now()
-	s.open()
+	s.Open()
 	if took := time.Since(begun); took > 100*time.Millisecond || len(w.packets) > videoCache {
 		t.Errorf("%v, %d packets", took, len(w.packets))
 	}
