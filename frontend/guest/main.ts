@@ -1,5 +1,4 @@
 import { mount } from 'svelte';
-import { Capture } from '$src/media/capture.svelte';
 import { GuestTransport, type LinkAddress, parseLocation } from '$src/transport';
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
@@ -7,6 +6,7 @@ import { getLocale } from '$src/i18n';
 import { keepWords } from '$src/ui/hands';
 import App from './App.svelte';
 import { usable } from './browser';
+import { LaterCapture } from './capture.svelte';
 import { memory } from './memory';
 import { Session } from './session.svelte';
 
@@ -22,7 +22,7 @@ function begin(link: LinkAddress): void {
     return;
   }
   const session = new Session({
-    capture: new Capture(undefined, memory.switches),
+    capture: new LaterCapture(() => import('$src/media/capture.svelte'), memory.switches),
     memory,
     channel: (resumable) => new GuestTransport({ link, resumable }),
     inside: () => import('./inside'),

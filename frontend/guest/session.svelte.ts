@@ -1,5 +1,5 @@
 import type { Call } from '$src/call/call.svelte';
-import type { Capture } from '$src/media/capture.svelte';
+import type { Own } from '$src/media/capture.svelte';
 import type { WebviewEngine } from '$src/media/webview.svelte';
 import type {
   Bell,
@@ -35,7 +35,7 @@ export type Place =
 export type Inside = typeof import('./inside');
 
 export interface Parts {
-  capture: Capture;
+  capture: Own;
   memory: Memory;
   /** Makes a channel to the link's host; it is not connected yet. resumable: see GuestTransport. */
   channel(resumable: () => boolean): Channel;
@@ -80,7 +80,7 @@ export class Session {
   /** What is drawn of it: while the guest waits, an empty one, out of sight. */
   stage = $state.raw<Call>();
 
-  readonly capture: Capture;
+  readonly capture: Own;
   readonly #parts: Parts;
   #channel!: Channel;
   #engine?: WebviewEngine;
@@ -199,7 +199,7 @@ export class Session {
 
   #close(): void {
     this.#opened = false;
-    void this.capture.release();
+    this.capture.release();
   }
 
   /** Remembers how the switches stand, for a reload. */
@@ -344,7 +344,7 @@ export class Session {
       this.#forgetStill();
       if (!this.#opened) this.#open();
       clearTimeout(this.#setting);
-      this.capture.meter.rest(entry);
+      this.capture.rest(entry);
       this.call ??= this.stage ?? new Call(engine, this.send);
       this.call.connected = true;
       // Drawing the call takes the page's one thread, and the first picture waits for

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, type Mock, vi } from 'vitest';
 import { Call } from '$src/call/call.svelte';
-import type { Capture } from '$src/media/capture.svelte';
+import type { Own } from '$src/media/capture.svelte';
 import type {
   EndReason,
   GuestMessage,
@@ -93,7 +93,7 @@ let capture: {
   silent: boolean;
   dark: boolean;
   video?: MediaStreamTrack;
-  meter: { rest: Mock<(milliseconds: number) => void> };
+  rest: Mock<(milliseconds: number) => void>;
   open(): Promise<void>;
   release(): Promise<void>;
 };
@@ -136,7 +136,7 @@ const end = (reason: EndReason): HostMessage => ({ type: 'ended', payload: { rea
 
 const open = () =>
   new Session({
-    capture: capture as unknown as Capture,
+    capture: capture as unknown as Own,
     memory,
     channel: () => {
       channels.push(new FakeChannel(seat));
@@ -160,7 +160,7 @@ beforeEach(() => {
   capture = {
     silent: false,
     dark: true,
-    meter: { rest: vi.fn() },
+    rest: vi.fn(),
     open: vi.fn(async () => {}),
     release: vi.fn(async () => {}),
   };
@@ -329,9 +329,9 @@ describe('waiting', () => {
     channel().welcome();
     session.join('Ada');
     await arrived();
-    expect(capture.meter.rest).not.toHaveBeenCalled();
+    expect(capture.rest).not.toHaveBeenCalled();
     channel().say(admitted());
-    expect(capture.meter.rest).toHaveBeenCalledExactlyOnceWith(1000);
+    expect(capture.rest).toHaveBeenCalledExactlyOnceWith(1000);
   });
 
   it('can be left in the very moment of being let in', async () => {

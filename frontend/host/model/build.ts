@@ -29,9 +29,9 @@ export const builder =
 function webview(transport: LoopbackTransport, how: How, state: State): MediaEngine {
   const { engines, settings } = state;
   const capture = new Capture(engines.synthetic ? synthetic : hardware, how);
-  capture.choice = { camera: settings.camera, microphone: settings.microphone, speaker: '' };
+  const { camera, microphone, speaker } = settings;
+  void capture.choose({ camera, microphone, speaker });
   const engine = new WebviewEngine(capture, (message) => transport.send(message));
-  void engine.choose({ speaker: settings.speaker });
   void capture.open();
   return engine;
 }

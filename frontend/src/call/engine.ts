@@ -4,6 +4,8 @@ import type { HostMessage } from '$src/transport';
 export interface Device {
   id: string;
   name: string;
+  /** Devices of one machine have the same group, if it is known. */
+  group?: string;
 }
 
 /** What there is to choose from; no speakers where the engine can't choose one. */
@@ -13,7 +15,7 @@ export interface Devices {
   speakers: Device[];
 }
 
-/** Device ids; '' is the system's default. */
+/** What the person has chosen: device ids, also of one that is away; '' is the system's default. */
 export interface Choice {
   camera: string;
   microphone: string;
@@ -26,10 +28,12 @@ export type DeviceFault =
   | 'camera-refused'
   | 'camera-busy'
   | 'camera-lost'
+  | 'camera-held'
   | 'microphone-missing'
   | 'microphone-refused'
   | 'microphone-busy'
   | 'microphone-lost'
+  | 'microphone-held'
   | 'speaker-missing'
   | 'speaker-lost'
   | 'engine-unavailable';

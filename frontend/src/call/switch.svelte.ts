@@ -31,7 +31,8 @@ export class Switch {
     this.pending = true;
     try {
       let tried: boolean | undefined;
-      while (tried !== this.desired && this.desired !== this.#actual()) {
+      // Off is told in any case: what is off by itself now would come back on.
+      while (tried !== this.desired && !(this.desired && this.#actual())) {
         tried = this.desired;
         await this.#apply(tried);
       }

@@ -55,3 +55,15 @@ it('lets the last of several wishes win', async () => {
   expect(lamp.tried).toEqual([true, false]);
   expect(lamp.on).toBe(false);
 });
+
+it('tells that it is to stay off, though it is off by itself', async () => {
+  const lamp = device(false);
+  const sw = new Switch(() => lamp.on, lamp.apply);
+  const on = sw.set(true); // a microphone that is gone: talking while a key is held
+  lamp.answer();
+  await on;
+  const off = sw.set(false);
+  lamp.answer();
+  await off;
+  expect(lamp.tried).toEqual([true, false]);
+});

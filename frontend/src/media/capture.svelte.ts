@@ -1,40 +1,87 @@
 import type { Choice, DeviceFault, Devices } from '$src/call/engine';
-import { faultOf } from './faults';
+import { counts, type Device, type Event, next, off } from './device';
+import { whyOf } from './faults';
 import { Meter } from './meter.svelte';
 import { hardware, type Source } from './source';
 
 type Kind = 'audio' | 'video';
+const kinds: readonly Kind[] = ['audio', 'video'];
 const deviceOf = { audio: 'microphone', video: 'camera' } as const;
+const listOf = { audio: 'microphones', video: 'cameras' } as const;
+
+/** What the rest of a page has to do with the own devices. */
+export interface Own {
+  /** What the person wants. */
+  readonly muted: boolean;
+  readonly cameraOff: boolean;
+  readonly choice: Choice;
+  /** What is. */
+  readonly audio: MediaStreamTrack | undefined;
+  readonly video: MediaStreamTrack | undefined;
+  readonly devices: Devices;
+  readonly faults: readonly DeviceFault[];
+  /** Of the microphone, 0 to 1. */
+  readonly level: number;
+  /** The person has asked for devices: the browser may be showing its question. */
+  readonly asking: boolean;
+  /** Whether nothing of the microphone is to be heard. Before the browser's question is answered: what is wanted. */
+  readonly silent: boolean;
+  /** Whether nothing of the camera is to be seen; likewise. */
+  readonly dark: boolean;
+
+  /** Called whenever audio or video is another track. */
+  onchange: (() => void) | null;
+  /** Called whenever the list of devices was made anew. */
+  onlist: (() => void) | null;
+
+  open(): Promise<void>;
+  setMuted(muted: boolean): Promise<void>;
+  /** Resolves when the camera is off, or on, or has failed (faults says why). */
+  setCameraOff(off: boolean): Promise<void>;
+  choose(part: Partial<Choice>): Promise<void>;
+  release(): void;
+  /** Lets the level stay as it is for so many milliseconds; see Meter. */
+  rest(milliseconds: number): void;
+  close(): void;
+}
 
 /**
  * The own microphone and camera: opened once for the preview and kept for the
  * call. A muted microphone stays open and sends silence, so that unmuting is
- * at once; a camera that is off is let go, so that its light goes out.
+ * at once; a camera that is off is let go, so that its light goes out. What
+ * becomes of a device is decided by next, and done here.
  */
-export class Capture {
+export class Capture implements Own {
   muted = $state(false);
   cameraOff = $state(false);
   devices = $state.raw<Devices>({ cameras: [], microphones: [], speakers: [] });
-  choice = $state.raw<Choice>({ camera: '', microphone: '', speaker: '' });
-  /** Asking for devices: the browser may be showing its question. */
-  asking = $state(false);
-  readonly meter = new Meter();
+  onchange: (() => void) | null = null;
+  onlist: (() => void) | null = null;
 
+  readonly #meter = new Meter();
+  #speaker = $state('');
+  #states = $state.raw<Record<Kind, Device>>({ audio: off, video: off });
   #tracks = $state.raw<Partial<Record<Kind, MediaStreamTrack>>>({});
-  #faults = $state.raw<Partial<Record<Kind, DeviceFault>>>({});
+  readonly #timers: Partial<Record<Kind, ReturnType<typeof setTimeout>>> = {};
   readonly #source: Source;
   readonly #unwatch: () => void;
   #closed = false;
-  #turn: Promise<unknown> = Promise.resolve();
-
-  /** Called whenever audio or video is another track. */
-  onchange: (() => void) | null = null;
+  #opening?: Promise<void>;
 
   constructor(source: Source = hardware, start: { muted?: boolean; cameraOff?: boolean } = {}) {
     this.#source = source;
     this.muted = start.muted ?? false;
     this.cameraOff = start.cameraOff ?? false;
-    this.#unwatch = source.watch(() => void this.#deviceschanged());
+    this.#unwatch = source.watch({
+      devices: () => void this.#list(true).then(() => this.#open()),
+      allowed: () => {
+        for (const kind of kinds) this.#take(kind, { type: 'allowed' });
+        void this.#open();
+      },
+      front: () => {
+        for (const kind of kinds) this.#front(kind);
+      },
+    });
   }
 
   get audio(): MediaStreamTrack | undefined {
@@ -45,169 +92,189 @@ export class Capture {
     return this.#tracks.video;
   }
 
+  get choice(): Choice {
+    const { audio, video } = this.#states;
+    return { camera: video.chosen, microphone: audio.chosen, speaker: this.#speaker };
+  }
+
+  get level(): number {
+    return this.#meter.level;
+  }
+
   get faults(): DeviceFault[] {
-    return [this.#faults.video, this.#faults.audio].filter((fault) => fault !== undefined);
+    const of = (kind: Kind): DeviceFault[] => {
+      const { fault } = this.#states[kind];
+      return fault ? [`${deviceOf[kind]}-${fault}`] : [];
+    };
+    return [...of('video'), ...of('audio')];
   }
 
-  /** Opens what is wanted and not open: with one question where the browser asks. */
-  open(): Promise<void> {
-    this.asking = true; // from now on: who asks in the same moment is told what is wanted
-    return this.#serially(() => this.#open({ audio: true, video: !this.cameraOff }));
+  get asking(): boolean {
+    return kinds.some((kind) => {
+      const { phase, reason } = this.#states[kind];
+      return phase === 'opening' && reason === 'wish';
+    });
   }
 
-  /** Whether nothing of the microphone is to be heard. Before the browser's question is answered: what is wanted. */
   get silent(): boolean {
-    return this.muted || (!this.#tracks.audio && !this.asking);
+    return this.muted || !counts(this.#states.audio);
   }
 
-  /** Whether nothing of the camera is to be seen; likewise. */
   get dark(): boolean {
-    return this.cameraOff || (!this.#tracks.video && !this.asking);
+    return this.cameraOff || !counts(this.#states.video);
+  }
+
+  open(): Promise<void> {
+    this.#take('audio', { type: 'want', on: true });
+    this.#take('video', { type: 'want', on: !this.cameraOff });
+    return this.#open();
   }
 
   async setMuted(muted: boolean): Promise<void> {
-    if (this.#tracks.audio) this.#tracks.audio.enabled = !muted;
+    const { audio } = this.#tracks;
+    if (audio) audio.enabled = !muted;
     this.muted = muted;
-    if (!muted && !this.#tracks.audio) await this.#serially(() => this.#open({ audio: true }));
+    if (muted) return;
+    this.#take('audio', { type: 'want', on: true });
+    await this.#open();
   }
 
-  /** Resolves when the camera is off, or on, or has failed (faults says why). */
-  setCameraOff(off: boolean): Promise<void> {
-    return this.#serially(async () => {
-      if (off) {
-        this.#put('video', undefined);
-        this.#faults = { ...this.#faults, video: undefined };
-        this.cameraOff = true;
-        return;
-      }
-      this.cameraOff = false;
-      await this.#open({ video: true });
-    });
+  async setCameraOff(off: boolean): Promise<void> {
+    this.cameraOff = off;
+    this.#take('video', { type: 'want', on: !off });
+    if (!off) await this.#open();
   }
 
-  /** Takes other devices. The old one stays when the new one can't be opened. */
-  choose(part: Partial<Choice>): Promise<void> {
-    return this.#serially(async () => {
-      const before = this.choice;
-      this.choice = { ...before, ...part };
-      const audio = this.choice.microphone !== before.microphone;
-      const video = this.choice.camera !== before.camera && !this.cameraOff;
-      if (audio || video) await this.#replace({ audio, video });
-    });
+  choose({ camera, microphone, speaker }: Partial<Choice>): Promise<void> {
+    if (speaker !== undefined) this.#speaker = speaker;
+    if (microphone !== undefined) this.#take('audio', { type: 'choose', id: microphone });
+    if (camera !== undefined) this.#take('video', { type: 'choose', id: camera });
+    return this.#open();
   }
 
-  /** Lets go of both devices, so that their lights go out; open takes them again. */
-  release(): Promise<void> {
-    return this.#serially(async () => {
-      this.#put('audio', undefined);
-      this.#put('video', undefined);
-      this.#faults = {};
-    });
+  release(): void {
+    for (const kind of kinds) this.#take(kind, { type: 'want', on: false });
+  }
+
+  rest(milliseconds: number): void {
+    this.#meter.rest(milliseconds);
   }
 
   close(): void {
     this.#closed = true;
     this.#unwatch();
-    this.#put('audio', undefined);
-    this.#put('video', undefined);
-    this.meter.close();
+    this.release();
+    this.#meter.close();
   }
 
-  // One change at a time: two questions to the same device get in each other's way.
-  #serially<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => {});
-    return done;
+  /** Something has happened to a device: what follows from it. */
+  #hear(kind: Kind, event: Event, now?: number): void {
+    this.#take(kind, event, now);
+    void this.#open();
   }
 
-  async #open(wanted: { audio?: boolean; video?: boolean }): Promise<void> {
-    await this.#replace({
-      audio: !!wanted.audio && !this.#tracks.audio,
-      video: !!wanted.video && !this.#tracks.video,
-    });
+  #take(kind: Kind, event: Event, now = performance.now()): void {
+    const state = next(this.#states[kind], event, now);
+    if (state === this.#states[kind]) return;
+    this.#states = { ...this.#states, [kind]: state };
+    if (!state.live) this.#put(kind, undefined);
+    clearTimeout(this.#timers[kind]);
+    const { due } = state;
+    if (due === undefined) return;
+    this.#timers[kind] = setTimeout(() => this.#hear(kind, { type: 'time' }, due), due - now);
   }
 
-  async #replace({ audio, video }: { audio: boolean; video: boolean }): Promise<void> {
-    if ((!audio && !video) || this.#closed) {
-      this.asking = false;
-      return;
-    }
-    this.asking = true;
-    try {
-      if (audio && video && (await this.#take(['audio', 'video']))) return;
-      // One by one: a missing camera must not cost the microphone.
-      if (audio) await this.#take(['audio']);
-      if (video) await this.#take(['video']);
-    } finally {
-      this.asking = false;
-      await this.#list();
-    }
+  /** Opens what is to be opened, one question at a time: two to the same device get in each other's way. */
+  #open(): Promise<void> {
+    if (this.#wanted.length > 0) this.#opening ??= this.#openAll();
+    return this.#opening ?? Promise.resolve();
   }
 
-  async #take(kinds: Kind[]): Promise<boolean> {
+  get #wanted(): Kind[] {
+    return this.#closed ? [] : kinds.filter((kind) => this.#states[kind].phase === 'opening');
+  }
+
+  async #openAll(): Promise<void> {
+    let wanted = this.#wanted;
+    do {
+      // One by one where both don't work together: a missing camera must not cost the microphone.
+      if (wanted.length < 2 || !(await this.#ask(wanted))) await this.#ask(wanted.slice(0, 1));
+      wanted = this.#wanted;
+      if (wanted.length > 0) continue;
+      await this.#list(false);
+      wanted = this.#wanted;
+    } while (wanted.length > 0);
+    this.#opening = undefined;
+  }
+
+  async #ask(wanted: Kind[]): Promise<boolean> {
+    const { audio, video } = this.#states;
+    const asked = { audio: audio.asked, video: video.asked };
     try {
       const stream = await this.#source.open(
-        { audio: kinds.includes('audio'), video: kinds.includes('video') },
-        this.choice,
+        { audio: wanted.includes('audio'), video: wanted.includes('video') },
+        { microphone: asked.audio, camera: asked.video, speaker: '' },
       );
-      for (const kind of kinds) {
-        const track = stream.getTracks().find((candidate) => candidate.kind === kind);
-        this.#put(kind, track);
+      for (const kind of wanted) {
+        const track = stream.getTracks().find((candidate) => candidate.kind === kind)!;
+        if (this.#wanted.includes(kind)) {
+          this.#put(kind, track);
+          this.#take(kind, { type: 'opened', id: asked[kind], muted: track.muted });
+        } else track.stop(); // it was switched off meanwhile
       }
-      this.#faults = { ...this.#faults, ...Object.fromEntries(kinds.map((k) => [k, undefined])) };
-      return true;
     } catch (error) {
-      if (kinds.length > 1) return false;
-      const kind = kinds[0]!;
-      const device = deviceOf[kind];
-      const fault = faultOf(device, error);
-      if (fault.endsWith('-missing') && this.choice[device]) {
-        // The chosen one has gone: the default is better than none.
-        this.choice = { ...this.choice, [device]: '' };
-        return this.#take(kinds);
+      if (wanted.length > 1) return false;
+      for (const kind of wanted) {
+        const muted = this.#tracks[kind]?.muted ?? false;
+        this.#take(kind, { type: 'failed', id: asked[kind], why: whyOf(error), muted });
       }
-      this.#faults = { ...this.#faults, [kind]: fault };
-      return false;
     }
+    return true;
   }
 
   #put(kind: Kind, track: MediaStreamTrack | undefined): void {
     const old = this.#tracks[kind];
+    if (old === track) return;
     if (old) {
-      old.onended = null;
+      old.onmute = old.onunmute = old.onended = null;
       old.stop();
-    }
-    if (track && this.#closed) {
-      track.stop();
-      return;
     }
     this.#tracks = { ...this.#tracks, [kind]: track };
     if (kind === 'audio') {
       if (track) track.enabled = !this.muted;
-      this.meter.follow(track);
+      this.#meter.follow(track);
     } else if (track) {
       track.contentHint = 'motion';
     }
-    if (track) {
-      // Only for what the browser ends: stop() does not fire it.
-      track.onended = () => {
-        if (this.#tracks[kind] !== track) return;
-        this.#put(kind, undefined);
-        this.#faults = { ...this.#faults, [kind]: `${deviceOf[kind]}-lost` };
-        void this.#list();
-      };
-    }
+    // Only for what the browser does: stop() fires nothing.
+    if (track)
+      track.onmute =
+        track.onunmute =
+        track.onended =
+          ({ type }) => this.#hear(kind, { type: type as 'mute' | 'unmute' | 'ended' });
     this.onchange?.();
   }
 
-  async #deviceschanged(): Promise<void> {
-    await this.#list();
-    // What was refused, missing, lost or busy may be there now; a browser that
-    // would have to ask again does not, because nobody pressed anything.
-    if (this.faults.some((fault) => /-(missing|lost|refused)$/.test(fault))) await this.open();
+  /** The page is looked at again: what is so may have happened without a word. */
+  #front(kind: Kind): void {
+    const track = this.#tracks[kind];
+    if (track?.readyState === 'ended') this.#take(kind, { type: 'ended' });
+    else if (track?.muted) this.#take(kind, { type: 'mute' });
+    this.#hear(kind, { type: 'front' });
   }
 
-  async #list(): Promise<void> {
-    this.devices = await this.#source.devices();
+  async #list(told: boolean): Promise<void> {
+    const devices = await this.#source.devices();
+    this.devices = devices;
+    for (const kind of kinds) {
+      const list = devices[listOf[kind]];
+      const { deviceId, groupId } = this.#tracks[kind]?.getSettings() ?? {};
+      // Chromium opens its default under an id that is in no list.
+      const own =
+        list.find(({ id }) => id === deviceId) ??
+        list.find(({ group }) => group && group === groupId);
+      this.#take(kind, { type: 'list', ids: list.map(({ id }) => id), id: own?.id, told });
+    }
+    this.onlist?.();
   }
 }

@@ -1,17 +1,36 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Choice } from '$src/call/engine';
 import { Capture } from './capture.svelte';
-import { faultOf } from './faults';
-import type { Source } from './source';
+import { whyOf } from './faults';
+import type { Changes, Source } from './source';
 
 class Track {
   enabled = true;
+  muted = false;
   readyState = 'live';
   contentHint = '';
-  onended: (() => void) | null = null;
-  constructor(readonly kind: 'audio' | 'video') {}
+  onmute?: (event: { type: string }) => void;
+  onunmute?: (event: { type: string }) => void;
+  onended?: (event: { type: string }) => void;
+  constructor(
+    readonly kind: 'audio' | 'video',
+    readonly deviceId = '',
+  ) {}
+  getSettings() {
+    return { deviceId: this.deviceId };
+  }
   stop() {
     this.readyState = 'ended';
+  }
+  /** What the system does. */
+  mute(muted = true) {
+    this.muted = muted;
+    if (muted) this.onmute?.({ type: 'mute' });
+    else this.onunmute?.({ type: 'unmute' });
+  }
+  end() {
+    this.readyState = 'ended';
+    this.onended?.({ type: 'ended' });
   }
 }
 
@@ -20,27 +39,42 @@ class Desk implements Source {
   broken: { audio?: string; video?: string } = {};
   asked: { audio: boolean; video: boolean; choice: Choice }[] = [];
   made: Track[] = [];
+  /** The first is the default; unless there are some, all ids can be opened, and none is listed. */
+  microphones: string[] = [];
   unwatched = false;
-  changed = () => {};
+  says!: Changes;
 
   async open({ audio, video }: { audio: boolean; video: boolean }, choice: Choice) {
     this.asked.push({ audio, video, choice });
+    const { microphone } = choice;
     const wrong = (audio && this.broken.audio) || (video && this.broken.video);
-    if (wrong) throw Object.assign(new Error('no'), { name: wrong });
-    const tracks = [...(audio ? [new Track('audio')] : []), ...(video ? [new Track('video')] : [])];
+    if (wrong) throw named(wrong);
+    if (audio && microphone && this.microphones[0] && !this.microphones.includes(microphone))
+      throw named('OverconstrainedError');
+    const tracks = [
+      ...(audio ? [new Track('audio', microphone || this.microphones[0])] : []),
+      ...(video ? [new Track('video')] : []),
+    ];
     this.made.push(...tracks);
     return { getTracks: () => tracks } as unknown as MediaStream;
   }
   async devices() {
-    return { cameras: [], microphones: [], speakers: [] };
+    const microphones = this.microphones.map((id) => ({ id, name: id }));
+    return { cameras: [], microphones, speakers: [] };
   }
-  watch(changed: () => void) {
-    this.changed = changed;
+  watch(changes: Changes) {
+    this.says = changes;
     return () => {
       this.unwatched = true;
     };
   }
+  plug(...microphones: string[]) {
+    this.microphones = microphones;
+    this.says.devices();
+  }
 }
+
+const named = (name: string) => Object.assign(new Error(), { name });
 
 let desk: Desk;
 let capture: Capture;
@@ -49,6 +83,7 @@ beforeEach(() => {
   capture = new Capture(desk);
 });
 
+const tick = () => new Promise((done) => setTimeout(done, 5));
 const kinds = () => [capture.audio?.kind, capture.video?.kind];
 
 describe('opening', () => {
@@ -89,7 +124,7 @@ describe('opening', () => {
     desk.broken.video = 'NotFoundError';
     await capture.open();
     desk.broken = {};
-    desk.changed();
+    desk.says.devices();
     await expect.poll(() => kinds()).toEqual(['audio', 'video']);
   });
 });
@@ -139,15 +174,16 @@ describe('choosing', () => {
     expect(capture.audio?.readyState).toBe('live');
   });
 
-  it('goes back to the default when the chosen one has gone', async () => {
+  it('takes the default when the chosen one has gone, and remembers the choice', async () => {
     const open = desk.open.bind(desk);
     desk.open = async (wanted, choice) => {
       if (choice.camera === 'gone') desk.broken.video = 'OverconstrainedError';
       else desk.broken = {};
       return open(wanted, choice);
     };
+    await capture.open();
     await capture.choose({ camera: 'gone' });
-    expect(capture.choice.camera).toBe('');
+    expect(capture.choice.camera).toBe('gone');
     expect(capture.video?.readyState).toBe('live');
     expect(capture.faults).toEqual([]);
   });
@@ -159,15 +195,49 @@ describe('losing', () => {
     let changes = 0;
     capture.onchange = () => changes++;
     desk.broken.video = 'NotFoundError';
-    desk.made[1]!.onended?.();
-    expect(capture.faults).toEqual(['camera-lost']);
-    expect(capture.video).toBeUndefined();
+    desk.made[1]!.end();
+    expect([capture.dark, capture.video]).toEqual([true, undefined]);
+    await expect.poll(() => capture.faults).toEqual(['camera-lost']);
     expect(changes).toBe(1);
   });
 
+  const orders: [string, (headset: Track) => void][] = [
+    ['ended first', (headset) => [headset.end(), desk.plug('built-in')]],
+    ['the list first', (headset) => [desk.plug('built-in'), headset.end()]],
+    ['ended alone', (headset) => [desk.microphones.splice(1), headset.end()]],
+    ['the list alone', () => desk.plug('built-in')],
+  ];
+  it.each(orders)(
+    'takes the default for a headset that is pulled out, and it again: %s',
+    async (_, pull) => {
+      desk.microphones = ['built-in', 'headset'];
+      await capture.choose({ microphone: 'headset' });
+      await capture.open();
+      const headset = desk.made[0]!;
+      expect(headset.deviceId).toBe('headset');
+      pull(headset);
+      await expect.poll(() => (capture.audio as unknown as Track)?.deviceId).toBe('built-in');
+      expect(headset.readyState).toBe('ended');
+      expect([capture.choice.microphone, capture.silent, capture.faults]).toEqual([
+        'headset',
+        false,
+        [],
+      ]);
+      const opened = desk.asked.length;
+      desk.says.devices();
+      await tick();
+      expect(desk.asked).toHaveLength(opened);
+      desk.plug('built-in', 'headset');
+      await expect.poll(() => (capture.audio as unknown as Track).deviceId).toBe('headset');
+      expect(
+        desk.made.filter(({ readyState }) => readyState === 'live').map(({ kind }) => kind),
+      ).toEqual(['video', 'audio']);
+    },
+  );
+
   it('lets go of everything when released or closed', async () => {
     await capture.open();
-    await capture.release();
+    capture.release();
     expect(desk.made.map(({ readyState }) => readyState)).toEqual(['ended', 'ended']);
     await capture.open();
     capture.close();
@@ -184,11 +254,93 @@ describe('losing', () => {
   });
 });
 
+describe('held by the system', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+  const flush = () => vi.advanceTimersByTimeAsync(0);
+  const opened = async () => {
+    await capture.open();
+    return desk.made[0]!;
+  };
+
+  it('counts as muted after half a second, and is opened afresh when it comes back', async () => {
+    const track = await opened();
+    track.mute();
+    vi.advanceTimersByTime(499);
+    expect([capture.silent, capture.faults]).toEqual([false, []]);
+    vi.advanceTimersByTime(1);
+    expect([capture.silent, capture.muted, capture.faults]).toEqual([
+      true,
+      false,
+      ['microphone-held'],
+    ]);
+    track.mute(false);
+    await flush();
+    expect(capture.silent).toBe(false);
+    expect([track.readyState, desk.made[2]!.readyState, capture.faults]).toEqual([
+      'ended',
+      'live',
+      [],
+    ]);
+  });
+
+  it('is opened afresh when the page is looked at again, without a word before', async () => {
+    const track = await opened();
+    track.muted = true;
+    desk.says.front();
+    await flush();
+    expect(capture.audio).toBe(desk.made[2]);
+    expect([capture.silent, track.readyState]).toEqual([false, 'ended']);
+  });
+
+  it('stays so when what is opened afresh is muted as well', async () => {
+    const track = await opened();
+    track.mute();
+    vi.advanceTimersByTime(500);
+    const open = desk.open.bind(desk);
+    desk.open = async (...all) => {
+      const stream = await open(...all);
+      desk.made.at(-1)!.muted = true;
+      return stream;
+    };
+    desk.says.front();
+    await flush();
+    expect(capture.audio).toBe(desk.made[2]);
+    expect([capture.silent, capture.faults]).toEqual([true, ['microphone-held']]);
+    desk.made[2]!.mute(false);
+    expect([capture.silent, capture.faults, desk.made.length]).toEqual([false, [], 3]);
+  });
+
+  it('is tried again while it is busy: after a while, when devices change, when the page is looked at', async () => {
+    await opened();
+    desk.broken.audio = 'NotReadableError';
+    desk.made[0]!.end();
+    await flush();
+    expect(capture.faults).toEqual(['microphone-busy']);
+    const tries = () => desk.asked.filter(({ audio }) => audio).length;
+    let before = tries();
+    await vi.advanceTimersByTimeAsync(999);
+    expect(tries()).toBe(before);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([tries(), capture.silent, capture.asking]).toEqual([++before, true, false]);
+    await vi.advanceTimersByTimeAsync(1999);
+    expect(tries()).toBe(before);
+    desk.says.front();
+    await flush();
+    expect(tries()).toBe(++before);
+    desk.says.devices();
+    await flush();
+    expect(tries()).toBe(++before);
+    desk.broken = {};
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect([capture.silent, capture.faults]).toEqual([false, []]);
+  });
+});
+
 it('names what getUserMedia throws', () => {
-  const named = (name: string) => Object.assign(new Error(), { name });
-  expect(faultOf('camera', named('NotAllowedError'))).toBe('camera-refused');
-  expect(faultOf('camera', named('NotFoundError'))).toBe('camera-missing');
-  expect(faultOf('microphone', named('NotReadableError'))).toBe('microphone-busy');
-  expect(faultOf('microphone', new TypeError('no mediaDevices'))).toBe('microphone-missing');
-  expect(faultOf('camera', 'anything else')).toBe('camera-busy');
+  expect(whyOf(named('NotAllowedError'))).toBe('refused');
+  expect(whyOf(named('NotFoundError'))).toBe('missing');
+  expect(whyOf(named('NotReadableError'))).toBe('busy');
+  expect(whyOf(new TypeError('no mediaDevices'))).toBe('missing');
+  expect(whyOf('anything else')).toBe('busy');
 });

@@ -1,9 +1,12 @@
 import type { Picture } from '$src/call/engine';
+import { Replay } from './replay';
 
 /** One picture: the element that draws it, wherever it is shown. */
 class Drawn {
   picture = $state.raw<Picture>();
   readonly element = document.createElement('video');
+  readonly #replay = new Replay(this.element);
+  readonly #unmuted = () => this.now();
   #track?: MediaStreamTrack;
 
   constructor() {
@@ -17,12 +20,17 @@ class Drawn {
     element.onresize = () => {
       if (this.picture) this.#seen();
     };
-    // Browsers pause what they think nobody sees, Safari also when the camera is taken by a call.
-    element.onpause = () => void element.play().catch(() => {});
+  }
+
+  now(): void {
+    this.#replay.now();
   }
 
   show(track: MediaStreamTrack | undefined): void {
     if (track === this.#track) return;
+    // Not onunmute: the own track's is taken.
+    this.#track?.removeEventListener('unmute', this.#unmuted);
+    track?.addEventListener('unmute', this.#unmuted);
     this.#track = track;
     this.picture = undefined;
     this.element.srcObject = track ? new MediaStream([track]) : null;
@@ -52,7 +60,7 @@ export class Pictures {
       const drawn = this.#drawn.get(participant) ?? new Drawn();
       drawn.show(track);
       next.set(participant, drawn);
-      place(drawn.element, this.#containers.get(participant));
+      place(drawn, this.#containers.get(participant));
     }
     for (const [participant, drawn] of this.#drawn) {
       if (next.has(participant)) continue;
@@ -62,6 +70,11 @@ export class Pictures {
     this.#drawn = next;
   }
 
+  /** Plays what has paused; see Playback.now. */
+  now(): void {
+    for (const drawn of this.#drawn.values()) drawn.now();
+  }
+
   of(participant: string): Picture | undefined {
     return this.#drawn.get(participant)?.picture;
   }
@@ -69,7 +82,7 @@ export class Pictures {
   attach(participant: string, container: HTMLElement): () => void {
     this.#containers.set(participant, container);
     const drawn = this.#drawn.get(participant);
-    if (drawn) place(drawn.element, container);
+    if (drawn) place(drawn, container);
     return () => {
       if (this.#containers.get(participant) !== container) return;
       this.#containers.delete(participant);
@@ -78,7 +91,9 @@ export class Pictures {
   }
 }
 
-/** Puts an element in its container, unless it is there: one that is put there again plays anew. */
-function place(element: Element, container: Element | undefined): void {
-  if (container && element.parentNode !== container) container.replaceChildren(element);
+/** Puts a picture in its container, unless it is there: one that is put there again plays anew. */
+function place(drawn: Drawn, container: Element | undefined): void {
+  if (!container || drawn.element.parentNode === container) return;
+  container.replaceChildren(drawn.element);
+  drawn.now();
 }

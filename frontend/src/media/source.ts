@@ -1,12 +1,22 @@
 import type { Choice, Devices } from '$src/call/engine';
+import { whenInFront } from './front';
 
 /** Where own sound and picture come from: devices, or something drawn. */
 export interface Source {
   /** Opens what is asked for, or rejects as getUserMedia does. */
   open(wanted: { audio: boolean; video: boolean }, choice: Choice): Promise<MediaStream>;
   devices(): Promise<Devices>;
-  /** Calls back when devices come, go or are allowed, until the returned function is called. */
-  watch(changed: () => void): () => void;
+  /** Calls back until the returned function is called. */
+  watch(changed: Changes): () => void;
+}
+
+export interface Changes {
+  /** Devices have come or gone. */
+  devices(): void;
+  /** The person allows a device. */
+  allowed(): void;
+  /** The page is looked at again. */
+  front(): void;
 }
 
 /** The cameras and microphones of this computer. */
@@ -38,7 +48,7 @@ export const hardware: Source = {
         .filter((device) => device.kind === kind && device.deviceId && device.label)
         // Chromium lists the default a second time, under an id of its own.
         .filter((device) => device.deviceId !== 'default' && device.deviceId !== 'communications')
-        .map((device) => ({ id: device.deviceId, name: device.label }));
+        .map(({ deviceId: id, label: name, groupId: group }) => ({ id, name, group }));
     return {
       cameras: of('videoinput'),
       microphones: of('audioinput'),
@@ -46,17 +56,23 @@ export const hardware: Source = {
     };
   },
 
-  watch(changed) {
+  watch({ devices, allowed, front }) {
     const ended = new AbortController();
     const { signal } = ended;
-    navigator.mediaDevices?.addEventListener?.('devicechange', changed, { signal });
+    navigator.mediaDevices?.addEventListener?.('devicechange', devices, { signal });
     for (const name of ['camera', 'microphone']) {
       // Not every browser can be asked about these two.
       navigator.permissions
         ?.query({ name: name as PermissionName })
-        .then((status) => status.addEventListener('change', changed, { signal }))
+        .then((status) => {
+          const changed = () => {
+            if (status.state === 'granted') allowed();
+          };
+          status.addEventListener('change', changed, { signal });
+        })
         .catch(() => {});
     }
+    whenInFront(front, signal);
     return () => ended.abort();
   },
 };

@@ -1,7 +1,8 @@
 import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/call/engine';
 import { OWN } from '$src/call/engine';
 import type { GuestMessage, HostMessage, ICEServer, Kind } from '$src/transport';
-import type { Capture } from './capture.svelte';
+import type { Own } from './capture.svelte';
+import { whenInFront } from './front';
 import { Peer } from './peer';
 import { Pictures } from './pictures.svelte';
 import { Playback } from './playback.svelte';
@@ -13,7 +14,7 @@ import { Playback } from './playback.svelte';
  */
 export class WebviewEngine implements MediaEngine {
   path = $state<'connecting' | 'open' | 'interrupted'>('connecting');
-  readonly #capture: Capture;
+  readonly #capture: Own;
   readonly #send: (message: GuestMessage) => void;
   readonly #pictures = new Pictures();
   readonly #playback = new Playback();
@@ -21,17 +22,28 @@ export class WebviewEngine implements MediaEngine {
   #certificate?: RTCCertificate;
   #remote: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>> = new Map();
   #speakerFault = $state(false);
+  #speaker = ''; // that everything is played through
+  readonly #over = new AbortController();
   #expecting = false;
 
-  constructor(capture: Capture, send: (message: GuestMessage) => void) {
+  constructor(capture: Own, send: (message: GuestMessage) => void) {
     this.#capture = capture;
     this.#send = send;
     capture.onchange = () => {
       this.#peer?.refresh();
       this.#show();
     };
+    capture.onlist = () => void this.#route();
     this.#show();
-    if (capture.choice.speaker) void this.#through(capture.choice.speaker);
+    void this.#route();
+    const { signal } = this.#over;
+    const play = () => {
+      this.#playback.now();
+      this.#pictures.now();
+    };
+    whenInFront(play, signal);
+    // A press is what browsers wait for.
+    for (const press of ['pointerup', 'keydown']) addEventListener(press, play, { signal });
   }
 
   /**
@@ -92,7 +104,7 @@ export class WebviewEngine implements MediaEngine {
   }
 
   get level(): number {
-    return this.#capture.meter.level;
+    return this.#capture.level;
   }
 
   get faults(): readonly DeviceFault[] {
@@ -120,18 +132,17 @@ export class WebviewEngine implements MediaEngine {
   }
 
   async choose(part: Partial<Choice>): Promise<void> {
-    if (part.speaker !== undefined && part.speaker !== this.choice.speaker) {
-      await this.#through(part.speaker);
-    }
     await this.#capture.choose(part);
+    await this.#route();
   }
 
-  retry(): Promise<void> {
-    return this.#capture.open();
+  async retry(): Promise<void> {
+    await this.#capture.open();
+    await this.#route();
   }
 
   allowSound(): void {
-    this.#playback.allow();
+    this.#playback.now();
   }
 
   expect(somebody: boolean): void {
@@ -153,17 +164,29 @@ export class WebviewEngine implements MediaEngine {
   }
 
   close(): void {
+    this.#over.abort();
     this.#drop();
     this.#playback.close();
     this.#capture.close();
   }
 
-  async #through(speaker: string): Promise<void> {
+  /** Plays through the chosen speaker, or the default while that is away. */
+  async #route(): Promise<void> {
+    const { choice, devices } = this.#capture;
+    const { speakers } = devices; // empty where a page may not know them
+    const away = speakers.length > 0 && !speakers.some(({ id }) => id === choice.speaker);
+    const to = away ? '' : choice.speaker;
+    if (to === this.#speaker) return;
+    this.#speaker = to;
     try {
-      await this.#playback.through(speaker);
+      await this.#playback.through(to);
       this.#speakerFault = false;
-    } catch {
-      this.#speakerFault = true;
+    } catch (error) {
+      if (this.#speaker !== to) return; // another one was chosen meanwhile
+      // Pulled out just now, it is away; what is there and can't be used is a fault.
+      this.#speakerFault = !(error instanceof Error && error.name === 'NotFoundError');
+      this.#speaker = '';
+      await this.#playback.through('').catch(() => {});
     }
   }
 
