@@ -2,7 +2,7 @@ import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/tran
 import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
-import { type MediaEngine, OWN } from './engine';
+import { type Choice, type MediaEngine, OWN } from './engine';
 import { Switch } from './switch.svelte';
 
 /** A participant as the views draw them. */
@@ -22,6 +22,7 @@ export type Notice =
   | { kind: 'joined' | 'left' | 'away' | 'back'; name: string }
   | { kind: 'chat'; name: string; text: string }
   | { kind: 'muted-by-host' }
+  | { kind: 'instead'; device: keyof Choice }
   | { kind: 'fault'; code: string; message: string };
 
 export type Panel = 'chat' | 'people';
