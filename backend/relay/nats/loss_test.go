@@ -59,7 +59,7 @@ func TestLossClosesOneChannel(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			nodes := openNodes(t, s, 2, nil)
+			nodes := openNodes(t, s, 2, func(o *Options) { o.times.beat /= 5 }) // a lost end shows in the tenth
 			h := attach(t, nodes[1], newKeys(t))
 			g, f := dial(t, nodes[0], h.id), h.guest(t)
 			pass(t, g, f, "before")
