@@ -180,7 +180,11 @@ var (
 // UAX #29, and the same for the guest page (frontend/guest/names.ts), whatever
 // version of Unicode a browser knows.
 func Characters(s string) int {
-	return utf8.RuneCountInString(joined.ReplaceAllString(flags.ReplaceAllString(s, "a"), ""))
+	s = flags.ReplaceAllString(s, "a")
+	if _, n := utf8.DecodeRuneInString(s); n > 0 { // there is nothing before it that it could belong to
+		s = "a" + s[n:]
+	}
+	return utf8.RuneCountInString(joined.ReplaceAllString(s, ""))
 }
 
 // cleaned returns m with names and texts cleaned, and with empty lists where

@@ -18,6 +18,7 @@ const characters = (text: string): number =>
     ...text
       .trim()
       .replace(/\p{RI}{2}/gu, 'a')
+      .replace(/^./su, 'a')
       .replace(/[\p{M}\p{EMod}\u200c\u{e0020}-\u{e007f}]|\u200d[^\p{L}\p{N}]?/gu, ''),
   ].length;
 
