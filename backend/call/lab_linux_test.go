@@ -92,6 +92,8 @@ func labRole() {
 		stormHost(ctx, spec)
 	case "storm-guests":
 		stormCrowd(ctx, spec)
+	case "full":
+		fullHost(ctx)
 	}
 	os.Exit(0)
 }

@@ -242,7 +242,7 @@ func (n *network) step(now time.Time) time.Duration {
 	}
 	n.mu.Unlock()
 	for _, q := range out {
-		q.socket.send(q.buffer, q.server)
+		q.socket.send(datagram{buffer: q.buffer, to: q.server})
 	}
 	for _, w := range due {
 		w.notify(w.moved)

@@ -333,7 +333,7 @@ func (p *peer) onConnected() {
 		return
 	}
 	if p.call.engine.mux != nil {
-		d, err := newSecure(&p.secrets)
+		d, err := newSecure(&p.secrets, &p.call.counters.Dropped)
 		if err != nil {
 			p.failed(err) // pion's way has no bound on streams: strangers don't get it
 			return

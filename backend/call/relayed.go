@@ -29,7 +29,9 @@ type allocation struct {
 	client  *turn.Client
 	conn    net.PacketConn // what the server relays
 
-	queue   chan datagram
+	queueMu sync.Mutex
+	queue   sendQueue
+	filled  chan struct{} // holds one: the queue is not empty
 	openers chan struct{} // one for each permission that is being asked for
 	check   chan struct{} // holds one: see doubt
 	lost    chan struct{} // closed when it is of no use any longer
@@ -48,8 +50,8 @@ type permission struct {
 }
 
 const (
-	relayQueue     = 512 // datagrams for a server that takes them slowly
-	maxPermissions = 512 // at a time
+	relayAge       = 150 * time.Millisecond // that pictures may wait for a server that takes them slowly
+	maxPermissions = 512                    // at a time
 	maxAsked       = 4096
 	relayStall     = 3 * time.Second // of a server that does not read
 	maxOpeners     = 16
@@ -153,7 +155,8 @@ func (e *Engine) allocateAt(ctx context.Context, w turnWay, by named) (*allocati
 	}
 	a := &allocation{
 		base: base, packets: packets, client: client,
-		queue:   make(chan datagram, relayQueue),
+		queue:   sendQueue{age: relayAge},
+		filled:  make(chan struct{}, 1),
 		openers: make(chan struct{}, maxOpeners),
 		check:   make(chan struct{}, 1),
 		lost:    make(chan struct{}),
@@ -282,14 +285,9 @@ func (a *allocation) close() {
 	if a.socket != nil {
 		a.socket.shut()
 	}
-	for {
-		select {
-		case d := <-a.queue:
-			buffers.Put(d.buffer)
-		default:
-			return
-		}
-	}
+	a.queueMu.Lock()
+	defer a.queueMu.Unlock()
+	a.queue.close()
 }
 
 // readServer takes what the server sends.
@@ -347,28 +345,31 @@ func (a *allocation) readRelayed() {
 
 // send sends a buffer of the pool, or drops it: when the server is slow, and as
 // long as it has not agreed to the address. It never blocks.
-func (a *allocation) send(buffer *[]byte, to netip.AddrPort) {
-	switch ready, known := a.permitted(to); {
+func (a *allocation) send(d datagram) {
+	switch ready, known := a.permitted(d.to); {
 	case ready:
+		a.queueMu.Lock()
+		a.queue.put(d, time.Now())
+		a.queueMu.Unlock()
 		select {
-		case a.queue <- datagram{buffer, to}:
-			return
+		case a.filled <- struct{}{}:
 		default:
 		}
+		return
 	case !known:
 		select {
 		case a.openers <- struct{}{}:
 			a.workers.Go(func() {
 				defer func() { <-a.openers }()
-				a.permit(*buffer, to)
-				buffers.Put(buffer)
+				a.permit(*d.buffer, d.to)
+				d.free()
 			})
 			return
 		default:
-			a.withdraw(to) // the next packet tries again
+			a.withdraw(d.to) // the next packet tries again
 		}
 	}
-	buffers.Put(buffer)
+	d.free()
 }
 
 // permitted reports whether packets to an address pass, and else whether somebody
@@ -453,17 +454,26 @@ func refused(err error) bool {
 func (a *allocation) write() {
 	for {
 		select {
-		case d := <-a.queue:
-			// What can't be sent is lost, as on the network; keep finds out why.
-			_, err := a.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
-			buffers.Put(d.buffer)
-			if err != nil {
-				a.doubt()
-			}
+		case <-a.filled:
 		case <-a.lost:
 			return
 		}
+		for d, ok := a.next(); ok; d, ok = a.next() {
+			// What can't be sent is lost, as on the network; keep finds out why.
+			_, err := a.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
+			d.free()
+			if err != nil {
+				a.doubt()
+			}
+		}
 	}
+}
+
+// next takes what is to be sent next from the queue.
+func (a *allocation) next() (d datagram, ok bool) {
+	a.queueMu.Lock()
+	defer a.queueMu.Unlock()
+	return a.queue.take(time.Now())
 }
 
 // doubt has keep ask the server whether all is well.

@@ -20,6 +20,8 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 )
 
@@ -32,7 +34,8 @@ import (
 // 5764 section 4.2 says. Its own SRTP contexts, which have the same keys, never
 // send anything.
 type secure struct {
-	link atomic.Pointer[link] // nil: nowhere to send
+	link    atomic.Pointer[link] // nil: nowhere to send
+	dropped *atomic.Uint64       // counts packets of pictures that the line had no room for
 
 	inMu    sync.Mutex
 	in      *srtp.Context
@@ -127,7 +130,7 @@ func (s *secrets) ExportKeyingMaterial(label string, context []byte, length int)
 }
 
 // newSecure returns the direct way, once the handshake is over.
-func newSecure(s *secrets) (*secure, error) {
+func newSecure(s *secrets, dropped *atomic.Uint64) (*secure, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	config := srtp.Config{Profile: s.profile}
@@ -143,7 +146,7 @@ func newSecure(s *secrets) (*secure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("our SRTP: %w", err)
 	}
-	return &secure{in: in, out: out, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
+	return &secure{in: in, out: out, dropped: dropped, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
 
 var (
@@ -206,7 +209,11 @@ func (s *secure) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) 
 	if err != nil {
 		return 0, err
 	}
-	l.socket.send(buffer, l.remote)
+	d := datagram{buffer: buffer, to: l.remote}
+	if h.PayloadType != codec.AudioPayloadType {
+		d.picture = s.dropped
+	}
+	l.socket.send(d)
 	return h.MarshalSize() + len(payload), nil
 }
 
@@ -260,7 +267,7 @@ func (s *secure) writeRTCP(compound []byte) error {
 		return err
 	}
 	*buffer = b
-	l.socket.send(buffer, l.remote)
+	l.socket.send(datagram{buffer: buffer, to: l.remote})
 	return nil
 }
 

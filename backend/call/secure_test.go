@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pion/dtls/v3"
@@ -146,22 +147,22 @@ func TestSecretsNeedTheWholeHandshake(t *testing.T) {
 	}
 	line := []byte("CLIENT_RANDOM 0102 0304\n")
 	s := new(secrets)
-	if _, err := newSecure(s); err == nil {
+	if _, err := newSecure(s, new(atomic.Uint64)); err == nil {
 		t.Error("keys out of nothing")
 	}
 	s.serverHello(hello)
-	if _, err := newSecure(s); err == nil {
+	if _, err := newSecure(s, new(atomic.Uint64)); err == nil {
 		t.Error("keys without a master secret")
 	}
 	_, err := s.Write(line)
 	must(t, err)
-	_, err = newSecure(s)
+	_, err = newSecure(s, new(atomic.Uint64))
 	must(t, err)
 
 	other := new(secrets) // as DTLS client we see no server hello
 	_, err = other.Write(line)
 	must(t, err)
-	if _, err := newSecure(other); err == nil {
+	if _, err := newSecure(other, new(atomic.Uint64)); err == nil {
 		t.Error("keys without the server's random bytes")
 	}
 	if _, err := other.Write([]byte("CLIENT_RANDOM zz 0304\n")); err == nil {

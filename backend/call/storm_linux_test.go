@@ -6,17 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/stun/v4"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/codec"
@@ -465,8 +468,118 @@ func TestNarrowLineIsNotFlooded(t *testing.T) {
 	if ratio > 1.2 {
 		t.Errorf("the line is asked for %.2f times the packets", ratio)
 	}
+	if narrow.soundLost*50 > narrow.sound {
+		t.Errorf("%d of %d packets of sound are lost", narrow.soundLost, narrow.sound)
+	}
 	// Three receivers of each publisher are bad.
 	if most := uint64(stormGuests*(stormGuests-1)) * uint64(1+narrow.seconds/forward.KeyframeWishEvery.Seconds()); narrow.keyframes > most {
 		t.Errorf("%d requests for keyframes, at most %d are due", narrow.keyframes, most)
+	}
+}
+
+const (
+	fullRate = "500kbit"
+	fullLate = 50 * time.Millisecond // more than a busy machine needs for an answer within it
+)
+
+// fullHost asks a line for much more than it can take, and meanwhile has something on its
+// own computer answered: what happened there in the last 50 ms is in its events.
+func fullHost(ctx context.Context) {
+	m := newUDPMux()
+	var line, own *udpSocket
+	for _, s := range m.addresses() {
+		switch a := s.local.Addr(); {
+		case a.Is4() && a.IsLoopback():
+			own = s
+		case a.Is4():
+			line = s
+		}
+	}
+	var dropped atomic.Uint64
+	guest := netip.MustParseAddrPort("10.78.0.2:9")
+	forward := func(packets int) {
+		for range packets {
+			b := buffers.Get().(*[]byte)
+			*b = (*b)[:1100]
+			line.send(datagram{buffer: b, to: guest, picture: &dropped})
+		}
+	}
+	remote, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	exitOn(err)
+	window := peerMux{answeredBy: plain.answeredBy, answered: plain.answered, take: func(b []byte) bool {
+		forward(1) // as what the window sends is
+		answer := buffers.Get().(*[]byte)
+		*answer = append((*answer)[:0], b...)
+		own.send(datagram{buffer: answer, to: remote.LocalAddr().(*net.UDPAddr).AddrPort()})
+		return true
+	}}
+	own.connection("aaaa", window)
+	check, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername("aaaa:theirs"))
+	exitOn(err)
+	to := net.UDPAddrFromAddrPort(own.local)
+	_, err = remote.WriteToUDP(check.Raw, to)
+	exitOn(err)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			m.cork()
+			forward(maxBatch)
+			m.uncork()
+			time.Sleep(time.Millisecond)
+		}
+	})
+	labSay(labEvent{Event: "ready"})
+	question := make([]byte, 100)
+	question[0] = 128
+	e := labEvent{Event: "count"}
+	begin := time.Now()
+	for last := begin; ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		asked := time.Now()
+		_, err := remote.WriteToUDP(question, to)
+		exitOn(err)
+		if _, err := remote.Read(question); err != nil {
+			break
+		}
+		e.Packets++
+		e.Gap = max(e.Gap, time.Since(asked))
+		if time.Since(last) > fullLate {
+			last = time.Now()
+			e.At = time.Since(begin)
+			e.Call.Dropped = dropped.Load()
+			labSay(e)
+			e.Gap = 0
+		}
+	}
+	cancel()
+	wg.Wait()
+	exitOn(m.close())
+}
+
+// TestFullLineStopsNobody has an interface that takes nothing for seconds. What is on
+// other interfaces, the host's own window first, goes on.
+func TestFullLineStopsNobody(t *testing.T) {
+	l := newNarrowLab(t)
+	l.in("host", "tc qdisc change dev eth0 root tbf rate "+fullRate+" burst 2kb limit 40mb")
+	host := l.child(t, "host", "full", labSpec{})
+	host.ready(t)
+	var slowest time.Duration
+	var late, events int
+	for begin := time.Now(); time.Since(begin) < 3*time.Second; events++ {
+		e, ok := host.until(patience, func(e labEvent) bool { return e.Event == "count" })
+		if !ok {
+			t.Fatal("nothing is answered any more")
+		}
+		slowest = max(slowest, e.Gap)
+		if e.Gap > fullLate {
+			late++
+		}
+		if events > 20 && e.Call.Dropped == 0 {
+			t.Fatal("the line is not full")
+		}
+	}
+	t.Logf("the slowest answer took %v", slowest)
+	if late > 2 || events < 20 {
+		t.Errorf("in %d of %d periods something took longer than %v", late, events, fullLate)
 	}
 }

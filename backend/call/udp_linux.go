@@ -2,7 +2,9 @@ package call
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +21,48 @@ type socketIO struct {
 	left  []message
 	sent  int
 	errno syscall.Errno
-	write func(fd uintptr) bool
+	write func(fd uintptr)
+
+	marks *marks // nil where the system takes none
+}
+
+// marks are the control messages that mark what is sent for whoever ranks it, Wi-Fi
+// first: sound, and checks like it (RFC 8445 section 7.2.2), with EF, pictures with AF41
+// (RFC 8837 section 5).
+type marks struct{ urgent, picture mark }
+
+type mark struct {
+	header unix.Cmsghdr
+	value  int64 // of which the system reads an int
+}
+
+const (
+	markEF   = 46 << 2
+	markAF41 = 34 << 2
+)
+
+func newMarks(a netip.Addr) *marks {
+	of := func(value int64) (m mark) {
+		m.header.Level, m.header.Type = unix.IPPROTO_IP, unix.IP_TOS
+		if a.Is6() {
+			m.header.Level, m.header.Type = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+		}
+		m.header.SetLen(unix.CmsgLen(4))
+		m.value = value
+		return m
+	}
+	return &marks{of(markEF), of(markAF41)}
+}
+
+// takesMarks reports whether the system lets a socket mark what it sends. It is left as
+// it was.
+func takesMarks(fd uintptr, a netip.Addr) bool {
+	level, option := unix.IPPROTO_IP, unix.IP_TOS
+	if a.Is6() {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	}
+	return unix.SetsockoptInt(int(fd), level, option, markEF) == nil &&
+		unix.SetsockoptInt(int(fd), level, option, 0) == nil
 }
 
 // message is struct mmsghdr.
@@ -67,6 +110,16 @@ func (m *messages) setName(i int, a netip.AddrPort) {
 	m.names[i] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: a.Addr().As16()}
 }
 
+func (m *messages) setMark(i int, of *marks, picture bool) {
+	chosen := &of.urgent
+	if picture {
+		chosen = &of.picture
+	}
+	h := &m.headers[i].header
+	h.Control = (*byte)(unsafe.Pointer(chosen))
+	h.SetControllen(unix.CmsgSpace(4))
+}
+
 func (m *messages) name(i int) netip.AddrPort {
 	if m.family == unix.AF_INET {
 		n := (*unix.RawSockaddrInet4)(unsafe.Pointer(&m.names[i]))
@@ -80,42 +133,72 @@ func (s *udpSocket) prepare() (err error) {
 	s.io.raw, err = s.conn.SyscallConn()
 	s.io.out = newMessages(maxBatch, s.local.Addr())
 	s.io.write = s.io.sendmmsg
-	return err
+	if err != nil {
+		return err
+	}
+	return s.io.raw.Control(func(fd uintptr) {
+		if takesMarks(fd, s.local.Addr()) {
+			s.io.marks = newMarks(s.local.Addr())
+		}
+	})
 }
 
-// sendmmsg sends what is left. It returns false to wait until the socket takes
-// more. Neither call can block, so the scheduler need not know of them: to tell
+// sendmmsg sends what is left, as far as the socket takes it. Neither call can block, so the scheduler need not know of them: to tell
 // it would wake its monitor with every burst, which shows in what a packet costs.
-func (o *socketIO) sendmmsg(fd uintptr) bool {
+func (o *socketIO) sendmmsg(fd uintptr) {
 	for o.errno = unix.EINTR; o.errno == unix.EINTR; {
 		var n uintptr
 		n, _, o.errno = unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.left[0])),
 			uintptr(len(o.left)), unix.MSG_DONTWAIT, 0, 0)
 		o.sent = int(n)
 	}
-	return o.errno != unix.EAGAIN
 }
 
-// writeBatch sends at most maxBatch datagrams. One that the system refuses is
-// lost, as on the network.
-func (s *udpSocket) writeBatch(batch []datagram) {
+// writeBatch sends at most maxBatch datagrams, and returns how many are done with. One
+// that the system refuses is lost, as on the network. The caller holds sendMu.
+func (s *udpSocket) writeBatch(batch []datagram) (done int) {
 	m := &s.io.out
 	for i, d := range batch {
 		m.vectors[i].Base = unsafe.SliceData(*d.buffer)
 		m.vectors[i].SetLen(len(*d.buffer))
 		m.setName(i, d.to)
+		if s.io.marks != nil {
+			m.setMark(i, s.io.marks, d.picture != nil)
+		}
 	}
-	for s.io.left = m.headers[:len(batch)]; len(s.io.left) > 0; {
-		if s.io.raw.Write(s.io.write) != nil {
-			break // the socket is closed
+	for done < len(batch) {
+		s.io.left = m.headers[done:len(batch)]
+		if s.io.raw.Control(s.io.write) != nil {
+			done = len(batch) // the socket is closed
+			break
+		}
+		if s.io.errno == unix.EAGAIN {
+			break
 		}
 		if s.io.errno != 0 {
 			s.io.sent = 1 // the first was refused
 		}
-		s.io.left = s.io.left[s.io.sent:]
+		done += s.io.sent
 	}
 	for i := range batch { // don't keep buffers of the pool alive
 		m.vectors[i].Base = nil
+	}
+	return done
+}
+
+// sendQueued sends what is queued as far as the line takes it, and reports whether there
+// is more.
+func (s *udpSocket) sendQueued() bool {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	for {
+		s.out = s.queue.next(slices.Grow(s.out[:0], maxBatch)[:0:maxBatch], time.Now())
+		done := s.writeBatch(s.out)
+		freeAll(s.out[:done])
+		s.queue.sent(done)
+		if done < len(s.out) || done == 0 {
+			return !s.queue.empty()
+		}
 	}
 }
 

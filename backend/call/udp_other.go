@@ -2,18 +2,31 @@
 
 package call
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // socketIO: without system calls for many datagrams they go one by one.
 type socketIO struct{}
 
 func (s *udpSocket) prepare() error { return nil }
 
-// writeBatch sends datagrams. One that the system refuses is lost, as on the
-// network.
-func (s *udpSocket) writeBatch(batch []datagram) {
-	for _, d := range batch {
+// writeBatch sends nothing: here to write may block, which only drain may.
+func (s *udpSocket) writeBatch([]datagram) (done int) { return 0 }
+
+// sendQueued sends what is queued, and returns when there is no more. What the system
+// refuses is lost, as on the network.
+func (s *udpSocket) sendQueued() (more bool) {
+	for {
+		s.sendMu.Lock()
+		d, ok := s.queue.take(time.Now())
+		s.sendMu.Unlock()
+		if !ok {
+			return false
+		}
 		_, _ = s.conn.WriteToUDPAddrPort(*d.buffer, d.to)
+		d.free()
 	}
 }
 

@@ -188,7 +188,7 @@ func TestCorkedDatagramsLeaveTogetherAndInOrder(t *testing.T) {
 	send := func(n int) {
 		b := buffers.Get().(*[]byte)
 		*b = append((*b)[:0], byte(n), byte(n>>8))
-		s.send(b, remote)
+		s.send(datagram{buffer: b, to: remote})
 	}
 	s.mux.cork()
 	for n := range 10 {
@@ -235,7 +235,7 @@ func TestRefusedDatagramsDoNotStopTheBatch(t *testing.T) {
 	for _, to := range []netip.AddrPort{netip.AddrPortFrom(remote.Addr(), 0), remote} {
 		b := buffers.Get().(*[]byte)
 		*b = append((*b)[:0], "hello"...)
-		s.send(b, to)
+		s.send(datagram{buffer: b, to: to})
 	}
 	s.mux.uncork()
 	if got := readFrom(t, conn); string(got) != "hello" {

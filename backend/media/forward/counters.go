@@ -12,6 +12,7 @@ type Counts struct {
 	Malformed        uint64 `json:"malformed"`        // packets that were not RTP, or not of the call's codecs
 	UnadmittedMedia  uint64 `json:"unadmittedMedia"`  // packets stopped because their receiver was not admitted
 	KeyframeRequests uint64 `json:"keyframeRequests"` // PLI sent to senders, after merging
+	Dropped          uint64 `json:"dropped"`          // packets of pictures that this machine's own line had no room for
 }
 
 // Plus returns the sum of two counts.
@@ -25,6 +26,7 @@ func (c Counts) Plus(d Counts) Counts {
 		Malformed:        c.Malformed + d.Malformed,
 		UnadmittedMedia:  c.UnadmittedMedia + d.UnadmittedMedia,
 		KeyframeRequests: c.KeyframeRequests + d.KeyframeRequests,
+		Dropped:          c.Dropped + d.Dropped,
 	}
 }
 
@@ -38,6 +40,7 @@ type Counters struct {
 	malformed        atomic.Uint64
 	unadmittedMedia  atomic.Uint64
 	keyframeRequests atomic.Uint64
+	Dropped          atomic.Uint64 // counted by the sockets
 }
 
 func (c *Counters) received(n int) {
@@ -61,5 +64,6 @@ func (c *Counters) Counts() Counts {
 		Malformed:        c.malformed.Load(),
 		UnadmittedMedia:  c.unadmittedMedia.Load(),
 		KeyframeRequests: c.keyframeRequests.Load(),
+		Dropped:          c.Dropped.Load(),
 	}
 }

@@ -1,0 +1,138 @@
+package call
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// queued is a datagram that says a number.
+func queued(n int, picture *atomic.Uint64) datagram {
+	b := []byte{byte(n), byte(n >> 8)}
+	return datagram{buffer: &b, picture: picture}
+}
+
+// numbers takes everything from a queue.
+func numbers(q *sendQueue, now time.Time) (all []int) {
+	for d, ok := q.take(now); ok; d, ok = q.take(now) {
+		all = append(all, int((*d.buffer)[0])|int((*d.buffer)[1])<<8)
+	}
+	return all
+}
+
+func TestSoundOvertakesPictures(t *testing.T) {
+	var dropped atomic.Uint64
+	q := sendQueue{age: lineAge}
+	now := time.Now()
+	q.put(queued(1, &dropped), now)
+	q.put(queued(2, nil), now)
+	q.put(queued(3, &dropped), now)
+	q.put(queued(4, nil), now)
+	batch := q.next(make([]datagram, 0, 3), now)
+	if len(batch) != 3 || batch[2].picture == nil {
+		t.Fatalf("%d first", len(batch))
+	}
+	q.sent(1)                  // of three the line took one
+	q.put(queued(5, nil), now) // and this was sent meanwhile
+	q.put(queued(6, &dropped), now)
+	if got := numbers(&q, now); !slices.Equal(got, []int{4, 5, 1, 3, 6}) || dropped.Load() != 0 {
+		t.Errorf("%v, %d dropped", got, dropped.Load())
+	}
+	if !q.empty() {
+		t.Error("not empty")
+	}
+}
+
+func TestWhatWaitsTooLongIsDropped(t *testing.T) {
+	var dropped atomic.Uint64
+	q := sendQueue{age: lineAge}
+	begin := time.Now()
+	q.put(queued(1, &dropped), begin)
+	q.put(queued(2, nil), begin)
+	q.put(queued(3, &dropped), begin.Add(lineAge))
+	if got := numbers(&q, begin.Add(lineAge+1)); !slices.Equal(got, []int{2, 3}) || dropped.Load() != 1 {
+		t.Errorf("%v, %d dropped", got, dropped.Load())
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	var dropped atomic.Uint64
+	q := sendQueue{age: lineAge}
+	now := time.Now()
+	for n := range maxPictures + 10 {
+		q.put(queued(n, &dropped), now)
+	}
+	for n := range maxUrgent + 10 {
+		q.put(queued(n, nil), now)
+	}
+	got := numbers(&q, now)
+	if len(got) != maxUrgent+maxPictures || got[0] != 10 || got[maxUrgent] != 0 || dropped.Load() != 10 {
+		t.Errorf("%d queued, the first %d, the first picture %d, %d dropped", len(got), got[0], got[maxUrgent], dropped.Load())
+	}
+}
+
+func TestClosedQueueKeepsNothing(t *testing.T) {
+	var dropped atomic.Uint64
+	q := sendQueue{age: lineAge}
+	now := time.Now()
+	for range 2 {
+		q.put(queued(1, &dropped), now)
+		q.put(queued(2, nil), now)
+		q.close()
+		if !q.empty() {
+			t.Error("not empty")
+		}
+	}
+}
+
+// stuckConn is a TURN server's connection that takes a datagram when it is told to.
+type stuckConn struct {
+	net.PacketConn
+	take chan []byte
+}
+
+func (c stuckConn) WriteTo(b []byte, _ net.Addr) (int, error) {
+	c.take <- slices.Clone(b)
+	return len(b), nil
+}
+
+func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
+	conn := stuckConn{take: make(chan []byte)}
+	to := netip.MustParseAddrPort("203.0.113.1:9")
+	a := &allocation{
+		conn: conn, queue: sendQueue{age: relayAge}, filled: make(chan struct{}, 1), lost: make(chan struct{}),
+		peers: map[netip.AddrPort]*permission{to: {ready: true}},
+	}
+	a.workers.Go(a.write)
+	defer a.workers.Wait()
+	defer close(a.lost)
+	var dropped atomic.Uint64
+	send := func(n byte, picture *atomic.Uint64) {
+		b := []byte{n}
+		a.send(datagram{buffer: &b, to: to, picture: picture})
+	}
+	send(0, &dropped)
+	waits := func() bool {
+		a.queueMu.Lock()
+		defer a.queueMu.Unlock()
+		return !a.queue.empty()
+	}
+	for waits() { // until the server is asked to take it
+		time.Sleep(time.Millisecond)
+	}
+	send(1, &dropped)
+	send(2, nil)
+	time.Sleep(relayAge + 10*time.Millisecond)
+	send(3, &dropped)
+	send(4, nil)
+	var got []byte
+	for range 4 {
+		got = append(got, <-conn.take...)
+	}
+	if !slices.Equal(got, []byte{0, 2, 4, 3}) || dropped.Load() != 1 {
+		t.Errorf("sent %v, dropped %d", got, dropped.Load())
+	}
+}
