@@ -191,12 +191,14 @@ func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string, by
 		if err != nil {
 			return nil, nil, err
 		}
+		keepShort(base)
 		return base, connected{base}, nil
 	}
 	base, err := by.dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil, err
 	}
+	keepShort(base)
 	if uri.Scheme == stun.SchemeTypeTURNS {
 		config := e.tls.Clone()
 		config.ServerName = uri.Host
