@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/hostname"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -33,10 +34,14 @@ func parseRelay(text string) (string, error) {
 }
 
 // relayName is how people know a relay: its host, and its port if it has one of
-// its own. base is what parseRelay returned.
+// its own; a name of another script is in that script where it can't be taken
+// for another name. base is what parseRelay returned.
 func relayName(base string) string {
 	_, name, _ := strings.Cut(base, "://")
-	return name
+	if host, port, found := strings.Cut(name, ":"); found && !strings.HasPrefix(name, "[") {
+		return hostname.Shown(host) + ":" + port
+	}
+	return hostname.Shown(name)
 }
 
 // parseInvitation reads an invitation as people paste it: one word of printable

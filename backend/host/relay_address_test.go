@@ -21,6 +21,10 @@ func TestParseRelay(t *testing.T) {
 		"relay.example:443":           "https://relay.example",
 		"relay.example:8443":          "https://relay.example:8443",
 		"xn--prch-5qa.example":        "https://xn--prch-5qa.example",
+		"pörch.example":               "https://xn--prch-5qa.example",
+		"https://PÖRCH.example:8443/": "https://xn--prch-5qa.example:8443",
+		"http://pörch.example":        "https://xn--prch-5qa.example",
+		"https://p%C3%B6rch.example":  "https://xn--prch-5qa.example",
 		"localhost:8443":              "https://localhost:8443",
 		"203.0.113.7":                 "https://203.0.113.7",
 		"https://[2001:DB8::0:1]:444": "https://[2001:db8::0:1]:444",
@@ -39,7 +43,6 @@ func TestParseRelay(t *testing.T) {
 		"relay.example:port":                     string(fault.RelayAddressInvalid),
 		"[fe80::1%25eth0]":                       string(fault.RelayAddressInvalid),
 		"[::1":                                   string(fault.RelayAddressInvalid),
-		"pörch.example":                          string(fault.RelayAddressInvalid),
 		strings.Repeat("a.", 600) + "b":          string(fault.RelayAddressInvalid),
 		"relay.example\u202e":                    string(fault.RelayAddressInvalid),
 		"javascript:alert(1)":                    string(fault.RelayAddressInvalid),
@@ -55,6 +58,22 @@ func TestParseRelay(t *testing.T) {
 	}
 	if _, err := parseRelay(link); strings.Contains(err.Error(), "BBBB") {
 		t.Error("the error repeats the link's secret")
+	}
+}
+
+func TestRelayName(t *testing.T) {
+	for base, want := range map[string]string{
+		"https://relay.example":             "relay.example",
+		"https://relay.example:8443":        "relay.example:8443",
+		"https://xn--prch-5qa.example":      "pörch.example",
+		"https://xn--prch-5qa.example:8443": "pörch.example:8443",
+		"https://xn--80ak6aa92e.example":    "xn--80ak6aa92e.example", // "apple" in Cyrillic
+		"https://[2001:db8::1]:444":         "[2001:db8::1]:444",
+		"https://[2001:db8::1]":             "[2001:db8::1]",
+	} {
+		if got := relayName(base); got != want {
+			t.Errorf("%s is called %q, want %q", base, got, want)
+		}
 	}
 }
 

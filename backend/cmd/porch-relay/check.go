@@ -102,9 +102,10 @@ func parseCheck(args []string, environment map[string]string, stdout, stderr io.
 	if *domain != "" {
 		s.domain = *domain
 	}
-	if c.host, c.port = s.host(), 443; !isHostName(c.host) {
+	if !s.readDomain() {
 		return nil, errors.New("which relay? Say -domain call.example.org")
 	}
+	c.host, c.port = s.host(), 443
 	if _, named, err := net.SplitHostPort(s.domain); err == nil {
 		if c.port, err = strconv.Atoi(named); err != nil {
 			return nil, fmt.Errorf("-domain %q: want a number as its port", s.domain)

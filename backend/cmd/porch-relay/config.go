@@ -19,6 +19,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/porch-call/porch/backend/kit/hostname"
 	"github.com/porch-call/porch/backend/relay"
 )
 
@@ -335,10 +336,9 @@ func (s *settings) finish() error {
 	switch {
 	case s.domain == "":
 		return errors.New("which domain? Say -domain call.example.org")
-	case !isHostName(s.host()):
+	case !s.readDomain():
 		return fmt.Errorf("-domain %q is not a machine's name like call.example.org", s.domain)
 	}
-	s.domain = strings.ToLower(s.domain)
 	if s.hosts == "" {
 		s.hosts = hostsOpen
 		if s.invitations != "" || s.hostKeys != "" || len(s.tokens) > 0 {
@@ -406,6 +406,24 @@ func (s *settings) finishServing() error {
 		return fmt.Errorf("-acme-directory %q is not an https address", s.acmeDirectory)
 	}
 	return nil
+}
+
+// readDomain makes the domain what the network has, whatever script it was
+// written in. It reports whether it is a machine's name.
+func (s *settings) readDomain() bool {
+	host, port, err := net.SplitHostPort(s.domain)
+	if err != nil {
+		host, port = s.domain, ""
+	}
+	name, ok := hostname.ASCII(host)
+	if !ok || !isHostName(name) {
+		return false
+	}
+	s.domain = name
+	if port != "" {
+		s.domain += ":" + port
+	}
+	return true
 }
 
 // isHostName takes names alone, no addresses.

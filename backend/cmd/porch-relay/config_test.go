@@ -47,6 +47,21 @@ tokens = ["aaaaaaaaaaaaaaaaaaaa"]
 	}
 }
 
+// TestDomainOfAnotherScript: a domain is written as people write it, and used as
+// the network has it.
+func TestDomainOfAnotherScript(t *testing.T) {
+	for written, want := range map[string]string{
+		"Réle.example":      "xn--rle-bma.example",
+		"réle.example:8443": "xn--rle-bma.example:8443",
+		"Call.example":      "call.example",
+	} {
+		s, err := load(t, "", nil, "-domain", written, "-email", "a@b.example")
+		if err != nil || s.finish() != nil || s.domain != want {
+			t.Errorf("%s: %v, %v", written, s, err)
+		}
+	}
+}
+
 // TestUnknown: whatever is not known is an error that names it, and no error
 // repeats a secret.
 func TestUnknown(t *testing.T) {

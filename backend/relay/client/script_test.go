@@ -592,6 +592,9 @@ func TestParseURL(t *testing.T) {
 		{"https://[2001:db8::1]:443", "https://[2001:db8::1]"},
 		{"[2001:db8::1]:8443", "https://[2001:db8::1]:8443"},
 		{"http://localhost:80", "http://localhost"},
+		{"https://réle.example", "https://xn--rle-bma.example"},
+		{"RÉLE.example:8443", "https://xn--rle-bma.example:8443"},
+		{"http://１２７.0.0.1:7674", "http://127.0.0.1:7674"},
 		{"http://127.0.0.1:7674", "http://127.0.0.1:7674"},
 	} {
 		if got, err := ParseURL(c.address); err != nil || got != c.want {
@@ -600,7 +603,7 @@ func TestParseURL(t *testing.T) {
 	}
 	for _, address := range []string{
 		"", "https://", "http://relay.example", "ftp://relay.example", "https://relay.example/path", "https://u:p@relay.example",
-		"https://relay.example?x", "https://relay.example#x", "relay example", "https://relay.example:port", "wss://relay.example", "https://réle.example",
+		"https://relay.example?x", "https://relay.example#x", "relay example", "https://relay.example:port", "wss://relay.example", "https://r le.example", "https://pаypal.example:x",
 	} {
 		if got, err := ParseURL(address); fault.CodeOf(err) != fault.RelayAddressInvalid {
 			t.Errorf("%q: %q, %v", address, got, err)
