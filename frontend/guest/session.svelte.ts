@@ -89,6 +89,7 @@ export class Session {
   #entering?: ReturnType<typeof setTimeout>;
   #setting?: ReturnType<typeof setTimeout>;
   #again?: ReturnType<typeof setTimeout>;
+  #unsaid: readonly string[] = []; // typed into a call whose seat has gone since
   #opened = false; // camera and microphone, as far as they are wanted
   #still?: string;
   #grabbing?: Promise<string | undefined>;
@@ -368,6 +369,8 @@ export class Session {
       this.stage = call;
       this.place = { at: 'call' };
       for (const message of this.#early.splice(0)) call.receive(message);
+      for (const text of this.#unsaid) call.say(text);
+      this.#unsaid = [];
     }, delay);
   }
 
@@ -415,6 +418,7 @@ export class Session {
           this.reach = { phase: 'closed' };
           break;
         }
+        this.#unsaid = [...this.#unsaid, ...(this.call?.unsent ?? [])];
         this.#end();
         if (!this.name) this.place = { at: 'door' };
         else this.askAgain();
@@ -436,6 +440,7 @@ export class Session {
 
   #out(why: Outcome, code?: string): void {
     if (this.place.at === 'out') return;
+    this.#unsaid = [];
     this.#end();
     this.#forgetAgain();
     this.#load();

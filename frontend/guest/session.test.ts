@@ -518,6 +518,22 @@ describe('let in', () => {
     expect(channel().sent.at(-1)).toMatchObject({ type: 'knock', payload: { name: 'Ada' } });
   });
 
+  it('says what was typed meanwhile once it is let in again', async () => {
+    const session = await inCall();
+    channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
+    session.call!.say('Are you there?');
+    channel().welcome();
+    channel().say(end('seat-gone'));
+    await letIn(session);
+    await vi.waitFor(() =>
+      expect(channel().sent).toContainEqual({
+        type: 'say',
+        payload: { text: 'Are you there?', token: expect.any(String) },
+      }),
+    );
+    expect(session.call!.unsent).toEqual(['Are you there?']);
+  });
+
   it('stays through the host’s app closing: it may come back', async () => {
     const session = await inCall();
     channel().say(end('shutdown'));

@@ -1,4 +1,4 @@
-import { getLocale, m } from '$src/i18n';
+import { m } from '$src/i18n';
 import { isolated } from '$src/ui/names';
 import type { AddressView, LinkView } from './backend';
 import { throughSentence } from './relays';
@@ -52,12 +52,6 @@ export function stateWord(link: LinkView): string {
   if (link.state === 'spent') return m.host_state_spent();
   if (link.inCall > 0) return m.host_state_in_call({ count: link.inCall });
   return m.host_state_open();
-}
-
-/** The language and region that dates are written in: the system's, when it speaks the page's language. */
-export function region(): string {
-  const language = getLocale();
-  return navigator.languages.find((wish) => wish.split('-')[0] === language) ?? language;
 }
 
 /** Which address to offer, and what to call it when there are several of its reach. */

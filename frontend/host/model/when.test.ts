@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { ago, capital, dayAndTime } from './when';
 
 const local = (...parts: [number, number, number, number, number]) => new Date(...parts).getTime();
@@ -21,6 +21,22 @@ describe('dayAndTime', () => {
 
   it('speaks the language it is asked for', () =>
     expect(dayAndTime(local(2026, 4, 19, 9, 5), now, 'de')).toBe('gestern, 09:05'));
+});
+
+describe('a computer that travels', () => {
+  const { TZ } = process.env;
+  afterEach(() => {
+    if (TZ === undefined) delete process.env.TZ;
+    else process.env.TZ = TZ;
+  });
+
+  it('has the time of where it is, also on days on which it was another', () => {
+    const summer = Date.UTC(2026, 6, 1, 12);
+    process.env.TZ = 'Europe/Berlin';
+    expect(dayAndTime(summer, summer, 'en-GB')).toBe('today, 14:00');
+    process.env.TZ = 'Africa/Lagos'; // Berlin's time, but all year
+    expect(dayAndTime(summer, summer, 'en-GB')).toBe('today, 13:00');
+  });
 });
 
 describe('ago', () => {

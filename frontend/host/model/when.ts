@@ -34,10 +34,12 @@ const passed = once(
 );
 
 /** A browser takes its time to make a format: each is made once, and anew where the computer's time zone has changed. */
+// Zones that agree today need not agree on another day.
 function once<How extends string, T>(make: (locale: string, how: How) => T) {
   const made = new Map<string, T>();
   return (locale: string, how: How): T => {
-    const key = `${locale} ${how} ${new Date().getTimezoneOffset()}`;
+    const zone = [0, 3, 6, 9].map((month) => new Date(2026, month).getTimezoneOffset());
+    const key = `${locale} ${how} ${zone} ${new Date().getTimezoneOffset()}`;
     const format = made.get(key) ?? make(locale, how);
     made.set(key, format);
     return format;

@@ -385,36 +385,45 @@ describe('ending', () => {
   });
 });
 
+describe('frames that their way has damaged cost a connection, and no more', () => {
+  const bad: Record<string, (host: FakeHost) => Promise<Uint8Array<ArrayBuffer>>> = {
+    replayed: async (host) => {
+      const frame = await host.seal(admitted);
+      page.socket.deliver(frame);
+      return frame;
+    },
+    'with a gap before it': async (host) => {
+      await host.seal(admitted);
+      return host.seal(admitted);
+    },
+    truncated: async (host) => (await host.seal(admitted)).slice(0, 20),
+    'cut off at the end': async (host) => (await host.seal(admitted)).slice(0, -1),
+    changed: async (host) => {
+      const frame = await host.seal(admitted);
+      frame[20]! ^= 1;
+      return frame;
+    },
+  };
+  for (const [name, make] of Object.entries(bad)) {
+    it(name, async () => {
+      const transport = page.load();
+      const host = await page.open(transport);
+      const broken = page.socket;
+      broken.deliver(await make(host));
+      expect(await page.reach('connecting')).toEqual({ phase: 'connecting', attempt: 1 });
+      expect(broken.readyState).toBe(broken.CLOSED);
+      transport.retryNow();
+      expect(page.sockets).toHaveLength(2);
+      transport.close();
+    });
+  }
+});
+
 describe('bad frames end the connection with their code', () => {
   const bad: Record<
     string,
     [string, (host: FakeHost) => Promise<string | Uint8Array<ArrayBuffer>>]
   > = {
-    replayed: [
-      'frame-replayed',
-      async (host) => {
-        const frame = await host.seal(admitted);
-        page.socket.deliver(frame);
-        return frame;
-      },
-    ],
-    'with a gap before it': [
-      'frame-out-of-order',
-      async (host) => {
-        await host.seal(admitted);
-        return host.seal(admitted);
-      },
-    ],
-    truncated: ['frame-truncated', async (host) => (await host.seal(admitted)).slice(0, 20)],
-    'cut off at the end': ['seal-broken', async (host) => (await host.seal(admitted)).slice(0, -1)],
-    changed: [
-      'seal-broken',
-      async (host) => {
-        const frame = await host.seal(admitted);
-        frame[20]! ^= 1;
-        return frame;
-      },
-    ],
     'in the clear': ['message-unexpected', async () => JSON.stringify(welcome)],
     'of another kind than JSON': ['message-malformed', (host) => host.seal('hello')],
     'of a list': ['message-malformed', (host) => host.seal('[]')],

@@ -23,6 +23,14 @@ const quiet = 8_000; // ms
 /** The same when the browser says that something has changed. */
 const hurry = 4_000; // ms
 
+/** What is wrong with a frame of a host that was heard before: its way has damaged it, and the next may be whole. */
+const damaged: ReadonlySet<FaultCode> = new Set([
+  'frame-truncated',
+  'frame-replayed',
+  'frame-out-of-order',
+  'seal-broken',
+]);
+
 /** A part of the browser, so that tests can stand in for it. */
 export interface GuestEnvironment {
   readonly location: Pick<Location, 'protocol' | 'host'>;
@@ -348,7 +356,11 @@ class Connection {
           if (opened) this.#take(await opened);
           else await this.#receive(data).finally(() => this.#unopened--);
         })
-        .catch((error) => this.#lose({ cause: 'refused', code: codeOf(error) }));
+        .catch((error) => {
+          const code = codeOf(error);
+          const mended = this.#greeted && damaged.has(code);
+          this.#lose(mended ? { cause: 'network' } : { cause: 'refused', code });
+        });
     };
     socket.onclose = ({ code, reason }) => {
       this.#received = this.#received.then(() => this.#lose(lossOf(code, reason, this.#greeted)));
