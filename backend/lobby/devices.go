@@ -3,6 +3,9 @@ package lobby
 import (
 	"container/list"
 	"time"
+
+	"github.com/porch-call/porch/backend/kit/limit"
+	"golang.org/x/time/rate"
 )
 
 // device is what a lobby remembers of a browser that has knocked.
@@ -10,9 +13,9 @@ type device struct {
 	id       string
 	declines int
 	blocked  bool
-	pace     pace
-	promise  *promise // a decision that its guest has not heard yet
-	decided  *Ticket  // the one that was decided last
+	pace     *rate.Limiter // of its knocks
+	promise  *promise      // a decision that its guest has not heard yet
+	decided  *Ticket       // the one that was decided last
 	place    *list.Element
 	rank     int
 }
@@ -33,17 +36,18 @@ const (
 	ranks
 )
 
-// devices remembers at most limit devices: for one more it forgets the one that
+// devices remembers at most so many devices: for one more it forgets the one that
 // has been quiet longest among those of the lowest rank. Whoever can make up
 // devices gains nothing by that: a made-up device has nothing to forget.
 type devices struct {
-	limit int
+	most  int
+	rate  limit.Rate // of knocks
 	byID  map[string]*device
 	order [ranks]*list.List // of *device, quiet longest first
 }
 
-func newDevices(limit int) *devices {
-	d := &devices{limit: limit, byID: make(map[string]*device)}
+func newDevices(most int, r limit.Rate) *devices {
+	d := &devices{most: most, rate: r, byID: make(map[string]*device)}
 	for i := range d.order {
 		d.order[i] = list.New()
 	}
@@ -54,10 +58,10 @@ func newDevices(limit int) *devices {
 func (d *devices) touch(id string) *device {
 	dev := d.byID[id]
 	if dev == nil {
-		if len(d.byID) >= d.limit {
+		if len(d.byID) >= d.most {
 			d.forgetOne()
 		}
-		dev = &device{id: id}
+		dev = &device{id: id, pace: d.rate.Bucket()}
 		dev.place = d.order[rankPlain].PushBack(dev)
 		d.byID[id] = dev
 		return dev

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -16,11 +17,11 @@ type Options struct {
 	Timeout   time.Duration // from the first knock to TimedOut; default 30 minutes
 	AwayGrace time.Duration // how long a guest whose path is lost keeps its place; default 2 minutes
 	Devices   int           // devices remembered, for declines, blocks and pace; default 1,024
-	Rate      Rate          // knocks of one device; default 5 at once, then one in 10 s
-	TotalRate Rate          // new requests of all devices; default 128 at once, then 4 a second
+	Rate      limit.Rate    // knocks of one device; default 5 at once, then one in 10 s
+	TotalRate limit.Rate    // new requests of all devices; default 128 at once, then 4 a second
 	// AddressRate is new requests from one address; default 64 at once, then 1 a
 	// second: less than all, so that one address does not use up the others' share.
-	AddressRate Rate
+	AddressRate limit.Rate
 	Locked      bool // as after SetLocked(true)
 	Silenced    bool // as after SetSilenced(true)
 
@@ -35,9 +36,9 @@ func (o Options) withDefaults() Options {
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Minute)
 	o.AwayGrace = cmp.Or(o.AwayGrace, 2*time.Minute)
 	o.Devices = cmp.Or(o.Devices, 1024)
-	o.Rate = cmp.Or(o.Rate, Rate{Burst: 5, Every: 10 * time.Second})
-	o.TotalRate = cmp.Or(o.TotalRate, Rate{Burst: 128, Every: 250 * time.Millisecond})
-	o.AddressRate = cmp.Or(o.AddressRate, Rate{Burst: 64, Every: time.Second})
+	o.Rate = cmp.Or(o.Rate, limit.Rate{Burst: 5, Every: 10 * time.Second})
+	o.TotalRate = cmp.Or(o.TotalRate, limit.Rate{Burst: 128, Every: 250 * time.Millisecond})
+	o.AddressRate = cmp.Or(o.AddressRate, limit.Rate{Burst: 64, Every: time.Second})
 	return o
 }
 

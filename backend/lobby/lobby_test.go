@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -330,7 +331,7 @@ func TestRefusals(t *testing.T) {
 		})
 	})
 	t.Run("too many", func(t *testing.T) {
-		inBubble(t, Options{TotalRate: Rate{Burst: 3, Every: time.Second}}, func(p porch) {
+		inBubble(t, Options{TotalRate: limit.Rate{Burst: 3, Every: time.Second}}, func(p porch) {
 			for i := range 3 {
 				p.Leave(p.knock(fmt.Sprint(i), "Ann"))
 			}

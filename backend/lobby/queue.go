@@ -7,7 +7,9 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/signalling"
+	"golang.org/x/time/rate"
 )
 
 // maxDeclines is how often a device may be declined before it may not knock
@@ -20,8 +22,8 @@ type queue struct {
 	o         Options  // with its defaults
 	waiting   []*entry // in the order in which they knocked, at most o.Limit
 	devices   *devices
-	addresses *paces
-	total     pace
+	addresses *limit.Buckets[string] // of knocks
+	total     *rate.Limiter
 	locked    bool
 	silenced  bool
 	closed    Outcome // "" while open
@@ -38,8 +40,9 @@ type entry struct {
 
 func newQueue(o Options) *queue {
 	return &queue{
-		o: o, devices: newDevices(o.Devices), addresses: newPaces(o.Devices),
-		locked: o.Locked, silenced: o.Silenced,
+		o: o, devices: newDevices(o.Devices, o.Rate), total: o.TotalRate.Bucket(),
+		addresses: limit.NewBuckets(o.AddressRate, o.Devices, household.WideKey),
+		locked:    o.Locked, silenced: o.Silenced,
 	}
 }
 
@@ -55,7 +58,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	// comes and goes must not lose the place by coming back.
 	if e := q.byDevice(k.Device); e != nil && e.request.Name == k.Name {
 		q.replace(e, k)
-		e.ticket.paced = dev.pace.take(q.o.Rate, now) == 0
+		e.ticket.paced = limit.Take(dev.pace, now) == 0
 		return e.ticket, nil
 	}
 	if p := q.takePromise(dev, now); p != nil && p.name == k.Name {
@@ -67,7 +70,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if dev.declines >= maxDeclines {
 		return nil, fault.New(fault.DeclinedForGood, nil)
 	}
-	if wait := dev.pace.take(q.o.Rate, now); wait > 0 {
+	if wait := limit.Take(dev.pace, now); wait > 0 {
 		return nil, tooFast(wait)
 	}
 	if e := q.byDevice(k.Device); e != nil {
@@ -86,13 +89,12 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	case full && surplus == nil:
 		return nil, fault.New(fault.LobbyFull, nil)
 	}
-	wait := q.addresses.take(k.Address, q.o.AddressRate, now)
-	if wide, ok := household.WideKey(k.Address); ok && wait == 0 {
-		r := Rate{Burst: household.WideFactor * q.o.AddressRate.Burst, Every: q.o.AddressRate.Every / household.WideFactor}
-		wait = q.addresses.take(wide, r, now)
+	var wait time.Duration
+	if k.Address != "" {
+		wait = q.addresses.Take(k.Address, now)
 	}
 	if wait == 0 {
-		wait = q.total.take(q.o.TotalRate, now)
+		wait = limit.Take(q.total, now)
 	}
 	if wait > 0 {
 		return nil, tooFast(wait)
@@ -325,7 +327,7 @@ func (q *queue) close(o Outcome) {
 	for _, e := range q.waiting {
 		e.ticket.decide(Verdict{Outcome: o})
 	}
-	q.waiting, q.devices = nil, newDevices(q.o.Devices)
+	q.waiting, q.devices = nil, newDevices(q.o.Devices, q.o.Rate)
 	q.closed, q.changed = o, true
 }
 

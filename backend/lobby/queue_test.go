@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -154,7 +155,7 @@ func TestFloodIsBounded(t *testing.T) {
 			_, _ = q.knock(Knock{Device: fmt.Sprint(i), Name: "Ann", Address: fmt.Sprint(i)}, now)
 			now = now.Add(time.Millisecond)
 		}
-		if n := len(q.addresses.of); n > o.Devices {
+		if n := q.addresses.Len(); n > o.Devices {
 			t.Errorf("%d addresses", n)
 		}
 		check(t, q)
@@ -270,28 +271,6 @@ func TestFloodForgetsNoRefusal(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
-	r := Rate{Burst: 3, Every: time.Second}
-	now := time.Unix(1_800_000_000, 0)
-	var p pace
-	for i, step := range []struct {
-		after time.Duration
-		want  bool
-	}{
-		{0, true}, {0, true}, {0, true}, {0, false},
-		{999 * time.Millisecond, false}, {time.Millisecond, true}, {0, false},
-		{2500 * time.Millisecond, true}, {0, true}, {0, false},
-		{500 * time.Millisecond, true}, // the half second of before counts
-		{time.Hour, true}, {0, true}, {0, true}, {0, false},
-		{-time.Hour, false}, // the clock was set back
-	} {
-		now = now.Add(step.after)
-		if got := p.take(r, now) == 0; got != step.want {
-			t.Errorf("step %d: %v", i, got)
-		}
-	}
-}
-
 func TestNextIsTheEarliest(t *testing.T) {
 	q := newQueue(Options{}.withDefaults())
 	now := time.Unix(1_800_000_000, 0)
@@ -320,7 +299,7 @@ func TestNextIsTheEarliest(t *testing.T) {
 func TestAWideAddress(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	wide := func(i int) string { return fmt.Sprintf("widewide%08d", i) } // as household.Key makes them
-	q := newQueue(Options{Limit: 1000, AddressRate: Rate{Burst: 10, Every: time.Second}}.withDefaults())
+	q := newQueue(Options{Limit: 1000, AddressRate: limit.Rate{Burst: 10, Every: time.Second}}.withDefaults())
 	taken := 0
 	for i := range 100 {
 		if _, err := q.knock(Knock{Device: fmt.Sprint(i), Name: "Ann", Address: wide(i)}, now); err == nil {

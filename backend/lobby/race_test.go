@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/limit"
 )
 
 // Two things happen to one request at once: one of them wins, the guest hears
@@ -100,7 +101,7 @@ func TestRaces(t *testing.T) {
 // A crowd knocks, leaves, vanishes and comes back while the host decides and
 // at last closes: nobody stays parked.
 func TestCrowd(t *testing.T) {
-	l := New(Options{Limit: 16, Timeout: time.Hour, Rate: Rate{Burst: 1 << 20, Every: time.Second}, TotalRate: Rate{Burst: 1 << 20, Every: time.Second}})
+	l := New(Options{Limit: 16, Timeout: time.Hour, Rate: limit.Rate{Burst: 1 << 20, Every: time.Second}, TotalRate: limit.Rate{Burst: 1 << 20, Every: time.Second}})
 	var admitted, other atomic.Int64
 	var guests, host sync.WaitGroup
 	stop := make(chan struct{})

@@ -3,12 +3,10 @@ package relay
 import (
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/limit"
 )
 
 // limits keep one guest, one address or one link from using up the relay.
@@ -93,92 +91,6 @@ func addrOf(a net.Addr) netip.Addr {
 // maxBuckets bounds the memory of buckets: about 1 MB.
 const maxBuckets = 8192
 
-// buckets is a token bucket for each address. Memory is bounded: when there
-// are too many, full ones are forgotten, which changes nothing; if none is
-// full, strangers share one bucket.
-type buckets struct {
-	rate  rate.Limit
-	burst int
-
-	mu     sync.Mutex
-	of     map[netip.Prefix]*rate.Limiter
-	shared *rate.Limiter
-	swept  time.Time
-}
-
-func newBuckets(perSecond, burst float64) *buckets {
-	return &buckets{
-		rate: rate.Limit(perSecond), burst: int(burst),
-		of:     make(map[netip.Prefix]*rate.Limiter),
-		shared: rate.NewLimiter(rate.Limit(perSecond), int(burst)),
-	}
-}
-
-// allow takes one token, and one of the IPv6 /48.
-func (b *buckets) allow(p netip.Prefix, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.at(p, 1, now).AllowN(now, 1) {
-		return false
-	}
-	wide, ok := household.Wide(p)
-	return !ok || b.at(wide, household.WideFactor, now).AllowN(now, 1)
-}
-
-// at returns the bucket of an address, as large as that of so many. The caller
-// holds the lock.
-func (b *buckets) at(p netip.Prefix, factor int, now time.Time) *rate.Limiter {
-	l := b.of[p]
-	if l == nil {
-		if len(b.of) >= maxBuckets && now.Sub(b.swept) >= time.Second {
-			b.swept = now
-			for q, l := range b.of {
-				if l.TokensAt(now) >= float64(l.Burst()) {
-					delete(b.of, q)
-				}
-			}
-		}
-		if len(b.of) >= maxBuckets {
-			return b.shared
-		}
-		l = rate.NewLimiter(b.rate*rate.Limit(factor), b.burst*factor)
-		b.of[p] = l
-	}
-	return l
-}
-
-// counts is how many of something are open, in all and for each address; see household.Tally.
-type counts struct {
-	max, maxPerAddress int
-	changed            func(delta int) // told of each change; it must return at once
-
-	mu    sync.Mutex
-	total int
-	of    *household.Tally[netip.Prefix]
-}
-
-func newCounts(limit, perAddress int, changed func(delta int)) *counts {
-	return &counts{max: limit, maxPerAddress: perAddress, changed: changed, of: household.ByPrefix()}
-}
-
-// take counts one more, unless that is too many.
-func (c *counts) take(p netip.Prefix) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.total >= c.max || !c.of.Room(p, c.maxPerAddress) {
-		return false
-	}
-	c.total++
-	c.of.Add(p)
-	c.changed(1)
-	return true
-}
-
-// release gives back what take took.
-func (c *counts) release(p netip.Prefix) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.total--
-	c.changed(-1)
-	c.of.Drop(p)
+func newBuckets(perSecond, burst float64) *limit.Buckets[netip.Prefix] {
+	return limit.NewBuckets(limit.PerSecond(perSecond, burst), maxBuckets, household.Wide)
 }

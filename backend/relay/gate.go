@@ -16,13 +16,14 @@ import (
 
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/limit"
 )
 
 // gate accepts connections, counts them, and hands them on by what they
 // speak: one port, two listeners.
 type gate struct {
 	listener net.Listener
-	counts   *counts
+	counts   *limit.PerAddress
 	timeout  time.Duration // for the first byte
 	proxies  *proxies
 	panics   *contain.Panics
@@ -37,7 +38,7 @@ type gate struct {
 	ended bool
 }
 
-func newGate(l net.Listener, c *counts, timeout time.Duration, p *proxies, panics *contain.Panics, log *slog.Logger) *gate {
+func newGate(l net.Listener, c *limit.PerAddress, timeout time.Duration, p *proxies, panics *contain.Panics, log *slog.Logger) *gate {
 	g := &gate{
 		listener: l, counts: c, timeout: timeout, proxies: p, panics: panics, log: log,
 		closing: make(chan struct{}), open: make(map[*connection]struct{}),
@@ -88,7 +89,7 @@ func (g *gate) accept() {
 func (g *gate) enter(c *connection) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended || !g.counts.take(household.Of(c.from)) {
+	if g.ended || !g.counts.Take(household.Of(c.from)) {
 		return false
 	}
 	g.open[c] = struct{}{}
@@ -99,7 +100,7 @@ func (g *gate) leave(c *connection) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.open, c)
-	g.counts.release(household.Of(c.from))
+	g.counts.Release(household.Of(c.from))
 }
 
 // move counts a connection for the address that a proxy has named, unless that
@@ -107,10 +108,10 @@ func (g *gate) leave(c *connection) {
 func (g *gate) move(c *connection, from netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, open := g.open[c]; !open || !g.counts.take(household.Of(from)) {
+	if _, open := g.open[c]; !open || !g.counts.Take(household.Of(from)) {
 		return false
 	}
-	g.counts.release(household.Of(c.from))
+	g.counts.Release(household.Of(c.from))
 	c.from = from
 	return true
 }

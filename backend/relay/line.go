@@ -110,15 +110,15 @@ func (s *Server) serveHost(w http.ResponseWriter, r *http.Request, c *connection
 	case !offersSubprotocol(r, signalling.HostSubprotocol):
 		refuse(http.StatusBadRequest, fault.RelayVersion)
 		return
-	case !s.opens.allow(from, time.Now()):
+	case !s.opens.Allow(from, time.Now()):
 		s.meter.Refused(MeteredHosts, fault.TooFast)
 		refuseTooFast(w)
 		return
-	case !s.lines.take(from):
+	case !s.lines.Take(from):
 		refuse(http.StatusServiceUnavailable, fault.RelayFull)
 		return
 	case !s.enterSocket():
-		s.lines.release(from)
+		s.lines.Release(from)
 		refuse(http.StatusServiceUnavailable, fault.ShuttingDown)
 		return
 	}
@@ -133,7 +133,7 @@ func (s *Server) serveHost(w http.ResponseWriter, r *http.Request, c *connection
 	upgraded := l.upgrade(w, r, signalling.HostSubprotocol, pings.Allow)
 	go func() {
 		defer s.wg.Done()
-		defer s.lines.release(from)
+		defer s.lines.Release(from)
 		if upgraded {
 			defer func() { _ = l.ws.CloseNow() }()
 			s.guard(l.run)

@@ -99,7 +99,7 @@ func TestProxy(t *testing.T) {
 			if status, err := pageOver(t, first); status != http.StatusOK {
 				t.Fatalf("%d, %v", status, err)
 			}
-			eventually(t, func() bool { return s.connections.none("198.51.100.1") })
+			eventually(t, func() bool { return s.none("198.51.100.1") })
 			for range few.connectionsPerAddress {
 				dialTLS(t, first, "http/1.1")
 			}
@@ -127,10 +127,8 @@ func TestProxy(t *testing.T) {
 }
 
 // none reports whether an address has no connection.
-func (c *counts) none(address string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.of.Room(household.Of(netip.MustParseAddr(address)), 1)
+func (s *Server) none(address string) bool {
+	return !s.connections.Has(household.Of(netip.MustParseAddr(address)))
 }
 
 func eventually(t *testing.T, ok func() bool) {
@@ -270,7 +268,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	if s.Panics() != 1 {
 		t.Errorf("%d panics are counted", s.Panics())
 	}
-	eventually(t, func() bool { return s.connections.none("127.0.0.1") })
+	eventually(t, func() bool { return s.none("127.0.0.1") })
 	if status, err := pageOver(t, proxyBefore(t, s.hostPort(), func() []byte { return headerFrom(t, 2, "198.51.100.1:1") })); status != http.StatusOK {
 		t.Errorf("another: %d, %v", status, err)
 	}

@@ -58,7 +58,7 @@ func (s *Server) servePlain(challenge func(http.ResponseWriter, *http.Request) b
 		s.guard(func() {
 			c := connectionOf(r.Context())
 			switch {
-			case c == nil || !s.requests.allow(household.Of(c.from), time.Now()):
+			case c == nil || !s.requests.Allow(household.Of(c.from), time.Now()):
 				refuseTooFast(w)
 			case r.URL.Path == HealthPath:
 				s.serveHealth(w)

@@ -25,6 +25,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -176,12 +177,12 @@ type Server struct {
 	addresses    atomic.Pointer[[]Address] // what watch saw last
 	addressKey   []byte                    // of RemoteInfo.Key
 
-	requests *buckets
-	opens    *buckets
-	sockets  *counts
-	lines    *counts
+	requests *limit.Buckets[netip.Prefix]
+	opens    *limit.Buckets[netip.Prefix]
+	sockets  *limit.PerAddress
+	lines    *limit.PerAddress
 
-	connections *counts
+	connections *limit.PerAddress
 
 	lifetime context.Context // of everything this server runs
 	end      context.CancelFunc
@@ -241,8 +242,8 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
 	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
-	s.sockets = newCounts(s.limits.sockets, s.limits.socketsPerAddress, s.metered(MeteredGuests))
-	s.lines = newCounts(s.limits.hosts, s.limits.connectionsPerAddress, func(int) {})
+	s.sockets = limit.NewPerAddress(s.limits.sockets, s.limits.socketsPerAddress, s.metered(MeteredGuests))
+	s.lines = limit.NewPerAddress(s.limits.hosts, s.limits.connectionsPerAddress, nil)
 	if s.hosts != nil {
 		s.tenants = newTenants(s.hosts, s.meter)
 	} else {
@@ -343,7 +344,7 @@ func (s *Server) shareKeys(secret []byte) error {
 
 func (s *Server) start(l net.Listener) {
 	s.lifetime, s.end = context.WithCancel(context.Background())
-	s.connections = newCounts(s.limits.connections, s.limits.connectionsPerAddress, s.metered(MeteredConnections))
+	s.connections = limit.NewPerAddress(s.limits.connections, s.limits.connectionsPerAddress, s.metered(MeteredConnections))
 	s.gate = newGate(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
 	s.http = s.newHTTP(http.HandlerFunc(s.serve))
 	s.http.TLSConfig = &tls.Config{
@@ -572,7 +573,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		r.TLS = c.tls
 	}
 	secure := r.TLS != nil
-	if r.URL.Path == HealthPath && s.requests.allow(household.Of(c.from), time.Now()) {
+	if r.URL.Path == HealthPath && s.requests.Allow(household.Of(c.from), time.Now()) {
 		s.serveHealth(w) // a supervisor may ask by address
 		return
 	}
@@ -581,7 +582,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setHeaders(w.Header(), r.Host, secure, s.public != nil)
-	if !s.requests.allow(household.Of(c.from), time.Now()) {
+	if !s.requests.Allow(household.Of(c.from), time.Now()) {
 		refuseTooFast(w)
 		return
 	}

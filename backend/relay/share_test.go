@@ -84,26 +84,6 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestWideBuckets: a /48 has the tokens of two addresses, and as many places.
-func TestWideBuckets(t *testing.T) {
-	now := time.Unix(1000, 0)
-	b := newBuckets(1, 10)
-	c := newCounts(1000, 10, func(int) {})
-	tokens, places := 0, 0
-	for i := range 100 {
-		p := household.Of(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, 0, byte(i), 15: 1}))
-		if b.allow(p, now) {
-			tokens++
-		}
-		if c.take(p) {
-			places++
-		}
-	}
-	if tokens != 10*household.WideFactor || places != 10*household.WideFactor {
-		t.Errorf("%d tokens and %d places for one /48", tokens, places)
-	}
-}
-
 // TestCredentialsOfAnAddress: keys of open hosts are free, and so their address
 // has so many credentials a day; a stranger in vain takes nothing from an invited host.
 func TestCredentialsOfAnAddress(t *testing.T) {

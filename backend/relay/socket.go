@@ -40,12 +40,12 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connecti
 	case !offersSubprotocol(r, signalling.Subprotocol):
 		http.Error(w, "the subprotocol is "+signalling.Subprotocol, http.StatusBadRequest)
 		return
-	case !s.opens.allow(from, time.Now()) || !s.sockets.take(from):
+	case !s.opens.Allow(from, time.Now()) || !s.sockets.Take(from):
 		s.meter.Refused(MeteredGuests, fault.TooFast)
 		refuseTooFast(w)
 		return
 	case !s.enterSocket():
-		s.sockets.release(from)
+		s.sockets.Release(from)
 		http.Error(w, string(fault.ShuttingDown), http.StatusServiceUnavailable)
 		return
 	}
@@ -55,7 +55,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connecti
 	upgraded := k.upgrade(w, r, signalling.Subprotocol, pings.Allow)
 	go func() {
 		defer s.wg.Done()
-		defer s.sockets.release(from)
+		defer s.sockets.Release(from)
 		if upgraded {
 			defer func() { _ = k.ws.CloseNow() }()
 			s.guard(k.run)

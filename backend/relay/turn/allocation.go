@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+	"golang.org/x/time/rate"
 )
 
 // What one allocation may ask for: far more than the candidates of any call.
@@ -36,7 +37,7 @@ type allocation struct {
 	socket   *socket
 	relayed  netip.AddrPort // as clients and peers see it
 	toPion   queue
-	asked    meter
+	asked    *rate.Limiter
 
 	client      atomic.Pointer[client]
 	bindings    atomic.Pointer[[]binding]
@@ -110,6 +111,7 @@ func (g *generator) AllocatePacketConn(config turn.AllocateListenerConfig) (net.
 	}
 	a := &allocation{
 		server: g.server, front: g.front, username: u, socket: s, relayed: relayed, toPion: newQueue(allocationQueue),
+		asked: rate.NewLimiter(clientMessages, clientBurst),
 	}
 	a.bindings.Store(new([]binding))
 	a.permissions.Store(new([]netip.Addr))
@@ -328,8 +330,7 @@ func (a *allocation) permit(peer netip.Addr, on bool) bool {
 
 // mayAsk limits what pion has to handle for this allocation.
 func (a *allocation) mayAsk(now time.Time) bool {
-	const every = time.Second / clientMessages
-	return a.asked.allow(now, every, clientBurst*every)
+	return a.asked.AllowN(now, 1)
 }
 
 // end stops relaying at once. It may be called twice. Pion notices, and

@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
-	"time"
-
-	"github.com/porch-call/porch/backend/kit/household"
 )
 
 func TestFrameSize(t *testing.T) {
@@ -80,30 +77,4 @@ func FuzzFrames(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestMeter(t *testing.T) {
-	m := newMeters(10, 5)
-	now := time.Unix(1_800_000_000, 0)
-	address := household.Of(loopback)
-	n := 0
-	for range 100 {
-		if m.allow(address, now) {
-			n++
-		}
-	}
-	if n != 6 { // the burst, and the one of now
-		t.Errorf("%d at once", n)
-	}
-	if m.allow(address, now.Add(50*time.Millisecond)) || !m.allow(address, now.Add(101*time.Millisecond)) {
-		t.Error("not one in a tenth of a second")
-	}
-	if n := 0; m.allow(address, now.Add(time.Hour)) {
-		for m.allow(address, now.Add(time.Hour)) {
-			n++
-		}
-		if n != 5 {
-			t.Errorf("%d more after an hour", n)
-		}
-	}
 }

@@ -89,7 +89,7 @@ func (f *front) ask(a *allocation, message []byte, from netip.AddrPort, now time
 	if a != nil {
 		allowed = a.mayAsk(now)
 	} else {
-		allowed = f.server.strangers.allow(household.Of(from.Addr()), now)
+		allowed = f.server.strangers.Allow(household.Of(from.Addr()), now)
 	}
 	if !allowed || !f.toPion.put(message, from) {
 		f.server.refuse(RefusedTooFast)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	"github.com/porch-call/porch/backend/kit/limit"
 )
 
 // FuzzPort sends any bytes to the port, over UDP and as a stream, and sees
@@ -24,7 +25,7 @@ func FuzzPort(f *testing.F) {
 	f.Add([]byte{0x40, 0, 0, 3, 1, 2, 3, 0})
 	s, err := Open(context.Background(), Options{
 		Secret: testSecret, Realm: realm, Listen: "127.0.0.1:0", Public: []netip.Addr{loopback},
-		Logger: slog.New(slog.DiscardHandler), strangers: newMeters(1_000_000_000, 1_000_000_000),
+		Logger: slog.New(slog.DiscardHandler), strangers: limit.NewHashed(1_000_000_000, 1_000_000_000),
 	})
 	must(f, err)
 	f.Cleanup(func() { s.Close() })

@@ -20,6 +20,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -96,7 +97,7 @@ type Options struct {
 
 	// For tests of this package; the defaults when nil.
 	streamTimes *streamTimes
-	strangers   *meters
+	strangers   *limit.Hashed
 }
 
 // Server is a running STUN and TURN server.
@@ -115,8 +116,8 @@ type Server struct {
 	pion        *turn.Server
 	fronts      []*front
 	lane        *lane
-	strangers   *meters
-	connections *counts
+	strangers   *limit.Hashed
+	connections *limit.PerAddress
 	kick        chan struct{}
 	closing     chan struct{}
 	idled       chan struct{} // closed when pion has let go of every allocation, after Close has begun
@@ -145,7 +146,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		log: options.Logger, keys: newKeys(options.Secret), realm: options.Realm, ttl: options.TTL,
 		turn: options.TURN, limits: options.Limits.orDefaults(), streamTimes: defaultStreamTimes,
 		peers: peers{allow: options.AllowPeers, deny: options.DenyPeers}, quota: options.Quota,
-		lane: newLane(), strangers: newMeters(100, 600),
+		lane: newLane(), strangers: limit.NewHashed(100, 600),
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), idled: make(chan struct{}),
 		relayed: make(map[netip.AddrPort]*allocation), owners: make(map[string]*owner), revoked: newRevoked(),
 		streams: make(map[ends]*stream), listeners: make(map[net.Listener]struct{}),
@@ -164,7 +165,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.strangers != nil {
 		s.strangers = options.strangers
 	}
-	s.connections = newCounts(s.limits.Streams, s.limits.StreamsPerAddress)
+	s.connections = limit.NewPerAddress(s.limits.Streams, s.limits.StreamsPerAddress, nil)
 	if err := s.check(&options); err != nil {
 		return nil, err
 	}
@@ -459,7 +460,7 @@ func (s *Server) forgetStream(st *stream) {
 	s.mu.Lock()
 	delete(s.streams, st.ends)
 	s.mu.Unlock()
-	s.connections.release(household.Of(st.ends.remote.Addr()))
+	s.connections.Release(household.Of(st.ends.remote.Addr()))
 }
 
 // ServeStream takes a connection, of TCP or of TLS, that speaks STUN. It
@@ -467,7 +468,7 @@ func (s *Server) forgetStream(st *stream) {
 func (s *Server) ServeStream(conn net.Conn) {
 	at := endsOf(conn.RemoteAddr(), conn.LocalAddr())
 	prefix := household.Of(at.remote.Addr())
-	if at == (ends{}) || !s.connections.take(prefix) {
+	if at == (ends{}) || !s.connections.Take(prefix) {
 		s.refuse(RefusedFull)
 		conn.Close()
 		return
@@ -476,7 +477,7 @@ func (s *Server) ServeStream(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.streams[at] != nil {
-		s.connections.release(prefix)
+		s.connections.Release(prefix)
 		conn.Close()
 		return
 	}

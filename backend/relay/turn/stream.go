@@ -133,7 +133,7 @@ func (s *stream) ask(a *allocation, message []byte) error {
 	if a != nil {
 		allowed = a.mayAsk(now)
 	} else {
-		allowed = s.server.strangers.allow(household.Of(s.ends.remote.Addr()), now)
+		allowed = s.server.strangers.Allow(household.Of(s.ends.remote.Addr()), now)
 	}
 	if !allowed {
 		s.server.refuse(RefusedTooFast)
