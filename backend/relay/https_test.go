@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/porch-call/porch/backend/kit/netaddr"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -169,12 +170,12 @@ func TestHeaderBomb(t *testing.T) {
 // TestPlainHTTPIsForThisComputer uses an address of this machine that is not
 // loopback, so that the relay sees a peer on the network.
 func TestPlainHTTPIsForThisComputer(t *testing.T) {
-	addrs := networkAddresses(networkInterfaces(), netip.Addr{})
+	addrs := netaddr.Reachable(netaddr.Interfaces(), netip.Addr{})
 	if len(addrs) == 0 {
 		t.Skip("this machine has no network")
 	}
 	s := openRelay(t, func(o *Options) { o.Listen = "" })
-	there := netip.AddrPortFrom(addrs[0].addr, s.bound.Port()).String()
+	there := netip.AddrPortFrom(addrs[0].Addr, s.bound.Port()).String()
 	c := client(t, s)
 	got := get(t, c, "http://"+there+"/j/x?y=1", nil)
 	if want := "https://" + there + "/j/x?y=1"; got.status != http.StatusTemporaryRedirect || got.header.Get("Location") != want {

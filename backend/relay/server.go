@@ -26,6 +26,7 @@ import (
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
+	"github.com/porch-call/porch/backend/kit/netaddr"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -111,7 +112,7 @@ type Options struct {
 	// For tests of this package; the defaults when nil.
 	times      *times
 	limits     *limits
-	interfaces func() ([]networkInterface, netip.Addr)
+	interfaces func() ([]netaddr.Interface, netip.Addr)
 }
 
 // times are how long this relay waits.
@@ -173,7 +174,7 @@ type Server struct {
 	bound        netip.AddrPort
 	changed      bool
 	names        []string // of this computer, that a Host header may give
-	interfaces   func() ([]networkInterface, netip.Addr)
+	interfaces   func() ([]netaddr.Interface, netip.Addr)
 	addresses    atomic.Pointer[[]Address] // what watch saw last
 	addressKey   []byte                    // of RemoteInfo.Key
 
@@ -238,7 +239,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		s.board = m
 	}
 	if s.interfaces == nil {
-		s.interfaces = func() ([]networkInterface, netip.Addr) { return networkInterfaces(), outwardAddress() }
+		s.interfaces = func() ([]netaddr.Interface, netip.Addr) { return netaddr.Interfaces(), netaddr.Outward() }
 	}
 	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
 	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
@@ -423,7 +424,7 @@ func (s *Server) watch(onAddresses func([]Address)) {
 
 // look asks the system where this relay is found now.
 func (s *Server) look() {
-	now := addressesFor(s.bound, networkAddresses(s.interfaces()))
+	now := addressesFor(s.bound, netaddr.Reachable(s.interfaces()))
 	s.addresses.Store(&now)
 }
 
@@ -435,10 +436,10 @@ func (s *Server) subject() certificateSubject {
 	}
 	interfaces, _ := s.interfaces()
 	for _, i := range interfaces {
-		if !i.up {
+		if !i.Up {
 			continue
 		}
-		for _, a := range i.addresses {
+		for _, a := range i.Addresses {
 			if a.IsGlobalUnicast() && !slices.Contains(subject.addresses, a) && len(subject.addresses) < certificateNames/2 {
 				subject.addresses = append(subject.addresses, a)
 			}

@@ -25,6 +25,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/netaddr"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -1035,8 +1036,8 @@ func TestFilesAreForTheirOwnerOnly(t *testing.T) {
 
 func TestAddressesFollowTheNetwork(t *testing.T) {
 	var mu sync.Mutex
-	home := []networkInterface{{up: true, addresses: []netip.Addr{netip.MustParseAddr("192.168.1.5")}}}
-	away := []networkInterface{{up: true, addresses: []netip.Addr{netip.MustParseAddr("10.0.0.7")}}}
+	home := []netaddr.Interface{{Up: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.1.5")}}}
+	away := []netaddr.Interface{{Up: true, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.7")}}}
 	now := home
 	quick := defaultTimes
 	quick.watch = 5 * time.Millisecond
@@ -1044,7 +1045,7 @@ func TestAddressesFollowTheNetwork(t *testing.T) {
 	s := openRelay(t, func(o *Options) {
 		o.Listen = "0.0.0.0:0"
 		o.times = &quick
-		o.interfaces = func() ([]networkInterface, netip.Addr) {
+		o.interfaces = func() ([]netaddr.Interface, netip.Addr) {
 			mu.Lock()
 			defer mu.Unlock()
 			return now, netip.Addr{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/netaddr"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -235,18 +235,11 @@ func (l *line) stranded() bool {
 	if !l.local.IsValid() || l.local.IsLoopback() {
 		return false
 	}
-	addresses, err := net.InterfaceAddrs()
+	own, err := netaddr.Own()
 	if err != nil {
 		return false // nothing is known
 	}
-	return !slices.ContainsFunc(addresses, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			return false
-		}
-		own, ok := netip.AddrFromSlice(n.IP)
-		return ok && own.Unmap() == l.local
-	})
+	return !slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr() == l.local })
 }
 
 // check pings now.

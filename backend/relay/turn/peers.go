@@ -1,10 +1,11 @@
 package turn
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"sync/atomic"
+
+	"github.com/porch-call/porch/backend/kit/netaddr"
 )
 
 // firstPeerPort is the lowest port that anything is relayed to. Peers of a
@@ -56,17 +57,13 @@ type peers struct {
 
 // look asks the system for this computer's addresses.
 func (p *peers) look() error {
-	all, err := net.InterfaceAddrs()
+	all, err := netaddr.Own()
 	if err != nil {
 		return err
 	}
-	own := make([]netip.Addr, 0, len(all))
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok {
-				own = append(own, ip.Unmap())
-			}
-		}
+	own := make([]netip.Addr, len(all))
+	for i, p := range all {
+		own[i] = p.Addr()
 	}
 	p.own.Store(&own)
 	return nil

@@ -1,4 +1,4 @@
-package relay
+package netaddr
 
 import (
 	"encoding/json"
@@ -14,22 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// showsAddresses makes this program print where a relay on all interfaces is
-// found, for a test in another network namespace.
+// showsAddresses makes this program print which addresses can be opened, for a test in another network namespace.
 const showsAddresses = "PORCH_TEST_SHOWS_ADDRESSES"
 
 // With a VPN that has taken the way to the internet, on a computer of the kernel's:
 // the house's address is first, and the tunnels' come last, with their names.
 func TestTheHousesAddressIsFirst(t *testing.T) {
 	if os.Getenv(showsAddresses) != "" {
-		for _, i := range networkInterfaces() {
-			if isTap(i.name) {
-				holdTunnel(t, i.name)
+		for _, i := range Interfaces() {
+			if isTap(i.Name) {
+				holdTunnel(t, i.Name)
 			}
 		}
 		var found []string
-		for _, a := range networkAddresses(networkInterfaces(), outwardAddress()) {
-			found = append(found, strings.TrimSpace(a.addr.String()+" "+a.tunnel))
+		for _, a := range Reachable(Interfaces(), Outward()) {
+			found = append(found, strings.TrimSpace(a.Addr.String()+" "+a.Tunnel))
 		}
 		if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
 			t.Fatal(err)
@@ -114,7 +113,7 @@ func holdTunnel(t *testing.T, name string) {
 	if err := unix.IoctlIfreq(int(device.Fd()), unix.TUNSETIFF, request); err != nil {
 		t.Fatal(err)
 	}
-	for !slices.ContainsFunc(networkInterfaces(), func(i networkInterface) bool { return i.name == name && i.up }) {
+	for !slices.ContainsFunc(Interfaces(), func(i Interface) bool { return i.Name == name && i.Up }) {
 		if t.Context().Err() != nil {
 			t.Fatal(name + " has no carrier")
 		}

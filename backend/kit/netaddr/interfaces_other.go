@@ -1,6 +1,6 @@
 //go:build !linux
 
-package relay
+package netaddr
 
 // isTap is told by names and flags elsewhere.
 func isTap(string) bool { return false }
