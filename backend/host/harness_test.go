@@ -21,6 +21,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -34,7 +35,7 @@ const patience = 20 * time.Second
 
 // board is a relay without sockets: guests dial its switchboard.
 type board struct {
-	*relay.Memory
+	*switchboard.Memory
 	portChanged bool
 }
 
@@ -47,7 +48,7 @@ func (b board) Addresses() []relay.Address {
 
 func (b board) PortChanged() bool { return b.portChanged }
 
-func (b board) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (func(), error) {
+func (b board) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (func(), error) {
 	a, err := b.Attach(ctx, keys.ID(), keys.Public(), accept)
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ type fixture struct {
 	book     *links.Book
 	store    *store.Store
 	board    board
-	remote   relay.RemoteInfo // of those who dial
+	remote   switchboard.RemoteInfo // of those who dial
 	windows  *windowsocket.Server
 	refused  *refusals
 	attended chan struct{}
@@ -133,7 +134,7 @@ func start(t *testing.T, s setup) *fixture {
 	if s.dir == "" {
 		s.dir = t.TempDir()
 	}
-	f.board = board{Memory: relay.NewMemory(256, 256)}
+	f.board = board{Memory: switchboard.NewMemory(256, 256)}
 	if s.board != nil {
 		f.board = *s.board
 	}
@@ -259,7 +260,7 @@ func (f *fixture) admit(name string) {
 // visitor is a guest without media, on the raw channel.
 type visitor struct {
 	f       *fixture
-	frames  relay.Frames
+	frames  switchboard.Frames
 	channel *sealed.Channel
 	opening []byte
 	device  string
@@ -403,7 +404,7 @@ func (v *visitor) closed(code signalling.CloseCode) {
 	v.f.t.Helper()
 	for {
 		_, err := v.next()
-		var closed relay.Closed
+		var closed switchboard.Closed
 		switch {
 		case err == nil:
 		case errors.As(err, &closed) && closed.Code == code:

@@ -16,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -26,7 +27,7 @@ import (
 type Relay interface {
 	Addresses() []relay.Address
 	PortChanged() bool
-	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(), err error)
+	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(), err error)
 }
 
 // Windows hands out tickets for the loopback socket: [windowsocket.Server].

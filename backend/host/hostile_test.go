@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -121,7 +121,7 @@ func TestHostileBeforeWelcome(t *testing.T) {
 				}
 			}
 			answer, err := v.frames.Recv(f.ctx)
-			var closed relay.Closed
+			var closed switchboard.Closed
 			if !errors.As(err, &closed) {
 				t.Fatalf("answered with %d bytes, %v", len(answer), err)
 			}
@@ -369,7 +369,7 @@ func TestACrowdAtOneAddress(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	knock := func(address, name string) *visitor {
-		f.remote = relay.RemoteInfo{Key: address}
+		f.remote = switchboard.RemoteInfo{Key: address}
 		v := f.greet(l, nil)
 		v.send(signalling.Knock{Name: name})
 		return v

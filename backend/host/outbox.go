@@ -4,7 +4,7 @@ import (
 	"io"
 	"sync"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -13,7 +13,7 @@ import (
 // order. It is safe for concurrent use and never blocks. After Ended (but for
 // seat-gone, which keeps the channel) it takes nothing more.
 type outbox struct {
-	frames relay.Frames
+	frames switchboard.Frames
 
 	mu      sync.Mutex // a leaf; also guards opening frames, since a Channel is for one at a time
 	channel *sealed.Channel

@@ -8,7 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/notify"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -61,7 +61,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 	h := &Host{
 		book:     book,
-		relay:    board{Memory: relay.NewMemory(1, 1)},
+		relay:    board{Memory: switchboard.NewMemory(1, 1)},
 		rooms:    make(map[sealed.LinkID]*room),
 		parts:    make(map[sealed.LinkID]parts),
 		settings: defaultSettings(),

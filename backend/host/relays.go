@@ -13,8 +13,8 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/store"
 )
@@ -132,7 +132,7 @@ func (h *Host) announceAt(r *room, ln *line) {
 	if ln.remote == nil {
 		return
 	}
-	withdraw, err := ln.remote.Announce(h.ctx, r.keys, func(f relay.Frames) { h.accept(r, ln, f) })
+	withdraw, err := ln.remote.Announce(h.ctx, r.keys, func(f switchboard.Frames) { h.accept(r, ln, f) })
 	if err != nil {
 		h.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
 		return

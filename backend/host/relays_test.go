@@ -15,8 +15,8 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -48,7 +48,7 @@ func (f *farRelays) at(url string) *farRelay {
 	r := f.relays[url]
 	if r == nil {
 		r = &farRelay{
-			memory: relay.NewMemory(64, 64),
+			memory: switchboard.NewMemory(64, 64),
 			notes:  make(map[sealed.LinkID][sealed.NoteSize]byte),
 			status: client.Status{State: client.StateConnecting},
 		}
@@ -75,7 +75,7 @@ func (f *farRelays) Probe(_ context.Context, o client.Options) (client.Offer, er
 }
 
 type farRelay struct {
-	memory *relay.Memory
+	memory *switchboard.Memory
 
 	mu      sync.Mutex
 	opened  []client.Options
@@ -118,8 +118,8 @@ func (r *farRelay) revocations() []string {
 type farLine struct {
 	*farRelay
 	options client.Options
-	holds   []relay.Attachment // of farRelay.mu
-	closed  bool               // likewise
+	holds   []switchboard.Attachment // of farRelay.mu
+	closed  bool                     // likewise
 }
 
 func (r *farLine) Status() client.Status {
@@ -128,7 +128,7 @@ func (r *farLine) Status() client.Status {
 	return r.status
 }
 
-func (r *farLine) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (func(*[sealed.NoteSize]byte), error) {
+func (r *farLine) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (func(*[sealed.NoteSize]byte), error) {
 	a, err := r.memory.Attach(ctx, keys.ID(), keys.Public(), accept)
 	if err != nil {
 		return nil, err

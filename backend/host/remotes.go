@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -28,7 +28,7 @@ type Remotes interface {
 type Remote interface {
 	Status() client.Status
 	LinkStatus(sealed.LinkID) (announced bool, code fault.Code)
-	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(note *[sealed.NoteSize]byte), err error)
+	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(note *[sealed.NoteSize]byte), err error)
 	Credentials(context.Context) ([]signalling.ICEServer, error)
 	Revoke(username string)
 	Wake()

@@ -12,7 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -103,7 +103,7 @@ func (h *Host) openRoom(l links.Link) *room {
 // announce makes a room reachable: on this computer and its network, and at the
 // public relay on which the link lives.
 func (h *Host) announce(r *room) error {
-	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f relay.Frames) { h.accept(r, nil, f) })
+	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f switchboard.Frames) { h.accept(r, nil, f) })
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/lobby"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -29,7 +29,7 @@ const (
 type session struct {
 	host    *Host
 	room    *room
-	frames  relay.Frames
+	frames  switchboard.Frames
 	passage *passage // the seat's, once the guest has one
 	out     *outbox
 	opening seatKey // digest of what opened the channel
@@ -49,7 +49,7 @@ type session struct {
 
 // accept takes a guest's channel from a relay: the one at the end of a line, or
 // the one inside the app, which is nil.
-func (h *Host) accept(r *room, ln *line, f relay.Frames) {
+func (h *Host) accept(r *room, ln *line, f switchboard.Frames) {
 	s := &session{
 		host:    h,
 		room:    r,

@@ -3,13 +3,15 @@ package relay
 import (
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
 func TestBudget(t *testing.T) {
 	limit := 1000
 	b := &budget{limit: func() int { return limit }, fill: time.Second}
 	now := time.Unix(1000, 0)
-	burst := fromGuestHeld * (limit + overhead) * 3 / 4
+	burst := switchboard.Held(limit) * 3 / 4
 	if !b.allow(burst-1, now) || b.allow(100, now) {
 		t.Errorf("not %d bytes at once", burst)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -56,8 +57,8 @@ func FuzzSocket(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	guests := make(chan Frames, 1)
-	if _, err := s.Announce(context.Background(), keys, func(fr Frames) { guests <- fr }); err != nil {
+	guests := make(chan switchboard.Frames, 1)
+	if _, err := s.Announce(context.Background(), keys, func(fr switchboard.Frames) { guests <- fr }); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -99,8 +100,8 @@ func FuzzHostLine(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	guests := make(chan Frames, 1)
-	if _, err := s.Announce(context.Background(), keys, func(fr Frames) { guests <- fr }); err != nil {
+	guests := make(chan switchboard.Frames, 1)
+	if _, err := s.Announce(context.Background(), keys, func(fr switchboard.Frames) { guests <- fr }); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text, frame []byte) {

@@ -17,6 +17,7 @@ import (
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
 // gate accepts connections, counts them, and hands them on by what they
@@ -235,7 +236,7 @@ type budget struct {
 
 func (b *budget) allow(n int, now time.Time) bool {
 	if limit := b.limit(); b.l == nil || limit != b.of {
-		burst := fromGuestHeld * (limit + overhead) * 3 / 4
+		burst := switchboard.Held(limit) * 3 / 4
 		b.of, b.l = limit, rate.NewLimiter(rate.Limit(float64(burst)/b.fill.Seconds()), burst)
 	}
 	return b.l.AllowN(now, n)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -32,6 +33,10 @@ const (
 	lineMessageCost = 256 // bytes that a message counts for at least
 	attachTimeout   = 5 * time.Second
 )
+
+// lineQueued is the part of a relay's budget that one host's line may hold: all
+// lines of one address can't hold all of it, and a few frames always fit.
+func lineQueued(all int64) int64 { return max(all/16, 4<<20) }
 
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
@@ -60,8 +65,8 @@ type line struct {
 	places *household.Tally[string] // of all guests, by address
 	left   bool
 
-	queued *Budget        // of its guests' queues
-	others sync.WaitGroup // guests, watchers, the farewell
+	queued *switchboard.Budget // of its guests' queues
+	others sync.WaitGroup      // guests, watchers, the farewell
 
 	mu       sync.Mutex
 	ended    bool
@@ -83,7 +88,7 @@ type proof struct {
 // lineLink is a link that a line has announced.
 type lineLink struct {
 	id         sealed.LinkID
-	attachment Attachment
+	attachment switchboard.Attachment
 	guests     int                      // of tenants.mu, as the next
 	places     *household.Tally[string] // of guests, by address
 }
@@ -92,7 +97,7 @@ type lineLink struct {
 type lineChannel struct {
 	number uint32
 	link   *lineLink
-	frames Frames
+	frames switchboard.Frames
 	told   bool // the host knows that it has ended; of line.mu
 }
 
@@ -127,7 +132,7 @@ func (s *Server) serveHost(w http.ResponseWriter, r *http.Request, c *connection
 		bytes:  rate.NewLimiter(rate.Limit(s.limits.lineBytes), int(s.limits.lineBurst)),
 		wants:  rate.NewLimiter(5, 256),
 		proofs: rate.NewLimiter(20, pendingNotes),
-		queued: s.queued.part(lineQueued(s.queued.most)),
+		queued: s.queued.Part(lineQueued(s.queued.Most())),
 	}
 	pings := rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))
 	upgraded := l.upgrade(w, r, signalling.HostSubprotocol, pings.Allow)
@@ -425,7 +430,7 @@ func (l *line) announce(id sealed.LinkID, public []byte) error {
 	ctx, cancel := context.WithTimeout(l.s.lifetime, attachTimeout)
 	defer cancel()
 	link := &lineLink{id: id}
-	a, err := l.s.board.Attach(ctx, id, public, func(f Frames) { l.accept(link, f) })
+	a, err := l.s.board.Attach(ctx, id, public, func(f switchboard.Frames) { l.accept(link, f) })
 	if err != nil {
 		l.s.tenants.releaseLink(l)
 		return err
@@ -443,24 +448,11 @@ func (l *line) announce(id sealed.LinkID, public []byte) error {
 	l.links[id] = link
 	l.others.Add(1)
 	l.mu.Unlock()
-	afterLost(a, func() {
+	switchboard.AfterLost(a, func() {
 		defer l.others.Done()
 		l.lost(link)
 	})
 	return nil
-}
-
-// afterLost calls f, on a goroutine of its own, when an attachment has ended.
-// The switchboard in memory does without a goroutine that waits.
-func afterLost(a Attachment, f func()) {
-	if m, ok := a.(*attachment); ok {
-		m.afterLost(f)
-		return
-	}
-	go func() {
-		<-a.Lost()
-		f()
-	}()
 }
 
 // lost notices that a link has ended by no act of this line: it was announced
@@ -501,7 +493,7 @@ func (l *line) withdraw(m signalling.Withdraw) {
 
 // accept takes a guest of one of the line's links. It is the Switchboard's
 // callback, and does not block.
-func (l *line) accept(link *lineLink, f Frames) {
+func (l *line) accept(link *lineLink, f switchboard.Frames) {
 	if full, gone := l.s.tenants.takeGuest(l, link, f.Remote().Key); gone {
 		f.Close(signalling.CloseHostGone)
 		return
@@ -517,7 +509,7 @@ func (l *line) accept(link *lineLink, f Frames) {
 		f.Close(signalling.CloseHostGone)
 		return
 	}
-	charge(f, l.queued)
+	switchboard.Charge(f, l.queued)
 	l.last++ // a line does not live for 2^32 guests
 	c := &lineChannel{number: l.last, link: link, frames: f}
 	if l.channels == nil {

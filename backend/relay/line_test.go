@@ -22,6 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -252,7 +253,7 @@ func TestAHostDialsIn(t *testing.T) {
 
 	// A guest who sends too much at once.
 	ws, channel = mustOpen(t, s, h, keys.ID())
-	write(t, ws, websocket.MessageBinary, make([]byte, signalling.MaxFrameBefore+SealRoom+1))
+	write(t, ws, websocket.MessageBinary, make([]byte, signalling.MaxFrameBefore+switchboard.SealRoom+1))
 	if m := told[signalling.Closed](h); m != (signalling.Closed{Channel: channel, Code: signalling.CloseTooLarge}) {
 		t.Errorf("%+v", m)
 	}
@@ -531,7 +532,7 @@ func TestALineTakesOver(t *testing.T) {
 	mustOpen(t, s, second, keys.ID())
 
 	// The embedded way takes over as well, and the other way round.
-	if _, err := s.Announce(contextFor(t), keys, func(Frames) {}); err != nil {
+	if _, err := s.Announce(contextFor(t), keys, func(switchboard.Frames) {}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,21 +4,20 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"math"
 	"runtime"
-	"runtime/debug"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
 // TestQueuesOfOneHost: a host that has its guests send large frames, and reads
 // none of them, holds a part of what may wait, and another host's guests go on.
 func TestQueuesOfOneHost(t *testing.T) {
-	queued := NewBudget(64 << 20)
+	queued := switchboard.NewBudget(64 << 20)
 	s := openToHosts(t, func(o *Options) { o.Queued = queued })
 	h := openHost(t, s)
 	h.registered(hostKey(t))
@@ -45,10 +44,10 @@ func TestQueuesOfOneHost(t *testing.T) {
 			}
 		}()
 	}
-	most := lineQueued(queued.most)
+	most := lineQueued(queued.Most())
 	slow := 0
 	for slow < len(guests)/2 {
-		if held := queued.held.Load(); held > most {
+		if held := queued.Held(); held > most {
 			t.Fatalf("%d bytes wait for one host, of %d", held, most)
 		}
 		select {
@@ -78,69 +77,6 @@ func TestQueuesOfOneHost(t *testing.T) {
 	_ = h.ws.CloseNow()
 	eventually(t, func() bool {
 		runtime.GC() // what a closed channel has not been read gives back only then
-		return queued.held.Load() <= int64(len("hello")+overhead)
+		return queued.Held() <= int64(len("hello")+switchboard.Overhead)
 	})
-}
-
-// TestBudgetHoldsWhatIsBeingRead: a frame counts until its reader asks for the
-// next one, and what is given back leaves nothing.
-func TestBudgetHoldsWhatIsBeingRead(t *testing.T) {
-	all := NewBudget(1000)
-	part := all.part(600)
-	host, guest := Pipe(RemoteInfo{}, nil)
-	if err := guest.Send(make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	charge(host, part)
-	holds := func(what string, want int64) {
-		t.Helper()
-		if part.held.Load() != want || all.held.Load() != want {
-			t.Errorf("%s: %d and %d are held, want %d", what, part.held.Load(), all.held.Load(), want)
-		}
-	}
-	const one = 100 + overhead
-	holds("waiting before it was counted", one)
-	if err := guest.Send(make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	holds("two are waiting", 2*one)
-	if _, err := host.Recv(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	holds("one is being read", 2*one)
-	if _, err := host.Recv(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	holds("the other is being read", one)
-	host.Close(signalling.CloseDone)
-	holds("the reader has closed", 0)
-	host, guest = Pipe(RemoteInfo{}, part)
-	if err := guest.Send(make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	guest.Close(signalling.CloseDone)
-	holds("closed, and not read yet", one)
-	runtime.KeepAlive(host)
-	eventually(t, func() bool {
-		runtime.GC()
-		return part.held.Load() == 0 && all.held.Load() == 0
-	})
-	if part.take(601) || all.held.Load() != 0 {
-		t.Error("a part has more than its own")
-	}
-	if !all.take(500) || part.take(501) || part.held.Load() != 0 {
-		t.Error("a part has more than there is")
-	}
-}
-
-func TestDefaultQueued(t *testing.T) {
-	before := debug.SetMemoryLimit(math.MaxInt64)
-	t.Cleanup(func() { debug.SetMemoryLimit(before) })
-	if n := DefaultQueued(); n != 128<<20 {
-		t.Errorf("%d without a limit", n)
-	}
-	debug.SetMemoryLimit(400 << 20)
-	if n := DefaultQueued(); n != 100<<20 {
-		t.Errorf("%d of 400 MiB", n)
-	}
 }

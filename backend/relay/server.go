@@ -27,6 +27,7 @@ import (
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/kit/netaddr"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -65,7 +66,7 @@ type Options struct {
 	// for whoever closes the relay. It may be nil.
 	OnAddresses func([]Address)
 	// Switchboard is one in memory when nil.
-	Switchboard Switchboard
+	Switchboard switchboard.Switchboard
 	// Secret is shared by the relays of one cluster, which then answer alike
 	// for links that none of them has, and count a guest's address alike.
 	// Without one, a relay has keys of its own for both. It has at least 32
@@ -105,7 +106,7 @@ type Options struct {
 	// Queued bounds what may wait for hosts and guests that read slowly, in all;
 	// one host's line may hold a sixteenth. A channel that finds no room is
 	// closed with [signalling.CloseTooSlow]. nil is one of DefaultQueued.
-	Queued *Budget
+	Queued *switchboard.Budget
 	// Capacity bounds how much is taken on at once.
 	Capacity Capacity
 
@@ -149,7 +150,7 @@ type Server struct {
 	log     *slog.Logger
 	times   times
 	limits  limits
-	board   Switchboard
+	board   switchboard.Switchboard
 	pages   pages
 	notes   func(sealed.LinkID) ([sealed.NoteSize]byte, bool)
 	noteKey []byte
@@ -158,7 +159,7 @@ type Server struct {
 	http         *http.Server
 	plainGate    *gate // of Options.Plain; nil without
 	proxies      *proxies
-	queued       *Budget
+	queued       *switchboard.Budget
 	panics       contain.Panics
 	plainHTTP    *http.Server
 	public       *publicSite   // nil unless there is a domain
@@ -193,7 +194,7 @@ type Server struct {
 	mu          sync.Mutex
 	closed      bool
 	draining    bool
-	attachments map[Attachment]struct{}
+	attachments map[switchboard.Attachment]struct{}
 }
 
 // Open starts a relay. ctx bounds opening, not the relay. It returns
@@ -206,7 +207,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{
 		log: options.Logger, board: options.Switchboard, notes: options.Notes, onNote: options.OnNote,
 		times: defaultTimes, limits: defaultLimits, interfaces: options.interfaces,
-		attachments: make(map[Attachment]struct{}), addressKey: make([]byte, 32),
+		attachments: make(map[switchboard.Attachment]struct{}), addressKey: make([]byte, 32),
 		hosts: options.Hosts, turn: options.Turn, stun: options.STUN, meter: options.Meter,
 		getCert: options.GetCertificate, nextProtos: options.NextProtos,
 	}
@@ -231,11 +232,11 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.queued = options.Queued
 	if s.queued == nil {
-		s.queued = NewBudget(DefaultQueued())
+		s.queued = switchboard.NewBudget(switchboard.DefaultQueued())
 	}
 	if s.board == nil {
-		m := NewMemory(s.limits.perLink, Share(s.limits.perLink))
-		m.queued = s.queued
+		m := switchboard.NewMemory(s.limits.perLink, switchboard.Share(s.limits.perLink))
+		m.Queued = s.queued
 		s.board = m
 	}
 	if s.interfaces == nil {
@@ -624,8 +625,8 @@ func refuseTooFast(w http.ResponseWriter) {
 }
 
 // remoteOf is what the switchboard may know of a guest.
-func (s *Server) remoteOf(c *connection) RemoteInfo {
-	return RemoteInfo{Loopback: c.from.IsLoopback(), Key: s.keyOf(household.Of(c.from))}
+func (s *Server) remoteOf(c *connection) switchboard.RemoteInfo {
+	return switchboard.RemoteInfo{Loopback: c.from.IsLoopback(), Key: s.keyOf(household.Of(c.from))}
 }
 
 // keyOf stands for a household where its address must not be known.

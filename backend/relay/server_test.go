@@ -27,6 +27,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/netaddr"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -204,14 +205,14 @@ func closedWith(t *testing.T, ws *websocket.Conn) (signalling.CloseCode, string)
 }
 
 // host announces a new link. Its guests arrive on the channel.
-func host(t *testing.T, s *Server) (keys sealed.LinkKeys, guests chan Frames, withdraw func()) {
+func host(t *testing.T, s *Server) (keys sealed.LinkKeys, guests chan switchboard.Frames, withdraw func()) {
 	t.Helper()
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests = make(chan Frames, 1000)
-	withdraw, err = s.Announce(contextFor(t), keys, func(f Frames) { guests <- f })
+	guests = make(chan switchboard.Frames, 1000)
+	withdraw, err = s.Announce(contextFor(t), keys, func(f switchboard.Frames) { guests <- f })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,13 +220,13 @@ func host(t *testing.T, s *Server) (keys sealed.LinkKeys, guests chan Frames, wi
 }
 
 // connect opens a link through a socket and returns both ends.
-func connect(t *testing.T, s *Server, keys sealed.LinkKeys, guests chan Frames) (*websocket.Conn, Frames) {
+func connect(t *testing.T, s *Server, keys sealed.LinkKeys, guests chan switchboard.Frames) (*websocket.Conn, switchboard.Frames) {
 	t.Helper()
 	return connectOver(t, mustDial(t, s), keys, guests)
 }
 
 // connectOver is connect through a socket that is open.
-func connectOver(t *testing.T, ws *websocket.Conn, keys sealed.LinkKeys, guests chan Frames) (*websocket.Conn, Frames) {
+func connectOver(t *testing.T, ws *websocket.Conn, keys sealed.LinkKeys, guests chan switchboard.Frames) (*websocket.Conn, switchboard.Frames) {
 	t.Helper()
 	ask(t, ws, keys.ID())
 	if m := answer(t, ws); m.Type() != (signalling.Opened{}).Type() {
@@ -240,7 +241,7 @@ func connectOver(t *testing.T, ws *websocket.Conn, keys sealed.LinkKeys, guests 
 	}
 }
 
-func recv(t *testing.T, f Frames) []byte {
+func recv(t *testing.T, f switchboard.Frames) []byte {
 	t.Helper()
 	b, err := f.Recv(contextFor(t))
 	if err != nil {
@@ -399,7 +400,7 @@ func TestCloseTellsGuestsAndEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Announce(contextFor(t), keys, func(Frames) {}); fault.CodeOf(err) != fault.ShuttingDown {
+	if _, err := s.Announce(contextFor(t), keys, func(switchboard.Frames) {}); fault.CodeOf(err) != fault.ShuttingDown {
 		t.Errorf("Announce = %v", err)
 	}
 }
@@ -420,11 +421,11 @@ func TestHostMustProveItsID(t *testing.T) {
 		"an echo":    func(c []byte) ([]byte, error) { return c, nil },
 		"other keys": func(c []byte) ([]byte, error) { return sealed.AnswerChallenge(other, c) },
 	} {
-		if _, err := s.admitHost(contextFor(t), keys.Public(), func(Frames) {}, answer); err == nil {
+		if _, err := s.admitHost(contextFor(t), keys.Public(), func(switchboard.Frames) {}, answer); err == nil {
 			t.Errorf("%s took the id", name)
 		}
 	}
-	if _, err := s.admitHost(contextFor(t), []byte("no key"), func(Frames) {}, nil); err == nil {
+	if _, err := s.admitHost(contextFor(t), []byte("no key"), func(switchboard.Frames) {}, nil); err == nil {
 		t.Error("something that is no key was attached")
 	}
 	ws := mustDial(t, s)
@@ -565,8 +566,8 @@ func TestBadFirstMessages(t *testing.T) {
 }
 
 func TestBadFramesEndTheirChannelOnly(t *testing.T) {
-	flood := func(size int) func(*testing.T, *websocket.Conn, Frames) {
-		return func(t *testing.T, ws *websocket.Conn, f Frames) {
+	flood := func(size int) func(*testing.T, *websocket.Conn, switchboard.Frames) {
+		return func(t *testing.T, ws *websocket.Conn, f switchboard.Frames) {
 			for ws.Write(contextFor(t), websocket.MessageBinary, make([]byte, size)) == nil {
 			}
 		}
@@ -574,13 +575,13 @@ func TestBadFramesEndTheirChannelOnly(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		limits func(*limits)
-		do     func(t *testing.T, ws *websocket.Conn, f Frames)
+		do     func(t *testing.T, ws *websocket.Conn, f switchboard.Frames)
 		code   signalling.CloseCode
 	}{
-		{"text after Opened", nil, func(t *testing.T, ws *websocket.Conn, f Frames) {
+		{"text after Opened", nil, func(t *testing.T, ws *websocket.Conn, f switchboard.Frames) {
 			write(t, ws, websocket.MessageText, []byte("{}"))
 		}, signalling.CloseRefused},
-		{"oversize", nil, func(t *testing.T, ws *websocket.Conn, f Frames) {
+		{"oversize", nil, func(t *testing.T, ws *websocket.Conn, f switchboard.Frames) {
 			write(t, ws, websocket.MessageBinary, make([]byte, f.Limit()+1))
 		}, signalling.CloseTooLarge},
 		{"frames in a flood", nil, flood(1), signalling.CloseTooFast},
@@ -1133,8 +1134,8 @@ func TestPanicInAcceptEndsThatGuestOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	const words = "what a guest said"
-	taken := make(chan Frames, 1)
-	if _, err := s.Announce(contextFor(t), broken, func(f Frames) { taken <- f; panic(words) }); err != nil {
+	taken := make(chan switchboard.Frames, 1)
+	if _, err := s.Announce(contextFor(t), broken, func(f switchboard.Frames) { taken <- f; panic(words) }); err != nil {
 		t.Fatal(err)
 	}
 	ws := mustDial(t, s)

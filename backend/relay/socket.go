@@ -18,6 +18,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -178,7 +179,7 @@ var _ = [1]struct{}{}[sha512.Size-sealed.NoteSize]
 // pass carries frames both ways until either side ends. Whoever notices the
 // end closes the channel; fromHost then closes the socket, and that ends
 // fromGuest.
-func (k *socket) pass(frames Frames) {
+func (k *socket) pass(frames switchboard.Frames) {
 	k.conn.budget.Store(&budget{limit: frames.Limit, fill: k.s.limits.fill})
 	stop := context.AfterFunc(k.s.lifetime, func() { frames.Close(signalling.CloseHostGone) })
 	defer stop()
@@ -191,7 +192,7 @@ func (k *socket) pass(frames Frames) {
 }
 
 // fromGuest reads until the socket ends.
-func (k *socket) fromGuest(frames Frames) {
+func (k *socket) fromGuest(frames switchboard.Frames) {
 	pace := rate.NewLimiter(rate.Limit(k.s.limits.frames), int(k.s.limits.frameBurst))
 	// Who says nothing after Opened is not a guest.
 	silent := time.AfterFunc(k.s.times.open, func() { frames.Close(signalling.CloseTooSlow) })
@@ -214,7 +215,7 @@ func (k *socket) fromGuest(frames Frames) {
 }
 
 // fromHost writes until the channel ends, and then ends the socket.
-func (k *socket) fromHost(frames Frames) {
+func (k *socket) fromHost(frames switchboard.Frames) {
 	for {
 		frame, err := frames.Recv(context.Background()) // ends with the channel
 		if err != nil {
@@ -242,7 +243,7 @@ func (k *socket) say(m signalling.Message) bool {
 
 // closeOf is the code that ends a socket or a channel after err.
 func closeOf(err error) signalling.CloseCode {
-	var closed Closed
+	var closed switchboard.Closed
 	switch {
 	case errors.As(err, &closed):
 		return closed.Code

@@ -7,6 +7,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
 // tenants counts what the hosts that have dialled in use. A host has one line:
@@ -159,7 +160,7 @@ func (t *tenants) takeGuest(l *line, at *lineLink, from string) (full, gone bool
 	if l.places == nil {
 		l.places = household.ByKey()
 	}
-	if !at.places.Room(from, Share(l.grant.quotas.PerLink)) || !l.places.Room(from, Share(l.grant.quotas.Guests)) {
+	if !at.places.Room(from, switchboard.Share(l.grant.quotas.PerLink)) || !l.places.Room(from, switchboard.Share(l.grant.quotas.Guests)) {
 		return true, false
 	}
 	at.places.Add(from)

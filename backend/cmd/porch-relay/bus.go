@@ -11,6 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats"
 	"github.com/porch-call/porch/backend/relay/nats/embedded"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/backend/sealed"
 )
@@ -28,14 +29,14 @@ const joinWithin = 2 * time.Second
 
 // openBus connects this machine to the others of its relay. revoke is told
 // what credentials others have taken back.
-func openBus(ctx context.Context, s settings, all secret, queued *relay.Budget, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (_ *bus, err error) {
+func openBus(ctx context.Context, s settings, all secret, queued *switchboard.Budget, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (_ *bus, err error) {
 	key, err := all.key("bus")
 	if err != nil {
 		return nil, err
 	}
 	o := nats.Options{
 		Servers: s.nats, Prefix: s.natsPrefix, Secret: key,
-		PerLink: s.perLink, PerAddress: relay.Share(s.perLink), Queued: queued,
+		PerLink: s.perLink, PerAddress: switchboard.Share(s.perLink), Queued: queued,
 		User: s.natsUser, Password: s.natsPassword, Token: s.natsToken,
 		CredentialsFile: s.natsCredentials, NKeyFile: s.natsNKey,
 		OnNote: notes.Put, OnRevoke: revoke, Logger: log,

@@ -17,6 +17,7 @@ import (
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -123,7 +124,7 @@ func (r *running) announce() sealed.LinkKeys {
 		r.t.Fatal(err)
 	}
 	host := r.host("", func(client.Status) {})
-	if _, err := host.Announce(r.t.Context(), keys, func(relay.Frames) {}); err != nil {
+	if _, err := host.Announce(r.t.Context(), keys, func(switchboard.Frames) {}); err != nil {
 		r.t.Fatal(err)
 	}
 	return keys

@@ -21,6 +21,7 @@ import (
 
 	"github.com/porch-call/porch/backend/kit/hostname"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
 // settings are everything that an operator can say.
@@ -145,7 +146,7 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 		s.addressBytes = size(4 * quotas.Bytes)
 		f.Var(&s.addressBytes, "bytes-per-address", "how `much` media is relayed in a day for all hosts of one address that were not invited")
 	})
-	s.queued = size(relay.DefaultQueued())
+	s.queued = size(switchboard.DefaultQueued())
 	c.group("Memory", func() {
 		f.Var(&s.queued, "queued", "how `much` may wait for hosts and guests who read slowly, in all (default: a quarter of GOMEMLIMIT, or 128MiB); a host may hold a sixteenth of it")
 	})

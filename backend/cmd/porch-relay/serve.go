@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/frontend"
 )
@@ -89,7 +90,7 @@ func (p *program) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	queued := relay.NewBudget(int64(s.queued))
+	queued := switchboard.NewBudget(int64(s.queued))
 	notes := relay.NewNotebook(maxNotes)
 	options := relay.Options{
 		Dir: filepath.Join(s.data, "relay"), Listen: s.listen, Plain: s.listenHTTP, Pages: pages,

@@ -15,7 +15,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -134,7 +134,7 @@ type Client struct {
 type link struct {
 	id        sealed.LinkID
 	keys      sealed.LinkKeys
-	accept    func(relay.Frames)
+	accept    func(switchboard.Frames)
 	line      *line // on which it was asked for; nil while it was not
 	proved    bool
 	announced bool
@@ -227,7 +227,7 @@ func (r *Client) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) 
 //
 // The error is [fault.ShuttingDown] after Close. ctx is not used, since nothing
 // waits.
-func (r *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
+func (r *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
 	l := &link{id: keys.ID(), keys: keys, accept: accept}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -23,6 +23,7 @@ import (
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/store"
@@ -118,7 +119,7 @@ func (d dialled) Addresses() []relay.Address {
 
 func (d dialled) PortChanged() bool { return false }
 
-func (d dialled) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(relay.Frames)) (func(), error) {
+func (d dialled) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (func(), error) {
 	withdraw, err := d.Client.Announce(ctx, keys, accept)
 	if err != nil {
 		return nil, err

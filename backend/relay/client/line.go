@@ -15,7 +15,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/netaddr"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -44,7 +44,7 @@ type line struct {
 	remote netip.Addr // of the relay; likewise
 	offer  Offer
 	pace   *rate.Limiter
-	budget *relay.Budget
+	budget *switchboard.Budget
 	out    chan control
 	done   chan struct{} // closed by fail
 	err    error         // why; set before done is closed
@@ -75,7 +75,7 @@ func newLine(r *Client, ws *websocket.Conn) *line {
 	return &line{
 		r: r, ws: ws,
 		pace:   rate.NewLimiter(readRate, readBurst),
-		budget: relay.NewBudget(maxQueued),
+		budget: switchboard.NewBudget(maxQueued),
 		out:    make(chan control, maxControl),
 		done:   make(chan struct{}), moving: make(chan struct{}),
 		pings:    make(chan time.Duration, 1),
@@ -400,7 +400,7 @@ func (r *Client) announced(l *line, id sealed.LinkID, code fault.Code) {
 }
 
 // acceptOf returns who takes guests of a link that was announced on l.
-func (r *Client) acceptOf(l *line, id sealed.LinkID) func(relay.Frames) {
+func (r *Client) acceptOf(l *line, id sealed.LinkID) func(switchboard.Frames) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.links[id]; k != nil && k.line == l && k.proved {
@@ -412,8 +412,8 @@ func (r *Client) acceptOf(l *line, id sealed.LinkID) func(relay.Frames) {
 // guest is a guest's channel: the host's end of it, and the far end, which
 // stands for the guest.
 type guest struct {
-	relay.Frames
-	far    relay.Frames
+	switchboard.Frames
+	far    switchboard.Frames
 	line   *line
 	number uint32
 	id     sealed.LinkID
@@ -421,13 +421,13 @@ type guest struct {
 	told   atomic.Bool  // the relay knows that it has ended
 }
 
-// SetLimit implements [relay.Frames].
+// SetLimit implements [switchboard.Frames].
 func (g *guest) SetLimit(n int) {
 	g.Frames.SetLimit(n)
 	g.limit.Store(int64(n))
 }
 
-// Close implements [relay.Frames]. The host reads no more: what waits for it
+// Close implements [switchboard.Frames]. The host reads no more: what waits for it
 // must not count any longer.
 func (g *guest) Close(code signalling.CloseCode) {
 	g.Frames.Close(code)
@@ -462,7 +462,7 @@ func (l *line) enter(m signalling.Guest) error {
 	case len(l.channels) >= maxGuests || l.perLink[id] >= maxPerLink:
 		code = signalling.CloseTooFast
 	default:
-		g.Frames, g.far = relay.Pipe(relay.RemoteInfo{Key: m.Remote}, l.budget)
+		g.Frames, g.far = switchboard.Pipe(switchboard.RemoteInfo{Key: m.Remote}, l.budget)
 		l.channels[m.Channel] = g
 		l.perLink[id]++
 		l.guests.Add(1)
@@ -491,7 +491,7 @@ func (g *guest) bring() {
 	for {
 		frame, err := g.far.Recv(context.Background()) // ends with the channel
 		if err != nil {
-			var closed relay.Closed
+			var closed switchboard.Closed
 			if !g.told.Load() && errors.As(err, &closed) {
 				g.say(signalling.Closed{Channel: g.number, Code: closed.Code})
 			}

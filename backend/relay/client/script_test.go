@@ -19,7 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -197,14 +197,14 @@ func open(t testing.TB, s *scripted, change func(*Options)) *Client {
 }
 
 // newLink announces a link whose guests arrive on a channel.
-func newLink(t testing.TB, r *Client) (keys sealed.LinkKeys, guests chan relay.Frames, withdraw func(*[sealed.NoteSize]byte)) {
+func newLink(t testing.TB, r *Client) (keys sealed.LinkKeys, guests chan switchboard.Frames, withdraw func(*[sealed.NoteSize]byte)) {
 	t.Helper()
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests = make(chan relay.Frames, 4096)
-	withdraw, err = r.Announce(t.Context(), keys, func(f relay.Frames) { guests <- f })
+	guests = make(chan switchboard.Frames, 4096)
+	withdraw, err = r.Announce(t.Context(), keys, func(f switchboard.Frames) { guests <- f })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,11 +244,11 @@ func TestReconnects(t *testing.T) {
 		until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok })
 		l.say(signalling.Guest{Channel: 1, Link: string(keys.ID()), Remote: "somewhere"})
 		f := <-guests
-		if f.Remote() != (relay.RemoteInfo{Key: "somewhere"}) {
+		if f.Remote() != (switchboard.RemoteInfo{Key: "somewhere"}) {
 			t.Errorf("%+v", f.Remote())
 		}
 		end(l)
-		var closed relay.Closed
+		var closed switchboard.Closed
 		if _, err := f.Recv(contextFor(t)); !errors.As(err, &closed) || closed.Code != signalling.CloseHostGone {
 			t.Errorf("%d: Recv = %v", i, err)
 		}
@@ -486,7 +486,7 @@ func TestARelayFloods(t *testing.T) {
 		l.say(signalling.Prove{Link: string(keys.ID()), Challenge: b64.EncodeToString(challenge)})
 	}
 	// Frames that the host does not take end their channel, and no other.
-	frames := map[relay.Frames]bool{}
+	frames := map[switchboard.Frames]bool{}
 	for range maxPerLink {
 		frames[<-guests] = true
 	}
@@ -553,10 +553,10 @@ func TestARelayReadsNothing(t *testing.T) {
 
 // TestBudget bounds what waits for the host in all channels together.
 func TestBudget(t *testing.T) {
-	budget := relay.NewBudget(100 << 10)
-	var ends [4][2]relay.Frames
+	budget := switchboard.NewBudget(100 << 10)
+	var ends [4][2]switchboard.Frames
 	for i := range ends {
-		ends[i][0], ends[i][1] = relay.Pipe(relay.RemoteInfo{}, budget)
+		ends[i][0], ends[i][1] = switchboard.Pipe(switchboard.RemoteInfo{}, budget)
 	}
 	taken := 0
 	for _, e := range ends[:2] {
@@ -574,7 +574,7 @@ func TestBudget(t *testing.T) {
 	}
 	g := &guest{Frames: ends[0][0]}
 	g.Close(signalling.CloseDone)
-	host, far := relay.Pipe(relay.RemoteInfo{}, budget)
+	host, far := switchboard.Pipe(switchboard.RemoteInfo{}, budget)
 	for range 4 {
 		if err := far.Send(make([]byte, 16<<10)); err != nil {
 			t.Errorf("no room after a channel has ended: %v", err)
@@ -648,13 +648,13 @@ func FuzzFromRelay(f *testing.F) {
 		}
 		l := &line{
 			r: r, out: make(chan control, maxControl), done: make(chan struct{}), moving: make(chan struct{}),
-			budget: relay.NewBudget(maxQueued), channels: map[uint32]*guest{}, perLink: map[sealed.LinkID]int{},
+			budget: switchboard.NewBudget(maxQueued), channels: map[uint32]*guest{}, perLink: map[sealed.LinkID]int{},
 			wanted: map[uint32]chan signalling.Credentials{}, offer: Offer{Links: 1},
 		}
 		r.adopt(l)
-		host, far := relay.Pipe(relay.RemoteInfo{}, l.budget)
+		host, far := switchboard.Pipe(switchboard.RemoteInfo{}, l.budget)
 		l.channels[7] = &guest{Frames: host, far: far, line: l, number: 7}
-		withdraw, err := r.Announce(t.Context(), keys, func(f relay.Frames) { f.Close(signalling.CloseDone) })
+		withdraw, err := r.Announce(t.Context(), keys, func(f switchboard.Frames) { f.Close(signalling.CloseDone) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -28,9 +29,9 @@ type porch struct {
 
 // newPorch announces a link at the relay of hosts, for guests at the relay of
 // guests.
-func newPorch(b *testing.B, guests, hosts relay.Switchboard) *porch {
+func newPorch(b *testing.B, guests, hosts switchboard.Switchboard) *porch {
 	b.Helper()
-	open := func(board relay.Switchboard) *relay.Server {
+	open := func(board switchboard.Switchboard) *relay.Server {
 		s, err := relay.Open(contextFor(b), relay.Options{
 			Dir: b.TempDir(), Listen: "127.0.0.1:0", Switchboard: board, Logger: slog.New(slog.DiscardHandler),
 		})
@@ -47,14 +48,14 @@ func newPorch(b *testing.B, guests, hosts relay.Switchboard) *porch {
 	}
 	keys := newKeys(b)
 	p := &porch{id: keys.ID(), base: at.Addresses()[0].Base, bells: make(chan struct{}, 1)}
-	if _, err := from.Announce(contextFor(b), keys, func(f relay.Frames) { go p.host(f) }); err != nil {
+	if _, err := from.Announce(contextFor(b), keys, func(f switchboard.Frames) { go p.host(f) }); err != nil {
 		b.Fatal(err)
 	}
 	return p
 }
 
 // host answers hello with welcome, and rings the bell at a knock.
-func (p *porch) host(f relay.Frames) {
+func (p *porch) host(f switchboard.Frames) {
 	for {
 		b, err := f.Recv(context.Background())
 		if err != nil {
@@ -119,7 +120,7 @@ func (p *porch) visit(b *testing.B, n int) (whole, knock time.Duration) {
 func BenchmarkKnock(b *testing.B) {
 	many := func(o *Options) { o.PerLink, o.PerAddress = 1000, 1000 }
 	nodes := openNodes(b, natstest.Start(b), 2, many)
-	memory := relay.NewMemory(1000, 1000)
+	memory := switchboard.NewMemory(1000, 1000)
 	porches := map[string]*porch{"one": newPorch(b, memory, memory), "two": newPorch(b, nodes[0], nodes[1])}
 	wholes, knocks := map[string][]time.Duration{}, map[string][]time.Duration{}
 	n := 0

@@ -17,7 +17,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -29,7 +29,7 @@ type Board struct {
 	times   times
 	options Options
 	seals   *seals
-	local   *relay.Memory // this node's hosts
+	local   *switchboard.Memory // this node's hosts
 	nc      *nats.Conn
 	base    string // of subjects
 
@@ -59,11 +59,11 @@ type Board struct {
 
 // attachment is a hold on an id. It is also the inner one, with its epoch.
 type attachment struct {
-	relay.Attachment // of Board.local
-	b                *Board
-	id               sealed.LinkID
-	token            token
-	epoch            uint64
+	switchboard.Attachment // of Board.local
+	b                      *Board
+	id                     sealed.LinkID
+	token                  token
+	epoch                  uint64
 }
 
 // Open connects a node to its cluster. ctx bounds opening, not the board. The
@@ -81,7 +81,7 @@ func Open(ctx context.Context, options Options) (*Board, error) {
 	}
 	b := &Board{
 		log: options.Logger, times: *options.times, options: options, seals: seals,
-		local: relay.NewMemory(options.PerLink, options.PerAddress), base: options.Prefix + ".v1.",
+		local: switchboard.NewMemory(options.PerLink, options.PerAddress), base: options.Prefix + ".v1.",
 		opens: make(chan *nats.Msg, waitingOpens), later: make(chan func(), waitingLater), wake: make(chan struct{}, 1),
 		subs: make(map[token]*nats.Subscription), held: make(map[token]*attachment), asks: make(map[uint64]chan uint64),
 		legs: make(map[legKey]*leg), peers: make(map[nodeID]*peer),
@@ -204,9 +204,9 @@ func (b *Board) soon(f func()) {
 	}
 }
 
-// Attach implements [relay.Switchboard]. Without the bus the id is reachable at
+// Attach implements [switchboard.Switchboard]. Without the bus the id is reachable at
 // this node, and at the others once the bus is back.
-func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(relay.Frames)) (relay.Attachment, error) {
+func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(switchboard.Frames)) (switchboard.Attachment, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -364,7 +364,7 @@ func (b *Board) subscribe(t token) error {
 	return nil
 }
 
-// Detach implements [relay.Attachment].
+// Detach implements [switchboard.Attachment].
 func (a *attachment) Detach() {
 	a.drop()
 	_ = a.b.subscribe(a.token) // the last one can't fail: it ends a subscription
@@ -380,8 +380,8 @@ func (a *attachment) drop() {
 	a.Attachment.Detach()
 }
 
-// Dial implements [relay.Switchboard].
-func (b *Board) Dial(ctx context.Context, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, relay.Frames, error) {
+// Dial implements [switchboard.Switchboard].
+func (b *Board) Dial(ctx context.Context, id sealed.LinkID, remote switchboard.RemoteInfo) ([]byte, switchboard.Frames, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -401,7 +401,7 @@ func (b *Board) Dial(ctx context.Context, id sealed.LinkID, remote relay.RemoteI
 }
 
 // dialOut asks the other nodes for the host of a link.
-func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, relay.Frames, error) {
+func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote switchboard.RemoteInfo) ([]byte, switchboard.Frames, error) {
 	if len(remote.Key) > maxRemoteKey {
 		return nil, nil, fault.Newf(fault.Internal, "nats: the key of an address has more than %d bytes", maxRemoteKey)
 	}
@@ -424,7 +424,7 @@ func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote relay.Remo
 
 // knock asks for a guest's channel up to three times: a message may be lost,
 // and who is asked again for a channel that it has says so.
-func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote relay.RemoteInfo) ([]byte, error) {
+func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote switchboard.RemoteInfo) ([]byte, error) {
 	at, number := toLink(b.seals.token(id)), l.key.channel
 	for try := range 3 {
 		if b.publish(at, strconv.FormatUint(number, 10), open{number, remote.Loopback, remote.Key}) != nil {

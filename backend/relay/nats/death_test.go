@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats/embedded"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -108,11 +108,11 @@ func runChild(bus string) {
 		case "attach":
 			var public []byte
 			if public, err = hex.DecodeString(what); err == nil {
-				_, err = b.Attach(context.Background(), sealed.IDOf(public), public, func(f relay.Frames) { go echo(f) })
+				_, err = b.Attach(context.Background(), sealed.IDOf(public), public, func(f switchboard.Frames) { go echo(f) })
 			}
 		case "dial":
-			var f relay.Frames
-			if _, f, err = b.Dial(context.Background(), sealed.LinkID(what), relay.RemoteInfo{}); err == nil {
+			var f switchboard.Frames
+			if _, f, err = b.Dial(context.Background(), sealed.LinkID(what), switchboard.RemoteInfo{}); err == nil {
 				err = f.Send([]byte("hello"))
 			}
 		}
@@ -126,7 +126,7 @@ func runChild(bus string) {
 
 // talker is a guest that talks to an echo, as fast as that answers.
 type talker struct {
-	frames relay.Frames
+	frames switchboard.Frames
 	rounds atomic.Uint64
 	end    error // once done
 }
@@ -182,13 +182,13 @@ func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 		c.ask(t, "attach "+hex.EncodeToString(keys.Public()))
 		keys = newKeys(t)
 		ours = append(ours, keys)
-		at, err := a.Attach(contextFor(t), keys.ID(), keys.Public(), func(f relay.Frames) { go echo(f) })
+		at, err := a.Attach(contextFor(t), keys.ID(), keys.Public(), func(f switchboard.Frames) { go echo(f) })
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(at.Detach)
 	}
-	var hosts []relay.Frames
+	var hosts []switchboard.Frames
 	for range 8 {
 		c.ask(t, "dial "+string(visited.id))
 		f := visited.guest(t)
@@ -259,7 +259,7 @@ func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 }
 
 // peeked is a channel that somebody else reads.
-type peeked struct{ relay.Frames }
+type peeked struct{ switchboard.Frames }
 
 // Recv waits for the end.
 func (p peeked) Recv(ctx context.Context) ([]byte, error) {
@@ -285,7 +285,7 @@ func TestManyChannelsAcrossNodes(t *testing.T) {
 	ids := make([]sealed.LinkID, links)
 	for i := range ids {
 		keys := newKeys(t)
-		a, err := nodes[i%3].Attach(contextFor(t), keys.ID(), keys.Public(), func(f relay.Frames) { go echo(f) })
+		a, err := nodes[i%3].Attach(contextFor(t), keys.ID(), keys.Public(), func(f switchboard.Frames) { go echo(f) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -20,10 +20,10 @@ type legKey struct {
 type leg struct {
 	b      *Board
 	key    legKey
-	end    relay.Frames // what the other node sends goes in; what comes out goes to the other node
-	out    way          // of what this node sends
-	answer chan message // the guest's leg: opened or refused
-	public []byte       // the host's leg: the link's key
+	end    switchboard.Frames // what the other node sends goes in; what comes out goes to the other node
+	out    way                // of what this node sends
+	answer chan message       // the guest's leg: opened or refused
+	public []byte             // the host's leg: the link's key
 
 	// Of Board.mu.
 	peer  nodeID // the other node; zero while nobody has answered
@@ -43,11 +43,11 @@ type leg struct {
 // the bus on the sender's goroutine, since a hand-over between goroutines is
 // what a knock has to wait for where processors sleep.
 type guestEnd struct {
-	relay.Frames
+	switchboard.Frames
 	l *leg
 }
 
-// Send implements [relay.Frames].
+// Send implements [switchboard.Frames].
 func (e guestEnd) Send(frame []byte) error {
 	select {
 	case <-e.Done():
@@ -64,8 +64,8 @@ func (e guestEnd) Send(frame []byte) error {
 }
 
 // newGuestLeg makes the leg at a guest's node, and the guest's end.
-func (b *Board) newGuestLeg(remote relay.RemoteInfo) (*leg, relay.Frames) {
-	host, guest := relay.Pipe(remote, b.options.Queued)
+func (b *Board) newGuestLeg(remote switchboard.RemoteInfo) (*leg, switchboard.Frames) {
+	host, guest := switchboard.Pipe(remote, b.options.Queued)
 	number := b.number.Add(1)
 	l := &leg{
 		b: b, key: legKey{b.seals.self, number}, end: host, out: way{toHost: true, channel: number},
@@ -127,7 +127,7 @@ func (b *Board) takeGuest(sender nodeID, t token, m open) {
 		// there is none, NATS says so at the next try.
 		return
 	}
-	public, guest, accept, err := b.local.Connect(a.id, relay.RemoteInfo{Loopback: m.loopback, Key: m.key})
+	public, guest, accept, err := b.local.Connect(a.id, switchboard.RemoteInfo{Loopback: m.loopback, Key: m.key})
 	if err != nil {
 		b.refuse(sender, m.channel, fault.CodeOf(err) == fault.TooFast)
 		return
@@ -140,7 +140,7 @@ func (b *Board) takeGuest(sender nodeID, t token, m open) {
 	l = &leg{
 		b: b, key: key, end: guest, out: way{channel: m.channel}, public: public, peer: sender, told: guest.Limit(),
 	}
-	relay.OnLimit(guest, func() { b.soon(l.tellLimit) })
+	switchboard.OnLimit(guest, func() { b.soon(l.tellLimit) })
 	b.mu.Lock()
 	b.legs[key] = l
 	b.mu.Unlock()
@@ -182,7 +182,7 @@ func (b *Board) legOf(sender nodeID, of way, answer bool) *leg {
 // serve runs a leg, whose panic ends its channel alone.
 func (b *Board) serve(l *leg) {
 	if !b.panics.Run(l.run) {
-		l.finish(relay.Closed{Code: signalling.CloseHostGone})
+		l.finish(switchboard.Closed{Code: signalling.CloseHostGone})
 	}
 }
 
@@ -207,8 +207,8 @@ func (l *leg) run() {
 
 // send sends one frame.
 func (l *leg) send(b []byte) error {
-	if len(b) > signalling.MaxFrame+relay.SealRoom {
-		return relay.Closed{Code: signalling.CloseTooLarge}
+	if len(b) > signalling.MaxFrame+switchboard.SealRoom {
+		return switchboard.Closed{Code: signalling.CloseTooLarge}
 	}
 	l.sending.Lock()
 	defer l.sending.Unlock()
@@ -249,7 +249,7 @@ func (l *leg) tellLimit() {
 // finish ends the leg, because of err.
 func (l *leg) finish(err error) {
 	code := signalling.CloseHostGone // the bus takes nothing
-	var c relay.Closed
+	var c switchboard.Closed
 	if errors.As(err, &c) {
 		code = c.Code
 	}
@@ -301,7 +301,7 @@ func (l *leg) onFrame(m frame) {
 
 func (l *leg) onLimit(m limit) {
 	if l.order(m.number) {
-		l.end.SetLimit(int(m.limit) - relay.SealRoom)
+		l.end.SetLimit(int(m.limit) - switchboard.SealRoom)
 	}
 }
 

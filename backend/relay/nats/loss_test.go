@@ -5,8 +5,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -37,23 +37,23 @@ func TestLossClosesOneChannel(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		lose func(t *testing.T, guest, host *leg, g, f relay.Frames)
+		lose func(t *testing.T, guest, host *leg, g, f switchboard.Frames)
 	}{
-		{"a frame to the host, and then another", func(t *testing.T, guest, _ *leg, g, _ relay.Frames) {
+		{"a frame to the host, and then another", func(t *testing.T, guest, _ *leg, g, _ switchboard.Frames) {
 			skip(guest)
 			_ = g.Send([]byte("next"))
 		}},
-		{"a frame to the guest, and then another", func(t *testing.T, _, host *leg, _, f relay.Frames) {
+		{"a frame to the guest, and then another", func(t *testing.T, _, host *leg, _, f switchboard.Frames) {
 			skip(host)
 			_ = f.Send([]byte("next"))
 		}},
-		{"the last frame to the host", func(t *testing.T, guest, _ *leg, _, _ relay.Frames) { skip(guest) }},
-		{"the last frame to the guest", func(t *testing.T, _, host *leg, _, _ relay.Frames) { skip(host) }},
-		{"a frame, and then the end", func(t *testing.T, guest, _ *leg, g, _ relay.Frames) {
+		{"the last frame to the host", func(t *testing.T, guest, _ *leg, _, _ switchboard.Frames) { skip(guest) }},
+		{"the last frame to the guest", func(t *testing.T, _, host *leg, _, _ switchboard.Frames) { skip(host) }},
+		{"a frame, and then the end", func(t *testing.T, guest, _ *leg, g, _ switchboard.Frames) {
 			skip(guest)
 			g.Close(signalling.CloseHostGone)
 		}},
-		{"the end", func(t *testing.T, guest, _ *leg, g, _ relay.Frames) {
+		{"the end", func(t *testing.T, guest, _ *leg, g, _ switchboard.Frames) {
 			guest.hush()
 			g.Close(signalling.CloseHostGone)
 		}},
@@ -82,7 +82,7 @@ func TestLossClosesOneChannel(t *testing.T) {
 func TestLostAnswers(t *testing.T) {
 	nodes := openNodes(t, natstest.Start(t), 2, nil)
 	h := attach(t, nodes[1], newKeys(t))
-	l, guest := nodes[0].newGuestLeg(relay.RemoteInfo{})
+	l, guest := nodes[0].newGuestLeg(switchboard.RemoteInfo{})
 	// The host's node hears it twice, as when its answer was lost.
 	for range 2 {
 		if err := nodes[0].publish(toLink(nodes[1].seals.token(h.id)), "", open{channel: l.key.channel}); err != nil {

@@ -11,10 +11,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats/embedded"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
-	"github.com/porch-call/porch/backend/relay/switchboardtest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/relay/switchboard/switchboardtest"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -137,8 +137,8 @@ func eventually(t testing.TB, what string, so func() bool) {
 type host struct {
 	id     sealed.LinkID
 	public []byte
-	guests chan relay.Frames
-	relay.Attachment
+	guests chan switchboard.Frames
+	switchboard.Attachment
 }
 
 func newKeys(t testing.TB) sealed.LinkKeys {
@@ -153,8 +153,8 @@ func newKeys(t testing.TB) sealed.LinkKeys {
 // attach brings a host to a node.
 func attach(t testing.TB, b *Board, keys sealed.LinkKeys) *host {
 	t.Helper()
-	h := &host{id: keys.ID(), public: keys.Public(), guests: make(chan relay.Frames, 1000)}
-	a, err := b.Attach(contextFor(t), h.id, h.public, func(f relay.Frames) { h.guests <- f })
+	h := &host{id: keys.ID(), public: keys.Public(), guests: make(chan switchboard.Frames, 1000)}
+	a, err := b.Attach(contextFor(t), h.id, h.public, func(f switchboard.Frames) { h.guests <- f })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func attach(t testing.TB, b *Board, keys sealed.LinkKeys) *host {
 	return h
 }
 
-func (h *host) guest(t testing.TB) relay.Frames {
+func (h *host) guest(t testing.TB) switchboard.Frames {
 	t.Helper()
 	select {
 	case f := <-h.guests:
@@ -174,9 +174,9 @@ func (h *host) guest(t testing.TB) relay.Frames {
 	}
 }
 
-func dial(t testing.TB, b *Board, id sealed.LinkID) relay.Frames {
+func dial(t testing.TB, b *Board, id sealed.LinkID) switchboard.Frames {
 	t.Helper()
-	_, f, err := b.Dial(contextFor(t), id, relay.RemoteInfo{})
+	_, f, err := b.Dial(contextFor(t), id, switchboard.RemoteInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,18 +185,18 @@ func dial(t testing.TB, b *Board, id sealed.LinkID) relay.Frames {
 }
 
 // dialSoon dials until the link is reachable.
-func dialSoon(t testing.TB, b *Board, id sealed.LinkID) (f relay.Frames) {
+func dialSoon(t testing.TB, b *Board, id sealed.LinkID) (f switchboard.Frames) {
 	t.Helper()
 	eventually(t, "the link is reachable", func() bool {
 		var err error
-		_, f, err = b.Dial(contextFor(t), id, relay.RemoteInfo{})
+		_, f, err = b.Dial(contextFor(t), id, switchboard.RemoteInfo{})
 		return err == nil
 	})
 	t.Cleanup(func() { f.Close(signalling.CloseDone) })
 	return f
 }
 
-func pass(t testing.TB, from, to relay.Frames, word string) {
+func pass(t testing.TB, from, to switchboard.Frames, word string) {
 	t.Helper()
 	if err := from.Send([]byte(word)); err != nil {
 		t.Fatalf("Send: %v", err)
@@ -206,14 +206,14 @@ func pass(t testing.TB, from, to relay.Frames, word string) {
 	}
 }
 
-func expectEnd(t testing.TB, f relay.Frames, code signalling.CloseCode) {
+func expectEnd(t testing.TB, f switchboard.Frames, code signalling.CloseCode) {
 	t.Helper()
 	for {
 		_, err := f.Recv(contextFor(t))
 		if err == nil {
 			continue
 		}
-		var c relay.Closed
+		var c switchboard.Closed
 		if !errors.As(err, &c) || c.Code != code {
 			t.Errorf("Recv = %v, want the end with %d", err, code)
 		}
@@ -222,7 +222,7 @@ func expectEnd(t testing.TB, f relay.Frames, code signalling.CloseCode) {
 }
 
 // echo sends back what comes, until the end.
-func echo(f relay.Frames) {
+func echo(f switchboard.Frames) {
 	for {
 		b, err := f.Recv(context.Background())
 		if err != nil || f.Send(b) != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -38,7 +38,7 @@ type Options struct {
 	PerLink, PerAddress int
 	// Queued bounds what may wait for guests of this node whose host is at
 	// another: the relay's own ([relay.Options]). nil is no bound.
-	Queued *relay.Budget
+	Queued *switchboard.Budget
 
 	// How this node shows NATS who it is: any, or none.
 	User, Password  string

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -102,7 +102,7 @@ func (s sides) partAndHeal(t *testing.T) {
 
 	cut := time.Now()
 	wire.Cut()
-	for _, f := range []relay.Frames{toA, toAHost, toB, toBHost} {
+	for _, f := range []switchboard.Frames{toA, toAHost, toB, toBHost} {
 		expectEnd(t, f, signalling.CloseHostGone)
 	}
 	t.Logf("channels between the sides ended after %v", time.Since(cut).Round(time.Millisecond))
@@ -110,10 +110,10 @@ func (s sides) partAndHeal(t *testing.T) {
 	pass(t, localHost, local, "during")
 	again := dial(t, a, x.id)
 	pass(t, again, x.guest(t), "a new guest")
-	if _, _, err := a.Dial(contextFor(t), y.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+	if _, _, err := a.Dial(contextFor(t), y.id, switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
 		t.Errorf("Dial = %v", err)
 	}
-	if _, _, err := b.Dial(contextFor(t), x.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+	if _, _, err := b.Dial(contextFor(t), x.id, switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
 		t.Errorf("Dial = %v", err)
 	}
 	during := attach(t, a, newKeys(t))
@@ -263,7 +263,7 @@ func TestNodeCloses(t *testing.T) {
 		if b, err := g.Recv(contextFor(t)); err != nil || string(b) != "very last" {
 			t.Errorf("Recv = %q, %v", b, err)
 		}
-		for _, end := range []relay.Frames{g, f, out, outHost} {
+		for _, end := range []switchboard.Frames{g, f, out, outHost} {
 			expectEnd(t, end, signalling.CloseHostGone)
 		}
 		if took := time.Since(begin); took > 3*time.Second {
@@ -274,10 +274,10 @@ func TestNodeCloses(t *testing.T) {
 		default:
 			t.Error("Lost is open")
 		}
-		if _, _, err := a.Dial(contextFor(t), other.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.ShuttingDown && fault.CodeOf(err) != fault.LinkUnavailable {
+		if _, _, err := a.Dial(contextFor(t), other.id, switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.ShuttingDown && fault.CodeOf(err) != fault.LinkUnavailable {
 			t.Errorf("Dial = %v", err)
 		}
-		if _, err := a.Attach(contextFor(t), h.id, h.public, func(relay.Frames) {}); fault.CodeOf(err) != fault.ShuttingDown {
+		if _, err := a.Attach(contextFor(t), h.id, h.public, func(switchboard.Frames) {}); fault.CodeOf(err) != fault.ShuttingDown {
 			t.Errorf("Attach = %v", err)
 		}
 		for _, n := range nodes {

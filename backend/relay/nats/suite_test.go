@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
-	"github.com/porch-call/porch/backend/relay/switchboardtest"
+	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/relay/switchboard/switchboardtest"
 )
 
 func TestConforms(t *testing.T) {
@@ -17,8 +17,8 @@ func TestConforms(t *testing.T) {
 	}
 	run := func(name string, n int, open func(t *testing.T) []*Board) {
 		t.Run(fmt.Sprint(n, " nodes, ", name), func(t *testing.T) {
-			switchboardtest.RunNodes(t, func(t *testing.T) []relay.Switchboard {
-				boards := make([]relay.Switchboard, n)
+			switchboardtest.RunNodes(t, func(t *testing.T) []switchboard.Switchboard {
+				boards := make([]switchboard.Switchboard, n)
 				for i, node := range open(t) {
 					boards[i] = node
 				}

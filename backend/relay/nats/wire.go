@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -445,11 +445,11 @@ func (r *reader) message(kind byte) message {
 	case kindFrame:
 		m := frame{of: r.way(), number: r.uint64(), data: r.b}
 		r.b = nil
-		r.bad = r.bad || len(m.data) > signalling.MaxFrame+relay.SealRoom
+		r.bad = r.bad || len(m.data) > signalling.MaxFrame+switchboard.SealRoom
 		return m
 	case kindLimit:
 		m := limit{r.way(), r.uint64(), r.uint32()}
-		r.bad = r.bad || m.of.toHost || m.limit < relay.SealRoom || m.limit > signalling.MaxFrame+relay.SealRoom
+		r.bad = r.bad || m.of.toHost || m.limit < switchboard.SealRoom || m.limit > signalling.MaxFrame+switchboard.SealRoom
 		return m
 	case kindClosed:
 		return closed{r.way(), r.uint64(), r.code()}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -88,7 +88,7 @@ func TestEveryMessageComesBack(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	long := signalling.MaxFrame + relay.SealRoom + 1
+	long := signalling.MaxFrame + switchboard.SealRoom + 1
 	for name, b := range map[string][]byte{
 		"nothing":          {},
 		"unknown kind":     {200},

@@ -1,4 +1,4 @@
-package relay
+package switchboard
 
 import (
 	"context"
@@ -51,7 +51,9 @@ type Memory struct {
 	mu    sync.Mutex
 	hosts map[sealed.LinkID]*attachment
 
-	queued *Budget // of all channels' queues; nil is none
+	// Queued bounds the queues of all channels. It is set before the first Attach;
+	// nil is no bound.
+	Queued *Budget
 }
 
 // Share is how many of a link's places one address may take: a quarter, but as
@@ -191,7 +193,7 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link from one address who are not welcomed yet", newcomers)
 	}
 	c := newChannel(remote)
-	charge(c.host, m.queued)
+	Charge(c.host, m.Queued)
 	welcomed := false // of m.mu
 	welcome := func() {
 		if !welcomed {
@@ -225,4 +227,17 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 		accepted = true
 	}
 	return append([]byte(nil), a.pub...), c.guest, accept, nil
+}
+
+// AfterLost calls f, on a goroutine of its own, when an attachment has ended.
+// The switchboard in memory does without a goroutine that waits.
+func AfterLost(a Attachment, f func()) {
+	if m, ok := a.(*attachment); ok {
+		m.afterLost(f)
+		return
+	}
+	go func() {
+		<-a.Lost()
+		f()
+	}()
 }

@@ -1,12 +1,9 @@
-package relay
+package switchboard
 
 import (
 	"context"
-	"math"
 	"runtime"
-	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -16,8 +13,14 @@ const (
 	queueFrames   = 512     // frames waiting, in each direction
 	toGuestBytes  = 1 << 20 // bytes waiting for the guest: a few of the largest messages
 	fromGuestHeld = 8       // as many of the guest's largest frames may wait for the host
-	overhead      = 48      // what a waiting frame costs beside its bytes
+
+	// Overhead is what a waiting frame costs beside its bytes.
+	Overhead = 48
 )
+
+// Held is how many bytes of a guest's frames may wait for the host when the guest
+// may send frames of up to limit bytes.
+func Held(limit int) int { return fromGuestHeld * (limit + Overhead) }
 
 // SealRoom is what sealing adds to a message, generously: Frames.Limit is
 // that much more than what was set.
@@ -67,94 +70,13 @@ type queue struct {
 	lent   int           // cost of the frame that was read last, until the next is asked for
 }
 
-// account is what one channel holds of a budget.
-type account struct {
-	budget *Budget // nil is none
-	held   int     // guarded by channel.mu
-}
-
-func (a *account) take(n int) bool {
-	if !a.budget.take(n) {
-		return false
-	}
-	a.held += n
-	return true
-}
-
-func (a *account) give(n int) {
-	a.budget.give(n)
-	a.held -= n
-}
-
-// Budget bounds what the queues of many channels hold together.
-type Budget struct {
-	within *Budget // nil is none
-	most   int64
-	held   atomic.Int64
-}
-
-// NewBudget returns a budget of so many bytes. A waiting frame costs a little
-// more than its own.
-func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
-
-// part returns a budget of so many of b's bytes.
-func (b *Budget) part(bytes int64) *Budget { return &Budget{within: b, most: bytes} }
-
-// DefaultQueued is how many bytes may wait in a relay's queues unless it is told
-// otherwise: a quarter of what Go may use (GOMEMLIMIT), or 128 MiB where that
-// has no limit.
-func DefaultQueued() int64 {
-	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // reads it
-		return limit / 4
-	}
-	return 128 << 20
-}
-
-// lineQueued is the part of a relay's budget that one host's line may hold: all
-// lines of one address can't hold all of it, and a few frames always fit.
-func lineQueued(all int64) int64 { return max(all/16, 4<<20) }
-
-func (b *Budget) take(n int) bool {
-	if b == nil {
-		return true
-	}
-	if b.held.Add(int64(n)) > b.most || !b.within.take(n) {
-		b.held.Add(-int64(n))
-		return false
-	}
-	return true
-}
-
-func (b *Budget) give(n int) {
-	if b != nil {
-		b.held.Add(-int64(n))
-		b.within.give(n)
-	}
-}
-
-// charge puts what a channel holds, now and later, down to this budget.
-func charge(f Frames, b *Budget) {
-	e, ok := f.(*end)
-	if !ok {
-		return
-	}
-	e.c.mu.Lock()
-	defer e.c.mu.Unlock()
-	a := e.c.account
-	a.budget.give(a.held)
-	a.budget = b
-	for in := b; in != nil; in = in.within { // it is there already, room or not
-		in.held.Add(int64(a.held))
-	}
-}
-
 // Pipe returns both ends of a channel within this process, as [NewMemory]
 // connects them: for whoever carries frames to a host in another way. A frame
 // that finds no room in the budget closes its channel with
 // [signalling.CloseTooSlow]; nil is no budget.
 func Pipe(remote RemoteInfo, budget *Budget) (host, guest Frames) {
 	c := newChannel(remote)
-	charge(c.host, budget)
+	Charge(c.host, budget)
 	return c.host, c.guest
 }
 
@@ -192,7 +114,7 @@ func (e *end) Send(frame []byte) error {
 			e.Close(signalling.CloseTooLarge)
 			return Closed{signalling.CloseTooLarge}
 		}
-		room = fromGuestHeld * (c.limit + overhead)
+		room = Held(c.limit)
 	}
 	if !e.other.inbox.push(frame, room) {
 		e.other.inbox.clear()
@@ -275,7 +197,7 @@ func (e *end) Limit() int {
 // push reports whether the frame found room: fewer than queueFrames frames, of
 // at most room bytes together.
 func (q *queue) push(frame []byte, room int) bool {
-	cost := len(frame) + overhead
+	cost := len(frame) + Overhead
 	if len(q.frames) >= queueFrames || q.bytes+cost > room || !q.budget.take(cost) {
 		return false
 	}
@@ -295,8 +217,8 @@ func (q *queue) pop() ([]byte, bool) {
 	frame := q.frames[0]
 	q.frames[0] = nil
 	q.frames = q.frames[1:]
-	q.bytes -= len(frame) + overhead
-	q.lent = len(frame) + overhead // whoever reads it holds it while a slow connection takes it
+	q.bytes -= len(frame) + Overhead
+	q.lent = len(frame) + Overhead // whoever reads it holds it while a slow connection takes it
 	if len(q.frames) == 0 {
 		q.frames = nil
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -15,14 +15,14 @@ import (
 // RunNodes tests switchboards that open makes, each with all its nodes: the
 // whole of Run between the first node and the last, and what several nodes
 // must do together. One node alone may be tested as well.
-func RunNodes(t *testing.T, open func(t *testing.T) []relay.Switchboard) {
-	Run(t, func(t *testing.T) (guests, hosts relay.Switchboard) {
+func RunNodes(t *testing.T, open func(t *testing.T) []switchboard.Switchboard) {
+	Run(t, func(t *testing.T) (guests, hosts switchboard.Switchboard) {
 		nodes := open(t)
 		return nodes[0], nodes[len(nodes)-1]
 	})
 	for _, c := range []struct {
 		name string
-		run  func(*testing.T, []relay.Switchboard)
+		run  func(*testing.T, []switchboard.Switchboard)
 	}{
 		{"every node reaches every node", everyNode},
 		{"a link moves from node to node", moves},
@@ -36,7 +36,7 @@ func RunNodes(t *testing.T, open func(t *testing.T) []relay.Switchboard) {
 }
 
 // at is where hosts attach; guests come later.
-func at(t *testing.T, hosts relay.Switchboard) *board { return &board{t: t, hosts: hosts} }
+func at(t *testing.T, hosts switchboard.Switchboard) *board { return &board{t: t, hosts: hosts} }
 
 func newKeys(t *testing.T) sealed.LinkKeys {
 	t.Helper()
@@ -47,7 +47,7 @@ func newKeys(t *testing.T) sealed.LinkKeys {
 	return keys
 }
 
-func everyNode(t *testing.T, nodes []relay.Switchboard) {
+func everyNode(t *testing.T, nodes []switchboard.Switchboard) {
 	for h, hosts := range nodes {
 		l := at(t, hosts).attach()
 		for g, guests := range nodes {
@@ -71,7 +71,7 @@ func everyNode(t *testing.T, nodes []relay.Switchboard) {
 	}
 }
 
-func moves(t *testing.T, nodes []relay.Switchboard) {
+func moves(t *testing.T, nodes []switchboard.Switchboard) {
 	keys := newKeys(t)
 	var before *link
 	for i := range 3*len(nodes) + 1 {
@@ -83,7 +83,7 @@ func moves(t *testing.T, nodes []relay.Switchboard) {
 				t.Fatal("the host before is not told")
 			}
 		}
-		var guests, hosts []relay.Frames
+		var guests, hosts []switchboard.Frames
 		for _, node := range nodes {
 			after.guests = node
 			guest, host := after.dial()
@@ -110,16 +110,16 @@ func moves(t *testing.T, nodes []relay.Switchboard) {
 
 // race has hosts attach to one link everywhere at once. One of them gets it,
 // and all guests come to that one.
-func race(t *testing.T, nodes []relay.Switchboard) {
+func race(t *testing.T, nodes []switchboard.Switchboard) {
 	for range 5 {
 		keys := newKeys(t)
 		links := make([]*link, 2*len(nodes))
 		var wg sync.WaitGroup
 		for i := range links {
-			links[i] = &link{id: keys.ID(), public: keys.Public(), accepted: make(chan relay.Frames, 1000)}
+			links[i] = &link{id: keys.ID(), public: keys.Public(), accepted: make(chan switchboard.Frames, 1000)}
 			wg.Go(func() {
 				l := links[i]
-				a, err := nodes[i%len(nodes)].Attach(deadline(t), l.id, l.public, func(f relay.Frames) { l.accepted <- f })
+				a, err := nodes[i%len(nodes)].Attach(deadline(t), l.id, l.public, func(f switchboard.Frames) { l.accepted <- f })
 				if err != nil {
 					t.Error(err)
 					return
@@ -154,7 +154,7 @@ func race(t *testing.T, nodes []relay.Switchboard) {
 			}
 		}
 		for _, node := range nodes {
-			_, guest, err := node.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+			_, guest, err := node.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,8 +166,8 @@ func race(t *testing.T, nodes []relay.Switchboard) {
 	}
 }
 
-func limitsOfAll(t *testing.T, nodes []relay.Switchboard) {
-	full := func(l *link, n int, remote relay.RemoteInfo) {
+func limitsOfAll(t *testing.T, nodes []switchboard.Switchboard) {
+	full := func(l *link, n int, remote switchboard.RemoteInfo) {
 		t.Helper()
 		for i := range n {
 			_, guest, err := nodes[i%len(nodes)].Dial(deadline(t), l.id, remote)
@@ -182,13 +182,13 @@ func limitsOfAll(t *testing.T, nodes []relay.Switchboard) {
 			}
 		}
 	}
-	full(at(t, nodes[0]).attach(), PerLink, relay.RemoteInfo{})
-	full(at(t, nodes[0]).attach(), PerAddress, relay.RemoteInfo{Key: "greedy"})
+	full(at(t, nodes[0]).attach(), PerLink, switchboard.RemoteInfo{})
+	full(at(t, nodes[0]).attach(), PerAddress, switchboard.RemoteInfo{Key: "greedy"})
 }
 
-func detachedEverywhere(t *testing.T, nodes []relay.Switchboard) {
+func detachedEverywhere(t *testing.T, nodes []switchboard.Switchboard) {
 	l := at(t, nodes[0]).attach()
-	var guests []relay.Frames
+	var guests []switchboard.Frames
 	for _, node := range nodes {
 		l.guests = node
 		guest, host := l.dial()
@@ -199,7 +199,7 @@ func detachedEverywhere(t *testing.T, nodes []relay.Switchboard) {
 	for i, guest := range guests {
 		expect(t, guest, "closing")
 		expectEnd(t, guest, signalling.CloseHostGone)
-		if _, _, err := nodes[i].Dial(deadline(t), l.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+		if _, _, err := nodes[i].Dial(deadline(t), l.id, switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
 			t.Errorf("Dial = %v", err)
 		}
 	}
@@ -207,11 +207,11 @@ func detachedEverywhere(t *testing.T, nodes []relay.Switchboard) {
 
 // manyEverywhere has hosts that move from node to node while guests of all
 // nodes talk: a channel passes what was sent, whole and in order, or ends.
-func manyEverywhere(t *testing.T, nodes []relay.Switchboard) {
+func manyEverywhere(t *testing.T, nodes []switchboard.Switchboard) {
 	keys := newKeys(t)
 	var hosts, guests sync.WaitGroup
 	stop := make(chan struct{})
-	echo := func(f relay.Frames) {
+	echo := func(f switchboard.Frames) {
 		for {
 			frame, err := f.Recv(deadline(t))
 			if err != nil || f.Send(frame) != nil {
@@ -221,9 +221,9 @@ func manyEverywhere(t *testing.T, nodes []relay.Switchboard) {
 	}
 	guests.Go(func() {
 		defer close(stop)
-		var before relay.Attachment
+		var before switchboard.Attachment
 		for i := range 20 {
-			a, err := nodes[i%len(nodes)].Attach(deadline(t), keys.ID(), keys.Public(), func(f relay.Frames) {
+			a, err := nodes[i%len(nodes)].Attach(deadline(t), keys.ID(), keys.Public(), func(f switchboard.Frames) {
 				hosts.Go(func() { echo(f) })
 			})
 			if err != nil {
@@ -245,7 +245,7 @@ func manyEverywhere(t *testing.T, nodes []relay.Switchboard) {
 					return
 				default:
 				}
-				_, f, err := node.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+				_, f, err := node.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{})
 				if err != nil {
 					if code := fault.CodeOf(err); code != fault.LinkUnavailable && code != fault.TooFast {
 						t.Errorf("Dial = %v", err)
@@ -260,7 +260,7 @@ func manyEverywhere(t *testing.T, nodes []relay.Switchboard) {
 				for i := range 20 {
 					b, err := f.Recv(deadline(t))
 					if err != nil {
-						var closed relay.Closed
+						var closed switchboard.Closed
 						if !errors.As(err, &closed) || closed.Code != signalling.CloseHostGone {
 							t.Errorf("Recv = %v", err)
 						}

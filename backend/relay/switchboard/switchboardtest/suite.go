@@ -1,4 +1,4 @@
-// Package switchboardtest is the conformance suite of [relay.Switchboard]: what
+// Package switchboardtest is the conformance suite of [switchboard.Switchboard]: what
 // sockets and hosts rely on, whichever way the two are brought together.
 package switchboardtest
 
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -31,7 +31,7 @@ const patience = 20 * time.Second
 // switchboard, which are the same for one in memory and two nodes of one that
 // is spread over machines: guests dial at the first, hosts attach at the
 // second. It ends what it started by t.Cleanup.
-func Run(t *testing.T, open func(t *testing.T) (guests, hosts relay.Switchboard)) {
+func Run(t *testing.T, open func(t *testing.T) (guests, hosts switchboard.Switchboard)) {
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *board)
@@ -67,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) (guests, hosts relay.Switchboard)
 // board is one switchboard under test.
 type board struct {
 	t             *testing.T
-	guests, hosts relay.Switchboard
+	guests, hosts switchboard.Switchboard
 }
 
 func deadline(t *testing.T) context.Context {
@@ -81,8 +81,8 @@ type link struct {
 	*board
 	id       sealed.LinkID
 	public   []byte
-	accepted chan relay.Frames
-	relay.Attachment
+	accepted chan switchboard.Frames
+	switchboard.Attachment
 }
 
 func (b *board) attach() *link {
@@ -96,8 +96,8 @@ func (b *board) attach() *link {
 
 func (b *board) attachAs(keys sealed.LinkKeys) *link {
 	b.t.Helper()
-	l := &link{board: b, id: keys.ID(), public: keys.Public(), accepted: make(chan relay.Frames, 1000)}
-	a, err := b.hosts.Attach(deadline(b.t), l.id, l.public, func(f relay.Frames) { l.accepted <- f })
+	l := &link{board: b, id: keys.ID(), public: keys.Public(), accepted: make(chan switchboard.Frames, 1000)}
+	a, err := b.hosts.Attach(deadline(b.t), l.id, l.public, func(f switchboard.Frames) { l.accepted <- f })
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -107,9 +107,9 @@ func (b *board) attachAs(keys sealed.LinkKeys) *link {
 }
 
 // dial returns both ends of a new channel.
-func (l *link) dial() (guest, host relay.Frames) {
+func (l *link) dial() (guest, host switchboard.Frames) {
 	l.t.Helper()
-	public, guest, err := l.guests.Dial(deadline(l.t), l.id, relay.RemoteInfo{})
+	public, guest, err := l.guests.Dial(deadline(l.t), l.id, switchboard.RemoteInfo{})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -126,14 +126,14 @@ func (l *link) dial() (guest, host relay.Frames) {
 	}
 }
 
-func send(t *testing.T, f relay.Frames, frame string) {
+func send(t *testing.T, f switchboard.Frames, frame string) {
 	t.Helper()
 	if err := f.Send([]byte(frame)); err != nil {
 		t.Fatalf("Send: %v", err)
 	}
 }
 
-func expect(t *testing.T, f relay.Frames, frame string) {
+func expect(t *testing.T, f switchboard.Frames, frame string) {
 	t.Helper()
 	b, err := f.Recv(deadline(t))
 	if err != nil || string(b) != frame {
@@ -142,14 +142,14 @@ func expect(t *testing.T, f relay.Frames, frame string) {
 }
 
 // expectEnd reads up to the end and checks its code at both Recv and Send.
-func expectEnd(t *testing.T, f relay.Frames, code signalling.CloseCode) {
+func expectEnd(t *testing.T, f switchboard.Frames, code signalling.CloseCode) {
 	t.Helper()
 	for {
 		_, err := f.Recv(deadline(t))
 		if err == nil {
 			continue
 		}
-		var closed relay.Closed
+		var closed switchboard.Closed
 		if !errors.As(err, &closed) || closed.Code != code {
 			t.Errorf("Recv = %v, want the end with %d", err, code)
 		}
@@ -160,7 +160,7 @@ func expectEnd(t *testing.T, f relay.Frames, code signalling.CloseCode) {
 	case <-deadline(t).Done():
 		t.Error("Done is open")
 	}
-	var closed relay.Closed
+	var closed switchboard.Closed
 	if err := f.Send([]byte("x")); !errors.As(err, &closed) || closed.Code != code {
 		t.Errorf("Send = %v, want the end with %d", err, code)
 	}
@@ -187,7 +187,7 @@ func nobodyAnswers(t *testing.T, b *board) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+	if _, _, err := b.guests.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
 		t.Errorf("Dial = %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func detach(t *testing.T, b *board) {
 	default:
 		t.Error("Lost is open")
 	}
-	if _, _, err := b.guests.Dial(deadline(t), gone.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
+	if _, _, err := b.guests.Dial(deadline(t), gone.id, switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.LinkUnavailable {
 		t.Errorf("Dial = %v", err)
 	}
 	send(t, other, "still here")
@@ -274,10 +274,10 @@ func firstClose(t *testing.T, b *board) {
 }
 
 // fill sends until the channel ends and reports how.
-func fill(t *testing.T, f relay.Frames, frame []byte) signalling.CloseCode {
+func fill(t *testing.T, f switchboard.Frames, frame []byte) signalling.CloseCode {
 	t.Helper()
 	for ctx := deadline(t); ctx.Err() == nil; {
-		var closed relay.Closed
+		var closed switchboard.Closed
 		if err := f.Send(bytes.Clone(frame)); errors.As(err, &closed) {
 			return closed.Code
 		} else if err != nil {
@@ -324,7 +324,7 @@ func tooLarge(t *testing.T, b *board) {
 	if b, err := host.Recv(deadline(t)); err != nil || len(b) != guest.Limit() {
 		t.Fatalf("%d bytes, %v", len(b), err)
 	}
-	var closed relay.Closed
+	var closed switchboard.Closed
 	if err := guest.Send(make([]byte, guest.Limit()+1)); !errors.As(err, &closed) || closed.Code != signalling.CloseTooLarge {
 		t.Errorf("Send = %v", err)
 	}
@@ -375,8 +375,8 @@ func closeTogether(t *testing.T, b *board) {
 		ends.Go(func() { guest.Close(signalling.CloseDone) })
 		ends.Go(func() { host.Close(signalling.CloseRefused) })
 		ends.Wait()
-		for _, f := range []relay.Frames{guest, host} {
-			var closed relay.Closed
+		for _, f := range []switchboard.Frames{guest, host} {
+			var closed switchboard.Closed
 			if _, err := f.Recv(deadline(t)); !errors.As(err, &closed) ||
 				closed.Code != signalling.CloseDone && closed.Code != signalling.CloseRefused {
 				t.Errorf("Recv = %v", err)
@@ -391,14 +391,14 @@ func tooManyGuests(t *testing.T, b *board) {
 	for range PerLink - 1 {
 		l.dial()
 	}
-	if _, _, err := b.guests.Dial(deadline(t), l.id, relay.RemoteInfo{}); fault.CodeOf(err) != fault.TooFast {
+	if _, _, err := b.guests.Dial(deadline(t), l.id, switchboard.RemoteInfo{}); fault.CodeOf(err) != fault.TooFast {
 		t.Errorf("Dial = %v", err)
 	}
 	b.attach().dial() // another link has room
 	guest.Close(signalling.CloseDone)
 	expectEnd(t, host, signalling.CloseDone)
 	for ctx := deadline(t); ; {
-		_, again, err := b.guests.Dial(ctx, l.id, relay.RemoteInfo{})
+		_, again, err := b.guests.Dial(ctx, l.id, switchboard.RemoteInfo{})
 		if err == nil {
 			again.Close(signalling.CloseDone)
 			return
@@ -411,15 +411,15 @@ func tooManyGuests(t *testing.T, b *board) {
 
 func tooManyOfOneAddress(t *testing.T, b *board) {
 	l := b.attach()
-	dial := func(key string) (relay.Frames, error) {
-		_, guest, err := b.guests.Dial(deadline(t), l.id, relay.RemoteInfo{Key: key})
+	dial := func(key string) (switchboard.Frames, error) {
+		_, guest, err := b.guests.Dial(deadline(t), l.id, switchboard.RemoteInfo{Key: key})
 		if err == nil {
 			t.Cleanup(func() { guest.Close(signalling.CloseDone) })
 			<-l.accepted
 		}
 		return guest, err
 	}
-	var last relay.Frames
+	var last switchboard.Frames
 	for range PerAddress {
 		guest, err := dial("greedy")
 		if err != nil {
@@ -451,7 +451,7 @@ func slowAccept(t *testing.T, b *board) {
 	}
 	hold, first := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(relay.Frames) {
+	a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(switchboard.Frames) {
 		mine := false
 		once.Do(func() { mine = true })
 		if mine {
@@ -464,12 +464,12 @@ func slowAccept(t *testing.T, b *board) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, f, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{}); err == nil {
+		if _, f, err := b.guests.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{}); err == nil {
 			f.Close(signalling.CloseDone)
 		}
 	})
 	<-first
-	_, f, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+	_, f, err := b.guests.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{})
 	if err != nil {
 		t.Errorf("Dial = %v", err)
 	} else {
@@ -487,7 +487,7 @@ func endAtOnce(t *testing.T, b *board) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(f relay.Frames) {
+	a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(f switchboard.Frames) {
 		_ = f.Send([]byte("not now")) // the guest may have gone
 		f.Close(signalling.CloseRefused)
 	})
@@ -496,7 +496,7 @@ func endAtOnce(t *testing.T, b *board) {
 	}
 	defer a.Detach()
 	for range 200 {
-		_, guest, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+		_, guest, err := b.guests.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -513,10 +513,10 @@ func contexts(t *testing.T, b *board) {
 	if _, err := guest.Recv(ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("Recv = %v", err)
 	}
-	if _, _, err := b.guests.Dial(ended, l.id, relay.RemoteInfo{}); !errors.Is(err, context.Canceled) {
+	if _, _, err := b.guests.Dial(ended, l.id, switchboard.RemoteInfo{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Dial = %v", err)
 	}
-	if _, err := b.hosts.Attach(ended, l.id, l.public, func(relay.Frames) {}); !errors.Is(err, context.Canceled) {
+	if _, err := b.hosts.Attach(ended, l.id, l.public, func(switchboard.Frames) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Attach = %v", err)
 	}
 	send(t, host, "the channel lives")
@@ -525,7 +525,7 @@ func contexts(t *testing.T, b *board) {
 
 func remote(t *testing.T, b *board) {
 	l := b.attach()
-	want := relay.RemoteInfo{Loopback: true, Key: "some-address"}
+	want := switchboard.RemoteInfo{Loopback: true, Key: "some-address"}
 	_, guest, err := b.guests.Dial(deadline(t), l.id, want)
 	if err != nil {
 		t.Fatal(err)
@@ -539,7 +539,7 @@ func remote(t *testing.T, b *board) {
 // many has hosts that come and go while guests talk: every channel either
 // passes its frames or ends.
 func many(t *testing.T, b *board) {
-	echo := func(f relay.Frames) {
+	echo := func(f switchboard.Frames) {
 		for {
 			frame, err := f.Recv(context.Background())
 			if err != nil {
@@ -556,8 +556,8 @@ func many(t *testing.T, b *board) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		attach := func() relay.Attachment {
-			a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(f relay.Frames) {
+		attach := func() switchboard.Attachment {
+			a, err := b.hosts.Attach(deadline(t), keys.ID(), keys.Public(), func(f switchboard.Frames) {
 				hosts.Go(func() { echo(f) })
 			})
 			if err != nil {
@@ -570,7 +570,7 @@ func many(t *testing.T, b *board) {
 		for g := range PerLink / 2 {
 			guests.Go(func() {
 				for i := range 20 {
-					_, f, err := b.guests.Dial(deadline(t), keys.ID(), relay.RemoteInfo{})
+					_, f, err := b.guests.Dial(deadline(t), keys.ID(), switchboard.RemoteInfo{})
 					if err != nil {
 						if code := fault.CodeOf(err); code != fault.LinkUnavailable && code != fault.TooFast {
 							t.Errorf("Dial = %v", err)
