@@ -20,6 +20,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -78,7 +79,7 @@ func openPublic(t *testing.T, turn relay.Turn) (base string, client *tls.Config)
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 		},
-		Hosts: &relay.HostPolicy{Invitations: []relay.Invitation{relay.NewInvitation("test", "welcome")}},
+		Hosts: &hosts.Policy{Invitations: []hosts.Invitation{hosts.NewInvitation("test", "welcome")}},
 		Notes: notes.Get, OnNote: notes.Put, Turn: turn, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -33,13 +34,13 @@ func openPublicRelay(t *testing.T, change func(*Options)) (s *Server, plain stri
 		o.Domain = "localhost"
 		o.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.certificates.get(nil) }
 		o.Plain = "127.0.0.1:0"
-		o.Hosts = &HostPolicy{Open: true}
+		o.Hosts = &hosts.Policy{Open: true}
 		o.Turn = new(turnOf)
 		if change != nil {
 			change(o)
 		}
 	})
-	return s, s.plainGate.listener.Addr().String()
+	return s, s.plainPort.Plain().Addr().String()
 }
 
 // dialRaw opens a connection that the test's end closes, and which can't hang.

@@ -5,7 +5,7 @@
 // # One port
 //
 // One TCP port speaks TLS and plain HTTP; the first byte of a connection tells
-// which (sniff). TLS is HTTPS with a certificate that this relay made for
+// which (package oneport). TLS is HTTPS with a certificate that this relay made for
 // itself. Plain HTTP is for peers on this computer, where it is a secure
 // context (W3C Secure Contexts section 3.1); all others are sent on to HTTPS.
 // The port is remembered, since links name it.
@@ -25,10 +25,9 @@
 // # Hosts that dial in
 //
 // Options.Hosts lets hosts of other machines open a line at [HostPath]: one
-// WebSocket for all links of an app (section 13 of docs/protocol.md, package
-// client is its other end). A line announces links at the switchboard and
+// WebSocket for all links of an app (package hosts). A line announces links at the switchboard and
 // brings their guests to the host, as Announce does for the host in this
-// process. [HostPolicy] says who may, and how much one may use.
+// process. [hosts.Policy] says who may, and how much one may use.
 //
 // # A public relay
 //
@@ -37,9 +36,8 @@
 //
 // # The switchboard
 //
-// Between the sockets and the hosts is a [Switchboard]. The one in memory
-// ([NewMemory]) serves one process. Every Switchboard passes the suite in
-// package switchboardtest.
+// Between the sockets and the hosts is a [switchboard.Switchboard]. The one in
+// memory serves one process, package nats has one for several machines.
 //
 // # What it keeps from the logs
 //

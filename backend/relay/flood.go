@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"net"
 	"net/netip"
 	"time"
 
@@ -77,15 +76,6 @@ func (l limits) with(c Capacity) limits {
 		l.requests, l.requestBurst = max(l.requests, 2*l.opens), max(l.requestBurst, 2*l.openBurst)
 	}
 	return l
-}
-
-// addrOf returns the address of a connection's other side, the zero Addr when
-// it is not IP.
-func addrOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }
 
 // maxBuckets bounds the memory of buckets: about 1 MB.

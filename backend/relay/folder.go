@@ -72,8 +72,8 @@ func (f folder) write(name string, content []byte) (err error) {
 	return os.Rename(t.Name(), filepath.Join(string(f), name))
 }
 
-// port returns the remembered port, or 0.
-func (f folder) port() uint16 {
+// Port returns the remembered port, or 0.
+func (f folder) Port() uint16 {
 	b, err := f.read(portFile)
 	if err != nil {
 		return 0
@@ -85,7 +85,8 @@ func (f folder) port() uint16 {
 	return uint16(n)
 }
 
-func (f folder) rememberPort(port uint16) error {
+// RememberPort keeps the port for the next run.
+func (f folder) RememberPort(port uint16) error {
 	return f.write(portFile, []byte(strconv.Itoa(int(port))+"\n"))
 }
 

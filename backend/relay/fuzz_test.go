@@ -15,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -130,7 +131,7 @@ func openForFuzzing(f *testing.F) *Server {
 	l.requests, l.requestBurst, l.opens, l.openBurst = 1e9, 1e9, 1e9, 1e9
 	quick := defaultTimes
 	quick.close = 100 * time.Millisecond
-	s, err := Open(context.Background(), Options{Dir: f.TempDir(), Listen: "127.0.0.1:0", Pages: testPages, Hosts: &HostPolicy{Open: true, PerAddress: AddressQuotas{Hosts: 1e6, Links: 1e6, Guests: 1e6}}, Logger: slog.New(slog.DiscardHandler), limits: &l, times: &quick})
+	s, err := Open(context.Background(), Options{Dir: f.TempDir(), Listen: "127.0.0.1:0", Pages: testPages, Hosts: &hosts.Policy{Open: true, PerAddress: hosts.AddressQuotas{Hosts: 1e6, Links: 1e6, Guests: 1e6}}, Logger: slog.New(slog.DiscardHandler), limits: &l, times: &quick})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -21,11 +21,22 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
+	"github.com/porch-call/porch/backend/relay/metering"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
+
+// b64 is base64url without padding.
+var b64 = base64.RawURLEncoding
+
+// decoded is the value of a text that is known to be base64url.
+func decoded(text string) []byte {
+	b, _ := b64.DecodeString(text)
+	return b
+}
 
 // rawHost is a host's end of a line, message by message.
 type rawHost struct {
@@ -169,7 +180,7 @@ func newLinkKeys(t *testing.T) sealed.LinkKeys {
 func openToHosts(t *testing.T, change func(*Options)) *Server {
 	t.Helper()
 	return openRelay(t, func(o *Options) {
-		o.Hosts = &HostPolicy{Open: true}
+		o.Hosts = &hosts.Policy{Open: true}
 		if change != nil {
 			change(o)
 		}
@@ -201,7 +212,7 @@ func TestAHostDialsIn(t *testing.T) {
 	s := openToHosts(t, func(o *Options) { o.STUN = []string{"stun:relay.example:3478"} })
 	h := openHost(t, s)
 	offer := h.registered(hostKey(t))
-	if offer.Links != DefaultQuotas.Links || offer.Bytes != DefaultQuotas.Bytes || offer.Turn || len(offer.STUN) != 1 {
+	if offer.Links != hosts.DefaultQuotas.Links || offer.Bytes != hosts.DefaultQuotas.Bytes || offer.Turn || len(offer.STUN) != 1 {
 		t.Errorf("offer %+v", offer)
 	}
 	keys := newLinkKeys(t)
@@ -271,17 +282,17 @@ func TestAHostDialsIn(t *testing.T) {
 
 func TestHostsAreRefused(t *testing.T) {
 	listed := hostKey(t)
-	invited := HostPolicy{
-		Invitations: []Invitation{NewInvitation("friends", "let me in"), {
-			Name: "office", Digest: NewInvitation("", "work").Digest, Quotas: &Quotas{Links: 7},
+	invited := hosts.Policy{
+		Invitations: []hosts.Invitation{hosts.NewInvitation("friends", "let me in"), {
+			Name: "office", Digest: hosts.NewInvitation("", "work").Digest, Quotas: &hosts.Quotas{Links: 7},
 		}},
-		Keys: []HostKey{{Name: "me", Key: listed.Public().(ed25519.PublicKey)}},
+		Keys: []hosts.Key{{Name: "me", Key: listed.Public().(ed25519.PublicKey)}},
 	}
-	byKey := HostPolicy{Keys: invited.Keys}
-	open := HostPolicy{Open: true}
+	byKey := hosts.Policy{Keys: invited.Keys}
+	open := hosts.Policy{Open: true}
 	for _, c := range []struct {
 		name   string
-		policy *HostPolicy
+		policy *hosts.Policy
 		key    ed25519.PrivateKey
 		token  string
 		change func(*signalling.Register)
@@ -398,7 +409,7 @@ func TestHostBreaksTheProtocol(t *testing.T) {
 	t.Run("a frame larger than any", func(t *testing.T) {
 		h := openHost(t, s)
 		h.registered(hostKey(t))
-		_ = h.ws.Write(contextFor(t), websocket.MessageBinary, make([]byte, maxLineMessage+1))
+		_ = h.ws.Write(contextFor(t), websocket.MessageBinary, make([]byte, signalling.ChannelSize+sealed.MaxFrame+1))
 		if _, _, err := h.ws.Read(contextFor(t)); err == nil {
 			t.Error("the line stays")
 		}
@@ -431,15 +442,15 @@ func TestHostBreaksTheProtocol(t *testing.T) {
 
 func TestQuotas(t *testing.T) {
 	s := openRelay(t, func(o *Options) {
-		o.Hosts = &HostPolicy{
-			Open: true, Quotas: Quotas{Links: 2, PerLink: 2, Guests: 3, Bytes: 1000},
-			PerAddress: AddressQuotas{Hosts: 2, Links: 3, Guests: 4},
+		o.Hosts = &hosts.Policy{
+			Open: true, Quotas: hosts.Quotas{Links: 2, PerLink: 2, Guests: 3, Bytes: 1000},
+			PerAddress: hosts.AddressQuotas{Hosts: 2, Links: 3, Guests: 4},
 		}
 	})
 	key := hostKey(t)
 	h := openHost(t, s)
 	h.registered(key)
-	if n := s.hosts.Allowance(OwnerOf(key.Public().(ed25519.PublicKey))); n != 1000 {
+	if n := s.policy.Allowance(hosts.OwnerOf(key.Public().(ed25519.PublicKey))); n != 1000 {
 		t.Errorf("allowance %d", n)
 	}
 	a, b, c := newLinkKeys(t), newLinkKeys(t), newLinkKeys(t)
@@ -497,11 +508,8 @@ func TestQuotas(t *testing.T) {
 	}
 	again.announces(a)
 	again.announces(b)
-	s.tenants.mu.Lock()
-	defer s.tenants.mu.Unlock()
-	u := s.tenants.of[household.Of(s.bound.Addr())]
-	if u == nil || u.hosts != 2 || u.links != 3 {
-		t.Errorf("usage %+v", u)
+	if n, links, _ := s.hosts.InUse(household.Of(s.bound.Addr())); n != 2 || links != 3 {
+		t.Errorf("%d hosts and %d links in use", n, links)
 	}
 }
 
@@ -667,7 +675,7 @@ func TestCredentials(t *testing.T) {
 	turn := new(turnOf)
 	s := openToHosts(t, func(o *Options) { o.Turn = turn })
 	key := hostKey(t)
-	owner := OwnerOf(key.Public().(ed25519.PublicKey))
+	owner := hosts.OwnerOf(key.Public().(ed25519.PublicKey))
 	h := openHost(t, s)
 	if r := h.registered(key); !r.Turn {
 		t.Error("no turn is offered")
@@ -688,7 +696,7 @@ func TestCredentials(t *testing.T) {
 	told[signalling.Credentials](h)
 	turn.mu.Lock()
 	defer turn.mu.Unlock()
-	host, address := SplitOwner(turn.owner)
+	host, address := hosts.SplitOwner(turn.owner)
 	if host != owner || address == "" || !slices.Equal(turn.revoked, []string{owner + " u"}) {
 		t.Errorf("%q, %q", turn.owner, turn.revoked)
 	}
@@ -781,7 +789,7 @@ func TestPublicMode(t *testing.T) {
 	if r := get(t, c, "https://localhost:"+port+HealthPath, named("203.0.113.1")); r.status != http.StatusOK {
 		t.Errorf("healthz by address: %d", r.status)
 	}
-	plain := s.plainGate.listener.Addr().String()
+	plain := s.plainPort.Plain().Addr().String()
 	for _, where := range []string{"http://" + s.hostPort(), "http://" + plain} {
 		r := get(t, c, where+"/j/abc", named("localhost"))
 		if r.status != http.StatusPermanentRedirect || r.header.Get("Location") != "https://localhost:8443/j/abc" {
@@ -931,19 +939,19 @@ func TestNotebook(t *testing.T) {
 // meterOf adds up.
 type meterOf struct {
 	mu      sync.Mutex
-	open    map[Metered]int
+	open    map[metering.Kind]int
 	refused map[fault.Code]int
 	asked   int
 	passed  map[bool]int
 }
 
-func (m *meterOf) Open(what Metered, delta int) {
+func (m *meterOf) Open(what metering.Kind, delta int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open[what] += delta
 }
 
-func (m *meterOf) Refused(_ Metered, code fault.Code) {
+func (m *meterOf) Refused(_ metering.Kind, code fault.Code) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refused[code]++
@@ -961,14 +969,14 @@ func (m *meterOf) Passed(toHost bool, n int) {
 	m.passed[toHost] += n
 }
 
-func (m *meterOf) now(what Metered) int {
+func (m *meterOf) now(what metering.Kind) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.open[what]
 }
 
 func TestMeter(t *testing.T) {
-	m := &meterOf{open: map[Metered]int{}, refused: map[fault.Code]int{}, passed: map[bool]int{}}
+	m := &meterOf{open: map[metering.Kind]int{}, refused: map[fault.Code]int{}, passed: map[bool]int{}}
 	log := new(testlog.Log)
 	s := openToHosts(t, func(o *Options) { o.Meter, o.Logger = m, log.Logger() })
 	h := openHost(t, s)
@@ -983,7 +991,7 @@ func TestMeter(t *testing.T) {
 		t.Fatal(err)
 	}
 	opens(t, s, newLinkKeys(t).ID())
-	if m.now(MeteredHosts) != 1 || m.now(MeteredLinks) != 1 || m.now(MeteredGuests) < 1 || m.now(MeteredConnections) < 2 {
+	if m.now(metering.Hosts) != 1 || m.now(metering.Links) != 1 || m.now(metering.Guests) < 1 || m.now(metering.Connections) < 2 {
 		t.Errorf("%+v", m.open)
 	}
 	s.Close()

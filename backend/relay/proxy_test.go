@@ -257,11 +257,24 @@ func TestOtherName(t *testing.T) {
 	}
 }
 
+type faulty struct{ slog.Handler }
+
+func (faulty) Enabled(context.Context, slog.Level) bool { return true }
+
+func (faulty) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "no PROXY header") {
+		panic("a fault")
+	}
+	return nil
+}
+
 // TestPanicEndsOneConnection: a fault where a connection is looked at first ends
 // that connection alone.
 func TestPanicEndsOneConnection(t *testing.T) {
-	s, _ := openPublicRelay(t, func(o *Options) { o.Proxies = here })
-	s.proxies.warn = nil // what is said of a proxy without a header meets a fault
+	s, _ := openPublicRelay(t, func(o *Options) {
+		o.Proxies = here
+		o.Logger = slog.New(faulty{slog.DiscardHandler}) // what is said of a proxy without a header meets a fault
+	})
 	if !ends(dialRaw(t, proxyBefore(t, s.hostPort(), func() []byte { return []byte("GET / HTTP/1.1\r\n\r\n") }))) {
 		t.Error("the connection goes on")
 	}

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/kit/household"
-	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/relay/oneport"
+	"github.com/porch-call/porch/backend/relay/wire"
 )
 
 // publicSite is what differs in a relay with a domain of its own.
@@ -44,11 +45,11 @@ func listenPublic(ctx context.Context, listen string) (net.Listener, error) {
 	if listen == "" {
 		listen = ":443"
 	}
-	e, err := parseEndpoint(listen)
+	e, err := oneport.ParseEndpoint(listen)
 	if err != nil {
 		return nil, err
 	}
-	return listenOn(ctx, e.host, e.port)
+	return oneport.ListenOn(ctx, e.Host, e.Port)
 }
 
 // servePlain answers on Options.Plain: challenges, health, and for the rest
@@ -56,10 +57,10 @@ func listenPublic(ctx context.Context, listen string) (net.Listener, error) {
 func (s *Server) servePlain(challenge func(http.ResponseWriter, *http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.guard(func() {
-			c := connectionOf(r.Context())
+			c := oneport.ConnOf(r.Context())
 			switch {
-			case c == nil || !s.requests.Allow(household.Of(c.from), time.Now()):
-				refuseTooFast(w)
+			case c == nil || !s.requests.Allow(household.Of(c.From()), time.Now()):
+				wire.RefuseTooFast(w)
 			case r.URL.Path == HealthPath:
 				s.serveHealth(w)
 			case challenge != nil && challenge(w, r):
@@ -135,10 +136,8 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Unlock()
 	s.log.Info("relay: drains")
 	for {
-		gone := s.tenants.quiet()
-		for _, l := range s.tenants.all() {
-			l.move()
-		}
+		gone := s.hosts.Quiet()
+		s.hosts.Move()
 		select {
 		case <-gone:
 			return nil
@@ -149,21 +148,6 @@ func (s *Server) Drain(ctx context.Context) error {
 		case <-time.After(time.Second): // for lines that were on their way in
 		}
 	}
-}
-
-// move asks the host to open a line elsewhere, once.
-func (l *line) move() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended || l.moved {
-		return
-	}
-	l.moved = true
-	l.others.Add(1)
-	go func() {
-		defer l.others.Done()
-		l.say(signalling.Moving{})
-	}()
 }
 
 // checkPublic keeps a relay from opening with half of what it needs.

@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,12 +21,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
 	"github.com/porch-call/porch/backend/kit/netaddr"
+	"github.com/porch-call/porch/backend/relay/hosts"
+	"github.com/porch-call/porch/backend/relay/metering"
+	"github.com/porch-call/porch/backend/relay/oneport"
 	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/relay/wire"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -37,108 +39,6 @@ const (
 	HostPath   = "/host"    // hosts'
 	HealthPath = "/healthz" // 200, or 503 once Drain or Close has begun
 )
-
-// Options of a relay.
-type Options struct {
-	// Dir keeps the port, the certificate and the key of notes. It is made,
-	// for its owner only, when missing.
-	Dir string
-	// Listen overrides where to listen: "host:port", ":port", "port" or
-	// "host:". Port 0 or none is the remembered port, or any free one, which
-	// is remembered then. "" is all interfaces. It is the value of
-	// PORCH_LISTEN.
-	Listen string
-	// Pages is the built guest page: index.html, and beside it what it loads.
-	// A file with .br or .gz added to its name is its compressed form. Pages
-	// are read once. nil serves sockets only.
-	Pages fs.FS
-	// Notes returns the note that a link leaves when it is spent or removed
-	// (sealed.SealNote), and false for every other link. It is called for each
-	// question about a link that no host answers, and should take no more than
-	// a few milliseconds. nil knows none.
-	Notes func(sealed.LinkID) (note [sealed.NoteSize]byte, ok bool)
-	// OnNote is told the notes that hosts leave who have dialled in: a
-	// [Notebook]'s Put. It is called from a host's goroutine and must return
-	// at once. nil forgets them.
-	OnNote func(id sealed.LinkID, note [sealed.NoteSize]byte)
-	// OnAddresses is called with the new Addresses when they have changed
-	// after Open, from one goroutine, for which Close waits: it must not wait
-	// for whoever closes the relay. It may be nil.
-	OnAddresses func([]Address)
-	// Switchboard is one in memory when nil.
-	Switchboard switchboard.Switchboard
-	// Secret is shared by the relays of one cluster, which then answer alike
-	// for links that none of them has, and count a guest's address alike.
-	// Without one, a relay has keys of its own for both. It has at least 32
-	// bytes.
-	Secret []byte
-	// Logger is slog.Default() when nil.
-	Logger *slog.Logger
-
-	// Domain makes this a public relay: it is the only host that requests may
-	// name, with the port that links name unless that is 443 or the bound one
-	// ("relay.example", "relay.example:8443"). A public relay answers over
-	// HTTPS only, with the certificates of GetCertificate, and does not watch
-	// this computer's addresses. "" is a relay of one app.
-	Domain string
-	// GetCertificate is tls.Config's. A public relay needs it.
-	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// NextProtos are offered in TLS beside HTTP's (RFC 7301).
-	NextProtos []string
-	// Plain is where a public relay also listens for plain HTTP, only to send
-	// browsers on to HTTPS: ":80". "" is nowhere.
-	Plain string
-	// HTTPChallenge answers a request to Plain, and reports whether it has: for
-	// ACME's http-01 challenge (RFC 8555 section 8.3). It may be nil.
-	HTTPChallenge func(http.ResponseWriter, *http.Request) bool
-	// Proxies are the networks of proxies that pass connections on to this relay
-	// and begin each with a PROXY header (versions 1 and 2). A connection from
-	// there without one is refused.
-	Proxies []netip.Prefix
-	// Hosts are the hosts that may dial in at HostPath. nil is none.
-	Hosts *HostPolicy
-	// Turn gives hosts that have dialled in relayed ways. nil has none.
-	Turn Turn
-	// STUN are the servers to name to hosts: "stun:relay.example:3478".
-	STUN []string
-	// Meter counts. It may be nil.
-	Meter Meter
-	// Queued bounds what may wait for hosts and guests that read slowly, in all;
-	// one host's line may hold a sixteenth. A channel that finds no room is
-	// closed with [signalling.CloseTooSlow]. nil is one of DefaultQueued.
-	Queued *switchboard.Budget
-	// Capacity bounds how much is taken on at once.
-	Capacity Capacity
-
-	// For tests of this package; the defaults when nil.
-	times      *times
-	limits     *limits
-	interfaces func() ([]netaddr.Interface, netip.Addr)
-}
-
-// times are how long this relay waits.
-type times struct {
-	firstByte   time.Duration // of a connection
-	header      time.Duration // of a request, or a TLS handshake
-	request     time.Duration // to read or answer a whole request
-	idle        time.Duration // between requests
-	open        time.Duration // for the first message of a socket, and for the first frame
-	unavailable time.Duration // from the question to the one answer
-	frame       time.Duration // from a frame's first byte to its last
-	write       time.Duration // of one frame to a guest
-	close       time.Duration // for a guest to acknowledge a close
-	ping        time.Duration // between pings
-	pong        time.Duration // for the answer to one
-	watch       time.Duration // between looks at this computer's addresses
-	farewell    time.Duration // for guests to acknowledge that Close closes their sockets
-}
-
-var defaultTimes = times{
-	firstByte: 15 * time.Second, header: 10 * time.Second, request: 30 * time.Second, idle: 60 * time.Second,
-	open: 10 * time.Second, unavailable: 40 * time.Millisecond,
-	frame: 30 * time.Second, write: 10 * time.Second, close: 5 * time.Second, ping: 10 * time.Second, pong: 8 * time.Second,
-	watch: 3 * time.Second, farewell: 1500 * time.Millisecond,
-}
 
 const (
 	maxHeaderBytes = 16 << 10
@@ -155,10 +55,10 @@ type Server struct {
 	notes   func(sealed.LinkID) ([sealed.NoteSize]byte, bool)
 	noteKey []byte
 
-	gate         *gate
+	port         *oneport.Port
 	http         *http.Server
-	plainGate    *gate // of Options.Plain; nil without
-	proxies      *proxies
+	plainPort    *oneport.Port // of Options.Plain; nil without
+	proxies      *oneport.Proxies
 	queued       *switchboard.Budget
 	panics       contain.Panics
 	plainHTTP    *http.Server
@@ -166,11 +66,11 @@ type Server struct {
 	certificates *certificates // nil when there is one
 	getCert      func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	nextProtos   []string
-	meter        Meter
+	meter        metering.Meter
 	turn         Turn // nil without
 	stun         []string
-	hosts        *HostPolicy // nil: no host may dial in
-	tenants      *tenants
+	policy       *hosts.Policy // nil: no host may dial in
+	hosts        *hosts.Server
 	onNote       func(sealed.LinkID, [sealed.NoteSize]byte)
 	bound        netip.AddrPort
 	changed      bool
@@ -188,7 +88,7 @@ type Server struct {
 
 	lifetime context.Context // of everything this server runs
 	end      context.CancelFunc
-	wg       sync.WaitGroup // watch, both http lanes, sockets
+	wg       sync.WaitGroup // watch, both HTTP servers, sockets
 	closing  sync.Once
 
 	mu          sync.Mutex
@@ -208,7 +108,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		log: options.Logger, board: options.Switchboard, notes: options.Notes, onNote: options.OnNote,
 		times: defaultTimes, limits: defaultLimits, interfaces: options.interfaces,
 		attachments: make(map[switchboard.Attachment]struct{}), addressKey: make([]byte, 32),
-		hosts: options.Hosts, turn: options.Turn, stun: options.STUN, meter: options.Meter,
+		policy: options.Hosts, turn: options.Turn, stun: options.STUN, meter: options.Meter,
 		getCert: options.GetCertificate, nextProtos: options.NextProtos,
 	}
 	if options.Domain != "" {
@@ -216,13 +116,13 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.limits = s.limits.with(options.Capacity)
 	if s.meter == nil {
-		s.meter = noMeter{}
+		s.meter = metering.None{}
 	}
 	_, _ = rand.Read(s.addressKey) // never fails
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	s.proxies = newProxies(options.Proxies, s.log)
+	s.proxies = oneport.NewProxies(options.Proxies, s.log)
 	s.panics.Log, s.panics.Part = s.log, "relay"
 	if options.times != nil {
 		s.times = *options.times
@@ -244,13 +144,8 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
 	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
-	s.sockets = limit.NewPerAddress(s.limits.sockets, s.limits.socketsPerAddress, s.metered(MeteredGuests))
+	s.sockets = limit.NewPerAddress(s.limits.sockets, s.limits.socketsPerAddress, s.metered(metering.Guests))
 	s.lines = limit.NewPerAddress(s.limits.hosts, s.limits.connectionsPerAddress, nil)
-	if s.hosts != nil {
-		s.tenants = newTenants(s.hosts, s.meter)
-	} else {
-		s.tenants = newTenants(new(HostPolicy), s.meter)
-	}
 	s.names = hostNames()
 
 	f, err := openFolder(options.Dir)
@@ -271,11 +166,11 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.Domain != "" {
 		return s.openPublic(ctx, options)
 	}
-	where, err := parseEndpoint(options.Listen)
+	where, err := oneport.ParseEndpoint(options.Listen)
 	if err != nil {
 		return nil, err
 	}
-	l, changed, err := listen(ctx, f, where)
+	l, changed, err := oneport.Listen(ctx, f, where)
 	if err != nil {
 		return nil, err
 	}
@@ -317,12 +212,12 @@ func (s *Server) openPublic(ctx context.Context, options Options) (*Server, erro
 	if plain != nil {
 		s.startPlain(plain, options.HTTPChallenge)
 	}
-	s.log.Info("relay: open to the public", "port", s.bound.Port(), "hosts", s.hosts != nil, "turn", s.turn != nil)
+	s.log.Info("relay: open to the public", "port", s.bound.Port(), "hosts", s.policy != nil, "turn", s.turn != nil)
 	return s, nil
 }
 
 // metered counts something that comes and goes.
-func (s *Server) metered(what Metered) func(delta int) {
+func (s *Server) metered(what metering.Kind) func(delta int) {
 	return func(delta int) { s.meter.Open(what, delta) }
 }
 
@@ -346,33 +241,45 @@ func (s *Server) shareKeys(secret []byte) error {
 
 func (s *Server) start(l net.Listener) {
 	s.lifetime, s.end = context.WithCancel(context.Background())
-	s.connections = limit.NewPerAddress(s.limits.connections, s.limits.connectionsPerAddress, s.metered(MeteredConnections))
-	s.gate = newGate(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
+	s.connections = limit.NewPerAddress(s.limits.connections, s.limits.connectionsPerAddress, s.metered(metering.Connections))
+	policy := s.policy
+	if policy == nil {
+		policy = new(hosts.Policy)
+	}
+	s.hosts = hosts.NewServer(hosts.Options{
+		Policy: policy, Board: s.board, Turn: s.turn, STUN: s.stun, Meter: s.meter, OnNote: s.onNote,
+		Queued: s.queued, KeyOf: s.keyOf, Opens: s.opens, Lines: s.lines, Times: s.times.wire(), Register: s.times.open,
+		Limits: hosts.Limits{
+			Bytes: s.limits.lineBytes, Burst: s.limits.lineBurst, Pings: s.limits.pings, PingBurst: s.limits.pingBurst,
+		},
+		Lifetime: s.lifetime, Begin: s.enterSocket, End: s.wg.Done, Closing: s.isClosing, Panics: &s.panics, Log: s.log,
+	})
+	s.port = oneport.New(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
 	s.http = s.newHTTP(http.HandlerFunc(s.serve))
 	s.http.TLSConfig = &tls.Config{
 		GetCertificate: s.getCert,
 		MinVersion:     tls.VersionTLS12,
-		// Named, because Serve on the plain lane would decide against
+		// Named, because Serve on the plain listener would decide against
 		// HTTP/2 for both otherwise.
 		NextProtos: append([]string{"h2", "http/1.1"}, s.nextProtos...),
 	}
-	serveTLS := func() error { return s.http.ServeTLS(s.gate.tls, "", "") }
+	serveTLS := func() error { return s.http.ServeTLS(s.port.TLS(), "", "") }
 	if s.turn != nil {
-		s.http.TLSConfig.NextProtos = append(s.http.TLSConfig.NextProtos, turnProtos...)
-		secure := newSplit(s.gate.tls, s.http.TLSConfig, s.turn, s.times.header)
-		s.wg.Go(secure.run)
+		s.http.TLSConfig.NextProtos = append(s.http.TLSConfig.NextProtos, oneport.TurnProtos...)
+		secure := oneport.NewTLSDemux(s.port, s.http.TLSConfig, s.turn, s.times.header)
+		s.wg.Go(secure.Run)
 		serveTLS = func() error { return s.http.Serve(secure) }
 	}
-	s.wg.Go(func() { s.ended(s.http.Serve(s.gate.plain)) })
+	s.wg.Go(func() { s.ended(s.http.Serve(s.port.Plain())) })
 	s.wg.Go(func() { s.ended(serveTLS()) })
 }
 
 // startPlain serves plain HTTP at a port of its own, and nothing else there.
 func (s *Server) startPlain(l net.Listener, challenge func(http.ResponseWriter, *http.Request) bool) {
-	s.plainGate = newGate(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
-	s.plainGate.tls.Close()
+	s.plainPort = oneport.New(l, s.connections, s.times.firstByte, s.proxies, &s.panics, s.log)
+	s.plainPort.TLS().Close()
 	s.plainHTTP = s.newHTTP(s.servePlain(challenge))
-	s.wg.Go(func() { s.ended(s.plainHTTP.Serve(s.plainGate.plain)) })
+	s.wg.Go(func() { s.ended(s.plainHTTP.Serve(s.plainPort.Plain())) })
 }
 
 func (s *Server) newHTTP(h http.Handler) *http.Server {
@@ -383,14 +290,14 @@ func (s *Server) newHTTP(h http.Handler) *http.Server {
 		WriteTimeout:      s.times.request,
 		IdleTimeout:       s.times.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnContext:       connectionContext,
+		ConnContext:       oneport.ConnContext,
 		BaseContext:       func(net.Listener) context.Context { return s.lifetime },
 		ErrorLog:          slog.NewLogLogger(quietHandler{s.log.Handler()}, slog.LevelDebug),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32},
 	}
 }
 
-// ended notes when one of the lanes has stopped by itself.
+// ended notes when one of the listeners has stopped by itself.
 func (s *Server) ended(err error) {
 	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		s.log.Error("relay: serve", "error", err)
@@ -468,16 +375,14 @@ func (s *Server) Close() error {
 		s.attachments = nil
 		s.mu.Unlock()
 
-		s.gate.stop()
-		if s.plainGate != nil {
-			s.plainGate.stop()
+		s.port.Stop()
+		if s.plainPort != nil {
+			s.plainPort.Stop()
 		}
 		for a := range attachments {
 			a.Detach()
 		}
-		for _, l := range s.tenants.all() {
-			l.end(fault.ShuttingDown)
-		}
+		s.hosts.Close()
 		// Sockets hear the end of the switchboard's channels, or of lifetime
 		// when they have none yet, and say goodbye; who does not answer in
 		// time is cut off.
@@ -497,10 +402,10 @@ func (s *Server) Close() error {
 		case <-drained:
 		case <-ctx.Done():
 		}
-		s.gate.cut()
+		s.port.Cut()
 		_ = s.http.Close() // its listeners are closed already
-		if s.plainGate != nil {
-			s.plainGate.cut()
+		if s.plainPort != nil {
+			s.plainPort.Cut()
 			_ = s.plainHTTP.Close() // as above
 		}
 		<-drained
@@ -566,16 +471,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	c := connectionOf(r.Context())
+	c := oneport.ConnOf(r.Context())
 	if c == nil {
 		http.Error(w, "no connection", http.StatusInternalServerError)
 		return
 	}
 	if r.TLS == nil {
-		r.TLS = c.tls
+		r.TLS = c.TLS()
 	}
 	secure := r.TLS != nil
-	if r.URL.Path == HealthPath && s.requests.Allow(household.Of(c.from), time.Now()) {
+	if r.URL.Path == HealthPath && s.requests.Allow(household.Of(c.From()), time.Now()) {
 		s.serveHealth(w) // a supervisor may ask by address
 		return
 	}
@@ -584,8 +489,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setHeaders(w.Header(), r.Host, secure, s.public != nil)
-	if !s.requests.Allow(household.Of(c.from), time.Now()) {
-		refuseTooFast(w)
+	if !s.requests.Allow(household.Of(c.From()), time.Now()) {
+		wire.RefuseTooFast(w)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -599,12 +504,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		badTarget(w)
 	case !secure && s.public != nil:
 		s.toHTTPS(w, r)
-	case !secure && !c.from.IsLoopback():
+	case !secure && !c.From().IsLoopback():
 		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	case r.URL.Path == SocketPath:
 		s.serveSocket(w, r, c)
-	case r.URL.Path == HostPath && s.hosts != nil:
-		s.serveHost(w, r, c)
+	case r.URL.Path == HostPath && s.policy != nil:
+		s.hosts.Serve(w, r, c)
 	default:
 		s.pages.serve(w, r)
 	}
@@ -619,14 +524,9 @@ func (s *Server) hostAllowed(host string) bool {
 	return ok && strings.EqualFold(name, s.public.host)
 }
 
-func refuseTooFast(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", "2")
-	http.Error(w, "too many requests", http.StatusTooManyRequests)
-}
-
 // remoteOf is what the switchboard may know of a guest.
-func (s *Server) remoteOf(c *connection) switchboard.RemoteInfo {
-	return switchboard.RemoteInfo{Loopback: c.from.IsLoopback(), Key: s.keyOf(household.Of(c.from))}
+func (s *Server) remoteOf(a netip.Addr) switchboard.RemoteInfo {
+	return switchboard.RemoteInfo{Loopback: a.IsLoopback(), Key: s.keyOf(household.Of(a))}
 }
 
 // keyOf stands for a household where its address must not be known.

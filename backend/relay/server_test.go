@@ -1165,7 +1165,7 @@ func TestClusterAnswersAlike(t *testing.T) {
 	}
 	a, b, other, alone := with(secret), with(secret), with(bytes.Repeat([]byte{8}, minSecret)), with(nil)
 	id := sealed.LinkID("AAAAAAAAAAAAAAAAAAAAAA")
-	from := &connection{from: netip.MustParseAddr("192.0.2.1")}
+	from := netip.MustParseAddr("192.0.2.1")
 	if a.noise(id) != b.noise(id) || a.remoteOf(from) != b.remoteOf(from) {
 		t.Error("two relays of one cluster answer differently")
 	}

@@ -5,11 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/base64"
-	"errors"
 	"net/http"
-	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +14,10 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/metering"
+	"github.com/porch-call/porch/backend/relay/oneport"
 	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/relay/wire"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -26,39 +25,39 @@ import (
 // socket is one guest's WebSocket from its upgrade to its end. Of its two
 // goroutines one reads and one writes.
 type socket struct {
-	wire
+	wire.Wire
 	s *Server
 }
 
 // serveSocket upgrades a request. The socket lives on when it returns: the
 // request and all that net/http keeps for it need not.
-func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *connection) {
-	from := household.Of(c.from)
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.Conn) {
+	from := household.Of(c.From())
 	switch {
 	case !originAllowed(r):
 		http.Error(w, string(fault.OriginRefused), http.StatusForbidden)
 		return
-	case !offersSubprotocol(r, signalling.Subprotocol):
+	case !wire.Offers(r, signalling.Subprotocol):
 		http.Error(w, "the subprotocol is "+signalling.Subprotocol, http.StatusBadRequest)
 		return
 	case !s.opens.Allow(from, time.Now()) || !s.sockets.Take(from):
-		s.meter.Refused(MeteredGuests, fault.TooFast)
-		refuseTooFast(w)
+		s.meter.Refused(metering.Guests, fault.TooFast)
+		wire.RefuseTooFast(w)
 		return
 	case !s.enterSocket():
 		s.sockets.Release(from)
 		http.Error(w, string(fault.ShuttingDown), http.StatusServiceUnavailable)
 		return
 	}
-	k := &socket{wire: wire{times: &s.times, conn: c}, s: s}
+	k := &socket{Wire: wire.Wire{Times: s.times.wire(), Conn: c}, s: s}
 	// A pong costs a system call; a browser never asks for one.
 	pings := rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))
-	upgraded := k.upgrade(w, r, signalling.Subprotocol, pings.Allow)
+	upgraded := k.Upgrade(w, r, signalling.Subprotocol, pings.Allow)
 	go func() {
 		defer s.wg.Done()
 		defer s.sockets.Release(from)
 		if upgraded {
-			defer func() { _ = k.ws.CloseNow() }()
+			defer k.CloseNow()
 			s.guard(k.run)
 		}
 	}()
@@ -75,33 +74,22 @@ func (s *Server) enterSocket() bool {
 	return true
 }
 
-func offersSubprotocol(r *http.Request, subprotocol string) bool {
-	for _, v := range r.Header.Values("Sec-WebSocket-Protocol") {
-		if slices.ContainsFunc(strings.Split(v, ","), func(p string) bool {
-			return strings.TrimSpace(p) == subprotocol
-		}) {
-			return true
-		}
-	}
-	return false
-}
-
 // run speaks the whole protocol. See the package's documentation.
 func (k *socket) run() {
 	s := k.s
 	id, err := k.question()
 	asked := time.Now()
 	if err != nil {
-		k.close(closeOf(err), fault.CodeOf(err))
+		k.Close(wire.CloseOf(err), fault.CodeOf(err))
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.lifetime, s.times.open)
-	public, frames, err := s.board.Dial(ctx, id, s.remoteOf(k.conn))
+	public, frames, err := s.board.Dial(ctx, id, s.remoteOf(k.Conn.From()))
 	cancel()
 	switch {
 	case fault.CodeOf(err) == fault.TooFast:
-		s.meter.Refused(MeteredGuests, fault.TooFast)
-		k.close(signalling.CloseTooFast, fault.TooFast)
+		s.meter.Refused(metering.Guests, fault.TooFast)
+		k.Close(signalling.CloseTooFast, fault.TooFast)
 		return
 	case err != nil:
 		k.refuse(id, asked)
@@ -113,16 +101,36 @@ func (k *socket) run() {
 	}
 }
 
+// budget limits the bytes that arrive from one guest, in proportion to the
+// frames that it may send just now: at once three quarters of what may wait
+// for the host, and as much as that again in the time fill. One goroutine
+// reads at a time.
+type budget struct {
+	limit func() int // Frames.Limit
+	fill  time.Duration
+
+	of int
+	l  *rate.Limiter
+}
+
+func (b *budget) allow(n int, now time.Time) bool {
+	if limit := b.limit(); b.l == nil || limit != b.of {
+		burst := switchboard.Held(limit) * 3 / 4
+		b.of, b.l = limit, rate.NewLimiter(rate.Limit(float64(burst)/b.fill.Seconds()), burst)
+	}
+	return b.l.AllowN(now, n)
+}
+
 // question reads the guest's Open.
 func (k *socket) question() (sealed.LinkID, error) {
 	const limit = signalling.MaxRelayMessage
-	k.conn.budget.Store(&budget{limit: func() int { return limit }, fill: k.s.limits.fill})
-	k.deadline(time.Now().Add(k.s.times.open))
-	defer k.deadline(time.Time{})
-	stop := context.AfterFunc(k.s.lifetime, func() { k.deadline(time.Now()) })
+	k.Conn.Limit((&budget{limit: func() int { return limit }, fill: k.s.limits.fill}).allow)
+	k.Deadline(time.Now().Add(k.s.times.open))
+	defer k.Deadline(time.Time{})
+	stop := context.AfterFunc(k.s.lifetime, func() { k.Deadline(time.Now()) })
 	defer stop()
 
-	kind, b, err := k.read(func() int { return limit })
+	kind, b, err := k.Read(func() int { return limit })
 	if err != nil {
 		return "", err
 	}
@@ -156,11 +164,11 @@ func (k *socket) refuse(id sealed.LinkID, asked time.Time) {
 	select {
 	case <-wait.C:
 	case <-s.lifetime.Done():
-		k.close(signalling.CloseHostGone, fault.ShuttingDown)
+		k.Close(signalling.CloseHostGone, fault.ShuttingDown)
 		return
 	}
 	if k.say(signalling.Unavailable{Note: base64.RawURLEncoding.EncodeToString(note[:])}) {
-		k.close(signalling.CloseUnavailable, fault.LinkUnavailable)
+		k.Close(signalling.CloseUnavailable, fault.LinkUnavailable)
 	}
 }
 
@@ -180,15 +188,15 @@ var _ = [1]struct{}{}[sha512.Size-sealed.NoteSize]
 // end closes the channel; fromHost then closes the socket, and that ends
 // fromGuest.
 func (k *socket) pass(frames switchboard.Frames) {
-	k.conn.budget.Store(&budget{limit: frames.Limit, fill: k.s.limits.fill})
+	k.Conn.Limit((&budget{limit: frames.Limit, fill: k.s.limits.fill}).allow)
 	stop := context.AfterFunc(k.s.lifetime, func() { frames.Close(signalling.CloseHostGone) })
 	defer stop()
-	pulse := startPulse(k.ws, k.times.ping, k.times.pong, func() { frames.Close(signalling.CloseTooSlow) })
+	pulse := k.Pulse(func() { frames.Close(signalling.CloseTooSlow) })
 	var writer sync.WaitGroup
 	writer.Go(func() { k.fromHost(frames) })
 	k.fromGuest(frames)
 	writer.Wait()
-	pulse.stop()
+	pulse.Stop()
 }
 
 // fromGuest reads until the socket ends.
@@ -198,11 +206,11 @@ func (k *socket) fromGuest(frames switchboard.Frames) {
 	silent := time.AfterFunc(k.s.times.open, func() { frames.Close(signalling.CloseTooSlow) })
 	defer silent.Stop()
 	for {
-		kind, b, err := k.read(frames.Limit)
+		kind, b, err := k.Read(frames.Limit)
 		silent.Stop()
 		switch {
 		case err != nil:
-			frames.Close(closeOf(err))
+			frames.Close(wire.CloseOf(err))
 			return
 		case kind != websocket.MessageBinary:
 			frames.Close(signalling.CloseRefused)
@@ -219,12 +227,12 @@ func (k *socket) fromHost(frames switchboard.Frames) {
 	for {
 		frame, err := frames.Recv(context.Background()) // ends with the channel
 		if err != nil {
-			k.close(closeOf(err), fault.CodeOf(err))
+			k.Close(wire.CloseOf(err), fault.CodeOf(err))
 			return
 		}
-		if !k.write(websocket.MessageBinary, frame) {
+		if !k.Write(websocket.MessageBinary, frame) {
 			frames.Close(signalling.CloseTooSlow)
-			_ = k.ws.CloseNow() // a slow guest's connection; a broken one is closed
+			k.CloseNow() // a slow guest's connection; a broken one is closed
 			return
 		}
 	}
@@ -235,29 +243,8 @@ func (k *socket) say(m signalling.Message) bool {
 	b, err := signalling.Encode(m)
 	if err != nil {
 		k.s.log.Error("relay: encode", "type", m.Type(), "error", err)
-		k.close(signalling.CloseHostGone, fault.Internal)
+		k.Close(signalling.CloseHostGone, fault.Internal)
 		return false
 	}
-	return k.write(websocket.MessageText, b)
-}
-
-// closeOf is the code that ends a socket or a channel after err.
-func closeOf(err error) signalling.CloseCode {
-	var closed switchboard.Closed
-	switch {
-	case errors.As(err, &closed):
-		return closed.Code
-	case errors.Is(err, errTooFast):
-		return signalling.CloseTooFast
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return signalling.CloseTooSlow
-	}
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		return signalling.CloseDone // the guest has closed the socket, or its network has
-	}
-	if f.Code == fault.FrameTooLarge {
-		return signalling.CloseTooLarge
-	}
-	return signalling.CloseRefused
+	return k.Write(websocket.MessageText, b)
 }

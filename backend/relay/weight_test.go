@@ -20,6 +20,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -52,7 +53,7 @@ func TestWeight(t *testing.T) {
 		}
 	}
 	s := openRelay(t, func(o *Options) {
-		o.Hosts = &HostPolicy{Open: true, PerAddress: AddressQuotas{Hosts: 1e6, Links: 1e6, Guests: 1e6}}
+		o.Hosts = &hosts.Policy{Open: true, PerAddress: hosts.AddressQuotas{Hosts: 1e6, Links: 1e6, Guests: 1e6}}
 		o.Capacity = Capacity{
 			Connections: 1e6, ConnectionsPerAddress: 1e6, Guests: 1e6, GuestsPerAddress: 1e6, Hosts: 1e6, OpensPerAddress: 1e6,
 		}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/porch-call/porch/backend/kit/hostname"
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
@@ -132,7 +133,7 @@ func newConfiguration(s *settings, environment map[string]string) *configuration
 		f.StringVar(&s.certificate, "certificate", "", "PEM `file` of a certificate of your own, instead of ACME; read again when it changes")
 		f.StringVar(&s.key, "key", "", "PEM `file` of its private key")
 	})
-	quotas := relay.DefaultQuotas
+	quotas := hosts.DefaultQuotas
 	c.group("Hosts", func() {
 		f.StringVar(&s.hosts, "hosts", "", "`who` may make links here: open (everybody) or invited (default: invited when there are invitations or keys, else open)")
 		f.StringVar(&s.invitations, "invitations", "", "`file` of invitations, one a line: \"porch-relay invite\" writes it")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/hosts"
 )
 
 func load(t *testing.T, file string, environment map[string]string, args ...string) (settings, error) {
@@ -42,7 +42,7 @@ tokens = ["aaaaaaaaaaaaaaaaaaaa"]
 		t.Fatal(err)
 	}
 	if s.domain != "flag.example" || s.email != "environment@example.org" || s.drain != time.Minute || s.links != 5 || s.turn ||
-		!slices.Equal(s.turnAddresses, list{"192.0.2.1", "2001:db8::1"}) || s.bytes != 1.5e9 || len(s.tokens) != 1 || s.guests != relay.DefaultQuotas.Guests {
+		!slices.Equal(s.turnAddresses, list{"192.0.2.1", "2001:db8::1"}) || s.bytes != 1.5e9 || len(s.tokens) != 1 || s.guests != hosts.DefaultQuotas.Guests {
 		t.Errorf("%+v", s)
 	}
 }
@@ -210,7 +210,7 @@ func TestHostFiles(t *testing.T) {
 	}
 	writeFile(t, invitations, []byte("# comment\n\nsome-long-enough-token Ada L links=2 bytes=5GB # more\n"))
 	i, _, err := s.guestList()
-	if err != nil || len(i) != 1 || i[0].Name != "Ada L" || i[0].Quotas.Links != 2 || i[0].Quotas.Bytes != 5e9 || i[0].Digest != relay.NewInvitation("", "some-long-enough-token").Digest {
+	if err != nil || len(i) != 1 || i[0].Name != "Ada L" || i[0].Quotas.Links != 2 || i[0].Quotas.Bytes != 5e9 || i[0].Digest != hosts.NewInvitation("", "some-long-enough-token").Digest {
 		t.Fatalf("%+v, %v", i, err)
 	}
 	for _, line := range []string{"short", "sha256:nonsense", "some-long-enough-token links=none", "some-long-enough-token lynx=3", strings.Repeat("x", 300)} {

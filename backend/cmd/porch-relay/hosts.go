@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -26,10 +26,10 @@ const minToken = 16
 const largestList = 4 << 20
 
 // policy reads who may dial in, and how much of the relay they may use.
-func (s settings) policy() (*relay.HostPolicy, error) {
-	p := &relay.HostPolicy{
+func (s settings) policy() (*hosts.Policy, error) {
+	p := &hosts.Policy{
 		Open:   s.hosts == hostsOpen,
-		Quotas: relay.Quotas{Links: s.links, Guests: s.guests, PerLink: s.perLink, Bytes: int64(s.bytes)},
+		Quotas: hosts.Quotas{Links: s.links, Guests: s.guests, PerLink: s.perLink, Bytes: int64(s.bytes)},
 	}
 	var err error
 	p.Invitations, p.Keys, err = s.guestList()
@@ -37,15 +37,15 @@ func (s settings) policy() (*relay.HostPolicy, error) {
 }
 
 // guestList reads the invitations and the keys.
-func (s settings) guestList() (invitations []relay.Invitation, keys []relay.HostKey, err error) {
+func (s settings) guestList() (invitations []hosts.Invitation, keys []hosts.Key, err error) {
 	for i, token := range s.tokens {
 		if err := checkToken(token); err != nil {
 			return nil, nil, fmt.Errorf("invitation %d of tokens: %w", i+1, err)
 		}
-		invitations = append(invitations, relay.NewInvitation("tokens "+strconv.Itoa(i+1), token))
+		invitations = append(invitations, hosts.NewInvitation("tokens "+strconv.Itoa(i+1), token))
 	}
 	if s.invitations != "" {
-		err := eachLine(s.invitations, func(first, name string, quotas *relay.Quotas) error {
+		err := eachLine(s.invitations, func(first, name string, quotas *hosts.Quotas) error {
 			i, err := parseInvitation(first, name)
 			i.Quotas = quotas
 			invitations = append(invitations, i)
@@ -57,12 +57,12 @@ func (s settings) guestList() (invitations []relay.Invitation, keys []relay.Host
 		}
 	}
 	if s.hostKeys != "" {
-		err := eachLine(s.hostKeys, func(first, name string, quotas *relay.Quotas) error {
+		err := eachLine(s.hostKeys, func(first, name string, quotas *hosts.Quotas) error {
 			key, err := base64.RawURLEncoding.Strict().DecodeString(first)
 			if err != nil || len(key) != ed25519.PublicKeySize {
 				return errors.New("not a host's key")
 			}
-			keys = append(keys, relay.HostKey{Name: name, Key: key, Quotas: quotas})
+			keys = append(keys, hosts.Key{Name: name, Key: key, Quotas: quotas})
 			return nil
 		})
 		if err != nil {
@@ -72,16 +72,16 @@ func (s settings) guestList() (invitations []relay.Invitation, keys []relay.Host
 	return invitations, keys, nil
 }
 
-func parseInvitation(first, name string) (relay.Invitation, error) {
+func parseInvitation(first, name string) (hosts.Invitation, error) {
 	digest, ok := strings.CutPrefix(first, digestPrefix)
 	if !ok {
-		return relay.NewInvitation(name, first), checkToken(first)
+		return hosts.NewInvitation(name, first), checkToken(first)
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(digest)
 	if err != nil || len(b) != sha256.Size {
-		return relay.Invitation{}, errors.New("not an invitation")
+		return hosts.Invitation{}, errors.New("not an invitation")
 	}
-	return relay.Invitation{Name: name, Digest: [sha256.Size]byte(b)}, nil
+	return hosts.Invitation{Name: name, Digest: [sha256.Size]byte(b)}, nil
 }
 
 func checkToken(token string) error {
@@ -102,7 +102,7 @@ func checkToken(token string) error {
 // eachLine reads a file of hosts: on each line a word, a name, and quotas that
 // differ from the others': "WORD Ada Lovelace links=10 bytes=5GB". "#" begins a
 // comment. An error names the line and quotes nothing of it.
-func eachLine(path string, take func(first, name string, quotas *relay.Quotas) error) error {
+func eachLine(path string, take func(first, name string, quotas *hosts.Quotas) error) error {
 	b, err := readSmall(path, largestList)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func eachLine(path string, take func(first, name string, quotas *relay.Quotas) e
 }
 
 // parseQuotas parts the words of a name from quotas.
-func parseQuotas(words []string) (name string, quotas *relay.Quotas, err error) {
+func parseQuotas(words []string) (name string, quotas *hosts.Quotas, err error) {
 	var names []string
 	for _, w := range words {
 		what, value, ok := strings.Cut(w, "=")
@@ -136,7 +136,7 @@ func parseQuotas(words []string) (name string, quotas *relay.Quotas, err error) 
 			continue
 		}
 		if quotas == nil {
-			quotas = new(relay.Quotas)
+			quotas = new(hosts.Quotas)
 		}
 		var n size
 		if err := n.Set(value); err != nil || n <= 0 || n > math.MaxInt32 && what != "bytes" {

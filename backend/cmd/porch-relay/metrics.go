@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/metering"
 	"github.com/porch-call/porch/backend/relay/turn"
 )
 
@@ -49,7 +49,7 @@ func newMetrics(status func() certificateStatus) *metrics {
 			Name: "porch_draining", Help: "1 while this relay prepares to stop.",
 		}),
 	}
-	for _, what := range []relay.Metered{relay.MeteredConnections, relay.MeteredHosts, relay.MeteredLinks, relay.MeteredGuests} {
+	for _, what := range []metering.Kind{metering.Connections, metering.Hosts, metering.Links, metering.Guests} {
 		m.open.WithLabelValues(string(what)) // so that zeros show
 	}
 	for _, to := range []string{"host", "guest"} {
@@ -91,23 +91,23 @@ func (m *metrics) watchPanics(part string, count func() uint64) {
 	}, func() float64 { return float64(count()) }))
 }
 
-// Open implements [relay.Meter].
-func (m *metrics) Open(what relay.Metered, delta int) {
+// Open implements [metering.Meter].
+func (m *metrics) Open(what metering.Kind, delta int) {
 	m.open.WithLabelValues(string(what)).Add(float64(delta))
-	if what == relay.MeteredGuests {
+	if what == metering.Guests {
 		m.guests.Add(int64(delta))
 	}
 }
 
-// Refused implements [relay.Meter].
-func (m *metrics) Refused(what relay.Metered, code fault.Code) {
+// Refused implements [metering.Meter].
+func (m *metrics) Refused(what metering.Kind, code fault.Code) {
 	m.refused.WithLabelValues(string(what), string(code)).Inc()
 }
 
-// Unanswered implements [relay.Meter].
+// Unanswered implements [metering.Meter].
 func (m *metrics) Unanswered() { m.unanswered.Inc() }
 
-// Passed implements [relay.Meter].
+// Passed implements [metering.Meter].
 func (m *metrics) Passed(toHost bool, bytes int) {
 	to := "guest"
 	if toHost {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/kit/household"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/hosts"
 )
 
 // maxAccounts bounds the memory of each kind of account: about 10 MB.
@@ -36,7 +36,7 @@ func newAccounts(allowance func(host string) int64, perAddress int64) *accounts 
 // take adds bytes to an owner's accounts, and reports whether more may follow.
 // It fits turn.Options.Quota.
 func (a *accounts) take(owner string, bytes int64) bool {
-	host, address := relay.SplitOwner(owner)
+	host, address := hosts.SplitOwner(owner)
 	most := a.allowance(host)
 	a.mu.Lock()
 	defer a.mu.Unlock()

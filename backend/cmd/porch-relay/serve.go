@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/relay/turn"
 	"github.com/porch-call/porch/frontend"
@@ -25,7 +26,7 @@ const maxNotes = 65536
 type program struct {
 	settings     settings
 	log          *slog.Logger
-	policy       *relay.HostPolicy
+	policy       *hosts.Policy
 	certificates certificates
 	metrics      *metrics
 	turn         *turn.Server // nil without

@@ -14,6 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -88,7 +89,7 @@ func TestTheRelayRestarts(t *testing.T) {
 func TestProbe(t *testing.T) {
 	a := newAuthority(t)
 	s := openPublic(t, a, "127.0.0.1:0", func(o *relay.Options) {
-		o.Hosts = &relay.HostPolicy{Invitations: []relay.Invitation{relay.NewInvitation("friends", "let me in")}}
+		o.Hosts = &hosts.Policy{Invitations: []hosts.Invitation{hosts.NewInvitation("friends", "let me in")}}
 		o.STUN = []string{"stun:relay.example:3478"}
 	})
 	key := newKey(t)
@@ -100,7 +101,7 @@ func TestProbe(t *testing.T) {
 		return client.Probe(p.ctx, o)
 	}
 	offer, err := try(func(*client.Options) {})
-	if err != nil || offer.Links != relay.DefaultQuotas.Links || len(offer.STUN) != 1 {
+	if err != nil || offer.Links != hosts.DefaultQuotas.Links || len(offer.STUN) != 1 {
 		t.Errorf("%+v, %v", offer, err)
 	}
 	if ok, code := p.line.LinkStatus(id); !ok || p.line.Status().State != client.StateConnected {

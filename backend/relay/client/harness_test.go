@@ -22,6 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
+	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/relay/internal/testlog"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
@@ -82,7 +83,7 @@ func openPublic(t testing.TB, a authority, listen string, change func(*relay.Opt
 	o := relay.Options{
 		Dir: t.TempDir(), Listen: listen, Domain: "localhost",
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &a.certificate, nil },
-		Hosts:          &relay.HostPolicy{Open: true},
+		Hosts:          &hosts.Policy{Open: true},
 		Notes:          p.notes.Get, OnNote: p.notes.Put,
 		Logger: p.log.Logger(),
 	}

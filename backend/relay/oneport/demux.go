@@ -1,4 +1,4 @@
-package relay
+package oneport
 
 import (
 	"context"
@@ -12,32 +12,39 @@ import (
 	"time"
 )
 
-// turnProtos are the names of STUN and TURN in TLS (RFC 7443). Browsers give
+// TurnProtos are the names of STUN and TURN in TLS (RFC 7443). Browsers give
 // none.
-var turnProtos = []string{"stun.turn", "stun.nat-discovery"}
+var TurnProtos = []string{"stun.turn", "stun.nat-discovery"}
 
 var errNeither = errors.New("relay: neither HTTP nor STUN")
 
-// split ends TLS on a lane's connections, and parts TURN from HTTP: by the
+// StreamServer takes a connection (TLS already ended) whose first bytes are
+// STUN's. It returns at once.
+type StreamServer interface{ ServeStream(net.Conn) }
+
+// TLSDemux ends TLS on a Port's connections, and parts TURN from HTTP: by the
 // protocol that was agreed on in TLS, or else by the first bytes. It is the
 // net.Listener of HTTP.
-type split struct {
-	*lane         // of HTTP; closing it closes in, too
-	in      *lane // of TLS
-	config  *tls.Config
-	turn    Turn
-	timeout time.Duration // for the handshake, and for the first bytes
-	wg      sync.WaitGroup
+type TLSDemux struct {
+	*subListener              // of HTTP; closing it closes in, too
+	in           *subListener // of TLS
+	config       *tls.Config
+	turn         StreamServer
+	timeout      time.Duration // for the handshake, and for the first bytes
+	wg           sync.WaitGroup
 }
 
-func newSplit(in *lane, config *tls.Config, turn Turn, timeout time.Duration) *split {
-	out := &lane{g: in.g, ready: make(chan net.Conn), closed: in.closed}
-	return &split{lane: out, in: in, config: config, turn: turn, timeout: timeout}
+// NewTLSDemux takes the TLS connections of a Port. timeout bounds the handshake,
+// and the first bytes. The caller runs Run.
+func NewTLSDemux(g *Port, config *tls.Config, turn StreamServer, timeout time.Duration) *TLSDemux {
+	in := g.tls
+	out := &subListener{g: g, ready: make(chan net.Conn), closed: in.closed}
+	return &TLSDemux{subListener: out, in: in, config: config, turn: turn, timeout: timeout}
 }
 
-// run parts connections until the gate is stopped. What it has begun ends with
+// Run parts connections until the Port is stopped. What it has begun ends with
 // its connection.
-func (s *split) run() {
+func (s *TLSDemux) Run() {
 	defer s.wg.Wait()
 	for {
 		c, err := s.in.Accept()
@@ -45,14 +52,14 @@ func (s *split) run() {
 			return
 		}
 		s.wg.Go(func() {
-			if !s.in.g.panics.Run(func() { s.route(c.(*connection)) }) {
+			if !s.in.g.panics.Run(func() { s.route(c.(*Conn)) }) {
 				c.Close()
 			}
 		})
 	}
 }
 
-func (s *split) route(c *connection) {
+func (s *TLSDemux) route(c *Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	_ = c.SetDeadline(time.Now().Add(s.timeout)) // an error shows at the handshake
@@ -63,7 +70,7 @@ func (s *split) route(c *connection) {
 	}
 	state := secure.ConnectionState()
 	var conn net.Conn = secure
-	isTurn := slices.Contains(turnProtos, state.NegotiatedProtocol)
+	isTurn := slices.Contains(TurnProtos, state.NegotiatedProtocol)
 	if state.NegotiatedProtocol == "" {
 		head, err := readHead(secure)
 		if err != nil {

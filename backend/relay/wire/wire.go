@@ -1,13 +1,16 @@
-package relay
+package wire
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,14 +18,25 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/relay/oneport"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// wire is one WebSocket of this relay's, with its deadlines. One goroutine
+// Times are how long a WebSocket waits.
+type Times struct {
+	Frame time.Duration // from a frame's first byte to its last
+	Write time.Duration // of one frame
+	Close time.Duration // for the other side to acknowledge a close
+	Ping  time.Duration // between pings
+	Pong  time.Duration // for the answer to one
+}
+
+// Wire is one WebSocket of this relay's, with its deadlines. One goroutine
 // reads, any may write.
-type wire struct {
-	times *times
-	conn  *connection
+type Wire struct {
+	Times Times
+	Conn  *oneport.Conn
 	ws    *websocket.Conn
 
 	late atomic.Bool // a message has not left in time, which ends the socket
@@ -31,9 +45,9 @@ type wire struct {
 	closing bool // the read deadline is close's
 }
 
-// upgrade makes a WebSocket of a request. It answers the request itself when
+// Upgrade makes a WebSocket of a request. It answers the request itself when
 // it can't. The handler may return while the wire is in use.
-func (k *wire) upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, pong func() bool) bool {
+func (k *Wire) Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, pong func() bool) bool {
 	ws, err := websocket.Accept(slim{w}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // the origin is checked before, with its scheme
@@ -43,20 +57,20 @@ func (k *wire) upgrade(w http.ResponseWriter, r *http.Request, subprotocol strin
 	if err != nil {
 		return false
 	}
-	ws.SetReadLimit(-1) // read limits each message itself
+	ws.SetReadLimit(-1) // Read limits each message itself
 	k.ws = ws
 	return true
 }
 
 // read returns the next message, of at most limit bytes: no more than that is
 // ever in memory. A message that has begun must go on.
-func (k *wire) read(limit func() int) (websocket.MessageType, []byte, error) {
+func (k *Wire) Read(limit func() int) (websocket.MessageType, []byte, error) {
 	kind, r, err := k.ws.Reader(context.Background())
 	if err != nil {
 		return 0, nil, k.endOf(err)
 	}
-	k.deadline(time.Now().Add(k.times.frame))
-	defer k.deadline(time.Time{})
+	k.Deadline(time.Now().Add(k.Times.Frame))
+	defer k.Deadline(time.Time{})
 	size := limit()
 	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
 	if err != nil {
@@ -69,19 +83,19 @@ func (k *wire) read(limit func() int) (websocket.MessageType, []byte, error) {
 }
 
 // endOf is why reading ended.
-func (k *wire) endOf(err error) error {
+func (k *Wire) endOf(err error) error {
 	if k.late.Load() {
 		return os.ErrDeadlineExceeded // of the other direction
 	}
 	return err
 }
 
-// write reports whether the message left. One that does not leave in time ends
+// Write reports whether the message left. One that does not leave in time ends
 // the socket: who reads is told why before it ends, and may be first to say so.
-func (k *wire) write(kind websocket.MessageType, b []byte) bool {
+func (k *Wire) Write(kind websocket.MessageType, b []byte) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	timer := time.AfterFunc(k.times.write, func() {
+	timer := time.AfterFunc(k.Times.Write, func() {
 		k.late.Store(true)
 		cancel()
 	})
@@ -89,11 +103,11 @@ func (k *wire) write(kind websocket.MessageType, b []byte) bool {
 	return k.ws.Write(ctx, kind, b) == nil
 }
 
-// close says goodbye and gives the other side a moment to answer.
-func (k *wire) close(code signalling.CloseCode, reason fault.Code) {
+// Close says goodbye and gives the other side a moment to answer.
+func (k *Wire) Close(code signalling.CloseCode, reason fault.Code) {
 	k.mu.Lock()
 	k.closing = true
-	_ = k.conn.SetReadDeadline(time.Now().Add(k.times.close)) // an error shows at Read
+	_ = k.Conn.SetReadDeadline(time.Now().Add(k.Times.Close)) // an error shows at Read
 	k.mu.Unlock()
 	if code == signalling.CloseDone {
 		reason = ""
@@ -101,14 +115,17 @@ func (k *wire) close(code signalling.CloseCode, reason fault.Code) {
 	_ = k.ws.Close(websocket.StatusCode(code), string(reason)) // the other side may be gone
 }
 
-// deadline bounds reading, unless close has done so for good.
-func (k *wire) deadline(t time.Time) {
+// Deadline bounds reading, unless close has done so for good.
+func (k *Wire) Deadline(t time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closing {
-		_ = k.conn.SetReadDeadline(t) // an error shows at Read
+		_ = k.Conn.SetReadDeadline(t) // an error shows at Read
 	}
 }
+
+// CloseNow ends the socket without a word.
+func (k *Wire) CloseNow() { _ = k.ws.CloseNow() }
 
 // slimBuffer is enough for what is said before admission. Larger messages pass
 // the buffers by.
@@ -145,10 +162,10 @@ func (c *chunk) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// pulse pings a socket until it is stopped: one that does not answer is gone,
+// Pulse pings a socket until it is stopped: one that does not answer is gone,
 // though its connection may be half open for hours. Between pings there is no
 // goroutine.
-type pulse struct {
+type Pulse struct {
 	ws              *websocket.Conn
 	every, patience time.Duration
 	dead            func() // called once, when a ping is not answered
@@ -159,16 +176,18 @@ type pulse struct {
 	running sync.WaitGroup
 }
 
-func startPulse(ws *websocket.Conn, every, patience time.Duration, dead func()) *pulse {
-	p := &pulse{ws: ws, every: every, patience: patience, dead: dead}
+// Pulse pings the other side until it is stopped. dead is called once, when a ping
+// is not answered.
+func (k *Wire) Pulse(dead func()) *Pulse {
+	p := &Pulse{ws: k.ws, every: k.Times.Ping, patience: k.Times.Pong, dead: dead}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// Those who came together need not be pinged together.
-	p.timer = time.AfterFunc(every/2+rand.N(every/2+1), p.beat)
+	p.timer = time.AfterFunc(p.every/2+rand.N(p.every/2+1), p.beat)
 	return p
 }
 
-func (p *pulse) beat() {
+func (p *Pulse) beat() {
 	p.mu.Lock()
 	if p.stopped {
 		p.mu.Unlock()
@@ -191,11 +210,50 @@ func (p *pulse) beat() {
 	}
 }
 
-// stop waits for a ping that is under way: the socket should be closed.
-func (p *pulse) stop() {
+// Stop waits for a ping that is under way: the socket should be closed.
+func (p *Pulse) Stop() {
 	p.mu.Lock()
 	p.stopped = true
 	p.timer.Stop()
 	p.mu.Unlock()
 	p.running.Wait()
+}
+
+// CloseOf is the code that ends a socket or a channel after err.
+func CloseOf(err error) signalling.CloseCode {
+	var closed switchboard.Closed
+	switch {
+	case errors.As(err, &closed):
+		return closed.Code
+	case errors.Is(err, oneport.ErrTooFast):
+		return signalling.CloseTooFast
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return signalling.CloseTooSlow
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return signalling.CloseDone // the guest has closed the socket, or its network has
+	}
+	if f.Code == fault.FrameTooLarge {
+		return signalling.CloseTooLarge
+	}
+	return signalling.CloseRefused
+}
+
+// Offers reports whether a request offers a subprotocol.
+func Offers(r *http.Request, subprotocol string) bool {
+	for _, v := range r.Header.Values("Sec-WebSocket-Protocol") {
+		if slices.ContainsFunc(strings.Split(v, ","), func(p string) bool {
+			return strings.TrimSpace(p) == subprotocol
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// RefuseTooFast answers a request of an address that asks too often.
+func RefuseTooFast(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "2")
+	http.Error(w, "too many requests", http.StatusTooManyRequests)
 }

@@ -1,4 +1,4 @@
-package relay
+package oneport
 
 import (
 	"context"
@@ -16,54 +16,60 @@ import (
 // number makes the address easier to read out.
 const firstPort = 7674
 
-// endpoint is a parsed Options.Listen. Port 0 means the remembered one, or any.
-type endpoint struct {
-	host string
-	port uint16
+// Endpoint is a parsed Options.Listen. Port 0 means the remembered one, or any.
+type Endpoint struct {
+	Host string
+	Port uint16
 }
 
-// parseEndpoint reads "host:port", ":port", "port", "host:" and "".
-func parseEndpoint(s string) (endpoint, error) {
+// ParseEndpoint reads "host:port", ":port", "port", "host:" and "".
+func ParseEndpoint(s string) (Endpoint, error) {
 	if s == "" {
-		return endpoint{}, nil
+		return Endpoint{}, nil
 	}
 	host, port := "", s
 	if strings.Contains(s, ":") {
 		var err error
 		if host, port, err = net.SplitHostPort(s); err != nil {
-			return endpoint{}, fmt.Errorf("relay: listen on %q: %w", s, err)
+			return Endpoint{}, fmt.Errorf("relay: Listen on %q: %w", s, err)
 		}
 	}
-	e := endpoint{host: host}
+	e := Endpoint{Host: host}
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil {
-			return endpoint{}, fmt.Errorf("relay: listen on %q: the port is no number up to 65535", s)
+			return Endpoint{}, fmt.Errorf("relay: Listen on %q: the port is no number up to 65535", s)
 		}
-		e.port = uint16(n)
+		e.Port = uint16(n)
 	}
 	return e, nil
 }
 
-// listen opens the port: the one that was asked for and no other, else the
+// Memory keeps the port from one run to the next.
+type Memory interface {
+	Port() uint16 // 0 is none
+	RememberPort(port uint16) error
+}
+
+// Listen opens the port: the one that was asked for and no other, else the
 // remembered one, else firstPort, else any. Only a port found without being
 // asked for, with none remembered, is remembered. changed means that the
 // remembered one was in use.
-func listen(ctx context.Context, f folder, e endpoint) (l net.Listener, changed bool, err error) {
-	if e.port != 0 {
-		l, err = listenOn(ctx, e.host, e.port)
+func Listen(ctx context.Context, m Memory, e Endpoint) (l net.Listener, changed bool, err error) {
+	if e.Port != 0 {
+		l, err = ListenOn(ctx, e.Host, e.Port)
 		if inUse(err) {
 			return nil, false, fault.New(fault.PortTaken, err)
 		}
 		return l, false, err
 	}
-	remembered := f.port()
+	remembered := m.Port()
 	candidates := []uint16{firstPort, 0}
 	if remembered != 0 {
 		candidates = []uint16{remembered, 0}
 	}
 	for _, port := range candidates {
-		l, err = listenOn(ctx, e.host, port)
+		l, err = ListenOn(ctx, e.Host, port)
 		if err == nil || !inUse(err) {
 			break
 		}
@@ -72,7 +78,7 @@ func listen(ctx context.Context, f folder, e endpoint) (l net.Listener, changed 
 		return nil, false, err
 	}
 	if remembered == 0 {
-		if err := f.rememberPort(portOf(l)); err != nil {
+		if err := m.RememberPort(portOf(l)); err != nil {
 			l.Close()
 			return nil, false, err
 		}
@@ -80,7 +86,8 @@ func listen(ctx context.Context, f folder, e endpoint) (l net.Listener, changed 
 	return l, remembered != 0 && portOf(l) != remembered, nil
 }
 
-func listenOn(ctx context.Context, host string, port uint16) (net.Listener, error) {
+// ListenOn opens one port of one interface; 0 is any.
+func ListenOn(ctx context.Context, host string, port uint16) (net.Listener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
 	if err != nil {

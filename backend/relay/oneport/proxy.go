@@ -1,4 +1,4 @@
-package relay
+package oneport
 
 import (
 	"log/slog"
@@ -10,24 +10,25 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// proxies are those that stand before this relay and begin each connection with
+// Proxies are those that stand before this relay and begin each connection with
 // the address that it comes from: the PROXY protocol of HAProxy, versions 1 and
 // 2 (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). nil trusts
 // nobody; the header of anybody else is taken for what it is, no HTTP.
-type proxies struct {
+type Proxies struct {
 	trusted []netip.Prefix
 	log     *slog.Logger
 	warn    *rate.Limiter
 }
 
-func newProxies(trusted []netip.Prefix, log *slog.Logger) *proxies {
+// NewProxies returns the proxies of these networks; nil for none.
+func NewProxies(trusted []netip.Prefix, log *slog.Logger) *Proxies {
 	if len(trusted) == 0 {
 		return nil
 	}
-	return &proxies{trusted: trusted, log: log, warn: rate.NewLimiter(rate.Every(time.Minute), 1)}
+	return &Proxies{trusted: trusted, log: log, warn: rate.NewLimiter(rate.Every(time.Minute), 1)}
 }
 
-func (p *proxies) trust(a netip.Addr) bool {
+func (p *Proxies) trust(a netip.Addr) bool {
 	if p == nil {
 		return false
 	}
@@ -41,14 +42,14 @@ func (p *proxies) trust(a netip.Addr) bool {
 
 // wrap returns a connection that reads the header, within timeout, before
 // anything else. It reads nothing yet.
-func (p *proxies) wrap(raw net.Conn, timeout time.Duration) net.Conn {
+func (p *Proxies) wrap(raw net.Conn, timeout time.Duration) net.Conn {
 	return proxyproto.NewConn(raw, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(timeout))
 }
 
 // source reads the header and returns who connected to the proxy: the proxy
 // itself where it asks for its own sake (LOCAL). ok is false without a header,
 // which is the operator's to mend, and for what is no TCP.
-func (p *proxies) source(c *proxyproto.Conn) (from netip.Addr, ok bool) {
+func (p *Proxies) source(c *proxyproto.Conn) (from netip.Addr, ok bool) {
 	if c.ProxyHeader() == nil {
 		if p.warn.Allow() {
 			p.log.Warn("relay: a proxy of -proxies sent no PROXY header: tell it to (send-proxy-v2, proxy_protocol on)")

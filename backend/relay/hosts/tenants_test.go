@@ -1,4 +1,4 @@
-package relay
+package hosts
 
 import (
 	"net/netip"
@@ -6,31 +6,32 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/metering"
 )
 
 // TestCredentialsOfAnAddress: keys of open hosts are free, and so their address
 // has so many credentials a day; a stranger in vain takes nothing from an invited host.
 func TestCredentialsOfAnAddress(t *testing.T) {
-	p := &HostPolicy{Open: true, PerAddress: AddressQuotas{Credentials: 3}}
-	tenants := newTenants(p, noMeter{})
+	p := &Policy{Open: true, PerAddress: AddressQuotas{Credentials: 3}}
+	tenants := newTenants(p, metering.None{})
 	here := household.Of(netip.MustParseAddr("192.0.2.1"))
 	now := time.Unix(1_000_000, 0)
 	given := 0
 	for range 10 {
-		if tenants.takeCredential(&line{from: here, grant: grant{open: true}}, now) {
+		if tenants.takeCredential(&hostConn{from: here, grant: grant{open: true}}, now) {
 			given++
 		}
 	}
 	if given != 3 {
 		t.Errorf("%d credentials", given)
 	}
-	if !tenants.takeCredential(&line{from: here}, now) {
+	if !tenants.takeCredential(&hostConn{from: here}, now) {
 		t.Error("an invited host of the same address gets none")
 	}
-	if !tenants.takeCredential(&line{from: household.Of(netip.MustParseAddr("192.0.2.2")), grant: grant{open: true}}, now) {
+	if !tenants.takeCredential(&hostConn{from: household.Of(netip.MustParseAddr("192.0.2.2")), grant: grant{open: true}}, now) {
 		t.Error("another address gets none")
 	}
-	if !tenants.takeCredential(&line{from: here, grant: grant{open: true}}, now.Add(24*time.Hour)) {
+	if !tenants.takeCredential(&hostConn{from: here, grant: grant{open: true}}, now.Add(24*time.Hour)) {
 		t.Error("the next day begins with what was given")
 	}
 }
@@ -38,14 +39,14 @@ func TestCredentialsOfAnAddress(t *testing.T) {
 // TestOwners: the owner of an open host's credentials says its address, under a
 // key; that of an invited one does not.
 func TestOwners(t *testing.T) {
-	s := openToHosts(t, nil)
+	s := &Server{o: Options{KeyOf: func(p netip.Prefix) string { return "key of " + p.String() }}}
 	owner := OwnerOf(make([]byte, 32))
-	l := &line{s: s, owner: owner, from: household.Of(netip.MustParseAddr("192.0.2.1"))}
+	l := &hostConn{s: s, owner: owner, from: household.Of(netip.MustParseAddr("192.0.2.1"))}
 	if host, address := SplitOwner(l.turnOwner()); host != owner || address != "" {
 		t.Errorf("%q %q", host, address)
 	}
 	l.grant.open = true
-	if host, address := SplitOwner(l.turnOwner()); host != owner || address != s.keyOf(l.from) || address == "" {
+	if host, address := SplitOwner(l.turnOwner()); host != owner || address != s.o.KeyOf(l.from) || address == "" {
 		t.Errorf("%q %q", host, address)
 	}
 }

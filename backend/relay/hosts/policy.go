@@ -1,4 +1,4 @@
-package relay
+package hosts
 
 import (
 	"cmp"
@@ -11,15 +11,15 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// HostPolicy says which hosts may dial in, and how much of the relay one of
+// Policy says which hosts may dial in, and how much of the relay one of
 // them may use. Once a relay has been opened with it, its fields change by
 // Replace alone.
-type HostPolicy struct {
+type Policy struct {
 	// Open takes every host. Otherwise a host needs an invitation, or a key
 	// that is listed.
 	Open        bool
 	Invitations []Invitation
-	Keys        []HostKey
+	Keys        []Key
 	// Quotas are those of a host that has no others. A zero field is that of
 	// DefaultQuotas.
 	Quotas Quotas
@@ -45,14 +45,14 @@ func NewInvitation(name, token string) Invitation {
 	return Invitation{Name: name, Digest: sha256.Sum256([]byte(token))}
 }
 
-// HostKey lets the app that holds an Ed25519 key dial in.
-type HostKey struct {
+// Key lets the app that holds an Ed25519 key dial in.
+type Key struct {
 	Name   string // for the relay's owner; it is logged
 	Key    ed25519.PublicKey
 	Quotas *Quotas // nil: the policy's
 }
 
-// Quotas are what one host may use. See also [HostPolicy.Quotas].
+// Quotas are what one host may use. See also [Policy.Quotas].
 type Quotas struct {
 	Links   int   // announced at once
 	Guests  int   // at all its links at once, waiting or in a call
@@ -116,7 +116,7 @@ type grant struct {
 // admit decides about a host: [fault.InvitationRefused],
 // [fault.InvitationWanted] or [fault.HostNotAllowed]. It takes the same time
 // whichever invitation is shown.
-func (p *HostPolicy) admit(key ed25519.PublicKey, token string) (grant, error) {
+func (p *Policy) admit(key ed25519.PublicKey, token string) (grant, error) {
 	p.mu.Lock()
 	invitations, keys := p.Invitations, p.Keys
 	p.mu.Unlock()
@@ -157,7 +157,7 @@ func (p *HostPolicy) admit(key ed25519.PublicKey, token string) (grant, error) {
 const maxGranted = 8192
 
 // remember keeps what a host may have relayed that was invited or is listed.
-func (p *HostPolicy) remember(owner string, bytes int64) {
+func (p *Policy) remember(owner string, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.granted == nil {
@@ -176,7 +176,7 @@ func (p *HostPolicy) remember(owner string, bytes int64) {
 // Allowance returns how many bytes of media the host of owner may have relayed
 // in a day: what it was granted when it last registered here, or the policy's
 // quota for a host that has not.
-func (p *HostPolicy) Allowance(owner string) int64 {
+func (p *Policy) Allowance(owner string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n, ok := p.granted[owner]; ok {
@@ -187,7 +187,7 @@ func (p *HostPolicy) Allowance(owner string) int64 {
 
 // Replace changes who may dial in from now on. Lines that are open stay until
 // they end.
-func (p *HostPolicy) Replace(invitations []Invitation, keys []HostKey) {
+func (p *Policy) Replace(invitations []Invitation, keys []Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Invitations, p.Keys = invitations, keys

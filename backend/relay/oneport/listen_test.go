@@ -1,21 +1,20 @@
-package relay
+package oneport
 
 import (
-	"strings"
 	"testing"
 )
 
 func TestParseEndpoint(t *testing.T) {
-	for s, want := range map[string]endpoint{
+	for s, want := range map[string]Endpoint{
 		"": {}, "7674": {"", 7674}, ":7674": {"", 7674}, "127.0.0.1:0": {"127.0.0.1", 0}, "127.0.0.1:": {"127.0.0.1", 0},
 		"[::1]:80": {"::1", 80}, "localhost:65535": {"localhost", 65535},
 	} {
-		if got, err := parseEndpoint(s); err != nil || got != want {
+		if got, err := ParseEndpoint(s); err != nil || got != want {
 			t.Errorf("%q: %+v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"porch", "1:2:3", "host:65536", "host:-1", ":x", "[::1", "7674x"} {
-		if got, err := parseEndpoint(s); err == nil {
+		if got, err := ParseEndpoint(s); err == nil {
 			t.Errorf("%q: %+v", s, got)
 		}
 	}
@@ -32,17 +31,6 @@ func TestSniff(t *testing.T) {
 		}
 		if got := sniff(byte(first)); got != want {
 			t.Errorf("%#x: %v", first, got)
-		}
-	}
-}
-
-func TestHostNames(t *testing.T) {
-	for s, want := range map[string]bool{
-		"porch": true, "my-mac.local": true, "": false, "-x": false, "x-": false, "a..b": false, "a b": false, "ü": false, "a;b": false,
-		strings.Repeat("a.", 126) + "a": true, strings.Repeat("a.", 127) + "a": false,
-	} {
-		if IsHostName(s) != want {
-			t.Errorf("%q: %v", s, !want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package relay
+package oneport
 
 // protocol is what a connection speaks, by its first byte.
 type protocol int

@@ -1,4 +1,4 @@
-package relay
+package hosts
 
 import (
 	"net/netip"
@@ -7,17 +7,18 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/relay/metering"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
 // tenants counts what the hosts that have dialled in use. A host has one line:
 // its quota is the line's.
 type tenants struct {
-	policy *HostPolicy
-	meter  Meter
+	policy *Policy
+	meter  metering.Meter
 
 	mu    sync.Mutex
-	lines map[string]*line        // by owner
+	lines map[string]*hostConn    // by owner
 	of    map[netip.Prefix]*usage // open hosts of one address
 	empty chan struct{}           // closed when the last line leaves; nil while nobody asks
 
@@ -29,9 +30,9 @@ type tenants struct {
 // tenants.mu.
 type usage struct{ hosts, links, guests int }
 
-func newTenants(p *HostPolicy, m Meter) *tenants {
+func newTenants(p *Policy, m metering.Meter) *tenants {
 	return &tenants{
-		policy: p, meter: m, lines: make(map[string]*line), of: make(map[netip.Prefix]*usage), given: household.ByPrefix(),
+		policy: p, meter: m, lines: make(map[string]*hostConn), of: make(map[netip.Prefix]*usage), given: household.ByPrefix(),
 	}
 }
 
@@ -41,7 +42,7 @@ const maxGiven = 65536
 // takeCredential counts one more of a day (UTC) for the address of an open host,
 // unless that is too many. Strangers from more addresses than can be counted get
 // none; hosts that were invited are not counted.
-func (t *tenants) takeCredential(l *line, now time.Time) bool {
+func (t *tenants) takeCredential(l *hostConn, now time.Time) bool {
 	if !l.grant.open {
 		return true
 	}
@@ -61,7 +62,7 @@ func (t *tenants) takeCredential(l *line, now time.Time) bool {
 // enter takes a host that has registered. An earlier line of the same host is
 // returned: it has lost its place, and must end. [fault.RelayFull] when the
 // address has too many.
-func (t *tenants) enter(l *line) (before *line, err error) {
+func (t *tenants) enter(l *hostConn) (before *hostConn, err error) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,13 +84,13 @@ func (t *tenants) enter(l *line) (before *line, err error) {
 		l.shared = u
 	}
 	t.lines[l.owner] = l
-	t.meter.Open(MeteredHosts, 1)
+	t.meter.Open(metering.Hosts, 1)
 	return before, nil
 }
 
 // leave takes back all that a line has taken. Its channels have ended, or end
 // without being counted.
-func (t *tenants) leave(l *line) {
+func (t *tenants) leave(l *hostConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lines[l.owner] == l {
@@ -107,13 +108,13 @@ func (t *tenants) leave(l *line) {
 			delete(t.of, l.from)
 		}
 	}
-	t.meter.Open(MeteredLinks, -l.used.links)
-	t.meter.Open(MeteredHosts, -1)
+	t.meter.Open(metering.Links, -l.used.links)
+	t.meter.Open(metering.Hosts, -1)
 	l.left, l.used = true, usage{}
 }
 
 // takeLink counts one more link of a line, unless that is too many.
-func (t *tenants) takeLink(l *line) bool {
+func (t *tenants) takeLink(l *hostConn) bool {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,11 +125,11 @@ func (t *tenants) takeLink(l *line) bool {
 	if l.shared != nil {
 		l.shared.links++
 	}
-	t.meter.Open(MeteredLinks, 1)
+	t.meter.Open(metering.Links, 1)
 	return true
 }
 
-func (t *tenants) releaseLink(l *line) {
+func (t *tenants) releaseLink(l *hostConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l.left {
@@ -138,12 +139,12 @@ func (t *tenants) releaseLink(l *line) {
 	if l.shared != nil {
 		l.shared.links--
 	}
-	t.meter.Open(MeteredLinks, -1)
+	t.meter.Open(metering.Links, -1)
 }
 
 // takeGuest counts one more guest at a link, by the key of its address, unless
 // that is too many or the line has ended.
-func (t *tenants) takeGuest(l *line, at *lineLink, from string) (full, gone bool) {
+func (t *tenants) takeGuest(l *hostConn, at *hostLink, from string) (full, gone bool) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -173,7 +174,7 @@ func (t *tenants) takeGuest(l *line, at *lineLink, from string) (full, gone bool
 	return false, false
 }
 
-func (t *tenants) releaseGuest(l *line, at *lineLink, from string) {
+func (t *tenants) releaseGuest(l *hostConn, at *hostLink, from string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at.places.Drop(from)
@@ -204,10 +205,10 @@ func (t *tenants) quiet() <-chan struct{} {
 }
 
 // all returns every line.
-func (t *tenants) all() []*line {
+func (t *tenants) all() []*hostConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]*line, 0, len(t.lines))
+	all := make([]*hostConn, 0, len(t.lines))
 	for _, l := range t.lines {
 		all = append(all, l)
 	}

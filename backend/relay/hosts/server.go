@@ -1,0 +1,160 @@
+package hosts
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
+	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/limit"
+	"github.com/porch-call/porch/backend/relay/metering"
+	"github.com/porch-call/porch/backend/relay/oneport"
+	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/relay/wire"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+	"golang.org/x/time/rate"
+)
+
+// Turn gives out relayed ways to those who can't be reached directly.
+type Turn interface {
+	// Credentials are good for a while, on every node. owner is a digest of
+	// the host's key ([OwnerOf]). A fault.TurnUsedUp is passed on to the host;
+	// any other error is fault.TurnUnavailable to it.
+	Credentials(owner string) (servers []signalling.ICEServer, expires time.Time, err error)
+	// Revoke ends what credentials of this owner are used for. It returns at
+	// once; usernames of other owners, and unknown ones, are ignored.
+	Revoke(owner, username string)
+}
+
+// Options of a [Server]. All fields but Turn, STUN and OnNote are needed.
+type Options struct {
+	Policy *Policy
+	Board  switchboard.Switchboard
+	Turn   Turn // nil has none
+	STUN   []string
+	Meter  metering.Meter
+	OnNote func(sealed.LinkID, [sealed.NoteSize]byte) // nil forgets notes
+	Queued *switchboard.Budget                        // of all guests' queues
+	KeyOf  func(netip.Prefix) string                  // stands for a household where its address must not be known
+
+	Opens    *limit.Buckets[netip.Prefix] // WebSockets opened
+	Lines    *limit.PerAddress
+	Limits   Limits
+	Times    wire.Times
+	Register time.Duration // for a host to say who it is
+
+	Lifetime context.Context // of the relay
+	Begin    func() bool     // counts a line that begins, unless the relay drains or closes
+	End      func()          // of a line that Begin has counted
+	Closing  func() bool     // whether the relay closes
+	Panics   *contain.Panics
+	Log      *slog.Logger
+}
+
+// Limits are token buckets of one host: so many a second, and so many at once.
+type Limits struct {
+	Bytes, Burst     float64
+	Pings, PingBurst float64
+}
+
+// Server takes hosts that dial in.
+type Server struct {
+	o       Options
+	tenants *tenants
+}
+
+// NewServer returns a server. It runs nothing until a host comes.
+func NewServer(o Options) *Server {
+	return &Server{o: o, tenants: newTenants(o.Policy, o.Meter)}
+}
+
+// lineQueued is the part of a relay's budget that one host's line may hold: all
+// lines of one address can't hold all of it, and a few frames always fit.
+func lineQueued(all int64) int64 { return max(all/16, 4<<20) }
+
+// Serve upgrades a host's request. The line lives on when it returns.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c *oneport.Conn) {
+	from := household.Of(c.From())
+	refuse := func(status int, code fault.Code) {
+		s.o.Meter.Refused(metering.Hosts, code)
+		http.Error(w, string(code), status)
+	}
+	switch {
+	case len(r.Header.Values("Origin")) != 0: // no page is a host
+		refuse(http.StatusForbidden, fault.OriginRefused)
+		return
+	case !wire.Offers(r, signalling.HostSubprotocol):
+		refuse(http.StatusBadRequest, fault.RelayVersion)
+		return
+	case !s.o.Opens.Allow(from, time.Now()):
+		s.o.Meter.Refused(metering.Hosts, fault.TooFast)
+		wire.RefuseTooFast(w)
+		return
+	case !s.o.Lines.Take(from):
+		refuse(http.StatusServiceUnavailable, fault.RelayFull)
+		return
+	case !s.o.Begin():
+		s.o.Lines.Release(from)
+		refuse(http.StatusServiceUnavailable, fault.ShuttingDown)
+		return
+	}
+	l := &hostConn{
+		Wire: wire.Wire{Times: s.o.Times, Conn: c}, s: s, hostName: bareHost(r.Host), from: from,
+		bytes:  rate.NewLimiter(rate.Limit(s.o.Limits.Bytes), int(s.o.Limits.Burst)),
+		wants:  rate.NewLimiter(5, 256),
+		proofs: rate.NewLimiter(20, pendingNotes),
+		queued: s.o.Queued.Part(lineQueued(s.o.Queued.Most())),
+	}
+	pings := rate.NewLimiter(rate.Limit(s.o.Limits.Pings), int(s.o.Limits.PingBurst))
+	upgraded := l.Upgrade(w, r, signalling.HostSubprotocol, pings.Allow)
+	go func() {
+		defer s.o.End()
+		defer s.o.Lines.Release(from)
+		if upgraded {
+			defer l.CloseNow()
+			s.o.Panics.Run(l.run)
+		}
+	}()
+}
+
+// bareHost is a Host header without its port, in small letters.
+func bareHost(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+// Quiet is closed when there is no host.
+func (s *Server) Quiet() <-chan struct{} { return s.tenants.quiet() }
+
+// Move asks every host to open a line elsewhere.
+func (s *Server) Move() {
+	for _, l := range s.tenants.all() {
+		l.move()
+	}
+}
+
+// Close ends every line, and does not wait for that.
+func (s *Server) Close() {
+	for _, l := range s.tenants.all() {
+		l.end(fault.ShuttingDown)
+	}
+}
+
+// InUse is how many hosts, links and guests the open hosts of an address have.
+func (s *Server) InUse(address netip.Prefix) (hosts, links, guests int) {
+	s.tenants.mu.Lock()
+	defer s.tenants.mu.Unlock()
+	if u := s.tenants.of[address]; u != nil {
+		return u.hosts, u.links, u.guests
+	}
+	return 0, 0, 0
+}
