@@ -21,6 +21,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/relay/hosts"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -103,7 +104,7 @@ func TestSlowLoris(t *testing.T) {
 	quick.ping = time.Hour // nobody here answers
 	s, plain := openPublicRelay(t, func(o *Options) { o.times = &quick })
 	keys, guests, _ := host(t, s)
-	good := tlsSocket(t, s, SocketPath, signalling.Subprotocol)
+	good := tlsSocket(t, s, switchboard.SocketPath, signalling.Subprotocol)
 	good.text(t, signalling.Open{Version: 1, Link: string(keys.ID())})
 	goodEnd := <-guests
 	good.frame(t, 0x82, []byte("first"))
@@ -127,14 +128,18 @@ func TestSlowLoris(t *testing.T) {
 		{"HTTP/2 preface", func(t *testing.T) io.ReadWriter { return dialTLS(t, s.hostPort(), "h2") }, []byte(h2Preface + strings.Repeat("\x00", 4096))},
 		{"TLS handshake", func(t *testing.T) io.ReadWriter { return dialRaw(t, s.hostPort()) }, append(hello, make([]byte, 4096)...)},
 		{"STUN over TLS", func(t *testing.T) io.ReadWriter { return dialTLS(t, s.hostPort(), "") }, []byte("\x00\x01\x0f\x00\x21\x12")},
-		{"a guest's question", func(t *testing.T) io.ReadWriter { return tlsSocket(t, s, SocketPath, signalling.Subprotocol) }, message},
+		{"a guest's question", func(t *testing.T) io.ReadWriter {
+			return tlsSocket(t, s, switchboard.SocketPath, signalling.Subprotocol)
+		}, message},
 		{"a guest's frame", func(t *testing.T) io.ReadWriter {
-			w := tlsSocket(t, s, SocketPath, signalling.Subprotocol)
+			w := tlsSocket(t, s, switchboard.SocketPath, signalling.Subprotocol)
 			w.text(t, signalling.Open{Version: 1, Link: string(keys.ID())})
 			<-guests
 			return w
 		}, message},
-		{"a host's register", func(t *testing.T) io.ReadWriter { return tlsSocket(t, s, HostPath, signalling.HostSubprotocol) }, message},
+		{"a host's register", func(t *testing.T) io.ReadWriter {
+			return tlsSocket(t, s, switchboard.HostPath, signalling.HostSubprotocol)
+		}, message},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := c.open(t)
@@ -321,13 +326,13 @@ func TestFrameBombs(t *testing.T) {
 	s, _ := openPublicRelay(t, func(o *Options) { o.times = &quick })
 	keys, guests, _ := host(t, s)
 	guest := func(t *testing.T) wsConn {
-		w := tlsSocket(t, s, SocketPath, signalling.Subprotocol)
+		w := tlsSocket(t, s, switchboard.SocketPath, signalling.Subprotocol)
 		w.text(t, signalling.Open{Version: 1, Link: string(keys.ID())})
 		<-guests
 		return w
 	}
-	stranger := func(t *testing.T) wsConn { return tlsSocket(t, s, SocketPath, signalling.Subprotocol) }
-	hostLine := func(t *testing.T) wsConn { return tlsSocket(t, s, HostPath, signalling.HostSubprotocol) }
+	stranger := func(t *testing.T) wsConn { return tlsSocket(t, s, switchboard.SocketPath, signalling.Subprotocol) }
+	hostLine := func(t *testing.T) wsConn { return tlsSocket(t, s, switchboard.HostPath, signalling.HostSubprotocol) }
 	begun, piece, empty := shortFrame(0x02, []byte("x")), shortFrame(0x00, make([]byte, 100)), shortFrame(0x00, nil)
 	terabyte := []byte{0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	for _, c := range []struct {

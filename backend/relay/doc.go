@@ -12,7 +12,7 @@
 //
 // # The socket
 //
-// A guest opens a WebSocket (RFC 6455) at [SocketPath] with the subprotocol
+// A guest opens a WebSocket (RFC 6455) at [switchboard.SocketPath] with the subprotocol
 // [signalling.Subprotocol] and sends one text message, [signalling.Open]. The
 // relay answers with text, [signalling.Opened] or [signalling.Unavailable].
 // After Opened there are only binary frames, which pass untouched in both
@@ -24,7 +24,7 @@
 //
 // # Hosts that dial in
 //
-// Options.Hosts lets hosts of other machines open a line at [HostPath]: one
+// Options.Hosts lets hosts of other machines open a line at [switchboard.HostPath]: one
 // WebSocket for all links of an app (package hosts). A line announces links at the switchboard and
 // brings their guests to the host, as Announce does for the host in this
 // process. [hosts.Policy] says who may, and how much one may use.

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/kit/netaddr"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -38,7 +39,7 @@ func TestSocketOverTLS(t *testing.T) {
 	c := client(t, s)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	c.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
-	ws, _, err := dialAt(t, "wss://"+s.hostPort()+SocketPath, c, func(o *websocket.DialOptions) {
+	ws, _, err := dialAt(t, "wss://"+s.hostPort()+switchboard.SocketPath, c, func(o *websocket.DialOptions) {
 		o.HTTPHeader = http.Header{"Origin": {"https://" + s.hostPort()}}
 	})
 	if err != nil {
@@ -58,7 +59,7 @@ func TestSocketOverTLS(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	s := openRelay(t, nil)
 	c := client(t, s)
-	for _, path := range []string{"/", "/j/x", "/assets/app-Ab12_-9z.js", "/nowhere", SocketPath} {
+	for _, path := range []string{"/", "/j/x", "/assets/app-Ab12_-9z.js", "/nowhere", switchboard.SocketPath} {
 		for _, scheme := range []string{"http", "https"} {
 			h := get(t, c, scheme+"://"+s.hostPort()+path, nil).header
 			for name, want := range map[string]string{
@@ -119,7 +120,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"inside a link", "GET", "/j/x/y", "", 200}, // what a mail scanner may make of an address; the page says what is missing
 		{"precompressed by name", "GET", "/assets/app-Ab12_-9z.js.br", "", 404},
 		{"hidden file", "GET", "/.gitkeep", "", 404},
-		{"socket without upgrade", "GET", SocketPath, "", 400},
+		{"socket without upgrade", "GET", switchboard.SocketPath, "", 400},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var body io.Reader
@@ -184,7 +185,7 @@ func TestPlainHTTPIsForThisComputer(t *testing.T) {
 	if got := get(t, c, "https://"+there+"/j/x", nil); got.status != http.StatusOK {
 		t.Errorf("https: %d", got.status)
 	}
-	if _, got, err := dialAt(t, "ws://"+there+SocketPath, c, nil); err == nil || got.status != http.StatusTemporaryRedirect {
+	if _, got, err := dialAt(t, "ws://"+there+switchboard.SocketPath, c, nil); err == nil || got.status != http.StatusTemporaryRedirect {
 		t.Errorf("a socket without TLS from the network: %d, %v", got.status, err)
 	}
 }

@@ -46,7 +46,7 @@ type rawHost struct {
 
 func openHost(t *testing.T, s *Server) *rawHost {
 	t.Helper()
-	ws, _, err := dialAt(t, "ws://"+s.hostPort()+HostPath, client(t, s), func(o *websocket.DialOptions) {
+	ws, _, err := dialAt(t, "ws://"+s.hostPort()+switchboard.HostPath, client(t, s), func(o *websocket.DialOptions) {
 		o.Subprotocols = []string{signalling.HostSubprotocol}
 	})
 	if err != nil {
@@ -343,7 +343,7 @@ func TestHostsAreRefused(t *testing.T) {
 	})
 	t.Run("a page", func(t *testing.T) {
 		s := openToHosts(t, nil)
-		_, r, _ := dialAt(t, "ws://"+s.hostPort()+HostPath, client(t, s), func(o *websocket.DialOptions) {
+		_, r, _ := dialAt(t, "ws://"+s.hostPort()+switchboard.HostPath, client(t, s), func(o *websocket.DialOptions) {
 			o.Subprotocols = []string{signalling.HostSubprotocol}
 			o.HTTPHeader = http.Header{"Origin": {"http://" + s.hostPort()}}
 		})
@@ -353,7 +353,7 @@ func TestHostsAreRefused(t *testing.T) {
 	})
 	t.Run("no hosts here", func(t *testing.T) {
 		s := openRelay(t, nil)
-		_, r, _ := dialAt(t, "ws://"+s.hostPort()+HostPath, client(t, s), func(o *websocket.DialOptions) {
+		_, r, _ := dialAt(t, "ws://"+s.hostPort()+switchboard.HostPath, client(t, s), func(o *websocket.DialOptions) {
 			o.Subprotocols = []string{signalling.HostSubprotocol}
 		})
 		if r.status != http.StatusNotFound {
@@ -363,7 +363,7 @@ func TestHostsAreRefused(t *testing.T) {
 	t.Run("too many hosts", func(t *testing.T) {
 		s := openToHosts(t, func(o *Options) { o.Capacity.Hosts = 1 })
 		openHost(t, s)
-		_, r, _ := dialAt(t, "ws://"+s.hostPort()+HostPath, client(t, s), func(o *websocket.DialOptions) {
+		_, r, _ := dialAt(t, "ws://"+s.hostPort()+switchboard.HostPath, client(t, s), func(o *websocket.DialOptions) {
 			o.Subprotocols = []string{signalling.HostSubprotocol}
 		})
 		if r.status != http.StatusServiceUnavailable {

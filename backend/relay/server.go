@@ -33,12 +33,8 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// Where WebSockets are opened, and where a supervisor asks.
-const (
-	SocketPath = "/socket"  // guests'
-	HostPath   = "/host"    // hosts'
-	HealthPath = "/healthz" // 200, or 503 once Drain or Close has begun
-)
+// HealthPath is where a supervisor asks: 200, or 503 once Drain or Close has begun.
+const HealthPath = "/healthz"
 
 const (
 	maxHeaderBytes = 16 << 10
@@ -506,9 +502,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.toHTTPS(w, r)
 	case !secure && !c.From().IsLoopback():
 		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
-	case r.URL.Path == SocketPath:
+	case r.URL.Path == switchboard.SocketPath:
 		s.serveSocket(w, r, c)
-	case r.URL.Path == HostPath && s.policy != nil:
+	case r.URL.Path == switchboard.HostPath && s.policy != nil:
 		s.hosts.Serve(w, r, c)
 	default:
 		s.pages.serve(w, r)

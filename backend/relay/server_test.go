@@ -110,7 +110,7 @@ func get(t *testing.T, c *http.Client, url string, change func(*http.Request)) r
 // there was none.
 func dial(t *testing.T, s *Server, change func(*websocket.DialOptions)) (*websocket.Conn, reply, error) {
 	t.Helper()
-	return dialAt(t, "ws://"+s.hostPort()+SocketPath, client(t, s), change)
+	return dialAt(t, "ws://"+s.hostPort()+switchboard.SocketPath, client(t, s), change)
 }
 
 func dialAt(t *testing.T, url string, c *http.Client, change func(*websocket.DialOptions)) (*websocket.Conn, reply, error) {
@@ -149,7 +149,7 @@ func mustDialApart(t *testing.T, s *Server) *websocket.Conn {
 	c := client(t, s)
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 4, byte(i/250), byte(1+i%250))}}
 	c.Transport.(*http.Transport).DialContext = from.DialContext
-	ws, _, err := dialAt(t, "ws://"+s.hostPort()+SocketPath, c, nil)
+	ws, _, err := dialAt(t, "ws://"+s.hostPort()+switchboard.SocketPath, c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/porch-call/porch/backend/relay/hosts"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -139,7 +140,7 @@ func crowd(t *testing.T, what string) {
 	sockets := make([]*websocket.Conn, 0, lines+guests)
 	var readers sync.WaitGroup
 	for i := range ids {
-		h := &rawHost{t, open(HostPath, signalling.HostSubprotocol)}
+		h := &rawHost{t, open(switchboard.HostPath, signalling.HostSubprotocol)}
 		_, key, _ := ed25519.GenerateKey(rand.Reader)
 		h.registered(key)
 		keys, _ := sealed.NewLinkKeys()
@@ -154,7 +155,7 @@ func crowd(t *testing.T, what string) {
 		readers.Go(func() { drain(ws) })
 	}
 	for i := range guests {
-		ws := open(SocketPath, signalling.Subprotocol)
+		ws := open(switchboard.SocketPath, signalling.Subprotocol)
 		b, _ := signalling.Encode(signalling.Open{Version: 1, Link: string(ids[i%len(ids)])})
 		_ = ws.Write(context.Background(), websocket.MessageText, b)
 		if _, _, err := ws.Read(context.Background()); err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -162,7 +162,7 @@ func (s *street) openHost(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	ws, err := s.dial(ctx, s.client(hosting, i), relay.HostPath, signalling.HostSubprotocol)
+	ws, err := s.dial(ctx, s.client(hosting, i), switchboard.HostPath, signalling.HostSubprotocol)
 	if err != nil {
 		return err
 	}
@@ -350,7 +350,7 @@ func (s *street) openGuest(ctx context.Context, home *street, kind byte, i int) 
 	}()
 
 	began := time.Now()
-	if v.ws, err = s.dial(ctx, client, relay.SocketPath, signalling.Subprotocol); err != nil {
+	if v.ws, err = s.dial(ctx, client, switchboard.SocketPath, signalling.Subprotocol); err != nil {
 		return nil, err
 	}
 	if err := say(ctx, v.ws, signalling.Open{Version: signalling.ProtocolVersion, Link: string(link)}); err != nil {

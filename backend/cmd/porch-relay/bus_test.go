@@ -14,7 +14,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/nats/natstest"
 	"github.com/porch-call/porch/backend/relay/switchboard"
@@ -139,7 +138,7 @@ func (r *running) opens(id sealed.LinkID) bool {
 	client, free := c.client(netip.MustParseAddr("127.0.0.1"), r.https)
 	defer free()
 	//nolint:bodyclose // its body is the socket, or read already
-	ws, _, err := websocket.Dial(ctx, c.base()+relay.SocketPath, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.Subprotocol}})
+	ws, _, err := websocket.Dial(ctx, c.base()+switchboard.SocketPath, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.Subprotocol}})
 	if err != nil {
 		return false
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -23,7 +23,7 @@ func (c *checker) socket(ctx context.Context) {
 		took, err := c.ask(ctx, func() (*websocket.Conn, func(), error) {
 			client, free := c.client(a, c.port)
 			//nolint:bodyclose // its body is the socket, or read already
-			ws, _, err := websocket.Dial(ctx, c.base()+relay.SocketPath, &websocket.DialOptions{
+			ws, _, err := websocket.Dial(ctx, c.base()+switchboard.SocketPath, &websocket.DialOptions{
 				HTTPClient: client, Subprotocols: []string{signalling.Subprotocol},
 			})
 			return ws, free, err

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/relay"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -74,7 +74,7 @@ func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 		}
 	}})
 	//nolint:bodyclose // its body is the socket, or read already
-	ws, response, err := websocket.Dial(ctx, r.base+relay.HostPath, &websocket.DialOptions{
+	ws, response, err := websocket.Dial(ctx, r.base+switchboard.HostPath, &websocket.DialOptions{
 		HTTPClient:      r.client,
 		Subprotocols:    []string{signalling.HostSubprotocol},
 		CompressionMode: websocket.CompressionDisabled,

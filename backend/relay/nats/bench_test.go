@@ -78,7 +78,7 @@ func (p *porch) visit(b *testing.B, n int) (whole, knock time.Duration) {
 	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: from}).DialContext}}
 	defer client.CloseIdleConnections()
 	begin := time.Now()
-	url := strings.Replace(strings.Replace(p.base, "http", "ws", 1), "localhost", "127.0.0.1", 1) + relay.SocketPath
+	url := strings.Replace(strings.Replace(p.base, "http", "ws", 1), "localhost", "127.0.0.1", 1) + switchboard.SocketPath
 	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // the library's to close
 		Subprotocols: []string{signalling.Subprotocol}, HTTPClient: client,
 	})

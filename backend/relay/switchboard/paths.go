@@ -1,0 +1,7 @@
+package switchboard
+
+// Where WebSockets are opened at a relay.
+const (
+	SocketPath = "/socket" // guests'
+	HostPath   = "/host"   // hosts'
+)
