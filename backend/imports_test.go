@@ -3,9 +3,14 @@ package backend_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,53 +18,190 @@ import (
 
 const module = "github.com/porch-call/porch/"
 
-// What each part may import of the others. A part is the first folder under
-// backend. "" is package backend itself.
-var (
-	bottom = []string{"fault", "signalling", "sealed"}
-	kit    = []string{"kit"}   // small libraries without a word of ours
-	media  = []string{"media"} // packets
-	middle = []string{"links", "lobby", "call", "capture", "handover", "notify", "store", "relay", "windowsocket", "awake"}
+// tier is a floor of the house. A part imports what is on lower floors.
+type tier int
 
-	mayImport = map[string][]string{
-		"fault":      nil,
-		"kit":        nil,
-		"signalling": {"fault"},
-		"sealed":     {"fault"},
-		"sessionbus": nil,
-		"guest":      slices.Concat(bottom, []string{"media"}),
-		"media":      slices.Concat(bottom, kit),
-		"host":       slices.Concat(bottom, kit, media, middle),
-		"":           slices.Concat(bottom, kit, media, middle, []string{"host"}),
-		"cmd":        slices.Concat(bottom, kit, media, middle, []string{"host", "", "guest"}),
-	}
-
-	// Only these may import Pion, by the path under backend.
-	// porch-relay asks a TURN server as a client would (check).
-	pion = []string{"media", "call", "capture", "guest", "relay/turn", "cmd/porch-relay"}
+const (
+	words    tier = iota // what is said: fault, signalling, sealed
+	kit                  // small libraries without a word of ours
+	media                // packets
+	subjects             // each knows one thing, and none knows a neighbour
+	joints               // put subjects together
+	host
+	whole // package backend
+	program
 )
 
-func init() {
-	for _, part := range middle {
-		mayImport[part] = slices.Concat(bottom, kit, media)
-	}
-	mayImport["awake"] = []string{"sessionbus"}
+// part is a folder, with all that is below it and has no row of its own.
+type part struct {
+	tier tier
+	// lower are the only parts of lower floors that it imports; nil is all.
+	lower []string
+	// beside are the parts of its own floor that it imports.
+	beside []string
+	// pion are the modules of Pion that it imports: nil is none, {"*"} all.
+	pion []string
 }
 
+var (
+	none  = []string{}
+	every = []string{"*"}
+	talk  = []string{"backend/fault", "backend/signalling", "backend/sealed"}
+)
+
+// parts is the import rule: all parts by the path of their folder. Every package
+// of the module is in one, and none imports what its row does not name.
+var parts = map[string]part{
+	"backend/fault":      {tier: words},
+	"backend/signalling": {tier: words, beside: []string{"backend/fault"}},
+	"backend/sealed":     {tier: words, beside: []string{"backend/fault"}},
+
+	"backend/kit":          {tier: kit, lower: none},
+	"backend/kit/pionlog":  {tier: kit, lower: none, pion: []string{"logging"}},
+	"backend/kit/batchudp": {tier: kit, lower: none},
+	"backend/kit/limit":    {tier: kit, lower: none, beside: []string{"backend/kit"}},
+	"backend/sessionbus":   {tier: kit, lower: none}, // of awake and the app's notifications: see onlyFor
+
+	"backend/media/codec":     {tier: media, lower: none},
+	"backend/media/path":      {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp", "srtp", "ice", "stun", "turn", "dtls", "transport", "logging", "webrtc", "interceptor"}},
+	"backend/media/forward":   {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp"}},
+	"backend/media/rate":      {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp"}},
+	"backend/media/share":     {tier: media, beside: []string{"backend/media/codec"}},
+	"backend/media/capture":   {tier: media, beside: []string{"backend/media/codec"}, pion: every},
+	"backend/media/mediatest": {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
+
+	"backend/awake":        {tier: subjects, lower: []string{"backend/sessionbus"}},
+	"backend/call":         {tier: subjects, pion: every},
+	"backend/capture":      {tier: subjects, pion: every},
+	"backend/guest":        {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
+	"backend/handover":     {tier: subjects},
+	"backend/links":        {tier: subjects},
+	"backend/lobby":        {tier: subjects},
+	"backend/notify":       {tier: subjects},
+	"backend/store":        {tier: subjects, beside: []string{"backend/links"}},
+	"backend/windowsocket": {tier: subjects},
+
+	// The relay is one subject of several parts.
+	"backend/relay":             {tier: subjects, beside: []string{"backend/relay/hosts", "backend/relay/metering", "backend/relay/oneport", "backend/relay/switchboard", "backend/relay/wire"}},
+	"backend/relay/client":      {tier: subjects, beside: []string{"backend/relay/switchboard"}},
+	"backend/relay/freeport":    {tier: subjects, lower: none}, // for tests and measurements
+	"backend/relay/hosts":       {tier: subjects, beside: []string{"backend/relay/metering", "backend/relay/oneport", "backend/relay/switchboard", "backend/relay/wire"}},
+	"backend/relay/internal":    {tier: subjects, lower: none}, // for tests
+	"backend/relay/metering":    {tier: subjects},
+	"backend/relay/nats":        {tier: subjects, beside: []string{"backend/relay/freeport", "backend/relay/switchboard"}},
+	"backend/relay/oneport":     {tier: subjects},
+	"backend/relay/switchboard": {tier: subjects},
+	"backend/relay/turn":        {tier: subjects, pion: every},
+	"backend/relay/wire":        {tier: subjects, beside: []string{"backend/relay/oneport", "backend/relay/switchboard"}},
+
+	"backend/hoststate": {tier: joints},
+	"backend/studio":    {tier: joints},
+
+	"backend/host": {tier: host},
+	"backend":      {tier: whole},
+
+	"backend/cmd":             {tier: program},
+	"backend/cmd/porch-relay": {tier: program, pion: every}, // asks a TURN server as a client would
+	"desktop":                 {tier: program},
+	"":                        {tier: program, beside: []string{"desktop"}}, // the app's main package
+	"frontend":                {tier: words},                                // the built pages
+	"scripts":                 {tier: words},
+}
+
+// Parts that few may import, whatever their floor.
+var onlyFor = map[string][]string{
+	"backend/guest":          {"backend/cmd", "backend/cmd/porch-relay"},
+	"backend/sessionbus":     {"backend/awake", "desktop", ""},
+	"frontend":               {"backend/cmd", "backend/cmd/porch-relay", "desktop", ""},
+	"backend/relay/freeport": {"backend/relay/nats", "backend/cmd"},
+	"backend/relay/internal": {},
+}
+
+// Parts that are one package: what is below them needs a row of its own.
+var alone = []string{"", "backend", "backend/relay"}
+
+// Wails' window, by part.
+var wails = []string{"", "desktop"}
+
+// goPackage is what go list says of a package.
 type goPackage struct {
 	ImportPath string
 	Imports    []string
 }
 
-// list returns the packages under backend as they are built for goos, without
+// partOf returns the row of a package: the longest path that leads to it.
+func partOf(path string) (name string, ok bool) {
+	name = strings.TrimSuffix(strings.TrimPrefix(path+"/", module), "/")
+	for below := false; ; below = true {
+		if _, ok := parts[name]; ok && !(below && slices.Contains(alone, name)) {
+			return name, true
+		}
+		i := strings.LastIndexByte(name, '/')
+		if i < 0 {
+			return "", false
+		}
+		name = name[:i]
+	}
+}
+
+// broken returns what is wrong with a package's imports.
+func broken(p goPackage) (complaints []string) {
+	from, ok := partOf(p.ImportPath)
+	if !ok {
+		return []string{fmt.Sprintf("%s: the import rule does not know this part", p.ImportPath)}
+	}
+	for _, imported := range p.Imports {
+		if why := refused(from, imported); why != "" {
+			complaints = append(complaints, fmt.Sprintf("%s imports %s: %s", p.ImportPath, imported, why))
+		}
+	}
+	return complaints
+}
+
+// refused says why a part must not import a package; "" is that it may.
+func refused(from, imported string) string {
+	row := parts[from]
+	switch {
+	case strings.HasPrefix(imported+"/", module):
+		to, ok := partOf(imported)
+		other := parts[to]
+		few, closed := onlyFor[to]
+		switch {
+		case !ok:
+			return "the rule does not know it"
+		case to == from:
+		case closed && !slices.Contains(few, from):
+			return "only for few"
+		case other.tier > row.tier:
+			return "a higher floor"
+		case other.tier == row.tier && !slices.Contains(row.beside, to):
+			return "a neighbour"
+		case other.tier < row.tier && row.lower != nil && !slices.Contains(row.lower, to):
+			return "not one of the few of lower floors"
+		}
+	case strings.HasPrefix(imported, "github.com/pion/"):
+		name, _, _ := strings.Cut(strings.TrimPrefix(imported, "github.com/pion/"), "/")
+		if !slices.Contains(row.pion, "*") && !slices.Contains(row.pion, name) {
+			return "Pion is for few"
+		}
+	case strings.Contains(imported, "wailsapp/") && !slices.Contains(wails, from):
+		return "Wails is for the window"
+	case from == "backend/media/forward" && (imported == "net" || strings.HasPrefix(imported, "net/")):
+		return "forward has no net"
+	}
+	return ""
+}
+
+// list returns the packages of the module as they are built for goos, without
 // their tests. With tests, they are listed as well.
 func list(t *testing.T, goos string, tests bool) []goPackage {
 	t.Helper()
-	args := []string{"list", "-e", "-json=ImportPath,Imports"}
+	args := []string{"list", "-e", "-tags=desktop,production,webkit2_41", "-json=ImportPath,Imports"}
 	if tests {
 		args = append(args, "-test")
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, "./...")...)
+	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -74,69 +216,166 @@ func list(t *testing.T, goos string, tests bool) []goPackage {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		packages = append(packages, p)
+		if !strings.Contains(p.ImportPath, "/node_modules/") {
+			packages = append(packages, p)
+		}
 	}
-	if len(packages) < 10 {
+	if len(packages) < 40 {
 		t.Fatalf("go list for %s named %d packages", goos, len(packages))
 	}
 	return packages
 }
 
-// inBackend returns the path of a package under backend.
-func inBackend(path string) (under string, ok bool) {
-	path, _, _ = strings.Cut(path, " ") // "p [p.test]" is p as its test sees it
-	if path == module+"backend" {
-		return "", true
-	}
-	return strings.CutPrefix(path, module+"backend/")
-}
-
-func partOf(under string) string {
-	part, _, _ := strings.Cut(under, "/")
-	return part
-}
-
-// TestImportsRunOneWay keeps the import rule of the design.
+// TestImportsRunOneWay keeps the import rule.
 func TestImportsRunOneWay(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		t.Run(goos, func(t *testing.T) {
 			t.Parallel()
 			for _, p := range list(t, goos, false) {
-				under, ok := inBackend(p.ImportPath)
-				if !ok {
-					t.Fatalf("%s is not under backend", p.ImportPath)
-				}
-				allowed, known := mayImport[partOf(under)]
-				if !known {
-					t.Errorf("%s: the import rule does not know this part", p.ImportPath)
-				}
-				for _, imported := range p.Imports {
-					target, ours := inBackend(imported)
-					switch {
-					case !ours && strings.HasPrefix(imported, module):
-						if partOf(under) != "cmd" || imported != module+"frontend" {
-							t.Errorf("%s imports %s", p.ImportPath, imported)
-						}
-					case ours && partOf(target) != partOf(under) && !slices.Contains(allowed, partOf(target)):
-						t.Errorf("%s imports %s", p.ImportPath, imported)
-					case strings.HasPrefix(imported, "github.com/pion/") && !mayImportPion(under):
-						t.Errorf("%s imports %s", p.ImportPath, imported)
-					}
+				for _, complaint := range broken(p) {
+					t.Error(complaint)
 				}
 			}
 		})
 	}
 }
 
-func mayImportPion(under string) bool {
-	return slices.ContainsFunc(pion, func(prefix string) bool {
-		return under == prefix || strings.HasPrefix(under, prefix+"/")
+// TestTheImportRuleBites shows each kind of import that the rule forbids, beside
+// one like it that is allowed.
+func TestTheImportRuleBites(t *testing.T) {
+	for _, c := range []struct{ from, to, want string }{
+		{"backend/signalling", "backend/fault", ""},
+		{"backend/fault", "backend/signalling", "a neighbour"},
+		{"backend/sealed", "backend/kit/limit", "a higher floor"},
+		{"backend/kit/limit", "backend/kit/household", ""},
+		{"backend/kit/household", "backend/kit/household/tables", ""}, // a part and what is below it are one
+		{"backend/kit/netaddr", "backend/fault", "not one of the few of lower floors"},
+		{"backend/kit/limit", "backend/media/codec", "a higher floor"},
+		{"backend/media/codec", "backend/fault", "not one of the few of lower floors"},
+		{"backend/media/forward", "backend/media/codec", ""},
+		{"backend/media/forward", "backend/media/path", "a neighbour"},
+		{"backend/media/forward", "backend/call", "a higher floor"},
+		{"backend/media/forward", "github.com/pion/rtp", ""},
+		{"backend/media/forward", "github.com/pion/webrtc/v4", "Pion is for few"},
+		{"backend/media/forward", "github.com/pion/ice/v4", "Pion is for few"},
+		{"backend/media/forward", "net", "forward has no net"},
+		{"backend/media/forward", "net/http", "forward has no net"},
+		{"backend/media/path", "net", ""},
+		{"backend/media/share", "github.com/pion/rtp", "Pion is for few"},
+		{"backend/call", "backend/media/forward", ""},
+		{"backend/call", "backend/capture", "a neighbour"},
+		{"backend/call", "backend/host", "a higher floor"},
+		{"backend/lobby", "backend/links", "a neighbour"},
+		{"backend/store", "backend/links", ""},
+		{"backend/store", "backend/lobby", "a neighbour"},
+		{"backend/links", "backend/store", "a neighbour"},
+		{"backend/guest", "backend/signalling", ""},
+		{"backend/guest", "backend/kit/limit", "not one of the few of lower floors"},
+		{"backend/guest", "backend/call", "a neighbour"},
+		{"backend/host", "backend/guest", "only for few"},
+		{"backend/cmd/porch-load", "backend/guest", ""},
+		{"backend/awake", "backend/sessionbus", ""},
+		{"backend/awake", "backend/fault", "not one of the few of lower floors"},
+		{"backend/notify", "backend/sessionbus", "only for few"},
+		{"backend/relay/client", "backend/relay/switchboard", ""},
+		{"backend/relay/client", "backend/relay", "a neighbour"},
+		{"backend/relay/client", "backend/relay/hosts", "a neighbour"},
+		{"backend/relay/switchboard", "backend/relay", "a neighbour"},
+		{"backend/relay/hosts", "backend/relay", "a neighbour"},
+		{"backend/relay/oneport", "backend/relay/switchboard", "a neighbour"},
+		{"backend/relay", "backend/relay/turn", "a neighbour"},
+		{"backend/relay", "backend/relay/freeport", "only for few"},
+		{"backend/relay/nats", "backend/relay/nats/embedded", ""},
+		{"backend/relay", "github.com/pion/turn/v5", "Pion is for few"},
+		{"backend/relay/turn", "github.com/pion/turn/v5", ""},
+		{"backend/studio", "backend/call", ""},
+		{"backend/studio", "backend/hoststate", "a neighbour"},
+		{"backend/call", "backend/studio", "a higher floor"},
+		{"backend/hoststate", "backend/host", "a higher floor"},
+		{"backend/host", "backend/studio", ""},
+		{"backend/host", "backend", "a higher floor"},
+		{"backend", "backend/host", ""},
+		{"backend", "backend/cmd/porch-load", "a higher floor"},
+		{"backend", "frontend", "only for few"},
+		{"backend/cmd/porch-headless", "frontend", ""},
+		{"backend/cmd/porch-headless", "desktop", "a neighbour"},
+		{"backend/host", "github.com/pion/webrtc/v4", "Pion is for few"},
+		{"backend/host", "github.com/wailsapp/wails/v2/pkg/runtime", "Wails is for the window"},
+		{"desktop", "github.com/wailsapp/wails/v2/pkg/runtime", ""},
+		{"desktop", "backend/host", ""},
+		{"", "desktop", ""},
+		{"desktop", "", "a neighbour"},
+		{"backend/host", "backend/nowhere", "the rule does not know it"},
+		{"nowhere", "backend/fault", "does not know"},
+		{"backend/host", "nowhere", "the rule does not know it"},
+		{"backend/relay/nowhere", "backend/fault", "does not know"},
+		{"backend/media/nowhere", "backend/fault", "does not know"},
+	} {
+		ours := func(path string) string {
+			if strings.Contains(path, ".") || path == "net" || strings.HasPrefix(path, "net/") {
+				return path
+			}
+			return strings.TrimSuffix(module+path, "/")
+		}
+		got := strings.Join(broken(goPackage{ImportPath: ours(c.from), Imports: []string{ours(c.to)}}), "; ")
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%q imports %q: %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+// goroutines finds what starts one in Go source.
+func goroutines(t *testing.T, path string, source any) (found []string) {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			found = append(found, set.Position(n.Pos()).String())
+		case *ast.SelectorExpr:
+			if n.Sel.Name == "Go" || n.Sel.Name == "AfterFunc" { // sync.WaitGroup's, time's, context's
+				found = append(found, set.Position(n.Pos()).String())
+			}
+		}
+		return true
 	})
+	return found
+}
+
+// TestForwardHasNoGoroutine: whoever forwards packets calls media/forward, with
+// the time.
+func TestForwardHasNoGoroutine(t *testing.T) {
+	files, err := filepath.Glob("media/forward/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		for _, at := range goroutines(t, f, nil) {
+			t.Errorf("%s: a goroutine", at)
+		}
+	}
+	for _, statement := range []string{"go f()", "wg.Go(f)", "time.AfterFunc(1, f)"} {
+		if len(goroutines(t, "made_up.go", "package p\nfunc g() { "+statement+" }")) != 1 {
+			t.Errorf("%q is not found", statement)
+		}
+	}
+	if len(goroutines(t, "made_up.go", "package p\nfunc g() { f() }")) != 0 {
+		t.Error("a call is taken for a goroutine")
+	}
 }
 
 // TestNothingKnowsTheWindow keeps Wails out of the backend, its tests included.
 func TestNothingKnowsTheWindow(t *testing.T) {
 	for _, p := range list(t, "linux", true) {
+		if !strings.HasPrefix(p.ImportPath, module+"backend") {
+			continue
+		}
 		for _, imported := range p.Imports {
 			if strings.Contains(imported, "wailsapp/") {
 				t.Errorf("%s imports %s", p.ImportPath, imported)
@@ -169,7 +408,9 @@ func TestTheRelayIsSmall(t *testing.T) {
 				t.Errorf("the relay imports %s", path)
 			}
 		}
-		if under, ours := inBackend(path); ours && !slices.Contains([]string{"fault", "signalling", "sealed", "kit", "relay", "cmd"}, partOf(under)) {
+		under, ours := strings.CutPrefix(path, module+"backend/")
+		first, _, _ := strings.Cut(under, "/")
+		if ours && !slices.Contains([]string{"fault", "signalling", "sealed", "kit", "relay", "cmd"}, first) {
 			t.Errorf("the relay imports %s", path)
 		}
 	}
