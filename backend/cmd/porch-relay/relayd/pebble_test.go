@@ -1,4 +1,4 @@
-package main
+package relayd
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func tool(t *testing.T, name string) string {
 		t.Skip("builds and runs a server")
 	}
 	cmd := exec.Command("go", "tool", "-modfile=scripts/relay/go.mod", "-n", name)
-	cmd.Dir = filepath.Join("..", "..", "..")
+	cmd.Dir = filepath.Join("..", "..", "..", "..")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -1,4 +1,4 @@
-package main
+package relayd
 
 import (
 	"bufio"
@@ -28,8 +28,12 @@ const asProgram = "PORCH_TEST_AS_RELAY"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
-		return
+		environment := map[string]string{}
+		for _, e := range os.Environ() {
+			name, value, _ := strings.Cut(e, "=")
+			environment[name] = value
+		}
+		os.Exit(Run("", os.Args[1:], environment, os.Stdout, os.Stderr))
 	}
 	// Certmagic's: one for each account, for the process's life; and one that
 	// sees only after five seconds that its lock has been released.
@@ -143,7 +147,7 @@ func (r *running) check(args ...string) (code int, out string) {
 	var stdout, stderr bytes.Buffer
 	writeFile(r.t, r.path("root.pem"), r.identity.certificate)
 	args = append([]string{"check", "-domain", r.domain, "-http-port", itoa(r.plain), "-root", r.path("root.pem"), "-timeout", "5s", "-4"}, args...)
-	code = run(args, nil, &stdout, &stderr)
+	code = Run("", args, nil, &stdout, &stderr)
 	return code, stdout.String() + stderr.String()
 }
 
@@ -279,7 +283,7 @@ func TestInvitations(t *testing.T) {
 		t.Fatalf("without an invitation: %v", err)
 	}
 	var out, said bytes.Buffer
-	if code := run([]string{"invite", "-invitations", file, "-name", "Ada Lovelace", "-quotas", "links=3 bytes=1GB"}, nil, &out, &said); code != exitWell {
+	if code := Run("", []string{"invite", "-invitations", file, "-name", "Ada Lovelace", "-quotas", "links=3 bytes=1GB"}, nil, &out, &said); code != exitWell {
 		t.Fatalf("invite: %d %s", code, said.String())
 	}
 	token := strings.TrimSpace(out.String())

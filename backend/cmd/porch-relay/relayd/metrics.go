@@ -1,4 +1,4 @@
-package main
+package relayd
 
 import (
 	"sync/atomic"
@@ -27,7 +27,7 @@ type metrics struct {
 }
 
 // newMetrics registers everything but TURN's, see watchTurn.
-func newMetrics(status func() certificateStatus) *metrics {
+func newMetrics(version string, status func() certificateStatus) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{

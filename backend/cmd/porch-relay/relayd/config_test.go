@@ -1,4 +1,4 @@
-package main
+package relayd
 
 import (
 	"bytes"
@@ -135,7 +135,7 @@ func TestFinish(t *testing.T) {
 // TestSample: the package's settings can be taken as they are, and with every
 // comment of a setting taken away.
 func TestSample(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("..", "..", "..", "build", "relay", "porch-relay.conf"))
+	b, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "build", "relay", "porch-relay.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestHelp(t *testing.T) {
 	var out, said bytes.Buffer
 	for _, args := range [][]string{{"-help"}, {"help"}} {
 		out.Reset()
-		if code := run(args, nil, &out, &said); code != exitWell {
+		if code := Run("", args, nil, &out, &said); code != exitWell {
 			t.Fatalf("%v: %d", args, code)
 		}
 		for line := range strings.SplitSeq(out.String(), "\n") {
@@ -173,10 +173,10 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if code := run([]string{"nonsense"}, nil, &out, &said); code != exitUsage {
+	if code := Run("", []string{"nonsense"}, nil, &out, &said); code != exitUsage {
 		t.Errorf("nonsense: %d", code)
 	}
-	if code := run([]string{"version"}, nil, &out, &said); code != exitWell || !strings.Contains(out.String(), "porch-relay ") {
+	if code := Run("", []string{"version"}, nil, &out, &said); code != exitWell || !strings.Contains(out.String(), "porch-relay ") {
 		t.Errorf("version: %d", code)
 	}
 }
