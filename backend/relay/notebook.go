@@ -1,9 +1,9 @@
 package relay
 
 import (
-	"container/list"
 	"sync"
 
+	"github.com/porch-call/porch/backend/kit/recent"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -11,22 +11,14 @@ import (
 // newest of them, in memory. Its methods fit Options.Notes and Options.OnNote,
 // and may be called from many goroutines.
 type Notebook struct {
-	max int
-
 	mu    sync.Mutex
-	at    map[sealed.LinkID]*list.Element
-	order *list.List // of *noted, the least lately written or asked for in front
+	notes *recent.Map[sealed.LinkID, [sealed.NoteSize]byte] // asked for is as good as written
 }
 
-type noted struct {
-	id   sealed.LinkID
-	note [sealed.NoteSize]byte
-}
-
-// NewNotebook returns a notebook of at most max notes, of about 300 bytes
+// NewNotebook returns a notebook of at most so many notes, of about 300 bytes
 // each.
 func NewNotebook(limit int) *Notebook {
-	return &Notebook{max: limit, at: make(map[sealed.LinkID]*list.Element), order: list.New()}
+	return &Notebook{notes: recent.New[sealed.LinkID, [sealed.NoteSize]byte](limit)}
 }
 
 // Put keeps the note of a link, in place of an earlier one. When the notebook
@@ -34,35 +26,20 @@ func NewNotebook(limit int) *Notebook {
 func (n *Notebook) Put(id sealed.LinkID, note [sealed.NoteSize]byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if e := n.at[id]; e != nil {
-		e.Value.(*noted).note = note
-		n.order.MoveToBack(e)
-		return
-	}
-	if n.max <= 0 {
-		return
-	}
-	if n.order.Len() >= n.max {
-		delete(n.at, n.order.Remove(n.order.Front()).(*noted).id)
-	}
-	n.at[id] = n.order.PushBack(&noted{id, note})
+	n.notes.Put(id, note)
 }
 
 // Get returns the note of a link.
 func (n *Notebook) Get(id sealed.LinkID) (note [sealed.NoteSize]byte, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := n.at[id]
-	if e == nil {
-		return note, false
-	}
-	n.order.MoveToBack(e)
-	return e.Value.(*noted).note, true
+	n.notes.Touch(id)
+	return n.notes.Get(id)
 }
 
 // Len returns how many notes there are.
 func (n *Notebook) Len() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.order.Len()
+	return n.notes.Len()
 }

@@ -84,7 +84,7 @@ func Open(ctx context.Context, options Options) (*Board, error) {
 		local: switchboard.NewMemory(options.PerLink, options.PerAddress), base: options.Prefix + ".v1.",
 		opens: make(chan *nats.Msg, waitingOpens), later: make(chan func(), waitingLater), wake: make(chan struct{}, 1),
 		subs: make(map[token]*nats.Subscription), held: make(map[token]*attachment), asks: make(map[uint64]chan uint64),
-		legs: make(map[legKey]*leg), peers: make(map[nodeID]*peer),
+		legs: make(map[legKey]*leg), peers: make(map[nodeID]*peer), shared: newShared(),
 	}
 	b.panics.Log, b.panics.Part = b.log, "nats"
 	b.lifetime, b.end = context.WithCancel(context.Background())

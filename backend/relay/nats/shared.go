@@ -1,8 +1,7 @@
 package nats
 
 import (
-	"container/list"
-
+	"github.com/porch-call/porch/backend/kit/recent"
 	"github.com/porch-call/porch/backend/sealed"
 )
 
@@ -15,41 +14,14 @@ const revocationsAtOnce = 256
 
 // shared is the newest of what nodes tell all others.
 type shared struct {
-	notes       recent[[tokenSize]byte, [sealed.NoteSize]byte]
-	revocations recent[revocation, struct{}]
+	notes       *recent.Map[[tokenSize]byte, [sealed.NoteSize]byte]
+	revocations *recent.Map[revocation, struct{}]
 }
 
-// recent is a map of the maxShared pairs that were put last.
-type recent[K comparable, V any] struct {
-	at    map[K]*list.Element
-	order list.List // of pair
-}
-
-type pair[K comparable, V any] struct {
-	key   K
-	value V
-}
-
-func (r *recent[K, V]) put(key K, value V) {
-	if r.at == nil {
-		r.at = make(map[K]*list.Element)
-	}
-	if e := r.at[key]; e != nil {
-		e.Value = pair[K, V]{key, value}
-		r.order.MoveToBack(e)
-		return
-	}
-	if r.order.Len() >= maxShared {
-		delete(r.at, r.order.Remove(r.order.Front()).(pair[K, V]).key)
-	}
-	r.at[key] = r.order.PushBack(pair[K, V]{key, value})
-}
-
-// each calls f with all pairs, the oldest first.
-func (r *recent[K, V]) each(f func(K, V)) {
-	for e := r.order.Front(); e != nil; e = e.Next() {
-		p := e.Value.(pair[K, V])
-		f(p.key, p.value)
+func newShared() shared {
+	return shared{
+		notes:       recent.New[[tokenSize]byte, [sealed.NoteSize]byte](maxShared),
+		revocations: recent.New[revocation, struct{}](maxShared),
 	}
 }
 
@@ -63,7 +35,7 @@ func (b *Board) Note(id sealed.LinkID, n [sealed.NoteSize]byte) {
 	}
 	m := note{[tokenSize]byte(raw), n}
 	b.mu.Lock()
-	b.shared.notes.put(m.id, m.note)
+	b.shared.notes.Put(m.id, m.note)
 	b.mu.Unlock()
 	_ = b.publish(everyone, "", notes{m}) // off the bus: onBus shares it
 }
@@ -76,7 +48,7 @@ func (b *Board) Revoke(owner, username string) {
 	}
 	r := revocation{owner, username}
 	b.mu.Lock()
-	b.shared.revocations.put(r, struct{}{})
+	b.shared.revocations.Put(r, struct{}{})
 	b.mu.Unlock()
 	_ = b.publish(everyone, "", revocations{r}) // as above
 }
@@ -88,8 +60,12 @@ func (b *Board) share(at place) {
 		rs revocations
 	)
 	b.mu.Lock()
-	b.shared.notes.each(func(id [tokenSize]byte, n [sealed.NoteSize]byte) { ns = append(ns, note{id, n}) })
-	b.shared.revocations.each(func(r revocation, _ struct{}) { rs = append(rs, r) })
+	for id, n := range b.shared.notes.All() {
+		ns = append(ns, note{id, n})
+	}
+	for r := range b.shared.revocations.All() {
+		rs = append(rs, r)
+	}
 	b.mu.Unlock()
 	for len(ns) > 0 {
 		n := min(len(ns), maxEntries)
@@ -106,7 +82,7 @@ func (b *Board) share(at place) {
 func (b *Board) onNotes(m notes) {
 	b.mu.Lock()
 	for _, n := range m {
-		b.shared.notes.put(n.id, n.note)
+		b.shared.notes.Put(n.id, n.note)
 	}
 	b.mu.Unlock()
 	if b.options.OnNote == nil {
@@ -120,7 +96,7 @@ func (b *Board) onNotes(m notes) {
 func (b *Board) onRevocations(m revocations) {
 	b.mu.Lock()
 	for _, r := range m {
-		b.shared.revocations.put(r, struct{}{})
+		b.shared.revocations.Put(r, struct{}{})
 	}
 	b.mu.Unlock()
 	if b.options.OnRevoke == nil {
