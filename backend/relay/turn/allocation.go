@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+	"github.com/porch-call/porch/backend/kit/batchudp"
 	"golang.org/x/time/rate"
 )
 
@@ -123,7 +124,7 @@ func (g *generator) AllocatePacketConn(config turn.AllocateListenerConfig) (net.
 }
 
 // read relays what peers send, until the allocation ends.
-func (a *allocation) read() { newReader(a.socket).each(&a.server.panics, a.ended.Load, a.fromPeers) }
+func (a *allocation) read() { a.socket.each(&a.server.panics, a.ended.Load, a.fromPeers) }
 
 // fromPeers relays what a batch has read.
 func (a *allocation) fromPeers(b *batch) {
@@ -146,7 +147,7 @@ func (a *allocation) fromPeers(b *batch) {
 		}
 		putChannelHeader(frame, channel)
 		if c.stream == nil {
-			b.out.add(a.front.socket, frame, c.address)
+			b.out.Add(a.front.socket.many, frame, c.address)
 		} else if !c.stream.offer(frame) {
 			continue
 		}
@@ -158,7 +159,7 @@ func (a *allocation) fromPeers(b *batch) {
 	}
 	a.count(&a.server.down, bytes, packets)
 	if c.stream == nil {
-		b.out.flush(a.front.socket)
+		b.out.Flush(a.front.socket.many)
 	}
 }
 
@@ -207,7 +208,7 @@ func (a *allocation) fromNeighbour(frame []byte, from netip.AddrPort) {
 // fromClient relays one ChannelData message by adding it to out, which the
 // caller flushes to a.socket. It returns the bytes of its payload, which may be
 // 0, and whether it was relayed.
-func (a *allocation) fromClient(out *outgoing, message []byte) (bytes int, ok bool) {
+func (a *allocation) fromClient(out *batchudp.Out, message []byte) (bytes int, ok bool) {
 	channel, payload, ok := channelData(message)
 	if !ok {
 		a.server.refuse(RefusedMalformed)
@@ -221,7 +222,7 @@ func (a *allocation) fromClient(out *outgoing, message []byte) (bytes int, ok bo
 	}
 	switch b := &bindings[i]; b.verdict {
 	case allowed:
-		out.add(a.socket, payload, b.peer)
+		out.Add(a.socket.many, payload, b.peer)
 	case relayed:
 		n := a.server.neighbour(b.peer)
 		if n == nil {

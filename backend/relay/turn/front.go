@@ -27,7 +27,7 @@ func newFront(s *Server, socket *socket) *front {
 
 // read takes what clients send, until the socket is closed.
 func (f *front) read() {
-	newReader(f.socket).each(&f.server.panics, func() bool { return false }, f.fromClients)
+	f.socket.each(&f.server.panics, func() bool { return false }, f.fromClients)
 }
 
 func (f *front) fromClients(b *batch) {
@@ -43,7 +43,7 @@ func (f *front) fromClients(b *batch) {
 		var bytes, packets int
 		for j := i; j < b.n; j++ {
 			if from[j] == a {
-				if n, ok := a.fromClient(&b.out, frames[j]); ok {
+				if n, ok := a.fromClient(b.out, frames[j]); ok {
 					bytes += n
 					packets++
 				}
@@ -51,7 +51,7 @@ func (f *front) fromClients(b *batch) {
 			}
 		}
 		a.count(&f.server.up, bytes, packets)
-		b.out.flush(a.socket)
+		b.out.Flush(a.socket.many)
 	}
 }
 

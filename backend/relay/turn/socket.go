@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/porch-call/porch/backend/kit/batchudp"
 	"github.com/porch-call/porch/backend/kit/contain"
 )
 
@@ -25,7 +26,7 @@ const (
 // system can.
 type socket struct {
 	conn  *net.UDPConn
-	raw   syscall.RawConn
+	many  *batchudp.Conn // conn, for many datagrams at once
 	local netip.AddrPort
 }
 
@@ -38,7 +39,7 @@ func openSocket(network, address string, buffer int, shared bool) (*socket, erro
 		return nil, fmt.Errorf("turn: %w", err)
 	}
 	udp := conn.(*net.UDPConn)
-	raw, err := udp.SyscallConn()
+	many, err := batchudp.New(udp)
 	if err != nil {
 		udp.Close()
 		return nil, fmt.Errorf("turn: %w", err)
@@ -46,7 +47,7 @@ func openSocket(network, address string, buffer int, shared bool) (*socket, erro
 	// Less than wanted still works.
 	_ = udp.SetReadBuffer(buffer)
 	_ = udp.SetWriteBuffer(buffer)
-	return &socket{conn: udp, raw: raw, local: unmap(udp.LocalAddr().(*net.UDPAddr).AddrPort())}, nil
+	return &socket{conn: udp, many: many, local: many.Local()}, nil
 }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
@@ -56,27 +57,42 @@ func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 // moment: a socket that is waiting has none.
 type batch struct {
 	n       int // datagrams that were read
-	in      incoming
-	out     outgoing
+	in      *batchudp.In
+	out     *batchudp.Out
 	buffers [batchSize][channelHeader + maxDatagram]byte // each with room for a header
 }
 
 var batches = sync.Pool{New: func() any {
-	b := new(batch)
-	b.prepare()
+	b := &batch{out: batchudp.NewOut(batchSize)}
+	var room [batchSize][]byte
+	for i := range room {
+		room[i] = b.buffers[i][channelHeader:]
+	}
+	b.in = batchudp.NewIn(room[:])
 	return b
 }}
 
+// Incoming implements batchudp.Batch.
+func (b *batch) Incoming() *batchudp.In { return b.in }
+
+// datagram returns the i-th datagram that was read, with room for a header
+// before it. ok is false for one that did not fit.
+func (b *batch) datagram(i int) (frame []byte, from netip.AddrPort, ok bool) {
+	size, from, ok := b.in.Datagram(i)
+	return b.buffers[i][:channelHeader+size], from, ok
+}
+
 func (b *batch) release() {
-	b.out.reset()
+	b.out.Reset()
 	batches.Put(b)
 }
 
-// each hands batches to take, until the socket is closed or the reader is done.
-// A panic of take loses the rest of its batch.
-func (r *reader) each(panics *contain.Panics, done func() bool, take func(*batch)) {
+// each hands batches that are read from a socket to take, until the socket is
+// closed or the reader is done. A panic of take loses the rest of its batch.
+func (s *socket) each(panics *contain.Panics, done func() bool, take func(*batch)) {
+	r := batchudp.NewReader(s.many, func() *batch { return batches.Get().(*batch) }, (*batch).release)
 	for !done() {
-		b, err := r.read()
+		b, n, err := r.Read()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -84,6 +100,7 @@ func (r *reader) each(panics *contain.Panics, done func() bool, take func(*batch
 			time.Sleep(time.Millisecond) // the system is out of something
 			continue
 		}
+		b.n = n
 		panics.Run(func() {
 			defer b.release()
 			take(b)

@@ -96,7 +96,7 @@ func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 	defer func() {
 		if packets > 0 {
 			a.count(&s.server.up, bytes, packets)
-			batch.out.flush(a.socket)
+			batch.out.Flush(a.socket.many)
 		}
 	}()
 	for {
@@ -118,7 +118,7 @@ func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 		case a == nil || a.ended.Load():
 			s.server.refuse(RefusedUnpermitted)
 		default:
-			if n, ok := a.fromClient(&batch.out, frame); ok {
+			if n, ok := a.fromClient(batch.out, frame); ok {
 				bytes += n
 				packets++
 			}

@@ -103,12 +103,12 @@ func TestBatchSendsWhenFull(t *testing.T) {
 	batch := batches.Get().(*batch)
 	defer batch.release()
 	for i := range 2*batchSize + 1 {
-		batch.out.add(b.allocation.socket, []byte{byte(i)}, to)
+		batch.out.Add(b.allocation.socket.many, []byte{byte(i)}, to)
 	}
-	if batch.out.n != 1 {
-		t.Fatalf("%d datagrams are left to send, not 1", batch.out.n)
+	if batch.out.Len() != 1 {
+		t.Fatalf("%d datagrams are left to send, not 1", batch.out.Len())
 	}
-	batch.out.flush(b.allocation.socket)
+	batch.out.Flush(b.allocation.socket.many)
 	buffer := make([]byte, maxDatagram)
 	must(t, b.peer.SetReadDeadline(time.Now().Add(patience)))
 	for i := range 2*batchSize + 1 {

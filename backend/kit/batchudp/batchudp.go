@@ -1,0 +1,51 @@
+// Package batchudp reads and sends many UDP datagrams with one system call where
+// the system can: recvmmsg(2) and sendmmsg(2) on Linux. Elsewhere they go one by
+// one. Nothing is allocated per datagram.
+package batchudp
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// Conn is a UDP socket.
+type Conn struct {
+	UDP   *net.UDPConn
+	raw   syscall.RawConn
+	local netip.AddrPort
+}
+
+// New returns the socket of c, which stays the caller's to close.
+func New(c *net.UDPConn) (*Conn, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{UDP: c, raw: raw, local: unmap(c.LocalAddr().(*net.UDPAddr).AddrPort())}, nil
+}
+
+// Local is the address to which the socket is bound.
+func (c *Conn) Local() netip.AddrPort { return c.local }
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// Batch is whatever holds the memory of one read.
+type Batch interface{ Incoming() *In }
+
+// Reader reads a socket. It is for one goroutine.
+type Reader[B Batch] struct {
+	conn *Conn
+	get  func() B
+	put  func(B)
+	reading[B]
+}
+
+// NewReader returns a reader that asks get for a batch when there is something to
+// read, and gives it back with put when there was nothing after all: a socket that
+// waits holds none.
+func NewReader[B Batch](c *Conn, get func() B, put func(B)) *Reader[B] {
+	r := &Reader[B]{conn: c, get: get, put: put}
+	r.prepare()
+	return r
+}

@@ -1,0 +1,199 @@
+package batchudp
+
+import (
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// message is struct mmsghdr.
+type message struct {
+	header unix.Msghdr
+	length uint32
+}
+
+// messages are the arguments of the system calls, made once and used again.
+type messages struct {
+	headers []message
+	vectors []unix.Iovec
+	names   []unix.RawSockaddrInet6 // the larger of the two
+}
+
+func newMessages(n int) messages {
+	m := messages{
+		headers: make([]message, n), vectors: make([]unix.Iovec, n), names: make([]unix.RawSockaddrInet6, n),
+	}
+	for i := range m.headers {
+		h := &m.headers[i].header
+		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
+		h.Iov = &m.vectors[i]
+		h.SetIovlen(1)
+	}
+	return m
+}
+
+// In is memory for the datagrams of one read.
+type In struct {
+	messages
+	buffers [][]byte
+}
+
+// NewIn returns memory for as many datagrams as there are buffers.
+func NewIn(buffers [][]byte) *In {
+	in := &In{messages: newMessages(len(buffers)), buffers: buffers}
+	for i, b := range buffers {
+		in.vectors[i].Base = unsafe.SliceData(b)
+	}
+	return in
+}
+
+// Datagram returns the length of the i-th datagram that was read, which is in the
+// i-th buffer, and its sender. whole is false for one that did not fit.
+func (in *In) Datagram(i int) (size int, from netip.AddrPort, whole bool) {
+	h, n := &in.headers[i], &in.names[i]
+	port := n.Port<<8 | n.Port>>8 // big-endian, at the same place in sockaddr_in
+	var a netip.Addr
+	if n.Family == unix.AF_INET {
+		a = netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(n)).Addr)
+	} else {
+		a = netip.AddrFrom16(n.Addr).Unmap()
+	}
+	return int(h.length), netip.AddrPortFrom(a, port), h.header.Flags&unix.MSG_TRUNC == 0
+}
+
+// reading is the state of a read.
+type reading[B Batch] struct {
+	batch B
+	held  bool
+	n     int
+	errno syscall.Errno
+	fill  func(fd uintptr) bool // made once, since a closure for each system call would be garbage
+}
+
+func (r *Reader[B]) prepare() { r.fill = r.recvmmsg }
+
+// Read waits for datagrams and returns how many there are. The caller gives the
+// batch back.
+func (r *Reader[B]) Read() (b B, n int, err error) {
+	err = r.conn.raw.Read(r.fill)
+	if err == nil && r.errno != 0 {
+		err = r.errno
+	}
+	b, n = r.batch, r.n
+	held := r.held
+	var none B
+	r.batch, r.held, r.n = none, false, 0
+	if err != nil {
+		if held {
+			r.put(b)
+		}
+		return none, 0, err
+	}
+	return b, n, nil
+}
+
+// recvmmsg returns false to wait until there is something. The call can't block, so
+// the scheduler need not know of it: to tell it would wake its monitor with every
+// burst, which shows in what a packet costs.
+func (r *Reader[B]) recvmmsg(fd uintptr) bool {
+	b := r.get()
+	in := b.Incoming()
+	for i := range in.headers {
+		in.vectors[i].SetLen(len(in.buffers[i]))
+		in.headers[i].header.Namelen = unix.SizeofSockaddrInet6
+	}
+	var n uintptr
+	for r.errno = unix.EINTR; r.errno == unix.EINTR; {
+		n, _, r.errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers[0])),
+			uintptr(len(in.headers)), unix.MSG_DONTWAIT, 0, 0)
+	}
+	if r.errno == unix.EAGAIN {
+		r.put(b)
+		return false
+	}
+	r.batch, r.held, r.n = b, true, int(n)
+	return true
+}
+
+// Out collects datagrams for one socket. It is for one goroutine at a time.
+type Out struct {
+	messages
+	n, sent int
+	try     func(fd uintptr)
+	insist  func(fd uintptr) bool
+}
+
+// NewOut returns room for n datagrams.
+func NewOut(n int) *Out {
+	o := &Out{messages: newMessages(n)}
+	o.try = func(fd uintptr) { o.sendmmsg(fd) }
+	o.insist = o.sendmmsg
+	return o
+}
+
+// Len is how many datagrams are to be sent.
+func (o *Out) Len() int { return o.n }
+
+// Add appends a datagram, which must stay as it is until it is sent. If there is no
+// room it first flushes what is there.
+func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) {
+	if o.n == len(o.headers) {
+		o.Flush(c)
+	}
+	i := o.n
+	o.n++
+	o.vectors[i].Base = unsafe.SliceData(b)
+	o.vectors[i].SetLen(len(b))
+	port := to.Port()<<8 | to.Port()>>8
+	if c.local.Addr().Is4() {
+		n := (*unix.RawSockaddrInet4)(unsafe.Pointer(&o.names[i]))
+		n.Family, n.Port, n.Addr = unix.AF_INET, port, to.Addr().As4()
+		o.headers[i].header.Namelen = unix.SizeofSockaddrInet4
+		return
+	}
+	o.names[i] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: to.Addr().As16()}
+	o.headers[i].header.Namelen = unix.SizeofSockaddrInet6
+}
+
+// Flush sends what was added, as far as the system takes it at once. The rest is
+// lost, as on the network.
+func (o *Out) Flush(c *Conn) {
+	_ = c.raw.Control(o.try) // fails for a closed socket, which sends nothing
+	o.Reset()
+}
+
+// FlushAll sends what was added, and waits until the system takes it. A datagram
+// that it refuses is lost, as on the network.
+func (o *Out) FlushAll(c *Conn) {
+	_ = c.raw.Write(o.insist) // as above
+	o.Reset()
+}
+
+// Reset lets go of what was added.
+func (o *Out) Reset() {
+	for i := range o.n {
+		o.vectors[i].Base = nil
+	}
+	o.n, o.sent = 0, 0
+}
+
+// sendmmsg sends what is left. It returns false when the socket takes no more for
+// now. Like recvmmsg, it can't block.
+func (o *Out) sendmmsg(fd uintptr) (done bool) {
+	for o.sent < o.n {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.headers[o.sent])),
+			uintptr(o.n-o.sent), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			o.sent += int(n)
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return false // the system's buffer is full
+		default:
+			o.sent++ // the first was refused
+		}
+	}
+	return true
+}
