@@ -20,6 +20,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
@@ -134,7 +135,7 @@ const (
 
 func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	var s webrtc.SettingEngine
-	s.LoggerFactory = pionLoggers{logger}
+	s.LoggerFactory = pionlog.New(logger)
 	s.SetNet(o.Net)
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)

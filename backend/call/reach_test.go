@@ -26,6 +26,7 @@ import (
 	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -434,7 +435,7 @@ func newTURNServer(tb testing.TB) *turnServer {
 		},
 	}
 	s.server, err = turn.NewServer(turn.ServerConfig{
-		Realm: "porch", LoggerFactory: pionLoggers{slog.New(slog.DiscardHandler)},
+		Realm: "porch", LoggerFactory: pionlog.New(slog.New(slog.DiscardHandler)),
 		AuthHandler: func(a *turn.RequestAttributes) (string, []byte, bool) {
 			return a.Username, turn.GenerateAuthKey(a.Username, "porch", "password"), !s.refuse.Load()
 		},

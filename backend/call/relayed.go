@@ -15,6 +15,7 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -144,7 +145,7 @@ func (e *Engine) allocateAt(ctx context.Context, w turnWay, by named) (*allocati
 	client, err := turn.NewClient(&turn.ClientConfig{
 		TURNServerAddr: base.RemoteAddr().String(),
 		Username:       w.username, Password: w.credential,
-		Conn: packets, RTO: relayRTO, LoggerFactory: pionLoggers{e.logger},
+		Conn: packets, RTO: relayRTO, LoggerFactory: pionlog.New(e.logger),
 		// Browsers' own relayed addresses are IPv4, too, whatever leads there.
 		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4,
 		// We ask for those that are used, in requests that fit.

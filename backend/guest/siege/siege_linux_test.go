@@ -19,7 +19,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/pion/interceptor"
-	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/sdp/v3"
@@ -28,6 +27,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -426,7 +426,7 @@ func (s *siege) emptyChannelData(ctx context.Context, server signalling.ICEServe
 	defer conn.Close()
 	client, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: s.town.turn, TURNServerAddr: s.town.turn, Conn: turn.NewSTUNConn(conn),
-		Username: server.Username, Password: server.Credential, LoggerFactory: silent{},
+		Username: server.Username, Password: server.Credential, LoggerFactory: pionlog.Silent{},
 	})
 	if err != nil {
 		return err
@@ -466,12 +466,6 @@ func (s *siege) emptyChannelData(ctx context.Context, server signalling.ICEServe
 	}
 	s.count("empty ChannelData: sent")
 	return nil
-}
-
-type silent struct{}
-
-func (silent) NewLogger(string) logging.LeveledLogger {
-	return logging.NewDefaultLeveledLoggerForScope("", logging.LogLevelDisabled, nil)
 }
 
 // guests have been let in, and turn on the call.

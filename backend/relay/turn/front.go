@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/porch-call/porch/backend/kit/household"
 )
 
@@ -81,7 +82,7 @@ func (f *front) sort(b *batch, frames *[batchSize][]byte, from *[batchSize]*allo
 
 // ask hands a STUN message to pion, which may have too many.
 func (f *front) ask(a *allocation, message []byte, from netip.AddrPort, now time.Time) {
-	allowed := looksLikeSTUN(message)
+	allowed := stun.IsMessage(message)
 	if !allowed {
 		f.server.refuse(RefusedMalformed)
 		return

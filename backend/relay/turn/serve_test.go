@@ -21,6 +21,7 @@ import (
 
 	"github.com/pion/turn/v5"
 
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
@@ -197,7 +198,7 @@ func newPump(b *testing.B, s bench, size int) *pump {
 	eventually(b, s.name+" answers", func() bool {
 		client, err := turn.NewClient(&turn.ClientConfig{
 			TURNServerAddr: s.at, Conn: c, Username: s.user, Password: s.password, Realm: realm,
-			RTO: 100 * time.Millisecond, LoggerFactory: silent{},
+			RTO: 100 * time.Millisecond, LoggerFactory: pionlog.Silent{},
 		})
 		must(b, err)
 		must(b, client.Listen())

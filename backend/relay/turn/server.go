@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/logging"
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -252,7 +252,7 @@ func (s *Server) listen(ctx context.Context, address string) error {
 func (s *Server) startPion() error {
 	config := turn.ServerConfig{
 		Realm: s.realm, AuthHandler: s.authenticate, QuotaHandler: s.mayHave, EventHandler: s.events(),
-		LoggerFactory: silent{}, InboundMTU: maxDatagram + 1,
+		LoggerFactory: pionlog.Silent{}, InboundMTU: maxDatagram + 1,
 		ListenerConfigs: []turn.ListenerConfig{{
 			Listener: s.lane, RelayAddressGenerator: &generator{server: s}, PermissionHandler: s.mayReach,
 		}},
@@ -564,21 +564,3 @@ func (s *Server) Close() error {
 	})
 	return nil
 }
-
-// silent is pion's log: its lines name addresses of clients and peers, and
-// quote what strangers sent.
-type silent struct{}
-
-// NewLogger implements logging.LoggerFactory.
-func (silent) NewLogger(string) logging.LeveledLogger { return silent{} }
-
-func (silent) Trace(string)          {}
-func (silent) Tracef(string, ...any) {}
-func (silent) Debug(string)          {}
-func (silent) Debugf(string, ...any) {}
-func (silent) Info(string)           {}
-func (silent) Infof(string, ...any)  {}
-func (silent) Warn(string)           {}
-func (silent) Warnf(string, ...any)  {}
-func (silent) Error(string)          {}
-func (silent) Errorf(string, ...any) {}

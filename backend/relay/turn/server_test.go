@@ -21,6 +21,7 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -109,7 +110,7 @@ func newClient(tb testing.TB, s *Server, w way, name, password string) *turn.Cli
 	tb.Helper()
 	c, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: s.Addr().String(), TURNServerAddr: s.Addr().String(), Conn: dial(tb, s, w),
-		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: silent{},
+		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: pionlog.Silent{},
 	})
 	must(tb, err)
 	must(tb, c.Listen())
@@ -270,7 +271,7 @@ func TestDualStack(t *testing.T) {
 		_, port, err := net.SplitHostPort(s.Addr().String())
 		must(t, err)
 		c, err := turn.NewClient(&turn.ClientConfig{
-			TURNServerAddr: host + ":" + port, Conn: conn, Username: name, Password: password, Realm: realm, LoggerFactory: silent{},
+			TURNServerAddr: host + ":" + port, Conn: conn, Username: name, Password: password, Realm: realm, LoggerFactory: pionlog.Silent{},
 		})
 		must(t, err)
 		must(t, c.Listen())
@@ -676,7 +677,7 @@ func TestUnread(t *testing.T) {
 	name, password := credentials(t, s, "host")
 	c := dial(t, s, overTCP)
 	client, err := turn.NewClient(&turn.ClientConfig{
-		TURNServerAddr: s.Addr().String(), Conn: c, Username: name, Password: password, Realm: realm, LoggerFactory: silent{},
+		TURNServerAddr: s.Addr().String(), Conn: c, Username: name, Password: password, Realm: realm, LoggerFactory: pionlog.Silent{},
 	})
 	must(t, err)
 	must(t, client.Listen())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+	"github.com/porch-call/porch/backend/kit/pionlog"
 )
 
 // bound is a client of a stream with a channel to a peer.
@@ -26,7 +27,7 @@ func newBound(tb testing.TB, s *Server) bound {
 	tb.Cleanup(func() { conn.Close() })
 	c, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: s.Addr().String(), TURNServerAddr: s.Addr().String(), Conn: turn.NewSTUNConn(conn),
-		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: silent{},
+		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: pionlog.Silent{},
 	})
 	must(tb, err)
 	must(tb, c.Listen())

@@ -5,16 +5,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"time"
 
-	"github.com/pion/logging"
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
+	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -89,11 +88,8 @@ func (c *checker) where(uri *stun.URI) string {
 
 // turnClient is pion's, which keeps quiet.
 func turnClient(conn net.PacketConn, server string, s signalling.ICEServer) (*turn.Client, error) {
-	quiet := logging.NewDefaultLoggerFactory()
-	quiet.Writer = io.Discard
-	quiet.DefaultLogLevel = logging.LogLevelDisabled
 	client, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: server, TURNServerAddr: server, Username: s.Username, Password: s.Credential, Conn: conn, LoggerFactory: quiet,
+		STUNServerAddr: server, TURNServerAddr: server, Username: s.Username, Password: s.Credential, Conn: conn, LoggerFactory: pionlog.Silent{},
 	})
 	if err != nil {
 		return nil, err
