@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -22,108 +21,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// patience is the deadline of everything that should happen at once.
-const patience = 20 * time.Second
-
 const origin = "wails://wails"
-
-func contextFor(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// listen starts a server whose windows arrive on the channel and stay until
-// their socket ends, or the test closes them.
-func listen(t testing.TB) (*Server, chan *Conn) {
-	t.Helper()
-	conns := make(chan *Conn, 10)
-	s, err := Listen(contextFor(t), Options{
-		Origins: func(o string) bool { return o == origin },
-		Handler: func(c *Conn) {
-			conns <- c
-			<-c.done
-		},
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, conns
-}
-
-// dial opens a socket and returns the status of the answer, 0 for none.
-func dial(t testing.TB, url string, change func(*websocket.DialOptions)) (ws *websocket.Conn, status int, err error) {
-	t.Helper()
-	tr := &http.Transport{}
-	t.Cleanup(tr.CloseIdleConnections)
-	o := &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: tr}, Subprotocols: []string{Subprotocol}, HTTPHeader: http.Header{"Origin": {origin}},
-	}
-	if change != nil {
-		change(o)
-	}
-	ws, resp, err := websocket.Dial(contextFor(t), url, o) //nolint:bodyclose // the library's to close
-	if err == nil {
-		ws.SetReadLimit(-1)
-		t.Cleanup(func() { _ = ws.CloseNow() })
-	}
-	if resp != nil {
-		status = resp.StatusCode
-	}
-	return ws, status, err
-}
-
-func mustDial(t testing.TB, url string) *websocket.Conn {
-	t.Helper()
-	ws, _, err := dial(t, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ws
-}
-
-func say(t testing.TB, ws *websocket.Conn, kind string, payload any) {
-	t.Helper()
-	b, err := json.Marshal(map[string]any{"type": kind, "payload": payload})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ws.Write(contextFor(t), websocket.MessageText, b); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// window opens a socket and enters.
-func window(t testing.TB, s *Server, conns chan *Conn, claims any) (*websocket.Conn, *Conn) {
-	t.Helper()
-	ticket := s.Grant(claims)
-	ws := mustDial(t, ticket.URL)
-	say(t, ws, "enter", map[string]string{"token": ticket.Token})
-	select {
-	case c := <-conns:
-		return ws, c
-	case <-contextFor(t).Done():
-		t.Fatal("the window did not enter")
-		return nil, nil
-	}
-}
-
-func closedWith(t testing.TB, ws *websocket.Conn) (websocket.StatusCode, string) {
-	t.Helper()
-	for {
-		_, _, err := ws.Read(contextFor(t))
-		if err == nil {
-			continue
-		}
-		var c websocket.CloseError
-		if !errors.As(err, &c) {
-			t.Fatalf("the socket ended with %v", err)
-		}
-		return c.Code, c.Reason
-	}
-}
 
 func TestMessagesPassBothWays(t *testing.T) {
 	s, conns := listen(t)
@@ -221,108 +119,6 @@ func TestRecvEndsWithItsContext(t *testing.T) {
 	say(t, ws, "say", map[string]string{"text": "still here"})
 	if m, err := c.Recv(contextFor(t)); err != nil || m != (signalling.Say{Text: "still here"}) {
 		t.Errorf("Recv = %+v, %v", m, err)
-	}
-}
-
-func TestTickets(t *testing.T) {
-	s, conns := listen(t)
-	used := s.Grant("first")
-	ws := mustDial(t, used.URL)
-	say(t, ws, "enter", map[string]string{"token": used.Token})
-	<-conns
-	for name, first := range map[string]string{
-		"wrong token":    `{"type":"enter","payload":{"token":"AAAA"}}`,
-		"empty token":    `{"type":"enter","payload":{"token":""}}`,
-		"no token":       `{"type":"enter"}`,
-		"used token":     `{"type":"enter","payload":{"token":"` + used.Token + `"}}`,
-		"another first":  `{"type":"say","payload":{"text":"hello"}}`,
-		"garbage":        "garbage",
-		"taken as first": `{"type":"taken","payload":{"index":0,"frames":0}}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			ws := mustDial(t, s.Grant(nil).URL)
-			if err := ws.Write(contextFor(t), websocket.MessageText, []byte(first)); err != nil {
-				t.Fatal(err)
-			}
-			if code, reason := closedWith(t, ws); code != closeRefused || reason != string(fault.TokenRefused) {
-				t.Errorf("closed with %d %q", code, reason)
-			}
-		})
-	}
-	t.Run("binary", func(t *testing.T) {
-		ticket := s.Grant(nil)
-		ws := mustDial(t, ticket.URL)
-		if err := ws.Write(contextFor(t), websocket.MessageBinary, []byte(`{"type":"enter","payload":{"token":"`+ticket.Token+`"}}`)); err != nil {
-			t.Fatal(err)
-		}
-		if code, _ := closedWith(t, ws); code != closeRefused {
-			t.Errorf("closed with %d", code)
-		}
-	})
-	t.Run("oversize", func(t *testing.T) {
-		ws := mustDial(t, s.Grant(nil).URL)
-		if err := ws.Write(contextFor(t), websocket.MessageText, bytes.Repeat([]byte(" "), 4096)); err != nil {
-			t.Fatal(err)
-		}
-		if code, _ := closedWith(t, ws); code != websocket.StatusMessageTooBig {
-			t.Errorf("closed with %d", code)
-		}
-	})
-	select {
-	case <-conns:
-		t.Error("somebody came in")
-	default:
-	}
-}
-
-func TestTicketsExpireAndAreBounded(t *testing.T) {
-	var k tickets
-	now := time.Unix(1000, 0)
-	token := k.grant("a", now)
-	if _, ok := k.use(token, now.Add(ticketLife)); ok {
-		t.Error("an old ticket is good")
-	}
-	token = k.grant("b", now)
-	if claims, ok := k.use(token, now.Add(ticketLife-1)); !ok || claims != "b" {
-		t.Errorf("%v, %v", claims, ok)
-	}
-	if _, ok := k.use(token, now); ok {
-		t.Error("used twice")
-	}
-	first := k.grant("first", now)
-	for range maxTickets {
-		token = k.grant("later", now)
-	}
-	if len(k.open) != maxTickets {
-		t.Errorf("%d tickets", len(k.open))
-	}
-	if _, ok := k.use(first, now); ok {
-		t.Error("the oldest did not give way")
-	}
-	if _, ok := k.use(token, now); !ok {
-		t.Error("the newest is not good")
-	}
-	if _, ok := k.use("", now); ok {
-		t.Error("no token is good")
-	}
-}
-
-// TestTicketIsUsedOnce has many windows race for one ticket.
-func TestTicketIsUsedOnce(t *testing.T) {
-	var k tickets
-	token := k.grant(nil, time.Now())
-	var wg sync.WaitGroup
-	in := make(chan struct{}, 50)
-	for range cap(in) {
-		wg.Go(func() {
-			if _, ok := k.use(token, time.Now()); ok {
-				in <- struct{}{}
-			}
-		})
-	}
-	wg.Wait()
-	if len(in) != 1 {
-		t.Errorf("%d came in", len(in))
 	}
 }
 
@@ -645,10 +441,6 @@ func TestTokensAreNotLogged(t *testing.T) {
 		t.Errorf("log:\n%s", out.String())
 	}
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestListenNeedsItsOptions(t *testing.T) {
 	if _, err := Listen(contextFor(t), Options{}); err == nil {

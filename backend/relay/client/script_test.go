@@ -6,12 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -581,112 +578,4 @@ func TestBudget(t *testing.T) {
 		}
 	}
 	host.Close(signalling.CloseDone)
-}
-
-func TestParseURL(t *testing.T) {
-	for _, c := range []struct{ address, want string }{
-		{"relay.example", "https://relay.example"},
-		{" https://Relay.Example/ ", "https://relay.example"},
-		{"relay.example:443", "https://relay.example"},
-		{"https://relay.example:8443", "https://relay.example:8443"},
-		{"https://[2001:db8::1]:443", "https://[2001:db8::1]"},
-		{"[2001:db8::1]:8443", "https://[2001:db8::1]:8443"},
-		{"http://localhost:80", "http://localhost"},
-		{"https://réle.example", "https://xn--rle-bma.example"},
-		{"RÉLE.example:8443", "https://xn--rle-bma.example:8443"},
-		{"http://１２７.0.0.1:7674", "http://127.0.0.1:7674"},
-		{"http://127.0.0.1:7674", "http://127.0.0.1:7674"},
-	} {
-		if got, err := ParseURL(c.address); err != nil || got != c.want {
-			t.Errorf("%q: %q, %v", c.address, got, err)
-		}
-	}
-	for _, address := range []string{
-		"", "https://", "http://relay.example", "ftp://relay.example", "https://relay.example/path", "https://u:p@relay.example",
-		"https://relay.example?x", "https://relay.example#x", "relay example", "https://relay.example:port", "wss://relay.example", "https://r le.example", "https://pаypal.example:x",
-	} {
-		if got, err := ParseURL(address); fault.CodeOf(err) != fault.RelayAddressInvalid {
-			t.Errorf("%q: %q, %v", address, got, err)
-		}
-	}
-}
-
-func TestPauses(t *testing.T) {
-	r := &Client{times: defaultTimes}
-	if d := r.pauseAfter(nil, 0); d != 250*time.Millisecond {
-		t.Errorf("the first pause is up to %v", d)
-	}
-	if d := r.pauseAfter(nil, 100); d != 30*time.Second {
-		t.Errorf("the hundredth pause is up to %v", d)
-	}
-	if d := r.pauseAfter(fault.New(fault.InvitationRefused, nil), 0); d != 5*time.Minute {
-		t.Errorf("the pause after a refusal is up to %v", d)
-	}
-}
-
-// FuzzFromRelay hands a line any message and any frame of a relay's.
-func FuzzFromRelay(f *testing.F) {
-	f.Add([]byte(`{"type":"guest","payload":{"channel":1,"link":"AAAAAAAAAAAAAAAAAAAAAA"}}`), []byte("\x00\x00\x00\x01x"))
-	f.Add([]byte(`{"type":"closed","payload":{"channel":7,"code":1000}}`), []byte("\x00\x00\x00\x07x"))
-	f.Add([]byte(`{"type":"credentials","payload":{"request":1}}`), []byte(""))
-	f.Add([]byte(`{"type":"moving"}`), []byte("\x00\x00"))
-	keys, err := sealed.NewLinkKeys()
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, t := range []string{"announced", "unannounced", "prove", "guest"} {
-		f.Add([]byte(fmt.Sprintf(`{"type":%q,"payload":{"channel":8,"link":%q,"code":"x"}}`, t, keys.ID())), []byte("\x00\x00\x00\x08x"))
-	}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, text, frame []byte) {
-		r, err := newClient(Options{URL: "https://relay.example", Key: key, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := &line{
-			r: r, out: make(chan control, maxControl), done: make(chan struct{}), moving: make(chan struct{}),
-			budget: switchboard.NewBudget(maxQueued), channels: map[uint32]*guest{}, perLink: map[sealed.LinkID]int{},
-			wanted: map[uint32]chan signalling.Credentials{}, offer: Offer{Links: 1},
-		}
-		r.adopt(l)
-		host, far := switchboard.Pipe(switchboard.RemoteInfo{}, l.budget)
-		l.channels[7] = &guest{Frames: host, far: far, line: l, number: 7}
-		withdraw, err := r.Announce(t.Context(), keys, func(f switchboard.Frames) { f.Close(signalling.CloseDone) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, err := range []error{l.message(text), l.frame(frame)} {
-			var known *fault.Error
-			if err != nil && !errors.As(err, &known) {
-				t.Fatalf("%v is no fault", err)
-			}
-		}
-		withdraw(nil)
-		r.cancel()
-	})
-}
-
-// A line is given up when this machine no longer has the address that it began at.
-func TestALineIsStrandedWithoutItsAddress(t *testing.T) {
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := []netip.Addr{{}, netip.MustParseAddr("127.0.0.9")}
-	for _, a := range addresses {
-		if own, ok := netip.AddrFromSlice(a.(*net.IPNet).IP); ok {
-			kept = append(kept, own.Unmap())
-		}
-	}
-	for _, a := range kept {
-		if (&line{local: a}).stranded() {
-			t.Errorf("%v is here", a)
-		}
-	}
-	if !(&line{local: netip.MustParseAddr("192.0.2.1")}).stranded() {
-		t.Error("an address that nobody has")
-	}
 }

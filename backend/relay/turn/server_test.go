@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,156 +25,17 @@ import (
 // patience is the deadline of everything that should happen at once.
 const patience = 20 * time.Second
 
-const realm = "relay.example"
-
 var (
 	testSecret = bytes.Repeat([]byte("s"), 32)
 	loopback   = netip.MustParseAddr("127.0.0.1")
 	loopbacks  = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 )
 
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// open starts a server on loopback. change may alter its options.
-func open(tb testing.TB, change func(*Options)) *Server {
-	tb.Helper()
-	o := Options{
-		Secret: testSecret, Realm: realm, Listen: "127.0.0.1:0", Public: []netip.Addr{loopback},
-		AllowPeers: loopbacks, TURN: []string{"turn:relay.example:3478"},
-		Logger: slog.New(slog.DiscardHandler),
-	}
-	if change != nil {
-		change(&o)
-	}
-	s, err := Open(context.Background(), o)
-	must(tb, err)
-	tb.Cleanup(func() { must(tb, s.Close()) })
-	return s
-}
-
-func credentials(tb testing.TB, s *Server, owner string) (name, password string) {
-	tb.Helper()
-	servers, _, err := s.Credentials(owner)
-	must(tb, err)
-	return servers[0].Username, servers[0].Credential
-}
-
-// way is how a client reaches the server.
-type way string
-
 const (
 	overUDP way = "udp"
 	overTCP way = "tcp"
 	overTLS way = "tls"
 )
-
-var ways = []way{overUDP, overTCP, overTLS}
-
-// dial returns what a pion client sends through, and serves TLS if need be.
-func dial(tb testing.TB, s *Server, w way) net.PacketConn {
-	tb.Helper()
-	at := s.Addr().String()
-	switch w {
-	case overUDP:
-		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		must(tb, err)
-		tb.Cleanup(func() { conn.Close() })
-		return conn
-	case overTLS:
-		certificate, err := LoadCertificate()
-		must(tb, err)
-		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-		must(tb, err)
-		s.Serve(l)
-		conn, err := tls.Dial("tcp", l.Addr().String(), new(tls.Config))
-		must(tb, err)
-		tb.Cleanup(func() { conn.Close() })
-		return turn.NewSTUNConn(conn)
-	}
-	conn, err := net.Dial("tcp", at)
-	must(tb, err)
-	tb.Cleanup(func() { conn.Close() })
-	return turn.NewSTUNConn(conn)
-}
-
-// newClient is a pion client that listens.
-func newClient(tb testing.TB, s *Server, w way, name, password string) *turn.Client {
-	tb.Helper()
-	c, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: s.Addr().String(), TURNServerAddr: s.Addr().String(), Conn: dial(tb, s, w),
-		Username: name, Password: password, Realm: realm, RTO: 200 * time.Millisecond, LoggerFactory: pionlog.Silent{},
-	})
-	must(tb, err)
-	must(tb, c.Listen())
-	tb.Cleanup(c.Close)
-	return c
-}
-
-// allocate returns a relayed socket of a new client.
-func allocate(tb testing.TB, s *Server, w way, name, password string) net.PacketConn {
-	tb.Helper()
-	conn, err := newClient(tb, s, w, name, password).Allocate()
-	must(tb, err)
-	tb.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-// newPeer is a socket that somebody relays to.
-func newPeer(tb testing.TB) net.PacketConn {
-	tb.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	must(tb, err)
-	tb.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-// exchange sends over a relayed socket and back until both ends have heard,
-// which pion's client does at first with indications, then over a channel.
-func exchange(tb testing.TB, relayed, peer net.PacketConn, text string) {
-	tb.Helper()
-	b := make([]byte, maxDatagram)
-	must(tb, peer.SetReadDeadline(time.Now().Add(patience)))
-	must(tb, relayed.SetReadDeadline(time.Now().Add(patience)))
-	_, err := relayed.WriteTo([]byte(text), peer.LocalAddr())
-	must(tb, err)
-	n, from, err := peer.ReadFrom(b)
-	must(tb, err)
-	if string(b[:n]) != text || from.String() != relayed.LocalAddr().String() {
-		tb.Fatalf("the peer got %q from %v", b[:n], from)
-	}
-	_, err = peer.WriteTo([]byte(text+" back"), from)
-	must(tb, err)
-	n, from, err = relayed.ReadFrom(b)
-	must(tb, err)
-	if string(b[:n]) != text+" back" || from.String() != peer.LocalAddr().String() {
-		tb.Fatalf("the client got %q from %v", b[:n], from)
-	}
-}
-
-// eventually waits for what other goroutines are about to do.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			tb.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
-// counted waits until the server has relayed so much: a datagram is counted
-// once it is on its way, and may be at its end sooner.
-func counted(tb testing.TB, s *Server, fromClients, toClients Traffic) {
-	tb.Helper()
-	eventually(tb, fmt.Sprintf("%+v from clients, %+v to them", fromClients, toClients), func() bool {
-		stats := s.Stats()
-		return stats.FromClients == fromClients && stats.ToClients == toClients
-	})
-}
 
 func TestRelays(t *testing.T) {
 	for _, w := range ways {
@@ -200,20 +58,6 @@ func TestRelays(t *testing.T) {
 			eventually(t, "the end of the allocation", func() bool { return s.Stats().Allocations == 0 })
 		})
 	}
-}
-
-// only returns the one allocation of a server.
-func (s *Server) only(tb testing.TB) *allocation {
-	tb.Helper()
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, a := range s.relayed {
-		if !a.ended.Load() {
-			return a
-		}
-	}
-	tb.Fatal("no allocation")
-	return nil
 }
 
 // TestNeighbours has two clients who both need the relay reach each other
@@ -382,133 +226,6 @@ func TestOtherNode(t *testing.T) {
 	}
 }
 
-func TestPeersRefused(t *testing.T) {
-	s := open(t, func(o *Options) { o.AllowPeers = nil })
-	name, password := credentials(t, s, "host")
-	c := newClient(t, s, overUDP, name, password)
-	relayed, err := c.Allocate()
-	must(t, err)
-	defer relayed.Close()
-	refused := s.Stats().Refused[RefusedPeer]
-	for _, ip := range []string{
-		"10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.2", "0.0.0.0", "224.0.0.251",
-		"255.255.255.255", "198.18.0.1", "203.0.113.7", "240.0.0.1",
-	} {
-		if err := c.CreatePermission(&net.UDPAddr{IP: net.ParseIP(ip), Port: 5000}); err == nil {
-			t.Errorf("%s is permitted", ip)
-		}
-		refused++
-		if n := s.Stats().Refused[RefusedPeer]; n < refused {
-			t.Errorf("%s: refused %d times, not %d", ip, n, refused)
-		}
-	}
-	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(9, 9, 9, 9), Port: 5000}); err != nil {
-		t.Errorf("a public address: %v", err)
-	}
-}
-
-// TestOwnServices: what else listens at the relay's address can't be reached
-// through it.
-func TestOwnServices(t *testing.T) {
-	s := open(t, func(o *Options) { o.AllowPeers = nil })
-	name, password := credentials(t, s, "host")
-	relayed := allocate(t, s, overUDP, name, password)
-	service := newPeer(t)
-	_, err := relayed.WriteTo([]byte("hello"), service.LocalAddr())
-	must(t, err)
-	eventually(t, "a channel", func() bool { return len(*s.only(t).bindings.Load()) == 1 })
-	_, err = relayed.WriteTo([]byte("hello"), service.LocalAddr())
-	must(t, err)
-	_, err = relayed.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(s.Addr()))
-	must(t, err)
-	eventually(t, "refusals", func() bool { return s.Stats().Refused[RefusedPeer] >= 3 })
-	must(t, service.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-	if n, _, err := service.ReadFrom(make([]byte, 100)); err == nil {
-		t.Errorf("it got %d bytes", n)
-	}
-}
-
-func TestLowPortsRefused(t *testing.T) {
-	s := open(t, nil)
-	name, password := credentials(t, s, "host")
-	relayed := allocate(t, s, overUDP, name, password)
-	service, err := net.ListenPacket("udp4", "127.0.0.3:53")
-	if err != nil {
-		t.Skip("low ports are not ours")
-	}
-	defer service.Close()
-	for range 3 { // indications, then a channel
-		_, err = relayed.WriteTo([]byte("query"), service.LocalAddr())
-		must(t, err)
-	}
-	eventually(t, "a refusal", func() bool { return s.Stats().Refused[RefusedPeer] > 0 })
-	must(t, service.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-	if n, _, err := service.ReadFrom(make([]byte, 100)); err == nil {
-		t.Errorf("it got %d bytes", n)
-	}
-}
-
-func TestDenied(t *testing.T) {
-	s := open(t, func(o *Options) { o.DenyPeers = []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")} })
-	name, password := credentials(t, s, "host")
-	c := newClient(t, s, overUDP, name, password)
-	relayed, err := c.Allocate()
-	must(t, err)
-	defer relayed.Close()
-	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 9), Port: 5000}); err == nil {
-		t.Error("permitted")
-	}
-	must(t, c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 8), Port: 5000}))
-}
-
-// TestNoTCP: nothing is relayed over TCP (RFC 6062).
-func TestNoTCP(t *testing.T) {
-	s := open(t, nil)
-	name, password := credentials(t, s, "host")
-	if _, err := newClient(t, s, overTCP, name, password).AllocateTCP(); err == nil {
-		t.Error("a TCP allocation")
-	}
-	if s.Stats().Refused[RefusedTCP] == 0 {
-		t.Error("not counted")
-	}
-}
-
-// TestUnpermitted: a peer that the client has not asked for is not heard.
-func TestUnpermitted(t *testing.T) {
-	s := open(t, nil)
-	name, password := credentials(t, s, "host")
-	relayed := allocate(t, s, overUDP, name, password)
-	exchange(t, relayed, newPeer(t), "hello")
-	stranger, err := net.ListenPacket("udp4", "127.0.0.7:0")
-	must(t, err)
-	defer stranger.Close()
-	_, err = stranger.WriteTo([]byte("boo"), relayed.LocalAddr())
-	must(t, err)
-	eventually(t, "a refusal", func() bool { return s.Stats().Refused[RefusedUnpermitted] == 1 })
-}
-
-// TestPermissionExpires: a channel is of no use without the permission.
-func TestPermissionExpires(t *testing.T) {
-	s := open(t, nil)
-	name, password := credentials(t, s, "host")
-	relayed, peer := allocate(t, s, overUDP, name, password), newPeer(t)
-	exchange(t, relayed, peer, "hello")
-	a := s.only(t)
-	eventually(t, "a channel", func() bool { return len(*a.bindings.Load()) == 1 })
-	exchange(t, relayed, peer, "hello")
-	from, to := Traffic{10, 2}, Traffic{20, 2}
-	counted(t, s, from, to)
-	a.permit(loopback, false) // as pion does after five minutes
-	_, err := relayed.WriteTo([]byte("late"), peer.LocalAddr())
-	must(t, err)
-	_, err = peer.WriteTo([]byte("late"), relayed.LocalAddr())
-	must(t, err)
-	eventually(t, "refusals", func() bool { return s.Stats().Refused[RefusedUnpermitted] == 2 })
-	if after := s.Stats(); after.FromClients != from || after.ToClients != to {
-		t.Error("relayed without a permission")
-	}
-}
-
 func TestLimits(t *testing.T) {
 	s := open(t, func(o *Options) { o.Limits = Limits{Allocations: 4, PerOwner: 3, PerUsername: 2} })
 	owners := map[string]int{}
@@ -585,25 +302,6 @@ func TestQuota(t *testing.T) {
 		t.Error("an allocation without quota")
 	}
 	exchange(t, stays, newPeer(t), "hello")
-}
-
-// TestManyPermissions: an allocation that asks for more than any call needs is
-// ended.
-func TestManyPermissions(t *testing.T) {
-	s := open(t, nil)
-	name, password := credentials(t, s, "host")
-	c := newClient(t, s, overUDP, name, password)
-	relayed, err := c.Allocate()
-	must(t, err)
-	defer relayed.Close()
-	for i := range maxPermissions {
-		must(t, c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(i)), Port: 5000}))
-	}
-	if s.Stats().Allocations != 1 {
-		t.Fatal("too early")
-	}
-	_ = c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 2, 0), Port: 5000})
-	eventually(t, "the end of the allocation", func() bool { return s.Stats().Allocations == 0 })
 }
 
 // rawStream is a TCP connection of a client that is none.
