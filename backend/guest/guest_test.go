@@ -508,49 +508,6 @@ func TestSentOut(t *testing.T) {
 	})
 }
 
-// TestComesBackIntoTheSeat: another page of the same guest takes over, without
-// a knock; the first one is out.
-func TestComesBackIntoTheSeat(t *testing.T) {
-	p := open(t)
-	_, address := p.link()
-	p.admit()
-	b := p.join(address, "Bo")
-	defer b.send(2)()
-	a := p.join(address, "Ada")
-	id, seat := a.ID(), a.Seat()
-	<-a.Connected()
-	p.must(a.Close()) // as a reload: not a word
-
-	back := newVisitor(p)
-	o := back.options("Ada")
-	o.Seat, o.Device = seat, a.Device()
-	o.OnWaiting = func(signalling.Waiting) { t.Error("knocked in spite of the seat") }
-	back.join(address, o)
-	if back.ID() != id {
-		t.Errorf("back as %s, was %s", back.ID(), id)
-	}
-	back.receive(back.track(b.ID(), signalling.KindVideo), 2)
-}
-
-// TestSeatGoneKnocks: a seat that nobody knows leads to the lobby.
-func TestSeatGoneKnocks(t *testing.T) {
-	p := open(t)
-	_, address := p.link()
-	h := p.host
-	knocks := make(chan string, 4)
-	p.policy(func(r host.RequestView) {
-		knocks <- r.Name
-		_ = h.Admit(p.ctx, r.ID) // a guest may be gone already
-	})
-	v := newVisitor(p)
-	o := v.options("Ada")
-	o.Seat = "ICEiIyQlJicoKSorLC0uLw"
-	v.join(address, o)
-	if len(knocks) != 1 || v.Seat() == o.Seat {
-		t.Error("let in with a seat of its own making")
-	}
-}
-
 // TestOverHTTPS goes through the certificate that the relay made itself.
 func TestOverHTTPS(t *testing.T) {
 	p := open(t)
@@ -565,29 +522,6 @@ func TestOverHTTPS(t *testing.T) {
 	o.TLS = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the sealed channel authenticates the host
 	v.join(address, o)
 	expect[signalling.Roster](v)
-}
-
-// TestHostRestarts: a guest whose host went down keeps trying, and then hears
-// that its seat is gone: nobody is in without the host.
-func TestHostRestarts(t *testing.T) {
-	p := open(t)
-	_, address := p.link()
-	p.admit()
-	v := p.join(address, "Ada")
-	addresses := p.host.Snapshot().Reach.Addresses
-	if len(addresses) == 0 {
-		t.Fatal("no addresses")
-	}
-	p.must(p.app.Close())
-	if away := <-v.away; !away {
-		t.Error("back before it was away")
-	}
-	p.must(v.SetMedia(true, false)) // remembered
-	if err := v.Say("anybody?"); fault.CodeOf(err) != fault.NotInCall {
-		t.Errorf("said while away: %v", err)
-	}
-	p.start()
-	v.isOut(fault.SeatExpired)
 }
 
 // TestAGuestWhoseMediaFindsNoWay has a browser that lets no UDP out, beside one that does.
