@@ -95,7 +95,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	b.onClose(kept.Close)
-	book, err := links.Open(host.Records(kept), time.Now)
+	book, err := links.Open(kept, time.Now)
 	if err != nil {
 		return fmt.Errorf("open the book of links: %w", err)
 	}

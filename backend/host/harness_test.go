@@ -144,7 +144,7 @@ func start(t *testing.T, s setup) *fixture {
 	f.store, err = store.Open(s.dir)
 	must(err)
 	f.closers = append(f.closers, func() { _ = f.store.Close() })
-	records := Records(f.store)
+	records := links.Repository(f.store)
 	if s.disk != nil {
 		records = s.disk(records)
 	}

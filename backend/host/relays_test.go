@@ -646,7 +646,7 @@ func TestRelayRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := links.Open(Records(s), time.Now)
+	book, err := links.Open(s, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -223,3 +223,11 @@ func millis(t time.Time) int64 {
 	}
 	return t.UnixMilli()
 }
+
+func convert[A, B any](rows []A, one func(A) B) []B {
+	out := make([]B, len(rows))
+	for i, row := range rows {
+		out[i] = one(row)
+	}
+	return out
+}

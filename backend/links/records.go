@@ -21,8 +21,9 @@ type Repository interface {
 	DeleteBlock(linkID, device string) error
 }
 
-// LinkRecord is a link as it is kept. Its fields are those of store.Link. It
-// holds the keys in the clear: it goes to the repository and nowhere else.
+// LinkRecord is a link as it is kept, a row of the store. Times are kept to the
+// millisecond; the zero time is "never". It holds the keys in the clear: it goes
+// to the repository and nowhere else.
 type LinkRecord struct {
 	ID        string
 	Name      string
@@ -41,18 +42,18 @@ func (LinkRecord) Format(f fmt.State, _ rune) { fmt.Fprint(f, "link record") }
 // LogValue implements [slog.LogValuer] without showing what the record holds.
 func (LinkRecord) LogValue() slog.Value { return slog.StringValue("link record") }
 
-// VisitorRecord is a visitor as it is kept. Its fields are those of
-// store.Visitor.
+// VisitorRecord is a visitor as it is kept: a device that was let in on a link.
 type VisitorRecord struct {
 	LinkID    string
 	Device    string // a digest
-	Name      string
+	Name      string // the newest
 	Times     int
 	FirstSeen time.Time
 	LastSeen  time.Time
 }
 
-// BlockRecord is a block as it is kept. Its fields are those of store.Block.
+// BlockRecord is a block as it is kept: a device that may not knock on a link
+// again.
 type BlockRecord struct {
 	LinkID string
 	Device string // a digest

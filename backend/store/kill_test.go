@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/links"
 )
 
 // killedDirVariable makes the test binary write into that folder until somebody
@@ -25,7 +27,7 @@ func writeUntilKilled(dir string) {
 	}
 	run := time.Now().UnixNano()
 	for i := 0; ; i++ {
-		l := Link{ID: fmt.Sprintf("%d-%d", run, i), State: "open", Keys: make([]byte, 32), Secret: make([]byte, 16), CreatedAt: time.Now()}
+		l := links.LinkRecord{ID: fmt.Sprintf("%d-%d", run, i), State: "open", Keys: make([]byte, 32), Secret: make([]byte, 16), CreatedAt: time.Now()}
 		say := func(err error) {
 			if err != nil {
 				fmt.Println("error", err)
@@ -36,7 +38,7 @@ func writeUntilKilled(dir string) {
 		say(s.PutLink(l))
 		l.State, l.UsedAt = "live", time.Now()
 		say(s.PutLink(l))
-		if err := s.PutVisitor(Visitor{LinkID: l.ID, Device: "a", Name: "Ann", Times: i, FirstSeen: l.UsedAt, LastSeen: l.UsedAt}); err != nil {
+		if err := s.PutVisitor(links.VisitorRecord{LinkID: l.ID, Device: "a", Name: "Ann", Times: i, FirstSeen: l.UsedAt, LastSeen: l.UsedAt}); err != nil {
 			say(err)
 		}
 		if i%3 == 0 {

@@ -4,44 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/porch-call/porch/backend/links"
 )
 
-// Link is a row of links. Times are to the millisecond; the zero time is
-// "never". It holds the keys in the clear.
-type Link struct {
-	ID        string
-	Name      string
-	State     string
-	Keys      []byte // nil once the link has ended
-	Secret    []byte
-	CreatedAt time.Time
-	UsedAt    time.Time
-	EndedAt   time.Time
-	Relay     string // the public relay on which it was made; "" for none
-}
-
-// Format implements [fmt.Formatter] without showing what the row holds.
-func (Link) Format(f fmt.State, _ rune) { fmt.Fprint(f, "row of links") }
-
-// LogValue implements [slog.LogValuer] without showing what the row holds.
-func (Link) LogValue() slog.Value { return slog.StringValue("row of links") }
-
-// Visitor is a row of visitors: a device that was let in on a link.
-type Visitor struct {
-	LinkID    string
-	Device    string // a digest
-	Name      string // the newest
-	Times     int
-	FirstSeen time.Time
-	LastSeen  time.Time
-}
-
-// Block is a row of blocks: a device that may not knock on a link again.
-type Block struct {
-	LinkID string
-	Device string // a digest
-	At     time.Time
-}
+// The book of links keeps itself here.
+var _ links.Repository = (*Store)(nil)
 
 // Relay is a row of relays: a public relay that the host uses. It holds the key
 // and the invitation in the clear.
@@ -59,23 +27,23 @@ func (Relay) Format(f fmt.State, _ rune) { fmt.Fprint(f, "row of relays") }
 func (Relay) LogValue() slog.Value { return slog.StringValue("row of relays") }
 
 // Links returns all links, oldest first.
-func (s *Store) Links() ([]Link, error) {
-	var links []Link
+func (s *Store) Links() ([]links.LinkRecord, error) {
+	var all []links.LinkRecord
 	err := s.query("read links",
 		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at, relay FROM links ORDER BY created_at, id",
 		func(scan func(...any) error) error {
-			var l Link
+			var l links.LinkRecord
 			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt}, &l.Relay)
-			links = append(links, l)
+			all = append(all, l)
 			return err
 		})
-	return links, err
+	return all, err
 }
 
 // PutLink adds a link or replaces the one of the same id. When it takes the
 // keys away, they are gone from the disk as well, write-ahead log included, as
 // far as a file system goes.
-func (s *Store) PutLink(l Link) error {
+func (s *Store) PutLink(l links.LinkRecord) error {
 	var keys any // a nil []byte would be an empty BLOB
 	if len(l.Keys) > 0 {
 		keys = l.Keys
@@ -110,12 +78,12 @@ func (s *Store) DeleteLink(id string) error {
 }
 
 // Visitors returns all visitors, who was seen least recently first.
-func (s *Store) Visitors() ([]Visitor, error) {
-	var visitors []Visitor
+func (s *Store) Visitors() ([]links.VisitorRecord, error) {
+	var visitors []links.VisitorRecord
 	err := s.query("read visitors",
 		"SELECT link_id, device, name, times, first_seen, last_seen FROM visitors ORDER BY last_seen, link_id, device",
 		func(scan func(...any) error) error {
-			var v Visitor
+			var v links.VisitorRecord
 			err := scan(&v.LinkID, &v.Device, &v.Name, &v.Times, moment{&v.FirstSeen}, moment{&v.LastSeen})
 			visitors = append(visitors, v)
 			return err
@@ -124,7 +92,7 @@ func (s *Store) Visitors() ([]Visitor, error) {
 }
 
 // PutVisitor adds a visitor or replaces the one of the same link and device.
-func (s *Store) PutVisitor(v Visitor) error {
+func (s *Store) PutVisitor(v links.VisitorRecord) error {
 	return s.exec("put a visitor", `
 		INSERT INTO visitors (link_id, device, name, times, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (link_id, device) DO UPDATE SET name = excluded.name, times = excluded.times,
@@ -138,12 +106,12 @@ func (s *Store) DeleteVisitor(linkID, device string) error {
 }
 
 // Blocks returns all blocks, oldest first.
-func (s *Store) Blocks() ([]Block, error) {
-	var blocks []Block
+func (s *Store) Blocks() ([]links.BlockRecord, error) {
+	var blocks []links.BlockRecord
 	err := s.query("read blocks",
 		"SELECT link_id, device, at FROM blocks ORDER BY at, link_id, device",
 		func(scan func(...any) error) error {
-			var b Block
+			var b links.BlockRecord
 			err := scan(&b.LinkID, &b.Device, moment{&b.At})
 			blocks = append(blocks, b)
 			return err
@@ -152,7 +120,7 @@ func (s *Store) Blocks() ([]Block, error) {
 }
 
 // PutBlock adds a block or replaces the one of the same link and device.
-func (s *Store) PutBlock(b Block) error {
+func (s *Store) PutBlock(b links.BlockRecord) error {
 	return s.exec("put a block", `
 		INSERT INTO blocks (link_id, device, at) VALUES (?, ?, ?)
 		ON CONFLICT (link_id, device) DO UPDATE SET at = excluded.at`,

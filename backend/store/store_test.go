@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
 )
 
 func must(t testing.TB, err error) {
@@ -47,9 +48,9 @@ func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // content is all that a store holds but its settings.
 type content struct {
-	Links    []Link
-	Visitors []Visitor
-	Blocks   []Block
+	Links    []links.LinkRecord
+	Visitors []links.VisitorRecord
+	Blocks   []links.BlockRecord
 	Relays   []Relay
 }
 
@@ -96,10 +97,10 @@ func equal(t *testing.T, got, want content) {
 }
 
 // printable takes the methods away that keep rows from being printed.
-func printable(links []Link) any {
-	type row Link
+func printable(all []links.LinkRecord) any {
+	type row links.LinkRecord
 	var rows []row
-	for _, l := range links {
+	for _, l := range all {
 		rows = append(rows, row(l))
 	}
 	return rows
@@ -116,8 +117,8 @@ func printableRelays(relays []Relay) any {
 
 func TestRowsPrintNothing(t *testing.T) {
 	r := Relay{URL: "the-url", Token: "the-token", Key: []byte("the-key")}
-	l := Link{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys")}
-	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []Link{l}), slog.AnyValue(l).Resolve().String(),
+	l := links.LinkRecord{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys")}
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []links.LinkRecord{l}), slog.AnyValue(l).Resolve().String(),
 		fmt.Sprintf("%v %+v %#v %s %x", r, r, r, r, []Relay{r}), slog.AnyValue(r).Resolve().String()} {
 		if strings.Contains(text, "the-") || strings.Contains(text, fmt.Sprintf("%x", "the-")) || strings.Contains(text, "116") {
 			t.Error(text)
@@ -126,17 +127,17 @@ func TestRowsPrintNothing(t *testing.T) {
 }
 
 var sample = content{
-	Links: []Link{
+	Links: []links.LinkRecord{
 		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000), Relay: "https://porch.example"},
 		{ID: "two", State: "live", Keys: []byte{5}, Secret: []byte{6}, CreatedAt: at(2001), UsedAt: at(3002)},
 		{ID: "six", State: "spent", Secret: []byte{7}, CreatedAt: at(2001), UsedAt: at(4), EndedAt: at(1_800_000_000_123)},
 	},
-	Visitors: []Visitor{
+	Visitors: []links.VisitorRecord{
 		{LinkID: "two", Device: "b", Name: "Bob", Times: 1, FirstSeen: at(10), LastSeen: at(10)},
 		{LinkID: "two", Device: "a", Name: "'; DROP TABLE links; --", Times: 3, FirstSeen: at(10), LastSeen: at(20)},
 		{LinkID: "one", Device: "a", Name: "Ann", Times: 1, FirstSeen: at(30), LastSeen: at(30)},
 	},
-	Blocks: []Block{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
+	Blocks: []links.BlockRecord{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
 	Relays: []Relay{
 		{URL: "https://porch.example", Key: []byte{9}, AddedAt: at(60)},
 		{URL: "https://relay.example:8443", Token: "invited", Key: []byte{10, 11}, AddedAt: at(70)},
@@ -146,7 +147,7 @@ var sample = content{
 // sorted is sample as a store returns it.
 func sorted() content {
 	c := sample
-	c.Links = []Link{c.Links[0], c.Links[2], c.Links[1]}
+	c.Links = []links.LinkRecord{c.Links[0], c.Links[2], c.Links[1]}
 	return c
 }
 
@@ -167,7 +168,7 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	equal(t, read(t, s), sorted())
 
 	changed := sorted()
-	changed.Links = append([]Link(nil), changed.Links...)
+	changed.Links = append([]links.LinkRecord(nil), changed.Links...)
 	changed.Links[0].Name, changed.Links[0].State, changed.Links[0].Keys, changed.Links[0].EndedAt = "", "removed", nil, at(5)
 	must(t, s.PutLink(changed.Links[0]))
 	must(t, s.DeleteVisitor("two", "b"))
@@ -181,7 +182,7 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	must(t, s.DeleteLink("one")) // with visitors and blocks
 	must(t, s.DeleteLink("one"))
 	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays})
-	if err := s.PutVisitor(Visitor{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
+	if err := s.PutVisitor(links.VisitorRecord{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
 		t.Errorf("a visitor of no link: %v", err)
 	}
 }
@@ -326,9 +327,9 @@ func TestUnavailable(t *testing.T) {
 		s, err := Open(dataDir(t))
 		must(t, err)
 		must(t, s.Close())
-		secret := Link{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys"), Secret: []byte("the-secret")}
+		secret := links.LinkRecord{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys"), Secret: []byte("the-secret")}
 		for what, err := range map[string]error{
-			"link": s.PutLink(secret), "visitor": s.PutVisitor(Visitor{Name: "the-name"}), "block": s.PutBlock(Block{Device: "the-device"}),
+			"link": s.PutLink(secret), "visitor": s.PutVisitor(links.VisitorRecord{Name: "the-name"}), "block": s.PutBlock(links.BlockRecord{Device: "the-device"}),
 			"relay": s.PutRelay(Relay{URL: "the-url", Token: "the-token", Key: []byte("the-key")}), "read relays": errOf(s.Relays()),
 			"setting": s.PutSetting("the-key", "the-value"), "delete": s.DeleteLink("the-id"),
 			"read links": errOf(s.Links()), "read visitors": errOf(s.Visitors()), "read blocks": errOf(s.Blocks()),
@@ -346,7 +347,7 @@ func errOf[T any](_ T, err error) error { return err }
 // Constraint errors of SQLite name what was violated, and not with which value.
 func TestErrorsRepeatNoValues(t *testing.T) {
 	s := opened(t, dataDir(t))
-	err := s.PutLink(Link{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys")}) // no secret
+	err := s.PutLink(links.LinkRecord{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys")}) // no secret
 	if fault.CodeOf(err) != fault.StoreUnavailable || strings.Contains(err.Error(), "the-") {
 		t.Error(err)
 	}
@@ -356,7 +357,7 @@ func TestErrorsRepeatNoValues(t *testing.T) {
 // place, leaves no trace of it in the folder.
 func TestDestroyedSecretsAreGone(t *testing.T) {
 	secret := bytes.Repeat([]byte("private!"), 4)
-	link := Link{ID: "one", State: "open", Keys: []byte{2}, Secret: []byte{1}, CreatedAt: at(1)}
+	link := links.LinkRecord{ID: "one", State: "open", Keys: []byte{2}, Secret: []byte{1}, CreatedAt: at(1)}
 	relay := Relay{URL: "https://porch.example", Token: "a", Key: []byte{3}, AddedAt: at(1)}
 	withKeys, withSecret, withToken, withKey := link, link, relay, relay
 	withKeys.Keys, withSecret.Secret, withToken.Token, withKey.Key = secret, secret, string(secret), secret

@@ -175,7 +175,7 @@ func dial(t testing.TB, url string, a authority, change func(*client.Options)) *
 	kept, err := store.Open(t.TempDir())
 	p.must(err)
 	p.closers = append(p.closers, func() { _ = kept.Close() })
-	p.book, err = links.Open(host.Records(kept), time.Now)
+	p.book, err = links.Open(kept, time.Now)
 	p.must(err)
 	calls, err := call.NewEngine(call.Options{Logger: log})
 	p.must(err)
