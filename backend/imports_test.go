@@ -133,7 +133,7 @@ type goPackage struct {
 func partOf(path string) (name string, ok bool) {
 	name = strings.TrimSuffix(strings.TrimPrefix(path+"/", module), "/")
 	for below := false; ; below = true {
-		if _, ok := parts[name]; ok && !(below && slices.Contains(alone, name)) {
+		if _, ok := parts[name]; ok && (!below || !slices.Contains(alone, name)) {
 			return name, true
 		}
 		i := strings.LastIndexByte(name, '/')

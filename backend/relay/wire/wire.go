@@ -62,7 +62,7 @@ func (k *Wire) Upgrade(w http.ResponseWriter, r *http.Request, subprotocol strin
 	return true
 }
 
-// read returns the next message, of at most limit bytes: no more than that is
+// Read returns the next message, of at most limit bytes: no more than that is
 // ever in memory. A message that has begun must go on.
 func (k *Wire) Read(limit func() int) (websocket.MessageType, []byte, error) {
 	kind, r, err := k.ws.Reader(context.Background())
