@@ -31,8 +31,8 @@ afterAll(async () => {
 
 /** What has the focus, as a screen reader says it: role and name. */
 const focused = async (page: Page) => {
-  const at = page.locator(':focus');
-  return (await at.count()) === 0 ? 'nothing' : (await at.ariaSnapshot()).split('\n')[0]!;
+  const said = page.locator(':focus').ariaSnapshot({ timeout: 1000 });
+  return said.then((lines) => lines.split('\n')[0]!).catch(() => 'nothing');
 };
 
 const arrives = (page: Page, place: string) =>
