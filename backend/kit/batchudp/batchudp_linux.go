@@ -37,14 +37,15 @@ func newMessages(n int) messages {
 // In is memory for the datagrams of one read.
 type In struct {
 	messages
-	buffers [][]byte
+	used int // in the last read: the kernel has written the lengths of so many names
 }
 
 // NewIn returns memory for as many datagrams as there are buffers.
 func NewIn(buffers [][]byte) *In {
-	in := &In{messages: newMessages(len(buffers)), buffers: buffers}
+	in := &In{messages: newMessages(len(buffers)), used: len(buffers)}
 	for i, b := range buffers {
 		in.vectors[i].Base = unsafe.SliceData(b)
+		in.vectors[i].SetLen(len(b))
 	}
 	return in
 }
@@ -100,10 +101,10 @@ func (r *Reader[B]) Read() (b B, n int, err error) {
 func (r *Reader[B]) recvmmsg(fd uintptr) bool {
 	b := r.get()
 	in := b.Incoming()
-	for i := range in.headers {
-		in.vectors[i].SetLen(len(in.buffers[i]))
+	for i := range in.used {
 		in.headers[i].header.Namelen = unix.SizeofSockaddrInet6
 	}
+	in.used = 0
 	var n uintptr
 	for r.errno = unix.EINTR; r.errno == unix.EINTR; {
 		n, _, r.errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.headers[0])),
@@ -112,6 +113,11 @@ func (r *Reader[B]) recvmmsg(fd uintptr) bool {
 	if r.errno == unix.EAGAIN {
 		r.put(b)
 		return false
+	}
+	if r.errno == 0 {
+		in.used = int(n)
+	} else {
+		n = 0
 	}
 	r.batch, r.held, r.n = b, true, int(n)
 	return true
