@@ -120,6 +120,8 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeVideo, up)
 	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeAudio, up)
 	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeVideo, up)
+	extend(sdp.SDESRTPStreamIDURI, webrtc.RTPCodecTypeVideo, up)
+	extend(sdp.SDESRepairRTPStreamIDURI, webrtc.RTPCodecTypeVideo, up)
 	return m, errors.Join(errs...)
 }
 

@@ -45,7 +45,7 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	m := newMember(c, p, out)
 	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
 	m.local = l
-	l.in = forward.NewInbound(m.audio, m.video, localUpstream{l}, &m.admitted, &c.counters)
+	l.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, localUpstream{l}, &m.admitted, &c.counters)
 	l.in.Connect()
 	var refused error
 	err := c.do(func() {

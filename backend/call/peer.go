@@ -90,7 +90,7 @@ func newPeer(m *member) (*peer, error) {
 		p.outside = m.call.outside.Load
 		p.relayOnly = m.call.reach.RelayOnly
 	}
-	p.in = forward.NewInbound(m.audio, m.video, p, &m.admitted, &m.call.counters)
+	p.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, p, &m.admitted, &m.call.counters)
 	p.out = forward.NewOutbound(&m.admitted, &m.call.counters)
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
@@ -199,6 +199,8 @@ func (p *peer) negotiate() {
 	}
 	p.negotiation++
 	// Only now do the new sections have mids.
+	transceivers := p.pc.GetTransceivers()
+	p.in.SetMids(transceivers[0].Mid(), transceivers[1].Mid())
 	pairs := make([]*pair, 0, len(added))
 	for _, a := range added {
 		a.pair.audio.Mid, a.pair.video.Mid = a.audio.Mid(), a.video.Mid()

@@ -23,6 +23,8 @@ const (
 	AbsSendTimeID       = 2 // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time, receivers only
 	TransportSequenceID = 3 // transport-wide-cc-01, senders only
 	MidID               = 4 // RFC 9143, senders only
+	RIDID               = 5 // RFC 8852, senders of pictures only
+	RepairedRIDID       = 6 // RFC 8852, senders of pictures only
 )
 
 // HostID is the id of the host's participant in every call.

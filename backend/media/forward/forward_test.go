@@ -38,7 +38,7 @@ func newRig(tb testing.TB, receivers int) *rig {
 	r.admitted.Store(true)
 	r.video = NewTrack("sender", signalling.KindVideo, false, r.counters)
 	audio := NewTrack("sender", signalling.KindAudio, false, r.counters)
-	r.in = NewInbound(audio, r.video, r.upstream, &r.sender, r.counters)
+	r.in = NewInbound([]*Track{audio, r.video}, r.upstream, &r.sender, r.counters)
 	r.out = NewOutbound(&r.admitted, r.counters)
 	r.in.Connect()
 	for range receivers {
@@ -63,7 +63,7 @@ func (r *rig) receive(packets ...*rtp.Packet) {
 			ssrc: p.SSRC, sequence: p.SequenceNumber, timestamp: p.Timestamp, marker: p.Marker,
 			payload: slices.Clone(p.Payload), vp8: ParseVP8(p.Payload),
 		}
-		r.video.receive(r.video.upstream, &in, false, r.now)
+		r.video.first().receive(r.video.first().upstream, &in, false, r.now)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestNewConnectionOfASenderContinues(t *testing.T) {
 	old := r.upstream
 	r.connect() // after a reload
 	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: VP8{start: true, Keyframe: true}}
-	r.video.receive(old, &stale, false, r.now)
+	r.video.first().receive(old, &stale, false, r.now)
 	again := mediatest.VideoSender{SSRC: 2, Sequence: 40_000}
 	r.receive(again.Frame(true, 1)...)
 	if got := r.writers[0].sequences(); !slices.Equal(got, []uint16{10, 11}) {
@@ -336,7 +336,7 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	lost := stated(v.Frame(true, 1), 16383, 16383)
 	r.receive(v.Frame(false, 2)...)
 	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: ParseVP8(lost[0].Payload)}
-	r.video.receive(r.video.upstream, &repeat, true, r.now)
+	r.video.first().receive(r.video.first().upstream, &repeat, true, r.now)
 	if got := w.sequences(); !slices.Equal(got, []uint16{10, 11, 13, 14}) {
 		t.Fatalf("forwarded %v, and perhaps a repeat", got)
 	}

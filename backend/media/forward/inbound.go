@@ -15,15 +15,19 @@ import (
 // ReporterSSRC is the sender SSRC of our own RTCP.
 const ReporterSSRC = 1
 
-// Inbound takes what one connection brings of a participant's media.
+// Inbound takes what one connection brings of a participant's media. Which track and layer a packet belongs to is read
+// from its MID and RID, and then known by its SSRC: senders leave both out once they have heard that they were understood.
+// A stream that never says so is of the first track of its kind.
 type Inbound struct {
-	audio, video *Track
-	from         Upstream
-	admitted     *atomic.Bool
-	counters     *Counters
-	began        time.Time
+	tracks   []*Track
+	from     Upstream
+	admitted *atomic.Bool
+	counters *Counters
+	began    time.Time
 
-	mu       sync.Mutex // guards packet and payload: one packet at a time
+	mu       sync.Mutex // guards what follows: one packet at a time
+	mids     []string   // of tracks, "" while not negotiated
+	routes   map[uint32]route
 	packet   packet
 	payload  []byte // a copy of what write was given: the packet path writes into what it forwards
 	arrivals arrivals
@@ -32,15 +36,35 @@ type Inbound struct {
 	clock   senderClock // guarded by clockMu
 }
 
-// NewInbound returns the way in of a participant's tracks. Nothing passes until connect.
-func NewInbound(audio, video *Track, from Upstream, admitted *atomic.Bool, c *Counters) *Inbound {
-	return &Inbound{audio: audio, video: video, from: from, admitted: admitted, counters: c, began: time.Now()}
+// route is where the packets of one SSRC go.
+type route struct {
+	layer    *layer
+	repaired bool // they are retransmissions
 }
 
-// Connect makes both tracks take their packets from here. What another way in still delivers is dropped.
+// maxRoutes bounds the SSRCs of a connection that are known: two for each layer, and some for senders that begin anew.
+const maxRoutes = 32
+
+// NewInbound returns the way in of a participant's tracks. Nothing passes until Connect.
+func NewInbound(tracks []*Track, from Upstream, admitted *atomic.Bool, c *Counters) *Inbound {
+	return &Inbound{
+		tracks: tracks, from: from, admitted: admitted, counters: c, began: time.Now(),
+		mids: make([]string, len(tracks)), routes: make(map[uint32]route),
+	}
+}
+
+// SetMids says which media sections the tracks come in, in their order.
+func (in *Inbound) SetMids(mids ...string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	copy(in.mids, mids)
+}
+
+// Connect makes the tracks take their packets from here. What another way in still delivers is dropped.
 func (in *Inbound) Connect() {
-	in.audio.connect(in.from)
-	in.video.connect(in.from)
+	for _, t := range in.tracks {
+		t.connect(in.from)
+	}
 }
 
 // Receive takes a decrypted RTP packet on the goroutine that decrypted it. It keeps nothing of b, and may change it.
@@ -59,22 +83,70 @@ func (in *Inbound) Receive(b []byte) {
 	if p.hasTransport {
 		in.arrivals.record(p.ssrc, p.transport, now.Sub(in.began), now)
 	}
-	switch p.payloadType {
-	case codec.AudioPayloadType:
-		in.audio.receive(in.from, p, false, now)
-	case codec.VideoPayloadType:
-		p.vp8 = ParseVP8(p.payload)
-		in.video.receive(in.from, p, false, now)
-	case codec.RetransmissionPayloadType:
-		ssrc, ok := in.video.streamSSRC()
+	r, ok := in.route(p)
+	if !ok {
+		in.counters.malformed.Add(1)
+		return
+	}
+	if r.repaired {
+		ssrc, ok := r.layer.streamSSRC()
 		if !ok || !p.unwrapRetransmission(ssrc) {
 			return // padding
 		}
-		p.vp8 = ParseVP8(p.payload)
-		in.video.receive(in.from, p, true, now)
-	default:
-		in.counters.malformed.Add(1)
 	}
+	p.mid, p.rid, p.repairedRID = nil, nil, nil // their buffer does not last
+	if r.layer.track.Kind == signalling.KindVideo {
+		p.vp8 = ParseVP8(p.payload)
+	}
+	r.layer.receive(in.from, p, r.repaired, now)
+}
+
+// route returns where p goes; ok is false for what can't be.
+func (in *Inbound) route(p *packet) (r route, ok bool) {
+	kind := signalling.KindVideo
+	switch p.payloadType {
+	case codec.AudioPayloadType:
+		kind = signalling.KindAudio
+	case codec.VideoPayloadType, codec.RetransmissionPayloadType:
+	default:
+		return route{}, false
+	}
+	repaired := p.payloadType == codec.RetransmissionPayloadType
+	if r, ok = in.routes[p.ssrc]; ok {
+		return r, r.repaired == repaired && r.layer.track.Kind == kind
+	}
+	t := in.track(p.mid, kind)
+	if t == nil || t.Kind != kind {
+		return route{}, false
+	}
+	rid := p.rid
+	if repaired {
+		rid = p.repairedRID
+	}
+	r = route{t.layer(string(rid)), repaired}
+	if r.layer == nil {
+		return route{}, false
+	}
+	if len(in.routes) < maxRoutes {
+		in.routes[p.ssrc] = r
+	}
+	return r, true
+}
+
+// track returns the track of a media section, or without one the first of its kind.
+func (in *Inbound) track(mid []byte, kind signalling.Kind) *Track {
+	for i, t := range in.tracks {
+		if len(mid) > 0 && in.mids[i] != "" {
+			if string(mid) == in.mids[i] {
+				return t
+			}
+			continue
+		}
+		if t.Kind == kind {
+			return t
+		}
+	}
+	return nil
 }
 
 // Write takes a packet that this process has made. The payload type does not matter; of the header extensions only
@@ -87,15 +159,17 @@ func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 		ssrc: pkt.SSRC, timestamp: pkt.Timestamp, sequence: pkt.SequenceNumber,
 		marker: pkt.Marker, payload: in.payload,
 	}
-	if kind == signalling.KindVideo {
-		in.packet.vp8 = ParseVP8(in.payload)
-		in.video.receive(in.from, &in.packet, false, now)
+	t := in.track(nil, kind)
+	if t == nil {
 		return
 	}
-	if b := pkt.GetExtension(codec.AudioLevelID); len(b) == 1 {
+	switch b := pkt.GetExtension(codec.AudioLevelID); {
+	case kind == signalling.KindVideo:
+		in.packet.vp8 = ParseVP8(in.payload)
+	case len(b) == 1:
 		in.packet.extension(codec.AudioLevelID, b)
 	}
-	in.audio.receive(in.from, &in.packet, false, now)
+	t.first().receive(in.from, &in.packet, false, now)
 }
 
 // Feedback takes what an RTCP packet says about the sender's stream ssrc.
@@ -107,8 +181,9 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	in.clock.report(f.ntp, now)
 	at := fromNTP(f.ntp).Add(in.clock.offset)
 	in.clockMu.Unlock()
-	in.audio.senderReport(ssrc, f.ntp, at, f.timestamp, now)
-	in.video.senderReport(ssrc, f.ntp, at, f.timestamp, now)
+	for l := range in.layers {
+		l.senderReport(ssrc, f.ntp, at, f.timestamp, now)
+	}
 }
 
 // CongestionReport returns what has arrived since the last time (transport-wide congestion control).
@@ -116,8 +191,8 @@ func (in *Inbound) CongestionReport() []rtcp.Packet { return in.arrivals.report(
 
 // ReceptionReports returns the report blocks of the streams that come in.
 func (in *Inbound) ReceptionReports(now time.Time) (reports []rtcp.ReceptionReport) {
-	for _, s := range []*Track{in.audio, in.video} {
-		if ssrc, b, ok := s.report(in.from, now); ok {
+	for l := range in.layers {
+		if ssrc, b, ok := l.report(in.from, now); ok {
 			reports = append(reports, rtcp.ReceptionReport{
 				SSRC: ssrc, FractionLost: b.fractionLost, TotalLost: b.totalLost,
 				LastSequenceNumber: b.highest, Jitter: b.jitter,
@@ -126,4 +201,15 @@ func (in *Inbound) ReceptionReports(now time.Time) (reports []rtcp.ReceptionRepo
 		}
 	}
 	return reports
+}
+
+// layers yields the layers of all tracks.
+func (in *Inbound) layers(yield func(*layer) bool) {
+	for _, t := range in.tracks {
+		for _, l := range *t.layers.Load() {
+			if !yield(l) {
+				return
+			}
+		}
+	}
 }

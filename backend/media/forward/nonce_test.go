@@ -132,7 +132,7 @@ func (h *hostile) send(i int, number uint16, how byte) {
 	if h.sources[i].Kind == signalling.KindVideo {
 		p.vp8 = ParseVP8(b)
 	}
-	h.sources[i].receive(h.ups[i], &p, how&8 != 0, h.now)
+	h.sources[i].first().receive(h.ups[i], &p, how&8 != 0, h.now)
 }
 
 // step does one thing.
@@ -277,7 +277,7 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 		r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, SequenceNumber: n, Timestamp: 2}, Payload: []byte{0x00, 0x01}})
 		n += maxCacheJump
 	}
-	if _, ok := r.video.replayable(r.now); ok {
+	if _, ok := r.video.first().replayable(r.now); ok {
 		t.Error("more than is cached is replayable")
 	}
 	w := new(fakeWriter)

@@ -20,6 +20,11 @@ type packet struct {
 	hasTransport bool
 	transport    uint16 // transport-wide sequence number
 
+	// Whose stream this is, as far as the sender says so; they share the buffer.
+	mid         []byte // of the media section (RFC 9143)
+	rid         []byte // of the layer (RFC 8852)
+	repairedRID []byte // of the layer that a retransmission is of
+
 	payload []byte // without padding; shares the buffer
 	vp8     VP8
 	arrival uint64 // see cache.put
@@ -113,6 +118,12 @@ func (p *packet) extension(id uint8, b []byte) {
 		p.hasLevel, p.level = true, b[0]&0x7f
 	case id == codec.TransportSequenceID && len(b) == 2:
 		p.hasTransport, p.transport = true, binary.BigEndian.Uint16(b)
+	case id == codec.MidID:
+		p.mid = b
+	case id == codec.RIDID:
+		p.rid = b
+	case id == codec.RepairedRIDID:
+		p.repairedRID = b
 	}
 }
 

@@ -289,7 +289,7 @@ func FuzzForward(f *testing.F) {
 		for _, s := range r.slots {
 			s.resend([]uint16{0, 1, 4711, 65535})
 		}
-		r.in.audio.Tick(r.now)
+		r.in.tracks[0].Tick(r.now)
 		r.video.Tick(r.now)
 	})
 }

@@ -28,9 +28,10 @@ type Slot struct {
 	// until then nothing is sent that it can't show.
 	starved atomic.Bool
 
+	layer atomic.Pointer[layer] // what it forwards; set with mu held, nil for nothing
+
 	mu     sync.Mutex
 	closed bool
-	track  *Track
 	writer interceptor.RTPWriter // nil until negotiated
 	ready  bool                  // and until connected
 	wanted bool                  // the receiver's description takes it
@@ -108,11 +109,14 @@ func (s *Slot) Open() {
 	s.start(time.Now())
 }
 
-// Assign makes the slot forward src, or nothing.
-func (s *Slot) Assign(src *Track) {
+// Assign makes the slot forward t, or nothing.
+func (s *Slot) Assign(t *Track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.track = src
+	s.layer.Store(nil)
+	if t != nil {
+		s.layer.Store(t.first())
+	}
 	s.out.end()
 	s.starved.Store(false)
 	s.wishes.reset()
@@ -132,32 +136,34 @@ func (s *Slot) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.track = nil
+	s.layer.Store(nil)
 }
 
 // start begins video with the newest keyframe if there is a recent one,
 // otherwise it asks for one. Audio begins by itself.
 func (s *Slot) start(now time.Time) {
-	if s.Kind != signalling.KindVideo || s.track == nil || !s.ready || s.closed {
+	l := s.layer.Load()
+	if s.Kind != signalling.KindVideo || l == nil || !s.ready || s.closed {
 		return
 	}
 	if !s.replay(now) {
-		s.track.requestKeyframe(now)
+		l.requestKeyframe(now)
 	}
 }
 
 // replay sends what the track has cached from its newest keyframe on.
 func (s *Slot) replay(now time.Time) bool {
-	if s.track.silent.Load() {
+	l := s.layer.Load()
+	if l.track.silent.Load() {
 		return false
 	}
-	r, ok := s.track.replayable(now)
+	r, ok := l.replayable(now)
 	if !ok {
 		return false
 	}
 	p := &s.scratchPacket
 	for n := r.first; n <= r.last; n++ {
-		if s.scratch, ok = s.track.copyExtended(n, p, s.scratch); !ok {
+		if s.scratch, ok = l.copyExtended(n, p, s.scratch); !ok {
 			if n == r.first {
 				return false // overwritten meanwhile
 			}
@@ -179,12 +185,12 @@ func (s *Slot) elapsed(now time.Time) time.Duration {
 	return now.Sub(s.sentAt)
 }
 
-// forward takes a packet of src. restart says that it begins a new stream. The
+// forward takes a packet of a layer. restart says that it begins a new stream. The
 // numbers inside its payload are overwritten.
-func (s *Slot) forward(src *Track, p *packet, restart bool, now time.Time) {
+func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.track != src || !s.ready || s.closed {
+	if s.layer.Load() != l || !s.ready || s.closed {
 		return
 	}
 	if restart {
@@ -218,7 +224,7 @@ func (s *Slot) send(p *packet, now time.Time) {
 	out, ok := s.out.rewrite(p)
 	if !ok {
 		if !s.out.running {
-			s.track.requestKeyframe(now) // nothing could be sent for long
+			s.layer.Load().requestKeyframe(now) // nothing could be sent for long
 		}
 		return
 	}
@@ -274,7 +280,8 @@ func (s *Slot) resend(sequences []uint16) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.track == nil || !s.ready || s.closed {
+	l := s.layer.Load()
+	if l == nil || !s.ready || s.closed {
 		return
 	}
 	wait := s.budget.wait()
@@ -285,7 +292,7 @@ func (s *Slot) resend(sequences []uint16) {
 			continue
 		}
 		p := &s.scratchPacket
-		if s.scratch, ok = s.track.copySequence(in, p, s.scratch); !ok {
+		if s.scratch, ok = l.copySequence(in, p, s.scratch); !ok {
 			continue
 		}
 		out := s.out.again(p)
@@ -323,26 +330,26 @@ func (s *Slot) requestKeyframe() {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.track == nil || !s.ready || s.closed || !s.admitted.Load():
+	switch l := s.layer.Load(); {
+	case l == nil || !s.ready || s.closed || !s.admitted.Load():
 	case !s.out.running && !s.starved.Load(): // a join or an unmute: one is on its way
-		s.track.requestKeyframe(now)
+		l.requestKeyframe(now)
 	default:
-		s.wishKeyframe(s.track, now)
+		s.wishKeyframe(l, now)
 	}
 }
 
-// wishKeyframe passes a wish for a keyframe of src on, at once or when the
+// wishKeyframe passes a wish for a keyframe of l on, at once or when the
 // receiver may have one. The caller need not hold the lock.
-func (s *Slot) wishKeyframe(src *Track, now time.Time) {
+func (s *Slot) wishKeyframe(l *layer, now time.Time) {
 	at, ok := s.wishes.wish(now)
 	switch {
 	case !ok:
 	case at.After(now):
 		s.starved.Store(true)
-		src.requestKeyframeAt(at)
+		l.requestKeyframeAt(at)
 	default:
-		src.requestKeyframe(now)
+		l.requestKeyframe(now)
 	}
 }
 
@@ -351,10 +358,11 @@ func (s *Slot) wishKeyframe(src *Track, now time.Time) {
 func (s *Slot) senderReport(now time.Time) (*rtcp.SenderReport, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.track == nil || !s.ready || s.closed || !s.out.running || !s.admitted.Load() {
+	l := s.layer.Load()
+	if l == nil || !s.ready || s.closed || !s.out.running || !s.admitted.Load() {
 		return nil, false
 	}
-	timestamp, ok := s.track.timestampAt(now)
+	timestamp, ok := l.timestampAt(now)
 	if !ok {
 		return nil, false
 	}

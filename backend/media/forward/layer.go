@@ -1,0 +1,362 @@
+package forward
+
+import (
+	"sync"
+	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Cache sizes of the two kinds.
+const (
+	audioCache = 128 // packets: 2.5 s
+	videoCache = 512 // packets: 2 s at 2.5 Mbit/s
+)
+
+// layer is one stream of a track, with an SSRC of its own: sound, or a picture in one size and rate. Packets are given
+// to receive on the goroutine that decrypted them.
+//
+// Lock order: a slot's lock before a layer's, never the other way round.
+type layer struct {
+	track *Track
+	rid   string // RFC 8852, "" where a track has one layer
+
+	mu        sync.Mutex
+	upstream  Upstream // where packets come from, nil for nowhere
+	hasSSRC   bool
+	ssrc      uint32
+	packetAt  time.Time
+	cache     *cache
+	gaps      gaps
+	reception reception
+	keyframes keyframes
+	loudness  loudness
+	clock     mediaClock
+	nacks     []uint16 // scratch
+	mender    *time.Timer
+	refused   bool // what comes belongs to a picture that is too large
+}
+
+func newLayer(t *Track, rid string) *layer {
+	l := &layer{track: t, rid: rid}
+	rate, size := uint32(codec.AudioClockRate), audioCache
+	if t.Kind == signalling.KindVideo {
+		rate, size = codec.VideoClockRate, videoCache
+	}
+	l.cache = newCache(size)
+	l.reception.clockRate, l.clock.clockRate = rate, rate
+	return l
+}
+
+// connect makes u the way packets come from. What the old one still delivers is
+// dropped.
+func (l *layer) connect(u Upstream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.upstream = u
+	l.hasSSRC = false
+	l.keyframes = keyframes{}
+}
+
+// receive takes a packet that came from u and forwards it. p and its payload
+// may be changed.
+func (l *layer) receive(u Upstream, p *packet, repeated bool, now time.Time) {
+	restart, ok := l.admit(u, p, repeated, now)
+	if !ok {
+		return
+	}
+	receivers := *l.track.receivers.Load()
+	for _, r := range receivers {
+		r.forward(l, p, restart, now)
+	}
+}
+
+// admit does what is done once per packet. restart says that a new stream
+// begins; ok that the packet is to be forwarded.
+func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (restart, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upstream != u {
+		return false, false
+	}
+	if !l.hasSSRC || p.ssrc != l.ssrc {
+		if l.hasSSRC && now.Sub(l.packetAt) < minStreamSilence || repeated {
+			return false, false // a second stream beside the one that runs
+		}
+		l.begin(p.ssrc, now)
+		restart = true
+	}
+	l.track.counters.received(len(p.payload))
+	if repeated {
+		return false, l.mend(p, now)
+	}
+	l.packetAt = now
+	l.reception.packet(p.sequence, p.timestamp, now)
+	l.clock.packet(p.timestamp, now)
+	if p.hasLevel && !l.track.silent.Load() {
+		l.loudness.packet(p.level)
+	}
+	opened, broken := l.gaps.received(p.sequence, now)
+	switch {
+	case broken:
+		restart = true
+		l.wantKeyframe(now)
+	case l.gaps.fresh > 0:
+		l.mendGaps(now)
+		if opened && l.gaps.fresh > 0 {
+			l.mendSoon()
+		}
+	}
+	if l.track.silent.Load() {
+		return false, false
+	}
+	switch {
+	case p.vp8.tooLarge:
+		l.refused = true
+		l.track.counters.malformed.Add(1)
+		return false, false
+	case l.refused && !p.vp8.Keyframe:
+		return false, false
+	case l.refused: // for receivers the numbers go on as if nothing had been left out
+		l.refused, restart = false, true
+	}
+	if !l.cache.put(p, now) {
+		return false, false
+	}
+	if p.vp8.Keyframe {
+		l.keyframes.arrived()
+	}
+	return restart, true
+}
+
+// mend takes a packet that was sent again, and reports whether it is to be forwarded. It fills a hole or is of no use:
+// whoever repeats packets chooses their numbers at will, and none of them counts as new.
+func (l *layer) mend(p *packet, now time.Time) bool {
+	if l.track.silent.Load() || l.refused || p.vp8.tooLarge || !l.cache.lacks(p.sequence) {
+		return false
+	}
+	l.gaps.repeated(p.sequence)
+	if !l.cache.put(p, now) {
+		return false
+	}
+	if p.vp8.Keyframe {
+		l.keyframes.arrived()
+	}
+	return true
+}
+
+// minStreamSilence is how long a stream must be silent before another SSRC may
+// take its place on the same connection.
+const minStreamSilence = 500 * time.Millisecond
+
+func (l *layer) begin(ssrc uint32, now time.Time) {
+	l.hasSSRC, l.ssrc, l.refused = true, ssrc, false
+	// A stream begins with a keyframe. Should its beginning be lost, tick asks.
+	l.keyframes = keyframes{wanted: true, asked: now}
+	l.cache.reset()
+	l.gaps.reset()
+	l.reception.reset()
+	l.clock.reset()
+}
+
+// streamSSRC returns the SSRC of the running stream.
+func (l *layer) streamSSRC() (ssrc uint32, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ssrc, l.hasSSRC
+}
+
+// roundTrip returns that to the sender, 0 while it is unknown.
+func (l *layer) roundTrip() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upstream == nil {
+		return 0
+	}
+	return l.upstream.RoundTrip()
+}
+
+// forget forgets what has come so far, so that nothing of it is sent to whoever comes later.
+func (l *layer) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cache.reset()
+}
+
+// requestKeyframe asks the sender for a keyframe, unless it has just been asked.
+func (l *layer) requestKeyframe(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wantKeyframe(now)
+}
+
+// requestKeyframeAt asks the sender for a keyframe at a later moment, unless one
+// comes before.
+func (l *layer) requestKeyframeAt(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keyframes.wantAt(at)
+}
+
+// prepareKeyframe sees to it that a receiver who is ready in a moment finds a
+// keyframe: the last one if it is recent, otherwise a new one.
+func (l *layer) prepareKeyframe(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, _, ok := l.cache.fromKeyframe(now, freshKeyframe); !ok {
+		l.wantKeyframe(now)
+	}
+}
+
+// Ages of a keyframe in the cache.
+const (
+	freshKeyframe  = 500 * time.Millisecond // good for somebody who is not connected yet
+	oldestKeyframe = 2 * time.Second        // worth replaying from
+)
+
+func (l *layer) wantKeyframe(now time.Time) {
+	if l.track.Kind != signalling.KindVideo || l.track.silent.Load() {
+		return
+	}
+	if l.upstream == nil || !l.hasSSRC { // the stream begins with one
+		return
+	}
+	if l.keyframes.want(now) {
+		l.sendKeyframeRequest()
+	}
+}
+
+func (l *layer) sendKeyframeRequest() {
+	l.track.counters.keyframeRequests.Add(1)
+	l.upstream.RequestKeyframe(l.ssrc)
+}
+
+func (l *layer) mendGaps(now time.Time) {
+	due, abandoned := l.gaps.due(l.nacks[:0], now, l.upstream.RoundTrip())
+	l.nacks = due[:0]
+	if len(due) > 0 {
+		l.upstream.RequestPackets(l.ssrc, due)
+	}
+	if abandoned {
+		l.wantKeyframe(now)
+	}
+}
+
+// mendSoon has what is late asked for when it counts as lost, should nothing else
+// arrive until then. The lock is held.
+func (l *layer) mendSoon() {
+	wait := reorder(l.upstream.RoundTrip())
+	if l.mender != nil {
+		l.mender.Reset(wait)
+		return
+	}
+	l.mender = time.AfterFunc(wait, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.upstream != nil && l.hasSSRC {
+			l.mendGaps(time.Now())
+		}
+	})
+}
+
+// tick repeats requests that were not answered. It is called by the reporter.
+func (l *layer) tick(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upstream == nil || !l.hasSSRC {
+		return
+	}
+	l.mendGaps(now)
+	if l.track.Kind == signalling.KindVideo && !l.track.silent.Load() && l.keyframes.due(now) {
+		l.sendKeyframeRequest()
+	}
+}
+
+// judgeLoudness is called by the reporter every speakingInterval.
+func (l *layer) judgeLoudness() (sp Speaker, active bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	active = l.loudness.judge()
+	return Speaker{l.track.owner, l.loudness.average}, active && !l.track.silent.Load()
+}
+
+// report returns the reception report block for u's stream.
+func (l *layer) report(u Upstream, now time.Time) (ssrc uint32, b receptionReport, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upstream != u || !l.hasSSRC {
+		return 0, receptionReport{}, false
+	}
+	b, ok = l.reception.report(now)
+	return l.ssrc, b, ok
+}
+
+// senderReport takes a sender report of stream ssrc: its NTP time as received
+// and on our clock, and its RTP timestamp.
+func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp uint32, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasSSRC || ssrc != l.ssrc {
+		return
+	}
+	l.reception.senderReport(ntp, now)
+	l.clock.report(timestamp, at)
+}
+
+// timestampAt returns the stream's RTP timestamp for a moment.
+func (l *layer) timestampAt(now time.Time) (timestamp uint32, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.clock.timestampAt(now), l.clock.known
+}
+
+// replay describes what fromKeyframe found.
+type replay struct {
+	first, last int64 // extended sequence numbers in the cache
+	arrival     uint64
+	frames      []uint32 // timestamps in order
+}
+
+// replayable returns the packets from the newest keyframe on, if there is one
+// that is not too old.
+func (l *layer) replayable(now time.Time) (r replay, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.first, r.last, ok = l.cache.fromKeyframe(now, oldestKeyframe)
+	if !ok {
+		return replay{}, false
+	}
+	r.arrival = l.cache.arrival
+	for n := r.first; n <= r.last; n++ {
+		p := l.cache.at(n)
+		if p != nil && (len(r.frames) == 0 || int32(p.timestamp-r.frames[len(r.frames)-1]) > 0) {
+			r.frames = append(r.frames, p.timestamp)
+		}
+	}
+	return r, true
+}
+
+// copyExtended copies a cached packet to p, with its payload in buffer.
+func (l *layer) copyExtended(n int64, p *packet, buffer []byte) (_ []byte, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return copyPacket(l.cache.at(n), p, buffer)
+}
+
+// copySequence copies a cached packet to p, with its payload in buffer.
+func (l *layer) copySequence(n uint16, p *packet, buffer []byte) (_ []byte, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return copyPacket(l.cache.get(n), p, buffer)
+}
+
+func copyPacket(from, to *packet, buffer []byte) ([]byte, bool) {
+	if from == nil {
+		return buffer, false
+	}
+	*to = *from
+	buffer = append(buffer[:0], from.payload...)
+	to.payload = buffer
+	return buffer, true
+}
