@@ -115,7 +115,7 @@ type town struct {
 }
 
 // pages stand for the guest page, so that the test needs no build of it.
-const pages = "../../cmd/porch-relay/testdata/pages"
+const pages = "../../cmd/porch-relay/relayd/testdata/pages"
 
 // build compiles the two programs.
 func build(t *testing.T) (dir string) {
