@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
@@ -109,7 +107,7 @@ type Host struct {
 	background background
 	still      chan struct{} // holds one: whose picture is being decoded
 	tally      tally
-	publisher  publisher
+	publisher  *Publisher
 	loop       *loop
 
 	// Of the loop.
@@ -152,6 +150,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		still:     make(chan struct{}, 1),
 		rooms:     make(map[sealed.LinkID]*room),
 		parts:     make(map[sealed.LinkID]parts),
+		publisher: NewPublisher(),
 		tally:     tally{live: make(map[*call.Call]struct{})},
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
@@ -172,8 +171,6 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err := h.loadSettings(); err != nil {
 		return nil, err
 	}
-	h.publisher.watchers = make(map[*Watcher]struct{})
-	h.publisher.state.Store(&State{})
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	h.loop = newLoop(h.publish)
 	if o.Notifier != nil {
@@ -239,23 +236,19 @@ func (h *Host) Close() {
 	if h.center != nil {
 		h.center.Close()
 	}
-	h.publisher.close()
+	h.publisher.Close()
 }
 
 // Snapshot returns the whole state. It never waits.
-func (h *Host) Snapshot() State { return *h.publisher.state.Load() }
+func (h *Host) Snapshot() State { return h.publisher.Snapshot() }
 
 // Watch returns a watcher of everything that changes from now on. Take the
 // snapshot after it; close it when done.
-func (h *Host) Watch() *Watcher { return h.publisher.watch() }
+func (h *Host) Watch() *Watcher { return h.publisher.Watch() }
 
 // WatchPaced is Watch for a window: whatever strangers do at the door, it is told
 // ten times a second at most, and the first changes at once.
-func (h *Host) WatchPaced() *Watcher {
-	w := h.publisher.watch()
-	w.pace = rate.NewLimiter(rate.Every(paceEvery), paceBurst)
-	return w
-}
+func (h *Host) WatchPaced() *Watcher { return h.publisher.WatchPaced() }
 
 // Stats sums what all calls have counted since the start.
 func (h *Host) Stats() call.Stats { return h.tally.total() }

@@ -30,7 +30,7 @@ func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, wind
 // startCapture opens the host's devices for a window. Opening may take long, so
 // it happens beside the loop.
 func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
-	setup := capture.Setup{Choice: h.settings.choice(), Muted: p.muted, CameraOff: p.cameraOff}
+	setup := capture.Setup{Choice: devicesOf(h.settings), Muted: p.muted, CameraOff: p.cameraOff}
 	st := newStage(p, window, func() { h.loop.post("devices", h.tellDevices) })
 	p.stage = st
 	p.noDevices(missing{})

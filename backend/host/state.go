@@ -1,5 +1,7 @@
 package host
 
+import "github.com/porch-call/porch/backend/fault"
+
 // The types of this file become the TypeScript models of the window.
 
 // State is everything the host's window shows, apart from the inside of a call,
@@ -160,7 +162,7 @@ type ParticipantView struct {
 
 // EnterView asks one window to enter a call, because the host let somebody in
 // while being outside. It goes away when that window has called
-// [Host.EnterCall], or when the call is over.
+// EnterCall, or when the call is over.
 type EnterView struct {
 	LinkID string `json:"linkId"`
 	Client string `json:"client"` // as given to Attend
@@ -203,6 +205,22 @@ type Notice struct {
 	ID      uint64 `json:"id"`   // a new one with each notice
 	Code    string `json:"code"` // one of the codes above, or a fault code
 	Message string `json:"message"`
+}
+
+// NoticeSentence is what the window says under a notice's code.
+func NoticeSentence(code string) string {
+	switch code {
+	case NoticeBackground:
+		return "Porch keeps answering your links in the background. Open it again to see who knocks, or remove the links to stop."
+	case NoticeNotifications:
+		return "Your system doesn't let Porch notify you. Allow it in the system's settings, or keep this window in sight."
+	case NoticeDamaged:
+		return "Some of your links can't be read, so they don't open and are not shown. Create new ones in their place."
+	case NoticePort:
+		return "Another program uses Porch's port, so links that you shared before don't open. Close that program and start Porch again."
+	default:
+		return fault.Sentence(fault.Code(code))
+	}
 }
 
 // Entry is what a window needs to enter a call: the loopback socket, the token

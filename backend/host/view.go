@@ -24,7 +24,7 @@ func (h *Host) publish() {
 	}
 	h.changed = false
 	s := h.view()
-	h.publisher.publish(s)
+	h.publisher.Publish(s)
 	h.ring(s.Requests)
 	if h.awake != nil {
 		h.awake.Keep(guestIn(s.Calls))

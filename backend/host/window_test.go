@@ -171,7 +171,7 @@ func TestEnginesAreChosen(t *testing.T) {
 		{EngineAuto, EngineNative, EngineNative, orElse(capture.Available(), "", fault.EngineUnavailable)},
 		{EngineAuto, "steam", "", fault.MessageInvalid},
 	} {
-		s := defaultSettings()
+		s := DefaultSettings()
 		s.Engine = c.setting
 		f.must(f.host.SetSettings(f.ctx, s))
 		got, err := f.host.EnterCall(f.ctx, f.link().ID, "w", c.able)

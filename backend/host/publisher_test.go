@@ -6,33 +6,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/porch-call/porch/backend/fault"
 )
 
-func newTestPublisher() *publisher {
-	p := &publisher{watchers: make(map[*Watcher]struct{})}
-	p.state.Store(&State{})
-	return p
-}
-
 func TestChangesLeadFromOneRevisionToTheNext(t *testing.T) {
-	p := newTestPublisher()
-	quick, slow := p.watch(), p.watch()
-	p.publish(State{Me: Me{Name: "a"}})
+	p := NewPublisher()
+	quick, slow := p.Watch(), p.Watch()
+	p.Publish(State{Me: Me{Name: "a"}})
 	first, err := quick.Next(t.Context())
 	if err != nil || first["from"] != uint64(0) || first["revision"] != uint64(1) || len(first) != 3 {
 		t.Fatalf("%v, %v", first, err)
 	}
-	p.publish(State{Me: Me{Name: "a"}}) // nothing has changed
-	p.publish(State{Me: Me{Name: "b"}, Enter: &EnterView{LinkID: "x"}})
-	p.publish(State{Me: Me{Name: "b"}})
+	p.Publish(State{Me: Me{Name: "a"}}) // nothing has changed
+	p.Publish(State{Me: Me{Name: "b"}, Enter: &EnterView{LinkID: "x"}})
+	p.Publish(State{Me: Me{Name: "b"}})
 	second, err := quick.Next(t.Context())
 	if err != nil || second["from"] != uint64(1) || second["revision"] != uint64(3) {
 		t.Fatalf("%v, %v", second, err)
@@ -50,15 +41,15 @@ func TestChangesLeadFromOneRevisionToTheNext(t *testing.T) {
 }
 
 func TestWatcherEnds(t *testing.T) {
-	p := newTestPublisher()
-	w := p.watch()
+	p := NewPublisher()
+	w := p.Watch()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := w.Next(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	p.publish(State{Me: Me{Name: "a"}})
-	p.close()
+	p.Publish(State{Me: Me{Name: "a"}})
+	p.Close()
 	if c, err := w.Next(t.Context()); err != nil || c["me"] != (Me{Name: "a"}) {
 		t.Fatalf("what was pending is lost: %v, %v", c, err)
 	}
@@ -69,80 +60,9 @@ func TestWatcherEnds(t *testing.T) {
 	w.Close()
 }
 
-func TestLoopRunsTheNewestPostOfAKey(t *testing.T) {
-	afters := 0
-	l := newLoop(func() { afters++ })
-	defer l.close()
-	var ran []string
-	hold, held := make(chan struct{}), make(chan struct{})
-	go func() {
-		_ = l.do(context.Background(), func() {
-			close(held)
-			<-hold
-		})
-	}()
-	<-held
-	for _, v := range []string{"a1", "b1", "a2", "a3"} {
-		l.post(v[:1], func() { ran = append(ran, v) })
-	}
-	close(hold)
-	done := make(chan struct{})
-	l.post("last", func() { close(done) })
-	<-done
-	if err := l.do(t.Context(), func() {}); err != nil {
-		t.Fatal(err)
-	}
-	if len(ran) != 2 || ran[0] != "a3" || ran[1] != "b1" {
-		t.Fatalf("ran %v", ran)
-	}
-	if afters < 2 {
-		t.Fatalf("after ran %d times", afters)
-	}
-}
-
-func TestLoopAnswersEverybody(t *testing.T) {
-	l := newLoop(func() {})
-	hold, held := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := l.do(context.Background(), func() { close(held); <-hold }); err != nil {
-			t.Errorf("the task that ran: %v", err)
-		}
-	})
-	<-held
-	wg.Go(func() {
-		if err := l.do(context.Background(), func() {}); err != nil && fault.CodeOf(err) != fault.ShuttingDown {
-			t.Errorf("parked at the end: %v", err)
-		}
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := l.do(ctx, func() { t.Error("ran without its caller") }); !errors.Is(err, context.Canceled) {
-		t.Errorf("parked with a dead context: %v", err)
-	}
-	wg.Go(l.close)
-	close(hold)
-	wg.Wait()
-	l.close()
-	if err := l.do(t.Context(), func() { t.Error("ran after the end") }); fault.CodeOf(err) != fault.ShuttingDown {
-		t.Errorf("after the end: %v", err)
-	}
-	l.post("x", func() { t.Error("ran after the end") })
-}
-
-func requests(ids ...string) []RequestView {
-	var rows []RequestView
-	for _, id := range ids {
-		rows = append(rows, RequestView{ID: id, Name: id, Picture: "data:" + id})
-	}
-	return rows
-}
-
-// TestRowsThatChange: of a list only the rows that changed are told, pictures
-// once, and changes that are merged lead to the same.
 func TestRowsThatChange(t *testing.T) {
-	p := newTestPublisher()
-	quick, slow := p.watch(), p.watch()
+	p := NewPublisher()
+	quick, slow := p.Watch(), p.Watch()
 	next := func() Change {
 		t.Helper()
 		c, err := quick.Next(t.Context())
@@ -163,7 +83,7 @@ func TestRowsThatChange(t *testing.T) {
 	}
 	publish := func(want string, rows []RequestView) Change {
 		t.Helper()
-		p.publish(State{Requests: rows})
+		p.Publish(State{Requests: rows})
 		c := next()
 		if got := keys(c); got != want {
 			t.Fatalf("told %q, want %q", got, want)
@@ -191,11 +111,10 @@ func TestRowsThatChange(t *testing.T) {
 // TestPace: the first changes come at once, and a flood is merged.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestPublisher()
-		w := p.watch()
-		w.pace = rate.NewLimiter(rate.Every(paceEvery), paceBurst)
+		p := NewPublisher()
+		w := p.WatchPaced()
 		begun := time.Now()
-		p.publish(State{Me: Me{Name: "first"}})
+		p.Publish(State{Me: Me{Name: "first"}})
 		if _, err := w.Next(t.Context()); err != nil || time.Since(begun) != 0 {
 			t.Fatalf("the first after %v: %v", time.Since(begun), err)
 		}
@@ -203,7 +122,7 @@ func TestPace(t *testing.T) {
 		go func() {
 			defer close(stop)
 			for i := range 5000 {
-				p.publish(State{Me: Me{Name: strconv.Itoa(i)}})
+				p.Publish(State{Me: Me{Name: strconv.Itoa(i)}})
 				time.Sleep(time.Millisecond)
 			}
 		}()

@@ -14,20 +14,32 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// publisher turns states into changes and hands them to watchers. The loop
-// publishes; anybody reads.
-type publisher struct {
+// Publisher turns states into changes and hands them to watchers. One goroutine
+// publishes; any may read.
+type Publisher struct {
 	state atomic.Pointer[State] // never changed once stored
 
-	mu       sync.Mutex // guards watchers; a leaf but for Watcher.mu
+	// Guards watchers and closed. Lock order: Publisher.mu before Watcher.mu. No
+	// other lock is taken under it.
+	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
 	closed   bool
 }
 
-// publish makes next the state, with a new revision, and tells the watchers
+// NewPublisher returns a publisher whose state is empty.
+func NewPublisher() *Publisher {
+	p := &Publisher{watchers: make(map[*Watcher]struct{})}
+	p.state.Store(&State{})
+	return p
+}
+
+// Snapshot returns the whole state. It never waits.
+func (p *Publisher) Snapshot() State { return *p.state.Load() }
+
+// Publish makes next the state, with a new revision, and tells the watchers
 // what changed; it does nothing when nothing did. next's slices must not be
 // changed afterwards.
-func (p *publisher) publish(next State) {
+func (p *Publisher) Publish(next State) {
 	before := p.state.Load()
 	next.Revision = before.Revision
 	change := diff(*before, next)
@@ -126,8 +138,18 @@ const (
 	paceEvery = 100 * time.Millisecond
 )
 
-func (p *publisher) watch() *Watcher {
-	w := &Watcher{publisher: p, signal: make(chan struct{}, 1)}
+// Watch returns a watcher of everything that changes from now on. Take the
+// snapshot after it; close it when done.
+func (p *Publisher) Watch() *Watcher { return p.watch(nil) }
+
+// WatchPaced is Watch for a window: whatever strangers do at the door, it is told
+// ten times a second at most, and the first changes at once.
+func (p *Publisher) WatchPaced() *Watcher {
+	return p.watch(rate.NewLimiter(rate.Every(paceEvery), paceBurst))
+}
+
+func (p *Publisher) watch(pace *rate.Limiter) *Watcher {
+	w := &Watcher{publisher: p, signal: make(chan struct{}, 1), pace: pace}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -138,8 +160,8 @@ func (p *publisher) watch() *Watcher {
 	return w
 }
 
-// close ends every watcher once it has handed out what is pending.
-func (p *publisher) close() {
+// Close ends every watcher once it has handed out what is pending.
+func (p *Publisher) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
@@ -152,7 +174,7 @@ func (p *publisher) close() {
 // Watcher hands out changes. A reader that is slow gets them merged; it never
 // holds up the host.
 type Watcher struct {
-	publisher *publisher
+	publisher *Publisher
 	signal    chan struct{} // holds one
 	pace      *rate.Limiter // nil: without
 

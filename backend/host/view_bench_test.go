@@ -60,16 +60,15 @@ func BenchmarkPublish(b *testing.B) {
 		b.Fatal(err)
 	}
 	h := &Host{
-		book:     book,
-		relay:    board{Memory: switchboard.NewMemory(1, 1)},
-		rooms:    make(map[sealed.LinkID]*room),
-		parts:    make(map[sealed.LinkID]parts),
-		settings: defaultSettings(),
-		center:   notify.NewCenter(notify.Options{Notifier: newRecorder()}),
+		book:      book,
+		relay:     board{Memory: switchboard.NewMemory(1, 1)},
+		rooms:     make(map[sealed.LinkID]*room),
+		parts:     make(map[sealed.LinkID]parts),
+		settings:  DefaultSettings(),
+		publisher: NewPublisher(),
+		center:    notify.NewCenter(notify.Options{Notifier: newRecorder()}),
 	}
 	defer h.center.Close()
-	h.publisher.watchers = make(map[*Watcher]struct{})
-	h.publisher.state.Store(&State{})
 	for _, l := range book.List() {
 		h.rooms[l.ID] = &room{id: l.ID}
 	}

@@ -1,0 +1,82 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/porch-call/porch/backend/fault"
+)
+
+func TestLoopRunsTheNewestPostOfAKey(t *testing.T) {
+	afters := 0
+	l := newLoop(func() { afters++ })
+	defer l.close()
+	var ran []string
+	hold, held := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = l.do(context.Background(), func() {
+			close(held)
+			<-hold
+		})
+	}()
+	<-held
+	for _, v := range []string{"a1", "b1", "a2", "a3"} {
+		l.post(v[:1], func() { ran = append(ran, v) })
+	}
+	close(hold)
+	done := make(chan struct{})
+	l.post("last", func() { close(done) })
+	<-done
+	if err := l.do(t.Context(), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ran) != 2 || ran[0] != "a3" || ran[1] != "b1" {
+		t.Fatalf("ran %v", ran)
+	}
+	if afters < 2 {
+		t.Fatalf("after ran %d times", afters)
+	}
+}
+
+func TestLoopAnswersEverybody(t *testing.T) {
+	l := newLoop(func() {})
+	hold, held := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := l.do(context.Background(), func() { close(held); <-hold }); err != nil {
+			t.Errorf("the task that ran: %v", err)
+		}
+	})
+	<-held
+	wg.Go(func() {
+		if err := l.do(context.Background(), func() {}); err != nil && fault.CodeOf(err) != fault.ShuttingDown {
+			t.Errorf("parked at the end: %v", err)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.do(ctx, func() { t.Error("ran without its caller") }); !errors.Is(err, context.Canceled) {
+		t.Errorf("parked with a dead context: %v", err)
+	}
+	wg.Go(l.close)
+	close(hold)
+	wg.Wait()
+	l.close()
+	if err := l.do(t.Context(), func() { t.Error("ran after the end") }); fault.CodeOf(err) != fault.ShuttingDown {
+		t.Errorf("after the end: %v", err)
+	}
+	l.post("x", func() { t.Error("ran after the end") })
+}
+
+func requests(ids ...string) []RequestView {
+	var rows []RequestView
+	for _, id := range ids {
+		rows = append(rows, RequestView{ID: id, Name: id, Picture: "data:" + id})
+	}
+	return rows
+}
+
+// TestRowsThatChange: of a list only the rows that changed are told, pictures
+// once, and changes that are merged lead to the same.

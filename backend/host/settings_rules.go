@@ -1,0 +1,29 @@
+package host
+
+import "github.com/porch-call/porch/backend/fault"
+
+// DefaultSettings are what holds until the host chooses otherwise.
+func DefaultSettings() Settings {
+	return Settings{Engine: EngineAuto, Theme: "system", BellSound: true, Notifications: true}
+}
+
+// maxDeviceID bounds the device ids of settings, in bytes.
+const maxDeviceID = 512
+
+// Validate reports what no window offers. Fault: MessageInvalid.
+func (s Settings) Validate() error {
+	switch s.Engine {
+	case EngineAuto, EngineWebview, EngineNative:
+	default:
+		return fault.Newf(fault.MessageInvalid, "engine %q", s.Engine)
+	}
+	switch s.Theme {
+	case "system", "light", "dark":
+	default:
+		return fault.Newf(fault.MessageInvalid, "theme %q", s.Theme)
+	}
+	if len(s.Camera) > maxDeviceID || len(s.Microphone) > maxDeviceID || len(s.Speaker) > maxDeviceID {
+		return fault.Newf(fault.MessageInvalid, "device id too long")
+	}
+	return nil
+}
