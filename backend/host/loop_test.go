@@ -69,14 +69,3 @@ func TestLoopAnswersEverybody(t *testing.T) {
 	}
 	l.post("x", func() { t.Error("ran after the end") })
 }
-
-func requests(ids ...string) []RequestView {
-	var rows []RequestView
-	for _, id := range ids {
-		rows = append(rows, RequestView{ID: id, Name: id, Picture: "data:" + id})
-	}
-	return rows
-}
-
-// TestRowsThatChange: of a list only the rows that changed are told, pictures
-// once, and changes that are merged lead to the same.

@@ -60,6 +60,17 @@ func TestWatcherEnds(t *testing.T) {
 	w.Close()
 }
 
+func requests(ids ...string) []RequestView {
+	var rows []RequestView
+	for _, id := range ids {
+		rows = append(rows, RequestView{ID: id, Name: id, Picture: "data:" + id})
+	}
+	return rows
+}
+
+// TestRowsThatChange: of a list only the rows that changed are told, pictures
+// once, and changes that are merged lead to the same.
+
 func TestRowsThatChange(t *testing.T) {
 	p := NewPublisher()
 	quick, slow := p.Watch(), p.Watch()
