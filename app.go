@@ -12,6 +12,7 @@ import (
 	"github.com/porch-call/porch/backend"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 )
 
 // App is what the host's window may call: its exported methods are the whole
@@ -70,8 +71,8 @@ func said(err error) error {
 
 // Snapshot returns the whole state. The page listens to "porch:change" first,
 // then takes the snapshot, then drops changes whose revision is not greater.
-func (a *App) Snapshot() (host.State, error) {
-	return get(a, func(_ context.Context, h *host.Host) (host.State, error) { return h.Snapshot(), nil })
+func (a *App) Snapshot() (hoststate.State, error) {
+	return get(a, func(_ context.Context, h *host.Host) (hoststate.State, error) { return h.Snapshot(), nil })
 }
 
 // ownWindow is what the page in the app's own window calls itself, see
@@ -89,8 +90,8 @@ func (a *App) Attend(client string) error {
 }
 
 // CreateLink makes a link that can be opened at once.
-func (a *App) CreateLink() (host.LinkView, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (host.LinkView, error) { return h.CreateLink(ctx) })
+func (a *App) CreateLink() (hoststate.LinkView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (hoststate.LinkView, error) { return h.CreateLink(ctx) })
 }
 
 // RenameLink names a link; "" takes the name away.
@@ -173,8 +174,8 @@ func (a *App) DeclineAll(linkID string, requestIDs []string) error {
 // EnterCall brings the host into a link's call. engine is what the page can
 // do: "webview" when it has RTCPeerConnection, else "native"; the settings
 // decide where both are possible.
-func (a *App) EnterCall(linkID, client, engine string) (host.Entry, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (host.Entry, error) {
+func (a *App) EnterCall(linkID, client, engine string) (hoststate.Entry, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (hoststate.Entry, error) {
 		return h.EnterCall(ctx, linkID, client, engine)
 	})
 }
@@ -218,21 +219,21 @@ func (a *App) SetName(name string) error {
 }
 
 // SetSettings replaces the settings.
-func (a *App) SetSettings(s host.Settings) error {
+func (a *App) SetSettings(s hoststate.Settings) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetSettings(ctx, s) })
 }
 
 // TestRelay dials a public relay once and says what it offers.
-func (a *App) TestRelay(address, invitation string) (host.RelayOfferView, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (host.RelayOfferView, error) {
+func (a *App) TestRelay(address, invitation string) (hoststate.RelayOfferView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (hoststate.RelayOfferView, error) {
 		return h.TestRelay(ctx, address, invitation)
 	})
 }
 
 // AddRelay keeps a public relay and dials it, or gives a kept one another
 // invitation.
-func (a *App) AddRelay(address, invitation string) (host.RelayView, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (host.RelayView, error) {
+func (a *App) AddRelay(address, invitation string) (hoststate.RelayView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (hoststate.RelayView, error) {
 		return h.AddRelay(ctx, address, invitation)
 	})
 }
@@ -261,8 +262,8 @@ func (a *App) CopyHostKey(url string) error {
 }
 
 // Devices lists the native engine's devices.
-func (a *App) Devices() (host.DevicesView, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (host.DevicesView, error) { return h.Devices(ctx) })
+func (a *App) Devices() (hoststate.DevicesView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (hoststate.DevicesView, error) { return h.Devices(ctx) })
 }
 
 // DismissNotice takes a notice away once the host has seen it.

@@ -5,10 +5,10 @@ import (
 
 	"github.com/wailsapp/wails/v2/pkg/runtime"
 
-	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 )
 
-// changeEvent carries a host.Change to the page.
+// changeEvent carries a hoststate.Change to the page.
 const changeEvent = "porch:change"
 
 // pump sends what changes to the page, until the backend closes. It also keeps
@@ -29,7 +29,7 @@ func (a *App) pump() {
 			title = t
 			runtime.WindowSetTitle(a.ctx, title)
 		}
-		if enter, ok := change["enter"].(*host.EnterView); ok && enter != nil {
+		if enter, ok := change["enter"].(*hoststate.EnterView); ok && enter != nil {
 			a.showWindow()
 		}
 	}
@@ -37,7 +37,7 @@ func (a *App) pump() {
 
 // windowTitle is the window's title. It never names a link or a guest: titles
 // are seen by other programs.
-func windowTitle(s host.State) string {
+func windowTitle(s hoststate.State) string {
 	if n := len(s.Requests); n > 0 {
 		return fmt.Sprintf("(%d) Porch", n)
 	}

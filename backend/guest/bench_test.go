@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/guest"
-	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -17,7 +17,7 @@ func BenchmarkFirstKeyframe(b *testing.B) {
 	_, address := p.link()
 	pressed := make(chan time.Time, 1)
 	h := p.host
-	p.policy(func(r host.RequestView) {
+	p.policy(func(r hoststate.RequestView) {
 		pressed <- time.Now()
 		_ = h.Admit(p.ctx, r.ID) // a guest may be gone already
 	})

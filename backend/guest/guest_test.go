@@ -20,6 +20,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -86,7 +87,7 @@ func (p *porch) link() (id, address string) {
 }
 
 // policy decides about every join request until the test ends.
-func (p *porch) policy(decide func(host.RequestView)) {
+func (p *porch) policy(decide func(hoststate.RequestView)) {
 	w := p.host.Watch()
 	h := p.host
 	var wg sync.WaitGroup
@@ -110,7 +111,7 @@ func (p *porch) policy(decide func(host.RequestView)) {
 // admit lets everybody in.
 func (p *porch) admit() {
 	h := p.host
-	p.policy(func(r host.RequestView) { _ = h.Admit(p.ctx, r.ID) }) // a guest may be gone already
+	p.policy(func(r hoststate.RequestView) { _ = h.Admit(p.ctx, r.ID) }) // a guest may be gone already
 }
 
 // visitor is a guest and what it was told.
@@ -424,7 +425,7 @@ func TestDeclined(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
 	h := p.host
-	p.policy(func(r host.RequestView) { _ = h.Decline(p.ctx, r.ID) })
+	p.policy(func(r hoststate.RequestView) { _ = h.Decline(p.ctx, r.ID) })
 	o := guest.Options{Name: "Ada", Device: "EBESExQVFhcYGRobHB0eHw"}
 	for _, want := range []fault.Code{fault.Declined, fault.DeclinedForGood, fault.DeclinedForGood} {
 		if _, err := guest.Join(p.ctx, address, o); fault.CodeOf(err) != want {

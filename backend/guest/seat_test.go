@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -38,7 +38,7 @@ func TestSeatGoneKnocks(t *testing.T) {
 	_, address := p.link()
 	h := p.host
 	knocks := make(chan string, 4)
-	p.policy(func(r host.RequestView) {
+	p.policy(func(r hoststate.RequestView) {
 		knocks <- r.Name
 		_ = h.Admit(p.ctx, r.ID) // a guest may be gone already
 	})

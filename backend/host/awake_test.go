@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -35,12 +36,12 @@ func TestTheComputerIsNeededWhileAGuestIsIn(t *testing.T) {
 	n.until(t, true)
 	second := f.enter(l, "Second")
 	waits.send(signalling.Leave{})
-	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "one in the call", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	if !n.Load() {
 		t.Fatal("the computer may sleep while a guest is in")
 	}
 	second.vanish() // and may come back
-	f.until("the guest is away", func(s State) bool { return len(s.Calls) == 1 && s.Calls[0].Participants[0].Away })
+	f.until("the guest is away", func(s hoststate.State) bool { return len(s.Calls) == 1 && s.Calls[0].Participants[0].Away })
 	if !n.Load() {
 		t.Fatal("the computer may sleep while a guest is expected back")
 	}

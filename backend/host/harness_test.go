@@ -18,6 +18,7 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
@@ -195,7 +196,7 @@ func (f *fixture) must(err error) {
 }
 
 // until waits for a state of which ok is true.
-func (f *fixture) until(what string, ok func(State) bool) State {
+func (f *fixture) until(what string, ok func(hoststate.State) bool) hoststate.State {
 	f.t.Helper()
 	w := f.host.Watch()
 	defer w.Close()
@@ -212,34 +213,34 @@ func (f *fixture) until(what string, ok func(State) bool) State {
 	}
 }
 
-func (f *fixture) link() LinkView {
+func (f *fixture) link() hoststate.LinkView {
 	f.t.Helper()
 	l, err := f.host.CreateLink(f.ctx)
 	f.must(err)
 	return l
 }
 
-func (f *fixture) linkNow(id string) LinkView {
+func (f *fixture) linkNow(id string) hoststate.LinkView {
 	for _, l := range f.host.Snapshot().Links {
 		if l.ID == id {
 			return l
 		}
 	}
-	return LinkView{}
+	return hoststate.LinkView{}
 }
 
 // untilLink waits for a link of which ok is true.
-func (f *fixture) untilLink(id, what string, ok func(LinkView) bool) LinkView {
+func (f *fixture) untilLink(id, what string, ok func(hoststate.LinkView) bool) hoststate.LinkView {
 	f.t.Helper()
-	f.until(what, func(State) bool { return ok(f.linkNow(id)) })
+	f.until(what, func(hoststate.State) bool { return ok(f.linkNow(id)) })
 	return f.linkNow(id)
 }
 
 // request waits for the join request of a name.
-func (f *fixture) request(name string) RequestView {
+func (f *fixture) request(name string) hoststate.RequestView {
 	f.t.Helper()
-	var found RequestView
-	f.until("a knock of "+name, func(s State) bool {
+	var found hoststate.RequestView
+	f.until("a knock of "+name, func(s hoststate.State) bool {
 		for _, q := range s.Requests {
 			if q.Name == name && !q.Away {
 				found = q
@@ -270,7 +271,7 @@ type visitor struct {
 
 func token() string { return randomID() }
 
-func secretOf(t *testing.T, l LinkView) (sealed.LinkID, sealed.Secret) {
+func secretOf(t *testing.T, l hoststate.LinkView) (sealed.LinkID, sealed.Secret) {
 	t.Helper()
 	_, id, secret, err := sealed.ParseAddress(l.Addresses[0].URL)
 	if err != nil {
@@ -280,7 +281,7 @@ func secretOf(t *testing.T, l LinkView) (sealed.LinkID, sealed.Secret) {
 }
 
 // dial opens a channel without saying anything in it.
-func (f *fixture) dial(l LinkView) *visitor {
+func (f *fixture) dial(l hoststate.LinkView) *visitor {
 	f.t.Helper()
 	id, _ := secretOf(f.t, l)
 	pub, frames, err := f.board.Dial(f.ctx, id, f.remote)
@@ -291,7 +292,7 @@ func (f *fixture) dial(l LinkView) *visitor {
 }
 
 // greet dials, says Hello and is welcomed.
-func (f *fixture) greet(l LinkView, change func(*signalling.Hello)) *visitor {
+func (f *fixture) greet(l hoststate.LinkView, change func(*signalling.Hello)) *visitor {
 	f.t.Helper()
 	v := f.dial(l)
 	_, secret := secretOf(f.t, l)
@@ -307,7 +308,7 @@ func (f *fixture) greet(l LinkView, change func(*signalling.Hello)) *visitor {
 }
 
 // knock greets and knocks.
-func (f *fixture) knock(l LinkView, name string) *visitor {
+func (f *fixture) knock(l hoststate.LinkView, name string) *visitor {
 	f.t.Helper()
 	v := f.greet(l, nil)
 	v.send(signalling.Knock{Name: name})
@@ -316,7 +317,7 @@ func (f *fixture) knock(l LinkView, name string) *visitor {
 }
 
 // enter knocks, is let in and takes the seat.
-func (f *fixture) enter(l LinkView, name string) *visitor {
+func (f *fixture) enter(l hoststate.LinkView, name string) *visitor {
 	f.t.Helper()
 	v := f.knock(l, name)
 	f.admit(name)
@@ -425,7 +426,7 @@ type window struct {
 }
 
 // open enters a call as the host's page does.
-func (f *fixture) window(l LinkView, engine string) *window {
+func (f *fixture) window(l hoststate.LinkView, engine string) *window {
 	f.t.Helper()
 	e, err := f.host.EnterCall(f.ctx, l.ID, "window", engine)
 	f.must(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
@@ -107,19 +108,19 @@ type Host struct {
 	background background
 	still      chan struct{} // holds one: whose picture is being decoded
 	tally      tally
-	publisher  *Publisher
+	publisher  *hoststate.Publisher
 	loop       *loop
 
 	// Of the loop.
 	rooms    map[sealed.LinkID]*room
-	me       Me
-	settings Settings
+	me       hoststate.Me
+	settings hoststate.Settings
 	reach    reachChoice
 	lines    []*line     // in the order of adding
 	dialled  int         // how many lines have been opened
 	tested   store.Relay // the relay tested last, with a key made for it
-	enter    *EnterView
-	notice   *Notice
+	enter    *hoststate.EnterView
+	notice   *hoststate.Notice
 	notices  uint64
 	client   string // the window that attended last
 	changed  bool   // the state has to be published
@@ -150,7 +151,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		still:     make(chan struct{}, 1),
 		rooms:     make(map[sealed.LinkID]*room),
 		parts:     make(map[sealed.LinkID]parts),
-		publisher: NewPublisher(),
+		publisher: hoststate.NewPublisher(),
 		tally:     tally{live: make(map[*call.Call]struct{})},
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
@@ -178,7 +179,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 			Notifier:   o.Notifier,
 			OnDecision: h.pressed,
 			OnFailing: func() {
-				h.loop.post("notifications", func() { h.say(NoticeNotifications) })
+				h.loop.post("notifications", func() { h.say(hoststate.NoticeNotifications) })
 			},
 			Logger: h.log,
 		})
@@ -188,10 +189,10 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if gone := h.loop.do(ctx, func() {
 		h.touch()
 		if h.book.Damaged() > 0 {
-			h.say(NoticeDamaged)
+			h.say(hoststate.NoticeDamaged)
 		}
 		if h.relay.PortChanged() {
-			h.say(NoticePort)
+			h.say(hoststate.NoticePort)
 		}
 		if err = h.loadRelays(); err != nil {
 			return
@@ -240,15 +241,15 @@ func (h *Host) Close() {
 }
 
 // Snapshot returns the whole state. It never waits.
-func (h *Host) Snapshot() State { return h.publisher.Snapshot() }
+func (h *Host) Snapshot() hoststate.State { return h.publisher.Snapshot() }
 
 // Watch returns a watcher of everything that changes from now on. Take the
 // snapshot after it; close it when done.
-func (h *Host) Watch() *Watcher { return h.publisher.Watch() }
+func (h *Host) Watch() *hoststate.Watcher { return h.publisher.Watch() }
 
 // WatchPaced is Watch for a window: whatever strangers do at the door, it is told
 // ten times a second at most, and the first changes at once.
-func (h *Host) WatchPaced() *Watcher { return h.publisher.WatchPaced() }
+func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced() }
 
 // Stats sums what all calls have counted since the start.
 func (h *Host) Stats() call.Stats { return h.tally.total() }

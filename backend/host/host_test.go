@@ -12,6 +12,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/sealed"
@@ -23,7 +24,7 @@ func TestStory(t *testing.T) {
 	l := f.link()
 	f.must(f.host.RenameLink(f.ctx, l.ID, "Tea"))
 	f.must(f.host.SetName(f.ctx, "Mara"))
-	if l.State != "open" || l.Group != GroupUpcoming || len(l.Addresses) != 2 || l.Addresses[0].Reach != "network" {
+	if l.State != "open" || l.Group != hoststate.GroupUpcoming || len(l.Addresses) != 2 || l.Addresses[0].Reach != "network" {
 		t.Fatalf("new link: %+v", l)
 	}
 
@@ -39,7 +40,7 @@ func TestStory(t *testing.T) {
 		t.Fatalf("waiting: %+v", w)
 	}
 	q := f.request("Ada")
-	if q.Known != KnownFirst || q.LinkID != l.ID || q.LinkName != "Tea" {
+	if q.Known != hoststate.KnownFirst || q.LinkID != l.ID || q.LinkName != "Tea" {
 		t.Fatalf("request: %+v", q)
 	}
 	f.must(f.host.AskToWait(f.ctx, q.ID))
@@ -63,18 +64,18 @@ func TestStory(t *testing.T) {
 	if c := expect[signalling.Chat](ada); c.Line.Text != "hello" || c.Line.Name != "Boris" {
 		t.Fatalf("chat: %+v", c)
 	}
-	live := f.untilLink(l.ID, "two in the call", func(l LinkView) bool { return l.InCall == 2 && len(l.Visitors) == 2 })
-	if live.State != "live" || live.Group != GroupLive || live.HostInCall {
+	live := f.untilLink(l.ID, "two in the call", func(l hoststate.LinkView) bool { return l.InCall == 2 && len(l.Visitors) == 2 })
+	if live.State != "live" || live.Group != hoststate.GroupLive || live.HostInCall {
 		t.Fatalf("live link: %+v", live)
 	}
 
 	ada.send(signalling.Leave{})
-	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "one in the call", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	late := f.knock(l, "Late") // waits while the last one leaves
 	boris.send(signalling.Leave{})
 	late.ended(signalling.EndSpent)
-	spent := f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
-	if spent.Group != GroupEarlier || spent.Waiting != 0 || spent.InCall != 0 || len(spent.Addresses) != 0 {
+	spent := f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
+	if spent.Group != hoststate.GroupEarlier || spent.Waiting != 0 || spent.InCall != 0 || len(spent.Addresses) != 0 {
 		t.Fatalf("spent link: %+v", spent)
 	}
 	id := sealed.LinkID(l.ID)
@@ -96,18 +97,18 @@ func TestKnownGuests(t *testing.T) {
 	stays := f.enter(l, "Stays") // keeps the link alive
 	_ = stays
 	ada := f.enter(l, "Ada")
-	f.untilLink(l.ID, "both are written down", func(l LinkView) bool { return len(l.Visitors) == 2 })
+	f.untilLink(l.ID, "both are written down", func(l hoststate.LinkView) bool { return len(l.Visitors) == 2 })
 	ada.send(signalling.Leave{})
 	again := f.greet(l, func(h *signalling.Hello) { h.Device = ada.device })
 	again.send(signalling.Knock{Name: "Ada"})
-	if q := f.request("Ada"); q.Known != KnownReturning || q.TimesLetIn != 1 {
+	if q := f.request("Ada"); q.Known != hoststate.KnownReturning || q.TimesLetIn != 1 {
 		t.Fatalf("returning: %+v", q)
 	}
 	again.send(signalling.Leave{})
-	f.until("nobody waits", func(s State) bool { return len(s.Requests) == 0 })
+	f.until("nobody waits", func(s hoststate.State) bool { return len(s.Requests) == 0 })
 	other := f.knock(l, "Ada")
 	_ = other
-	if q := f.request("Ada"); q.Known != KnownName {
+	if q := f.request("Ada"); q.Known != hoststate.KnownName {
 		t.Fatalf("new device, known name: %+v", q)
 	}
 }
@@ -170,7 +171,7 @@ func TestDeclineTwiceIsForGood(t *testing.T) {
 		if d := expect[signalling.Declined](v); d.MayRetry != mayRetry {
 			t.Fatalf("declined: %+v, want MayRetry %v", d, mayRetry)
 		}
-		f.until("the request to go", func(s State) bool { return len(s.Requests) == 0 })
+		f.until("the request to go", func(s hoststate.State) bool { return len(s.Requests) == 0 })
 	}
 	v.send(signalling.Knock{Name: "Eve"})
 	if d := expect[signalling.Declined](v); d.MayRetry {
@@ -194,7 +195,7 @@ func TestBlockOutlivesARestart(t *testing.T) {
 	mal.ended(signalling.EndBlocked)
 	f.must(f.host.RemoveParticipant(f.ctx, l.ID, stays.seat.Participant, false))
 	stays.ended(signalling.EndKicked)
-	f.untilLink(l.ID, "the last one was removed: the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(l.ID, "the last one was removed: the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 
 	l = f.link()
 	eve = f.knock(l, "Eve")
@@ -272,7 +273,7 @@ func TestSeatExpires(t *testing.T) {
 
 	boris.vanish() // the last one: the link is spent, and those who wait are told
 	again.ended(signalling.EndSpent)
-	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 }
 
 // TestSeatIsHeldWhileMediaLives loses a guest's path for longer than a seat is
@@ -344,12 +345,12 @@ func TestAFailedConnectionGivesUpThePlace(t *testing.T) {
 	l := f.link()
 	broken := signalling.Answer{Negotiation: 1, SDP: "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"}
 	ada := f.enter(l, "Ada")
-	w := f.window(l, EngineWebview)
+	w := f.window(l, hoststate.EngineWebview)
 	w.message("offer")
 	w.send(broken)
 	w.message("ended")
-	f.untilLink(l.ID, "the host is out", func(l LinkView) bool { return !l.HostInCall && l.InCall == 1 })
-	f.window(l, EngineWebview).message("roster")
+	f.untilLink(l.ID, "the host is out", func(l hoststate.LinkView) bool { return !l.HostInCall && l.InCall == 1 })
+	f.window(l, hoststate.EngineWebview).message("roster")
 	f.must(f.host.LeaveCall(f.ctx, l.ID))
 
 	ada.send(broken)
@@ -357,7 +358,7 @@ func TestAFailedConnectionGivesUpThePlace(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	ada.ended(signalling.EndFault)
-	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 }
 
 func TestStrangersTakeNoSeat(t *testing.T) {
@@ -373,7 +374,7 @@ func TestStrangersTakeNoSeat(t *testing.T) {
 	other := f.link() // a seat of one link is none at another
 	v := f.greet(other, ada.back)
 	v.ended(signalling.EndSeatGone)
-	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "one in the call", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 }
 
 // A relay that plays a recorded guest to the host again can't throw them out.
@@ -421,20 +422,20 @@ func TestRestartAdmitsNobody(t *testing.T) {
 	f.must(f.host.RemoveLink(f.ctx, removed.ID))
 	ada := f.enter(first, "Ada")
 	boris := f.knock(second, "Boris")
-	f.untilLink(first.ID, "live", func(l LinkView) bool { return l.State == "live" })
+	f.untilLink(first.ID, "live", func(l hoststate.LinkView) bool { return l.State == "live" })
 	f.close()
 	ada.ended(signalling.EndShutdown)
 	boris.ended(signalling.EndShutdown)
 
 	f = start(t, setup{dir: dir})
-	if got := f.linkNow(first.ID); got.State != "live" || got.Group != GroupUpcoming || got.InCall != 0 {
+	if got := f.linkNow(first.ID); got.State != "live" || got.Group != hoststate.GroupUpcoming || got.InCall != 0 {
 		t.Fatalf("the live link after a restart: %+v", got)
 	}
 	again := f.greet(first, ada.back)
 	again.ended(signalling.EndSeatGone)
 	again.send(signalling.Knock{Name: "Ada"})
 	expect[signalling.Waiting](again)
-	if q := f.request("Ada"); q.Known != KnownReturning {
+	if q := f.request("Ada"); q.Known != hoststate.KnownReturning {
 		t.Fatalf("request: %+v", q)
 	}
 	waits := f.greet(second, func(h *signalling.Hello) { h.Device = boris.device })
@@ -457,7 +458,7 @@ func TestAGuestWhoIsAwayKeepsTheirPlace(t *testing.T) {
 	_ = boris
 	f.request("Boris")
 	ada.vanish()
-	s := f.until("Ada is away", func(s State) bool { return len(s.Requests) == 2 && s.Requests[0].Away })
+	s := f.until("Ada is away", func(s hoststate.State) bool { return len(s.Requests) == 2 && s.Requests[0].Away })
 	f.must(f.host.Admit(f.ctx, s.Requests[0].ID)) // a decision while away
 	if n := f.linkNow(l.ID).InCall; n != 0 {
 		t.Fatalf("%d in the call", n)
@@ -465,21 +466,21 @@ func TestAGuestWhoIsAwayKeepsTheirPlace(t *testing.T) {
 	again := f.greet(l, func(h *signalling.Hello) { h.Device = ada.device })
 	again.send(signalling.Knock{Name: "Ada"})
 	again.seated()
-	f.untilLink(l.ID, "one in the call", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "one in the call", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 }
 
 // A guest whose path is lost at the verdict was never in: nobody sees a ghost,
 // the link is not used up, and the host's decision waits for their return.
 func TestAPathLostAtTheVerdict(t *testing.T) {
-	for name, lose := range map[string]func(f *fixture, l LinkView, ada *visitor){
-		"before they can be told": func(f *fixture, l LinkView, ada *visitor) {
+	for name, lose := range map[string]func(f *fixture, l hoststate.LinkView, ada *visitor){
+		"before they can be told": func(f *fixture, l hoststate.LinkView, ada *visitor) {
 			id := f.request("Ada").ID
 			f.must(f.host.loop.do(f.ctx, func() { // what follows the verdict waits for the loop
 				f.must(f.host.rooms[sealed.LinkID(l.ID)].lobby.Admit(id))
 				ada.vanish()
 			}))
 		},
-		"before they have said anything": func(f *fixture, _ LinkView, ada *visitor) {
+		"before they have said anything": func(f *fixture, _ hoststate.LinkView, ada *visitor) {
 			f.admit("Ada")
 			ada.seat = expect[signalling.Admitted](ada)
 			ada.send(signalling.MediaState{Muted: true}) // as those say who still wait
@@ -495,7 +496,7 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 				for gone := false; !gone; {
 					f.must(f.host.loop.do(f.ctx, func() { gone = len(f.host.rooms[sealed.LinkID(l.ID)].sessions) == 0 }))
 				}
-				f.untilLink(l.ID, "nobody is in", func(l LinkView) bool { return l.Waiting == 0 && l.InCall == 0 })
+				f.untilLink(l.ID, "nobody is in", func(l hoststate.LinkView) bool { return l.Waiting == 0 && l.InCall == 0 })
 				again := f.greet(l, func(h *signalling.Hello) { ada.back(h) })
 				if ada.seat.Seat != "" {
 					again.ended(signalling.EndSeatGone)
@@ -505,7 +506,7 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 				}
 				again.send(signalling.Knock{Name: "Ada"})
 				again.seated()
-				f.untilLink(l.ID, "Ada is in", func(l LinkView) bool { return l.State == "live" && l.InCall == 1 })
+				f.untilLink(l.ID, "Ada is in", func(l hoststate.LinkView) bool { return l.State == "live" && l.InCall == 1 })
 			}
 		})
 	}
@@ -519,8 +520,8 @@ func TestAFailedJoinSpendsNothing(t *testing.T) {
 	l, other := f.link(), f.link()
 	f.enter(l, "Ada")
 	f.enter(other, "Boris")
-	for _, l := range []LinkView{l, other} {
-		f.untilLink(l.ID, "the guest is in", func(l LinkView) bool { return l.State == "live" && len(l.Visitors) == 1 })
+	for _, l := range []hoststate.LinkView{l, other} {
+		f.untilLink(l.ID, "the guest is in", func(l hoststate.LinkView) bool { return l.State == "live" && len(l.Visitors) == 1 })
 	}
 	f.close()
 
@@ -528,17 +529,17 @@ func TestAFailedJoinSpendsNothing(t *testing.T) {
 	cem := f.knock(l, "Cem")
 	f.admit("Cem")
 	expect[signalling.Admitted](cem)
-	f.untilLink(l.ID, "Cem has a place", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "Cem has a place", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	cem.vanish()
-	if l := f.untilLink(l.ID, "nobody is in", func(l LinkView) bool { return l.InCall == 0 }); l.State != "live" {
+	if l := f.untilLink(l.ID, "nobody is in", func(l hoststate.LinkView) bool { return l.InCall == 0 }); l.State != "live" {
 		t.Fatalf("after a failed join: %+v", l)
 	}
 	f.enter(l, "Ada").send(signalling.Leave{})
-	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 
-	f.window(other, EngineWebview).message("roster")
+	f.window(other, hoststate.EngineWebview).message("roster")
 	f.must(f.host.LeaveCall(f.ctx, other.ID))
-	f.untilLink(other.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(other.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 }
 
 func TestLockAndSilence(t *testing.T) {
@@ -555,7 +556,7 @@ func TestLockAndSilence(t *testing.T) {
 		t.Fatalf("waiting: %+v", w)
 	}
 	f.must(f.host.LockCall(f.ctx, l.ID, true))
-	f.untilLink(l.ID, "locked", func(l LinkView) bool { return l.Locked && !l.Silenced })
+	f.untilLink(l.ID, "locked", func(l hoststate.LinkView) bool { return l.Locked && !l.Silenced })
 	late := f.greet(l, nil)
 	late.send(signalling.Knock{Name: "Late"})
 	late.ended(signalling.EndLocked)
@@ -571,20 +572,20 @@ func TestAdmitAllAndDeclineAll(t *testing.T) {
 	for _, n := range names {
 		guests = append(guests, f.knock(l, n))
 	}
-	shown := func(s State) (ids []string) {
+	shown := func(s hoststate.State) (ids []string) {
 		for _, q := range s.Requests {
 			ids = append(ids, q.ID)
 		}
 		return ids
 	}
-	three := f.until("three wait", func(s State) bool { return len(s.Requests) == 3 })
+	three := f.until("three wait", func(s hoststate.State) bool { return len(s.Requests) == 3 })
 	d := f.knock(l, "D") // too late to be shown when the button was pressed
 	f.request("D")
 	f.must(f.host.AdmitAll(f.ctx, l.ID, shown(three)))
 	for _, g := range guests {
 		g.seated()
 	}
-	one := f.until("one waits", func(s State) bool { return len(s.Requests) == 1 })
+	one := f.until("one waits", func(s hoststate.State) bool { return len(s.Requests) == 1 })
 	f.must(f.host.DeclineAll(f.ctx, l.ID, shown(one)))
 	expect[signalling.Declined](d)
 	for _, late := range []error{f.host.AdmitAll(f.ctx, l.ID, shown(three)), f.host.DeclineAll(f.ctx, l.ID, shown(one))} {
@@ -598,16 +599,16 @@ func TestEndCallSpends(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	ada := f.enter(l, "Ada")
-	w := f.window(l, EngineWebview)
+	w := f.window(l, hoststate.EngineWebview)
 	w.message("roster")
 	f.must(f.host.EndCall(f.ctx, l.ID))
 	ada.ended(signalling.EndEnded)
 	w.message("ended")
-	f.untilLink(l.ID, "spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(l.ID, "spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 
 	fresh := f.link() // ended before anybody was in
 	f.must(f.host.EndCall(f.ctx, fresh.ID))
-	f.untilLink(fresh.ID, "spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(fresh.ID, "spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 }
 
 func TestMuteAsksTheGuest(t *testing.T) {
@@ -633,15 +634,15 @@ func TestSettingsAreKept(t *testing.T) {
 	if err := f.host.SetName(f.ctx, " \t"); fault.CodeOf(err) != fault.NameInvalid {
 		t.Fatalf("empty name: %v", err)
 	}
-	if err := f.host.SetSettings(f.ctx, Settings{Engine: "steam", Theme: "dark"}); fault.CodeOf(err) != fault.MessageInvalid {
+	if err := f.host.SetSettings(f.ctx, hoststate.Settings{Engine: "steam", Theme: "dark"}); fault.CodeOf(err) != fault.MessageInvalid {
 		t.Fatalf("bad settings: %v", err)
 	}
-	want := Settings{Engine: EngineWebview, Camera: "c", Theme: "dark"}
+	want := hoststate.Settings{Engine: hoststate.EngineWebview, Camera: "c", Theme: "dark"}
 	f.must(f.host.SetSettings(f.ctx, want))
 	f.must(f.host.SetName(f.ctx, " Mara "))
 	f.must(f.host.WindowHidden(f.ctx))
 	n := f.host.Snapshot().Notice
-	if n == nil || n.Code != NoticeBackground || n.Message == "" {
+	if n == nil || n.Code != hoststate.NoticeBackground || n.Message == "" {
 		t.Fatalf("notice: %+v", n)
 	}
 	f.must(f.host.DismissNotice(f.ctx, n.ID+1))

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -29,7 +30,7 @@ func (v *visitor) raw(b []byte) []byte {
 }
 
 // hello is an honest Hello of the link.
-func (f *fixture) hello(l LinkView, v *visitor) signalling.Hello {
+func (f *fixture) hello(l hoststate.LinkView, v *visitor) signalling.Hello {
 	_, secret := secretOf(f.t, l)
 	return signalling.Hello{Version: signalling.ProtocolVersion, Secret: secret.Reveal(), Device: v.device}
 }
@@ -277,8 +278,8 @@ func TestHostileAfterWelcome(t *testing.T) {
 		}
 	})
 
-	f.until("only Ada waits", func(s State) bool {
-		return len(s.Requests) == 1 || slices.ContainsFunc(s.Requests, func(q RequestView) bool { return q.Away })
+	f.until("only Ada waits", func(s hoststate.State) bool {
+		return len(s.Requests) == 1 || slices.ContainsFunc(s.Requests, func(q hoststate.RequestView) bool { return q.Away })
 	})
 	f.admit("Ada")
 	ada.seated()
@@ -400,7 +401,7 @@ func TestCrowd(t *testing.T) {
 		v.send(signalling.Knock{Name: fmt.Sprintf("Guest %d", i)})
 		guests[i] = v
 	}
-	s := f.until("fifty wait", func(s State) bool { return len(s.Requests) == crowd })
+	s := f.until("fifty wait", func(s hoststate.State) bool { return len(s.Requests) == crowd })
 	requests := make(map[string]string, crowd)
 	for _, q := range s.Requests {
 		requests[q.Name] = q.ID
@@ -432,14 +433,14 @@ func TestCrowd(t *testing.T) {
 			v.ended(signalling.EndBlocked)
 		}
 	}
-	f.until("those let in are in", func(s State) bool {
+	f.until("those let in are in", func(s hoststate.State) bool {
 		return len(s.Calls) == 1 && len(s.Calls[0].Participants) == let
 	})
 	for i := 0; i < crowd; i += 10 {
 		f.must(f.host.RemoveParticipant(f.ctx, l.ID, guests[i].seat.Participant, false))
 		guests[i].ended(signalling.EndKicked)
 	}
-	f.until("those removed are out", func(s State) bool { return len(s.Calls[0].Participants) == let/2 })
+	f.until("those removed are out", func(s hoststate.State) bool { return len(s.Calls[0].Participants) == let/2 })
 	f.must(f.host.RemoveLink(f.ctx, l.ID))
 	for i, v := range guests {
 		if i%5 == 4 || i%10 == 5 {
@@ -457,7 +458,7 @@ func TestWithheldHello(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	v := f.enter(l, "Ada")
-	f.untilLink(l.ID, "Ada in", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "Ada in", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	v.vanish()
 	held := f.dial(l) // the first try: the relay takes it, and passes nothing on
 	held.frames.Close(signalling.CloseDone)
@@ -485,7 +486,7 @@ func TestWithheldSeated(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	v := f.enter(l, "Ada")
-	f.untilLink(l.ID, "Ada in", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "Ada in", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	v.vanish()
 	held := f.dial(l)
 	held.frames.Close(signalling.CloseDone)
@@ -526,10 +527,10 @@ func TestSixtyStrangersWithPictures(t *testing.T) {
 		last.send(signalling.Knock{Name: fmt.Sprint("Guest ", i), Picture: picture})
 		expect[signalling.Waiting](last)
 	}
-	f.until("all pictures", func(s State) bool {
-		return len(s.Requests) == 60 && !slices.ContainsFunc(s.Requests, func(q RequestView) bool { return q.Picture == "" })
+	f.until("all pictures", func(s hoststate.State) bool {
+		return len(s.Requests) == 60 && !slices.ContainsFunc(s.Requests, func(q hoststate.RequestView) bool { return q.Picture == "" })
 	})
-	size := func(c Change) int {
+	size := func(c hoststate.Change) int {
 		b, err := json.Marshal(c)
 		f.must(err)
 		return len(b)

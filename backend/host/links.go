@@ -7,6 +7,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/handover"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -15,8 +16,8 @@ import (
 // CreateLink makes a link, keeps it on disk and announces it: when it returns,
 // guests on this computer and its network can knock, and those who come by a
 // public relay as soon as that is reached. Fault: TooManyLinks.
-func (h *Host) CreateLink(ctx context.Context) (LinkView, error) {
-	var v LinkView
+func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
+	var v hoststate.LinkView
 	err := h.do(ctx, func() error {
 		relay, err := h.relayForNew()
 		if err != nil {
@@ -64,7 +65,7 @@ func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 
 // address checks that url is one that this host gives out for a link, so that
 // the window can't hand anything else to the system's programs.
-func (h *Host) address(linkID, url string) (LinkView, error) {
+func (h *Host) address(linkID, url string) (hoststate.LinkView, error) {
 	for _, l := range h.Snapshot().Links {
 		if linkID != "" && l.ID != linkID {
 			continue
@@ -75,7 +76,7 @@ func (h *Host) address(linkID, url string) (LinkView, error) {
 			}
 		}
 	}
-	return LinkView{}, fault.New(fault.LinkNotFound, nil)
+	return hoststate.LinkView{}, fault.New(fault.LinkNotFound, nil)
 }
 
 // CopyLink puts an address of a link on the system's clipboard. Faults:
@@ -122,7 +123,7 @@ func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
 }
 
 // invitation is what goes with an address.
-func (h *Host) invitation(l LinkView, url string) (subject, body string) {
+func (h *Host) invitation(l hoststate.LinkView, url string) (subject, body string) {
 	subject = l.Name
 	if subject == "" {
 		subject = "Porch call"

@@ -3,6 +3,7 @@ package host
 import (
 	"testing"
 
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -13,8 +14,8 @@ func TestANameIsNotAPerson(t *testing.T) {
 	f := start(t, setup{notifier: r})
 	f.must(f.host.SetName(f.ctx, "Mara"))
 	l := f.link()
-	known := func(name string) (map[string]RequestView, []string) {
-		shown := make(map[string]RequestView)
+	known := func(name string) (map[string]hoststate.RequestView, []string) {
+		shown := make(map[string]hoststate.RequestView)
 		var names []string
 		for _, q := range f.host.Snapshot().Requests {
 			if q.Name == name {
@@ -34,14 +35,14 @@ func TestANameIsNotAPerson(t *testing.T) {
 	}
 	f.must(f.host.Admit(f.ctx, f.request("anna").ID))
 	second.seated()
-	f.until("the card of the other says that the name is in the call", func(State) bool {
+	f.until("the card of the other says that the name is in the call", func(hoststate.State) bool {
 		shown, _ := known("Anna")
 		return shown["Anna"].NameInCall
 	})
 	f.must(f.host.Admit(f.ctx, f.request("Anna").ID))
 	first.seated()
 	third := f.knock(l, "Anna")
-	f.until("the third has a number", func(State) bool {
+	f.until("the third has a number", func(hoststate.State) bool {
 		shown, _ := known("Anna")
 		return shown["Anna (3)"].NameInCall
 	})
@@ -76,8 +77,8 @@ func TestANameIsNotAPerson(t *testing.T) {
 	if q := f.request("\u041Cara"); q.NameInCall || q.LooksLike != "Mara" {
 		t.Errorf("a guest who looks like the host: %+v", q)
 	}
-	f.window(l, EngineWebview)
-	f.until("the name of the host, who is in, is said to be", func(s State) bool {
+	f.window(l, hoststate.EngineWebview)
+	f.until("the name of the host, who is in, is said to be", func(s hoststate.State) bool {
 		for _, q := range s.Requests {
 			if q.Name == "mara" {
 				return q.NameInCall && q.LooksLike == ""

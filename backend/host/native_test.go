@@ -10,6 +10,7 @@ import (
 
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -47,7 +48,7 @@ func nativeOnly(t *testing.T) {
 
 // seize ends the capture of the host in a link's call, and returns the stage that
 // it spoke to: from now on the test says how the devices are.
-func (f *fixture) seize(l LinkView) *stage {
+func (f *fixture) seize(l hoststate.LinkView) *stage {
 	f.t.Helper()
 	var (
 		stage *stage
@@ -69,7 +70,7 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	nativeOnly(t)
 	f := start(t, setup{})
 	l := f.link()
-	w := f.window(l, EngineNative)
+	w := f.window(l, hoststate.EngineNative)
 	ada := f.enter(l, "Ada")
 	if h := ada.host(); h.Muted || h.CameraOff {
 		t.Fatalf("%+v", h)
@@ -122,7 +123,7 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	_ = w.ws.CloseNow()
 	ada.sees(true, true)
 	stage.State(capture.State{}) // of a session that ends
-	again := f.window(l, EngineNative)
+	again := f.window(l, hoststate.EngineNative)
 	again.message("source")
 	ada.sees(false, false)
 	stage.State(capture.State{NoCamera: true}) // and says one thing more
@@ -160,7 +161,7 @@ func TestDevicesOfThisMachine(t *testing.T) {
 
 	f := start(t, setup{devices: true})
 	l := f.link()
-	w := f.window(l, EngineNative)
+	w := f.window(l, hoststate.EngineNative)
 	devices := w.message("devices")
 	for !strings.Contains(devices, string(fault.CameraMissing)) || !strings.Contains(devices, string(fault.MicrophoneMissing)) {
 		devices = w.message("devices") // what the window shows a sentence for

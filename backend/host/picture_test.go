@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -114,16 +115,16 @@ func TestPictureOfAKnock(t *testing.T) {
 	}
 
 	ada := pictured("", "Ada", photo(t, 160, 120, ""))
-	f.until("a picture", func(s State) bool {
+	f.until("a picture", func(s hoststate.State) bool {
 		return len(s.Requests) == 1 && s.Requests[0].Picture != "" && shown(t, s.Requests[0].Picture).Bounds().Dx() == 160
 	})
 	// The newest of a device's knocks counts, also when it has none.
 	again := pictured(ada.device, "Ada", photo(t, 80, 60, ""))
-	f.until("the newer picture", func(s State) bool {
+	f.until("the newer picture", func(s hoststate.State) bool {
 		return len(s.Requests) == 1 && s.Requests[0].Picture != "" && shown(t, s.Requests[0].Picture).Bounds().Dx() == 80
 	})
 	bare := pictured(ada.device, "Ada", "")
-	f.until("no picture", func(s State) bool { return len(s.Requests) == 1 && s.Requests[0].Picture == "" })
+	f.until("no picture", func(s hoststate.State) bool { return len(s.Requests) == 1 && s.Requests[0].Picture == "" })
 	ada.ended(signalling.EndReplaced)
 	again.ended(signalling.EndReplaced)
 	f.admit("Ada")
@@ -135,7 +136,7 @@ func TestPictureOfAKnock(t *testing.T) {
 			t.Errorf("%s: shown as %d characters", name, len(q.Picture))
 		}
 		v.send(signalling.Leave{})
-		f.until("Mal has left", func(s State) bool { return len(s.Requests) == 0 })
+		f.until("Mal has left", func(s hoststate.State) bool { return len(s.Requests) == 0 })
 	}
 
 	bea := pictured("", "Bea", photo(t, 160, 120, ""))
@@ -143,7 +144,7 @@ func TestPictureOfAKnock(t *testing.T) {
 	if d := expect[signalling.Declined](bea); !d.MayRetry {
 		t.Errorf("%+v", d)
 	}
-	f.until("nobody waits", func(s State) bool { return len(s.Requests) == 0 })
+	f.until("nobody waits", func(s hoststate.State) bool { return len(s.Requests) == 0 })
 	if err := f.host.loop.do(f.ctx, func() {
 		for _, r := range f.host.rooms {
 			for _, q := range r.lobby.Snapshot().Requests {

@@ -8,6 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
@@ -40,8 +41,8 @@ type ticket struct {
 // possible the settings decide. The host is in once the window has opened the
 // loopback socket. Faults: LinkNotFound, LinkSpent, LinkRemoved,
 // EngineUnavailable.
-func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (Entry, error) {
-	var e Entry
+func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (hoststate.Entry, error) {
+	var e hoststate.Entry
 	err := h.doRoom(ctx, linkID, func(r *room) error {
 		chosen, err := h.chooseEngine(engine)
 		if err != nil {
@@ -53,7 +54,7 @@ func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (En
 			h.touch()
 		}
 		t := h.windows.Grant(ticket{link: r.id, engine: chosen})
-		e = Entry{URL: t.URL, Token: t.Token, Engine: chosen}
+		e = hoststate.Entry{URL: t.URL, Token: t.Token, Engine: chosen}
 		return nil
 	})
 	return e, err
@@ -63,14 +64,14 @@ func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (En
 func (h *Host) chooseEngine(able string) (string, error) {
 	native := capture.Available()
 	switch able {
-	case EngineWebview:
-		if h.settings.Engine == EngineNative && native {
-			return EngineNative, nil
+	case hoststate.EngineWebview:
+		if h.settings.Engine == hoststate.EngineNative && native {
+			return hoststate.EngineNative, nil
 		}
-		return EngineWebview, nil
-	case EngineNative:
+		return hoststate.EngineWebview, nil
+	case hoststate.EngineNative:
 		if native {
-			return EngineNative, nil
+			return hoststate.EngineNative, nil
 		}
 		return "", fault.New(fault.EngineUnavailable, nil)
 	default:
@@ -177,7 +178,7 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*presence, erro
 	}
 	p = &presence{engine: t.engine, window: window}
 	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true}
-	if t.engine == EngineWebview {
+	if t.engine == hoststate.EngineWebview {
 		p.participant, err = c.Join(profile, window)
 	} else {
 		err = h.startNative(c, profile, p, window)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/signalling"
@@ -110,15 +111,15 @@ func TestPublicRelay(t *testing.T) {
 	}
 	_, err := f.host.AddRelay(f.ctx, base, "wrong")
 	f.must(err)
-	s := f.until("a refusal", func(s State) bool { return s.Reach.Relays[0].State == RelayRefused })
+	s := f.until("a refusal", func(s hoststate.State) bool { return s.Reach.Relays[0].State == RelayRefused })
 	if v := s.Reach.Relays[0]; v.Code != string(fault.InvitationRefused) || v.HostKey == "" {
 		t.Errorf("refused: %+v", v)
 	}
 	_, err = f.host.AddRelay(f.ctx, base, "welcome")
 	f.must(err)
-	f.until("the relay", func(s State) bool { return s.Reach.Kind == "anywhere" })
+	f.until("the relay", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
 	l := f.link()
-	l = f.untilLink(l.ID, "guests find the link", func(l LinkView) bool { return l.RelayState == RelayConnected })
+	l = f.untilLink(l.ID, "guests find the link", func(l hoststate.LinkView) bool { return l.RelayState == RelayConnected })
 	if a := l.Addresses[0]; a.Reach != "anywhere" || !strings.HasPrefix(a.URL, base+"/j/") {
 		t.Fatalf("address: %+v", l.Addresses)
 	}

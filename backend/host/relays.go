@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/switchboard"
@@ -177,17 +178,17 @@ func (h *Host) linksOn(url string) (n int) {
 // relay that is in the list already is used when none is given. Faults:
 // RelayAddressInvalid, RelayIsLink, InvitationInvalid, and why it is refused or
 // not reached.
-func (h *Host) TestRelay(ctx context.Context, address, invitation string) (RelayOfferView, error) {
+func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hoststate.RelayOfferView, error) {
 	url, err := parseRelay(address)
 	if err != nil {
-		return RelayOfferView{}, err
+		return hoststate.RelayOfferView{}, err
 	}
 	token, err := parseInvitation(invitation)
 	if err != nil {
-		return RelayOfferView{}, err
+		return hoststate.RelayOfferView{}, err
 	}
 	if h.remotes == nil {
-		return RelayOfferView{}, fault.New(fault.RelayUnreachable, nil)
+		return hoststate.RelayOfferView{}, fault.New(fault.RelayUnreachable, nil)
 	}
 	o := client.Options{URL: url, Token: token, OnStatus: func(client.Status) {}}
 	if err := h.do(ctx, func() error {
@@ -198,7 +199,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (Relay
 		o.Key = ed25519.NewKeyFromSeed(h.relayKey(url, ln))
 		return nil
 	}); err != nil {
-		return RelayOfferView{}, err
+		return hoststate.RelayOfferView{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.timing.Probe)
 	defer cancel()
@@ -207,7 +208,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (Relay
 		if fault.CodeOf(err) == fault.Internal {
 			err = fault.New(fault.RelayUnreachable, err)
 		}
-		return RelayOfferView{}, err
+		return hoststate.RelayOfferView{}, err
 	}
 	return offerView(offer), nil
 }
@@ -234,16 +235,16 @@ func (h *Host) relayKey(url string, ln *line) []byte {
 // if one is given, and is dialled anew. New links open through the first relay
 // that is added, until the host chooses otherwise. Faults: RelayAddressInvalid,
 // RelayIsLink, InvitationInvalid, RelaysFull.
-func (h *Host) AddRelay(ctx context.Context, address, invitation string) (RelayView, error) {
+func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hoststate.RelayView, error) {
 	url, err := parseRelay(address)
 	if err != nil {
-		return RelayView{}, err
+		return hoststate.RelayView{}, err
 	}
 	token, err := parseInvitation(invitation)
 	if err != nil {
-		return RelayView{}, err
+		return hoststate.RelayView{}, err
 	}
-	var v RelayView
+	var v hoststate.RelayView
 	err = h.do(ctx, func() error {
 		old := h.lineOf(url)
 		row := store.Relay{URL: url, Token: token, Key: h.relayKey(url, old), AddedAt: h.now()}
@@ -366,8 +367,8 @@ const (
 	RelayRemoved     = "removed"     // of a link: its relay is not in the list any more
 )
 
-func (h *Host) relayView(ln *line) RelayView {
-	v := RelayView{
+func (h *Host) relayView(ln *line) hoststate.RelayView {
+	v := hoststate.RelayView{
 		URL:     ln.url,
 		Name:    relayName(ln.url),
 		State:   relayState(ln.status),
@@ -398,8 +399,8 @@ func relayState(s client.Status) string {
 	}
 }
 
-func offerView(o client.Offer) RelayOfferView {
-	return RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
+func offerView(o client.Offer) hoststate.RelayOfferView {
+	return hoststate.RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
 }
 
 // linkRelay is the relay on which a link lives, how it is to the link, and why.

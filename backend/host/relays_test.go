@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/switchboard"
@@ -217,7 +218,7 @@ func onRelay(t *testing.T, s setup) (*fixture, *farRelay) {
 	f.must(err)
 	r := far.at(porchExample)
 	r.connect()
-	f.until("a relay", func(s State) bool { return s.Reach.Kind == "anywhere" })
+	f.until("a relay", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
 	return f, r
 }
 
@@ -246,13 +247,13 @@ func TestLinkOnARelay(t *testing.T) {
 	}
 	retry := time.UnixMilli(time.Now().UnixMilli() + 5000)
 	r.say(client.Status{State: client.StateConnecting, Code: fault.RelayUnreachable, Retry: retry})
-	s := f.until("the relay is out of reach", func(s State) bool { return s.Reach.Relays[0].State == RelayUnreachable })
+	s := f.until("the relay is out of reach", func(s hoststate.State) bool { return s.Reach.Relays[0].State == RelayUnreachable })
 	if v := s.Reach.Relays[0]; s.Reach.Kind != "network" || v.RetryAt != retry.UnixMilli() || v.Code != "relay-unreachable" ||
 		v.Message == "" || v.Links != 1 || v.HostKey != "" || s.Links[0].RelayState != RelayUnreachable {
 		t.Fatalf("out of reach: %+v", s)
 	}
 	r.connect()
-	s = f.until("the relay is reached", func(s State) bool { return s.Reach.Kind == "anywhere" })
+	s = f.until("the relay is reached", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
 	if v := s.Reach.Relays[0]; v.State != RelayConnected || v.Offer.Links != 3 || !v.Offer.Turn || v.Code != "" {
 		t.Fatalf("connected: %+v", v)
 	}
@@ -401,7 +402,7 @@ func TestAddRelay(t *testing.T) {
 	// Refused, it says by which key it can be let in; with another invitation, it
 	// is dialled anew as the same host.
 	r.say(client.Status{State: client.StateRefused, Code: fault.TokenRefused})
-	s := f.until("a refusal", func(s State) bool { return s.Reach.Relays[0].State == RelayRefused })
+	s := f.until("a refusal", func(s hoststate.State) bool { return s.Reach.Relays[0].State == RelayRefused })
 	if len(s.Reach.Relays[0].HostKey) != 43 || s.Reach.Kind != "network" {
 		t.Errorf("refused: %+v", s.Reach)
 	}
@@ -418,7 +419,7 @@ func TestAddRelay(t *testing.T) {
 		t.Error("the invitation is lost")
 	}
 	r.connect()
-	f.until("the relay", func(s State) bool { return s.Reach.Kind == "anywhere" })
+	f.until("the relay", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
 	f.through(r).knock(l, "Ada") // by the newest line
 	if _, err := f.host.TestRelay(f.ctx, "porch.example", ""); err != nil || far.probed[1].Token != "new" {
 		t.Error("the kept invitation is not tested")
@@ -439,7 +440,7 @@ func TestAddRelay(t *testing.T) {
 
 func TestLinksOfARelayAreCounted(t *testing.T) {
 	f, _ := onRelay(t, setup{})
-	var last LinkView
+	var last hoststate.LinkView
 	for range 3 {
 		last = f.link()
 	}
@@ -496,8 +497,8 @@ func TestCredentialsAreRevoked(t *testing.T) {
 	ada.ended(signalling.EndKicked)
 	revoked(r, names[0])
 	boris.vanish()
-	f.until("Boris is away", func(s State) bool {
-		return slices.ContainsFunc(s.Calls[0].Participants, func(p ParticipantView) bool { return p.Away })
+	f.until("Boris is away", func(s hoststate.State) bool {
+		return slices.ContainsFunc(s.Calls[0].Participants, func(p hoststate.ParticipantView) bool { return p.Away })
 	})
 	again := far.greet(l, boris.back)
 	again.seated()
@@ -706,7 +707,7 @@ func TestStrangersUseUpNoCredentials(t *testing.T) {
 	for i := range 3 * maxEarly {
 		last = far.knock(l, fmt.Sprint("Guest ", i))
 	}
-	f.until("all wait", func(s State) bool { return len(s.Requests) == 3*maxEarly })
+	f.until("all wait", func(s hoststate.State) bool { return len(s.Requests) == 3*maxEarly })
 	if n := given(); n > maxEarly {
 		t.Errorf("%d credentials for %d who wait", n, 3*maxEarly)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
@@ -151,7 +152,7 @@ func (h *Host) bringIn(r *room) {
 	if r.presence != nil || h.client == "" {
 		return
 	}
-	h.enter = &EnterView{LinkID: string(r.id), Client: h.client}
+	h.enter = &hoststate.EnterView{LinkID: string(r.id), Client: h.client}
 	h.touch()
 }
 
@@ -175,7 +176,7 @@ func (h *Host) pressed(d notify.Decision) {
 }
 
 // ring brings the system's notifications in step with who waits.
-func (h *Host) ring(requests []RequestView) {
+func (h *Host) ring(requests []hoststate.RequestView) {
 	if h.center == nil {
 		return
 	}
@@ -187,7 +188,7 @@ func (h *Host) ring(requests []RequestView) {
 				Name:       q.Shown,
 				LinkName:   q.LinkName,
 				NameInCall: q.NameInCall,
-				NameKnown:  q.Known == KnownName,
+				NameKnown:  q.Known == hoststate.KnownName,
 				LooksLike:  q.LooksLike,
 				Quiet:      q.Bell != string(signalling.BellRung),
 			})

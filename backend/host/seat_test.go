@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -14,7 +15,7 @@ func TestASeatSurvivesLoss(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	v := f.enter(l, "Ada")
-	f.untilLink(l.ID, "Ada in", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "Ada in", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	seen := map[string]bool{v.seat.Seat: true}
 	for _, c := range []struct {
 		name string
@@ -77,9 +78,9 @@ func (v *visitor) farewell() {
 }
 
 // untilAway waits until the host knows that a guest's path is gone.
-func (f *fixture) untilAway(l LinkView, v *visitor) {
+func (f *fixture) untilAway(l hoststate.LinkView, v *visitor) {
 	f.t.Helper()
-	f.until("away", func(s State) bool {
+	f.until("away", func(s hoststate.State) bool {
 		for _, c := range s.Calls {
 			for _, p := range c.Participants {
 				if c.LinkID == l.ID && p.ID == v.seat.Participant {
@@ -98,9 +99,9 @@ func TestAClosedPageLeaves(t *testing.T) {
 	l := f.link()
 	bo := f.enter(l, "Bo")
 	ada := f.enter(l, "Ada")
-	f.untilLink(l.ID, "both in", func(l LinkView) bool { return l.InCall == 2 })
+	f.untilLink(l.ID, "both in", func(l hoststate.LinkView) bool { return l.InCall == 2 })
 	ada.farewell()
-	f.untilLink(l.ID, "Ada gone", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "Ada gone", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	if left := expect[signalling.Left](bo); left.ID != ada.seat.Participant {
 		t.Errorf("%+v left", left)
 	}
@@ -114,7 +115,7 @@ func TestAMadeUpFarewell(t *testing.T) {
 	f := start(t, setup{timing: Timing{Reload: time.Millisecond}})
 	l := f.link()
 	ada := f.enter(l, "Ada")
-	f.untilLink(l.ID, "Ada in", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "Ada in", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	f.must(ada.frames.Send(make([]byte, tokenSize)))
 	ada.closed(signalling.CloseRefused)
 	back := f.greet(l, ada.back)

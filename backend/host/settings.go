@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -20,18 +21,18 @@ func (h *Host) loadSettings() error {
 	if _, err := h.keeper.Setting(keyName, &h.me.Name); err != nil {
 		return fmt.Errorf("load the host's name: %w", err)
 	}
-	h.settings = DefaultSettings()
+	h.settings = hoststate.DefaultSettings()
 	if _, err := h.keeper.Setting(keySettings, &h.settings); err != nil {
 		return fmt.Errorf("load settings: %w", err)
 	}
 	if err := h.settings.Validate(); err != nil { // written by another version
-		h.settings = DefaultSettings()
+		h.settings = hoststate.DefaultSettings()
 	}
 	return nil
 }
 
 // devicesOf are the devices that the host chose for the native engine.
-func devicesOf(s Settings) capture.Choice {
+func devicesOf(s hoststate.Settings) capture.Choice {
 	return capture.Choice{Camera: s.Camera, Microphone: s.Microphone, Speaker: s.Speaker}
 }
 
@@ -53,7 +54,7 @@ func (h *Host) SetName(ctx context.Context, name string) error {
 
 // SetSettings replaces the settings. Devices are switched at once; another
 // engine is used from the next call on. Fault: MessageInvalid.
-func (h *Host) SetSettings(ctx context.Context, s Settings) error {
+func (h *Host) SetSettings(ctx context.Context, s hoststate.Settings) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
@@ -76,13 +77,13 @@ func (h *Host) SetSettings(ctx context.Context, s Settings) error {
 }
 
 // Devices lists the native engine's devices. Fault: EngineUnavailable.
-func (h *Host) Devices(ctx context.Context) (DevicesView, error) {
+func (h *Host) Devices(ctx context.Context) (hoststate.DevicesView, error) {
 	d, err := h.capture.Devices(ctx)
 	if err != nil {
-		return DevicesView{}, err
+		return hoststate.DevicesView{}, err
 	}
-	view := func(d capture.Device) DeviceView { return DeviceView(d) }
-	return DevicesView{
+	view := func(d capture.Device) hoststate.DeviceView { return hoststate.DeviceView(d) }
+	return hoststate.DevicesView{
 		Cameras:     convert(d.Cameras, view),
 		Microphones: convert(d.Microphones, view),
 		Speakers:    convert(d.Speakers, view),
@@ -97,7 +98,7 @@ func (h *Host) WindowHidden(ctx context.Context) error {
 		if _, err := h.keeper.Setting(keyBackground, &said); err != nil || said {
 			return err
 		}
-		h.say(NoticeBackground)
+		h.say(hoststate.NoticeBackground)
 		return h.keeper.PutSetting(keyBackground, true)
 	})
 }
@@ -105,7 +106,7 @@ func (h *Host) WindowHidden(ctx context.Context) error {
 // say shows a notice, instead of the one before.
 func (h *Host) say(code string) {
 	h.notices++
-	h.notice = &Notice{ID: h.notices, Code: code, Message: NoticeSentence(code)}
+	h.notice = &hoststate.Notice{ID: h.notices, Code: code, Message: hoststate.NoticeSentence(code)}
 	h.touch()
 }
 
@@ -124,7 +125,7 @@ func (h *Host) DismissNotice(ctx context.Context, id uint64) error {
 // CannotNotify says that the system shows no notifications.
 func (h *Host) CannotNotify(ctx context.Context) {
 	_ = h.do(ctx, func() error {
-		h.say(NoticeNotifications)
+		h.say(hoststate.NoticeNotifications)
 		return nil
 	})
 }

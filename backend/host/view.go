@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/relay"
@@ -32,17 +33,17 @@ func (h *Host) publish() {
 }
 
 // guestIn tells whether a guest is in a call, or is expected back in it.
-func guestIn(calls []CallView) bool {
-	return slices.ContainsFunc(calls, func(c CallView) bool {
-		return slices.ContainsFunc(c.Participants, func(p ParticipantView) bool { return !p.Host })
+func guestIn(calls []hoststate.CallView) bool {
+	return slices.ContainsFunc(calls, func(c hoststate.CallView) bool {
+		return slices.ContainsFunc(c.Participants, func(p hoststate.ParticipantView) bool { return !p.Host })
 	})
 }
 
 // parts are what of a link's view costs to make and seldom changes. They are
 // never changed.
 type parts struct {
-	addresses []AddressView
-	visitors  []VisitorView
+	addresses []hoststate.AddressView
+	visitors  []hoststate.VisitorView
 }
 
 // partsOf returns a link's parts, as made before if they are known. r is nil for a
@@ -55,16 +56,16 @@ func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
 	if p, ok := h.parts[l.ID]; ok {
 		return p
 	}
-	p := parts{addresses: []AddressView{}}
-	p.visitors = convert(h.book.Visitors(l.ID), func(v links.Visitor) VisitorView {
-		return VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
+	p := parts{addresses: []hoststate.AddressView{}}
+	p.visitors = convert(h.book.Visitors(l.ID), func(v links.Visitor) hoststate.VisitorView {
+		return hoststate.VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
 	})
 	if r != nil {
 		if h.lineOf(l.Relay) != nil { // known whether or not the relay can be reached
 			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
 		}
-		p.addresses = convert(shareOrder(addresses), func(a relay.Address) AddressView {
-			return AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach), Tunnel: a.Tunnel}
+		p.addresses = convert(shareOrder(addresses), func(a relay.Address) hoststate.AddressView {
+			return hoststate.AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach), Tunnel: a.Tunnel}
 		})
 	}
 	h.parts[l.ID] = p
@@ -79,17 +80,17 @@ func (h *Host) forgetParts() {
 }
 
 // view makes the state anew. What it returns is never changed.
-func (h *Host) view() State {
+func (h *Host) view() hoststate.State {
 	addresses := h.relay.Addresses()
-	s := State{
+	s := hoststate.State{
 		Me:       h.me,
 		Reach:    h.reachView(addresses),
-		Links:    []LinkView{},
-		Requests: []RequestView{},
-		Calls:    []CallView{},
+		Links:    []hoststate.LinkView{},
+		Requests: []hoststate.RequestView{},
+		Calls:    []hoststate.CallView{},
 		Enter:    h.enter,
 		Settings: h.settings,
-		Engines:  Engines{Native: capture.Available(), Synthetic: h.synthetic},
+		Engines:  hoststate.Engines{Native: capture.Available(), Synthetic: h.synthetic},
 		Notice:   h.notice,
 	}
 	for _, l := range h.book.List() {
@@ -106,20 +107,20 @@ func (h *Host) view() State {
 			s.Calls = append(s.Calls, callView(l, r))
 		}
 	}
-	slices.SortStableFunc(s.Requests, func(a, b RequestView) int { return cmp.Compare(a.Since, b.Since) })
+	slices.SortStableFunc(s.Requests, func(a, b hoststate.RequestView) int { return cmp.Compare(a.Since, b.Since) })
 	return s
 }
 
-func (h *Host) reachView(addresses []relay.Address) Reach {
-	v := Reach{
+func (h *Host) reachView(addresses []relay.Address) hoststate.Reach {
+	v := hoststate.Reach{
 		Kind:      string(relay.ReachComputer),
-		Addresses: []AddressView{},
+		Addresses: []hoststate.AddressView{},
 		Relays:    convert(h.lines, h.relayView),
 		NewLinks:  h.reach.Relay,
 		RelayOnly: h.reach.RelayOnly,
 	}
 	for _, a := range addresses {
-		v.Addresses = append(v.Addresses, AddressView{URL: a.Base, Reach: string(a.Reach), Tunnel: a.Tunnel})
+		v.Addresses = append(v.Addresses, hoststate.AddressView{URL: a.Base, Reach: string(a.Reach), Tunnel: a.Tunnel})
 		if a.Reach == relay.ReachNetwork && v.Kind == string(relay.ReachComputer) || a.Reach == relay.ReachAnywhere {
 			v.Kind = string(a.Reach)
 		}
@@ -131,13 +132,13 @@ func (h *Host) reachView(addresses []relay.Address) Reach {
 }
 
 // linkView shows a link. r is nil for one that has ended.
-func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkView {
+func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) hoststate.LinkView {
 	p := h.partsOf(l, r, addresses)
-	v := LinkView{
+	v := hoststate.LinkView{
 		ID:        string(l.ID),
 		Name:      l.Name,
 		State:     string(l.State),
-		Group:     GroupEarlier,
+		Group:     hoststate.GroupEarlier,
 		CreatedAt: millis(l.CreatedAt),
 		UsedAt:    millis(l.UsedAt),
 		EndedAt:   millis(l.EndedAt),
@@ -153,9 +154,9 @@ func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) LinkVi
 	v.HostInCall = r.presence != nil
 	v.Silenced, v.Locked = r.queue.Silenced, r.queue.Locked
 	if v.InCall > 0 {
-		v.Group = GroupLive
+		v.Group = hoststate.GroupLive
 	} else {
-		v.Group = GroupUpcoming
+		v.Group = hoststate.GroupUpcoming
 	}
 	return v
 }
@@ -177,15 +178,15 @@ func shareOrder(addresses []relay.Address) []relay.Address {
 	return sorted
 }
 
-func (h *Host) requestView(l links.Link, r *room, q lobby.Request) RequestView {
-	v := RequestView{
+func (h *Host) requestView(l links.Link, r *room, q lobby.Request) hoststate.RequestView {
+	v := hoststate.RequestView{
 		ID:         q.ID,
 		LinkID:     string(l.ID),
 		LinkName:   l.Name,
 		Name:       q.Name,
 		Shown:      r.shown[q.ID],
 		Since:      millis(q.Since),
-		Known:      KnownFirst,
+		Known:      hoststate.KnownFirst,
 		TimesLetIn: q.Known.TimesLetIn,
 		Bell:       string(q.Bell),
 		Away:       q.Away,
@@ -193,16 +194,16 @@ func (h *Host) requestView(l links.Link, r *room, q lobby.Request) RequestView {
 	}
 	switch {
 	case q.Known.TimesLetIn > 0:
-		v.Known = KnownReturning
+		v.Known = hoststate.KnownReturning
 	case q.Known.NameKnown:
-		v.Known = KnownName
+		v.Known = hoststate.KnownName
 	}
 	v.NameInCall, v.LooksLike = h.resembles(r, q)
 	return v
 }
 
-func callView(l links.Link, r *room) CallView {
-	v := CallView{
+func callView(l links.Link, r *room) hoststate.CallView {
+	v := hoststate.CallView{
 		LinkID:       string(l.ID),
 		Name:         l.Name,
 		HostIn:       r.presence != nil,
@@ -214,7 +215,9 @@ func callView(l links.Link, r *room) CallView {
 	return v
 }
 
-func participantView(p signalling.Participant) ParticipantView { return ParticipantView(p) }
+func participantView(p signalling.Participant) hoststate.ParticipantView {
+	return hoststate.ParticipantView(p)
+}
 
 // millis is t in Unix milliseconds, 0 for the zero time.
 func millis(t time.Time) int64 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/notify"
@@ -64,8 +65,8 @@ func BenchmarkPublish(b *testing.B) {
 		relay:     board{Memory: switchboard.NewMemory(1, 1)},
 		rooms:     make(map[sealed.LinkID]*room),
 		parts:     make(map[sealed.LinkID]parts),
-		settings:  DefaultSettings(),
-		publisher: NewPublisher(),
+		settings:  hoststate.DefaultSettings(),
+		publisher: hoststate.NewPublisher(),
 		center:    notify.NewCenter(notify.Options{Notifier: newRecorder()}),
 	}
 	defer h.center.Close()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/signalling"
@@ -18,31 +19,31 @@ import (
 func TestHostEntersAndLeaves(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
-	w := f.window(l, EngineWebview)
+	w := f.window(l, hoststate.EngineWebview)
 	if roster := w.message("roster"); !strings.Contains(roster, `"id":"host"`) {
 		t.Fatal(roster)
 	}
 	w.message("offer")
-	f.untilLink(l.ID, "the host is in", func(l LinkView) bool { return l.HostInCall && l.Group == GroupLive })
+	f.untilLink(l.ID, "the host is in", func(l hoststate.LinkView) bool { return l.HostInCall && l.Group == hoststate.GroupLive })
 	w.send(signalling.Leave{})
-	after := f.untilLink(l.ID, "the host is out", func(l LinkView) bool { return !l.HostInCall && l.InCall == 0 })
-	if after.State == "spent" || after.Group != GroupUpcoming {
+	after := f.untilLink(l.ID, "the host is out", func(l hoststate.LinkView) bool { return !l.HostInCall && l.InCall == 0 })
+	if after.State == "spent" || after.Group != hoststate.GroupUpcoming {
 		t.Fatalf("a host who looked in alone spent the link: %+v", after)
 	}
 
 	ada := f.enter(l, "Ada")
-	w = f.window(l, EngineWebview)
+	w = f.window(l, hoststate.EngineWebview)
 	w.message("roster")
 	f.must(f.host.LeaveCall(f.ctx, l.ID)) // others go on
-	f.untilLink(l.ID, "the host is out", func(l LinkView) bool { return !l.HostInCall })
+	f.untilLink(l.ID, "the host is out", func(l hoststate.LinkView) bool { return !l.HostInCall })
 	ada.send(signalling.Say{Text: "alone"})
 	expect[signalling.Chat](ada)
 	if err := f.host.LeaveCall(f.ctx, l.ID); fault.CodeOf(err) != fault.NotInCall {
 		t.Fatalf("left twice: %v", err)
 	}
 	ada.send(signalling.Leave{})
-	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
-	if _, err := f.host.EnterCall(f.ctx, l.ID, "window", EngineWebview); fault.CodeOf(err) != fault.LinkSpent {
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
+	if _, err := f.host.EnterCall(f.ctx, l.ID, "window", hoststate.EngineWebview); fault.CodeOf(err) != fault.LinkSpent {
 		t.Fatalf("entering a spent link: %v", err)
 	}
 }
@@ -50,13 +51,13 @@ func TestHostEntersAndLeaves(t *testing.T) {
 func TestTheLastToLeaveIsTheHost(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
-	w := f.window(l, EngineWebview)
+	w := f.window(l, hoststate.EngineWebview)
 	w.message("roster")
 	ada := f.enter(l, "Ada")
 	ada.send(signalling.Leave{})
-	f.untilLink(l.ID, "the host is alone", func(l LinkView) bool { return l.InCall == 1 })
+	f.untilLink(l.ID, "the host is alone", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	w.send(signalling.Leave{})
-	f.untilLink(l.ID, "the link is spent", func(l LinkView) bool { return l.State == "spent" })
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
 }
 
 func TestLettingInBringsTheHostIn(t *testing.T) {
@@ -65,11 +66,11 @@ func TestLettingInBringsTheHostIn(t *testing.T) {
 	f.host.Attend("first")
 	f.host.Attend("second")
 	ada := f.enter(l, "Ada")
-	s := f.until("the window is asked to enter", func(s State) bool { return s.Enter != nil })
-	if *s.Enter != (EnterView{LinkID: l.ID, Client: "second"}) {
+	s := f.until("the window is asked to enter", func(s hoststate.State) bool { return s.Enter != nil })
+	if *s.Enter != (hoststate.EnterView{LinkID: l.ID, Client: "second"}) {
 		t.Fatalf("enter: %+v", s.Enter)
 	}
-	w := f.window(l, EngineWebview)
+	w := f.window(l, hoststate.EngineWebview)
 	w.message("roster")
 	if s := f.host.Snapshot(); s.Enter != nil {
 		t.Fatalf("enter: %+v", s.Enter)
@@ -85,15 +86,15 @@ func TestWindowComesBackOrIsGone(t *testing.T) {
 	f := start(t, setup{timing: Timing{Window: 50 * time.Millisecond}})
 	l := f.link()
 	ada := f.enter(l, "Ada")
-	w := f.window(l, EngineWebview)
+	w := f.window(l, hoststate.EngineWebview)
 	w.message("roster")
-	newer := f.window(l, EngineWebview) // reloaded before the old socket was missed
+	newer := f.window(l, hoststate.EngineWebview) // reloaded before the old socket was missed
 	newer.message("roster")
 	if got := f.linkNow(l.ID); !got.HostInCall {
 		t.Fatalf("link: %+v", got)
 	}
 	_ = newer.ws.CloseNow()
-	f.untilLink(l.ID, "the host has left", func(l LinkView) bool { return !l.HostInCall && l.InCall == 1 })
+	f.untilLink(l.ID, "the host has left", func(l hoststate.LinkView) bool { return !l.HostInCall && l.InCall == 1 })
 	ada.send(signalling.Say{Text: "still on"})
 	expect[signalling.Chat](ada)
 }
@@ -103,14 +104,14 @@ func TestWindowComesBackOrIsGone(t *testing.T) {
 func TestAReplacedWindowHasNothingToSay(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
-	f.window(l, EngineWebview).message("roster")
+	f.window(l, hoststate.EngineWebview).message("roster")
 	var p *presence
 	var old *windowsocket.Conn
 	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
 		p, old = r.presence, r.presence.window
 		return nil
 	}))
-	f.window(l, EngineWebview).message("roster")
+	f.window(l, hoststate.EngineWebview).message("roster")
 	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
 		f.host.leaveBy(r.id, p, old)
 		if r.presence == nil {
@@ -124,12 +125,12 @@ func TestHostIsInOneCallAtATime(t *testing.T) {
 	f := start(t, setup{})
 	first, second := f.link(), f.link()
 	ada := f.enter(first, "Ada")
-	w := f.window(first, EngineWebview)
+	w := f.window(first, hoststate.EngineWebview)
 	w.message("roster")
-	w = f.window(second, EngineWebview)
+	w = f.window(second, hoststate.EngineWebview)
 	w.message("roster")
-	f.untilLink(first.ID, "the host has left the first", func(l LinkView) bool { return !l.HostInCall && l.InCall == 1 })
-	f.untilLink(second.ID, "the host is in the second", func(l LinkView) bool { return l.HostInCall })
+	f.untilLink(first.ID, "the host has left the first", func(l hoststate.LinkView) bool { return !l.HostInCall && l.InCall == 1 })
+	f.untilLink(second.ID, "the host is in the second", func(l hoststate.LinkView) bool { return l.HostInCall })
 	_ = ada
 }
 
@@ -139,24 +140,24 @@ func TestNativeEngineFeedsTheWindow(t *testing.T) {
 	}
 	f := start(t, setup{})
 	l := f.link()
-	w := f.window(l, EngineNative)
+	w := f.window(l, hoststate.EngineNative)
 	w.message("roster")
 	w.message("source")
 	if b := w.picture(); len(b) < 13 || b[0] != 1 || b[1]&1 == 0 {
 		t.Fatalf("first picture: % x", b[:min(len(b), 16)])
 	}
-	f.until("the engine is shown", func(s State) bool { return len(s.Calls) == 1 && s.Calls[0].Engine == EngineNative })
+	f.until("the engine is shown", func(s hoststate.State) bool { return len(s.Calls) == 1 && s.Calls[0].Engine == hoststate.EngineNative })
 	w.send(signalling.MediaState{Muted: true, CameraOff: true})
-	f.until("muted", func(s State) bool {
+	f.until("muted", func(s hoststate.State) bool {
 		p := s.Calls[0].Participants
 		return len(p) == 1 && p[0].Muted && p[0].CameraOff
 	})
-	again := f.window(l, EngineNative) // a reloaded window
+	again := f.window(l, hoststate.EngineNative) // a reloaded window
 	again.message("roster")
 	again.send(signalling.MediaState{})
 	again.picture()
 	again.send(signalling.Leave{})
-	f.untilLink(l.ID, "the host is out", func(l LinkView) bool { return !l.HostInCall })
+	f.untilLink(l.ID, "the host is out", func(l hoststate.LinkView) bool { return !l.HostInCall })
 }
 
 func TestEnginesAreChosen(t *testing.T) {
@@ -165,13 +166,13 @@ func TestEnginesAreChosen(t *testing.T) {
 		setting, able, want string
 		code                fault.Code
 	}{
-		{EngineAuto, EngineWebview, EngineWebview, ""},
-		{EngineWebview, EngineWebview, EngineWebview, ""},
-		{EngineNative, EngineWebview, orElse(capture.Available(), EngineNative, EngineWebview), ""},
-		{EngineAuto, EngineNative, EngineNative, orElse(capture.Available(), "", fault.EngineUnavailable)},
-		{EngineAuto, "steam", "", fault.MessageInvalid},
+		{hoststate.EngineAuto, hoststate.EngineWebview, hoststate.EngineWebview, ""},
+		{hoststate.EngineWebview, hoststate.EngineWebview, hoststate.EngineWebview, ""},
+		{hoststate.EngineNative, hoststate.EngineWebview, orElse(capture.Available(), hoststate.EngineNative, hoststate.EngineWebview), ""},
+		{hoststate.EngineAuto, hoststate.EngineNative, hoststate.EngineNative, orElse(capture.Available(), "", fault.EngineUnavailable)},
+		{hoststate.EngineAuto, "steam", "", fault.MessageInvalid},
 	} {
-		s := DefaultSettings()
+		s := hoststate.DefaultSettings()
 		s.Engine = c.setting
 		f.must(f.host.SetSettings(f.ctx, s))
 		got, err := f.host.EnterCall(f.ctx, f.link().ID, "w", c.able)
@@ -196,7 +197,7 @@ func (mute) Show(notify.Note) error { return errors.New("no service") }
 func TestTroubleIsSaid(t *testing.T) {
 	said := func(f *fixture, code string) {
 		t.Helper()
-		n := f.until(code, func(s State) bool { return s.Notice != nil && s.Notice.Code == code }).Notice
+		n := f.until(code, func(s hoststate.State) bool { return s.Notice != nil && s.Notice.Code == code }).Notice
 		if n.Message == "" || n.Message == fault.Sentence(fault.Internal) {
 			t.Errorf("%s: %q", code, n.Message)
 		}
@@ -205,7 +206,7 @@ func TestTroubleIsSaid(t *testing.T) {
 	f := start(t, setup{notifier: mute{newRecorder()}})
 	l := f.link()
 	f.knock(l, "Ada")
-	said(f, NoticeNotifications)
+	said(f, hoststate.NoticeNotifications)
 	f.knock(l, "Boris") // said once, not with each knock
 	f.request("Boris")
 	if n := f.host.Snapshot().Notice; n != nil {
@@ -217,7 +218,7 @@ func TestTroubleIsSaid(t *testing.T) {
 	f.link()
 	f.close()
 	f = start(t, setup{dir: dir, disk: func(r links.Repository) links.Repository { return damaged{r} }})
-	said(f, NoticeDamaged)
+	said(f, hoststate.NoticeDamaged)
 }
 
 // damaged is a repository whose links can't be read.
@@ -293,7 +294,7 @@ func TestNotificationsLetIn(t *testing.T) {
 	r.press(a.ID, notify.ActionLetIn)
 	ada.seated()
 	<-f.attended // the window comes to the front
-	f.until("the window is asked to enter", func(s State) bool { return s.Enter != nil })
+	f.until("the window is asked to enter", func(s hoststate.State) bool { return s.Enter != nil })
 	r.until(t, func(shown map[string]notify.Note) bool { _, still := shown[a.ID]; return !still })
 	r.press(a.ID, notify.ActionDecline) // an old note decides nothing
 	r.press(b.ID, notify.ActionDecline)

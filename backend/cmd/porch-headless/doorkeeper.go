@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -20,7 +21,7 @@ type doorkeeper struct {
 	asked    chan struct{}  // holds one: expected has changed
 
 	// Of keep.
-	waiting map[string]host.RequestView
+	waiting map[string]hoststate.RequestView
 	inside  map[string]inside
 	states  map[string]string
 	relays  map[string]relayEvent
@@ -35,7 +36,7 @@ func newDoorkeeper(h *host.Host, out *lines, all bool) *doorkeeper {
 		all:      all,
 		expected: make(map[string]int),
 		asked:    make(chan struct{}, 1),
-		waiting:  make(map[string]host.RequestView),
+		waiting:  make(map[string]hoststate.RequestView),
 		inside:   make(map[string]inside),
 		states:   make(map[string]string),
 		relays:   make(map[string]relayEvent),
@@ -43,11 +44,11 @@ func newDoorkeeper(h *host.Host, out *lines, all bool) *doorkeeper {
 }
 
 type linkEvent struct {
-	Event     string             `json:"event"`
-	ID        string             `json:"id"`
-	Name      string             `json:"name"`
-	Link      string             `json:"link"` // the address on this computer
-	Addresses []host.AddressView `json:"addresses"`
+	Event     string                  `json:"event"`
+	ID        string                  `json:"id"`
+	Name      string                  `json:"name"`
+	Link      string                  `json:"link"` // the address on this computer
+	Addresses []hoststate.AddressView `json:"addresses"`
 }
 
 type guestEvent struct {
@@ -125,11 +126,11 @@ func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
 }
 
 // openable returns the links that can be opened, oldest first.
-func (d *doorkeeper) openable() []host.LinkView {
-	var links []host.LinkView
+func (d *doorkeeper) openable() []hoststate.LinkView {
+	var links []hoststate.LinkView
 	all := d.host.Snapshot().Links
 	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Group != host.GroupEarlier {
+		if all[i].Group != hoststate.GroupEarlier {
 			links = append(links, all[i])
 		}
 	}
@@ -183,7 +184,7 @@ func (d *doorkeeper) keep(ctx context.Context) error {
 // whom the policy lets in.
 func (d *doorkeeper) look(ctx context.Context) {
 	s := d.host.Snapshot()
-	waiting := make(map[string]host.RequestView, len(s.Requests))
+	waiting := make(map[string]hoststate.RequestView, len(s.Requests))
 	for _, q := range s.Requests {
 		waiting[q.ID] = q
 		if _, known := d.waiting[q.ID]; !known {
@@ -217,7 +218,7 @@ func (d *doorkeeper) look(ctx context.Context) {
 	}
 
 	for _, l := range s.Links {
-		if before, known := d.states[l.ID]; known && before != l.State && l.Group == host.GroupEarlier {
+		if before, known := d.states[l.ID]; known && before != l.State && l.Group == hoststate.GroupEarlier {
 			d.out.write(endEvent{Event: "ended", ID: l.ID, State: l.State})
 		}
 		d.states[l.ID] = l.State

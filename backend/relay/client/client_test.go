@@ -11,7 +11,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
-	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/hosts"
@@ -157,7 +157,7 @@ func TestKnockToBell(t *testing.T) {
 				began <- time.Now()
 			}})
 		})
-		for !slices.ContainsFunc(p.host.Snapshot().Requests, func(q host.RequestView) bool { return q.Name == name }) {
+		for !slices.ContainsFunc(p.host.Snapshot().Requests, func(q hoststate.RequestView) bool { return q.Name == name }) {
 			if _, err := w.Next(p.ctx); err != nil {
 				t.Fatal(err)
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -212,7 +213,7 @@ func (p *porch) must(err error) {
 }
 
 // until waits for a state of the host.
-func (p *porch) until(what string, ok func(host.State) bool) {
+func (p *porch) until(what string, ok func(hoststate.State) bool) {
 	p.t.Helper()
 	w := p.host.Watch()
 	defer w.Close()

@@ -16,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -101,9 +102,9 @@ func (s *scene) fine(words ...string) {
 		s.t.Error("the bystander's path was lost")
 	default:
 	}
-	s.until("only the bystander is in", func(st host.State) bool {
+	s.until("only the bystander is in", func(st hoststate.State) bool {
 		return len(st.Calls) == 1 && len(st.Calls[0].Participants) == 1 &&
-			!slices.ContainsFunc(st.Requests, func(q host.RequestView) bool { return !q.Away })
+			!slices.ContainsFunc(st.Requests, func(q hoststate.RequestView) bool { return !q.Away })
 	})
 	if n := s.host.Stats().UnadmittedMedia; n != 0 {
 		s.t.Errorf("%d packets to the unadmitted", n)
@@ -178,7 +179,7 @@ func TestARelayReplaysAGuest(t *testing.T) {
 	v.chats("once only")
 	s.bystander.hears("once only")
 	s.must(v.Leave())
-	s.until("Vera is out", func(st host.State) bool { return len(st.Calls[0].Participants) == 1 })
+	s.until("Vera is out", func(st hoststate.State) bool { return len(st.Calls[0].Participants) == 1 })
 
 	s.liar.mu.Lock()
 	line := s.liar.sockets[0]

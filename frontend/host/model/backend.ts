@@ -1,5 +1,5 @@
 import * as app from '../../wailsjs/go/main/App';
-import type { host } from '../../wailsjs/go/models';
+import type { hoststate } from '../../wailsjs/go/models';
 import {
   EventsOn,
   WindowSetDarkTheme,
@@ -19,16 +19,16 @@ type Data<T> = T extends (infer Item)[]
       }
     : T;
 
-export type State = Data<host.State>;
-export type LinkView = Data<host.LinkView>;
-export type AddressView = Data<host.AddressView>;
-export type Reach = Data<host.Reach>;
-export type RelayView = Data<host.RelayView>;
-export type RelayOffer = Data<host.RelayOfferView>;
-export type RequestView = Data<host.RequestView>;
-export type Settings = Data<host.Settings>;
-export type Entry = Data<host.Entry>;
-export type Devices = Data<host.DevicesView>;
+export type State = Data<hoststate.State>;
+export type LinkView = Data<hoststate.LinkView>;
+export type AddressView = Data<hoststate.AddressView>;
+export type Reach = Data<hoststate.Reach>;
+export type RelayView = Data<hoststate.RelayView>;
+export type RelayOffer = Data<hoststate.RelayOfferView>;
+export type RequestView = Data<hoststate.RequestView>;
+export type Settings = Data<hoststate.Settings>;
+export type Entry = Data<hoststate.Entry>;
+export type Devices = Data<hoststate.DevicesView>;
 
 /**
  * Some keys of the state, each whole; null where one became empty. Of links and requests single rows, null where one has

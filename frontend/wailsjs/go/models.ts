@@ -1,4 +1,4 @@
-export namespace host {
+export namespace hoststate {
 	
 	export class AddressView {
 	    url: string;

@@ -1,4 +1,4 @@
-package host
+package hoststate
 
 import (
 	"context"
@@ -70,7 +70,6 @@ func requests(ids ...string) []RequestView {
 
 // TestRowsThatChange: of a list only the rows that changed are told, pictures
 // once, and changes that are merged lead to the same.
-
 func TestRowsThatChange(t *testing.T) {
 	p := NewPublisher()
 	quick, slow := p.Watch(), p.Watch()

@@ -1,4 +1,4 @@
-package host
+package hoststate
 
 import "github.com/porch-call/porch/backend/fault"
 
