@@ -7,12 +7,12 @@ import (
 )
 
 // Code identifies a fault. Codes are part of the protocol and of the
-// translations: they are never renamed, only added.
+// translations. They are never renamed, only added.
 type Code string
 
 // The codes. Each has a sentence in sentences.
 const (
-	// Internal is every error that nobody foresaw.
+	// Internal is every error that has no code of its own.
 	Internal Code = "internal"
 
 	// Links.
@@ -46,20 +46,20 @@ const (
 
 	// A host and a public relay.
 	RelayAddressInvalid Code = "relay-address-invalid"
-	RelayAbsent         Code = "relay-absent"    // something answers that takes no hosts
-	RelayUntrusted      Code = "relay-untrusted" // its certificate
+	RelayAbsent         Code = "relay-absent"    // an answer comes, but not from a relay that takes hosts
+	RelayUntrusted      Code = "relay-untrusted" // its certificate can't be trusted
 	RelayVersion        Code = "relay-version"
 	RelayFull           Code = "relay-full"
 	InvitationWanted    Code = "invitation-wanted"
 	InvitationRefused   Code = "invitation-refused"
 	HostNotAllowed      Code = "host-not-allowed"
-	LineReplaced        Code = "line-replaced" // another line of the same key
+	LineReplaced        Code = "line-replaced" // another connection registered with the same key
 	TooManyLinks        Code = "too-many-links"
 	TurnUnavailable     Code = "turn-unavailable"
 	TurnUsedUp          Code = "turn-used-up"
-	RelayIsLink         Code = "relay-is-link"   // the address of a call where a relay's belongs
+	RelayIsLink         Code = "relay-is-link"   // the address of a call instead of a relay's
 	RelayNotFound       Code = "relay-not-found" // host's own commands only
-	RelaysFull          Code = "relays-full"     // likewise: the list of them
+	RelaysFull          Code = "relays-full"     // the host's list of relays is full
 	InvitationInvalid   Code = "invitation-invalid"
 
 	// Lobby.
@@ -79,11 +79,11 @@ const (
 	CallFull        Code = "call-full"
 	RemovedByHost   Code = "removed-by-host"
 	SeatExpired     Code = "seat-expired"
-	SeatTaken       Code = "seat-taken" // the seat was taken over by a newer page
+	SeatTaken       Code = "seat-taken" // a newer page took over the seat
 	NotInCall       Code = "not-in-call"
 	ConnectFailed   Code = "connect-failed"
 	MediaBlocked    Code = "media-blocked"   // messages arrive, but media finds no way
-	UDPUnavailable  Code = "udp-unavailable" // the host's system lets Porch open no UDP socket
+	UDPUnavailable  Code = "udp-unavailable" // the host's system opens no UDP socket for Porch
 	SDPInvalid      Code = "sdp-invalid"
 	ChatInvalid     Code = "chat-invalid"
 	ParticipantGone Code = "participant-gone"
@@ -104,8 +104,8 @@ const (
 	NotifyUnavailable    Code = "notify-unavailable"
 	StoreUnavailable     Code = "store-unavailable"
 	StoreTooNew          Code = "store-too-new"
-	StoreInUse           Code = "store-in-use"  // another process has it open
-	StoreDamaged         Code = "store-damaged" // and left as it is
+	StoreInUse           Code = "store-in-use"  // another process has the file open
+	StoreDamaged         Code = "store-damaged" // the file is left as it is
 	PortTaken            Code = "port-taken"
 	ShuttingDown         Code = "shutting-down"
 )
@@ -114,8 +114,9 @@ const (
 type Error struct {
 	Code  Code
 	Cause error // may be nil
-	// After is how long to wait before the same is worth another try, with TooFast;
-	// 0 when waiting does not help, or nobody knows.
+	// After is how long to wait before the same is worth another try. It comes
+	// with TooFast. 0 means that waiting does not help, or that the time is not
+	// known.
 	After time.Duration
 }
 
@@ -127,6 +128,7 @@ func Newf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Cause: fmt.Errorf(format, args...)}
 }
 
+// Error implements error. It shows the code and the cause, for logs.
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return string(e.Code)
@@ -134,6 +136,7 @@ func (e *Error) Error() string {
 	return string(e.Code) + ": " + e.Cause.Error()
 }
 
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
 // Is makes errors.Is(err, fault.New(code, nil)) match by code.

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// codes reads the Code constants from the source, so that one without a
-// sentence cannot be forgotten.
+// codes reads the Code constants from the source, so that the test finds one that
+// has no sentence.
 func codes(t *testing.T) []Code {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "fault.go", nil, 0)

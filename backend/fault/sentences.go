@@ -1,7 +1,7 @@
 package fault
 
-// sentences holds the English sentence of every code. TestEveryCodeHasASentence
-// keeps it whole.
+// sentences holds the English sentence of every code, which
+// TestEveryCodeHasASentence checks.
 var sentences = map[Code]string{
 	Internal: "Something went wrong inside Porch; try again, and if it stays, restart the app.",
 

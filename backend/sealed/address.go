@@ -13,11 +13,11 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// b64 is base64url without padding that accepts one text for each value: no
-// stray bits in the last character.
+// b64 is base64url without padding. It is strict, so that each value has one
+// text: stray bits in the last character are refused.
 var b64 = base64.RawURLEncoding.Strict()
 
-// decode64 decodes s if it is the one text of exactly size bytes.
+// decode64 decodes s if s is the one text of exactly size bytes.
 func decode64(s string, size int) ([]byte, bool) {
 	if len(s) != b64.EncodedLen(size) || strings.ContainsAny(s, "\r\n") { // the decoder skips line breaks
 		return nil, false
@@ -39,7 +39,7 @@ func IDOf(publicKey []byte) LinkID {
 	return LinkID(b64.EncodeToString(sum[:linkIDSize]))
 }
 
-// ParseLinkID checks the form of an id: [fault.LinkMalformed].
+// ParseLinkID checks the form of an id. Its fault is [fault.LinkMalformed].
 func ParseLinkID(s string) (LinkID, error) {
 	if _, ok := decode64(s, linkIDSize); !ok {
 		return "", fault.Newf(fault.LinkMalformed, "id of %d characters", len(s))
@@ -50,9 +50,9 @@ func ParseLinkID(s string) (LinkID, error) {
 // SecretSize is the size of a [Secret] in bytes.
 const SecretSize = 16
 
-// Secret is what a person must have, beside the id, to be heard by the host of
-// a link. It stands after "#" in the address. Printing, logging or encoding a
-// Secret never shows it: only Reveal does.
+// Secret is what a guest needs, beside the id, before the host of a link listens.
+// It stands after "#" in the address. Printing, logging or encoding a Secret
+// never shows it; only Reveal does.
 type Secret [SecretSize]byte
 
 // NewSecret returns a random secret.
@@ -62,7 +62,8 @@ func NewSecret() Secret {
 	return s
 }
 
-// ParseSecret reads what [Secret.Reveal] wrote: [fault.LinkMalformed].
+// ParseSecret reads what [Secret.Reveal] wrote. Its fault is
+// [fault.LinkMalformed].
 func ParseSecret(text string) (Secret, error) {
 	b, ok := decode64(text, SecretSize)
 	if !ok {
@@ -71,8 +72,8 @@ func ParseSecret(text string) (Secret, error) {
 	return Secret(b), nil
 }
 
-// Reveal returns the secret in base64url, 22 characters: for addresses and for
-// Hello, never for a log.
+// Reveal returns the secret in base64url, 22 characters. It is for addresses and
+// for Hello, never for a log.
 func (s Secret) Reveal() string { return b64.EncodeToString(s[:]) }
 
 // Equal compares in constant time.
@@ -93,8 +94,8 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, redacted) }
 // LogValue implements [slog.LogValuer] without showing the secret.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText implements [encoding.TextMarshaler] by refusing: a secret gets
-// into JSON only by way of Reveal.
+// MarshalText implements [encoding.TextMarshaler] by refusing, because only
+// Reveal may put a secret into JSON.
 func (Secret) MarshalText() ([]byte, error) {
 	return nil, fmt.Errorf("sealed: a secret is not written by accident; use Reveal")
 }
@@ -106,10 +107,10 @@ func Address(base string, id LinkID, secret Secret) string {
 	return strings.TrimSuffix(base, "/") + "/j/" + string(id) + "#" + secret.Reveal()
 }
 
-// ParseAddress takes an address apart, with whatever mail scanners, chats and
-// people have added to it as long as both parts are whole. The result's base is
-// in small letters. [fault.LinkMalformed] unless an http(s) address is there,
-// without a user. The error does not repeat it.
+// ParseAddress takes an address apart, and ignores what mail scanners, chats and
+// people have added to it as long as both parts are whole. It returns the base in
+// small letters. The fault is [fault.LinkMalformed] if there is no http(s)
+// address, or if it names a user. The error does not repeat the address.
 func ParseAddress(address string) (base string, id LinkID, secret Secret, err error) {
 	malformed := func(what string) (string, LinkID, Secret, error) {
 		return "", "", Secret{}, fault.Newf(fault.LinkMalformed, "address: %s", what)
@@ -126,7 +127,7 @@ func ParseAddress(address string) (base string, id LinkID, secret Secret, err er
 	case f.secret == "":
 		return malformed("no secret")
 	}
-	u, err := url.Parse(strings.ToLower(f.base)) // its error holds a part of the address: dropped
+	u, err := url.Parse(strings.ToLower(f.base)) // its error is dropped because it holds a part of the address
 	if err != nil || u.Hostname() == "" || u.User != nil {
 		return malformed("not of the form scheme://host/j/id#secret")
 	}

@@ -115,7 +115,7 @@ func TestParseLinkIDFaults(t *testing.T) {
 	}
 }
 
-// TestNothingShowsSecrets tries every way in which a value gets into a log by
+// TestNothingShowsSecrets tries every way in which a value can get into a log by
 // accident.
 func TestNothingShowsSecrets(t *testing.T) {
 	secret, keys := NewSecret(), newKeys(t)

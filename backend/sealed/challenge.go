@@ -7,9 +7,9 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// infoChallenge is HPKE's info of a relay's challenge. A host opens nothing
-// else for a relay, so a challenge can't be used to have a guest's frame
-// opened.
+// infoChallenge is HPKE's info of a relay's challenge. A host opens for a relay
+// only what was sealed with it, so a relay can't make the host open a guest's
+// frame.
 const infoChallenge = "porch challenge v1"
 
 const (
@@ -17,9 +17,10 @@ const (
 	challengeSize = OpeningSize + answerSize + tagSize
 )
 
-// NewChallenge makes what only the holder of the key pair can open: a relay
-// asks the host of an id for answer and compares in constant time. publicKey
-// is a stranger's: [fault.KeyMismatch] when it is none.
+// NewChallenge returns a challenge that only the holder of the key pair can open.
+// A relay asks the host of an id for answer, and compares it in constant time.
+// publicKey comes from a stranger; the fault is [fault.KeyMismatch] if it is
+// none.
 func NewChallenge(pub []byte) (challenge, answer []byte, err error) {
 	key, err := publicKey(pub, "")
 	if err != nil {
@@ -34,8 +35,8 @@ func NewChallenge(pub []byte) (challenge, answer []byte, err error) {
 	return challenge, answer, nil
 }
 
-// AnswerChallenge opens a relay's challenge: [fault.FrameTruncated],
-// [fault.FrameTooLarge] or [fault.SealBroken] when it is none for these keys.
+// AnswerChallenge opens a relay's challenge. If it is none for these keys, the
+// fault is [fault.FrameTruncated], [fault.FrameTooLarge] or [fault.SealBroken].
 func AnswerChallenge(keys LinkKeys, challenge []byte) (answer []byte, err error) {
 	switch {
 	case keys.IsZero():

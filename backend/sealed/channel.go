@@ -16,8 +16,8 @@ import (
 
 // Sizes in bytes.
 const (
-	// OpeningSize is the size of what a guest sends before its first frame:
-	// the encapsulated key (RFC 9180 section 7.1.1).
+	// OpeningSize is the size of what a guest sends before its first frame: the
+	// encapsulated key (RFC 9180 section 7.1.1).
 	OpeningSize = 65
 	// MaxPlain is the largest message that a frame carries.
 	MaxPlain = 256 << 10
@@ -32,9 +32,9 @@ const (
 	nonceSize  = 12
 )
 
-// Labels. They name the version, so that keys of one are of no use in another.
+// Labels name the version, so that keys of one version are of no use in another.
 const (
-	infoChannel   = "porch channel v1 " // + id: HPKE's info
+	infoChannel   = "porch channel v1 " // HPKE's info, followed by the id
 	exportSession = "porch session v1"  // HPKE exporter context
 	labelGuestKey = "porch guest key v1"
 	labelGuestIV  = "porch guest nonce v1"
@@ -42,17 +42,17 @@ const (
 	labelHostIV   = "porch host nonce v1"
 )
 
-// Channel is one end of a sealed channel. It is bytes in, bytes out, and not
-// safe for concurrent use. Frames must be opened in the order in which the
-// other end sealed them. After an error the channel is dead: every later call
-// returns the same error.
+// Channel is one end of a sealed channel. It is bytes in, bytes out, and not safe
+// for concurrent use. Frames must be opened in the order in which the other end
+// sealed them. After an error the channel is dead: every later call returns the
+// same error.
 //
 // A frame is its number (8 bytes, big-endian, from 0 in each direction) and an
-// AES-128-GCM ciphertext whose additional data is the number. The guest's
-// frame 0 is sealed by HPKE. The host's frame 0 is preceded by 32 random bytes,
-// and all other frames, both ways, are sealed with keys made of those and of
-// the HPKE exporter: so a relay that plays a recorded guest to the host again
-// gets answers under new keys, and is not heard beyond the first frame.
+// AES-128-GCM ciphertext whose additional data is the number. HPKE seals the
+// guest's frame 0. In front of the host's frame 0 stand 32 random bytes. All
+// other frames, both ways, are sealed with keys made of those bytes and of the
+// HPKE exporter. Therefore a relay that plays a recorded guest to the host again
+// gets answers under new keys, and the host accepts only its first frame.
 type Channel struct {
 	guest bool
 	err   error // why the channel is dead
@@ -76,9 +76,9 @@ type direction struct {
 // second frame before it has opened the host's first.
 var ErrTooEarly = errors.New("the host has not answered the first frame yet")
 
-// OpenGuest begins a channel at the guest. publicKey is what the relay said,
-// and is checked against id ([fault.KeyMismatch]). opening, [OpeningSize]
-// bytes, must be sent before the first frame.
+// OpenGuest begins a channel at the guest. It checks publicKey, which the relay
+// gave, against id ([fault.KeyMismatch]). The guest must send opening,
+// [OpeningSize] bytes, before the first frame.
 func OpenGuest(pub []byte, id LinkID) (opening []byte, c *Channel, err error) {
 	if _, err := ParseLinkID(string(id)); err != nil {
 		return nil, nil, err
@@ -98,10 +98,10 @@ func OpenGuest(pub []byte, id LinkID) (opening []byte, c *Channel, err error) {
 	return opening, &Channel{guest: true, sender: sender, exported: exported}, nil
 }
 
-// OpenHost begins a channel at the host with what the guest sent first:
-// [fault.FrameTruncated], [fault.FrameTooLarge] or [fault.SealBroken] unless it
-// is an opening. An opening that was made for other keys is found out by the
-// first frame.
+// OpenHost begins a channel at the host with what the guest sent first. If that
+// is no opening, the fault is [fault.FrameTruncated], [fault.FrameTooLarge] or
+// [fault.SealBroken]. An opening that was made for other keys shows only when the
+// first frame is opened.
 func OpenHost(keys LinkKeys, opening []byte) (*Channel, error) {
 	var salt [saltSize]byte
 	rand.Read(salt[:]) // never fails
@@ -185,7 +185,7 @@ func (d *direction) nonceOf(n uint64) []byte {
 	return nonce[:]
 }
 
-// fail makes err the channel's end.
+// fail ends the channel with err.
 func (c *Channel) fail(err error) error {
 	c.err = err
 	c.sender, c.recipient, c.exported = nil, nil, nil
@@ -193,10 +193,10 @@ func (c *Channel) fail(err error) error {
 	return err
 }
 
-// Seal returns plain as the next frame: at most [MaxPlain] bytes
-// ([fault.FrameTooLarge], which leaves the channel usable). A guest's second
-// frame needs the host's first ([fault.MessageUnexpected], [ErrTooEarly],
-// which leaves the channel usable as well).
+// Seal returns plain as the next frame, at most [MaxPlain] bytes
+// ([fault.FrameTooLarge]). A guest can seal its second frame only after it has
+// opened the host's first ([fault.MessageUnexpected], [ErrTooEarly]). Both faults
+// leave the channel usable.
 func (c *Channel) Seal(plain []byte) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
@@ -228,11 +228,11 @@ func (c *Channel) Seal(plain []byte) ([]byte, error) {
 	return frame, nil
 }
 
-// Open returns the message in the next frame of the other end. An error is
-// final: [fault.FrameTooLarge], [fault.FrameTruncated] (too short to be a
-// frame), [fault.FrameReplayed] (a number that was there before),
-// [fault.FrameOutOfOrder] (one is missing before it), and [fault.SealBroken]
-// (changed, cut off, or sealed to other keys).
+// Open returns the message in the next frame of the other end. An error is final:
+// [fault.FrameTooLarge], [fault.FrameTruncated] (too short to be a frame),
+// [fault.FrameReplayed] (a number that was there before), [fault.FrameOutOfOrder]
+// (one is missing before it), and [fault.SealBroken] (changed, cut off, or sealed
+// to other keys).
 func (c *Channel) Open(frame []byte) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err

@@ -134,9 +134,9 @@ func TestChannelHidesAndVaries(t *testing.T) {
 	}
 }
 
-// TestChannelRecordedGuest plays everything a guest sent to the host a second
-// time, as a relay could. The host answers under keys that were never used,
-// and does not understand the second frame.
+// TestChannelRecordedGuest plays everything that a guest sent to the host a
+// second time, as a relay could. The host answers under keys that were never
+// used, and does not understand the second frame.
 func TestChannelRecordedGuest(t *testing.T) {
 	keys := newKeys(t)
 	opening, guest, err := OpenGuest(keys.Public(), keys.ID())
@@ -229,8 +229,8 @@ func TestOpenHostFaults(t *testing.T) {
 	}
 }
 
-// TestBadFrames: each bad frame ends the channel that got it with its code,
-// stays the end of it, and disturbs no other channel of the same link.
+// TestBadFrames checks that each bad frame ends the channel that got it with its
+// code, that the code stays, and that no other channel of the link is disturbed.
 func TestBadFrames(t *testing.T) {
 	flip := func(at int) func([]byte) []byte {
 		return func(f []byte) []byte {
@@ -252,8 +252,8 @@ func TestBadFrames(t *testing.T) {
 	cut := func(n int) func([]byte) []byte { return func(f []byte) []byte { return f[:n] } }
 	same := func(f []byte) []byte { return f }
 
-	// Frames 1, 2 and 3 are sealed and number 1 is opened; then the frame
-	// of number take is changed and opened.
+	// Frames 1, 2 and 3 are sealed and number 1 is opened. Then the frame with
+	// the number take is changed and opened.
 	tests := []struct {
 		name   string
 		take   int

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxFindText bounds what is searched for an address: above every wrapper that
-// a mail scanner makes of one.
+// maxFindText bounds the text that is searched for an address, in bytes. It is
+// above every wrapper that a mail scanner makes of one.
 const maxFindText = 8192
 
 // maxUnwrap is how often an address may have been percent-encoded.
@@ -26,16 +26,16 @@ var (
 	betweenWord = regexp.MustCompile(`[^\w=-]+`)
 )
 
-// found is what a text holds of an address. Text is untrusted and secret.
+// found is what a text holds of an address. It is untrusted and secret.
 type found struct {
 	base       string // "" for none
 	id, secret string // "" when missing, or not whole
 }
 
-// find looks for an address in what mail scanners, chats and people make of
-// it: encoded, once or often; wrapped; with something before, between or behind
-// its parts. It is the same as findAddress of frontend/src/transport; both
-// check testdata/addresses.json.
+// find looks for an address in what mail scanners, chats and people make of it:
+// encoded, once or often; wrapped; with something before, between or behind its
+// parts. findAddress of frontend/src/transport does the same, and both check
+// testdata/addresses.json.
 func find(text string) found {
 	text = unwrapped(text)
 	for _, at := range linkPath.FindAllStringIndex(text, -1) {
@@ -54,7 +54,7 @@ func find(text string) found {
 	return found{secret: secretIn(fragment)}
 }
 
-// unwrapped undoes encodings, and leaves out what shows nothing.
+// unwrapped undoes encodings, and leaves out characters that show nothing.
 func unwrapped(text string) string {
 	for range maxUnwrap {
 		next := encodedRun.ReplaceAllStringFunc(text, func(run string) string {
@@ -86,7 +86,7 @@ func unwrapped(text string) string {
 	return quotedHash.ReplaceAllString(b.String(), "#$1")
 }
 
-// whole returns the 16 bytes of base64url with which a text begins, "" for none.
+// whole returns the 16 bytes of base64url with which a text begins, or "".
 func whole(text string) string {
 	const size = 22
 	if len(text) < size {
@@ -107,7 +107,7 @@ func secretIn(rest string) string {
 			return secret
 		}
 	}
-	// Behind what somebody has put before it.
+	// Behind a word that was put before it.
 	for _, word := range betweenWord.Split(rest, -1) {
 		if secret := whole(word); secret == word && secret != "" {
 			return secret

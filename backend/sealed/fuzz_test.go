@@ -7,7 +7,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// known are the faults that a decoder of this package may return.
+// known fails for an error that no decoder of this package may return.
 func known(t *testing.T, err error) {
 	t.Helper()
 	switch fault.CodeOf(err) {
@@ -94,8 +94,8 @@ func FuzzOpenHost(f *testing.F) {
 	})
 }
 
-// FuzzChannelOpen hands both ends a stranger's frame at each point of a
-// conversation: it may never open, and never harm.
+// FuzzChannelOpen hands a stranger's frame to both ends at each point of a
+// conversation. The frame may never open, and never harm.
 func FuzzChannelOpen(f *testing.F) {
 	keys := newKeys(f)
 	guest, host := pair(f, keys)
@@ -122,7 +122,7 @@ func FuzzChannelOpen(f *testing.F) {
 	})
 }
 
-// FuzzChannel carries what the fuzzer likes from end to end.
+// FuzzChannel carries the fuzzer's messages from end to end.
 func FuzzChannel(f *testing.F) {
 	keys := newKeys(f)
 	f.Add([]byte("hello"), []byte{})

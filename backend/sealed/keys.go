@@ -15,9 +15,9 @@ const (
 	PrivateKeySize = 32 // P-256 scalar, big-endian (RFC 9180 section 7.1.2)
 )
 
-// LinkKeys is the P-256 key pair of a link: guests seal to it, and holding it
-// proves the link's id to a relay. The zero value holds none. Printing it
-// shows nothing of it.
+// LinkKeys is the P-256 key pair of a link. Guests seal to it, and holding it
+// proves the link's id to a relay. The zero value holds none. Printing it shows
+// no part of it.
 type LinkKeys struct{ private hpke.PrivateKey }
 
 func kem() hpke.KEM { return hpke.DHKEM(ecdh.P256()) }
@@ -81,14 +81,14 @@ func (LinkKeys) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, redacted) }
 // LogValue implements [slog.LogValuer] without showing the keys.
 func (LinkKeys) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText implements [encoding.TextMarshaler] by refusing: keys are
-// written only by way of Bytes.
+// MarshalText implements [encoding.TextMarshaler] by refusing, because only Bytes
+// may write keys.
 func (LinkKeys) MarshalText() ([]byte, error) {
 	return nil, fmt.Errorf("sealed: keys are not written by accident; use Bytes")
 }
 
-// publicKey reads a stranger's public key and checks it against the id, if
-// one is given: [fault.KeyMismatch].
+// publicKey reads a stranger's public key and checks it against the id, if one is
+// given. The fault is [fault.KeyMismatch].
 func publicKey(b []byte, id LinkID) (hpke.PublicKey, error) {
 	if id != "" && IDOf(b) != id {
 		return nil, fault.Newf(fault.KeyMismatch, "public key of %d bytes does not belong to the id", len(b))

@@ -31,10 +31,10 @@ const (
 	labelNoteNonce = "porch note v1 nonce"
 )
 
-// SealNote makes the note that a relay hands out while a link does not answer:
-// whoever has the whole link can read reason (1 to 35 of a-z and "-"); for
-// everybody else it is noise like the notes of links that never were. The same
-// arguments make the same note, so that asking twice tells nothing either.
+// SealNote makes the note that a relay hands out while a link does not answer.
+// Whoever has the whole link can read reason (1 to 35 of a-z and "-"). For others
+// it is noise, like the notes of links that never existed. The same arguments
+// make the same note, so that asking twice tells nothing either.
 //
 // The keys are HKDF-SHA256 (RFC 5869) of the secret with the id as salt. The
 // nonce is the truncated HMAC-SHA256 of the reason, so that different reasons
@@ -56,7 +56,7 @@ func SealNote(secret Secret, id LinkID, reason string) ([NoteSize]byte, error) {
 	return note, nil
 }
 
-// OpenNote reads a note: [fault.LinkUnavailable] when it is noise.
+// OpenNote reads a note. The fault is [fault.LinkUnavailable] if it is noise.
 func OpenNote(secret Secret, id LinkID, note []byte) (reason string, err error) {
 	if len(note) != NoteSize {
 		return "", fault.Newf(fault.LinkUnavailable, "note of %d bytes", len(note))

@@ -16,9 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/vectors.json anew")
 
-// vectors is testdata/vectors.json: one conversation in full, and what must
-// be refused. frontend/src/transport/sealed.test.ts checks the same file. Bytes
-// are hexadecimal.
+// vectors is testdata/vectors.json: one conversation in full, and frames that
+// must be refused. frontend/src/transport/sealed.test.ts checks the same file.
+// Bytes are hexadecimal.
 type vectors struct {
 	Comment    string          `json:"comment"`
 	PrivateKey string          `json:"privateKey"`
@@ -185,8 +185,8 @@ func makeVectors(t *testing.T) vectors {
 	return v
 }
 
-// TestVectors checks that the file is what this package makes, and that this
-// package reads it as it says.
+// TestVectors checks that this package makes the file, byte for byte, and reads
+// it with the results that it names.
 func TestVectors(t *testing.T) {
 	want, err := json.MarshalIndent(makeVectors(t), "", "  ")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package sessionbus is the one way to the desktop's message bus (D-Bus): it
-// connects to a bus that runs, starts none, and waits for nothing without end.
-// It knows no service; whoever calls one does so with a [Patience].
+// Package sessionbus is the one way to the desktop's message bus (D-Bus). It
+// connects to a bus that runs, never starts one, and bounds every wait. It knows
+// no service; callers call one within a [Patience].
 package sessionbus
 
 import (
@@ -14,17 +14,17 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Patience is how long a service of the desktop may take to answer. Those that
-// the bus starts on the first call need some seconds.
+// Patience is how long a service of the desktop may take to answer. A service
+// that the bus starts on the first call needs some seconds.
 const Patience = 10 * time.Second
 
 // ErrNone says that no session bus runs here.
 var ErrNone = errors.New("sessionbus: no session bus runs")
 
-// Connect connects to the session's bus, within Patience. The connection ends
-// with ctx or with its Close. Without a bus it returns [ErrNone]:
-// [dbus.ConnectSessionBus] would start one, that nobody else is on and that
-// outlives this program.
+// Connect connects to the session's bus within Patience. The connection ends with
+// ctx or with its Close. Without a bus it returns [ErrNone], because the bus that
+// [dbus.ConnectSessionBus] would start has no other program on it and outlives
+// this one.
 func Connect(ctx context.Context) (*dbus.Conn, error) {
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address == "" || address == "autolaunch:" {
@@ -42,8 +42,8 @@ func ConnectSystem(ctx context.Context) (*dbus.Conn, error) {
 	return dial(ctx, func(o dbus.ConnOption) (*dbus.Conn, error) { return dbus.ConnectSystemBus(o) })
 }
 
-// dial gives up after Patience: a connection ends with its context, so that
-// whatever waits for its first words returns.
+// dial gives up after Patience. A connection ends with its context, so that a
+// wait for its first words returns.
 func dial(ctx context.Context, connect func(dbus.ConnOption) (*dbus.Conn, error)) (*dbus.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	patience := time.AfterFunc(Patience, cancel)
@@ -60,7 +60,7 @@ func dial(ctx context.Context, connect func(dbus.ConnOption) (*dbus.Conn, error)
 	return nil, fmt.Errorf("sessionbus: connect: %w", err)
 }
 
-// Call calls a method within Patience. The bus starts the service, where it can.
+// Call calls a method within Patience. The bus starts the service if it can.
 func Call(ctx context.Context, o dbus.BusObject, method string, arguments ...any) *dbus.Call {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()

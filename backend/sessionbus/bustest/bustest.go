@@ -1,5 +1,5 @@
-// Package bustest is message buses for tests: real ones, with the services that
-// a test puts on them.
+// Package bustest starts real message buses for tests, with the services that a
+// test puts on them.
 package bustest
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Start starts a bus of the test's own and returns its address. Nothing is
-// started on it by a call.
+// Start starts a bus for this test and returns its address. The bus starts no
+// service when one is called.
 func Start(t *testing.T) string {
 	t.Helper()
 	daemon := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address")
@@ -26,7 +26,7 @@ func Start(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		_ = daemon.Process.Kill()
-		_ = daemon.Wait() // killed: an error by design
+		_ = daemon.Wait() // it is killed, so an error is expected
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
@@ -46,7 +46,8 @@ func Connect(t *testing.T, address string) *dbus.Conn {
 	return conn
 }
 
-// Serve puts a service on a bus: methods by name on one interface of one object.
+// Serve puts a service on a bus: its methods by name, on one interface of one
+// object.
 func Serve(t *testing.T, conn *dbus.Conn, name string, path dbus.ObjectPath, iface string, methods map[string]any) {
 	t.Helper()
 	if err := conn.ExportMethodTable(methods, path, iface); err != nil {

@@ -13,24 +13,24 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Desktop is what the services of a test have been asked to hold, for people who
-// must not find their computer asleep.
+// Desktop records what the services of a test were asked to hold, such as "keep
+// this computer awake".
 type Desktop struct {
 	mu   sync.Mutex
 	last uint32
 	held map[uint32]string
-	said []string // with which words
+	said []string // the words of each request
 }
 
-// Said returns the words with which the services were asked.
+// Said returns the words of the requests to the services.
 func (d *Desktop) Said() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.said)
 }
 
-// add notes that something is held, under a number of its own: what ends late
-// must not end what was taken again meanwhile.
+// add notes that something is held and returns a new number for it. The number
+// keeps a late end from ending a newer hold of the same thing.
 func (d *Desktop) add(what string, said ...any) (number uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -49,7 +49,7 @@ func (d *Desktop) remove(number uint32) {
 	delete(d.held, number)
 }
 
-// Until waits until this, in alphabetical order, and nothing else is held.
+// Until waits until exactly this is held, in alphabetical order.
 func (d *Desktop) Until(t *testing.T, want ...string) {
 	t.Helper()
 	var got []string
@@ -64,8 +64,8 @@ func (d *Desktop) Until(t *testing.T, want ...string) {
 	t.Fatalf("held is %q, want %q", got, want)
 }
 
-// Logind holds an inhibitor for as long as the file that it has handed out is
-// open anywhere, as systemd's does. refused are the kinds that polkit forbids.
+// Logind holds an inhibitor while the file that it handed out is open in any
+// process, as systemd's does. refused names the kinds that polkit forbids.
 func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
 	Serve(t, conn, "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", map[string]any{
 		"Inhibit": func(sender dbus.Sender, what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
@@ -79,9 +79,9 @@ func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
 			number := d.add("logind "+what, who, why)
 			fd := dbus.UnixFD(write.Fd())
 			go func() {
-				untilGone(conn, string(sender)) // the answer has arrived then
+				untilGone(conn, string(sender)) // by then the answer has arrived
 				_ = write.Close()
-				_, _ = read.Read(make([]byte, 1)) // ends when nobody has it open
+				_, _ = read.Read(make([]byte, 1)) // ends when no process has it open
 				_ = read.Close()
 				d.remove(number)
 			}()
@@ -90,8 +90,8 @@ func (d *Desktop) Logind(t *testing.T, conn *dbus.Conn, refused string) {
 	})
 }
 
-// Cookies is a service that answers with a number. Like the real ones it forgets
-// it when the connection of the one who asked ends.
+// Cookies is a service that answers with a number. Like the real ones, it forgets
+// the number when the caller's connection ends.
 func (d *Desktop) Cookies(t *testing.T, conn *dbus.Conn, name string, path dbus.ObjectPath, iface, inhibit, uninhibit string) {
 	take := func(sender dbus.Sender, said ...any) uint32 {
 		number := d.add(name, said...)
@@ -128,8 +128,8 @@ func untilGone(conn *dbus.Conn, sender string) {
 	}
 }
 
-// Portal answers a request with code, in a signal. Unless that is 0, nothing is
-// held.
+// Portal answers a request with code, in a signal. It holds something only if
+// code is 0.
 func (d *Desktop) Portal(t *testing.T, conn *dbus.Conn, code uint32) {
 	const request = "org.freedesktop.portal.Request"
 	Serve(t, conn, "org.freedesktop.portal.Desktop", "/org/freedesktop/portal/desktop", "org.freedesktop.portal.Inhibit", map[string]any{
