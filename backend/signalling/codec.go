@@ -12,24 +12,24 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// ProtocolVersion is the version of the messages and of the sealed channel
-// that carries them. Hello and Welcome name it. Fields may be added without
-// raising it, since receivers ignore fields that they don't know; whatever an
+// ProtocolVersion is the version of the messages and of the sealed channel that
+// carries them. Hello and Welcome name it. Fields may be added without raising
+// it, because receivers ignore fields that they don't know. A change that an
 // older peer would misunderstand raises it.
 const ProtocolVersion = 1
 
 // Limits of one encoded message, in bytes, checked before anything is decoded.
 const (
-	MaxFrameBefore = 16 << 10  // from a guest that is not admitted
-	MaxFrame       = 256 << 10 // everything else
+	MaxFrameBefore = 16 << 10  // from a guest before admission
+	MaxFrame       = 256 << 10 // for all other messages
 )
 
 // Type is the name of a message on the wire: the struct's name with a small
 // first letter.
 type Type string
 
-// Message is one of the structs of this package that are sent. They are passed
-// by value; switch on the Go type.
+// Message is implemented by the structs of this package that are sent. They are
+// passed by value; switch on the Go type.
 type Message interface {
 	// Type returns the message's name on the wire.
 	Type() Type
@@ -78,11 +78,11 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// DecodeFromGuest reads a message that a guest sent: b is at most limit bytes
-// ([fault.FrameTooLarge]), one JSON object without doubled keys
-// ([fault.MessageMalformed]), of a type that guests send
-// ([fault.MessageUnknown]), and valid (see [Message]). Fields that are not
-// known are ignored. Names and chat text come back cleaned.
+// DecodeFromGuest reads a message that a guest sent. b must have at most limit
+// bytes ([fault.FrameTooLarge]), be one JSON object without doubled keys
+// ([fault.MessageMalformed]) of a type that guests send ([fault.MessageUnknown]),
+// and be valid (see [Message]). Unknown fields are ignored. Names and chat text
+// come back cleaned.
 func DecodeFromGuest(b []byte, limit int) (Message, error) { return decode(fromGuest, b, limit) }
 
 // DecodeFromHost reads a message that the host sent, as [DecodeFromGuest] does
@@ -162,7 +162,7 @@ func decode(f family, b []byte, limit int) (Message, error) {
 	}
 	parse, ok := f[env.Type]
 	if !ok {
-		return nil, fault.New(fault.MessageUnknown, nil) // the type is a stranger's text: it is not repeated
+		return nil, fault.New(fault.MessageUnknown, nil) // the type is not repeated, because a stranger wrote it
 	}
 	payload := env.Payload
 	if len(payload) == 0 {
@@ -186,11 +186,11 @@ func decode(f family, b []byte, limit int) (Message, error) {
 // (Admitted with its URLs) needs 5.
 const maxDepth = 12
 
-// checkForm accepts exactly one JSON object in valid UTF-8, whose objects name
-// no key twice. encoding/json alone would take the last of two keys and match
-// them without regard to case, so that two readers could see two messages in
-// the same bytes. It folds case as Unicode does, where U+017F is an s and U+212A a
-// k: keys that are not ASCII are refused, since no message has any.
+// checkForm accepts exactly one JSON object in valid UTF-8, whose objects name no
+// key twice. encoding/json alone would take the last of two equal keys and ignore
+// their case, so that two readers could see two messages in the same bytes. It
+// folds case as Unicode does, where U+017F is an s and U+212A a k. Therefore keys
+// that are not ASCII are refused; no message has any.
 func checkForm(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("not UTF-8")
@@ -213,7 +213,7 @@ func checkForm(b []byte) error {
 	return nil
 }
 
-// checkObject reads the rest of an object whose opening brace is read.
+// checkObject reads the rest of an object after its opening brace.
 func checkObject(d *json.Decoder, depth int) error {
 	seen := make(map[string]struct{}, 8)
 	for d.More() {

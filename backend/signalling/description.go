@@ -7,12 +7,13 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// Bounds of a session description (RFC 8866). WebRTC stacks do work for each format times each line of its section, so
-// a bound on the bytes alone bounds nothing. Browsers stay below a quarter of these.
+// Bounds of a session description (RFC 8866). WebRTC stacks do work for each
+// format times each line of its section, so a bound on the bytes alone does not
+// bound the work. Browsers stay below a quarter of these.
 const (
 	maxSections   = MaxSlots + 2
-	maxFormats    = 64   // of a section, none twice
-	maxAttributes = 256  // of a section, and before the first
+	maxFormats    = 64   // in a section, none twice
+	maxAttributes = 256  // in a section, and before the first
 	maxAlike      = 64   // lines of one kind in a section: attributes of one name, or lines of another letter
 	maxCandidates = 128  // candidates in a section
 	maxSDPLine    = 4096 // bytes
@@ -22,7 +23,8 @@ func sdpInvalid(format string, args ...any) error {
 	return fault.Newf(fault.SDPInvalid, format, args...)
 }
 
-// checkDescription checks the form of a session description: what is in its lines is for the WebRTC stack to judge.
+// checkDescription checks the form of a session description. It leaves the
+// contents of its lines to the WebRTC stack.
 func checkDescription(negotiation uint32, sdp string) error {
 	switch {
 	case negotiation == 0:

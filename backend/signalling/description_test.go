@@ -64,8 +64,8 @@ func TestDescriptionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestDescriptionCostsAsItsSize: judging the worst of the largest descriptions takes a hundredth of a second or so, not
-// a multiple of their length.
+// TestDescriptionCostsAsItsSize checks that judging the worst of the largest
+// descriptions takes about 10 ms, and not a multiple of their length.
 func TestDescriptionCostsAsItsSize(t *testing.T) {
 	for name, unit := range map[string]string{
 		"sections":   section,

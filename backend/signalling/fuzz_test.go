@@ -11,8 +11,8 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// fuzzDecoder: whatever a stranger sends is refused with a fault, or comes
-// back the same after encoding.
+// fuzzDecoder checks that the decoder refuses a stranger's bytes with a fault, or
+// returns a message that encodes and decodes to itself.
 func fuzzDecoder(f *testing.F, set family, decoder func([]byte) (Message, error)) {
 	for _, side := range golden {
 		for _, m := range side.messages {
@@ -42,7 +42,7 @@ func fuzzDecoder(f *testing.F, set family, decoder func([]byte) (Message, error)
 		}
 		once, err := Encode(m)
 		if fault.CodeOf(err) == fault.FrameTooLarge {
-			return // escapes may be longer than what they stand for
+			return // escapes may be longer than the characters that they stand for
 		}
 		if err != nil {
 			t.Fatalf("decoded but not encodable: %v", err)

@@ -23,8 +23,8 @@ const (
 
 func ptr[T any](v T) *T { return &v }
 
-// golden holds, by side, an example of every message: each field set at least
-// once, each optional field left out at least once.
+// golden holds, by side, examples of every message. Together they set each field
+// at least once, and leave each optional field out at least once.
 var golden = []struct {
 	name     string
 	family   family
@@ -223,7 +223,7 @@ func TestTypeNames(t *testing.T) {
 	}
 }
 
-// TestUnknownFieldsAreIgnored: a newer peer may add fields.
+// TestUnknownFieldsAreIgnored checks that a newer peer may add fields.
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	m, err := DecodeFromGuest([]byte(`{"type":"knock","payload":{"name":"A","later":{"x":[1]}},"also":1}`), MaxFrameBefore)
 	if err != nil {

@@ -2,8 +2,8 @@ package signalling
 
 // What a guest sends to the host.
 
-// Hello is the first message in a sealed channel. Without the right secret the
-// host drops the channel unseen.
+// Hello is the first message in a sealed channel. If the secret is wrong, the
+// host drops the channel and reads no more of it.
 type Hello struct {
 	Version int    `json:"version"`          // ProtocolVersion
 	Secret  string `json:"secret"`           // base64url, 16 bytes: the link's secret
@@ -23,8 +23,8 @@ type Knock struct {
 // Leave ends a guest's wait or their part in the call, and gives up the seat.
 type Leave struct{}
 
-// Seated answers Admitted that came with a Farewell: the guest has the new seat
-// token, and the earlier ones of the seat are void from here on.
+// Seated answers an Admitted that has a Farewell. It says that the guest has the
+// new seat token; the seat's earlier tokens are void from here on.
 type Seated struct{}
 
 // Answer answers the Offer with the same Negotiation.
@@ -45,8 +45,8 @@ type Candidate struct {
 // Restart asks for an ICE restart: the host answers with a new Offer.
 type Restart struct{}
 
-// MediaState says whether the sender's microphone and camera are off. The
-// tracks stay; only nothing is sent on them.
+// MediaState says whether the sender's microphone and camera are off. The tracks
+// stay, but carry nothing while they are off.
 type MediaState struct {
 	Muted     bool `json:"muted"`
 	CameraOff bool `json:"cameraOff"`
@@ -55,10 +55,9 @@ type MediaState struct {
 // Say is a chat line by the sender.
 type Say struct {
 	Text  string `json:"text"`            // 1 to 2,000 characters after trimming
-	Token string `json:"token,omitempty"` // base64url, 16 random bytes: said again after a reconnection, the line is still one
+	Token string `json:"token,omitempty"` // base64url, 16 random bytes: with it, a line sent again stays one line
 }
 
-// Ping asks for a Pong, at any time after a Welcome with Pings: what else is
-// sent may be answered by nothing, and a network can go deaf without closing
-// the socket.
+// Ping asks for a Pong, at any time after a Welcome with Pings. Other messages
+// may go without an answer, and a network can go deaf without closing the socket.
 type Ping struct{}

@@ -2,8 +2,8 @@ package signalling
 
 // What the host sends to a guest.
 
-// Welcome answers a Hello whose secret is right. It carries all that a guest
-// may know before admission.
+// Welcome answers a Hello whose secret is right. It holds all that a guest may
+// know before admission.
 type Welcome struct {
 	Version  int    `json:"version"`
 	LinkName string `json:"linkName"` // "" when the link has none
@@ -20,7 +20,7 @@ type Bell string
 // The states of the bell.
 const (
 	BellRung     Bell = "rung"          // window, sound and system notification
-	BellSilenced Bell = "silenced"      // the host has silenced requests: the card is there, nothing rang
+	BellSilenced Bell = "silenced"      // the host has silenced requests: the card is there, and there was no sound
 	BellAskWait  Bell = "asked-to-wait" // the host has seen it and asked to wait
 )
 
@@ -28,7 +28,7 @@ const (
 type Waiting struct {
 	Bell  Bell  `json:"bell"`
 	Since int64 `json:"since"` // Unix milliseconds, the host's clock: when the bell came into this state
-	Ago   int64 `json:"ago"`   // milliseconds between Since and sending, so that the guest's clock need not agree
+	Ago   int64 `json:"ago"`   // milliseconds between Since and sending, because the guest's clock may differ
 }
 
 // ICEServer is a STUN or TURN server (W3C RTCIceServer).
@@ -44,10 +44,10 @@ type Admitted struct {
 	Seat        string      `json:"seat"`                 // base64url, 16 bytes
 	Resumed     bool        `json:"resumed,omitempty"`    // the peer connection of before is still in use
 	ICEServers  []ICEServer `json:"iceServers,omitempty"` // for the guest's peer connection
-	// Farewell is base64url, 16 bytes. A page that goes away sends the 16 bytes as
-	// they are, as one binary message without a seal, since sealing takes time that
-	// it no longer has: the seat is then held for a reload only. A host that gives
-	// one takes Seated.
+	// Farewell is base64url, 16 bytes. A page that closes sends the bytes as they
+	// are, in one binary message without a seal, because it has no time left for
+	// sealing. The seat is then held only long enough for a reload. A host that
+	// gives a Farewell takes Seated.
 	Farewell string `json:"farewell,omitempty"`
 }
 
@@ -61,21 +61,21 @@ type EndReason string
 
 // The reasons.
 const (
-	EndSpent    EndReason = "spent"     // everybody has left; the link is used up
+	EndSpent    EndReason = "spent"     // all have left; the link is used up
 	EndRemoved  EndReason = "removed"   // the host removed the link
-	EndEnded    EndReason = "ended"     // the host ended the call for everyone
+	EndEnded    EndReason = "ended"     // the host ended the call for all
 	EndKicked   EndReason = "kicked"    // the host removed this guest
-	EndBlocked  EndReason = "blocked"   // and does not want to be asked again
-	EndTimedOut EndReason = "timed-out" // nobody answered the knock
+	EndBlocked  EndReason = "blocked"   // the host removed this guest and blocks its device
+	EndTimedOut EndReason = "timed-out" // the knock was not answered in time
 	EndReplaced EndReason = "replaced"  // the same device opened the link again elsewhere
 	EndShutdown EndReason = "shutdown"  // the host's app is closing; keep trying
 	EndSeatGone EndReason = "seat-gone" // the seat in Hello is no longer held; knock again (the channel stays)
-	EndFull     EndReason = "full"      // too many are waiting or in the call
+	EndFull     EndReason = "full"      // too many guests are waiting or in the call
 	EndLocked   EndReason = "locked"    // the host takes no new requests
 	EndFault    EndReason = "fault"     // the guest broke the protocol; Fault says how
 )
 
-// Ended tells a guest that it is out. The channel closes after it, except for
+// Ended tells a guest that it is out. The channel closes after it, except with
 // EndSeatGone.
 type Ended struct {
 	Reason EndReason `json:"reason"`
@@ -111,7 +111,7 @@ type Tracks struct {
 	Slots []Slot `json:"slots"`
 }
 
-// Participant is somebody in the call.
+// Participant is a person in the call.
 type Participant struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
@@ -120,12 +120,13 @@ type Participant struct {
 	CameraOff bool   `json:"cameraOff,omitempty"`
 	Away      bool   `json:"away,omitempty"` // connection lost, seat held
 	JoinedAt  int64  `json:"joinedAt"`       // Unix milliseconds
-	// NoMedia is a fault code: why the participant is heard by messages alone, and
-	// has neither sound nor picture. "" while media flows, or may soon.
+	// NoMedia is the fault code that says why the participant has neither sound
+	// nor picture, and takes part by messages alone. It is "" while media flows,
+	// or may still come.
 	NoMedia string `json:"noMedia,omitempty"`
 }
 
-// ChatLine is a chat line as everybody sees it.
+// ChatLine is a chat line as all participants see it.
 type ChatLine struct {
 	ID          uint64 `json:"id"` // counts up within the call
 	Participant string `json:"participant"`
@@ -170,7 +171,8 @@ type Mute struct{}
 type Fault struct {
 	Code    string `json:"code"` // a fault code
 	Message string `json:"message"`
-	// RetryAfter is how many milliseconds to wait before the same is worth another
-	// try; 0 when waiting does not help. With fault code too-fast.
+	// RetryAfter comes with fault code too-fast. It is how many milliseconds to
+	// wait before the same is worth another try; 0 means that waiting does not
+	// help.
 	RetryAfter int64 `json:"retryAfter,omitempty"`
 }

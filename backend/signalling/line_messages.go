@@ -1,26 +1,26 @@
 package signalling
 
 // What a host's app and a public relay say to each other as text, over one
-// WebSocket that carries all links of the app. Binary messages there are a
-// channel's number (4 bytes, big-endian) and one of its sealed frames. The
-// guest page knows nothing of this: no TypeScript is made from this file.
+// WebSocket that carries all links of the app. Binary messages on it are a
+// channel's number (4 bytes, big-endian) and one sealed frame of that channel.
+// The guest page knows nothing of this, so no TypeScript is made from this file.
 
-// HostSubprotocol is the WebSocket subprotocol (RFC 6455 section 1.9) of a
-// host's line to a relay.
+// HostSubprotocol is the WebSocket subprotocol (RFC 6455 section 1.9) of a host
+// connection to a relay.
 const HostSubprotocol = "porch-host.v1"
 
-// HostVersion is the version of the host line: ChallengeHost and Register
-// name it.
+// HostVersion is the version of the host connection's messages. ChallengeHost and
+// Register name it.
 const HostVersion = 1
 
-// Limits of one text message of a host line, in bytes.
+// Limits of one text message of a host connection, in bytes.
 const (
 	MaxToRelayHost   = 1 << 10
 	MaxFromRelayHost = 16 << 10
 )
 
-// ChannelSize is what stands in front of a frame in a binary message of a host
-// line, in bytes: the channel's number, big-endian.
+// ChannelSize is the size of what stands in front of a frame in a binary message
+// of a host connection, in bytes: the channel's number, big-endian.
 const ChannelSize = 4
 
 // MaxInvitation is the longest invitation, in bytes of printable ASCII.
@@ -31,7 +31,7 @@ const MaxInvitation = 128
 // port, and the relay's nonce.
 const RegisterContext = "porch host v1"
 
-// ChallengeHost is the first message of a line, from the relay.
+// ChallengeHost is the first message of a host connection. The relay sends it.
 type ChallengeHost struct {
 	Version int    `json:"version"` // HostVersion
 	Nonce   string `json:"nonce"`   // base64url, 32 random bytes
@@ -43,20 +43,21 @@ type Register struct {
 	Key       string `json:"key"`             // base64url, 32 bytes: Ed25519 public key, made for this relay
 	Signature string `json:"signature"`       // base64url, 64 bytes, see RegisterContext
 	Token     string `json:"token,omitempty"` // an invitation
-	Probe     bool   `json:"probe,omitempty"` // only asks: the relay answers and closes, and an open line of the key stays
+	Probe     bool   `json:"probe,omitempty"` // only asks: the relay answers and closes; an open connection of the key stays
 }
 
-// Registered answers Register: the line is open.
+// Registered answers Register: the host connection is open.
 type Registered struct {
-	Links   int      `json:"links"`          // that may be announced at once
-	Guests  int      `json:"guests"`         // at all links of this host at once
+	Links   int      `json:"links"`          // links announced at once
+	Guests  int      `json:"guests"`         // guests at all links of this host at once
 	PerLink int      `json:"perLink"`        // guests at one link at once
-	Bytes   int64    `json:"bytes"`          // relayed media in a day
+	Bytes   int64    `json:"bytes"`          // bytes of relayed media in a day
 	Turn    bool     `json:"turn,omitempty"` // WantCredentials is answered with servers
 	STUN    []string `json:"stun,omitempty"` // "stun:host:port"
 }
 
-// Refused ends a line: the relay closes it next. The code is a fault's.
+// Refused ends a host connection: the relay closes it next. The code is a
+// fault's.
 type Refused struct {
 	Code string `json:"code"`
 }
@@ -84,22 +85,23 @@ type Announced struct {
 	Link string `json:"link"`
 }
 
-// Unannounced says that guests do not find the link through this line: it was
-// refused, or another line has announced it since. The code is a fault's.
+// Unannounced says that guests do not find the link through this connection,
+// because the relay refused it or another connection has announced it since. The
+// code is a fault's.
 type Unannounced struct {
 	Link string `json:"link"`
 	Code string `json:"code"`
 }
 
-// Withdraw takes an announced link back. Its channels close with
+// Withdraw takes an announced link back. The link's channels close with
 // CloseHostGone.
 type Withdraw struct {
 	Link string `json:"link"`
-	Note string `json:"note,omitempty"` // base64url, 64 bytes: what Unavailable says of the link from now on
+	Note string `json:"note,omitempty"` // base64url, 64 bytes: Unavailable gives it out for the link from now on
 }
 
-// Note leaves the note of a link that has ended, without announcing it. The
-// relay answers with Prove, and with Noted after a right Proof.
+// Note leaves the note of a link that has ended, without announcing it. The relay
+// answers with Prove, and with Noted after a right Proof.
 type Note struct {
 	Key  string `json:"key"`  // as in Announce
 	Note string `json:"note"` // base64url, 64 bytes
@@ -110,15 +112,15 @@ type Noted struct {
 	Link string `json:"link"`
 }
 
-// Guest says that a guest has opened a link: their frames come and go under
+// Guest says that a guest has opened a link. The guest's frames come and go under
 // this channel.
 type Guest struct {
-	Channel uint32 `json:"channel"` // not in use on this line, and never used again
+	Channel uint32 `json:"channel"` // not in use on this connection, and never used again
 	Link    string `json:"link"`
-	Remote  string `json:"remote,omitempty"` // the same for guests of one address, and says nothing else
+	Remote  string `json:"remote,omitempty"` // the same for all guests of one address; it tells nothing else of them
 }
 
-// Limit raises what a guest may send: relay.Frames.SetLimit.
+// Limit raises the size of what a guest may send: see switchboard.Frames.SetLimit.
 type Limit struct {
 	Channel uint32 `json:"channel"`
 	Bytes   int    `json:"bytes"` // of a message before sealing
@@ -130,9 +132,9 @@ type Closed struct {
 	Code    CloseCode `json:"code"`
 }
 
-// WantCredentials asks for a relayed way.
+// WantCredentials asks for TURN servers and credentials.
 type WantCredentials struct {
-	Request uint32 `json:"request"` // stands in the answer
+	Request uint32 `json:"request"` // the answer repeats it
 }
 
 // Credentials answers WantCredentials: servers, or a code.
@@ -140,15 +142,15 @@ type Credentials struct {
 	Request uint32      `json:"request"`
 	Servers []ICEServer `json:"servers,omitempty"`
 	Expires int64       `json:"expires,omitempty"` // Unix milliseconds, the relay's clock
-	Code    string      `json:"code,omitempty"`    // why there are none: a fault's
+	Code    string      `json:"code,omitempty"`    // a fault's: why there are none
 }
 
-// Revoke takes credentials back: who was removed from a call must not go on
-// using its relayed way.
+// Revoke takes credentials back, so that a guest who was removed from a call
+// can't go on using its relayed way.
 type Revoke struct {
 	Username string `json:"username"`
 }
 
-// Moving says that this relay is about to close: the app should open another
-// line soon.
+// Moving says that this relay is about to close, and that the app should open
+// another connection.
 type Moving struct{}

@@ -6,7 +6,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// Limits of the host line's fields.
+// Limits of the fields of a host connection's messages.
 const (
 	maxQuota    = 1 << 30 // links, guests
 	maxUsername = 512     // as ICEServer's

@@ -1,7 +1,7 @@
 package signalling
 
 // What a guest and a relay say to each other in the clear, as text, before the
-// sealed channel begins. After Opened there are only binary frames: first the
+// sealed channel begins. After Opened there are only binary messages: first the
 // channel's opening (sealed.OpenGuest), then sealed frames.
 
 // Subprotocol is the WebSocket subprotocol (RFC 6455 section 1.9) of a guest's
@@ -12,8 +12,8 @@ const Subprotocol = "porch.v1"
 // bytes.
 const MaxRelayMessage = 1 << 10
 
-// CloseCode is a WebSocket close code (RFC 6455 section 7.4.2) in the range
-// left to applications.
+// CloseCode is a WebSocket close code (RFC 6455 section 7.4.2) in the range left
+// to applications.
 type CloseCode uint16
 
 // The codes with which a relay, or the host through it, closes a guest's
@@ -41,5 +41,5 @@ type Opened struct {
 
 // Unavailable is the one answer for unknown, removed, spent and offline links.
 type Unavailable struct {
-	Note string `json:"note"` // base64url, 64 bytes: sealed.OpenNote tells who holds the whole link what happened
+	Note string `json:"note"` // base64url, 64 bytes: sealed.OpenNote tells whoever holds the whole link what happened
 }

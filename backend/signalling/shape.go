@@ -9,15 +9,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Shape is what a name is compared by. The zero value is like no other.
+// Shape is what names are compared by. The zero value is like no other.
 type Shape struct {
-	same  string // one for names that are read as the same
-	alike string // one for names that may be taken for each other
+	same  string // equal for names that are read as the same
+	alike string // equal for names that may be taken for each other
 }
 
-// ShapeOf returns the shape of a name: NFKC without what shows nothing and with
-// its case folded (UAX #31, NFKC_Casefold), and of that a skeleton after UTS #39,
-// with the confusables that keyboards have.
+// ShapeOf returns the shape of a name. Its first part is NFKC without what shows
+// nothing and with its case folded (UAX #31, NFKC_Casefold). Its second part is a
+// skeleton of that after UTS #39, with the confusables that keyboards have.
 func ShapeOf(name string) Shape {
 	s := folded(name)
 	s = strings.Map(func(r rune) rune {
@@ -30,10 +30,10 @@ func ShapeOf(name string) Shape {
 	return Shape{same: s, alike: skeleton(s)}
 }
 
-// Same tells whether two names are read as the same.
+// Same reports whether two names are read as the same.
 func (s Shape) Same(other Shape) bool { return s.same != "" && s.same == other.same }
 
-// Alike tells whether two names may be taken for each other. Names that are the
+// Alike reports whether two names may be taken for each other. Names that are the
 // same are alike.
 func (s Shape) Alike(other Shape) bool { return s.alike != "" && s.alike == other.alike }
 
@@ -55,8 +55,8 @@ func skeleton(s string) string {
 }
 
 // confusable are letters that look like another when their case is folded (UTS
-// #39, confusables.txt), as far as keyboards and fonts of people have them. i, l,
-// 1 and | are one, since a capital I and a small l are.
+// #39, confusables.txt), as far as people's keyboards and fonts have them. i, l,
+// 1 and | are one, because a capital I and a small l are.
 var confusable = func() map[rune]rune {
 	pairs := map[rune]rune{}
 	for _, set := range []string{
@@ -75,9 +75,9 @@ var confusable = func() map[rune]rune {
 	return pairs
 }()
 
-// Distinct returns name, or name with the lowest number behind it, from 2 on,
-// with which it is read as none of the taken. It stays within the limits of a
-// name.
+// Distinct returns name if it is read as none of the taken names, and otherwise
+// name followed by the lowest number, from 2 on, that makes it so. It stays
+// within the limits of a name.
 func Distinct(name string, taken []string) string {
 	shapes := make([]Shape, len(taken))
 	for i, t := range taken {

@@ -8,8 +8,8 @@ import (
 )
 
 // Limits of what people write. Names are counted in what people take for one
-// character ([Characters]), texts in code points, and both in bytes of UTF-8,
-// which bound what one character may be made of.
+// character ([Characters]), texts in code points. Both are limited in bytes of
+// UTF-8 as well, which bounds what one character may be made of.
 const (
 	MaxName      = 64
 	MaxNameBytes = 512 // 8 for each character
@@ -17,26 +17,24 @@ const (
 	MaxTextBytes = 4 * MaxText
 )
 
-// maxMarks is how many combining marks may stack on one character. Real
-// writing systems stay below; more is an attempt to draw over other people's
-// lines.
+// maxMarks is how many combining marks may stack on one character. Real writing
+// systems stay below. More would draw over other people's lines.
 const maxMarks = 6
 
-// CleanName returns s as it may be shown beside other people's names: one
-// line, trimmed, runs of white space made one space, without control
-// characters, without the invisible characters that turn the direction of what
-// follows or that imitate other names, and without piles of combining marks.
-// Joiners and variation selectors that emoji and many scripts need stay behind
-// a visible character of such a script. What is left of a name shows something.
-// The result may be empty or too long; Validate says so. CleanName is
-// idempotent.
+// CleanName returns s as it may be shown beside other people's names: one line,
+// trimmed, with runs of white space made one space. It removes control
+// characters, invisible characters that turn the direction of what follows or
+// that imitate other names, and piles of combining marks. Joiners and variation
+// selectors that emoji and many scripts need stay behind a visible character of
+// such a script. A name that is not empty shows something. The result may be
+// empty or too long; Validate says so. CleanName is idempotent.
 func CleanName(s string) string {
 	return clean(s, false)
 }
 
-// CleanText returns s as it may be shown as a chat line: as [CleanName], but
-// line breaks and runs of spaces stay, CRLF and CR become LF, and a tab
-// becomes a space. CleanText is idempotent.
+// CleanText returns s as it may be shown as a chat line. It cleans like
+// [CleanName], but line breaks and runs of spaces stay, CRLF and CR become LF,
+// and a tab becomes a space. CleanText is idempotent.
 func CleanText(s string) string {
 	return clean(s, true)
 }
@@ -142,10 +140,10 @@ func isJoiner(r rune) bool { return r == '\u200C' || r == '\u200D' }
 // (UTS #51 section 1.4.9).
 func isTag(r rune) bool { return r >= 0xE0020 && r <= 0xE007F }
 
-// showsNothing reports whether r leaves no mark of its own on a screen, which
-// would allow names that look empty or like another's: control, format, private
-// and noncharacters, all that Unicode has programs ignore, assigned or not
-// (Default_Ignorable_Code_Point), and letters and symbols that are blank.
+// showsNothing reports whether r leaves no mark of its own on a screen. With such
+// characters a name could look empty, or like another. They are control, format,
+// private and noncharacters, all that Unicode tells programs to ignore, assigned
+// or not (Default_Ignorable_Code_Point), and letters and symbols that are blank.
 func showsNothing(r rune) bool {
 	switch r {
 	case '\u2800', '\U00013441', '\U00013442', '\U0001D159':
@@ -156,7 +154,7 @@ func showsNothing(r rune) bool {
 }
 
 var (
-	// unjoined are scripts in which a joiner changes nothing that one can see.
+	// unjoined are scripts in which a joiner changes nothing visible.
 	unjoined = []*unicode.RangeTable{
 		unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Georgian, unicode.Hebrew,
 		unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Nd,
@@ -181,14 +179,14 @@ var (
 // version of Unicode a browser knows.
 func Characters(s string) int {
 	s = flags.ReplaceAllString(s, "a")
-	if _, n := utf8.DecodeRuneInString(s); n > 0 { // there is nothing before it that it could belong to
+	if _, n := utf8.DecodeRuneInString(s); n > 0 { // no character stands before it to which it could belong
 		s = "a" + s[n:]
 	}
 	return utf8.RuneCountInString(joined.ReplaceAllString(s, ""))
 }
 
-// cleaned returns m with names and texts cleaned, and with empty lists where
-// they are nil: null is not a list to a browser.
+// cleaned returns m with cleaned names and texts, and with empty lists instead of
+// nil, because a browser does not take null for a list.
 func cleaned(m Message) Message {
 	switch m := m.(type) {
 	case Knock:

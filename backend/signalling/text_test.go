@@ -66,9 +66,9 @@ func TestCleanText(t *testing.T) {
 	}
 }
 
-// TestNames has the table that the guest page is held to as well
-// (frontend/guest/names.test.ts): what a name becomes, how long people call it,
-// and whether it is one.
+// TestNames has the table that the guest page's test checks as well
+// (frontend/guest/names.test.ts): what a name becomes, how many characters people
+// count in it, and whether it is valid.
 func TestNames(t *testing.T) {
 	b, err := os.ReadFile("testdata/names.json")
 	if err != nil {

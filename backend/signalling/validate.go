@@ -10,7 +10,7 @@ import (
 
 // Limits of fields. Text limits are in bytes unless they say otherwise.
 const (
-	MaxSDP          = 224 << 10 // an offer with 64 participants is near 150 KB
+	MaxSDP          = 224 << 10 // an offer with 64 participants has about 150 KB
 	MaxCandidate    = 1 << 10
 	MaxParticipants = 256
 	MaxSlots        = 2 * MaxParticipants
@@ -366,8 +366,8 @@ func isToken(s string, size int) bool {
 	return len(s) == base64.RawURLEncoding.EncodedLen(size) && isBase64url(s)
 }
 
-// isBase64url reports whether s is the one base64url text without padding of
-// some bytes, or of none.
+// isBase64url reports whether s is the one base64url text without padding of some
+// bytes, or of none.
 func isBase64url(s string) bool {
 	if strings.ContainsAny(s, "\r\n") {
 		return false

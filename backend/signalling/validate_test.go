@@ -10,7 +10,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// TestDecodeFaults: bad bytes end in their code, whoever sent them.
+// TestDecodeFaults checks that bad bytes give their code, for each sender.
 func TestDecodeFaults(t *testing.T) {
 	const malformed, unknown = fault.MessageMalformed, fault.MessageUnknown
 	for _, test := range []struct {
@@ -76,8 +76,8 @@ func TestDecodeFaults(t *testing.T) {
 	}
 }
 
-// TestErrorsDoNotRepeatStrangers: what a stranger sent never gets into a log by
-// way of an error.
+// TestErrorsDoNotRepeatStrangers checks that no error repeats what a stranger
+// sent, because errors are logged.
 func TestErrorsDoNotRepeatStrangers(t *testing.T) {
 	const mark = "STRANGER"
 	for _, text := range []string{
@@ -212,7 +212,8 @@ func TestValidateWantsCleanText(t *testing.T) {
 	}
 }
 
-// TestLargestOffer: what the limits promise fits into a frame.
+// TestLargestOffer checks that the largest offer within the limits fits into a
+// frame.
 func TestLargestOffer(t *testing.T) {
 	section := "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
 	for i := range maxAlike {

@@ -1,6 +1,6 @@
 // Command typescript writes the TypeScript side of package signalling: types,
-// limits, and the forms that the page checks received messages against. It
-// reads the Go source, so that comments come along.
+// limits, and the forms that the page checks received messages against. It reads
+// the Go source, so that comments are copied, too.
 package main
 
 import (
@@ -38,8 +38,8 @@ func main() {
 	}
 }
 
-// families maps the variables of codec.go to the unions that hold their
-// messages. The page receives some of them, and gets forms for these.
+// families maps the variables of codec.go to the unions that hold their messages.
+// For those that the page receives, the forms are written as well.
 var families = []struct {
 	variable, union, comment string
 	received                 bool
@@ -50,7 +50,7 @@ var families = []struct {
 	{"fromRelay", "FromRelayMessage", "What a relay sends to a guest in the clear.", true},
 }
 
-// constants are the numbers that the page needs, beside the close codes.
+// constants are the numbers that the page needs, besides the close codes.
 var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxNameBytes", "MaxText", "MaxSDP", "MaxPicture"}
 
 type generator struct {
@@ -81,7 +81,7 @@ func Generate(directory string) ([]byte, error) {
 	sort.Strings(names)
 	fset := token.NewFileSet()
 	for _, name := range names {
-		// What a host and a relay say to each other is none of the page's.
+		// The page needs no types of what a host and a relay say to each other.
 		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(filepath.Base(name), "line_") || filepath.Base(name) == "shape.go" {
 			continue
 		}
@@ -268,7 +268,7 @@ func (g *generator) writeForms() error {
 export type Form = "s" | "n" | "b" | readonly ["|", ...string[]] | readonly [Form] | { readonly [field: string]: Form }
 
 `)
-	for _, name := range g.order { // parts of messages first, as the messages refer to them
+	for _, name := range g.order { // parts of messages come before the messages that refer to them
 		if !needed[name] || inMessages[name] && !g.isPart(name, needed) {
 			continue
 		}
@@ -435,7 +435,7 @@ func lower(s string) string {
 	return string(r)
 }
 
-// number evaluates the few forms in which constants are written.
+// number evaluates constants in the few forms in which they are written.
 func number(e ast.Expr) (int, error) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

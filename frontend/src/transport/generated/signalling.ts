@@ -20,8 +20,8 @@ export const closeCodes = {
 	done: 1000,
 } as const
 
-/** Hello is the first message in a sealed channel. Without the right secret the
- * host drops the channel unseen. */
+/** Hello is the first message in a sealed channel. If the secret is wrong, the
+ * host drops the channel and reads no more of it. */
 export interface Hello {
 	/** ProtocolVersion */
 	version: number
@@ -50,8 +50,8 @@ export interface Knock {
 /** Leave ends a guest's wait or their part in the call, and gives up the seat. */
 export type Leave = Record<string, never>
 
-/** Seated answers Admitted that came with a Farewell: the guest has the new seat
- * token, and the earlier ones of the seat are void from here on. */
+/** Seated answers an Admitted that has a Farewell. It says that the guest has the
+ * new seat token; the seat's earlier tokens are void from here on. */
 export type Seated = Record<string, never>
 
 /** Answer answers the Offer with the same Negotiation. */
@@ -72,8 +72,8 @@ export interface Candidate {
 /** Restart asks for an ICE restart: the host answers with a new Offer. */
 export type Restart = Record<string, never>
 
-/** MediaState says whether the sender's microphone and camera are off. The
- * tracks stay; only nothing is sent on them. */
+/** MediaState says whether the sender's microphone and camera are off. The tracks
+ * stay, but carry nothing while they are off. */
 export interface MediaState {
 	muted: boolean
 	cameraOff: boolean
@@ -83,17 +83,16 @@ export interface MediaState {
 export interface Say {
 	/** 1 to 2,000 characters after trimming */
 	text: string
-	/** base64url, 16 random bytes: said again after a reconnection, the line is still one */
+	/** base64url, 16 random bytes: with it, a line sent again stays one line */
 	token?: string
 }
 
-/** Ping asks for a Pong, at any time after a Welcome with Pings: what else is
- * sent may be answered by nothing, and a network can go deaf without closing
- * the socket. */
+/** Ping asks for a Pong, at any time after a Welcome with Pings. Other messages
+ * may go without an answer, and a network can go deaf without closing the socket. */
 export type Ping = Record<string, never>
 
-/** Welcome answers a Hello whose secret is right. It carries all that a guest
- * may know before admission. */
+/** Welcome answers a Hello whose secret is right. It holds all that a guest may
+ * know before admission. */
 export interface Welcome {
 	version: number
 	/** "" when the link has none */
@@ -114,7 +113,7 @@ export interface Waiting {
 	bell: Bell
 	/** Unix milliseconds, the host's clock: when the bell came into this state */
 	since: number
-	/** milliseconds between Since and sending, so that the guest's clock need not agree */
+	/** milliseconds between Since and sending, because the guest's clock may differ */
 	ago: number
 }
 
@@ -147,7 +146,7 @@ export interface Declined {
 /** EndReason says why a guest is out. See the fault codes of the same meaning. */
 export type EndReason = "spent" | "removed" | "ended" | "kicked" | "blocked" | "timed-out" | "replaced" | "shutdown" | "seat-gone" | "full" | "locked" | "fault"
 
-/** Ended tells a guest that it is out. The channel closes after it, except for
+/** Ended tells a guest that it is out. The channel closes after it, except with
  * EndSeatGone. */
 export interface Ended {
 	reason: EndReason
@@ -179,7 +178,7 @@ export interface Tracks {
 	slots: Slot[]
 }
 
-/** Participant is somebody in the call. */
+/** Participant is a person in the call. */
 export interface Participant {
 	id: string
 	name: string
@@ -193,7 +192,7 @@ export interface Participant {
 	noMedia?: string
 }
 
-/** ChatLine is a chat line as everybody sees it. */
+/** ChatLine is a chat line as all participants see it. */
 export interface ChatLine {
 	/** counts up within the call */
 	id: number
@@ -263,7 +262,7 @@ export interface Opened {
 
 /** Unavailable is the one answer for unknown, removed, spent and offline links. */
 export interface Unavailable {
-	/** base64url, 64 bytes: sealed.OpenNote tells who holds the whole link what happened */
+	/** base64url, 64 bytes: sealed.OpenNote tells whoever holds the whole link what happened */
 	note: string
 }
 
