@@ -1,6 +1,6 @@
-// Package codec holds the numbers of the call's media that every part must agree on: payload types, clock rates, ids of
-// header extensions, and the id of the host's participant. The call always offers, so the offer's numbers hold for
-// whatever anyone sends.
+// Package codec holds the numbers of the call's media that every part must agree on: payload types, clock rates, ids
+// of header extensions, and the id of the host's participant. The call always makes the offer, so these numbers hold
+// in both directions.
 package codec
 
 // Payload types (RFC 3551 section 6: dynamic).
@@ -23,8 +23,8 @@ const (
 	AbsSendTimeID       = 2 // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time, receivers only
 	TransportSequenceID = 3 // transport-wide-cc-01, senders only
 	MidID               = 4 // RFC 9143, senders only
-	RIDID               = 5 // RFC 8852, senders of pictures only
-	RepairedRIDID       = 6 // RFC 8852, senders of pictures only
+	RIDID               = 5 // RFC 8852, video senders only
+	RepairedRIDID       = 6 // RFC 8852, video senders only
 )
 
 // HostID is the id of the host's participant in every call.

@@ -8,25 +8,26 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// arrivals notes what a peer's packets carry for congestion control: transport-wide sequence numbers. Pion's recorder works
-// for each number that is left out, so numbers may leap only so far between two reports. Its zero value is ready.
+// arrivals records the transport-wide sequence numbers of a peer's packets for congestion control. The cost of Pion's
+// recorder grows with each number that is left out, so the numbers may only leap by [maxTransportLeaps] between two
+// reports. The zero value is ready to use.
 type arrivals struct {
 	mu         sync.Mutex
 	recorder   *twcc.Recorder
-	newest     uint16 // of the numbers that were recorded
-	left       int    // by how many numbers they may still leap until the next report
-	leapt      uint16 // a number from beyond that
+	newest     uint16 // the newest recorded number
+	left       int    // how many more numbers may be left out before the next report
+	leapt      uint16 // a number beyond that limit; valid while leaping
 	leaping    bool
 	renewed    time.Time
-	unreported bool // something has arrived since the last report
+	unreported bool // a packet has arrived since the last report
 }
 
 const (
 	maxTransportLeaps = 4096        // numbers left out between two reports
-	renewRecorder     = time.Second // at most so often a sender may begin to count anew
+	renewRecorder     = time.Second // the shortest time between two renewals of the recorder
 )
 
-// record takes a number that has arrived at now, elapsed after the connection's beginning.
+// record takes a transport-wide number that arrived at now. elapsed is the time since the connection began.
 func (a *arrivals) record(ssrc uint32, number uint16, elapsed time.Duration, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -40,7 +41,7 @@ func (a *arrivals) record(ssrc uint32, number uint16, elapsed time.Duration, now
 	case leap <= a.left:
 		a.left -= leap
 	case a.leaping && number-a.leapt-1 < 16 && now.Sub(a.renewed) > renewRecorder:
-		a.begin(number, now) // it goes on from there
+		a.begin(number, now) // the sender goes on counting from there
 	default:
 		a.leaping, a.leapt = true, number
 		return
@@ -58,7 +59,7 @@ func (a *arrivals) begin(number uint16, now time.Time) {
 	a.newest, a.left, a.renewed = number, maxTransportLeaps, now
 }
 
-// report returns what has arrived since the last time.
+// report returns the feedback on all packets since the last report.
 func (a *arrivals) report() (packets []rtcp.Packet) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// reported returns the numbers that a report says have arrived.
+// reported returns the sequence numbers that the report lists as arrived.
 func reported(tb testing.TB, packets []rtcp.Packet) (numbers []uint16) {
 	tb.Helper()
 	for _, p := range packets {
@@ -68,7 +68,7 @@ func TestLeapsOfArrivalsAreBounded(t *testing.T) {
 	if got := reported(t, a.report()); len(got) != 2 || got[1] != 2 {
 		t.Errorf("%v", got)
 	}
-	// Many leaps, each of which would be taken, together are too many.
+	// Each of these leaps is allowed alone; together they are too many.
 	for range 1000 {
 		a.record(1, a.newest+100, time.Second, now)
 	}
@@ -77,7 +77,7 @@ func TestLeapsOfArrivalsAreBounded(t *testing.T) {
 	}
 }
 
-// TestArrivalsGoOnAfterALeap: a sender who really goes on from somewhere else is heard.
+// TestArrivalsGoOnAfterALeap: numbers that go on from a far-away value are recorded again.
 func TestArrivalsGoOnAfterALeap(t *testing.T) {
 	var a arrivals
 	now := time.Now()

@@ -2,27 +2,26 @@ package forward
 
 import "time"
 
-// cache keeps the newest packets of one track, for retransmissions and for
-// receivers that come a moment after a keyframe. It does no I/O and is not safe
-// for concurrent use. Its size is a power of two.
+// cache keeps the newest packets of one layer. They serve retransmissions, and receivers that join within
+// [oldestKeyframe] of a keyframe. It does no I/O and is not safe for concurrent use. Its size is a power of two.
 type cache struct {
 	entries []cached
 	begun   bool
 	newest  int64  // extended sequence number
-	arrival uint64 // of the last packet put
+	arrival uint64 // arrival number of the last packet put
 	key     int64  // of the first packet of the newest keyframe
 	hasKey  bool
 	keyAt   time.Time
 }
 
 type cached struct {
-	extended int64 // sequence number, -1 for nothing
+	extended int64 // sequence number, -1 for an empty entry
 	packet   packet
 	buffer   []byte
 }
 
-// maxCacheJump is the largest step forward in sequence numbers that is taken for loss;
-// after a larger one the cache begins anew.
+// maxCacheJump is the largest step forward in sequence numbers that counts as loss. After a larger step the cache
+// starts over.
 const maxCacheJump = 1 << 13
 
 func newCache(size int) *cache {
@@ -31,7 +30,7 @@ func newCache(size int) *cache {
 	return c
 }
 
-// reset forgets everything: another stream begins.
+// reset empties the cache, because another stream begins.
 func (c *cache) reset() {
 	c.begun, c.hasKey = false, false
 	for i := range c.entries {
@@ -39,12 +38,12 @@ func (c *cache) reset() {
 	}
 }
 
-// put copies p and numbers it in order of arrival. It returns false for a packet that is there already, or that is
-// too old to be kept.
+// put copies p and sets p.arrival, which numbers packets in order of arrival. It reports false for a packet that is
+// already in the cache, or is too old to be kept.
 func (c *cache) put(p *packet, now time.Time) bool {
 	if !c.begun {
 		c.begun = true
-		c.newest = int64(p.sequence) + 1<<16 // never negative, whatever comes late
+		c.newest = int64(p.sequence) + 1<<16 // large enough that no late packet gets a negative number
 	}
 	extended := c.extend(p.sequence)
 	if extended > c.newest+maxCacheJump {
@@ -74,7 +73,8 @@ func (c *cache) put(p *packet, now time.Time) bool {
 	return true
 }
 
-// lacks reports whether a packet with this sequence number would fill a hole: it is not there, and newer ones are.
+// lacks reports whether a packet with this sequence number would fill a hole: the packet is missing, and newer ones
+// are present.
 func (c *cache) lacks(sequence uint16) bool {
 	if !c.begun {
 		return false
@@ -83,8 +83,8 @@ func (c *cache) lacks(sequence uint16) bool {
 	return extended < c.newest && extended > c.newest-int64(len(c.entries)) && c.at(extended) == nil
 }
 
-// get returns the packet with this sequence number, or nil. It is valid until
-// the next put, and must not be changed.
+// get returns the packet with this sequence number, or nil. The packet is valid until the next put and must not be
+// changed.
 func (c *cache) get(sequence uint16) *packet {
 	if !c.begun {
 		return nil
@@ -92,9 +92,9 @@ func (c *cache) get(sequence uint16) *packet {
 	return c.at(c.extend(sequence))
 }
 
-// fromKeyframe returns the extended sequence numbers of the newest keyframe's
-// first packet and of the newest packet, for at. ok is false when there is no
-// keyframe, when it is older than maxAge, or when its beginning is gone.
+// fromKeyframe returns the extended sequence numbers of the newest keyframe's first packet and of the newest packet,
+// to be passed to at. ok is false if there is no keyframe, if it is older than maxAge, or if its first packet is
+// gone.
 func (c *cache) fromKeyframe(now time.Time, maxAge time.Duration) (first, last int64, ok bool) {
 	if !c.hasKey || now.Sub(c.keyAt) > maxAge || c.at(c.key) == nil {
 		return 0, 0, false

@@ -54,7 +54,7 @@ func TestCacheTakesLatePacketsOnce(t *testing.T) {
 	if c.get(102) != nil {
 		t.Fatal("a lost packet is there")
 	}
-	if !c.put(&packet{sequence: 50}, now) { // before the first: still within the size
+	if !c.put(&packet{sequence: 50}, now) { // before the first packet, but within the cache's size
 		t.Fatal("a late packet was refused")
 	}
 	if c.put(&packet{sequence: 103 - 64}, now) {
@@ -77,8 +77,8 @@ func TestCacheBeginsAnewAfterAJump(t *testing.T) {
 	}
 }
 
-// TestCacheForgetsAKeyframeThatIsLeftBehind: numbers leap by a multiple of the cache's size, so that nothing overwrites
-// the keyframe's entry.
+// TestCacheForgetsAKeyframeThatIsLeftBehind: the numbers leap by a multiple of the cache's size, so no packet
+// overwrites the keyframe's entry.
 func TestCacheForgetsAKeyframeThatIsLeftBehind(t *testing.T) {
 	c := newCache(64)
 	now := time.Now()
@@ -95,7 +95,8 @@ func TestCacheForgetsAKeyframeThatIsLeftBehind(t *testing.T) {
 	}
 }
 
-// TestCacheIsNotResetByThePast: whoever repeats packets chooses their numbers.
+// TestCacheIsNotResetByThePast: a sender of retransmissions chooses their numbers, and must not be able to clear the
+// cache.
 func TestCacheIsNotResetByThePast(t *testing.T) {
 	c := newCache(64)
 	now := time.Now()
@@ -138,7 +139,7 @@ func TestCacheFindsTheKeyframe(t *testing.T) {
 	if _, _, ok := c.fromKeyframe(at.Add(2*time.Second), time.Second); ok {
 		t.Error("an old keyframe is offered")
 	}
-	put(65531, true) // a late one, older than nothing newer: a repeated packet
+	put(65531, true) // a retransmission of a packet that is there
 	if f, _, _ := c.fromKeyframe(at, time.Second); f != first {
 		t.Error("a repeated packet became the keyframe")
 	}

@@ -2,7 +2,7 @@ package forward
 
 import "time"
 
-// ntpEpoch is 1900-01-01 as seconds before the Unix epoch.
+// ntpEpoch is the time from 1900-01-01, where NTP begins, to the Unix epoch, in seconds.
 const ntpEpoch = 2_208_988_800
 
 // toNTP returns t as a 64-bit NTP timestamp (RFC 5905 section 6).
@@ -20,52 +20,50 @@ func fromNTP(ntp uint64) time.Time {
 	return time.Unix(seconds, ns)
 }
 
-// absSendTime returns t as abs-send-time: 6 bits of seconds, 18 of fraction.
+// absSendTime returns t in the format of abs-send-time: 6 bits of seconds, 18 bits of fraction.
 func absSendTime(t time.Time) uint32 { return uint32(toNTP(t)>>14) & 0xffffff }
 
-// senderClock relates one sender's clock, as their sender reports tell it, to
-// ours. Audio and video of a participant share it, so that they stay in step.
-// It is not safe for concurrent use.
+// senderClock relates one sender's clock, known from its sender reports, to ours. A participant's audio and video
+// share it, so that they stay in step. It is not safe for concurrent use.
 type senderClock struct {
 	known  bool
-	offset time.Duration // ours minus theirs, with the shortest way seen
+	offset time.Duration // our clock minus the sender's, by the report with the shortest delay
 }
 
-// clockReset is a difference that is not delay: the sender's clock was set.
+// clockReset is a difference too large to be delay. It means that the sender's clock was set.
 const clockReset = 2 * time.Second
 
-// report takes a sender report's NTP time and when it arrived.
+// report takes the NTP time of a sender report and the time of its arrival.
 func (c *senderClock) report(ntp uint64, arrival time.Time) {
 	offset := arrival.Sub(fromNTP(ntp))
 	diff := offset - c.offset
 	switch {
 	case !c.known || diff > clockReset || diff < -clockReset || diff < 0:
 		c.offset = offset
-	default: // clocks drift: follow slowly upwards
+	default: // follow slowly upwards, because clocks drift
 		c.offset += diff / 64
 	}
 	c.known = true
 }
 
-// mediaClock relates RTP timestamps of a track to our clock: from sender reports
-// once there are any, before that (and for the native engine, which sends none)
-// from the packets that came with the least delay. It is not safe for
-// concurrent use.
+// mediaClock relates a track's RTP timestamps to our clock. It uses sender reports once there are any. Before the
+// first one, and for the native engine, which sends none, it uses the packets that arrived with the least delay. It
+// is not safe for concurrent use.
 type mediaClock struct {
 	clockRate uint32
 
 	known     bool
-	reported  bool // by sender reports
+	reported  bool // the anchor comes from a sender report
 	timestamp uint32
 	at        time.Time // our time of timestamp
-	packetAt  time.Time // when the last packet came
+	packetAt  time.Time // when the last packet arrived
 }
 
 const (
-	// mediaClockAge is how long an anchor counts, because clocks drift.
+	// mediaClockAge is how long an anchor is used. It is limited because clocks drift.
 	mediaClockAge = 10 * time.Second
-	// mediaClockPause without a packet, after which they are later than expected by
-	// as much, means that the sender's clock stood still.
+	// mediaClockPause: if no packet arrived for this long, and the next ones are late by as much, the sender's
+	// timestamps stood still.
 	mediaClockPause = 100 * time.Millisecond
 )
 
@@ -84,15 +82,15 @@ func (m *mediaClock) packet(timestamp uint32, now time.Time) {
 	paused := now.Sub(m.packetAt) > mediaClockPause
 	m.packetAt = now
 	early := int32(timestamp - m.timestampAt(now))
-	// Earlier than expected, or nothing was expected: this is the better anchor. One
-	// that is late for another reason is replaced by the next that is in time.
+	// This packet came earlier than expected, or none was expected, so it is the better anchor. If it is late for
+	// another reason, the next packet in time replaces it.
 	if !m.known || now.Sub(m.at) > mediaClockAge || early > 0 ||
 		paused && int64(-early) > int64(mediaClockPause)*int64(m.clockRate)/int64(time.Second) {
 		m.known, m.timestamp, m.at = true, timestamp, now
 	}
 }
 
-// timestampAt returns the timestamp for a moment.
+// timestampAt returns the RTP timestamp that belongs to t.
 func (m *mediaClock) timestampAt(t time.Time) uint32 {
 	return m.timestamp + uint32(int64(t.Sub(m.at))*int64(m.clockRate)/int64(time.Second))
 }

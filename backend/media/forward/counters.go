@@ -2,17 +2,17 @@ package forward
 
 import "sync/atomic"
 
-// Counts are what the forwarder has done.
+// Counts are the totals of a forwarder.
 type Counts struct {
-	ReceivedPackets  uint64 `json:"receivedPackets"`  // RTP, decrypted
+	ReceivedPackets  uint64 `json:"receivedPackets"`  // RTP packets that were decrypted
 	ReceivedBytes    uint64 `json:"receivedBytes"`    // of their payload
-	ForwardedPackets uint64 `json:"forwardedPackets"` // RTP, written to receivers
+	ForwardedPackets uint64 `json:"forwardedPackets"` // RTP packets that were written to receivers
 	ForwardedBytes   uint64 `json:"forwardedBytes"`   // of their payload
 	Retransmitted    uint64 `json:"retransmitted"`    // packets sent again on NACK
 	Malformed        uint64 `json:"malformed"`        // packets that were not RTP, or not of the call's codecs
 	UnadmittedMedia  uint64 `json:"unadmittedMedia"`  // packets stopped because their receiver was not admitted
 	KeyframeRequests uint64 `json:"keyframeRequests"` // PLI sent to senders, after merging
-	Dropped          uint64 `json:"dropped"`          // packets of pictures that this machine's own line had no room for
+	Dropped          uint64 `json:"dropped"`          // video packets that this machine's uplink had no room for
 }
 
 // Plus returns the sum of two counts.
@@ -30,7 +30,7 @@ func (c Counts) Plus(d Counts) Counts {
 	}
 }
 
-// Counters are counts that grow. They are written on the packet path.
+// Counters are the running totals. The packet path writes them.
 type Counters struct {
 	receivedPackets  atomic.Uint64
 	receivedBytes    atomic.Uint64

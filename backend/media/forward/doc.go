@@ -1,9 +1,10 @@
 // Package forward passes one sender's packets on to many receivers.
 //
-// A [Track] is what one participant sends of one kind. A [Slot] is one unbroken stream to one receiver, which carries
-// one track at a time. [Inbound] is a connection's way in to the tracks of its participant, [Outbound] its way out with
-// all its slots.
+// A [Track] is one thing that a participant sends, such as sound or a camera's picture. A [Slot] is one unbroken
+// stream to one receiver, and carries one track at a time. [Inbound] brings a connection's packets to its
+// participant's tracks. [Outbound] holds all slots of one receiver.
 //
-// The package knows no sockets and no peer connections, and starts no goroutines: packets are handled on the goroutine
-// that has decrypted them. What waits for time is done by [Track.Tick], and by one timer for the first request of a gap.
+// The package knows no sockets and no peer connections, and starts no goroutines of its own: packets are handled on
+// the goroutine that decrypted them. [Track.Tick] does what depends on time, except the first request for a gap,
+// which has a timer.
 package forward

@@ -17,15 +17,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// rig is a sender and its receivers' slots without a network.
+// rig is a sender and its receivers' slots, without a network.
 type rig struct {
 	now      time.Time
 	in       *Inbound
 	out      *Outbound
 	video    *Track
 	upstream *fakeUpstream
-	sender   atomic.Bool // is admitted
-	admitted atomic.Bool // the receivers are
+	sender   atomic.Bool // the sender is admitted
+	admitted atomic.Bool // the receivers are admitted
 	slots    []*Slot
 	writers  []*fakeWriter
 	counters *Counters
@@ -56,7 +56,7 @@ func newRig(tb testing.TB, receivers int) *rig {
 	return r
 }
 
-// receive gives the rig packets as if they came from its upstream.
+// receive gives packets to the rig as if they came from its upstream.
 func (r *rig) receive(packets ...*rtp.Packet) {
 	for _, p := range packets {
 		in := packet{
@@ -107,7 +107,7 @@ func (w *fakeWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attribut
 	return len(payload), nil
 }
 
-// sequences returns what was written on the media SSRC.
+// sequences returns the sequence numbers that were written on the media SSRC.
 func (w *fakeWriter) sequences() (n []uint16) {
 	for _, p := range w.packets {
 		if p.PayloadType == codec.VideoPayloadType {
@@ -169,7 +169,7 @@ func TestLateReceiverGetsTheKeyframeThatIsThere(t *testing.T) {
 	if got := w.sequences(); !slices.Equal(got, []uint16{4, 5, 6, 7, 8, 9, 10, 11, 12, 13}) {
 		t.Errorf("forwarded %v", got)
 	}
-	for i := 2; i < 8; i += 2 { // the past is compressed
+	for i := 2; i < 8; i += 2 { // the replayed timestamps are compressed
 		if step := w.packets[i].Timestamp - w.packets[i-2].Timestamp; step != replayStep {
 			t.Errorf("packet %d: timestamps %d apart", i, step)
 		}
@@ -208,7 +208,7 @@ func TestSlotGoesOnWithAnotherSender(t *testing.T) {
 	a.video.RemoveReceiver(s)
 	b.video.AddReceiver(s)
 	s.Assign(b.video)
-	a.receive(va.Frame(true, 2)...) // still on its way: no longer forwarded
+	a.receive(va.Frame(true, 2)...) // packets of the old sender that still arrive are not forwarded
 	b.receive(vb.Frame(false, 1)...)
 	b.receive(vb.Frame(true, 2)...)
 	w := a.writers[0]
@@ -237,7 +237,7 @@ func TestMutingIsNotLoss(t *testing.T) {
 		t.Fatalf("%d packets though the camera is off", got)
 	}
 	r.video.SetSilent(false)
-	r.video.Tick(time.Now().Add(minKeyframeDistance)) // the stream has only just begun
+	r.video.Tick(time.Now().Add(minKeyframeDistance)) // minKeyframeDistance after the stream began
 	if r.upstream.keyframes != 1 {
 		t.Errorf("%d requests for a keyframe", r.upstream.keyframes)
 	}
@@ -320,7 +320,7 @@ func TestLossBeforeAPauseIsAskedFor(t *testing.T) {
 	}
 }
 
-// stated makes a keyframe state a size.
+// stated writes a size into a keyframe.
 func stated(keyframe []*rtp.Packet, width, height uint16) []*rtp.Packet {
 	binary.LittleEndian.PutUint16(keyframe[0].Payload[5+6:], width)
 	binary.LittleEndian.PutUint16(keyframe[0].Payload[5+8:], height)
@@ -368,7 +368,7 @@ func TestRetransmission(t *testing.T) {
 	r.connect()
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(v.Frame(true, 2)...)
-	r.slots[0].resend([]uint16{11, 12, 9}) // 12 is not there yet, 9 never was
+	r.slots[0].resend([]uint16{11, 12, 9}) // 12 has not arrived yet, 9 was never sent
 	w := r.writers[0]
 	if len(w.packets) != 3 {
 		t.Fatalf("%d packets", len(w.packets))
@@ -436,7 +436,7 @@ func TestOldPicturesAreNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestRetransmissionsAreAShare loses half of everything for ten seconds.
+// TestRetransmissionsAreAShare loses half of all packets for ten seconds.
 func TestRetransmissionsAreAShare(t *testing.T) {
 	var b resends
 	now := time.Now()
@@ -463,8 +463,7 @@ func TestRetransmissionsAreAShare(t *testing.T) {
 	}
 }
 
-// TestOneBadReceiverCostsFewKeyframes has one of three receivers ask five times a
-// second for a minute.
+// TestOneBadReceiverCostsFewKeyframes: one of three receivers asks for a keyframe five times a second for a minute.
 func TestOneBadReceiverCostsFewKeyframes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3)
@@ -494,7 +493,7 @@ func TestOneBadReceiverCostsFewKeyframes(t *testing.T) {
 	})
 }
 
-// TestAStarvedReceiverIsGivenAKeyframe has one stop asking.
+// TestAStarvedReceiverIsGivenAKeyframe: one receiver asks for too many keyframes, and then stops asking.
 func TestAStarvedReceiverIsGivenAKeyframe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 1)
@@ -502,7 +501,7 @@ func TestAStarvedReceiverIsGivenAKeyframe(t *testing.T) {
 		r.now = time.Now()
 		v := mediatest.VideoSender{SSRC: 1}
 		r.receive(v.Frame(true, 1)...)
-		time.Sleep(time.Second) // the stream has only just begun
+		time.Sleep(time.Second) // longer than minKeyframeDistance after the stream began
 		for range wishBurst {
 			r.slots[0].requestKeyframe()
 			r.receive(v.Frame(true, 1)...)
@@ -609,7 +608,7 @@ func TestForwardedPayloadsDifferOnlyInTheirNumbers(t *testing.T) {
 	r := newRig(t, 3)
 	r.connect()
 	v := mediatest.VideoSender{SSRC: 1}
-	// The receivers are at different numbers.
+	// The receivers' output numbers differ.
 	for i, s := range r.slots {
 		r.slots[i].out.begun, s.out.hasPicture, s.out.lastPicture = true, true, uint16(1000*i)
 	}

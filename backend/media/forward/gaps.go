@@ -2,31 +2,31 @@ package forward
 
 import "time"
 
-// gaps finds the packets that a sender should send again (RFC 4585 section
-// 6.2.1). It does no I/O and is not safe for concurrent use.
+// gaps finds the packets to ask a sender for again (RFC 4585 section 6.2.1). It does no I/O and is not safe for
+// concurrent use.
 type gaps struct {
 	begun   bool
 	highest int64
 	missing []gap // ascending
-	fresh   int   // of missing, that were not asked for yet
+	fresh   int   // how many of missing have not been asked for yet
 }
 
 type gap struct {
 	extended int64
 	since    time.Time
-	next     time.Time // when to ask again
+	next     time.Time // when to ask for it again
 	tries    int
-	passed   int // newer packets that have arrived before the first try
+	passed   int // how many newer packets arrived before the first request
 }
 
 const (
-	maxGaps     = 256 // a longer hole is not mended but begun anew with a keyframe
+	maxGaps     = 256 // a longer hole is not filled; the stream starts over with a keyframe
 	maxGapTries = 8
 	maxGapAge   = time.Second
 	minGapRetry = 30 * time.Millisecond
 
-	// A packet that others have overtaken is not lost: it has until this many newer
-	// ones are there, or for a quarter of a round trip, but not longer than this.
+	// A missing packet counts as lost once gapOvertaken newer packets have arrived, or after a quarter of a round
+	// trip, but after maxGapReorder at the latest.
 	gapOvertaken  = 2
 	maxGapReorder = 10 * time.Millisecond
 
@@ -34,7 +34,7 @@ const (
 	unknownRoundTrip = 100 * time.Millisecond
 )
 
-// reorder is how long a packet may be late before it counts as lost.
+// reorder returns how long a packet may be late before it counts as lost.
 func reorder(roundTrip time.Duration) time.Duration {
 	if roundTrip <= 0 {
 		return maxGapReorder
@@ -42,15 +42,14 @@ func reorder(roundTrip time.Duration) time.Duration {
 	return min(roundTrip/4, maxGapReorder)
 }
 
-// reset forgets everything: another stream begins.
+// reset forgets all gaps, because another stream begins.
 func (g *gaps) reset() {
 	g.begun = false
 	g.missing, g.fresh = g.missing[:0], 0
 }
 
-// received takes the sequence number of a packet that has arrived. opened says
-// that packets before it are missing that were not known to be; broken says that
-// so many are that asking for them makes no sense.
+// received takes the sequence number of a packet that has arrived. opened reports that it reveals new missing
+// packets. broken reports that more are missing than it makes sense to ask for.
 func (g *gaps) received(sequence uint16, now time.Time) (opened, broken bool) {
 	if !g.begun {
 		g.begun = true
@@ -91,14 +90,14 @@ func (g *gaps) overtaken(extended int64) {
 	}
 }
 
-// repeated takes the sequence number of a packet that was sent again: it may mend a hole, and opens none.
+// repeated takes the sequence number of a retransmission. It may fill a hole, and never opens one.
 func (g *gaps) repeated(sequence uint16) {
 	if g.begun {
 		g.arrived(g.highest + int64(int16(sequence-uint16(g.highest))))
 	}
 }
 
-// arrived reports whether a packet was missing until now.
+// arrived reports whether the packet was missing, and removes it from the missing ones.
 func (g *gaps) arrived(extended int64) bool {
 	for i, m := range g.missing {
 		if m.extended == extended {
@@ -112,9 +111,8 @@ func (g *gaps) arrived(extended int64) bool {
 	return false
 }
 
-// due appends to dst the sequence numbers to ask for now: those that are more than
-// late. Each is asked for again after one and a half round trips; abandoned says
-// that some were given up.
+// due appends to dst the sequence numbers to ask for now, which are those that count as lost. Each is asked for again
+// after one and a half round trips. abandoned reports that some packets were given up.
 func (g *gaps) due(dst []uint16, now time.Time, roundTrip time.Duration) (due []uint16, abandoned bool) {
 	late := reorder(roundTrip)
 	if roundTrip <= 0 {

@@ -9,7 +9,7 @@ import (
 func TestGapsAreAskedForOnceTheyAreMoreThanLate(t *testing.T) {
 	const roundTrip = 20 * time.Millisecond
 	for name, c := range map[string]struct {
-		arrive []uint16 // after 10
+		arrive []uint16 // the packets that arrive after number 10
 		after  time.Duration
 		want   []uint16
 	}{

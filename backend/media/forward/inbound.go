@@ -12,12 +12,12 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// ReporterSSRC is the sender SSRC of our own RTCP.
+// ReporterSSRC is the sender SSRC of the RTCP packets that we send.
 const ReporterSSRC = 1
 
-// Inbound takes what one connection brings of a participant's media. Which track and layer a packet belongs to is read
-// from its MID and RID, and then known by its SSRC: senders leave both out once they have heard that they were understood.
-// A stream that never says so is of the first track of its kind.
+// Inbound takes a participant's packets from one connection and gives them to the participant's tracks. It reads a
+// packet's track and layer from MID and RID, and remembers them by SSRC, because senders leave MID and RID out once
+// they know that they were understood. A stream that never carried a MID belongs to the first track of its kind.
 type Inbound struct {
 	tracks   []*Track
 	from     Upstream
@@ -25,11 +25,11 @@ type Inbound struct {
 	counters *Counters
 	began    time.Time
 
-	mu       sync.Mutex // guards what follows: one packet at a time
-	mids     []string   // of tracks, "" while not negotiated
+	mu       sync.Mutex // guards the fields up to arrivals
+	mids     []string   // media sections of tracks, in the same order; "" until negotiated
 	routes   map[uint32]route
 	packet   packet
-	payload  []byte // a copy of what write was given: the packet path writes into what it forwards
+	payload  []byte // a copy of the packet given to Write, because the packet path changes what it forwards
 	arrivals arrivals
 
 	clockMu sync.Mutex
@@ -39,13 +39,14 @@ type Inbound struct {
 // route is where the packets of one SSRC go.
 type route struct {
 	layer    *layer
-	repaired bool // they are retransmissions
+	repaired bool // the packets are retransmissions
 }
 
-// maxRoutes bounds the SSRCs of a connection that are known: two for each layer, and some for senders that begin anew.
+// maxRoutes bounds how many SSRCs of a connection are remembered: two for each layer, and some for senders that start
+// over.
 const maxRoutes = 32
 
-// NewInbound returns the way in of a participant's tracks. Nothing passes until Connect.
+// NewInbound returns the way in for a participant's tracks. No packet passes before Connect.
 func NewInbound(tracks []*Track, from Upstream, admitted *atomic.Bool, c *Counters) *Inbound {
 	return &Inbound{
 		tracks: tracks, from: from, admitted: admitted, counters: c, began: time.Now(),
@@ -53,21 +54,22 @@ func NewInbound(tracks []*Track, from Upstream, admitted *atomic.Bool, c *Counte
 	}
 }
 
-// SetMids says which media sections the tracks come in, in their order.
+// SetMids sets the media sections of the tracks, in the order of the tracks.
 func (in *Inbound) SetMids(mids ...string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	copy(in.mids, mids)
 }
 
-// Connect makes the tracks take their packets from here. What another way in still delivers is dropped.
+// Connect makes the tracks take their packets from this connection. Packets that still arrive by an older one are
+// dropped.
 func (in *Inbound) Connect() {
 	for _, t := range in.tracks {
 		t.connect(in.from)
 	}
 }
 
-// Receive takes a decrypted RTP packet on the goroutine that decrypted it. It keeps nothing of b, and may change it.
+// Receive takes a decrypted RTP packet, on the goroutine that decrypted it. It may change b, and does not keep it.
 func (in *Inbound) Receive(b []byte) {
 	now := time.Now()
 	in.mu.Lock()
@@ -91,17 +93,17 @@ func (in *Inbound) Receive(b []byte) {
 	if r.repaired {
 		ssrc, ok := r.layer.streamSSRC()
 		if !ok || !p.unwrapRetransmission(ssrc) {
-			return // padding
+			return // padding or probing
 		}
 	}
-	p.mid, p.rid, p.repairedRID = nil, nil, nil // their buffer does not last
+	p.mid, p.rid, p.repairedRID = nil, nil, nil // they point into b, which the caller uses again
 	if r.layer.track.Kind == signalling.KindVideo {
 		p.vp8 = ParseVP8(p.payload)
 	}
 	r.layer.receive(in.from, p, r.repaired, now)
 }
 
-// route returns where p goes; ok is false for what can't be.
+// route returns where p goes. ok is false for a packet that fits no track or layer.
 func (in *Inbound) route(p *packet) (r route, ok bool) {
 	kind := signalling.KindVideo
 	switch p.payloadType {
@@ -133,7 +135,7 @@ func (in *Inbound) route(p *packet) (r route, ok bool) {
 	return r, true
 }
 
-// track returns the track of a media section, or without one the first of its kind.
+// track returns the track of a media section. Without a MID it returns the first track of this kind.
 func (in *Inbound) track(mid []byte, kind signalling.Kind) *Track {
 	for i, t := range in.tracks {
 		if len(mid) > 0 && in.mids[i] != "" {
@@ -149,8 +151,8 @@ func (in *Inbound) track(mid []byte, kind signalling.Kind) *Track {
 	return nil
 }
 
-// Write takes a packet that this process has made. The payload type does not matter; of the header extensions only
-// [codec.AudioLevelID] is read. It keeps nothing of pkt, and does not change it.
+// Write takes a packet that this process made. The payload type is ignored, and of the header extensions only
+// [codec.AudioLevelID] is read. It neither changes nor keeps pkt.
 func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -186,10 +188,10 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	}
 }
 
-// CongestionReport returns what has arrived since the last time (transport-wide congestion control).
+// CongestionReport returns the transport-wide congestion control feedback on all packets since the last report.
 func (in *Inbound) CongestionReport() []rtcp.Packet { return in.arrivals.report() }
 
-// ReceptionReports returns the report blocks of the streams that come in.
+// ReceptionReports returns the report blocks of the streams that arrive.
 func (in *Inbound) ReceptionReports(now time.Time) (reports []rtcp.ReceptionReport) {
 	for l := range in.layers {
 		if ssrc, b, ok := l.report(in.from, now); ok {

@@ -7,35 +7,33 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// keyframes merges the wishes of many receivers for a keyframe into few
-// requests to the sender (PLI, RFC 4585 section 6.3.1). It is not safe for
-// concurrent use.
+// keyframes merges many receivers' wishes for a keyframe into few requests to the sender (PLI, RFC 4585 section
+// 6.3.1). It is not safe for concurrent use.
 type keyframes struct {
 	wanted bool
 	asked  time.Time // when the last request went out
-	later  time.Time // when a wish is due that has to wait, zero for none
+	later  time.Time // when a postponed wish is due, zero for none
 }
 
-// minKeyframeDistance is how long a sender is left in peace after a request:
-// keyframes are several times as large as other frames, and go to everybody.
+// minKeyframeDistance is the shortest time between two requests to a sender, because keyframes are several times as
+// large as other frames and go to all receivers.
 const minKeyframeDistance = 500 * time.Millisecond
 
-// want notes a wish. It reports whether the sender is to be asked now: the
-// first wish is passed on at once, others wait in due.
+// want notes a wish. It reports whether to ask the sender now: the first wish is passed on at once, and later ones
+// wait until due.
 func (k *keyframes) want(now time.Time) bool {
 	k.wanted = true
 	return k.due(now)
 }
 
-// wantAt notes a wish for later. A keyframe that comes before grants it.
+// wantAt notes a wish for later. A keyframe that comes before then fulfils it.
 func (k *keyframes) wantAt(at time.Time) {
 	if k.later.IsZero() || at.Before(k.later) {
 		k.later = at
 	}
 }
 
-// due reports whether the sender is to be asked now, because a wish has waited
-// or because a request was not answered.
+// due reports whether to ask the sender now, because a wish has waited long enough or a request was not answered.
 func (k *keyframes) due(now time.Time) bool {
 	if !k.later.IsZero() && !now.Before(k.later) {
 		k.wanted, k.later = true, time.Time{}
@@ -47,33 +45,31 @@ func (k *keyframes) due(now time.Time) bool {
 	return true
 }
 
-// arrived notes that a keyframe has begun.
+// arrived notes that a keyframe has begun to arrive.
 func (k *keyframes) arrived() { k.wanted, k.later = false, time.Time{} }
 
-// wishes bounds how many keyframes of one track one receiver may cost all the
-// others. Its lock is a leaf.
+// wishes bounds how many keyframes one receiver may cause, because each of them goes to all other receivers too.
 type wishes struct {
 	mu      sync.Mutex
 	rate    *rate.Limiter
-	waiting bool // for one that was promised for later
+	waiting bool // a wish was postponed, and its keyframe has not come yet
 }
 
-// Wishes that a receiver may have. A join, an unmute and what comes before the
-// first keyframe cost nothing: they don't come from the receiver.
+// The rate and burst of a receiver's wishes. Joins, unmutes and wishes before the first keyframe are not counted,
+// because the receiver does not choose them.
 const (
 	KeyframeWishEvery = 3 * time.Second
 	wishBurst         = 3
 )
 
-// reset is for a new track.
+// reset starts over with the full burst, for a new track.
 func (w *wishes) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rate, w.waiting = rate.NewLimiter(rate.Every(KeyframeWishEvery), wishBurst), false
 }
 
-// wish returns when the receiver may have a keyframe. ok is false when it has
-// been told so already.
+// wish returns when the receiver may have a keyframe. ok is false if an earlier wish still waits for its keyframe.
 func (w *wishes) wish(now time.Time) (at time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,22 +8,22 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Cache sizes of the two kinds.
+// Sizes of the packet cache, by kind.
 const (
 	audioCache = 128 // packets: 2.5 s
 	videoCache = 512 // packets: 2 s at 2.5 Mbit/s
 )
 
-// layer is one stream of a track, with an SSRC of its own: sound, or a picture in one size and rate. Packets are given
-// to receive on the goroutine that decrypted them.
+// layer is one stream of a track, with an SSRC of its own: sound, or a picture in one size and rate. Inbound calls
+// receive on the goroutine that decrypted the packet.
 //
-// Lock order: a slot's lock before a layer's, never the other way round.
+// Lock order: Slot.mu before layer.mu, never the other way round.
 type layer struct {
 	track *Track
 	rid   string // RFC 8852, "" where a track has one layer
 
 	mu        sync.Mutex
-	upstream  Upstream // where packets come from, nil for nowhere
+	upstream  Upstream // the connection that packets come from, nil for none
 	hasSSRC   bool
 	ssrc      uint32
 	packetAt  time.Time
@@ -33,9 +33,9 @@ type layer struct {
 	keyframes keyframes
 	loudness  loudness
 	clock     mediaClock
-	nacks     []uint16 // scratch
+	nacks     []uint16 // scratch space of mendGaps
 	mender    *time.Timer
-	refused   bool // what comes belongs to a picture that is too large
+	refused   bool // packets are dropped until the next keyframe, because the last one was too large
 }
 
 func newLayer(t *Track, rid string) *layer {
@@ -49,8 +49,7 @@ func newLayer(t *Track, rid string) *layer {
 	return l
 }
 
-// connect makes u the way packets come from. What the old one still delivers is
-// dropped.
+// connect makes u the connection that packets come from. Packets that still arrive by the old one are dropped.
 func (l *layer) connect(u Upstream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,8 +58,7 @@ func (l *layer) connect(u Upstream) {
 	l.keyframes = keyframes{}
 }
 
-// receive takes a packet that came from u and forwards it. p and its payload
-// may be changed.
+// receive takes a packet that came from u and forwards it. It may change p and its payload.
 func (l *layer) receive(u Upstream, p *packet, repeated bool, now time.Time) {
 	restart, ok := l.admit(u, p, repeated, now)
 	if !ok {
@@ -72,8 +70,8 @@ func (l *layer) receive(u Upstream, p *packet, repeated bool, now time.Time) {
 	}
 }
 
-// admit does what is done once per packet. restart says that a new stream
-// begins; ok that the packet is to be forwarded.
+// admit does the work that is done once for each packet. restart reports that a new stream begins, and ok that the
+// packet is to be forwarded.
 func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (restart, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +80,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	}
 	if !l.hasSSRC || p.ssrc != l.ssrc {
 		if l.hasSSRC && now.Sub(l.packetAt) < minStreamSilence || repeated {
-			return false, false // a second stream beside the one that runs
+			return false, false // a second stream beside the one that is running
 		}
 		l.begin(p.ssrc, now)
 		restart = true
@@ -118,7 +116,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		return false, false
 	case l.refused && !p.vp8.Keyframe:
 		return false, false
-	case l.refused: // for receivers the numbers go on as if nothing had been left out
+	case l.refused: // receivers see unbroken numbers, as if no packet had been left out
 		l.refused, restart = false, true
 	}
 	if !l.cache.put(p, now) {
@@ -130,8 +128,8 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	return restart, true
 }
 
-// mend takes a packet that was sent again, and reports whether it is to be forwarded. It fills a hole or is of no use:
-// whoever repeats packets chooses their numbers at will, and none of them counts as new.
+// mend takes a retransmission and reports whether to forward it. Only one that fills a hole is of use. It never
+// counts as a new packet, because its sender chooses its number freely.
 func (l *layer) mend(p *packet, now time.Time) bool {
 	if l.track.silent.Load() || l.refused || p.vp8.tooLarge || !l.cache.lacks(p.sequence) {
 		return false
@@ -146,13 +144,12 @@ func (l *layer) mend(p *packet, now time.Time) bool {
 	return true
 }
 
-// minStreamSilence is how long a stream must be silent before another SSRC may
-// take its place on the same connection.
+// minStreamSilence is how long a stream must be silent before another SSRC of the same connection may take its place.
 const minStreamSilence = 500 * time.Millisecond
 
 func (l *layer) begin(ssrc uint32, now time.Time) {
 	l.hasSSRC, l.ssrc, l.refused = true, ssrc, false
-	// A stream begins with a keyframe. Should its beginning be lost, tick asks.
+	// A stream begins with a keyframe. If it is lost, tick asks for one.
 	l.keyframes = keyframes{wanted: true, asked: now}
 	l.cache.reset()
 	l.gaps.reset()
@@ -167,7 +164,7 @@ func (l *layer) streamSSRC() (ssrc uint32, ok bool) {
 	return l.ssrc, l.hasSSRC
 }
 
-// roundTrip returns that to the sender, 0 while it is unknown.
+// roundTrip returns the round-trip time to the sender, 0 while it is unknown.
 func (l *layer) roundTrip() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,30 +174,29 @@ func (l *layer) roundTrip() time.Duration {
 	return l.upstream.RoundTrip()
 }
 
-// forget forgets what has come so far, so that nothing of it is sent to whoever comes later.
+// forget empties the cache, so that receivers that join later get nothing from before.
 func (l *layer) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cache.reset()
 }
 
-// requestKeyframe asks the sender for a keyframe, unless it has just been asked.
+// requestKeyframe asks the sender for a keyframe, unless it was asked within [minKeyframeDistance].
 func (l *layer) requestKeyframe(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wantKeyframe(now)
 }
 
-// requestKeyframeAt asks the sender for a keyframe at a later moment, unless one
-// comes before.
+// requestKeyframeAt asks the sender for a keyframe at the given time, unless one arrives before.
 func (l *layer) requestKeyframeAt(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.keyframes.wantAt(at)
 }
 
-// prepareKeyframe sees to it that a receiver who is ready in a moment finds a
-// keyframe: the last one if it is recent, otherwise a new one.
+// prepareKeyframe makes sure that a receiver finds a keyframe when it connects. It asks for a new one unless the last
+// is younger than [freshKeyframe].
 func (l *layer) prepareKeyframe(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,15 +207,15 @@ func (l *layer) prepareKeyframe(now time.Time) {
 
 // Ages of a keyframe in the cache.
 const (
-	freshKeyframe  = 500 * time.Millisecond // good for somebody who is not connected yet
-	oldestKeyframe = 2 * time.Second        // worth replaying from
+	freshKeyframe  = 500 * time.Millisecond // recent enough for a receiver that is about to connect
+	oldestKeyframe = 2 * time.Second        // recent enough to be replayed
 )
 
 func (l *layer) wantKeyframe(now time.Time) {
 	if l.track.Kind != signalling.KindVideo || l.track.silent.Load() {
 		return
 	}
-	if l.upstream == nil || !l.hasSSRC { // the stream begins with one
+	if l.upstream == nil || !l.hasSSRC { // a new stream begins with a keyframe anyway
 		return
 	}
 	if l.keyframes.want(now) {
@@ -243,8 +239,8 @@ func (l *layer) mendGaps(now time.Time) {
 	}
 }
 
-// mendSoon has what is late asked for when it counts as lost, should nothing else
-// arrive until then. The lock is held.
+// mendSoon sets a timer that asks for the missing packets once they count as lost, in case no other packet arrives
+// until then. The caller holds l.mu.
 func (l *layer) mendSoon() {
 	wait := reorder(l.upstream.RoundTrip())
 	if l.mender != nil {
@@ -260,7 +256,7 @@ func (l *layer) mendSoon() {
 	})
 }
 
-// tick repeats requests that were not answered. It is called by the reporter.
+// tick repeats requests that were not answered. The call's reporter calls it.
 func (l *layer) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -273,7 +269,7 @@ func (l *layer) tick(now time.Time) {
 	}
 }
 
-// judgeLoudness is called by the reporter every speakingInterval.
+// judgeLoudness is called by the call's reporter every speakingInterval (package call).
 func (l *layer) judgeLoudness() (sp Speaker, active bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -292,8 +288,8 @@ func (l *layer) report(u Upstream, now time.Time) (ssrc uint32, b receptionRepor
 	return l.ssrc, b, ok
 }
 
-// senderReport takes a sender report of stream ssrc: its NTP time as received
-// and on our clock, and its RTP timestamp.
+// senderReport takes a sender report about stream ssrc: its NTP time as received, the same time on our clock, and its
+// RTP timestamp.
 func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp uint32, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -304,22 +300,22 @@ func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp ui
 	l.clock.report(timestamp, at)
 }
 
-// timestampAt returns the stream's RTP timestamp for a moment.
+// timestampAt returns the stream's RTP timestamp at now.
 func (l *layer) timestampAt(now time.Time) (timestamp uint32, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.clock.timestampAt(now), l.clock.known
 }
 
-// replay describes what fromKeyframe found.
+// replay describes the packets that fromKeyframe found.
 type replay struct {
 	first, last int64 // extended sequence numbers in the cache
 	arrival     uint64
-	frames      []uint32 // timestamps in order
+	frames      []uint32 // RTP timestamps of the frames, in order
 }
 
-// replayable returns the packets from the newest keyframe on, if there is one
-// that is not too old.
+// replayable returns the packets from the newest keyframe on. ok is false if there is no keyframe younger than
+// [oldestKeyframe].
 func (l *layer) replayable(now time.Time) (r replay, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -337,14 +333,14 @@ func (l *layer) replayable(now time.Time) (r replay, ok bool) {
 	return r, true
 }
 
-// copyExtended copies a cached packet to p, with its payload in buffer.
+// copyExtended copies a packet from the cache to p, and its payload to buffer.
 func (l *layer) copyExtended(n int64, p *packet, buffer []byte) (_ []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return copyPacket(l.cache.at(n), p, buffer)
 }
 
-// copySequence copies a cached packet to p, with its payload in buffer.
+// copySequence copies a packet from the cache to p, and its payload to buffer.
 func (l *layer) copySequence(n uint16, p *packet, buffer []byte) (_ []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,29 +11,30 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Outbound is what one connection takes out: the slots of a receiver, what they share, and what the receiver reports.
+// Outbound is what one connection sends to its receiver: the slots, what the slots share, and what the receiver
+// reports.
 type Outbound struct {
 	admitted *atomic.Bool
 	counters *Counters
 
-	rtt      atomic.Int64  // round trip to the receiver in nanoseconds, 0 for unknown
-	measured atomic.Bool   // by a report of the receiver, since wasMeasured
-	limit    atomic.Uint64 // what the receiver believes it can receive (REMB), bit/s; 0 for unknown
+	rtt      atomic.Int64  // round trip to the receiver, in nanoseconds; 0 for unknown
+	measured atomic.Bool   // the receiver reported a round trip since the last WasMeasured
+	limit    atomic.Uint64 // the rate that the receiver estimates it can receive (REMB), in bit/s; 0 for unknown
 	budget   resends
 
 	mu    sync.Mutex
 	slots map[uint32]*Slot    // by SSRC, once negotiated
-	ssrcs map[uint32]struct{} // in use, retransmissions' included
+	ssrcs map[uint32]struct{} // in use, including those of retransmissions
 }
 
-// NewOutbound returns the way out to a receiver; admitted is the receiver's.
+// NewOutbound returns the way out to a receiver. admitted says whether the receiver is admitted.
 func NewOutbound(admitted *atomic.Bool, c *Counters) *Outbound {
 	o := &Outbound{admitted: admitted, counters: c, slots: make(map[uint32]*Slot), ssrcs: make(map[uint32]struct{})}
 	o.budget.roundTrip = &o.rtt
 	return o
 }
 
-// NewSlot returns a slot that shares the receiver's budget of retransmissions.
+// NewSlot returns a slot that shares the receiver's budget for retransmissions.
 func (o *Outbound) NewSlot(kind signalling.Kind) *Slot {
 	s := NewSlot(kind, o.admitted, o.counters)
 	s.budget = &o.budget
@@ -42,8 +43,8 @@ func (o *Outbound) NewSlot(kind signalling.Kind) *Slot {
 
 var errSSRC = errors.New("an SSRC was drawn twice")
 
-// Reserve takes SSRCs of a stream and of its retransmissions, 0 for none. SSRCs are random numbers of 32 bits, and two
-// streams with one of them would share their nonces.
+// Reserve reserves the SSRCs of a stream and of its retransmissions, 0 for none. It fails for an SSRC that is in use,
+// because SSRCs are random 32-bit numbers and two streams with the same one would use the same nonces.
 func (o *Outbound) Reserve(ssrcs ...uint32) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -59,7 +60,7 @@ func (o *Outbound) Reserve(ssrcs ...uint32) error {
 	return nil
 }
 
-// Add makes feedback on ssrc go to s.
+// Add makes s receive the feedback on ssrc.
 func (o *Outbound) Add(ssrc uint32, s *Slot) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,7 +74,7 @@ func (o *Outbound) Slot(ssrc uint32) *Slot {
 	return o.slots[ssrc]
 }
 
-// All returns the slots that are negotiated.
+// All returns the negotiated slots.
 func (o *Outbound) All() []*Slot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -84,7 +85,7 @@ func (o *Outbound) All() []*Slot {
 	return slots
 }
 
-// Feedback takes what an RTCP packet of the receiver says about stream ssrc.
+// Feedback takes what an RTCP packet from the receiver says about stream ssrc.
 func (o *Outbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	if f.estimate != 0 {
 		o.limit.Store(f.estimate)
@@ -117,10 +118,10 @@ func (o *Outbound) measure(b receptionReport, now time.Time) {
 	o.Took(d)
 }
 
-// WasMeasured reports whether the receiver's reports have told the round trip since the last time.
+// WasMeasured reports whether the receiver has reported a round trip since the last call.
 func (o *Outbound) WasMeasured() bool { return o.measured.Swap(false) }
 
-// Took notes a round trip. Two at the same moment may count as one.
+// Took notes a round trip. When two goroutines call it at the same time, one of the two values may be lost.
 func (o *Outbound) Took(d time.Duration) {
 	if d < 0 || d > maxRoundTrip {
 		return
@@ -137,10 +138,10 @@ const maxRoundTrip = 5 * time.Second
 // RoundTrip returns the smoothed round trip, 0 for unknown.
 func (o *Outbound) RoundTrip() time.Duration { return time.Duration(o.rtt.Load()) }
 
-// Estimate returns what the receiver believes it can receive, in bit/s, 0 for unknown.
+// Estimate returns the rate that the receiver estimates it can receive, in bit/s; 0 for unknown.
 func (o *Outbound) Estimate() uint64 { return o.limit.Load() }
 
-// SenderReports returns the reports of the streams that run.
+// SenderReports returns the reports of the running streams.
 func (o *Outbound) SenderReports(now time.Time) (reports []*rtcp.SenderReport) {
 	for _, s := range o.All() {
 		if sr, ok := s.senderReport(now); ok {

@@ -7,7 +7,7 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// packet is an RTP packet whose parts are checked to lie inside its buffer.
+// packet is an RTP packet. All its parts are checked to lie inside its buffer.
 type packet struct {
 	ssrc        uint32
 	timestamp   uint32
@@ -20,14 +20,14 @@ type packet struct {
 	hasTransport bool
 	transport    uint16 // transport-wide sequence number
 
-	// Whose stream this is, as far as the sender says so; they share the buffer.
+	// What the sender says about the packet's stream. The slices share the buffer.
 	mid         []byte // of the media section (RFC 9143)
 	rid         []byte // of the layer (RFC 8852)
-	repairedRID []byte // of the layer that a retransmission is of
+	repairedRID []byte // of the layer that this is a retransmission of
 
 	payload []byte // without padding; shares the buffer
 	vp8     VP8
-	arrival uint64 // see cache.put
+	arrival uint64 // set by cache.put
 }
 
 var (
@@ -36,9 +36,8 @@ var (
 	errPadding = errors.New("packet has impossible padding")
 )
 
-// parse reads an RTP packet (RFC 3550 section 5.1) and the header extensions
-// that concern the forwarder. Extensions that are malformed end the reading of
-// extensions, not of the packet. payload shares b.
+// parse reads an RTP packet (RFC 3550 section 5.1) and the header extensions that the forwarder uses. A malformed
+// extension ends the reading of extensions, but not of the packet. p.payload shares b.
 func (p *packet) parse(b []byte) error {
 	if len(b) < 12 {
 		return errShort
@@ -127,8 +126,8 @@ func (p *packet) extension(id uint8, b []byte) {
 	}
 }
 
-// unwrapRetransmission turns an RTX packet (RFC 4588 section 4) into the packet
-// of the video stream ssrc that it repeats. ok is false for one that repeats nothing (padding, probing).
+// unwrapRetransmission turns an RTX packet (RFC 4588 section 4) into the packet of video stream ssrc that it repeats.
+// ok is false for an RTX packet that repeats none (padding, probing).
 func (p *packet) unwrapRetransmission(ssrc uint32) (ok bool) {
 	if len(p.payload) < 3 {
 		return false

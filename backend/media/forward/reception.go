@@ -2,8 +2,8 @@ package forward
 
 import "time"
 
-// reception keeps what a receiver report says of one stream (RFC 3550 section
-// 6.4.1, appendices A.1, A.3 and A.8). It is not safe for concurrent use.
+// reception keeps the figures of one stream that go into a receiver report (RFC 3550 section 6.4.1, appendices A.1,
+// A.3 and A.8). It is not safe for concurrent use.
 type reception struct {
 	clockRate uint32
 
@@ -16,7 +16,7 @@ type reception struct {
 
 	transit    uint32
 	hasTransit bool
-	jitter     float64 // ticks
+	jitter     float64 // in clock ticks
 
 	lastReport uint32 // middle 32 bits of the NTP time of the last sender report
 	reportAt   time.Time
@@ -24,8 +24,7 @@ type reception struct {
 
 func (r *reception) reset() { *r = reception{clockRate: r.clockRate} }
 
-// packet takes a packet that has arrived in its original stream (not as a
-// retransmission).
+// packet takes a packet that arrived in its original stream. Retransmissions don't count.
 func (r *reception) packet(sequence uint16, timestamp uint32, now time.Time) {
 	if !r.begun {
 		r.begun = true
@@ -60,11 +59,10 @@ type receptionReport struct {
 	highest      uint32
 	jitter       uint32
 	lastReport   uint32
-	delay        uint32 // since lastReport, 1/65536 s
+	delay        uint32 // since lastReport, in 1/65536 s
 }
 
-// report returns the block for now and begins a new interval. ok is false
-// before the first packet.
+// report returns the report block for now and begins a new interval. ok is false before the first packet.
 func (r *reception) report(now time.Time) (b receptionReport, ok bool) {
 	if !r.begun {
 		return receptionReport{}, false

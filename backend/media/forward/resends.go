@@ -6,32 +6,31 @@ import (
 	"time"
 )
 
-// resends is the budget of what is sent again to one receiver. Loss that comes of
-// a full line grows with each retransmission, so these are a share of what is
-// sent anyway.
+// resends is the budget for retransmissions to one receiver. Each retransmission makes a loss worse that comes from a
+// full line, so the budget is a share of what is sent anyway.
 type resends struct {
-	sent atomic.Uint64 // bytes of media that were sent
+	sent atomic.Uint64 // bytes of media sent, without retransmissions
 
 	roundTrip *atomic.Int64 // to the receiver, in nanoseconds; nil or 0 for unknown
 
-	mu      sync.Mutex // a leaf
+	mu      sync.Mutex // guards what follows; no other lock is acquired under it
 	begun   bool
 	credit  uint64 // bytes that may be sent again now, times 100
-	counted uint64 // of sent
-	mark    uint64 // sent at the beginning of the current second
+	counted uint64 // bytes of sent that are already in credit
+	mark    uint64 // value of sent at the beginning of the current second
 	markAt  time.Time
-	second  uint64 // sent in the second before
+	second  uint64 // bytes sent in the second before
 }
 
 const (
-	resendShare  = 15                     // percent of what was sent in the last second
-	resendFloor  = 20_000                 // bytes: a first loss is always answered
-	resendTries  = 3                      // of one packet
-	resendMemory = 1 << 8                 // packets of one slot whose tries are known
-	resendAge    = 400 * time.Millisecond // what is older is of no use for a picture
+	resendShare  = 15                     // percent of the bytes sent in the last second
+	resendFloor  = 20_000                 // bytes, so that a first loss is always answered
+	resendTries  = 3                      // retransmissions of one packet
+	resendMemory = 1 << 8                 // packets of one slot whose tries are remembered
+	resendAge    = 400 * time.Millisecond // an older packet is of no use for a picture
 )
 
-// take takes size bytes of the budget; ok is false when it is spent.
+// take takes size bytes from the budget. ok is false if the budget is spent.
 func (r *resends) take(size int, now time.Time) (ok bool) {
 	sent := r.sent.Load()
 	r.mu.Lock()
@@ -54,7 +53,7 @@ func (r *resends) take(size int, now time.Time) (ok bool) {
 	return true
 }
 
-// wait is how long a receiver is given to get what was sent again.
+// wait returns how long a receiver is given to get a retransmission before the next one.
 func (r *resends) wait() time.Duration {
 	if r.roundTrip == nil {
 		return 0
@@ -69,10 +68,10 @@ type resent struct {
 	at       time.Time
 }
 
-// again reports whether a packet may be sent again, and notes that it is.
+// again reports whether a packet may be sent again, and counts the try.
 func again(memory []resent, sequence uint16, wait time.Duration, now time.Time) bool {
 	m := &memory[int(sequence)%len(memory)]
-	if m.tries == 0 || m.sequence != sequence || now.Sub(m.at) > time.Minute { // or of an earlier round of numbers
+	if m.tries == 0 || m.sequence != sequence || now.Sub(m.at) > time.Minute { // or before the numbers wrapped
 		*m = resent{sequence: sequence}
 	}
 	if m.tries >= resendTries || m.tries > 0 && now.Sub(m.at) < wait {

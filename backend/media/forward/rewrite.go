@@ -2,36 +2,34 @@ package forward
 
 import "time"
 
-// ReplayWindow is how far behind the newest number a receiver takes a packet (SRTP, RFC 3711 section 3.3.2): retransmissions in the
-// original stream come late.
+// ReplayWindow is how far behind the newest sequence number a receiver still accepts a packet (SRTP, RFC 3711 section
+// 3.3.2). It leaves room for retransmissions in the original stream, which come late.
 const ReplayWindow = 1024
 
-// rewriter maps the numbers of whatever is forwarded in a slot to one unbroken
-// stream for its receiver. It does no I/O and is not safe for concurrent use.
+// rewriter maps the numbers of the packets that a slot forwards to one unbroken stream for its receiver. It does no
+// I/O and is not safe for concurrent use.
 //
-// A stretch is a run of one sender's packets in which input and output differ
-// by constants. Every interruption (another sender, a mute, a new connection of
-// the same sender) ends it; the next begins right behind it: the sequence
-// number after the last, the picture id after the last, and a timestamp that
-// has advanced by the time that has passed. So nobody takes the interruption
-// for loss.
+// A stretch is a run of one sender's packets in which input and output differ by constants. Every interruption
+// (another sender, a mute, a new connection of the same sender) ends it. The next stretch begins with the next
+// sequence number, the next picture id, and a timestamp that has advanced by the time that has passed, so that the
+// receiver does not take the interruption for loss.
 type rewriter struct {
 	clockRate uint32
 
-	running bool  // a stretch is running
+	running bool  // there is a current stretch
 	first   int64 // extended input sequence number of its first packet
-	highest int64 // and of its newest
+	highest int64 // extended input sequence number of its newest packet
 
 	sequence  int64  // output minus input, extended
 	timestamp uint32 // output minus input
 	picture   uint16 // output minus input, 15 bits
 	tl0       uint8  // output minus input
 
-	stamps []stamp // timestamps of a replayed beginning
+	stamps []stamp // timestamps of the replayed beginning, if any
 
-	begun       bool // something was sent, the following are valid
+	begun       bool // a packet was sent; the following fields are valid
 	lastOutput  int64
-	used        [ReplayWindow / 64]uint64 // a bit for each of the last numbers that were sent
+	used        [ReplayWindow / 64]uint64 // one bit for each of the last ReplayWindow numbers; set if sent
 	lastStamp   uint32
 	hasPicture  bool
 	lastPicture uint16
@@ -39,10 +37,10 @@ type rewriter struct {
 	lastTL0     uint8
 }
 
-// stamp is the output timestamp of one frame of a replayed beginning.
+// stamp maps the timestamp of one frame of a replayed beginning.
 type stamp struct{ in, out uint32 }
 
-// rewritten is what replaces the numbers of an input packet.
+// rewritten holds the output numbers of an input packet.
 type rewritten struct {
 	sequence  uint16
 	timestamp uint32
@@ -50,14 +48,14 @@ type rewritten struct {
 	tl0       uint8
 }
 
-// end ends the stretch. The next packet needs begin.
+// end ends the stretch. The next packet needs begin or beginReplay.
 func (r *rewriter) end() {
 	r.running = false
 	r.stamps = r.stamps[:0]
 }
 
-// begin begins a stretch with p, the packet that is forwarded first. elapsed is
-// the time since the last packet of the stretch before.
+// begin begins a stretch with p, the first packet to be forwarded. elapsed is the time since the last packet of the
+// stretch before.
 func (r *rewriter) begin(p *packet, elapsed time.Duration) {
 	r.running = true
 	r.stamps = r.stamps[:0]
@@ -77,11 +75,9 @@ func (r *rewriter) begin(p *packet, elapsed time.Duration) {
 	}
 }
 
-// beginReplay begins a stretch with packets that were sent a while ago: p is
-// the first of them, frames are the timestamps of all their frames in order.
-// The receiver gets them with timestamps [replayStep] apart that end at the
-// newest, so that it shows the newest at once, and does not play the past at
-// the speed of life, late for ever after.
+// beginReplay begins a stretch with packets from the cache. p is the first of them, and frames are the timestamps of
+// all their frames in order. The output timestamps of these frames are [replayStep] apart and end at the newest
+// frame. So the receiver shows the newest frame at once, and does not play the past at normal speed and stay late.
 func (r *rewriter) beginReplay(p *packet, frames []uint32, elapsed time.Duration) {
 	r.begin(p, elapsed)
 	if len(frames) < 2 {
@@ -106,13 +102,14 @@ func (r *rewriter) ticks(d time.Duration) uint32 {
 	return uint32(max(n, 1))
 }
 
-// maxOutputLeap is how far the numbers of what is sent may leap within a stretch. SRTP counts by itself how often 16 bits
-// have wrapped (RFC 3711 section 3.3.1), and takes a leap of half of them for a step back.
+// maxOutputLeap is the largest leap of output sequence numbers within a stretch. SRTP counts the wraps of the 16-bit
+// numbers (RFC 3711 section 3.3.1) and takes a leap of half their range for a step back.
 const maxOutputLeap = 1 << 13
 
-// rewrite maps a packet of the running stretch. ok is false for one that must not be sent: from before its beginning,
-// under a number that was used or is too old to be known, which would encrypt two packets with one nonce, or too far
-// ahead, which ends the stretch. What is sent is to be given to sent.
+// rewrite maps a packet of the running stretch. ok is false for a packet that must not be sent. That is one from
+// before the stretch, or too far ahead, which also ends the stretch. It is also one whose number was used or is too
+// old to be known, because the number would encrypt two packets with one nonce. The caller passes what it sends to
+// sent.
 func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 	if !r.running {
 		return rewritten{}, false
@@ -132,12 +129,12 @@ func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 	return r.output(p, in), true
 }
 
-// spent reports whether an output number, which is not newer than the last, was used or may have been.
+// spent reports whether an output number was used, or may have been. The number is not newer than the last.
 func (r *rewriter) spent(o int64) bool {
 	return r.lastOutput-o >= ReplayWindow || r.used[o&(ReplayWindow-1)/64]&(1<<(o&63)) != 0
 }
 
-// sent notes that a packet was sent as rewrite has mapped it.
+// sent notes that a packet was sent with the numbers that rewrite returned.
 func (r *rewriter) sent(p *packet, out rewritten) {
 	o := r.extend(p.sequence) + r.sequence
 	if !r.begun || o > r.lastOutput {
@@ -163,13 +160,13 @@ func (r *rewriter) sent(p *packet, out rewritten) {
 	r.begun = true
 }
 
-// again maps a packet that rewrite has mapped before, for a retransmission.
+// again maps a packet that rewrite mapped before, for a retransmission.
 func (r *rewriter) again(p *packet) rewritten {
 	return r.output(p, r.extend(p.sequence))
 }
 
-// source returns the input sequence number of an output packet of the running
-// stretch. ok is false for one of an earlier stretch, or one that was not sent.
+// source returns the input sequence number of an output packet of the running stretch. ok is false for a packet of an
+// earlier stretch, and for one that was not sent.
 func (r *rewriter) source(output uint16) (sequence uint16, ok bool) {
 	if !r.running || !r.begun {
 		return 0, false
@@ -195,7 +192,7 @@ func (r *rewriter) output(p *packet, in int64) rewritten {
 	if p.vp8.longPicture {
 		out.picture = (p.vp8.picture + r.picture) & 0x7fff
 	} else {
-		// A 7-bit id is unwrapped around the newest, so that it grows on in 15 bits.
+		// A 7-bit id is unwrapped around the newest output id, so that the output goes on in 15 bits.
 		out.picture = r.unwrap7(p.vp8.picture)
 	}
 	for _, s := range r.stamps {
@@ -207,8 +204,8 @@ func (r *rewriter) output(p *packet, in int64) rewritten {
 	return out
 }
 
-// unwrap7 returns the output id for a 7-bit input id: the one nearest to the
-// newest output whose low 7 bits agree.
+// unwrap7 returns the output id for a 7-bit input id. It is the id nearest to the newest output id whose low 7 bits
+// match.
 func (r *rewriter) unwrap7(id uint16) uint16 {
 	low := id + r.picture
 	if !r.hasPicture {

@@ -8,7 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// video is an input packet for tests of the rewriter.
+// video returns an input packet for tests of the rewriter.
 func video(sequence uint16, timestamp uint32, picture uint16, tl0 uint8) *packet {
 	return &packet{
 		sequence: sequence, timestamp: timestamp,
@@ -88,7 +88,7 @@ func TestLossAndReorderingStayVisible(t *testing.T) {
 	if _, ok := r.rewrite(video(99, 0, 9, 0)); ok {
 		t.Fatal("a packet from before the beginning was let through")
 	}
-	// After another switch, numbering goes on behind the highest, not the last.
+	// After another switch, numbering continues after the highest number, not the last.
 	next := video(7, 0, 1, 0)
 	r.end()
 	r.begin(next, time.Second)
@@ -178,7 +178,7 @@ func TestShortPictureIDsGrowToLongOnes(t *testing.T) {
 			t.Fatalf("frame %d: picture %d", i, out.picture)
 		}
 	}
-	// Back to 15 bits, it goes on.
+	// With 15-bit ids again, the output ids go on.
 	long := video(9, 0, 3, 0)
 	r.end()
 	r.begin(long, 0)
@@ -204,19 +204,19 @@ func TestReplayEndsAtTheNewestFrame(t *testing.T) {
 			t.Errorf("frame %d: timestamp %d, want %d", i, out.timestamp, want)
 		}
 	}
-	// What follows keeps its distance to the newest.
+	// Later packets keep their distance to the newest.
 	out := rewriteOK(t, &r, video(54, 17000, 74, 74))
 	if want := base + 3*replayStep + 3000; out.timestamp != want {
 		t.Errorf("next frame: timestamp %d, want %d", out.timestamp, want)
 	}
-	// And a retransmission of a replayed frame is what it was.
+	// A retransmission of a replayed frame has the same timestamp as the first time.
 	if out := r.again(video(51, frames[1], 71, 71)); out.timestamp != base+replayStep {
 		t.Errorf("again: timestamp %d", out.timestamp)
 	}
 }
 
-// TestOutputIsUnbroken switches at random between senders that lose and reorder
-// packets, and checks what a receiver checks.
+// TestOutputIsUnbroken switches at random between senders that lose and reorder packets, and checks the output as a
+// receiver would.
 func TestOutputIsUnbroken(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	r := rewriter{clockRate: codec.VideoClockRate}

@@ -2,7 +2,7 @@ package forward
 
 import "encoding/binary"
 
-// RTCP packet types and feedback formats that concern the forwarder.
+// RTCP packet types and feedback formats that the forwarder reads.
 const (
 	rtcpSenderReport   = 200 // RFC 3550
 	rtcpReceiverReport = 201
@@ -17,16 +17,16 @@ const (
 
 const (
 	maxNACK    = 256 // packets that one NACK may ask for
-	maxTargets = 32  // SSRCs that one packet may concern: it is read once for each (report blocks are 31 at most)
+	maxTargets = 32  // SSRCs of one packet, which is read once for each (report blocks are at most 31)
 )
 
 // Feedback is what an RTCP packet says about one SSRC.
 type Feedback struct {
-	senderReport bool // of the SSRC
+	senderReport bool // the packet is a sender report of the SSRC
 	ntp          uint64
 	timestamp    uint32
 
-	reported bool // a reception report block about the SSRC is present
+	reported bool // the packet has a report block about the SSRC
 	block    receptionReport
 
 	lost     []uint16 // NACK
@@ -34,7 +34,8 @@ type Feedback struct {
 	estimate uint64   // REMB, bit/s; 0 for none
 }
 
-// EachFeedback takes a compound RTCP packet apart: it gives take each packet, once for each SSRC that the packet concerns.
+// EachFeedback splits a compound RTCP packet. It calls take for each packet, once for each SSRC that the packet
+// concerns.
 func EachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
 	var ssrcs []uint32
 	for len(b) >= 8 {
@@ -50,8 +51,8 @@ func EachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
 	}
 }
 
-// feedbackTargets appends the SSRCs that one RTCP packet concerns. A packet that
-// names none (REMB does so in its own way) concerns 0.
+// feedbackTargets appends the SSRCs that one RTCP packet concerns. REMB names its SSRCs in another place, and
+// concerns SSRC 0.
 func feedbackTargets(dst []uint32, b []byte) []uint32 {
 	if len(b) < 8 {
 		return dst
@@ -77,8 +78,8 @@ func feedbackTargets(dst []uint32, b []byte) []uint32 {
 	return dst
 }
 
-// ParseFeedback reads one RTCP packet (not a compound) as far as it concerns
-// ssrc. Anything malformed or unknown says nothing.
+// ParseFeedback reads what one RTCP packet (not a compound) says about ssrc. It leaves out whatever is malformed or
+// unknown.
 func ParseFeedback(b []byte, ssrc uint32) (c Feedback) {
 	if len(b) < 8 || b[0]>>6 != 2 {
 		return Feedback{}

@@ -14,46 +14,48 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// ErrNotSent is what a slot's writer returns when certainly nothing was encrypted, so that the packet's number is free.
+// ErrNotSent is returned by a slot's writer if certainly nothing was encrypted, so that the packet's number may be
+// used again.
 var ErrNotSent = errors.New("not sent")
 
 // Slot forwards one track at a time to one receiver, as one unbroken stream.
 type Slot struct {
 	Kind     signalling.Kind
-	Mid      string       // of the media section; "" in the native engine's slots
-	admitted *atomic.Bool // the receiver's
+	Mid      string       // of the media section; "" for the native engine's slots
+	admitted *atomic.Bool // says whether the receiver is admitted
 	counters *Counters
 
-	// starved is set when the receiver needs a keyframe sooner than it may have one:
-	// until then nothing is sent that it can't show.
+	// starved is set when the receiver needs a keyframe before it may have one. Until then nothing is sent, because
+	// the receiver could not show it.
 	starved atomic.Bool
 
-	layer atomic.Pointer[layer] // what it forwards; set with mu held, nil for nothing
+	layer atomic.Pointer[layer] // the layer that is forwarded, nil for none; set with mu held
 
 	mu     sync.Mutex
 	closed bool
 	writer interceptor.RTPWriter // nil until negotiated
-	ready  bool                  // and until connected
-	wanted bool                  // the receiver's description takes it
+	ready  bool                  // the receiver is connected
+	wanted bool                  // the receiver's description accepts the stream
 	out    rewriter
 
 	header    rtp.Header
-	extension [3]byte // abs-send-time, in header
+	extension [3]byte // the value of abs-send-time in header
 	hasTime   bool
 	rtxHeader rtp.Header
 	hasRTX    bool
 
 	sentAt          time.Time
-	replayed        uint64 // packets up to this arrival were sent by a replay
+	replayed        uint64 // arrival number of the last packet that the replay sent
 	packets, octets uint32 // for sender reports
 	budget          *resends
 	resent          []resent // nil before the first retransmission
 	wishes          wishes
 	scratch         []byte
 	scratchPacket   packet
-	long            []byte // scratch of lengthenVP8
+	long            []byte // scratch space of lengthenVP8
 }
 
+// NewSlot returns a slot with a budget for retransmissions of its own; see [Outbound.NewSlot].
 func NewSlot(kind signalling.Kind, admitted *atomic.Bool, counters *Counters) *Slot {
 	s := &Slot{Kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true}
 	s.wishes.reset()
@@ -64,9 +66,9 @@ func NewSlot(kind signalling.Kind, admitted *atomic.Bool, counters *Counters) *S
 	return s
 }
 
-// Bind gives the slot its negotiated numbers. timeID is the id of abs-send-time,
-// 0 without it; rtxType is 0 without retransmission streams. Without them repeats go out under the number of the
-// original, so nothing in them may change: they would use one nonce for two packets.
+// Bind gives the slot its negotiated numbers. timeID is the id of abs-send-time, 0 for none. rtxType is 0 if there
+// are no retransmission streams. Retransmissions then use the original's sequence number, so they must not differ
+// from it in any bit: two different packets would use one nonce.
 func (s *Slot) Bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, timeID uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,14 +81,14 @@ func (s *Slot) Bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, tim
 	s.rtxHeader.PayloadType, s.rtxHeader.SSRC = rtxType, rtxSSRC
 }
 
-// SetWriter gives the slot its way to the receiver.
+// SetWriter sets the writer to the receiver.
 func (s *Slot) SetWriter(w interceptor.RTPWriter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writer = w
 }
 
-// SetWanted says whether the receiver takes what the slot sends: an answer may refuse it, and the next one not.
+// SetWanted says whether the receiver takes what the slot sends. One answer may refuse it and the next one accept it.
 func (s *Slot) SetWanted(wanted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,8 +99,7 @@ func (s *Slot) SetWanted(wanted bool) {
 	}
 }
 
-// Open says that the receiver is connected. Only from then on is anything
-// written.
+// Open says that the receiver is connected. Nothing is written before.
 func (s *Slot) Open() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +110,7 @@ func (s *Slot) Open() {
 	s.start(time.Now())
 }
 
-// Assign makes the slot forward t, or nothing.
+// Assign makes the slot forward t, or nothing if t is nil.
 func (s *Slot) Assign(t *Track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,15 +124,14 @@ func (s *Slot) Assign(t *Track) {
 	s.start(time.Now())
 }
 
-// interrupt ends what is forwarded; it goes on with the next packet, video with
-// the next keyframe.
+// interrupt ends the stretch. Audio goes on with the next packet, and video with the next keyframe.
 func (s *Slot) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.end()
 }
 
-// Close ends the slot for good.
+// Close ends the slot. It forwards nothing any more.
 func (s *Slot) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +139,8 @@ func (s *Slot) Close() {
 	s.layer.Store(nil)
 }
 
-// start begins video with the newest keyframe if there is a recent one,
-// otherwise it asks for one. Audio begins by itself.
+// start begins video with the newest keyframe if it is recent enough, and asks for a keyframe otherwise. Audio begins
+// with its next packet.
 func (s *Slot) start(now time.Time) {
 	l := s.layer.Load()
 	if s.Kind != signalling.KindVideo || l == nil || !s.ready || s.closed {
@@ -151,7 +151,7 @@ func (s *Slot) start(now time.Time) {
 	}
 }
 
-// replay sends what the track has cached from its newest keyframe on.
+// replay sends the packets in the layer's cache, from its newest keyframe on. It reports whether there were any.
 func (s *Slot) replay(now time.Time) bool {
 	l := s.layer.Load()
 	if l.track.silent.Load() {
@@ -165,9 +165,9 @@ func (s *Slot) replay(now time.Time) bool {
 	for n := r.first; n <= r.last; n++ {
 		if s.scratch, ok = l.copyExtended(n, p, s.scratch); !ok {
 			if n == r.first {
-				return false // overwritten meanwhile
+				return false // overwritten in the meantime
 			}
-			continue // lost: the receiver will ask for it
+			continue // lost; the receiver will ask for it
 		}
 		if n == r.first {
 			s.out.beginReplay(p, r.frames, s.elapsed(now))
@@ -185,8 +185,8 @@ func (s *Slot) elapsed(now time.Time) time.Duration {
 	return now.Sub(s.sentAt)
 }
 
-// forward takes a packet of a layer. restart says that it begins a new stream. The
-// numbers inside its payload are overwritten.
+// forward takes a packet of a layer. restart says that the packet begins a new stream. forward overwrites the numbers
+// inside the payload.
 func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +224,7 @@ func (s *Slot) send(p *packet, now time.Time) {
 	out, ok := s.out.rewrite(p)
 	if !ok {
 		if !s.out.running {
-			s.layer.Load().requestKeyframe(now) // nothing could be sent for long
+			s.layer.Load().requestKeyframe(now) // no packet could be sent for long
 		}
 		return
 	}
@@ -238,9 +238,8 @@ func (s *Slot) send(p *packet, now time.Time) {
 	s.octets += uint32(len(p.payload))
 }
 
-// write writes p with the numbers of out, after prefix. It is the one place
-// where media leaves, and nothing leaves to somebody who is not admitted. It
-// returns false when the numbers are free; see errNotSent.
+// write writes p with the numbers of out, after prefix. It is the only place where media leaves, and it sends nothing
+// to a receiver that is not admitted. It returns false if the numbers may be used again; see [ErrNotSent].
 func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) bool {
 	if !s.admitted.Load() {
 		s.counters.unadmittedMedia.Add(1)
@@ -274,8 +273,8 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 	return !errors.Is(err, ErrNotSent)
 }
 
-// resend answers a NACK for output sequence numbers from the track's cache, as
-// far as the receiver's budget goes.
+// resend answers a NACK for output sequence numbers with packets from the layer's cache, within the receiver's
+// budget.
 func (s *Slot) resend(sequences []uint16) {
 	now := time.Now()
 	s.mu.Lock()
@@ -300,7 +299,7 @@ func (s *Slot) resend(sequences []uint16) {
 			continue
 		}
 		if !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
-			continue // its id may have grown differently by now: a repeat must be the same to the bit
+			continue // its output id may be another by now, and a retransmission must equal the original in every bit
 		}
 		if s.resent == nil {
 			s.resent = make([]resent, resendMemory)
@@ -325,22 +324,22 @@ func (s *Slot) resend(sequences []uint16) {
 	}
 }
 
-// requestKeyframe takes the receiver's wish.
+// requestKeyframe takes a keyframe request from the receiver.
 func (s *Slot) requestKeyframe() {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch l := s.layer.Load(); {
 	case l == nil || !s.ready || s.closed || !s.admitted.Load():
-	case !s.out.running && !s.starved.Load(): // a join or an unmute: one is on its way
+	case !s.out.running && !s.starved.Load(): // after a join or an unmute, where it does not count as a wish
 		l.requestKeyframe(now)
 	default:
 		s.wishKeyframe(l, now)
 	}
 }
 
-// wishKeyframe passes a wish for a keyframe of l on, at once or when the
-// receiver may have one. The caller need not hold the lock.
+// wishKeyframe passes on a wish for a keyframe of l, at once or when the receiver may have one. The caller need not
+// hold s.mu.
 func (s *Slot) wishKeyframe(l *layer, now time.Time) {
 	at, ok := s.wishes.wish(now)
 	switch {
@@ -353,8 +352,8 @@ func (s *Slot) wishKeyframe(l *layer, now time.Time) {
 	}
 }
 
-// senderReport returns the slot's sender report (RFC 3550 section 6.4.1) for
-// now: the track's timestamps on our clock, with our rewriting.
+// senderReport returns the slot's sender report (RFC 3550 section 6.4.1) for now. Its RTP timestamp is the layer's
+// timestamp on our clock, rewritten as the packets are.
 func (s *Slot) senderReport(now time.Time) (*rtcp.SenderReport, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

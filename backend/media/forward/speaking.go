@@ -5,31 +5,31 @@ import (
 	"slices"
 )
 
-// loudness judges from the levels of one participant's audio packets whether
-// they are speaking. It is not safe for concurrent use.
+// loudness judges from the audio levels of one participant's packets whether the participant is speaking. It is not
+// safe for concurrent use.
 type loudness struct {
-	sum     int // of decibels above silence (0 to 127) since the last judgement
+	sum     int // of the levels in dB above silence (0 to 127) since the last judgement
 	count   int
 	average float64 // smoothed
-	above   int     // judgements in a row above the upper threshold
-	below   int     // and below the lower
+	above   int     // judgements in a row above speakingOn
+	below   int     // judgements in a row below speakingOff
 	active  bool
 }
 
 const (
-	speakingOn     = 127 - 45 // dB above -127 dBov: begins above this
-	speakingOff    = 127 - 55 // and ends below this
+	speakingOn     = 127 - 45 // in dB above -127 dBov; speaking begins above it
+	speakingOff    = 127 - 55 // in dB above -127 dBov; speaking ends below it
 	speakingAttack = 2        // judgements
 	speakingHold   = 6
 )
 
-// packet takes the level of a packet, in -dBov (RFC 6464).
+// packet takes the audio level of a packet, in -dBov (RFC 6464).
 func (l *loudness) packet(level uint8) {
 	l.sum += 127 - int(level)
 	l.count++
 }
 
-// judge is called every [speakingInterval]. Without packets there is silence.
+// judge is called every speakingInterval (package call). No packets count as silence.
 func (l *loudness) judge() (active bool) {
 	now := 0.0
 	if l.count > 0 {
@@ -44,7 +44,7 @@ func (l *loudness) judge() (active bool) {
 	case now < speakingOff:
 		l.below++
 		l.above = 0
-	default: // between: it stays as it is
+	default: // between the thresholds nothing changes
 		l.above, l.below = 0, 0
 	}
 	if l.above >= speakingAttack {
@@ -56,14 +56,14 @@ func (l *loudness) judge() (active bool) {
 	return l.active
 }
 
-// Speaker is one who speaks.
+// Speaker is a participant that speaks.
 type Speaker struct {
 	ID      string
 	Average float64
 }
 
-// LoudestFirst orders speakers. One who was named before another stays there
-// unless the other is clearly louder, so that the order does not flicker.
+// LoudestFirst orders speakers by loudness. A speaker that came before another in the last order stays before it
+// unless the other is louder by [clearlyLouder], so that the order does not flicker.
 func LoudestFirst(before []string, now []Speaker) []string {
 	rank := func(s Speaker) int {
 		if i := slices.Index(before, s.ID); i >= 0 {

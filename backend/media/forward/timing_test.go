@@ -133,14 +133,14 @@ func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
 	m := mediaClock{clockRate: codec.VideoClockRate}
 	start := time.Now()
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
-	m.packet(0, at(50)) // 50 ms on the way
+	m.packet(0, at(50)) // 50 ms of delay
 	m.packet(9000, at(110))
 	m.packet(18000, at(260))
-	if got := m.timestampAt(at(310)); got != 27000 { // as the one with 10 ms tells it
+	if got := m.timestampAt(at(310)); got != 27000 { // by the packet with 10 ms of delay
 		t.Errorf("%d", got)
 	}
 	m.report(27000, at(300))
-	m.packet(40000, at(300)) // no longer asked
+	m.packet(40000, at(300)) // an anchor by sender report is known, so packets are ignored
 	if got := m.timestampAt(at(400)); got != 36000 {
 		t.Errorf("%d", got)
 	}
@@ -150,8 +150,8 @@ func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
 	}
 }
 
-// TestMediaClockAfterAPause: a sender whose timestamps stood still while it sent
-// nothing is believed at once, and one packet that is late moves nothing for long.
+// TestMediaClockAfterAPause: if a sender's timestamps stood still while it sent nothing, the clock follows them at
+// once. A packet that is merely late has no lasting effect.
 func TestMediaClockAfterAPause(t *testing.T) {
 	m := mediaClock{clockRate: codec.AudioClockRate}
 	start := time.Now()
@@ -171,12 +171,12 @@ func TestMediaClockAfterAPause(t *testing.T) {
 	m.packet(48*1020, at(4020))
 	near(4020, 48*1020)
 
-	for ms := 4040; ms < 4200; ms += 20 { // the network stalls, and delivers all at once
+	for ms := 4040; ms < 4200; ms += 20 { // the network stalls, then delivers all packets at once
 		m.packet(uint32(48*(ms-3000)), at(4200))
 	}
 	m.packet(48*1200, at(4200))
 	near(4300, 48*1300)
-	for ms := 4220; ms < 4400; ms += 20 { // late by more and more, without a pause
+	for ms := 4220; ms < 4400; ms += 20 { // each later than the one before, without a pause
 		m.packet(uint32(48*(ms-3000)), at(4220+3*(ms-4220)))
 	}
 	near(4500, 48*1500)
@@ -197,8 +197,8 @@ func TestSenderClock(t *testing.T) {
 	near(time.Hour + 80*time.Millisecond)
 	c.report(theirs(1000), ours(1020))
 	near(time.Hour + 20*time.Millisecond)
-	c.report(theirs(2000), ours(2084)) // a slow one moves it little
+	c.report(theirs(2000), ours(2084)) // a report with more delay changes the offset little
 	near(time.Hour + 21*time.Millisecond)
-	c.report(toNTP(ours(3000)), ours(3010)) // their clock was set
+	c.report(toNTP(ours(3000)), ours(3010)) // the sender's clock was set
 	near(10 * time.Millisecond)
 }

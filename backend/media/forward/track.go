@@ -8,36 +8,35 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// maxLayers is how many layers a track may have: senders of pictures in several sizes send three at most.
+// maxLayers is the largest number of layers of a track. Senders of pictures in several sizes send at most three.
 const maxLayers = 3
 
-// Track is one thing that a participant sends: sound, a camera's picture. It has one layer or several, and comes by
-// one connection or, after that is lost, by another.
+// Track is one thing that a participant sends, such as sound or a camera's picture. It has one or more layers. It
+// arrives by one connection, and by another one after that is lost.
 type Track struct {
 	owner    string
-	Kind     signalling.Kind // is never changed
+	Kind     signalling.Kind // never changes
 	counters *Counters
 
-	// receivers is swapped by the call's goroutine.
+	// receivers is replaced as a whole, by the call's goroutine.
 	receivers atomic.Pointer[[]*Slot]
-	// silent is set while the owner is muted or has the camera off: then
-	// nothing of it is forwarded, whatever arrives.
+	// silent is set while the participant is muted or has the camera off. Then nothing of the track is forwarded,
+	// whatever arrives.
 	silent atomic.Bool
 
-	mu       sync.Mutex // guards the swapping of layers, and upstream; acquired before a layer's
+	mu       sync.Mutex // guards upstream and the replacement of layers; acquired before a layer's
 	upstream Upstream
 	layers   atomic.Pointer[[]*layer] // never empty
 }
 
-// Upstream is the way back to a sender. Its methods may be called from any
-// goroutine and don't block.
+// Upstream is the way back to a sender. Its methods may be called from any goroutine and don't block.
 type Upstream interface {
 	RequestKeyframe(ssrc uint32)
 	RequestPackets(ssrc uint32, sequences []uint16)
 	RoundTrip() time.Duration
 }
 
-// NewTrack returns a track of owner, which nothing feeds yet; see [Inbound.Connect].
+// NewTrack returns a track of the participant with id owner. It gets no packets before [Inbound.Connect].
 func NewTrack(owner string, kind signalling.Kind, silent bool, counters *Counters) *Track {
 	t := &Track{owner: owner, Kind: kind, counters: counters}
 	t.silent.Store(silent)
@@ -46,10 +45,11 @@ func NewTrack(owner string, kind signalling.Kind, silent bool, counters *Counter
 	return t
 }
 
-// first returns the layer that there always is.
+// first returns the first layer, which every track has.
 func (t *Track) first() *layer { return (*t.layers.Load())[0] }
 
-// layer returns the layer with this RID, nil when there are too many. A first layer that has none takes it.
+// layer returns the layer with this RID and adds it if need be. It returns nil if there are too many. A first layer
+// without a RID takes this one.
 func (t *Track) layer(rid string) *layer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,8 +76,8 @@ func (t *Track) layer(rid string) *layer {
 	return l
 }
 
-// connect makes u the way packets come from, with one layer until more are seen. What the old one still delivers is
-// dropped.
+// connect makes u the connection that packets come from, with one layer until more are seen. Packets that still
+// arrive by the old one are dropped.
 func (t *Track) connect(u Upstream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,12 +88,11 @@ func (t *Track) connect(u Upstream) {
 	first.connect(u)
 }
 
-// RoundTrip returns that to the sender, 0 while it is unknown.
+// RoundTrip returns the round-trip time to the sender, 0 while it is unknown.
 func (t *Track) RoundTrip() time.Duration { return t.first().roundTrip() }
 
-// SetSilent begins or ends silence; see silent. It is called by the call's
-// goroutine. Whatever was forwarded before ends, so that receivers don't take
-// the silence for loss.
+// SetSilent begins or ends silence; see silent. The call's goroutine calls it. It ends the current stretch of all
+// receivers, so that they don't take the silence for loss.
 func (t *Track) SetSilent(silent bool) {
 	if t.silent.Load() == silent {
 		return
@@ -117,8 +116,8 @@ func (t *Track) SetSilent(silent bool) {
 	}
 }
 
-// WishKeyframe passes on a wish of the receiver with this admission. A slot's lock need not be free: the receiver may be
-// in the middle of one of its packets.
+// WishKeyframe passes on a keyframe request of the receiver whose admission is receiver. It takes no slot's lock,
+// because the receiver may be in the middle of a packet.
 func (t *Track) WishKeyframe(receiver *atomic.Bool, now time.Time) {
 	for _, r := range *t.receivers.Load() {
 		if l := r.layer.Load(); r.admitted == receiver && l != nil && l.track == t {
@@ -127,21 +126,22 @@ func (t *Track) WishKeyframe(receiver *atomic.Bool, now time.Time) {
 	}
 }
 
-// PrepareKeyframe sees to it that a receiver who is ready in a moment finds a
-// keyframe: the last one if it is recent, otherwise a new one.
+// PrepareKeyframe makes sure that a receiver finds a keyframe when it connects. It asks for a new one unless the last
+// is younger than 500 ms.
 func (t *Track) PrepareKeyframe(now time.Time) { t.first().prepareKeyframe(now) }
 
-// Tick repeats requests that were not answered. It is called by the reporter.
+// Tick repeats requests that were not answered. The call's reporter calls it.
 func (t *Track) Tick(now time.Time) {
 	for _, l := range *t.layers.Load() {
 		l.tick(now)
 	}
 }
 
-// JudgeLoudness is called by the reporter every speakingInterval.
+// JudgeLoudness judges whether the participant speaks. The call's reporter calls it every speakingInterval (package
+// call).
 func (t *Track) JudgeLoudness() (sp Speaker, active bool) { return t.first().judgeLoudness() }
 
-// AddReceiver makes r get what the track sends once it is assigned to it. It and RemoveReceiver are called by the call's goroutine.
+// AddReceiver makes r get the track's packets while r is assigned to the track. The call's goroutine calls it.
 func (t *Track) AddReceiver(r *Slot) {
 	old := *t.receivers.Load()
 	list := make([]*Slot, 0, len(old)+1)
@@ -149,7 +149,7 @@ func (t *Track) AddReceiver(r *Slot) {
 	t.receivers.Store(&list)
 }
 
-// RemoveReceiver undoes AddReceiver.
+// RemoveReceiver undoes AddReceiver. The call's goroutine calls it.
 func (t *Track) RemoveReceiver(r *Slot) {
 	old := *t.receivers.Load()
 	list := make([]*Slot, 0, len(old))

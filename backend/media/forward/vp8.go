@@ -1,11 +1,10 @@
 package forward
 
-// VP8 says where the numbers of a VP8 payload descriptor are that
-// differ per receiver (RFC 7741 section 4.2). The zero value is that of a
-// payload without a readable descriptor: it is forwarded as it is.
+// VP8 says where a VP8 payload descriptor holds the numbers that differ for each receiver (RFC 7741 section 4.2). The
+// zero value stands for a payload without a readable descriptor, which is forwarded unchanged.
 type VP8 struct {
 	hasPicture  bool
-	longPicture bool   // 15 bits, otherwise 7
+	longPicture bool   // the id has 15 bits, otherwise 7
 	pictureAt   uint8  // offset of the picture id
 	picture     uint16 // its value
 	hasTL0      bool
@@ -13,12 +12,11 @@ type VP8 struct {
 	tl0         uint8
 	start       bool // first packet of a frame
 	Keyframe    bool // first packet of a keyframe
-	tooLarge    bool // of one that no receiver is to decode
+	tooLarge    bool // first packet of a keyframe that is too large to be forwarded
 }
 
-// maxPicture is the largest picture that is forwarded, in pixels: 2560 × 1600 fits.
-// A keyframe of a few bytes can state 16383 × 16383, for which each receiver's
-// decoder would take 400 MB a frame.
+// maxPicture is the largest picture that is forwarded, in pixels: 2560 × 1600 fits. A keyframe of a few bytes can
+// state 16383 × 16383, for which each receiver's decoder would allocate 400 MB a frame.
 const maxPicture = 1 << 22
 
 // ParseVP8 reads a payload descriptor and the first byte of the frame.
@@ -70,8 +68,8 @@ func ParseVP8(b []byte) (d VP8) {
 	return d
 }
 
-// tooLarge reports whether a keyframe states more than maxPicture, or cuts its size
-// off, which decoders would find in the next packet (RFC 6386 section 9.1).
+// tooLarge reports whether a keyframe states a size over maxPicture. It also reports true if the size is cut off,
+// because decoders would read it from the next packet (RFC 6386 section 9.1).
 func tooLarge(b []byte) bool {
 	if len(b) < 10 {
 		return true
@@ -81,8 +79,8 @@ func tooLarge(b []byte) bool {
 	return width*height > maxPicture
 }
 
-// writeVP8 writes picture id and TL0PICIDX into a payload with descriptor d.
-// A short picture id must have been lengthened before.
+// writeVP8 writes the picture id and TL0PICIDX into a payload with descriptor d. A 7-bit picture id must have been
+// lengthened before.
 func writeVP8(b []byte, d VP8, picture uint16, tl0 uint8) {
 	if d.hasPicture && d.longPicture {
 		b[d.pictureAt] = 0x80 | uint8(picture>>8)&0x7f
@@ -93,9 +91,8 @@ func writeVP8(b []byte, d VP8, picture uint16, tl0 uint8) {
 	}
 }
 
-// lengthenVP8 copies a payload with a 7-bit picture id to dst[:0], with a
-// 15-bit one, and returns it with its descriptor. All receivers get 15 bits, so
-// that a slot never changes width between senders.
+// lengthenVP8 copies a payload with a 7-bit picture id to dst[:0], makes the id 15 bits long, and returns the payload
+// with its descriptor. All receivers get 15-bit ids, so that a slot never changes the width between senders.
 func lengthenVP8(dst, b []byte, d VP8) ([]byte, VP8) {
 	dst = append(dst[:0], b[:d.pictureAt]...)
 	dst = append(dst, 0x80, b[d.pictureAt])

@@ -7,7 +7,7 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// VideoSender makes VP8 packets with 15-bit picture ids. Its numbers are those of the next packet.
+// VideoSender makes VP8 packets with 15-bit picture ids. Sequence is the number of the next packet.
 type VideoSender struct {
 	SSRC      uint32
 	Sequence  uint16
