@@ -1,6 +1,6 @@
 // Package batchudp reads and sends many UDP datagrams with one system call where
-// the system can: recvmmsg(2) and sendmmsg(2) on Linux. Elsewhere they go one by
-// one. Nothing is allocated per datagram.
+// the system can: recvmmsg(2) and sendmmsg(2) on Linux. On other systems it makes
+// one call for each datagram. It allocates nothing per datagram.
 package batchudp
 
 import (
@@ -16,7 +16,7 @@ type Conn struct {
 	local netip.AddrPort
 }
 
-// New returns the socket of c, which stays the caller's to close.
+// New returns the socket of c. The caller still owns c and closes it.
 func New(c *net.UDPConn) (*Conn, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *Conn) Local() netip.AddrPort { return c.local }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// Batch is whatever holds the memory of one read.
+// Batch is what holds the memory of one read.
 type Batch interface{ Incoming() *In }
 
 // Reader reads a socket. It is for one goroutine.
@@ -41,9 +41,9 @@ type Reader[B Batch] struct {
 	reading[B]
 }
 
-// NewReader returns a reader that asks get for a batch when there is something to
-// read, and gives it back with put when there was nothing after all: a socket that
-// waits holds none.
+// NewReader returns a reader. It calls get for a batch when there is something to
+// read, and returns the batch with put if the read found nothing. A socket that
+// waits therefore holds no batch.
 func NewReader[B Batch](c *Conn, get func() B, put func(B)) *Reader[B] {
 	r := &Reader[B]{conn: c, get: get, put: put}
 	r.prepare()

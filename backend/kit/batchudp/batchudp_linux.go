@@ -14,11 +14,12 @@ type message struct {
 	length uint32
 }
 
-// messages are the arguments of the system calls, made once and used again.
+// messages are the arguments of the system calls. They are made once and used
+// again.
 type messages struct {
 	headers []message
 	vectors []unix.Iovec
-	names   []unix.RawSockaddrInet6 // the larger of the two
+	names   []unix.RawSockaddrInet6 // room for the larger of the two address families
 }
 
 func newMessages(n int) messages {
@@ -37,7 +38,7 @@ func newMessages(n int) messages {
 // In is memory for the datagrams of one read.
 type In struct {
 	messages
-	used int // in the last read: the kernel has written the lengths of so many names
+	used int // in the last read: so many names have a length that the kernel wrote
 }
 
 // NewIn returns memory for as many datagrams as there are buffers.
@@ -51,7 +52,7 @@ func NewIn(buffers [][]byte) *In {
 }
 
 // Datagram returns the length of the i-th datagram that was read, which is in the
-// i-th buffer, and its sender. whole is false for one that did not fit.
+// i-th buffer, and its sender. whole is false if it did not fit.
 func (in *In) Datagram(i int) (size int, from netip.AddrPort, whole bool) {
 	h, n := &in.headers[i], &in.names[i]
 	port := n.Port<<8 | n.Port>>8 // big-endian, at the same place in sockaddr_in
@@ -70,13 +71,13 @@ type reading[B Batch] struct {
 	held  bool
 	n     int
 	errno syscall.Errno
-	fill  func(fd uintptr) bool // made once, since a closure for each system call would be garbage
+	fill  func(fd uintptr) bool // made once, because a closure for each system call would be garbage
 }
 
 func (r *Reader[B]) prepare() { r.fill = r.recvmmsg }
 
-// Read waits for datagrams and returns how many there are. The caller gives the
-// batch back.
+// Read waits for datagrams and returns their number. The caller owns the batch
+// then.
 func (r *Reader[B]) Read() (b B, n int, err error) {
 	err = r.conn.raw.Read(r.fill)
 	if err == nil && r.errno != 0 {
@@ -95,9 +96,9 @@ func (r *Reader[B]) Read() (b B, n int, err error) {
 	return b, n, nil
 }
 
-// recvmmsg returns false to wait until there is something. The call can't block, so
-// the scheduler need not know of it: to tell it would wake its monitor with every
-// burst, which shows in what a packet costs.
+// recvmmsg returns false to wait until there is something to read. The call can't
+// block, so it bypasses the scheduler: telling it would wake its monitor with
+// every burst, which shows in the cost of a packet.
 func (r *Reader[B]) recvmmsg(fd uintptr) bool {
 	b := r.get()
 	in := b.Incoming()
@@ -142,8 +143,8 @@ func NewOut(n int) *Out {
 // Len is how many datagrams are to be sent.
 func (o *Out) Len() int { return o.n }
 
-// Add appends a datagram, which must stay as it is until it is sent. If there is no
-// room it first flushes what is there.
+// Add appends a datagram, which must not change until it is sent. If there is no
+// room, Add first flushes what is there.
 func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) {
 	if o.n == len(o.headers) {
 		o.Flush(c)
@@ -171,13 +172,13 @@ func (o *Out) Flush(c *Conn) {
 }
 
 // FlushAll sends what was added, and waits until the system takes it. A datagram
-// that it refuses is lost, as on the network.
+// that the system refuses is lost, as on the network.
 func (o *Out) FlushAll(c *Conn) {
 	_ = c.raw.Write(o.insist) // as above
 	o.Reset()
 }
 
-// Reset lets go of what was added.
+// Reset drops what was added.
 func (o *Out) Reset() {
 	for i := range o.n {
 		o.vectors[i].Base = nil
@@ -185,7 +186,7 @@ func (o *Out) Reset() {
 	o.n, o.sent = 0, 0
 }
 
-// sendmmsg sends what is left. It returns false when the socket takes no more for
+// sendmmsg sends what is left. It returns false if the socket takes no more for
 // now. Like recvmmsg, it can't block.
 func (o *Out) sendmmsg(fd uintptr) (done bool) {
 	for o.sent < o.n {
@@ -198,7 +199,7 @@ func (o *Out) sendmmsg(fd uintptr) (done bool) {
 		case unix.EAGAIN:
 			return false // the system's buffer is full
 		default:
-			o.sent++ // the first was refused
+			o.sent++ // the first datagram was refused
 		}
 	}
 	return true

@@ -14,8 +14,8 @@ type In struct {
 // NewIn returns memory for one datagram, in the first buffer.
 func NewIn(buffers [][]byte) *In { return &In{buffer: buffers[0]} }
 
-// Datagram returns the length of the datagram that was read, which is in the first
-// buffer, and its sender. whole is false for one that may not have fitted.
+// Datagram returns the length of the datagram that was read, which is in the
+// first buffer, and its sender. whole is false if it may not have fitted.
 func (in *In) Datagram(int) (size int, from netip.AddrPort, whole bool) {
 	return in.size, in.from, in.size < len(in.buffer)
 }
@@ -24,7 +24,7 @@ type reading[B Batch] struct{}
 
 func (r *Reader[B]) prepare() {}
 
-// Read waits for a datagram and returns 1. The caller gives the batch back.
+// Read waits for a datagram and returns 1. The caller owns the batch then.
 func (r *Reader[B]) Read() (b B, n int, err error) {
 	b = r.get()
 	in := b.Incoming()
@@ -52,8 +52,8 @@ func NewOut(n int) *Out {
 // Len is how many datagrams are to be sent.
 func (o *Out) Len() int { return len(o.data) }
 
-// Add appends a datagram, which must stay as it is until it is sent. If there is no
-// room it first flushes what is there.
+// Add appends a datagram, which must not change until it is sent. If there is no
+// room, Add first flushes what is there.
 func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) {
 	if len(o.data) == cap(o.data) {
 		o.Flush(c)
@@ -70,10 +70,10 @@ func (o *Out) Flush(c *Conn) {
 	o.Reset()
 }
 
-// FlushAll is Flush: the system waits by itself.
+// FlushAll is Flush, because the system itself waits here.
 func (o *Out) FlushAll(c *Conn) { o.Flush(c) }
 
-// Reset lets go of what was added.
+// Reset drops what was added.
 func (o *Out) Reset() {
 	clear(o.data)
 	o.data, o.to = o.data[:0], o.to[:0]

@@ -96,8 +96,8 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-// TestTooLong: a datagram that does not fit is not whole, and one that the system
-// refuses does not hold up the next.
+// TestTooLong checks that a datagram that does not fit is not whole, and that one
+// that the system refuses does not hold up the next.
 func TestTooLong(t *testing.T) {
 	from, to := open(t, "127.0.0.1:0"), open(t, "127.0.0.1:0")
 	m := newMemory()

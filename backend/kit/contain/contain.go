@@ -1,6 +1,6 @@
-// Package contain keeps the panic of what serves one client from ending the
-// process. It mends nothing: whoever uses it ends that client, and holds no
-// lock across what may panic but by defer.
+// Package contain keeps a panic in the work for one client from ending the
+// process. It repairs nothing: its user ends that client, and unlocks by defer
+// whatever it locks around code that may panic.
 package contain
 
 import (
@@ -19,8 +19,8 @@ type Panics struct {
 	count atomic.Uint64
 }
 
-// Run calls f, and reports whether it returned. A panic of f ends f alone: it
-// is counted and logged, without its value, which may hold what a client sent.
+// Run calls f and reports whether f returned. A panic of f ends f alone. It is
+// counted, and logged without its value, which may hold what a client sent.
 func (p *Panics) Run(f func()) (returned bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -31,7 +31,7 @@ func (p *Panics) Run(f func()) (returned bool) {
 	return true
 }
 
-// Count is how many panics there were. It may be called at any time.
+// Count returns the number of panics. It may be called at any time.
 func (p *Panics) Count() uint64 { return p.count.Load() }
 
 func (p *Panics) note(v any) {

@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunNeedsNoLogger: the zero value works.
+// TestRunNeedsNoLogger checks that the zero value works.
 func TestRunNeedsNoLogger(t *testing.T) {
 	var p contain.Panics
 	p.Run(func() { panic("anything") })

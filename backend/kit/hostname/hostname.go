@@ -1,6 +1,6 @@
-// Package hostname reads and shows names of machines: as people type them, in
-// any script, and as the network has them, in ASCII (IDNA, RFC 5890). It
-// resolves none.
+// Package hostname reads and shows names of machines, as people type them, in any
+// script, and as the network has them, in ASCII (IDNA, RFC 5890). It resolves no
+// names.
 package hostname
 
 import (
@@ -12,9 +12,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// In bytes. Of a name in ASCII and its labels: RFC 1035 section 2.3.4. No name
-// is longer as it is typed, and reading one takes work that grows with its
-// square.
+// Limits in bytes. Those of a name in ASCII and of its labels are RFC 1035's
+// (section 2.3.4). A typed name may not be longer either, because reading one
+// takes work that grows with its square.
 const (
 	maxName  = 253
 	maxLabel = 63
@@ -22,7 +22,7 @@ const (
 )
 
 // ASCII returns a machine's name, or its IP address, as the network has it: in
-// small letters, names of other scripts in punycode as browsers write them
+// small letters, with names of other scripts in punycode as browsers write them
 // (UTS #46, not transitional). ok is false for what is neither.
 func ASCII(typed string) (name string, ok bool) {
 	if len(typed) > maxTyped {
@@ -57,9 +57,9 @@ func ASCII(typed string) (name string, ok bool) {
 	return name, true
 }
 
-// Shown returns a name in ASCII as a person reads it: in its own script, if none
-// of its labels can be taken for another, and as it is otherwise. What is shown
-// is read by [ASCII] as the same name.
+// Shown returns a name in ASCII as a person reads it: in its own script if none
+// of its labels can be taken for another, and unchanged otherwise. [ASCII] reads
+// the result as the same name.
 func Shown(name string) string {
 	if len(name) > maxName || !strings.Contains(name, "xn--") {
 		return name
@@ -79,7 +79,7 @@ func Shown(name string) string {
 	return shown
 }
 
-// plain are the scripts in which names are shown. Those of one row are written
+// plain are the scripts in which names are shown. Scripts of one row are written
 // together.
 var plain = [][]*unicode.RangeTable{
 	{latin},
@@ -95,7 +95,7 @@ var plain = [][]*unicode.RangeTable{
 
 var (
 	// latin are the letters of Europe's and Vietnam's alphabets whose marks are
-	// plain to see; without the dotless i and others that look like ASCII.
+	// easy to see, without the dotless i and others that look like ASCII.
 	latin = &unicode.RangeTable{
 		R16: []unicode.Range16{
 			{Lo: 'a', Hi: 'z', Stride: 1},
@@ -115,10 +115,11 @@ var (
 )
 
 // lookalikes are Cyrillic and Greek letters that may be read as Latin ones. A
-// label of such letters alone is one that imitates.
+// label of such letters alone imitates a Latin one.
 const lookalikes = "асԁеһіјӏорԗԛѕԝхуъьҽпгѵѡкмтвнзбөүқңғҝэ" + "αικνρυωηοτχγεβμζσς"
 
-// isPlain reports whether a label is of one script, and of no other's shapes.
+// isPlain reports whether a label is of one script and does not look like one of
+// another.
 func isPlain(label string) bool {
 	letters := strings.Map(func(r rune) rune {
 		if r == '-' || '0' <= r && r <= '9' {

@@ -93,8 +93,8 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// FuzzASCII: what comes out is ASCII, is read as itself, and is shown as what is
-// read as itself.
+// FuzzASCII checks that what ASCII returns is ASCII, is read as itself, and is
+// shown as a name that is read as itself.
 func FuzzASCII(f *testing.F) {
 	for _, seed := range []string{"relay.example", "réle.example", "例え。テスト", "аррӏе.example", "xn--a.example", "::1"} {
 		f.Add(seed)

@@ -3,14 +3,15 @@ package household
 
 import "net/netip"
 
-// Of is an IPv4 address, or an IPv6 /64, which is what one household gets (RFC
-// 6177). It is the zero Prefix for the zero Addr.
+// Of returns the prefix that counts as one household: an IPv4 address, or an IPv6
+// /64, which is what one household gets (RFC 6177). It returns the zero Prefix
+// for the zero Addr.
 func Of(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := 32
 	if a.Is6() {
 		bits = 64
 	}
-	p, _ := a.Prefix(bits) // fails for the zero Addr alone
+	p, _ := a.Prefix(bits) // fails only for the zero Addr
 	return p
 }

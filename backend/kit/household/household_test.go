@@ -18,7 +18,7 @@ func TestWide(t *testing.T) {
 	}
 }
 
-// TestKey: keys of one /48 share a half, and say no more.
+// TestKey checks that keys of one /48 share a half and tell nothing else.
 func TestKey(t *testing.T) {
 	digest := func(text string) string {
 		sum := [2]byte{'a', 'a'}

@@ -2,12 +2,12 @@ package household
 
 import "net/netip"
 
-// WideFactor is how many households' share an IPv6 /48 has: whoever holds one is
-// 65,536 households.
+// WideFactor is how many households' share an IPv6 /48 may use. A /48 holds
+// 65,536 households, so its owner could pose as that many.
 const WideFactor = 2
 
 // Wide returns the /48 that an IPv6 prefix is in. ok is false for IPv4, whose
-// addresses are not handed out by the thousand.
+// addresses are not given out by the thousand.
 func Wide(p netip.Prefix) (wide netip.Prefix, ok bool) {
 	if !p.Addr().Is6() || p.Bits() < wideBits {
 		return netip.Prefix{}, false
@@ -18,15 +18,15 @@ func Wide(p netip.Prefix) (wide netip.Prefix, ok bool) {
 
 const wideBits = 48
 
-// A key stands for a household where its address must not be known: half of it
-// for what is counted widely, half for itself.
+// A key stands for a household where its address must not be known. One half is
+// common to the /48, the other is the household's own.
 const (
 	keySize  = 16
 	wideSize = keySize / 2
 )
 
-// Key makes a key of a household. digest is a keyed hash, in letters, of at least
-// eight characters.
+// Key returns the key of a household. digest must be a keyed hash that returns text
+// of at least eight bytes.
 func Key(p netip.Prefix, digest func(string) string) string {
 	wide, ok := Wide(p)
 	if !ok {
@@ -36,7 +36,7 @@ func Key(p netip.Prefix, digest func(string) string) string {
 }
 
 // WideKey returns the part of a key that households of one /48 have in common. ok
-// is false for what Key has not made.
+// is false for what Key did not make.
 func WideKey(key string) (wide string, ok bool) {
 	if len(key) != keySize {
 		return "", false
@@ -44,19 +44,20 @@ func WideKey(key string) (wide string, ok bool) {
 	return key[:wideSize], true
 }
 
-// Tally counts something by household, and by the /48 that it is in. It is not
+// Tally counts something by household, and by the /48 of the household. It is not
 // safe for use by several goroutines.
 type Tally[K comparable] struct {
 	wide func(K) (K, bool)
 	of   map[K]int
 }
 
-// ByPrefix returns a Tally by what Of returns.
+// ByPrefix returns a Tally whose keys are what [Of] returns.
 func ByPrefix() *Tally[netip.Prefix] {
 	return &Tally[netip.Prefix]{wide: Wide, of: make(map[netip.Prefix]int)}
 }
 
-// ByKey returns a Tally by what Key returns. The key "" is not counted.
+// ByKey returns a Tally whose keys are what [Key] returns. The key "" is not
+// counted.
 func ByKey() *Tally[string] { return &Tally[string]{wide: WideKey, of: make(map[string]int)} }
 
 // Room reports whether a household has fewer than most, and its /48 fewer than
@@ -72,10 +73,10 @@ func (t *Tally[K]) Room(k K, most int) bool {
 // Add counts one more. Drop takes it back.
 func (t *Tally[K]) Add(k K) { t.change(k, 1) }
 
-// Drop takes back one that Add has counted.
+// Drop takes back one that Add counted.
 func (t *Tally[K]) Drop(k K) { t.change(k, -1) }
 
-// Len is how many households and /48s are counted.
+// Len returns the number of households and /48s that are counted.
 func (t *Tally[K]) Len() int { return len(t.of) }
 
 func (t *Tally[K]) change(k K, delta int) {

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is a token bucket's: Burst at once, then one more each Every.
+// Rate is the rate of a token bucket: Burst at once, then one more each Every.
 type Rate struct {
 	Burst int
 	Every time.Duration
 }
 
-// PerSecond is the Rate of so many a second, and burst at once.
+// PerSecond returns the Rate of n a second, and burst at once.
 func PerSecond(n, burst float64) Rate {
 	return Rate{Burst: int(burst), Every: time.Duration(float64(time.Second) / n)}
 }
@@ -20,11 +20,11 @@ func PerSecond(n, burst float64) Rate {
 // Bucket returns a full bucket.
 func (r Rate) Bucket() *rate.Limiter { return rate.NewLimiter(rate.Every(r.Every), r.Burst) }
 
-// times is the rate that n buckets have together.
+// times returns the rate that n buckets have together.
 func (r Rate) times(n int) Rate { return Rate{Burst: r.Burst * n, Every: r.Every / time.Duration(n)} }
 
-// Take takes a token at now, or tells how long there will be none, to the
-// microsecond: rate counts tokens in floating point.
+// Take takes a token at now. If there is none, it returns how long to wait for
+// one, to the microsecond, because rate counts tokens in floating point.
 func Take(b *rate.Limiter, now time.Time) (wait time.Duration) {
 	if b.AllowN(now, 1) {
 		return 0

@@ -10,8 +10,8 @@ import (
 )
 
 // Buckets is a token bucket for each key, and a wider one for keys that have
-// something in common. Memory is bounded: when there are too many, full buckets
-// are forgotten, which changes nothing; if none is full, strangers share one.
+// something in common. Memory is bounded. When there are too many, full buckets
+// are forgotten, which changes nothing. If none is full, new keys share one.
 type Buckets[K comparable] struct {
 	rate Rate
 	most int
@@ -23,17 +23,18 @@ type Buckets[K comparable] struct {
 	swept  time.Time
 }
 
-// NewBuckets returns at most so many buckets of a rate. wide returns the key that
+// NewBuckets returns at most `most` buckets of a rate. wide returns the key that
 // a key shares with its neighbours, which together have household.WideFactor
 // times the rate: [household.Wide] or [household.WideKey].
 func NewBuckets[K comparable](r Rate, most int, wide func(K) (K, bool)) *Buckets[K] {
 	return &Buckets[K]{rate: r, most: most, wide: wide, of: make(map[K]*rate.Limiter), shared: r.Bucket()}
 }
 
-// Allow takes a token of a key, and one of the key that it shares.
+// Allow takes a token of a key, and one of the key that it shares. It reports
+// whether there were both.
 func (b *Buckets[K]) Allow(k K, now time.Time) bool { return b.Take(k, now) == 0 }
 
-// Take is Allow that tells how long there will be no token.
+// Take is Allow that returns how long there will be no token.
 func (b *Buckets[K]) Take(k K, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -47,7 +48,7 @@ func (b *Buckets[K]) Take(k K, now time.Time) (wait time.Duration) {
 	return Take(b.at(wide, household.WideFactor, now), now)
 }
 
-// at returns the bucket of a key, as large as that of so many. The caller holds
+// at returns the bucket of a key, with factor times the rate. The caller holds
 // mu.
 func (b *Buckets[K]) at(k K, factor int, now time.Time) *rate.Limiter {
 	l := b.of[k]
@@ -69,7 +70,7 @@ func (b *Buckets[K]) at(k K, factor int, now time.Time) *rate.Limiter {
 	return l
 }
 
-// Len is how many buckets there are.
+// Len returns the number of buckets.
 func (b *Buckets[K]) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,18 +10,18 @@ import (
 )
 
 // Hashed is a token bucket for each address, and one for each IPv6 /48, in memory
-// of one size whoever knocks: addresses that fall together share one. It is for
-// UDP, whose senders may forge their address: from a hundred thousand forged
-// ones a second, each bucket gets twelve, while [Buckets] would be full of them and
-// leave all strangers one bucket. It takes no lock and allocates nothing.
+// of a fixed size. Addresses that fall on the same bucket share it. It is for
+// UDP, whose senders may forge their address. A hundred thousand forged ones a
+// second put twelve on each bucket; they would fill [Buckets] and leave all
+// strangers one bucket. Hashed takes no lock and allocates nothing.
 type Hashed struct {
 	every, burst time.Duration
 	seed         maphash.Seed
 	of           [8192]cell
 }
 
-// NewHashed returns buckets of so many tokens a second and a burst of them. One
-// more than the burst is allowed at once.
+// NewHashed returns buckets with a rate of perSecond tokens and a burst of burst.
+// One more than the burst is allowed at once.
 func NewHashed(perSecond, burst int) *Hashed {
 	every := time.Second / time.Duration(perSecond)
 	return &Hashed{every: every, burst: every * time.Duration(burst), seed: maphash.MakeSeed()}

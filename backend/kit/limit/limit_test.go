@@ -26,7 +26,7 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// TestBucketsAreBounded floods from more addresses than are remembered.
+// maxBuckets is fewer than the addresses from which TestBucketsAreBounded floods.
 const maxBuckets = 8192
 
 func TestBucketsAreBounded(t *testing.T) {
@@ -49,7 +49,7 @@ func TestBucketsAreBounded(t *testing.T) {
 	if allowed > maxBuckets+2 {
 		t.Errorf("%d of %d strangers came through", allowed, 3*maxBuckets)
 	}
-	// Those who spent their tokens are remembered while it matters.
+	// Addresses that spent their tokens are remembered while it matters.
 	b.Allow(address(0), now)
 	b.Allow(address(3*maxBuckets), now.Add(time.Millisecond))
 	if b.Allow(address(0), now.Add(time.Millisecond)) {
@@ -86,7 +86,8 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestWideBuckets: a /48 has the tokens of two addresses, and as many places.
+// TestWideBuckets checks that a /48 has the tokens of two addresses, and as many
+// places.
 func TestWideBuckets(t *testing.T) {
 	now := time.Unix(1000, 0)
 	b := NewBuckets(PerSecond(1, 10), maxBuckets, household.Wide)
@@ -117,7 +118,7 @@ func TestPace(t *testing.T) {
 		{0, true}, {0, true}, {0, true}, {0, false},
 		{999 * time.Millisecond, false}, {time.Millisecond, true}, {0, false},
 		{2500 * time.Millisecond, true}, {0, true}, {0, false},
-		{500 * time.Millisecond, true}, // the half second of before counts
+		{500 * time.Millisecond, true}, // the half second before counts
 		{time.Hour, true}, {0, true}, {0, true}, {0, false},
 		{-time.Hour, false}, // the clock was set back
 	} {
@@ -138,7 +139,7 @@ func TestMeter(t *testing.T) {
 			n++
 		}
 	}
-	if n != 6 { // the burst, and the one of now
+	if n != 6 { // the burst, and the one token that is due now
 		t.Errorf("%d at once", n)
 	}
 	if m.Allow(address, now.Add(50*time.Millisecond)) || !m.Allow(address, now.Add(101*time.Millisecond)) {

@@ -18,8 +18,9 @@ type PerAddress struct {
 	of    *household.Tally[netip.Prefix]
 }
 
-// NewPerAddress returns a count of at most so many. changed is told of each change
-// and must return at once; it may be nil.
+// NewPerAddress returns a count of at most `most`, and at most mostPerAddress for
+// each address. It calls changed with each change, which must return at once;
+// changed may be nil.
 func NewPerAddress(most, mostPerAddress int, changed func(delta int)) *PerAddress {
 	if changed == nil {
 		changed = func(int) {}
@@ -27,7 +28,7 @@ func NewPerAddress(most, mostPerAddress int, changed func(delta int)) *PerAddres
 	return &PerAddress{most: most, mostPerAddress: mostPerAddress, changed: changed, of: household.ByPrefix()}
 }
 
-// Take counts one more, unless that is too many.
+// Take counts one more, unless that is too many. It reports whether it did.
 func (c *PerAddress) Take(p netip.Prefix) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

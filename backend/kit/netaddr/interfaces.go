@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Interface is what counts of a net.Interface.
+// Interface is the part of a net.Interface that matters here.
 type Interface struct {
 	Name      string
 	Up        bool // administratively up, with a carrier
 	Tunnel    bool // leads into another network: a VPN, a modem
-	Virtual   bool // leads to virtual machines or containers in this computer
-	Routed    bool // has a way to the internet of its own, if perhaps not the one in use
+	Virtual   bool // leads to virtual machines or containers on this computer
+	Routed    bool // has a way to the internet of its own, perhaps not the one in use
 	Addresses []netip.Addr
 }
 
-// Interfaces asks the system. Interfaces that can't be read are left
-// out.
+// Interfaces lists the system's interfaces. It leaves out those that can't be
+// read.
 func Interfaces() []Interface {
 	list, err := net.Interfaces()
 	if err != nil {
@@ -48,8 +48,8 @@ func Interfaces() []Interface {
 	return out
 }
 
-// What interfaces are called, in lower case, that look like a cable or Wi-Fi
-// (flags, addresses) and are none.
+// Names, in lower case, of interfaces that look like a cable or Wi-Fi (flags,
+// addresses) and are neither.
 var (
 	tunnelNames = []string{"tun", "utun", "tap", "wg", "tailscale", "zt", "feth", "ipsec", "ppp", "nordlynx", "proton",
 		"openvpn", "wireguard", "zerotier", "cloudflarewarp", "mullvad", "hamachi"}
@@ -62,8 +62,8 @@ func named(name string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// isTunnel tells whether an interface leads into another network. A house's
-// network is one of broadcast; Windows says so of Wi-Fi and Ethernet alone.
+// isTunnel reports whether an interface leads into another network. A house's
+// network has broadcast. On Windows only Wi-Fi and Ethernet report it.
 func isTunnel(i net.Interface) bool {
 	switch {
 	case i.Flags&net.FlagLoopback != 0:

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// isTap tells whether an interface is a program's (TUN/TAP, Linux
-// Documentation/networking/tuntap.rst): a tap says of itself that it is
+// isTap reports whether an interface is a program's (TUN/TAP, Linux
+// Documentation/networking/tuntap.rst), because a tap presents itself as
 // Ethernet.
 func isTap(name string) bool {
 	_, err := os.Stat(filepath.Join("/sys/class/net", name, "tun_flags"))
 	return err == nil
 }
 
-// defaultRoutes names the interfaces through which the routing table has a way
-// to everywhere (proc_net_route: destination and mask are 0), also where a VPN
-// has put a better one before it.
+// defaultRoutes names the interfaces through which the routing table has a way to
+// everywhere (proc_net_route: destination and mask are 0), even if a VPN has put
+// a better one in front of it.
 func defaultRoutes() (names []string) {
 	table, err := os.ReadFile("/proc/thread-self/net/route")
 	if err != nil {

@@ -2,9 +2,9 @@
 
 package netaddr
 
-// isTap is told by names and flags elsewhere.
+// isTap returns false, because names and flags tell taps here.
 func isTap(string) bool { return false }
 
-// defaultRoutes is not asked for elsewhere: where the way to the internet is a
-// tunnel, private addresses come first.
+// defaultRoutes returns none here. If the way to the internet is a tunnel,
+// private addresses come first instead.
 func defaultRoutes() []string { return nil }

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// Own returns the addresses of this machine, those of this computer alone among
-// them, each with the network that it is in.
+// Own returns all addresses of this machine, including those that only this
+// computer can reach, each with the network that it is in.
 func Own() ([]netip.Prefix, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -26,9 +26,9 @@ func Own() ([]netip.Prefix, error) {
 	return own, nil
 }
 
-// Outward is this computer's address on the way to the internet, the
-// zero Addr when there is no way. Connecting a UDP socket asks the routing
-// table and sends nothing; the destination is for documentation (RFC 5737).
+// Outward returns this computer's address on the way to the internet, or the zero
+// Addr if there is no way. It connects a UDP socket, which asks the routing table
+// and sends nothing. The destination is for documentation (RFC 5737).
 func Outward() netip.Addr {
 	c, err := net.Dial("udp4", "192.0.2.1:9")
 	if err != nil {

@@ -9,15 +9,15 @@ import (
 // Address is an address that others on a network can open.
 type Address struct {
 	Addr   netip.Addr
-	Tunnel string // the interface that leads into another network; "" for the house's own
+	Tunnel string // the interface, if it leads into another network; "" for the house's own
 }
 
-// Reachable picks one address of each interface that others on a
-// network can open, the likeliest first: the one on the way to the internet,
-// unless that is a tunnel, then others that have such a way, private addresses,
-// public ones, what is inside this computer, and tunnels. IPv6 stands in where an
-// interface has no IPv4; addresses of a link need a zone, which browsers don't
-// take.
+// Reachable picks one address of each interface that others on a network can
+// open, the likeliest first: the one on the way to the internet, unless that is a
+// tunnel, then others that have such a way, private addresses, public ones, those
+// inside this computer, and tunnels. It takes IPv6 where an interface has no
+// IPv4. It leaves out link-local addresses, because they need a zone and browsers
+// take none.
 func Reachable(interfaces []Interface, outward netip.Addr) []Address {
 	type candidate struct {
 		Address

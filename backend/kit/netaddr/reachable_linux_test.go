@@ -17,8 +17,9 @@ import (
 // showsAddresses makes this program print which addresses can be opened, for a test in another network namespace.
 const showsAddresses = "PORCH_TEST_SHOWS_ADDRESSES"
 
-// With a VPN that has taken the way to the internet, on a computer of the kernel's:
-// the house's address is first, and the tunnels' come last, with their names.
+// TestTheHousesAddressIsFirst runs on a computer simulated by the kernel, with a
+// VPN that has taken the way to the internet. The house's address must come
+// first, and the tunnels' last, with their names.
 func TestTheHousesAddressIsFirst(t *testing.T) {
 	if os.Getenv(showsAddresses) != "" {
 		for _, i := range Interfaces() {
@@ -72,7 +73,7 @@ func TestTheHousesAddressIsFirst(t *testing.T) {
 			run("ip netns add " + space)
 			t.Cleanup(func() { run("ip netns del " + space) })
 			inside := func(script string) string { return run("ip netns exec " + space + " sh -ec '" + script + "'") }
-			// docker0 comes before the cable, as the system counts them.
+			// docker0 comes before the cable in the system's order.
 			inside(`ip link set lo up
 				ip link add docker0 type veth peer name inside; ip link set inside up; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up
 				ip link add eth0 type veth peer name street; ip link set street up; ip link set eth0 up
@@ -89,8 +90,8 @@ func TestTheHousesAddressIsFirst(t *testing.T) {
 	}
 }
 
-// holdTunnel is the program at the other end of a tunnel, without which it has
-// no carrier, until the test ends.
+// holdTunnel keeps a program at the other end of a tunnel until the test ends,
+// because a tunnel without one has no carrier.
 func holdTunnel(t *testing.T, name string) {
 	flags, err := os.ReadFile("/sys/class/net/" + name + "/tun_flags")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package pionlog is what Pion logs with: a slog.Logger, or nothing.
+// Package pionlog has the loggers that Pion writes to: a slog.Logger, or none.
 package pionlog
 
 import (
@@ -9,9 +9,9 @@ import (
 	"github.com/pion/logging"
 )
 
-// New returns loggers that hand Pion's messages to a slog.Logger, one level lower
-// than Pion means them: to Pion every peer that goes away is an error. They may
-// contain addresses, so all of them are at debug level, or below.
+// New returns loggers that pass Pion's messages to a slog.Logger one level lower
+// than Pion marks them, because Pion calls every peer that goes away an error.
+// They may contain addresses, so all of them are at debug level or below.
 func New(logger *slog.Logger) logging.LoggerFactory { return loggers{logger} }
 
 type loggers struct{ logger *slog.Logger }
@@ -35,6 +35,7 @@ func (l leveled) logf(level slog.Level, format string, args ...any) {
 	}
 }
 
+// Trace and the methods below implement [logging.LeveledLogger].
 func (l leveled) Trace(msg string)                  { l.log(levelTrace, msg) }
 func (l leveled) Tracef(format string, args ...any) { l.logf(levelTrace, format, args...) }
 func (l leveled) Debug(msg string)                  { l.log(levelTrace, msg) }
@@ -46,13 +47,14 @@ func (l leveled) Warnf(format string, args ...any)  { l.logf(slog.LevelDebug, fo
 func (l leveled) Error(msg string)                  { l.log(slog.LevelDebug, msg) }
 func (l leveled) Errorf(format string, args ...any) { l.logf(slog.LevelDebug, format, args...) }
 
-// Silent logs nothing: Pion's lines name addresses of clients and peers, and quote
-// what strangers sent.
+// Silent logs nothing, because Pion's lines name addresses of clients and peers,
+// and quote what strangers sent.
 type Silent struct{}
 
 // NewLogger implements logging.LoggerFactory.
 func (Silent) NewLogger(string) logging.LeveledLogger { return Silent{} }
 
+// Trace and the methods below implement [logging.LeveledLogger].
 func (Silent) Trace(string)          {}
 func (Silent) Tracef(string, ...any) {}
 func (Silent) Debug(string)          {}

@@ -1,4 +1,5 @@
-// Package recent has a map that is bounded: for one more it forgets the oldest.
+// Package recent has a bounded map. When it is full, it forgets the oldest pair
+// for a new one.
 package recent
 
 import (
@@ -10,7 +11,7 @@ import (
 type Map[K comparable, V any] struct {
 	most  int
 	at    map[K]*list.Element
-	order list.List // of pair, the oldest in front
+	order list.List // of pair, the oldest first
 }
 
 type pair[K comparable, V any] struct {
@@ -18,13 +19,13 @@ type pair[K comparable, V any] struct {
 	value V
 }
 
-// New returns a map of at most so many pairs.
+// New returns a map of at most `most` pairs.
 func New[K comparable, V any](most int) *Map[K, V] {
 	return &Map[K, V]{most: most, at: make(map[K]*list.Element)}
 }
 
-// Put keeps a pair as the newest, in place of an earlier one of its key. When the
-// map is full, the oldest is forgotten.
+// Put keeps a pair as the newest, in place of an earlier one of its key. If the
+// map is full, it forgets the oldest.
 func (m *Map[K, V]) Put(key K, value V) {
 	if e := m.at[key]; e != nil {
 		e.Value = pair[K, V]{key, value}
@@ -67,5 +68,5 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-// Len is how many pairs there are.
+// Len returns the number of pairs.
 func (m *Map[K, V]) Len() int { return m.order.Len() }
