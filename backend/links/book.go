@@ -14,40 +14,38 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// MaxEnded is how many spent and removed links are kept; the one that ended
-// first is forgotten for one more, with its visitors and blocks.
+// MaxEnded is how many spent and removed links are kept. Each further one makes the book forget the link that ended
+// first, with its visitors and blocks.
 const MaxEnded = 500
 
-// Link is a link as it is now. It is a copy; changing it changes nothing.
+// Link is a copy of a link as it is now. Changing it does not change the book.
 type Link struct {
 	ID        sealed.LinkID
-	Name      string // "" when it has none
+	Name      string // "" for none
 	State     State
 	Keys      sealed.LinkKeys // the zero value once the link has ended
 	Secret    sealed.Secret
 	CreatedAt time.Time
-	UsedAt    time.Time // when somebody last entered; zero for never
+	UsedAt    time.Time // when a guest last entered; zero for never
 	EndedAt   time.Time // when it was spent or removed; zero before
 	Relay     string    // base of the public relay on which it was made; "" for none
 }
 
-// Book is the host's links. Its methods are safe for concurrent use; those that
-// only read never wait for the disk. Unknown ids answer LinkNotFound, a disk
-// that fails StoreUnavailable: then nothing has changed.
+// Book is the host's links. Its methods are safe for concurrent use. Those that only read never wait for the disk.
+// Unknown ids return the fault LinkNotFound. If the disk fails, they return StoreUnavailable and nothing has changed.
 type Book struct {
 	repo Repository
 	now  func() time.Time
 
-	writing sync.Mutex   // held over a whole change: one at a time, in order
-	mu      sync.RWMutex // guards what follows; never held over the disk
+	writing sync.Mutex   // held over a whole change, so that changes happen one at a time, in order; acquired before mu
+	mu      sync.RWMutex // guards what follows; never held during disk access
 	links   map[sealed.LinkID]Link
 	guests  guests
 	damaged int
 }
 
-// Open loads the book. A link that was live when the app died is live still:
-// it answers, and nobody is in it. A record that can't be read is left alone
-// and counted by [Book.Damaged]. now is time.Now outside tests.
+// Open loads the book. A link that was live when the app died is still live: it answers, and the call is empty. A
+// record that can't be read is left on disk and counted by [Book.Damaged]. now is time.Now outside tests.
 func Open(repo Repository, now func() time.Time) (*Book, error) {
 	b := &Book{repo: repo, now: now, links: make(map[sealed.LinkID]Link), guests: newGuests()}
 	records, err := repo.Links()
@@ -79,11 +77,11 @@ func Open(repo Repository, now func() time.Time) (*Book, error) {
 	return b, b.forget()
 }
 
-// Damaged is how many records of links could not be read.
+// Damaged returns how many records of links could not be read.
 func (b *Book) Damaged() int { return b.damaged }
 
-// Create makes a link with new keys and a new secret. relay is the base of the
-// public relay on which it lives from then on, "" for none.
+// Create makes a link with new keys and a new secret. relay is the base of the public relay that the link uses from
+// then on, "" for none.
 func (b *Book) Create(relay string) (Link, error) {
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
@@ -114,8 +112,8 @@ func (b *Book) Get(id sealed.LinkID) (Link, error) {
 	return l, nil
 }
 
-// Rename names a link, with the name cleaned as guests will see it; "" takes
-// the name away. Fault: LinkNameInvalid for one that is too long.
+// Rename names a link. It cleans the name to what guests will see, and "" removes it. Fault: LinkNameInvalid for a
+// name that is too long.
 func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) {
 	name = signalling.CleanName(name)
 	if len(name) > signalling.MaxNameBytes || signalling.Characters(name) > signalling.MaxName {
@@ -127,24 +125,23 @@ func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) {
 	})
 }
 
-// Enter says that somebody has entered the call: the link is live. Faults:
-// LinkSpent, LinkRemoved.
+// Enter says that a participant has entered the call, which makes the link live. Faults: LinkSpent, LinkRemoved.
 func (b *Book) Enter(id sealed.LinkID) (Link, error) {
 	return b.happen(id, EventEntered)
 }
 
-// Spend says that the last participant has left for good. A link that nobody
-// entered stays open, an ended one stays what it is.
+// Spend says that the last participant has left for good. A link that no participant entered stays open, and an ended
+// one does not change.
 func (b *Book) Spend(id sealed.LinkID) (Link, error) {
 	return b.happen(id, EventEmptied)
 }
 
-// Remove removes a link, whatever its state. Twice is fine.
+// Remove removes a link in any state. Removing it again changes nothing.
 func (b *Book) Remove(id sealed.LinkID) (Link, error) {
 	return b.happen(id, EventRemoved)
 }
 
-// happen moves a link by an event.
+// happen applies an event to a link.
 func (b *Book) happen(id sealed.LinkID, e Event) (Link, error) {
 	l, err := b.change(id, func(l *Link) error {
 		next, err := Next(l.State, e)
@@ -162,7 +159,7 @@ func (b *Book) happen(id sealed.LinkID, e Event) (Link, error) {
 		return nil
 	})
 	if err == nil && l.State.Ended() {
-		// Old history that can't be cleared away now is cleared away later.
+		// Old history that can't be deleted now is deleted later.
 		b.writing.Lock()
 		defer b.writing.Unlock()
 		_ = b.forget()
@@ -170,7 +167,7 @@ func (b *Book) happen(id sealed.LinkID, e Event) (Link, error) {
 	return l, err
 }
 
-// change makes a change to a link, if it is one, on disk and then here.
+// change lets do change a link, writes the result to disk and then shows it. Without a difference it writes nothing.
 func (b *Book) change(id sealed.LinkID, do func(*Link) error) (Link, error) {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -188,7 +185,7 @@ func (b *Book) change(id sealed.LinkID, do func(*Link) error) (Link, error) {
 	return b.put(l)
 }
 
-// put writes a link, then shows it. The caller holds b.writing.
+// put writes a link to disk and then shows it. The caller holds b.writing.
 func (b *Book) put(l Link) (Link, error) {
 	if err := b.repo.PutLink(l.record()); err != nil {
 		return Link{}, unavailable(err)
@@ -199,8 +196,8 @@ func (b *Book) put(l Link) (Link, error) {
 	return l, nil
 }
 
-// forget drops the links that ended first, beyond MaxEnded. The caller holds
-// b.writing, or has the book to itself.
+// forget drops the links that ended first, beyond MaxEnded. The caller holds b.writing, or is the only user of the
+// book.
 func (b *Book) forget() error {
 	ended := slices.DeleteFunc(b.List(), func(l Link) bool { return !l.State.Ended() })
 	if len(ended) <= MaxEnded {
@@ -221,10 +218,10 @@ func (b *Book) forget() error {
 	return nil
 }
 
-// time is now as the repository keeps it.
+// time returns the current time with the precision of the repository.
 func (b *Book) time() time.Time { return b.now().UTC().Truncate(time.Millisecond) }
 
-// unavailable makes err a fault, unless it is one.
+// unavailable makes err the fault StoreUnavailable, unless it is a fault already.
 func unavailable(err error) error {
 	if fault.CodeOf(err) != fault.Internal {
 		return err

@@ -12,27 +12,27 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// The bounds of what is remembered of guests. Beyond them the visitor seen
-// least recently, and the oldest block, are forgotten.
+// How many visitors and blocks are remembered. Beyond that, the visitor who was seen least recently and the oldest
+// block are forgotten.
 const (
 	MaxVisitorsOfLink = 200
 	MaxVisitors       = 5000
 	MaxBlocksOfLink   = 500
 )
 
-// Visitor is somebody who was let in on a link.
+// Visitor is a guest who was let in on a link.
 type Visitor struct {
-	Name      string // the newest of this device
+	Name      string // the last name that this device gave
 	Times     int
 	FirstSeen time.Time
 	LastSeen  time.Time
 }
 
-// Known is what the book says of a device, over all links.
+// Known is what the book knows about a device, from all links.
 type Known struct {
 	TimesLetIn int
-	NameKnown  bool   // another device of this name was let in before
-	LooksLike  string // the name of another device that was let in before, and that this one looks like without being it; "" for none
+	NameKnown  bool   // another device was let in under this name before
+	LooksLike  string // a name under which another device was let in before, and which this one resembles; "" for none
 }
 
 // RecordVisitor remembers that a device was let in under a name.
@@ -70,7 +70,7 @@ func (b *Book) RecordVisitor(id sealed.LinkID, device, name string) error {
 	return nil
 }
 
-// Visitors returns who was let in on a link, last seen first.
+// Visitors returns the guests who were let in on a link, the one seen last first.
 func (b *Book) Visitors(id sealed.LinkID) []Visitor {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -81,7 +81,7 @@ func (b *Book) Visitors(id sealed.LinkID) []Visitor {
 	return of
 }
 
-// Known tells what is known of a device that gives a name.
+// Known returns what is known about a device that gives this name.
 func (b *Book) Known(device, name string) Known {
 	device = digest(device)
 	shape := signalling.ShapeOf(name)
@@ -95,7 +95,7 @@ func (b *Book) Known(device, name string) Known {
 				known.TimesLetIn += v.Times
 			case other.Same(shape):
 				known.NameKnown = true
-			case other.Alike(shape) && (known.LooksLike == "" || v.Name < known.LooksLike): // the same one each time
+			case other.Alike(shape) && (known.LooksLike == "" || v.Name < known.LooksLike): // always the same one
 				known.LooksLike = v.Name
 			}
 		}
@@ -134,7 +134,7 @@ func (b *Book) Block(id sealed.LinkID, device string) error {
 	return nil
 }
 
-// Blocked tells whether a device was blocked on a link.
+// Blocked reports whether a device was blocked on a link.
 func (b *Book) Blocked(id sealed.LinkID, device string) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -142,14 +142,14 @@ func (b *Book) Blocked(id sealed.LinkID, device string) bool {
 	return blocked
 }
 
-// guests is what is remembered of guests. [Book.mu] guards it.
+// guests holds what is remembered of guests. It is guarded by [Book.mu].
 type guests struct {
-	visitors map[string]map[string]VisitorRecord // by link and device; no link is empty
+	visitors map[string]map[string]VisitorRecord // by link and device; links without visitors are left out
 	shapes   map[guestKey]signalling.Shape       // of the visitors' names
 	blocks   map[guestKey]time.Time
 }
 
-// guestKey is a device, by its digest, at a link.
+// guestKey is a device at a link, by the device's digest.
 type guestKey struct{ link, device string }
 
 func newGuests() guests {
@@ -179,7 +179,7 @@ func (g guests) deleteVisitor(k guestKey) {
 	}
 }
 
-// countVisitors is how many there are on all links.
+// countVisitors returns the number of visitors on all links.
 func (g guests) countVisitors() int {
 	n := 0
 	for _, of := range g.visitors {
@@ -190,12 +190,12 @@ func (g guests) countVisitors() int {
 
 func (g guests) putBlock(b BlockRecord) { g.blocks[guestKey{b.LinkID, b.Device}] = b.At }
 
-// ofLink returns the visitors of a link, last seen first.
+// ofLink returns the visitors of a link, the one seen last first.
 func (g guests) ofLink(link string) []VisitorRecord {
 	return slices.SortedFunc(maps.Values(g.visitors[link]), lastSeenFirst)
 }
 
-// surplusVisitors returns who is to be forgotten now that one was added.
+// surplusVisitors returns the visitors to forget after one was added.
 func (g guests) surplusVisitors(added guestKey) []guestKey {
 	var surplus []guestKey
 	of := g.ofLink(added.link)
@@ -218,7 +218,7 @@ func (g guests) surplusVisitors(added guestKey) []guestKey {
 	return surplus
 }
 
-// surplusBlock returns the block of a link that is to be forgotten, if one is.
+// surplusBlock returns the block of a link to forget. found is false if there is room.
 func (g guests) surplusBlock(link string) (oldest guestKey, found bool) {
 	count := 0
 	var at time.Time
@@ -245,8 +245,8 @@ func lastSeenFirst(x, y VisitorRecord) int {
 	return cmp.Or(y.LastSeen.Compare(x.LastSeen), cmp.Compare(x.LinkID, y.LinkID), cmp.Compare(x.Device, y.Device))
 }
 
-// digest is how a device is kept: whoever reads the disk can't come in its
-// name. Devices are 16 random bytes, so that there is nothing to guess.
+// digest returns the form in which a device is stored. A reader of the disk can't use it to come in as the device. It
+// needs no salt, because devices are 16 random bytes that can't be guessed.
 func digest(device string) string {
 	sum := sha256.Sum256([]byte("porch device v1 " + device))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])

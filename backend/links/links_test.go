@@ -28,8 +28,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// shelf is a Repository in memory. It can fail, and it can look at the book at
-// the moment of a write.
+// shelf is a Repository in memory. It can fail, and can look at the book during a write.
 type shelf struct {
 	mu       sync.Mutex
 	links    map[string]LinkRecord
@@ -88,7 +87,7 @@ func (s *shelf) DeleteBlock(link, device string) error {
 	return s.write(func() { delete(s.blocks, [2]string{link, device}) })
 }
 
-// desk is a book with its shelf and a clock that ticks a second with each look.
+// desk is a book with its shelf, and a clock that advances by a second with each look.
 type desk struct {
 	testing.TB
 	*Book
@@ -115,7 +114,7 @@ func (d *desk) create() Link {
 	return l
 }
 
-// do carries out a change that must work.
+// do makes a change that must succeed.
 func do(t testing.TB, change func(sealed.LinkID) (Link, error), id sealed.LinkID) Link {
 	t.Helper()
 	l, err := change(id)
@@ -123,7 +122,7 @@ func do(t testing.TB, change func(sealed.LinkID) (Link, error), id sealed.LinkID
 	return l
 }
 
-// reopened is the book as it is after the app has died here.
+// reopened returns the book as it is if the app dies here and starts again.
 func (d *desk) reopened() *desk { return newDesk(d.TB, d.shelf) }
 
 func same(t *testing.T, got, want []Link) {
@@ -226,7 +225,7 @@ func TestLife(t *testing.T) {
 func TestList(t *testing.T) {
 	d := newDesk(t, newShelf())
 	one, two, three := d.create(), d.create(), d.create()
-	do(t, d.Enter, one.ID) // the order is that of making
+	do(t, d.Enter, one.ID) // the order stays that of creation
 	var got []sealed.LinkID
 	for _, l := range d.List() {
 		got = append(got, l.ID)
@@ -282,7 +281,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// What is shown is on the shelf before, and what fails there is not shown.
+// What the book shows is on the shelf already, and what fails there is not shown.
 func TestShelfFirst(t *testing.T) {
 	d := newDesk(t, newShelf())
 	l := d.create()
@@ -290,7 +289,7 @@ func TestShelfFirst(t *testing.T) {
 	must(t, d.RecordVisitor(l.ID, "phone", "Ann"))
 	before := d.List()
 
-	d.shelf.onWrite = func() { // readers are neither ahead of the disk nor held up by it
+	d.shelf.onWrite = func() { // readers don't see it before it is on disk, and don't wait for the disk
 		same(t, d.List(), before)
 		if d.Known("phone", "Ann").TimesLetIn != 1 || d.Blocked(l.ID, "phone") {
 			t.Error("shown before it was kept")
@@ -309,7 +308,7 @@ func TestShelfFirst(t *testing.T) {
 	if _, err := Open(d.shelf, time.Now); fault.CodeOf(err) != fault.StoreUnavailable {
 		t.Error(err)
 	}
-	d.shelf.fail = fault.New(fault.StoreTooNew, nil) // a fault stays itself
+	d.shelf.fail = fault.New(fault.StoreTooNew, nil) // a fault stays the same fault
 	if _, err := d.Remove(l.ID); fault.CodeOf(err) != fault.StoreTooNew {
 		t.Error(err)
 	}
@@ -384,7 +383,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	if d.Known("phone", "").TimesLetIn > 0 || len(d.shelf.visitors) > 0 || d.Blocked(first.ID, "tablet") {
 		t.Error("its guests are remembered")
 	}
-	get(t, d, open.ID) // what can still be used is never forgotten
+	get(t, d, open.ID) // links that can still be used are never forgotten
 	same(t, d.reopened().List(), d.List())
 }
 
@@ -418,7 +417,7 @@ func TestVisitors(t *testing.T) {
 			{"new", "B\u2065ob", Known{NameKnown: true}},
 			{"new", "Ｂｏｂ", Known{NameKnown: true}},
 			{"new", "B\u043Eb", Known{LooksLike: "Bob"}}, // a Cyrillic o
-			{"tablet", "B\u043Eb", Known{TimesLetIn: 1}}, // their own old name
+			{"tablet", "B\u043Eb", Known{TimesLetIn: 1}}, // their own earlier name
 			{"new", "\U000E01F0", Known{}},
 		} {
 			if got := d.Known(c.device, c.name); got != c.want {
@@ -439,7 +438,7 @@ func TestGuestsAreBounded(t *testing.T) {
 	for i := range MaxVisitorsOfLink + 10 {
 		must(t, d.RecordVisitor(l.ID, fmt.Sprint(i), "Ann"))
 		if i == 20 {
-			must(t, d.RecordVisitor(l.ID, "0", "Ann")) // seen again: not the oldest any more
+			must(t, d.RecordVisitor(l.ID, "0", "Ann")) // seen again, and so no longer the oldest
 		}
 	}
 	check := func(d *desk, want int) {
@@ -453,7 +452,7 @@ func TestGuestsAreBounded(t *testing.T) {
 		t.Error("the wrong ones were forgotten")
 	}
 	other := d.create()
-	for i := range MaxVisitors - MaxVisitorsOfLink { // as an earlier life has left them
+	for i := range MaxVisitors - MaxVisitorsOfLink { // as left by an earlier run
 		v := VisitorRecord{LinkID: string(other.ID), Device: fmt.Sprint("digest ", i), Name: "Bob", Times: 1, FirstSeen: d.clock, LastSeen: d.clock}
 		must(t, d.shelf.PutVisitor(v))
 	}
@@ -490,7 +489,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// Links are printed in logs by accident sooner or later.
+// Links get into logs by accident, so none of their formats may print a secret.
 func TestNothingPrintsSecrets(t *testing.T) {
 	d := newDesk(t, newShelf())
 	l := d.create()

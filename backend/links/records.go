@@ -8,7 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// Repository keeps the book. A Put has returned only once it cannot be lost.
+// Repository stores the book. A Put returns only when its record can no longer be lost.
 type Repository interface {
 	Links() ([]LinkRecord, error)
 	PutLink(LinkRecord) error
@@ -21,9 +21,8 @@ type Repository interface {
 	DeleteBlock(linkID, device string) error
 }
 
-// LinkRecord is a link as it is kept, a row of the store. Times are kept to the
-// millisecond; the zero time is "never". It holds the keys in the clear: it goes
-// to the repository and nowhere else.
+// LinkRecord is a link as it is stored: a row of the store. Times have millisecond precision, and the zero time means
+// "never". A record holds the keys in the clear, so it is passed to the repository and nowhere else.
 type LinkRecord struct {
 	ID        string
 	Name      string
@@ -33,30 +32,29 @@ type LinkRecord struct {
 	CreatedAt time.Time
 	UsedAt    time.Time
 	EndedAt   time.Time
-	Relay     string // the public relay on which it was made; "" for none
+	Relay     string // the public relay that the link uses; "" for none
 }
 
-// Format implements [fmt.Formatter] without showing what the record holds.
+// Format implements [fmt.Formatter] and hides the record's content.
 func (LinkRecord) Format(f fmt.State, _ rune) { fmt.Fprint(f, "link record") }
 
-// LogValue implements [slog.LogValuer] without showing what the record holds.
+// LogValue implements [slog.LogValuer] and hides the record's content.
 func (LinkRecord) LogValue() slog.Value { return slog.StringValue("link record") }
 
-// VisitorRecord is a visitor as it is kept: a device that was let in on a link.
+// VisitorRecord is a visitor as it is stored: a device that was let in on a link.
 type VisitorRecord struct {
 	LinkID    string
-	Device    string // a digest
-	Name      string // the newest
+	Device    string // digest of the device
+	Name      string // the last name that this device gave
 	Times     int
 	FirstSeen time.Time
 	LastSeen  time.Time
 }
 
-// BlockRecord is a block as it is kept: a device that may not knock on a link
-// again.
+// BlockRecord is a block as it is stored: a device that may not knock on a link again.
 type BlockRecord struct {
 	LinkID string
-	Device string // a digest
+	Device string // digest of the device
 	At     time.Time
 }
 
@@ -69,7 +67,7 @@ func (l Link) record() LinkRecord {
 	}
 }
 
-// link reads a record. Its error says nothing of what the record holds.
+// link reads a record. Its errors repeat none of the record's content.
 func (r LinkRecord) link() (Link, error) {
 	id, err := sealed.ParseLinkID(r.ID)
 	if err != nil {

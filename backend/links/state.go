@@ -2,38 +2,38 @@ package links
 
 import "github.com/porch-call/porch/backend/fault"
 
-// State is where a link is in its life.
+// State is a stage in the life of a link.
 type State string
 
-// The states. Spent and Removed are ends.
+// The states of a link. StateSpent and StateRemoved are final.
 const (
-	StateOpen    State = "open"    // shared, and nobody has been in
-	StateLive    State = "live"    // somebody is in, or was and may come back
+	StateOpen    State = "open"    // shared; no guest has entered yet
+	StateLive    State = "live"    // a guest is in the call, or was and may come back
 	StateSpent   State = "spent"   // the last participant has left
 	StateRemoved State = "removed" // the host removed it
 )
 
-// Ended tells whether the link answers no more.
+// Ended reports whether the link no longer answers.
 func (s State) Ended() bool { return s == StateSpent || s == StateRemoved }
 
 func (s State) valid() bool { _, ok := transitions[s]; return ok }
 
-// Event is what moves a link from state to state.
+// Event moves a link from one state to another.
 type Event string
 
-// The events.
+// The events that change a link's state.
 const (
-	EventEntered Event = "entered" // somebody is in the call
+	EventEntered Event = "entered" // a guest has entered the call
 	EventEmptied Event = "emptied" // the last participant has left for good
 	EventRemoved Event = "removed" // the host removed the link
 )
 
-// transitions is the life of a link. What is not in it is refused; a state that
-// leads to itself is an event that comes late or again and changes nothing.
+// transitions lists the allowed events of each state. Any other event is refused. A state that leads to itself means
+// that the event comes late or repeatedly, and changes nothing.
 var transitions = map[State]map[Event]State{
 	StateOpen: {
 		EventEntered: StateLive,
-		EventEmptied: StateOpen, // nobody was in: not used up
+		EventEmptied: StateOpen, // no guest was in, so the link is not used up
 		EventRemoved: StateRemoved,
 	},
 	StateLive: {
@@ -51,8 +51,7 @@ var transitions = map[State]map[Event]State{
 	},
 }
 
-// Next returns the state after an event. Faults: LinkSpent and LinkRemoved for
-// entering a link that has ended.
+// Next returns the state after an event. Entering an ended link returns the fault LinkSpent or LinkRemoved.
 func Next(s State, e Event) (State, error) {
 	next, ok := transitions[s][e]
 	switch {
