@@ -26,7 +26,7 @@ func TestReplacingKeepsPlaceAndTime(t *testing.T) {
 		p.Leave(ann) // the older page says goodbye late
 		p.waits(again)
 
-		// A decision on "Ann" must not fall on "Ann's boss".
+		// A decision on "Ann" must not apply to "Ann's boss".
 		time.Sleep(time.Minute)
 		renamed := p.knock("phone", "Ann's boss")
 		r = p.Snapshot().Requests[0]
@@ -38,7 +38,7 @@ func TestReplacingKeepsPlaceAndTime(t *testing.T) {
 		}
 		p.waits(renamed)
 
-		// Knocking again does not wait for longer in all.
+		// Knocking again does not make the total wait longer.
 		time.Sleep(28 * time.Minute)
 		if v := p.verdict(renamed); v.Outcome != TimedOut {
 			t.Errorf("%+v", v)
@@ -69,8 +69,8 @@ func TestAwayKeepsPlaceAndDecision(t *testing.T) {
 		name   string
 		decide func(p porch, id string)
 		then   func(p porch)
-		knock  string // the name of the return
-		want   string // outcome; "" is waiting
+		knock  string // the name under which the device knocks again
+		want   string // expected outcome; "" for still waiting
 	}{
 		{"admitted", func(p porch, id string) { must(p, p.Admit(id)) }, nil, "Ann", "admitted"},
 		{"declined", func(p porch, id string) { must(p, p.Decline(id)) }, nil, "Ann", "declined"},
@@ -115,7 +115,7 @@ func TestAwayKeepsPlaceAndDecision(t *testing.T) {
 		inBubble(t, Options{}, func(p porch) {
 			lost := p.knock("phone", "Ann")
 			must(t, p.Admit(lost.ID()))
-			p.Away(lost) // nobody has asked for the verdict
+			p.Away(lost) // Verdict has not been called
 			if v := p.verdict(p.knock("phone", "Ann")); v.Outcome != Admitted {
 				t.Errorf("%+v", v)
 			}
@@ -134,7 +134,7 @@ func TestAwayKeepsPlaceAndDecision(t *testing.T) {
 		inBubble(t, Options{}, func(p porch) {
 			lost := p.knock("phone", "Ann")
 			must(t, p.Admit(lost.ID()))
-			for range 2 { // the second time on the way back
+			for range 2 { // the second time for a verdict that was lost on the way
 				p.verdict(lost)
 				p.Undelivered(lost)
 				lost = p.knock("phone", "Ann")
@@ -159,11 +159,11 @@ func TestAwayKeepsPlaceAndDecision(t *testing.T) {
 		inBubble(t, Options{}, func(p porch) {
 			lost := p.knock("phone", "Ann")
 			must(t, p.Admit(lost.ID()))
-			anew := p.knock("phone", "Ann") // before the loss is noticed
+			anew := p.knock("phone", "Ann") // the guest knocks again before the loss is noticed
 			p.Away(lost)
 			p.waits(anew)
 			must(t, p.Decline(anew.ID()))
-			p.waits(p.knock("phone", "Ann")) // and not let in by the older word
+			p.waits(p.knock("phone", "Ann")) // the earlier decision must not admit it
 		})
 	})
 }

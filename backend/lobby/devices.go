@@ -13,37 +13,36 @@ type device struct {
 	id       string
 	declines int
 	blocked  bool
-	pace     *rate.Limiter // of its knocks
-	promise  *promise      // a decision that its guest has not heard yet
-	decided  *Ticket       // the one that was decided last
+	pace     *rate.Limiter // limits its knocks
+	promise  *promise      // a decision that its guest has not received yet
+	decided  *Ticket       // the ticket that was decided last
 	place    *list.Element
 	rank     int
 }
 
-// promise is a decision taken while the guest was away. It holds for the name
-// that the host saw.
+// promise is a decision that was made while the guest was away. It applies only to the name that the host saw.
 type promise struct {
 	name    string
 	verdict Verdict
 	until   time.Time
 }
 
-// The ranks of what is remembered, by how much is lost in forgetting it.
+// Ranks of devices, by how much is lost when one is forgotten.
 const (
-	rankPlain    = iota // its pace only
-	rankDeclined        // that it was declined, or has a promise
+	rankPlain    = iota // only its pace is known
+	rankDeclined        // it was declined, or has a promise
 	rankBlocked
 	ranks
 )
 
-// devices remembers at most so many devices: for one more it forgets the one that
-// has been quiet longest among those of the lowest rank. Whoever can make up
-// devices gains nothing by that: a made-up device has nothing to forget.
+// devices remembers a bounded number of devices. To make room it forgets, among those of the lowest rank, the one
+// that was quiet for longest. Inventing devices does not push out refusals, because an invented device has the lowest
+// rank.
 type devices struct {
 	most  int
 	rate  limit.Rate // of knocks
 	byID  map[string]*device
-	order [ranks]*list.List // of *device, quiet longest first
+	order [ranks]*list.List // of *device by rank, the one quiet for longest first
 }
 
 func newDevices(most int, r limit.Rate) *devices {
@@ -54,7 +53,7 @@ func newDevices(most int, r limit.Rate) *devices {
 	return d
 }
 
-// touch returns a device as the one heard of last, remembering it if need be.
+// touch returns a device and marks it as the one heard of last. It adds a device that is not known.
 func (d *devices) touch(id string) *device {
 	dev := d.byID[id]
 	if dev == nil {
@@ -70,7 +69,7 @@ func (d *devices) touch(id string) *device {
 	return dev
 }
 
-// settle puts a device whose fields have changed into its rank.
+// settle updates the rank of a device after its fields have changed.
 func (d *devices) settle(dev *device) {
 	rank := rankPlain
 	switch {

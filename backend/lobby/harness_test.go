@@ -8,7 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// porch is a lobby in a bubble of synctest, where time is ours.
+// porch is a lobby in a synctest bubble, where the test controls the time.
 type porch struct {
 	*testing.T
 	*Lobby
@@ -39,7 +39,7 @@ func (p porch) refused(device string, want fault.Code) {
 	}
 }
 
-// verdict is what a decided ticket says.
+// verdict returns the verdict of a decided ticket.
 func (p porch) verdict(ticket *Ticket) Verdict {
 	p.Helper()
 	synctest.Wait()

@@ -11,23 +11,22 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Options bound a lobby. A zero field takes its default.
+// Options are the limits and first settings of a lobby. Zero fields take the defaults.
 type Options struct {
-	Limit     int           // requests that wait at once; default 64
-	Timeout   time.Duration // from the first knock to TimedOut; default 30 minutes
-	AwayGrace time.Duration // how long a guest whose path is lost keeps its place; default 2 minutes
-	Devices   int           // devices remembered, for declines, blocks and pace; default 1,024
+	Limit     int           // requests that may wait at the same time; default 64
+	Timeout   time.Duration // from a device's first knock to TimedOut; default 30 minutes
+	AwayGrace time.Duration // how long a guest whose connection is lost keeps the place; default 2 minutes
+	Devices   int           // devices whose declines, blocks and pace are remembered; default 1,024
 	Rate      limit.Rate    // knocks of one device; default 5 at once, then one in 10 s
 	TotalRate limit.Rate    // new requests of all devices; default 128 at once, then 4 a second
-	// AddressRate is new requests from one address; default 64 at once, then 1 a
-	// second: less than all, so that one address does not use up the others' share.
+	// AddressRate limits new requests from one address; default 64 at once, then 1 a second. It is lower than
+	// TotalRate, so that one address does not use up the share of the others.
 	AddressRate limit.Rate
 	Locked      bool // as after SetLocked(true)
 	Silenced    bool // as after SetSilenced(true)
 
-	// OnChange is told the newest snapshot after each change; snapshots that
-	// were overtaken are left out. It is called on a goroutine of its own, one
-	// call at a time, so it may block and may call the lobby. nil is fine.
+	// OnChange gets the newest snapshot after each change; nil is allowed. Snapshots that a newer one overtakes are
+	// left out. It runs on its own goroutine, one call at a time, so it may block and may call the lobby.
 	OnChange func(Snapshot)
 }
 
@@ -42,61 +41,60 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Known is what the host's records say of a guest; the lobby hands it through.
+// Known is what the host's records say about a guest. The lobby passes it through.
 type Known struct {
 	TimesLetIn int    // how often this device was let in before, on any link
-	NameKnown  bool   // another device of this name was let in before
-	LooksLike  string // the name of another device that was let in before, and that this one looks like; "" for none
+	NameKnown  bool   // another device was let in under this name before
+	LooksLike  string // a name under which another device was let in before, and which this one resembles; "" for none
 }
 
-// Knock is what a guest brings.
+// Knock is a guest's request to join.
 type Knock struct {
-	Device string // the browser's id, opaque here; one entry per device
-	Name   string // as signalling has validated it
+	Device string // the browser's id, opaque here; one request per device
+	Name   string // as validated by signalling
 	Known  Known
-	// Address is where the guest is, opaque: when the lobby is full, the address
-	// with the most places gives up its newest for a guest from another one that
-	// has fewer. "" is not known, and not counted.
+	// Address is where the guest comes from, opaque here; "" for unknown, which is not counted. When the lobby is
+	// full, the address with the most places gives up its newest one to a guest from an address with fewer places.
 	Address string
 }
 
 // Request is a join request as the host sees it.
 type Request struct {
-	ID        string // unguessable, never used again; new when a replacing knock has another name
+	ID        string // unguessable and never used again; changes when the device knocks under another name
 	Device    string // as in Knock
 	Name      string
 	Known     Known
 	Picture   string    // as given to Lobby.Picture
-	Since     time.Time // of the device's first knock in this wait
+	Since     time.Time // the device's first knock of this wait
 	Bell      signalling.Bell
 	BellSince time.Time
-	Retry     bool // was declined once
-	Away      bool // the guest's path is lost; the place is kept for a while
+	Retry     bool // the device was declined once
+	Away      bool // the guest's connection is lost; the place is kept for Options.AwayGrace
 }
 
-// BellState is how a request was announced to the host, and since when.
+// BellState is how the host was told of a request, and since when.
 type BellState struct {
 	Bell  signalling.Bell
 	Since time.Time
 }
 
-// Snapshot is the whole lobby at one moment. Receivers must not change it.
+// Snapshot is the state of a lobby at one time. Receivers must not change it.
 type Snapshot struct {
-	Requests []Request // in the order in which they knocked
+	Requests []Request // in the order of their knocks
 	Locked   bool
 	Silenced bool
-	Closed   bool // the last snapshot of a lobby
+	Closed   bool // this is the lobby's last snapshot
 }
 
-// Lobby is the queue of one link. Its methods are safe for concurrent use and
-// wait for nothing but the lobby's own goroutine, which never blocks.
+// Lobby is the waiting queue of one link. Its methods are safe for concurrent use. They wait only for the lobby's own
+// goroutine, which never blocks.
 type Lobby struct {
-	ops   chan func(*queue, time.Time) // carried out by run, which owns the queue
+	ops   chan func(*queue, time.Time) // executed by run, which owns the queue
 	ended chan struct{}                // closed when run has returned
-	last  *queue                       // the queue, for reading once ended is closed
+	last  *queue                       // the queue; may be read once ended is closed
 }
 
-// New starts a lobby; Close ends it.
+// New starts a lobby. Close ends it.
 func New(o Options) *Lobby {
 	l := &Lobby{
 		ops:   make(chan func(*queue, time.Time)),
@@ -128,7 +126,7 @@ func (l *Lobby) run(q *queue, snapshots chan Snapshot) {
 			case <-snapshots:
 			default:
 			}
-			snapshots <- q.snapshot() // has room: run alone sends
+			snapshots <- q.snapshot() // there is room, because only run sends
 			if at, ok := q.next(); ok {
 				timer.Reset(time.Until(at))
 			} else {
@@ -138,8 +136,7 @@ func (l *Lobby) run(q *queue, snapshots chan Snapshot) {
 	}
 }
 
-// tell hands snapshots to OnChange, off the lobby's goroutine. It ends after
-// the last.
+// tell passes snapshots to OnChange on its own goroutine. It ends after the last snapshot.
 func (l *Lobby) tell(onChange func(Snapshot), snapshots <-chan Snapshot) {
 	for s := range snapshots {
 		if onChange != nil {
@@ -148,8 +145,8 @@ func (l *Lobby) tell(onChange func(Snapshot), snapshots <-chan Snapshot) {
 	}
 }
 
-// do has the owner carry out op and waits for it. It is false, and op not
-// called, if the lobby has ended or ctx ended first.
+// do runs op on the lobby's goroutine and waits until it is done. It returns false, without running op, if the lobby
+// or ctx has ended first.
 func (l *Lobby) do(ctx context.Context, op func(*queue, time.Time)) bool {
 	done := make(chan struct{})
 	select {
@@ -166,13 +163,13 @@ func (l *Lobby) do(ctx context.Context, op func(*queue, time.Time)) bool {
 	}
 }
 
-// Knock adds a join request and returns at once. A device that waits already
-// keeps its place and its time, whatever its pace, and its older ticket is
-// Replaced; under another name it is another request, and pace counts. A device
-// whose request was decided while it was away gets that decision. Faults:
-// LobbyFull, LobbyLocked, Blocked, DeclinedForGood, TooFast, and, by what the
-// lobby was closed with, LinkRemoved, LinkSpent, CallEnded, HostGone,
-// ShuttingDown. If ctx ends before the lobby has taken the knock: ctx's error.
+// Knock adds a join request and returns at once. A device that is already waiting keeps its place and its time,
+// whatever its pace, and its older ticket ends with Replaced. Under another name it makes a new request, and its pace
+// counts. A device whose request was decided while it was away gets that decision.
+//
+// Faults: LobbyFull, LobbyLocked, Blocked, DeclinedForGood, TooFast. A closed lobby returns LinkRemoved, LinkSpent,
+// CallEnded, HostGone or ShuttingDown, by the outcome that it was closed with. If ctx ends before the lobby has
+// accepted the knock, its error is returned.
 func (l *Lobby) Knock(ctx context.Context, k Knock) (t *Ticket, err error) {
 	if !l.do(ctx, func(q *queue, now time.Time) { t, err = q.knock(k, now) }) {
 		select {
@@ -185,27 +182,26 @@ func (l *Lobby) Knock(ctx context.Context, k Knock) (t *Ticket, err error) {
 	return t, err
 }
 
-// Picture shows the host a picture of a ticket's guest, opaque here; the newest
-// counts. It is kept for as long as the request waits. A no-op on a decided
-// ticket.
+// Picture shows the host a picture of a ticket's guest, opaque here. A newer picture replaces it. It is kept while
+// the request waits. On a decided ticket this does nothing.
 func (l *Lobby) Picture(t *Ticket, picture string) {
 	l.do(context.Background(), func(q *queue, _ time.Time) { q.picture(t, picture) })
 }
 
-// Admit lets a request in. On one that is decided or gone: RequestGone.
+// Admit lets a request in. Fault: RequestGone, if it is decided or gone.
 func (l *Lobby) Admit(id string) error { return l.command((*queue).admit, id) }
 
-// Decline refuses a request. The first time its device may knock once more,
-// after the second not in the life of this lobby. Fault: RequestGone.
+// Decline refuses a request. After the first decline its device may knock once more, and after the second not again
+// in the life of this lobby. Fault: RequestGone.
 func (l *Lobby) Decline(id string) error { return l.command((*queue).decline, id) }
 
-// AskToWait answers without deciding. Twice is fine. Fault: RequestGone.
+// AskToWait tells the guest to wait and leaves the request undecided. It may be called again. Fault: RequestGone.
 func (l *Lobby) AskToWait(id string) error { return l.command((*queue).askToWait, id) }
 
-// Block refuses a request and every later one of its device. Fault: RequestGone.
+// Block refuses a request and all later requests of its device. Fault: RequestGone.
 func (l *Lobby) Block(id string) error { return l.command((*queue).block, id) }
 
-// command carries out one of the host's commands on one request.
+// command runs one of the host's commands on one request.
 func (l *Lobby) command(do func(*queue, string, time.Time) bool, id string) error {
 	found := false
 	l.do(context.Background(), func(q *queue, now time.Time) { found = do(q, id, now) })
@@ -215,15 +211,14 @@ func (l *Lobby) command(do func(*queue, string, time.Time) bool, id string) erro
 	return nil
 }
 
-// BlockDevice makes later knocks of a device end in Blocked, and refuses the
-// one that waits. For participants who are removed and must not ask again.
+// BlockDevice blocks a device: it refuses the device's waiting request, and later knocks return Blocked. It serves to
+// remove participants who may not ask again.
 func (l *Lobby) BlockDevice(device string) {
 	l.do(context.Background(), func(q *queue, now time.Time) { q.blockDevice(device, now) })
 }
 
-// AdmitAll lets in those of ids that still wait, and returns them. The caller
-// names the requests that the host has seen: a knock that came in the moment
-// before the button was pressed must not slip in with the others.
+// AdmitAll lets in those of ids that still wait, and returns them. The caller passes the requests that the host has
+// seen, so that a knock just before the button was pressed is not admitted with the others.
 func (l *Lobby) AdmitAll(ids []string) []string { return l.commandAll((*queue).admit, ids) }
 
 // DeclineAll declines those of ids that still wait, and returns them.
@@ -236,32 +231,30 @@ func (l *Lobby) commandAll(do func(*queue, string, time.Time) bool, ids []string
 	return done
 }
 
-// SetLocked refuses new requests, or takes them again. Those who wait stay, and
-// may knock again.
+// SetLocked makes the lobby refuse new requests, or accept them again. Waiting guests stay, and may knock again.
 func (l *Lobby) SetLocked(on bool) {
 	l.do(context.Background(), func(q *queue, _ time.Time) { q.setLocked(on) })
 }
 
-// SetSilenced makes new requests come with BellSilenced. When the silence ends,
-// those who came during it ring.
+// SetSilenced gives new requests BellSilenced. When the silence ends, requests that came during it ring.
 func (l *Lobby) SetSilenced(on bool) {
 	l.do(context.Background(), func(q *queue, now time.Time) { q.setSilenced(on, now) })
 }
 
-// Leave takes a ticket back: the guest gave up. A no-op on a decided ticket.
+// Leave withdraws a ticket, because the guest gave up. On a decided ticket this does nothing.
 func (l *Lobby) Leave(t *Ticket) {
 	l.do(context.Background(), func(q *queue, now time.Time) { q.leave(t, now) })
 }
 
-// Away says that the path to a ticket's guest is lost. The place is kept for
-// Options.AwayGrace and so is a decision taken meanwhile, or one that Verdict
-// has not returned: the device's next knock under the same name gets it.
+// Away says that the connection to a ticket's guest is lost. The place is kept for Options.AwayGrace. So is a
+// decision that was made in this time, or that Verdict has not returned yet: the device gets it with its next knock
+// under the same name.
 func (l *Lobby) Away(t *Ticket) {
 	l.do(context.Background(), func(q *queue, now time.Time) { q.away(t, now) })
 }
 
-// Undelivered says that a ticket's guest was lost before the verdict, which
-// Verdict has returned, came to anything. It is kept as by Away.
+// Undelivered says that Verdict returned a verdict, and the guest was lost before it was carried out. The verdict is
+// kept as by Away.
 func (l *Lobby) Undelivered(t *Ticket) {
 	l.do(context.Background(), func(q *queue, now time.Time) {
 		t.taken.Store(false)
@@ -269,7 +262,7 @@ func (l *Lobby) Undelivered(t *Ticket) {
 	})
 }
 
-// Snapshot returns the lobby as it is now.
+// Snapshot returns the current state of the lobby.
 func (l *Lobby) Snapshot() (s Snapshot) {
 	if !l.do(context.Background(), func(q *queue, _ time.Time) { s = q.snapshot() }) {
 		s = l.last.snapshot()
@@ -277,9 +270,8 @@ func (l *Lobby) Snapshot() (s Snapshot) {
 	return s
 }
 
-// Close answers everybody who waits with o, one of the last five outcomes, and
-// ends the lobby. It returns when all are answered; OnChange is told by itself.
-// A second call is a no-op.
+// Close answers all waiting guests with o, one of the last five outcomes, and ends the lobby. It returns when all are
+// answered, and does not wait for OnChange. A second call does nothing.
 func (l *Lobby) Close(o Outcome) {
 	if _, ok := o.closing(); !ok {
 		o = Shutdown

@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Every way out answers the one who is parked, once, and takes the request away.
+// Each outcome answers the waiting guest once and removes the request.
 func TestWaysOut(t *testing.T) {
 	ways := []struct {
 		name string
@@ -47,7 +47,7 @@ func TestWaysOut(t *testing.T) {
 			inBubble(t, Options{}, func(p porch) {
 				ticket := p.knock("phone", "Ann")
 				parked := make(chan Verdict, 2)
-				for range 2 { // a verdict is the same for all who ask
+				for range 2 { // each call of Verdict returns the same
 					go func() {
 						v, err := ticket.Verdict(context.Background())
 						if err != nil {
@@ -74,7 +74,7 @@ func TestWaysOut(t *testing.T) {
 						t.Error("the request is still listed")
 					}
 				}
-				// Nothing happens twice, whoever comes late.
+				// Decided requests don't change, whatever comes late.
 				p.Leave(ticket)
 				p.Away(ticket)
 				if way.want.Outcome != Replaced {
@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 			p.SetLocked(true)
 			p.refused("tablet", fault.LobbyLocked)
 			p.waits(waiting)
-			p.waits(p.knock("phone", "Ann")) // who waits may come again
+			p.waits(p.knock("phone", "Ann")) // a waiting device may knock again
 			if !p.Snapshot().Locked {
 				t.Error("not shown as locked")
 			}
@@ -157,7 +157,7 @@ func TestRefusals(t *testing.T) {
 			p.knock("a", "Ann")
 			p.knock("b", "Bob")
 			p.refused("c", fault.LobbyFull)
-			b := p.knock("b", "Bob") // no room needed
+			b := p.knock("b", "Bob") // a device that replaces itself needs no room
 			p.Leave(b)
 			p.knock("c", "Cem")
 		})
@@ -177,7 +177,7 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("%d of the crowd wait", len(crowd))
 			}
 			var family []*Ticket
-			for i := range 10 { // each of them from the crowd's newest
+			for i := range 10 { // each takes the newest place of the crowd
 				ticket, err := from("home", fmt.Sprint("home ", i))
 				must(t, err)
 				family = append(family, ticket)
@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("who lost the place was told %+v", v)
 				}
 			}
-			for i := range 1500 { // of trying, for as long as nobody times out
+			for i := range 1500 { // seconds of trying, less than Timeout
 				time.Sleep(time.Second)
 				if _, err := from("crowd", fmt.Sprint("new ", i)); err == nil {
 					t.Fatal("the crowd takes a place back")
@@ -211,12 +211,12 @@ func TestRefusals(t *testing.T) {
 				_, err := p.Knock(p.Context(), Knock{Device: fmt.Sprint(i), Name: fmt.Sprint(i), Address: address})
 				must(t, err)
 			}
-			for device, address := range map[string]string{"3": "a", "4": "b"} { // would only turn the tables
+			for device, address := range map[string]string{"3": "a", "4": "b"} { // refused: would only turn the tables
 				if _, err := p.Knock(p.Context(), Knock{Device: device, Name: device, Address: address}); fault.CodeOf(err) != fault.LobbyFull {
 					t.Errorf("%s: %v", address, err)
 				}
 			}
-			_, err := p.Knock(p.Context(), Knock{Device: "5", Name: "5"}) // from where is not known
+			_, err := p.Knock(p.Context(), Knock{Device: "5", Name: "5"}) // the address is not known
 			must(t, err)
 			if got := p.names(); !slices.Equal(got, []string{"0", "1", "5"}) {
 				t.Errorf("%v wait", got)
@@ -250,14 +250,14 @@ func TestRefusals(t *testing.T) {
 			if after := fault.AfterOf(err); after != 7*time.Second {
 				p.Errorf("to be tried again in %v", after)
 			}
-			for range 20 { // who waits is found all the same
+			for range 20 { // a waiting device is found without its pace
 				p.knock("phone", "Bea")
 			}
 			p.knock("tablet", "Bob")
 			time.Sleep(7 * time.Second)
 			p.knock("phone", "Ann")
 			if got := p.names(); !slices.Equal(got, []string{"Ann", "Bob"}) {
-				t.Errorf("waiting: %v", got) // who is too fast keeps the place
+				t.Errorf("waiting: %v", got) // the guest that was too fast keeps the place
 			}
 		})
 	})
@@ -354,7 +354,7 @@ func TestBell(t *testing.T) {
 
 		cem := p.knock("c", "Cem")
 		must(t, p.AskToWait(cem.ID()))
-		hears(cem, at(3*time.Second, signalling.BellAskWait)) // what was overtaken is left out
+		hears(cem, at(3*time.Second, signalling.BellAskWait)) // states that were overtaken are left out
 		silent(cem)
 	})
 }

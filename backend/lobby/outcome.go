@@ -5,17 +5,17 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Outcome is what became of a join request.
+// Outcome is how a join request ended.
 type Outcome string
 
-// The outcomes. The last five end a whole lobby; they are what Close takes.
+// The outcomes. The last five end a whole lobby, and are the ones that Close takes.
 const (
 	Admitted Outcome = "admitted"
 	Declined Outcome = "declined"
 	Blocked  Outcome = "blocked"   // declined, and this device may not knock again
-	TimedOut Outcome = "timed-out" // nobody answered
-	Left     Outcome = "left"      // the guest gave up, or did not come back
-	Replaced Outcome = "replaced"  // a newer page of the same device has taken the place
+	TimedOut Outcome = "timed-out" // no answer within Options.Timeout
+	Left     Outcome = "left"      // the guest gave up, or did not come back within Options.AwayGrace
+	Replaced Outcome = "replaced"  // a newer page of the same device took the place
 	Full     Outcome = "full"      // the place went to a guest from another address
 
 	Removed  Outcome = "removed"   // the host removed the link
@@ -25,15 +25,14 @@ const (
 	Shutdown Outcome = "shutdown"  // the host's app is closing
 )
 
-// Verdict is the one answer to a join request.
+// Verdict is the only answer to a join request.
 type Verdict struct {
 	Outcome  Outcome
-	MayRetry bool // Declined: one more try is allowed
+	MayRetry bool // with Declined: the guest may try once more
 }
 
-// EndReason is how a guest is told of an outcome by signalling.Ended. It is ""
-// for those that have a message of their own (Admitted, Declined) or nobody to
-// tell (Left).
+// EndReason returns the reason that signalling.Ended gives to the guest. It is "" for outcomes with a message of
+// their own (Admitted, Declined), and for Left, because the guest is gone.
 func (o Outcome) EndReason() signalling.EndReason {
 	switch o {
 	case Blocked:
@@ -56,8 +55,7 @@ func (o Outcome) EndReason() signalling.EndReason {
 	return ""
 }
 
-// closing tells whether o can end a lobby, and how a knock on the ended lobby
-// is answered.
+// closing returns the fault of a knock on a lobby that was closed with o. ok is false if o can't close a lobby.
 func (o Outcome) closing() (fault.Code, bool) {
 	switch o {
 	case Removed:

@@ -12,17 +12,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxDeclines is how often a device may be declined before it may not knock
-// again.
+// maxDeclines is how often a device may be declined before it may not knock again.
 const maxDeclines = 2
 
-// queue is the state of a lobby. It has no goroutine and no clock: the lobby's
-// goroutine calls it, with the time.
+// queue is the state of a lobby. It has neither a goroutine nor a clock: the lobby's goroutine calls it and passes
+// the time.
 type queue struct {
-	o         Options  // with its defaults
-	waiting   []*entry // in the order in which they knocked, at most o.Limit
+	o         Options  // with the defaults filled in
+	waiting   []*entry // in the order of their knocks, at most o.Limit
 	devices   *devices
-	addresses *limit.Buckets[string] // of knocks
+	addresses *limit.Buckets[string] // limit knocks by address
 	total     *rate.Limiter
 	locked    bool
 	silenced  bool
@@ -30,12 +29,12 @@ type queue struct {
 	changed   bool    // since the last snapshot
 }
 
-// entry is a request that waits.
+// entry is a waiting request.
 type entry struct {
 	request   Request
 	ticket    *Ticket
 	address   string    // as in Knock
-	awayUntil time.Time // while request.Away
+	awayUntil time.Time // valid while request.Away is true
 }
 
 func newQueue(o Options) *queue {
@@ -54,8 +53,8 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if dev.blocked {
 		return nil, fault.New(fault.Blocked, nil)
 	}
-	// Whoever waits already is found before pace is asked: a guest whose connection
-	// comes and goes must not lose the place by coming back.
+	// A waiting device is found before its pace is checked, because a guest whose connection comes and goes must not
+	// lose the place by coming back.
 	if e := q.byDevice(k.Device); e != nil && e.request.Name == k.Name {
 		q.replace(e, k)
 		e.ticket.paced = limit.Take(dev.pace, now) == 0
@@ -116,9 +115,9 @@ func tooFast(wait time.Duration) error {
 	return &fault.Error{Code: fault.TooFast, After: wait}
 }
 
-// surplus returns who has to give way for a newcomer from an address: the newest
-// from the address with the most places, if that leaves it no fewer than the
-// newcomer's will have. nil is nobody. All addresses of an IPv6 /48 are one here.
+// surplus returns the request that makes room for a newcomer from an address, nil for none. It is the newest request
+// from the address with the most places, if that address keeps at least as many as the newcomer's will have. All
+// addresses of an IPv6 /48 count as one.
 func (q *queue) surplus(address string) (newest *entry) {
 	wide := func(address string) string {
 		if w, ok := household.WideKey(address); ok {
@@ -145,8 +144,8 @@ func (q *queue) surplus(address string) (newest *entry) {
 	return newest
 }
 
-// replace gives a waiting device's place to its newer page, which finds
-// everything as it was: it asks for the same, and costs the host nothing.
+// replace gives a waiting device's place to its newer page. The request stays the same, and the host is not told of
+// another one.
 func (q *queue) replace(e *entry, k Knock) {
 	e.ticket.decide(Verdict{Outcome: Replaced})
 	q.changed = q.changed || e.request.Away || e.request.Known != k.Known
@@ -155,9 +154,8 @@ func (q *queue) replace(e *entry, k Knock) {
 	e.ticket.ring(BellState{Bell: e.request.Bell, Since: e.request.BellSince})
 }
 
-// rename gives a waiting device's place to its newer page under another name,
-// which makes it another request: a decision on the name that the host saw must
-// not fall on one that it did not.
+// rename gives a waiting device's place to its newer page under another name, as a new request. A decision on the
+// name that the host saw must not apply to a name that the host did not see.
 func (q *queue) rename(e *entry, k Knock, now time.Time) {
 	e.ticket.decide(Verdict{Outcome: Replaced})
 	e.request.ID = rand.Text()
@@ -166,7 +164,7 @@ func (q *queue) rename(e *entry, k Knock, now time.Time) {
 	q.ring(e, q.firstBell(), now)
 }
 
-// picture shows the host a picture of the guest who holds a ticket.
+// picture shows the host a picture of the ticket's guest.
 func (q *queue) picture(t *Ticket, picture string) {
 	if e := q.byTicket(t); e != nil && e.request.Picture != picture {
 		e.request.Picture = picture
@@ -227,8 +225,8 @@ func (q *queue) blockDevice(device string, now time.Time) {
 	}
 }
 
-// decide ends a request. If its guest is away, the host's decision is kept for
-// its return; an older one is forgotten in any case.
+// decide ends a request. If its guest is away, the host's decision is kept for the device's return. An older promise
+// is dropped in any case.
 func (q *queue) decide(e *entry, v Verdict, now time.Time) {
 	q.remove(e)
 	e.ticket.decide(v)
@@ -240,8 +238,8 @@ func (q *queue) decide(e *entry, v Verdict, now time.Time) {
 	q.devices.settle(dev)
 }
 
-// takePromise takes the decision that waits for a device's return, if it still
-// holds.
+// takePromise removes the decision that waits for a device's return. It returns nil if there is none or it has
+// expired.
 func (q *queue) takePromise(dev *device, now time.Time) *promise {
 	p := dev.promise
 	dev.promise = nil
@@ -269,8 +267,8 @@ func (q *queue) away(t *Ticket, now time.Time) {
 	if q.closed != "" {
 		return
 	}
-	// Decided in the moment in which the path was lost. A device that waits
-	// anew, was decided anew, or is blocked by now, has had another answer since.
+	// The request was decided just when the connection was lost. The decision is not kept if the device got another
+	// answer since: it waits again, was decided again, or is blocked.
 	dev := q.devices.touch(t.device)
 	if !dev.blocked && dev.decided == t && q.byDevice(t.device) == nil && t.take() {
 		dev.promise = &promise{name: t.name, verdict: t.verdict, until: now.Add(q.o.AwayGrace)}
@@ -296,7 +294,7 @@ func (q *queue) setSilenced(on bool, now time.Time) {
 	}
 }
 
-// expire ends what has waited, or been away, for too long at now.
+// expire ends the requests that waited for too long at now, or were away for too long.
 func (q *queue) expire(now time.Time) {
 	for _, e := range slices.Clone(q.waiting) {
 		switch {
@@ -308,7 +306,7 @@ func (q *queue) expire(now time.Time) {
 	}
 }
 
-// next returns when expire has something to do; ok is false for never.
+// next returns when expire must run next. ok is false if no request waits.
 func (q *queue) next() (at time.Time, ok bool) {
 	for _, e := range q.waiting {
 		end := e.request.Since.Add(q.o.Timeout)
@@ -322,7 +320,7 @@ func (q *queue) next() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// close answers everybody. Promises end with the lobby.
+// close answers all waiting guests. Promises end with the lobby.
 func (q *queue) close(o Outcome) {
 	for _, e := range q.waiting {
 		e.ticket.decide(Verdict{Outcome: o})

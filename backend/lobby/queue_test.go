@@ -11,18 +11,17 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Whatever happens in whatever order, a ticket says Admitted only if the host
-// has admitted that device under that name, once for each; nobody is lost; and
-// nothing grows beyond its bounds.
+// After random events in random order, a ticket says Admitted only if the host admitted that device under that name,
+// once for each. No guest is lost, and nothing grows beyond its bounds.
 func TestNothingIsAdmittedByDefault(t *testing.T) {
 	type guest struct{ device, name string }
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		q := newQueue(Options{Limit: 5, Devices: 8, Timeout: 5 * time.Minute, AwayGrace: time.Minute}.withDefaults())
 		now := time.Unix(1_800_000_000, 0)
-		allowed := make(map[guest]int) // admissions by the host that were not used yet
+		allowed := make(map[guest]int) // admissions by the host that are not used yet
 		open := make(map[*Ticket]guest)
-		away := make(map[*Ticket]bool) // nobody listens there any more
+		away := make(map[*Ticket]bool) // no guest waits for these tickets any more
 		var tickets []*Ticket
 		for range 400 {
 			now = now.Add(time.Duration(r.IntN(20)) * time.Second)
@@ -95,7 +94,7 @@ func TestNothingIsAdmittedByDefault(t *testing.T) {
 					}
 					if ticket.verdict.Outcome == Admitted && !away[ticket] {
 						if r.IntN(2) == 0 && !ticket.taken.Load() {
-							continue // its guest may have been lost in this moment
+							continue // its guest may have been lost just now
 						}
 						ticket.taken.Store(true)
 						allowed[g]--
@@ -189,7 +188,7 @@ func TestFloodIsBounded(t *testing.T) {
 		}
 		check(t, q)
 	})
-	t.Run("ways back", func(t *testing.T) { // all are taken, and cost nothing
+	t.Run("ways back", func(t *testing.T) { // each knock is accepted and uses no rate
 		q := newQueue(o)
 		costly, rung := 0, 0
 		for range 50_000 {
@@ -229,8 +228,7 @@ func TestFloodIsBounded(t *testing.T) {
 	})
 }
 
-// A flood of made-up devices makes the lobby forget none of those whom the host
-// has refused.
+// A flood of invented devices does not make the lobby forget a device that the host refused.
 func TestFloodForgetsNoRefusal(t *testing.T) {
 	o := Options{Devices: 100}.withDefaults()
 	q := newQueue(o)
@@ -256,8 +254,7 @@ func TestFloodForgetsNoRefusal(t *testing.T) {
 	if _, err := knock("blocked"); fault.CodeOf(err) != fault.Blocked {
 		t.Error(err)
 	}
-	// With nothing but refusals to remember, the oldest decline goes first and
-	// the blocks last.
+	// When only refusals are remembered, the oldest decline is forgotten first, and blocks last.
 	for i := range 200 {
 		ticket, err := knock(fmt.Sprint("d", i))
 		must(t, err)
@@ -294,8 +291,8 @@ func TestNextIsTheEarliest(t *testing.T) {
 	}
 }
 
-// TestAWideAddress: whoever holds an IPv6 /48 comes from 65,536 addresses, and
-// has what two have, and the place of one when the lobby is full.
+// TestAWideAddress: the holder of an IPv6 /48 can use 65,536 addresses. Together they get the rate of two addresses,
+// and one address's share when the lobby is full.
 func TestAWideAddress(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	wide := func(i int) string { return fmt.Sprintf("widewide%08d", i) } // as household.Key makes them

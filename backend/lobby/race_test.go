@@ -12,12 +12,12 @@ import (
 	"github.com/porch-call/porch/backend/kit/limit"
 )
 
-// Two things happen to one request at once: one of them wins, the guest hears
-// that one, and whoever lost is told so.
+// Two things happen to one request at the same time. One of them wins, the guest gets its answer, and the caller of
+// the other is told so.
 func TestRaces(t *testing.T) {
 	type side struct {
 		outcome Outcome
-		do      func(l *Lobby, ticket *Ticket) error // nil error: it won, or can't tell
+		do      func(l *Lobby, ticket *Ticket) error // a nil error means that it won, or can't tell
 	}
 	silent := func(f func(l *Lobby, ticket *Ticket)) func(*Lobby, *Ticket) error {
 		return func(l *Lobby, ticket *Ticket) error { f(l, ticket); return nil }
@@ -98,8 +98,7 @@ func TestRaces(t *testing.T) {
 	}
 }
 
-// A crowd knocks, leaves, vanishes and comes back while the host decides and
-// at last closes: nobody stays parked.
+// Many guests knock, leave, vanish and come back while the host decides and finally closes. No guest keeps waiting.
 func TestCrowd(t *testing.T) {
 	l := New(Options{Limit: 16, Timeout: time.Hour, Rate: limit.Rate{Burst: 1 << 20, Every: time.Second}, TotalRate: limit.Rate{Burst: 1 << 20, Every: time.Second}})
 	var admitted, other atomic.Int64
@@ -131,7 +130,7 @@ func TestCrowd(t *testing.T) {
 			device := fmt.Sprint("device ", g)
 			for i := range 60 {
 				if i%20 == 19 {
-					device += "'" // a new browser, or it is declined for good
+					device += "'" // a new browser, because the old one would be declined for good
 				}
 				ticket, err := l.Knock(context.Background(), Knock{Device: device, Name: "Ann"})
 				if err != nil {

@@ -13,7 +13,7 @@ type Ticket struct {
 	bell    chan BellState
 	done    chan struct{}
 	verdict Verdict     // set before done is closed
-	taken   atomic.Bool // Verdict has returned it, or it is kept as a promise
+	taken   atomic.Bool // Verdict has returned the verdict, or it is kept as a promise
 	paced   bool        // never changes
 }
 
@@ -24,24 +24,22 @@ func newTicket(id string, k Knock) *Ticket {
 	}
 }
 
-// ID is the request's id.
+// ID returns the id of the request.
 func (t *Ticket) ID() string { return t.id }
 
-// Paced tells whether the knock was counted against its device's pace. One that
-// was not, since it only found its place again, is worth no costly work.
+// Paced reports whether the knock counted against its device's pace. A knock that only found its old place again did
+// not, and should cause no costly work.
 func (t *Ticket) Paced() bool { return t.paced }
 
-// Bell carries the newest state of the bell; the first is there at once, unless
-// the ticket is decided from the start. States that were overtaken are left
-// out. The channel is never closed: select on Done beside it.
+// Bell carries the newest state of the bell. The first state is there at once, unless the ticket is already decided.
+// States that were overtaken are left out. The channel is never closed, so select on Done as well.
 func (t *Ticket) Bell() <-chan BellState { return t.bell }
 
-// Done is closed when the verdict is there.
+// Done is closed when there is a verdict.
 func (t *Ticket) Done() <-chan struct{} { return t.done }
 
-// Verdict parks until the request is decided or ctx ends. A verdict never
-// changes: asking again returns the same, and it goes before the end of ctx if
-// both are there.
+// Verdict waits until the request is decided or ctx ends. If both have happened, it returns the verdict. Later calls
+// return the same verdict.
 func (t *Ticket) Verdict(ctx context.Context) (Verdict, error) {
 	select {
 	case <-t.done:
@@ -56,8 +54,8 @@ func (t *Ticket) Verdict(ctx context.Context) (Verdict, error) {
 	return t.verdict, nil
 }
 
-// ring replaces the state of the bell. Only the lobby's goroutine calls it, so
-// the place that it has made is still free when it sends.
+// ring replaces the state of the bell. Only the lobby's goroutine calls it, so there is room in the channel when it
+// sends.
 func (t *Ticket) ring(b BellState) {
 	select {
 	case <-t.bell:
@@ -66,14 +64,14 @@ func (t *Ticket) ring(b BellState) {
 	t.bell <- b
 }
 
-// decide answers whoever is parked. The queue calls it once a ticket.
+// decide answers the waiting guest. The queue calls it once for each ticket.
 func (t *Ticket) decide(v Verdict) {
 	t.verdict = v
 	close(t.done)
 }
 
-// take takes the host's decision off a ticket, if it carries one that nobody
-// has taken yet. Only the lobby's goroutine calls it.
+// take reports whether the ticket carries a decision of the host that was not taken before, and marks it as taken.
+// Only the lobby's goroutine calls it.
 func (t *Ticket) take() bool {
 	select {
 	case <-t.done:
