@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync/atomic"
 	"time"
 
-	"github.com/wailsapp/wails/v2/pkg/runtime"
-
-	"github.com/porch-call/porch/backend"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/desktop"
 )
 
 // App is what the host's window may call: its exported methods are the whole
@@ -21,26 +18,22 @@ import (
 // a fault code and its sentence. Methods that are called while the app is
 // still opening wait for it.
 type App struct {
-	ready chan struct{} // closed when the fields below are set
-	ctx   context.Context
-	host  *host.Host
-	err   error // why there is no host
-
-	backend  *backend.Backend
-	notifier *notifier
-	pumped   chan struct{} // closed when the pump of events has ended
-	quitting atomic.Bool   // the host chose to quit: closing the window ends the app
+	desktop *desktop.App
 }
 
-func newApp() *App { return &App{ready: make(chan struct{}), pumped: make(chan struct{})} }
+func newApp() *App {
+	a := &App{}
+	a.desktop = desktop.New(noteIcon, a.pump)
+	return a
+}
 
 // ask calls fn with the host, once there is one.
 func (a *App) ask(fn func(context.Context, *host.Host) error) error {
-	<-a.ready
-	if a.err != nil {
-		return said(a.err)
+	ctx, h, err := a.desktop.Host()
+	if err != nil {
+		return said(err)
 	}
-	return said(fn(a.ctx, a.host))
+	return said(fn(ctx, h))
 }
 
 // get is ask for commands with a result.
@@ -74,10 +67,6 @@ func said(err error) error {
 func (a *App) Snapshot() (hoststate.State, error) {
 	return get(a, func(_ context.Context, h *host.Host) (hoststate.State, error) { return h.Snapshot(), nil })
 }
-
-// ownWindow is what the page in the app's own window calls itself, see
-// frontend/host/model/backend.ts. It opens by itself, so opening is no use of it.
-const ownWindow = "window"
 
 // Attend says that the host looks at this page: the own window, or a page in a
 // browser (a random name that it made for itself). Called when it is used, and
@@ -137,7 +126,7 @@ func (a *App) SaveCalendar(linkID, url string, start int64) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return saveFile(ctx, name, file)
+		return desktop.SaveFile(ctx, name, file)
 	})
 }
 
@@ -275,8 +264,7 @@ func (a *App) DismissNotice(id uint64) error {
 // answer again when it is opened.
 func (a *App) Quit() error {
 	return a.ask(func(ctx context.Context, _ *host.Host) error {
-		a.quitting.Store(true)
-		runtime.Quit(ctx)
+		a.desktop.Quit(ctx)
 		return nil
 	})
 }

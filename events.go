@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/wailsapp/wails/v2/pkg/runtime"
 
+	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/hoststate"
 )
 
@@ -14,23 +16,22 @@ const changeEvent = "porch:change"
 // pump sends what changes to the page, until the backend closes. It also keeps
 // the count of those who wait on the window's title, and shows the window when
 // the host let somebody in from elsewhere.
-func (a *App) pump() {
-	defer close(a.pumped)
-	w := a.host.WatchPaced()
+func (a *App) pump(ctx context.Context, h *host.Host) {
+	w := h.WatchPaced()
 	defer w.Close()
 	title := ""
 	for {
-		change, err := w.Next(a.ctx)
+		change, err := w.Next(ctx)
 		if err != nil {
 			return
 		}
-		runtime.EventsEmit(a.ctx, changeEvent, change)
-		if t := windowTitle(a.host.Snapshot()); t != title {
+		runtime.EventsEmit(ctx, changeEvent, change)
+		if t := windowTitle(h.Snapshot()); t != title {
 			title = t
-			runtime.WindowSetTitle(a.ctx, title)
+			runtime.WindowSetTitle(ctx, title)
 		}
 		if enter, ok := change["enter"].(*hoststate.EnterView); ok && enter != nil {
-			a.showWindow()
+			a.desktop.ShowWindow()
 		}
 	}
 }

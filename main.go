@@ -15,11 +15,15 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/options/mac"
 	"github.com/wailsapp/wails/v2/pkg/options/windows"
 
+	"github.com/porch-call/porch/desktop"
 	"github.com/porch-call/porch/frontend"
 )
 
 //go:embed build/appicon.png
 var icon []byte
+
+//go:embed build/linux/porch-64.png
+var noteIcon []byte
 
 func main() {
 	app := newApp()
@@ -29,15 +33,15 @@ func main() {
 		Height:            720,
 		MinWidth:          360,
 		MinHeight:         480,
-		HideWindowOnClose: hidesOnClose,
+		HideWindowOnClose: desktop.HidesOnClose,
 		BackgroundColour:  options.NewRGB(0x14, 0x15, 0x1A),
 		AssetServer:       &assetserver.Options{Assets: frontend.Host(), Middleware: guardPage},
-		OnStartup:         app.startup,
-		OnBeforeClose:     app.beforeClose,
-		OnShutdown:        app.shutdown,
+		OnStartup:         app.desktop.Startup,
+		OnBeforeClose:     app.desktop.BeforeClose,
+		OnShutdown:        app.desktop.Shutdown,
 		SingleInstanceLock: &options.SingleInstanceLock{
 			UniqueId:               instance(),
-			OnSecondInstanceLaunch: app.secondLaunch,
+			OnSecondInstanceLaunch: app.desktop.SecondLaunch,
 		},
 		DragAndDrop: &options.DragAndDrop{DisableWebViewDrop: true},
 		Bind:        []any{app},
@@ -45,7 +49,7 @@ func main() {
 		Mac: &mac.Options{
 			About: &mac.AboutInfo{Title: "Porch", Message: "Call links for everyone", Icon: icon},
 		},
-		Linux: linuxOptions(),
+		Linux: desktop.LinuxOptions(icon),
 	}); err != nil {
 		log.Fatal(err)
 	}

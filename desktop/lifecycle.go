@@ -1,10 +1,11 @@
-package main
+package desktop
 
 import (
 	"context"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -13,20 +14,54 @@ import (
 
 	"github.com/porch-call/porch/backend"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/frontend"
 )
 
-// startup opens the backend. Wails calls it on a goroutine of its own while the
+// ownWindow is what the page in the app's own window calls itself, see
+// frontend/host/model/backend.ts. It opens by itself, so opening is no use of it.
+const ownWindow = "window"
+
+// App is the app from its start to its end: the backend, the window, and the
+// system's notifications. Its methods are given to Wails.
+type App struct {
+	icon []byte
+	pump func(ctx context.Context, h *host.Host)
+
+	ready chan struct{} // closed when the fields below are set
+	ctx   context.Context
+	host  *host.Host
+	err   error // why there is no host
+
+	backend  *backend.Backend
+	notifier *notifier
+	pumped   chan struct{} // closed when pump has returned
+	quitting atomic.Bool   // the host chose to quit: closing the window ends the app
+}
+
+// New returns an app that has not started. icon, a PNG, is for notifications.
+// pump runs while the host is there, and returns once it has closed.
+func New(icon []byte, pump func(ctx context.Context, h *host.Host)) *App {
+	return &App{icon: icon, pump: pump, ready: make(chan struct{}), pumped: make(chan struct{})}
+}
+
+// Host waits until the app has opened, and returns the host, or why there is none.
+func (a *App) Host() (context.Context, *host.Host, error) {
+	<-a.ready
+	return a.ctx, a.host, a.err
+}
+
+// Startup opens the backend. Wails calls it on a goroutine of its own while the
 // window loads; the window's first command waits for it.
-func (a *App) startup(ctx context.Context) {
+func (a *App) Startup(ctx context.Context) {
 	a.ctx = ctx
 	go a.quitOnSignal()
-	a.notifier = newNotifier(ctx)
+	a.notifier = newNotifier(ctx, a.icon)
 	a.backend, a.err = backend.Open(ctx, backend.Options{
 		Pages:     frontend.Guest(),
 		Origins:   isWindow,
 		Notifier:  a.notifier,
-		Attention: a.showWindow,
+		Attention: a.ShowWindow,
 		Clipboard: func(text string) error { return runtime.ClipboardSetText(ctx, text) },
 	}.FromEnvironment())
 	if a.err != nil {
@@ -37,7 +72,10 @@ func (a *App) startup(ctx context.Context) {
 	a.host.Attend(ownWindow) // until a page is used
 	close(a.ready)
 	a.notifier.start(a.host)
-	go a.pump()
+	go func() {
+		defer close(a.pumped)
+		a.pump(ctx, a.host)
+	}()
 }
 
 // secondInstance is how long Wails may take to find that Porch runs already,
@@ -61,9 +99,9 @@ func (a *App) fail() {
 	os.Exit(1)
 }
 
-// shutdown closes the backend: guests are told. Wails calls it when the window
+// Shutdown closes the backend: guests are told. Wails calls it when the window
 // has gone.
-func (a *App) shutdown(context.Context) {
+func (a *App) Shutdown(context.Context) {
 	<-a.ready
 	if a.backend == nil {
 		return
@@ -75,11 +113,11 @@ func (a *App) shutdown(context.Context) {
 	a.notifier.close()
 }
 
-// beforeClose keeps the app answering when the host closes the window while a
+// BeforeClose keeps the app answering when the host closes the window while a
 // link can be opened. (On macOS Wails hides the window by itself, and this is
 // asked only for Quit.)
-func (a *App) beforeClose(ctx context.Context) (prevent bool) {
-	if hidesOnClose || a.quitting.Load() || !a.answers() {
+func (a *App) BeforeClose(ctx context.Context) (prevent bool) {
+	if HidesOnClose || a.quitting.Load() || !a.answers() {
 		return false
 	}
 	runtime.WindowMinimise(ctx)
@@ -95,10 +133,15 @@ func (a *App) quitOnSignal() {
 	asked := make(chan os.Signal, 2)
 	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
 	<-asked
-	a.quitting.Store(true)
-	runtime.Quit(a.ctx)
+	a.Quit(a.ctx)
 	<-asked
 	os.Exit(1)
+}
+
+// Quit ends the app, links or no links.
+func (a *App) Quit(ctx context.Context) {
+	a.quitting.Store(true)
+	runtime.Quit(ctx)
 }
 
 // answers tells whether a link can be opened.
@@ -119,19 +162,19 @@ func (a *App) answers() bool {
 	return false
 }
 
-// secondLaunch runs in the first instance when Porch is started again.
-func (a *App) secondLaunch(options.SecondInstanceData) {
+// SecondLaunch runs in the first instance when Porch is started again.
+func (a *App) SecondLaunch(options.SecondInstanceData) {
 	select {
 	case <-a.ready:
 		if a.err == nil {
-			a.showWindow()
+			a.ShowWindow()
 		}
 	default: // still opening: the window is about to show
 	}
 }
 
-// showWindow brings the window to the front, wherever it was.
-func (a *App) showWindow() {
+// ShowWindow brings the window to the front, wherever it was.
+func (a *App) ShowWindow() {
 	runtime.Show(a.ctx)
 	runtime.WindowUnminimise(a.ctx)
 	runtime.WindowShow(a.ctx)
@@ -140,9 +183,9 @@ func (a *App) showWindow() {
 	}
 }
 
-// saveFile asks where to save a file and writes it. It returns "" when the
+// SaveFile asks where to save a file and writes it. It returns "" when the
 // host cancelled.
-func saveFile(ctx context.Context, name string, content []byte) (string, error) {
+func SaveFile(ctx context.Context, name string, content []byte) (string, error) {
 	path, err := runtime.SaveFileDialog(ctx, runtime.SaveDialogOptions{DefaultFilename: name})
 	if err != nil || path == "" {
 		return "", err

@@ -1,7 +1,8 @@
-package main
+package desktop
 
 import (
 	"context"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -56,11 +57,21 @@ func (s *server) say(t *testing.T, signal string, arguments ...any) {
 // when it came.
 type press struct{ note, action, token string }
 
+// noteIcon is the icon that the app gives its notes.
+func noteIcon(t *testing.T) []byte {
+	t.Helper()
+	icon, err := os.ReadFile("../build/linux/porch-64.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return icon
+}
+
 func TestNotifier(t *testing.T) {
 	s := startServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	n := newNotifier(ctx)
+	n := newNotifier(ctx, noteIcon(t))
 	defer n.close()
 	presses := make(chan press, 8)
 	n.OnAction(func(note, action string) { presses <- press{note, action, n.activation()} })
@@ -111,7 +122,7 @@ func TestNotifierWithoutABus(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	begun := time.Now()
-	if err := newNotifier(t.Context()).Show(notify.Note{ID: "knock"}); err == nil || time.Since(begun) > sessionbus.Patience {
+	if err := newNotifier(t.Context(), nil).Show(notify.Note{ID: "knock"}); err == nil || time.Since(begun) > sessionbus.Patience {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 }

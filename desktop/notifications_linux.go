@@ -1,9 +1,8 @@
-package main
+package desktop
 
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"image"
 	"image/draw"
 	"image/png"
@@ -19,9 +18,6 @@ import (
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/sessionbus"
 )
-
-//go:embed build/linux/porch-64.png
-var noteIcon []byte
 
 // The desktop's notifications (freedesktop.org Desktop Notifications 1.2).
 // Wails' own way to them reports a note that was dismissed as one that was
@@ -39,7 +35,8 @@ const (
 // notifier shows notifications over the session bus. It implements
 // notify.Notifier.
 type notifier struct {
-	ctx context.Context
+	ctx     context.Context
+	picture func() (rawImage, error) // the app's icon
 
 	mu       sync.Mutex // never held while the bus is waited for
 	onAction func(noteID, action string)
@@ -49,8 +46,10 @@ type notifier struct {
 	token    string // for raising the window, from the note that was pressed last
 }
 
-func newNotifier(ctx context.Context) *notifier {
-	return &notifier{ctx: ctx, shown: make(map[string]uint32)}
+// newNotifier returns a notifier whose notes show icon, a PNG.
+func newNotifier(ctx context.Context, icon []byte) *notifier {
+	picture := sync.OnceValues(func() (rawImage, error) { return noteImage(icon) })
+	return &notifier{ctx: ctx, picture: picture, shown: make(map[string]uint32)}
 }
 
 // start connects beside the start of the app.
@@ -175,7 +174,7 @@ func (n *notifier) Show(note notify.Note) error {
 		"urgency":       dbus.MakeVariant(critical), // somebody waits
 		"resident":      dbus.MakeVariant(true),     // until it is withdrawn: opening the window decides nothing
 	}
-	if picture, err := noteImage(); err == nil {
+	if picture, err := n.picture(); err == nil {
 		hints["image-data"] = dbus.MakeVariant(picture)
 	}
 	n.mu.Lock()
@@ -235,9 +234,9 @@ type rawImage struct {
 	Data                  []byte
 }
 
-// noteImage decodes the app's icon, once.
-var noteImage = sync.OnceValues(func() (rawImage, error) {
-	decoded, err := png.Decode(bytes.NewReader(noteIcon))
+// noteImage decodes a PNG.
+func noteImage(icon []byte) (rawImage, error) {
+	decoded, err := png.Decode(bytes.NewReader(icon))
 	if err != nil {
 		return rawImage{}, err
 	}
@@ -248,4 +247,4 @@ var noteImage = sync.OnceValues(func() (rawImage, error) {
 		Width: int32(size.X), Height: int32(size.Y), Stride: int32(picture.Stride),
 		Alpha: true, BitsPerSample: 8, Channels: 4, Data: picture.Pix,
 	}, nil
-})
+}

@@ -1,6 +1,6 @@
 //go:build darwin || windows
 
-package main
+package desktop
 
 import (
 	"context"
@@ -22,6 +22,7 @@ const pressedNote = "DEFAULT_ACTION"
 // Withdraw). It implements notify.Notifier.
 type notifier struct {
 	ctx   context.Context
+	icon  []byte        // a PNG; of Windows
 	ready chan struct{} // closed when err is set
 	err   error
 
@@ -29,8 +30,8 @@ type notifier struct {
 	onAction func(noteID, action string)
 }
 
-func newNotifier(ctx context.Context) *notifier {
-	return &notifier{ctx: ctx, ready: make(chan struct{})}
+func newNotifier(ctx context.Context, icon []byte) *notifier {
+	return &notifier{ctx: ctx, icon: icon, ready: make(chan struct{})}
 }
 
 // start prepares the system beside the start of the app: on macOS the host may

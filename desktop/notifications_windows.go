@@ -1,7 +1,6 @@
-package main
+package desktop
 
 import (
-	_ "embed"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,16 +11,13 @@ import (
 	"github.com/porch-call/porch/backend/notify"
 )
 
-//go:embed build/linux/porch-64.png
-var toastIcon []byte
-
 // declare puts the app's icon where Wails has told Windows to look for it
 // (InitializeNotifications), since only Wails' own way to show a toast does it.
 func (n *notifier) declare() error {
 	exe, err := os.Executable()
 	if err == nil {
 		icon := filepath.Base(exe) + wintoast.GUID_ImplNotificationActivationCallback.String() + ".png"
-		err = os.WriteFile(filepath.Join(os.TempDir(), icon), toastIcon, 0o600)
+		err = os.WriteFile(filepath.Join(os.TempDir(), icon), n.icon, 0o600)
 	}
 	if err != nil {
 		slog.Warn("notifications have no icon", "error", err)

@@ -1,4 +1,4 @@
-package main
+package desktop
 
 // #cgo pkg-config: gtk+-3.0
 // #include <gtk/gtk.h>
@@ -66,10 +66,11 @@ func gpuPolicy() linux.WebviewGpuPolicy {
 // a program that is not in use may not do so: it would only be marked.
 func present(token string) { C.present(C.CString(token)) } // freed there
 
-// linuxOptions also asks the window to keep still where the processor draws it,
-// for which the page's prefers-reduced-motion stands: a card that slides in took
-// it a quarter of a second, while a call may be going on.
-func linuxOptions() *linux.Options {
+// LinuxOptions are the window's options on Linux; icon is a PNG. It also asks the
+// window to keep still where the processor draws it, for which the page's
+// prefers-reduced-motion stands: a card that slides in took it a quarter of a
+// second, while a call may be going on.
+func LinuxOptions(icon []byte) *linux.Options {
 	policy := gpuPolicy()
 	if policy == linux.WebviewGpuPolicyNever {
 		C.keep_still()
