@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,7 +72,7 @@ func (t *Track) layer(rid string) *layer {
 	}
 	l := newLayer(t, rid)
 	l.connect(t.upstream)
-	next := append(layers[:len(layers):len(layers)], l)
+	next := slices.Concat(layers, []*layer{l})
 	t.layers.Store(&next)
 	return l
 }
