@@ -13,10 +13,10 @@ import (
 // maxAddress is the longest address of a relay, in bytes.
 const maxAddress = 512
 
-// ParseURL returns the base of links for a relay's address as a person types
-// or pastes it: "relay.example", "https://relay.example:8443/", "réle.example".
-// It is in ASCII, as links are. Plain HTTP is for this computer only.
-// [fault.RelayAddressInvalid] for what is no such address.
+// ParseURL returns the base of links for a relay's address as a person types or
+// pastes it: "relay.example", "https://relay.example:8443/", "réle.example". The
+// base is in ASCII, as links are. It takes plain HTTP for this computer only. The
+// fault is [fault.RelayAddressInvalid].
 func ParseURL(address string) (base string, err error) {
 	invalid := func(what string) (string, error) {
 		return "", fault.Newf(fault.RelayAddressInvalid, "relay address: %s", what)

@@ -20,20 +20,20 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Options of a line to a public relay.
+// Options are the options of a connection to a public relay.
 type Options struct {
 	// URL is the relay's address, see ParseURL.
 	URL string
-	// Token is an invitation; "" for none.
+	// Token is an invitation, or "".
 	Token string
-	// Key is how the relay knows this app again. It should be made for this
-	// relay, so that relays can't tell that they serve the same host.
+	// Key identifies this app to the relay. Make one for each relay, so that
+	// relays can't tell that they serve the same host.
 	Key ed25519.PrivateKey
-	// TLS is for relays whose certificate no authority has signed; nil for the
+	// TLS is for relays whose certificate no authority has signed. nil means the
 	// system's authorities.
 	TLS *tls.Config
-	// OnStatus is called after the status of the line, or of a link, has
-	// changed: from one goroutine, for which Close waits. It may be nil.
+	// OnStatus is called after the status of the line or of a link has changed.
+	// The calls come from one goroutine, for which Close waits. It may be nil.
 	OnStatus func(Status)
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
@@ -41,25 +41,25 @@ type Options struct {
 	times *times // for tests of this package
 }
 
-// State is how the line is.
+// State is the state of the line.
 type State string
 
 // The states.
 const (
 	StateConnecting State = "connecting"
 	StateConnected  State = "connected"
-	StateRefused    State = "refused" // the relay does not want this host; it is asked again, seldom
+	StateRefused    State = "refused" // the relay does not want this host; it is asked again after a longer pause
 )
 
-// Status is the state of the line, and what goes with it.
+// Status is the state of the line, with its details.
 type Status struct {
 	State State      `json:"state"`
 	Code  fault.Code `json:"code,omitempty"` // why it is refused, or why the last try failed
 	Retry time.Time  `json:"retry,omitzero"` // when it is dialled again, after a failure
 	Offer Offer      `json:"offer"`          // while connected
 
-	// Address is where the relay was reached, while connected; the zero Addr if
-	// a proxy leads there.
+	// Address is where the relay was reached, while connected. It is the zero
+	// Addr if the connection goes through a proxy.
 	Address netip.Addr `json:"-"`
 }
 
@@ -73,20 +73,20 @@ type Offer struct {
 	STUN    []string `json:"stun"`    // "stun:host:port"
 }
 
-// times are how long a line waits.
+// times are how long a line waits for each thing.
 type times struct {
-	dial     time.Duration // up to the relay's Registered
+	dial     time.Duration // until the relay's Registered
 	write    time.Duration // of one message
 	ping     time.Duration // between pings
 	pong     time.Duration // for the answer to one
 	wake     time.Duration // for the answer to a ping of Wake
 	look     time.Duration // between looks at this machine's addresses
 	firstTry time.Duration // the longest first pause; it doubles
-	lastTry  time.Duration // the longest pause
-	refused  time.Duration // the longest pause after a refusal that stays
-	steady   time.Duration // a line that lived so long was a good one
+	lastTry  time.Duration // the longest pause between tries
+	refused  time.Duration // the longest pause after a refusal that will last
+	steady   time.Duration // a line that lived this long counts as a good one
 	moving   time.Duration // the longest pause before moving
-	farewell time.Duration // for what has been said before Close
+	farewell time.Duration // for messages from before Close to be sent
 }
 
 var defaultTimes = times{
@@ -95,15 +95,15 @@ var defaultTimes = times{
 	moving: 250 * time.Millisecond, farewell: 1500 * time.Millisecond,
 }
 
-// Bounds of what a relay can make this app keep or do.
+// Bounds of what a relay can make this app store or do.
 const (
-	maxNotes    = 256  // of links that have ended, to tell again
-	maxRevoked  = 1024 // revocations while the line is lost
+	maxNotes    = 256  // of links that have ended, to be told on each line
+	maxRevoked  = 1024 // revocations while there is no line
 	maxAnnounce = 2048 // links at one relay
 )
 
-// Client is a public relay, with the line to it. Its methods may be called from
-// any goroutine, and none but Credentials and Close waits.
+// Client keeps the line to one public relay. Its methods may be called from any
+// goroutine. Only Credentials and Close wait.
 type Client struct {
 	o        Options
 	base     string
@@ -117,40 +117,40 @@ type Client struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup // run, notify
-	wake    chan struct{}  // holds a token when it should dial now
-	changed chan struct{}  // holds a token when OnStatus should be called
+	wake    chan struct{}  // buffered 1; full means that it should dial now
+	changed chan struct{}  // buffered 1; full means that OnStatus should be called
 	closing sync.Once
 
 	mu      sync.Mutex
 	status  Status
-	line    *line // the one that links are announced on; nil without
+	line    *line // the one that links are announced on, or nil
 	links   map[sealed.LinkID]*link
 	order   []*link // in the order of Announce
 	notes   []*note // the newest last
 	revoked []string
 }
 
-// link is a link that the host wants announced. It is of Client.mu.
+// link is a link that the host wants announced. Client.mu guards it.
 type link struct {
 	id        sealed.LinkID
 	keys      sealed.LinkKeys
 	accept    func(switchboard.Frames)
-	line      *line // on which it was asked for; nil while it was not
+	line      *line // on which it was asked for; nil if it was not
 	proved    bool
 	announced bool
 	code      fault.Code // why it is not announced
 }
 
-// note is what a link left that has ended. It is of Client.mu.
+// note is the note of a link that has ended. Client.mu guards it.
 type note struct {
 	id   sealed.LinkID
 	keys sealed.LinkKeys // to prove the link once more
 	note [sealed.NoteSize]byte
-	line *line // that it was told on and has not been proved on
+	line *line // on which it was told and is not proved yet
 }
 
-// Open checks the options and dials in the background:
-// [fault.RelayAddressInvalid], or [fault.Internal] without a key.
+// Open checks the options and dials in the background. Its faults are
+// [fault.RelayAddressInvalid], and [fault.Internal] if there is no key.
 func Open(o Options) (*Client, error) {
 	r, err := newClient(o)
 	if err != nil {
@@ -192,7 +192,7 @@ func newClient(o Options) (*Client, error) {
 	return r, nil
 }
 
-// Base is what addresses of links at this relay begin with.
+// Base returns what the addresses of links at this relay begin with.
 func (r *Client) Base() string { return r.base }
 
 // Status returns the state of the line.
@@ -217,15 +217,15 @@ func (r *Client) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) 
 }
 
 // Announce makes a link reachable whenever the line is open. accept is called
-// once for each guest, on that guest's goroutine. A second Announce of the
-// same keys replaces the first.
+// once for each guest, on that guest's goroutine. A second Announce of the same
+// keys replaces the first.
 //
 // withdraw takes the link back; its guests' channels close with
-// [signalling.CloseHostGone]. With a note the link has ended for good: the
+// [signalling.CloseHostGone]. A note says that the link has ended for good. The
 // relay is told now, and again after each reconnection. Only the first call
 // counts.
 //
-// The error is [fault.ShuttingDown] after Close. ctx is not used, since nothing
+// The error is [fault.ShuttingDown] after Close. ctx is not used, because nothing
 // waits.
 func (r *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
 	l := &link{id: keys.ID(), keys: keys, accept: accept}
@@ -245,8 +245,8 @@ func (r *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(s
 	return func(n *[sealed.NoteSize]byte) { r.withdraw(l, n) }, nil
 }
 
-// announceLocked asks for the links that have not been asked for on this line,
-// as many as the relay takes.
+// announceLocked announces the links that were not yet announced on this line, as
+// many as the relay takes.
 func (r *Client) announceLocked() {
 	if r.line == nil {
 		return
@@ -296,7 +296,7 @@ func (r *Client) withdraw(l *link, n *[sealed.NoteSize]byte) {
 			r.leaveLocked(left)
 		}
 	}
-	r.announceLocked() // there is room for another
+	r.announceLocked() // a place is free for another
 }
 
 // leaveLocked tells the relay of a link that has ended.
@@ -305,8 +305,7 @@ func (r *Client) leaveLocked(n *note) {
 	r.line.tell(signalling.Note{Key: b64.EncodeToString(n.keys.Public()), Note: b64.EncodeToString(n.note[:])})
 }
 
-// adopt makes a line that has registered the one to use, and tells it of
-// everything.
+// adopt puts a registered line to use, and tells it of all links and notes.
 func (r *Client) adopt(l *line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -325,7 +324,7 @@ func (r *Client) adopt(l *line) {
 	r.revoked = nil
 }
 
-// drop notes that the line has ended, or that there is still none.
+// drop records that the line has ended, or that a try to get one has failed.
 func (r *Client) drop(l *line, err error) {
 	code := fault.CodeOf(err)
 	state := StateConnecting
@@ -352,7 +351,7 @@ func (r *Client) setStatusLocked(s Status) {
 	r.touch()
 }
 
-// touch has OnStatus called.
+// touch wakes notify, which calls OnStatus.
 func (r *Client) touch() {
 	select {
 	case r.changed <- struct{}{}:
@@ -360,7 +359,7 @@ func (r *Client) touch() {
 	}
 }
 
-// notify calls OnStatus.
+// notify calls OnStatus whenever touch wakes it.
 func (r *Client) notify() {
 	for {
 		select {
@@ -374,7 +373,8 @@ func (r *Client) notify() {
 	}
 }
 
-// staysRefused tells refusals that trying again won't change soon.
+// staysRefused reports whether a refusal is one that trying again won't change
+// for some time.
 func staysRefused(code fault.Code) bool {
 	switch code {
 	case fault.InvitationWanted, fault.InvitationRefused, fault.HostNotAllowed, fault.RelayVersion, fault.RelayAbsent,
@@ -438,8 +438,8 @@ func (r *Client) run() {
 	}
 }
 
-// pauseAfter is how long to wait at most after a failure: it doubles with each
-// try ("full jitter": the pause is any time up to that).
+// pauseAfter returns the longest pause after a failure. It doubles with each try
+// ("full jitter": the pause is any time up to that).
 func (r *Client) pauseAfter(err error, tries int) time.Duration {
 	if staysRefused(fault.CodeOf(err)) {
 		return r.times.refused
@@ -447,8 +447,8 @@ func (r *Client) pauseAfter(err error, tries int) time.Duration {
 	return min(r.times.firstTry<<min(tries, 16), r.times.lastTry)
 }
 
-// pause waits for any time up to most, for Wake, or for the end of a line that
-// is still in use. It reports false when the relay closes.
+// pause waits for any time up to most, for Wake, or for the end of a line that is
+// still in use. It reports false if the client closes.
 func (r *Client) pause(most time.Duration, current *line) bool {
 	var lost chan struct{}
 	if current != nil {
@@ -475,8 +475,8 @@ func (r *Client) pause(most time.Duration, current *line) bool {
 	return true
 }
 
-// Wake says that the network has changed: a pause between tries ends, and an
-// open line has to show soon that it lives.
+// Wake says that the network has changed. It ends a pause between tries, and
+// pings an open line, which must answer in 4 s.
 func (r *Client) Wake() {
 	r.mu.Lock()
 	l := r.line
@@ -491,9 +491,9 @@ func (r *Client) Wake() {
 	}
 }
 
-// Credentials asks the relay for a relayed way: for one guest, or for this host
-// itself. Faults: RelayUnreachable while there is no line, TurnUnavailable,
-// TurnUsedUp, TooFast; or ctx's error.
+// Credentials asks the relay for TURN servers and credentials, for one guest or
+// for this host itself. Its faults are RelayUnreachable while there is no line,
+// TurnUnavailable, TurnUsedUp and TooFast. It also returns ctx's error.
 func (r *Client) Credentials(ctx context.Context) ([]signalling.ICEServer, error) {
 	r.mu.Lock()
 	l := r.line
@@ -507,8 +507,8 @@ func (r *Client) Credentials(ctx context.Context) ([]signalling.ICEServer, error
 	return l.credentials(ctx)
 }
 
-// Revoke takes credentials back, by their username: now, or once there is a
-// line again.
+// Revoke takes credentials back, by their username. The relay is told now, or on
+// the next line.
 func (r *Client) Revoke(username string) {
 	m := signalling.Revoke{Username: username}
 	if m.Validate() != nil {
@@ -524,9 +524,9 @@ func (r *Client) Revoke(username string) {
 	}
 }
 
-// Close ends the line; guests' channels close with
-// [signalling.CloseHostGone]. What was sent and withdrawn before gets a moment
-// to leave. It waits, and may be called twice.
+// Close ends the line; guests' channels close with [signalling.CloseHostGone].
+// What was sent and withdrawn before has 1.5 s to leave. Close waits, and may be
+// called twice.
 func (r *Client) Close() error {
 	r.closing.Do(func() {
 		r.mu.Lock()
@@ -538,8 +538,8 @@ func (r *Client) Close() error {
 	return nil
 }
 
-// Probe dials once, registers and reports what the relay offers. A line that is
-// open with the same key is not disturbed. Faults are those of Status.
+// Probe dials once, registers and returns what the relay offers. It does not
+// disturb an open line of the same key. Its faults are those of Status.
 func Probe(ctx context.Context, o Options) (Offer, error) {
 	r, err := newClient(o)
 	if err != nil {

@@ -35,8 +35,8 @@ func TestGuestJoinsThroughAPublicRelay(t *testing.T) {
 	p.must(ada.Leave())
 	p.must(bo.Leave())
 
-	// The last one out has spent the link, and the relay says so to whoever
-	// holds all of it.
+	// The last one to leave has spent the link, and the relay's note says so to
+	// whoever holds the whole link.
 	var err error
 	for late := time.Now().Add(patience); time.Now().Before(late) && fault.CodeOf(err) != fault.LinkSpent; {
 		_, err = p.join(address, "Cy")
@@ -44,7 +44,7 @@ func TestGuestJoinsThroughAPublicRelay(t *testing.T) {
 	if fault.CodeOf(err) != fault.LinkSpent {
 		t.Errorf("Join = %v", err)
 	}
-	// Nothing of it is in either log.
+	// Neither log holds any of it.
 	l, err := p.book.Get(id)
 	p.must(err)
 	for _, log := range []string{s.log.String(), p.log.String()} {
@@ -56,8 +56,8 @@ func TestGuestJoinsThroughAPublicRelay(t *testing.T) {
 	}
 }
 
-// TestTheRelayRestarts closes a relay and opens it again in its place: a call
-// goes on, its guest keeps the seat, and who waits is heard again.
+// TestTheRelayRestarts closes a relay and opens it again in its place. The call
+// goes on, its guest keeps the seat, and a waiting guest is heard again.
 func TestTheRelayRestarts(t *testing.T) {
 	a := newAuthority(t)
 	s := openPublic(t, a, "127.0.0.1:0", nil)
@@ -124,7 +124,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestWake has a line whose network is gone without a word found out soon.
+// TestWake checks that a line whose network is gone without a word is found out
+// after Wake.
 func TestWake(t *testing.T) {
 	a := newAuthority(t)
 	s := openPublic(t, a, "127.0.0.1:0", nil)

@@ -27,8 +27,9 @@ import (
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
 
-// newHTTPClient returns what opens WebSockets, and what frees it. It follows no
-// redirect: the host says who it is to the relay that was named, alone.
+// newHTTPClient returns a client that opens WebSockets, and a function that frees
+// it. It follows no redirect, because the host identifies itself only to the
+// relay that was named.
 func newHTTPClient(config *tls.Config, timeout time.Duration) (*http.Client, func()) {
 	config = config.Clone()
 	if config == nil {
@@ -50,7 +51,7 @@ func newHTTPClient(config *tls.Config, timeout time.Duration) (*http.Client, fun
 	}, t.CloseIdleConnections
 }
 
-// bareHost is a host without its port.
+// bareHost returns a host without its port.
 func bareHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
@@ -58,8 +59,8 @@ func bareHost(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// dial opens a line and registers. A probe only learns the offer: its line is
-// closed when it returns.
+// dial opens a line and registers. A probe only learns the offer: dial closes its
+// line before it returns.
 func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.times.dial, fault.Newf(fault.RelayUnreachable, "no answer"))
 	defer cancel()
@@ -105,7 +106,7 @@ func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 	return l, nil
 }
 
-// refusal is why there is no WebSocket.
+// refusal returns why there is no WebSocket.
 func refusal(ctx context.Context, r *http.Response, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -138,7 +139,7 @@ func refusal(ctx context.Context, r *http.Response, err error) error {
 	return fault.New(fault.RelayAbsent, err)
 }
 
-// register says who this host is, and takes the relay's offer.
+// register identifies this host to the relay, and takes the relay's offer.
 func (l *line) register(ctx context.Context, probe bool) error {
 	if l.ws.Subprotocol() != signalling.HostSubprotocol {
 		return fault.Newf(fault.RelayAbsent, "another subprotocol")
@@ -210,7 +211,7 @@ func unexpected(m signalling.Message) error {
 	return fault.Newf(fault.MessageUnexpected, "%s at the wrong moment", m.Type())
 }
 
-// lost is the end of a line's connection as a fault.
+// lost returns the end of a line's connection as a fault.
 func lost(err error) error {
 	var known *fault.Error
 	if errors.As(err, &known) {

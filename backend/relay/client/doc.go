@@ -1,12 +1,11 @@
-// Package client is the app's end of a public relay: one WebSocket, dialled
-// out, that carries all links which live there (section 13 of
-// docs/protocol.md).
+// Package client is the app's end of a public relay: one outgoing WebSocket that
+// carries all links which live there (section 13 of docs/protocol.md).
 //
-// A [Client] keeps the line open for as long as it lives: it reconnects, and
-// announces every link anew. Towards the host it is what the embedded relay
-// is: guests arrive as [relay.Frames].
+// A [Client] keeps this line open for as long as it lives: it reconnects, and
+// announces every link anew. The host uses it like the embedded relay: guests
+// arrive as [switchboard.Frames].
 //
-// The relay is a stranger. What it sends is checked for size, form and
-// meaning; channels, their queues and the work that it can cause are bounded;
-// and nothing that it says lets anybody in: frames are opened by the host.
+// The relay is a stranger. What it sends is checked for size, form and meaning.
+// Channels, their queues and the work that it can cause are bounded. Nothing that
+// it says lets a guest in, because only the host can open frames.
 package client

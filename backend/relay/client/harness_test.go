@@ -109,7 +109,7 @@ func newKey(t testing.TB) ed25519.PrivateKey {
 	return key
 }
 
-// dialled has a host announce its links at a public relay alone.
+// dialled makes a host announce its links at a public relay alone.
 type dialled struct {
 	*client.Client
 	book func() *links.Book
@@ -257,7 +257,7 @@ func (p *porch) untilAnnounced(id sealed.LinkID) {
 	}
 }
 
-// admit lets everybody in whose name is in names.
+// admit lets in every guest whose name is in names.
 func (p *porch) admit(names ...string) {
 	w := p.host.Watch()
 	var wg sync.WaitGroup
@@ -278,7 +278,7 @@ func (p *porch) admit(names ...string) {
 	p.closers = append(p.closers, func() { w.Close(); wg.Wait() })
 }
 
-// visitor is a guest and what it was told.
+// visitor is a guest, with what it was told.
 type visitor struct {
 	*guest.Guest
 	p        *porch

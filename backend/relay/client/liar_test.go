@@ -33,8 +33,8 @@ const (
 	fromGuest way = "from guest" // on a guest's socket
 )
 
-// liar is a relay that lies: it stands in front of a true one, sees every
-// message in the clear of TLS, and passes on what a test's lie makes of it.
+// liar is a relay that lies. It stands in front of a true one, sees all that TLS
+// protects, and passes on what a test's lie makes of it.
 type liar struct {
 	t      *testing.T
 	base   string
@@ -45,10 +45,10 @@ type liar struct {
 
 	mu   sync.Mutex
 	seen bytes.Buffer // every byte that passed, or was meant to
-	// lie returns what to pass on of a message; nil passes everything. It is
-	// called for one message at a time.
+	// lie returns what to pass on in place of a message; nil passes all
+	// unchanged. It is called for one message at a time.
 	lie func(w way, socket int, m message) []message
-	// sockets can be written to by lies, by number: the host's lines and the
+	// sockets are what lies can write to, by number: the host's lines and the
 	// guests' sockets in the order in which they came.
 	sockets []*liarSocket
 }
@@ -57,7 +57,7 @@ type liar struct {
 type liarSocket struct {
 	l        *liar
 	ctx      context.Context
-	down, up *websocket.Conn // towards whoever dialled, and towards the true relay
+	down, up *websocket.Conn // towards the side that dialled, and towards the true relay
 }
 
 func newLiar(t *testing.T, a authority) *liar {
@@ -143,24 +143,24 @@ func (l *liar) carry(ctx context.Context, number int, w way, from, to *websocket
 			said = l.lie(w, number, m)
 		}
 		for _, m := range said {
-			_ = to.Write(ctx, m.kind, m.b) // whoever it is may be gone
+			_ = to.Write(ctx, m.kind, m.b) // the receiver may be gone
 		}
 		l.mu.Unlock()
 	}
 }
 
-// tell starts to lie.
+// tell sets the lie.
 func (l *liar) tell(lie func(w way, socket int, m message) []message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lie = lie
 }
 
-// say has a lie of the liar's own sent to whoever dialled. It is for lies, and
-// called with mu.
+// say sends a message of the liar's own to the side that dialled. Lies call it,
+// with mu held.
 func (s *liarSocket) say(m message) { _ = s.down.Write(s.ctx, m.kind, m.b) }
 
-// text is a message in the clear.
+// text returns a message as it is sent in the clear.
 func text(t testing.TB, m signalling.Message) message {
 	t.Helper()
 	b, err := signalling.Encode(m)
@@ -170,7 +170,7 @@ func text(t testing.TB, m signalling.Message) message {
 	return message{websocket.MessageText, b}
 }
 
-// typeOf is the type of a message in the clear, "" for frames.
+// typeOf returns the type of a message in the clear, "" for frames.
 func typeOf(m message) signalling.Type {
 	var e struct {
 		Type signalling.Type `json:"type"`
@@ -181,7 +181,8 @@ func typeOf(m message) signalling.Type {
 	return e.Type
 }
 
-// frameOf is the channel and the frame of a binary message of the host's line.
+// frameOf returns the channel and the frame of a binary message of the host's
+// line.
 func frameOf(m message) (channel uint32, frame []byte) {
 	return binary.BigEndian.Uint32(m.b), m.b[signalling.ChannelSize:]
 }
@@ -190,7 +191,8 @@ func framed(channel uint32, frame []byte) message {
 	return message{websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, channel), frame...)}
 }
 
-// readsNothing searches all that the liar saw, as it is and in base64.
+// readsNothing fails if the liar saw any of these words, as they are or in
+// base64.
 func (l *liar) readsNothing(words ...string) {
 	l.t.Helper()
 	l.mu.Lock()

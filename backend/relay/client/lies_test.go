@@ -22,7 +22,7 @@ import (
 )
 
 // scene is a host at a relay that lies, with one guest in the call whom no lie
-// is about.
+// concerns.
 type scene struct {
 	*porch
 	t         *testing.T
@@ -52,8 +52,8 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// attempt has somebody try to come in by the link, whom the host would let in
-// by hand alone. It returns why it failed.
+// attempt makes a guest try to come in by the link. The host would let this guest
+// in only by hand. It returns why the attempt failed.
 func (s *scene) attempt(name string, patience time.Duration) error {
 	s.t.Helper()
 	v := &visitor{p: s.porch, messages: make(chan signalling.Message, 64), away: make(chan bool, 16)}
@@ -67,14 +67,14 @@ func (s *scene) attempt(name string, patience time.Duration) error {
 	return err
 }
 
-// asked reports whether somebody's knock has ever reached the host.
+// asked reports whether a knock of that name has ever reached the host.
 func (s *scene) asked(name string) bool {
 	s.knocks.Lock()
 	defer s.knocks.Unlock()
 	return s.rang[name]
 }
 
-// listen remembers who has knocked.
+// listen records the names of all knocks.
 func (s *scene) listen() {
 	w := s.host.Watch()
 	var wg sync.WaitGroup
@@ -130,7 +130,7 @@ func (s *scene) closes(closed <-chan signalling.Closed, numbers ...uint32) {
 	}
 }
 
-// closings reads the host's Closed on its way.
+// closings passes on the host's Closed messages to closed.
 func closings(w way, m message, closed chan<- signalling.Closed) {
 	if w != fromHost || typeOf(m) != "closed" {
 		return
@@ -159,7 +159,7 @@ func TestARelaySwapsTheKey(t *testing.T) {
 	s.fine("Vera")
 }
 
-// TestARelayReplaysAGuest plays a guest who was let in to the host again.
+// TestARelayReplaysAGuest plays an admitted guest to the host a second time.
 func TestARelayReplaysAGuest(t *testing.T) {
 	s := newScene(t)
 	s.admit("Vera Victim")
@@ -189,7 +189,7 @@ func TestARelayReplaysAGuest(t *testing.T) {
 		_, frame := frameOf(m)
 		line.say(framed(1000, frame))
 	}
-	// Once more, only as far as the host answers.
+	// Once more, but only until the host answers.
 	line.say(text(t, signalling.Guest{Channel: 1001, Link: string(s.id)}))
 	for _, m := range record[:2] {
 		_, frame := frameOf(m)
@@ -205,11 +205,11 @@ func TestARelayReplaysAGuest(t *testing.T) {
 	s.fine("Vera", "once only")
 }
 
-// TestARelayMeddlesWithFrames reorders, drops, repeats, changes and keeps back
-// what a guest who wants to come in and the host say to each other.
+// TestARelayMeddlesWithFrames reorders, drops, repeats, changes and delays what
+// passes between a guest who wants to come in and the host.
 func TestARelayMeddlesWithFrames(t *testing.T) {
-	// A meddler is asked about the frames of one guest in one direction: their
-	// count, from 0. The guest's 0 is the opening.
+	// A meddler is called with the frames of one guest in one direction, counted
+	// from 0. The guest's 0 is the opening.
 	type meddler func(n int, m message, held *[]message) []message
 	reorder := func(first int) meddler {
 		return func(n int, m message, held *[]message) []message {
@@ -306,7 +306,7 @@ func TestARelayMeddlesWithFrames(t *testing.T) {
 			s.fine("Vera")
 			deadline := time.Now().Add(patience)
 			for c.rings && !s.asked(name) && time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond) // the host's state comes a moment later
+				time.Sleep(time.Millisecond) // polls: the host's state follows within milliseconds
 			}
 			if rang := s.asked(name); rang != c.rings {
 				t.Errorf("the bell rang: %v", rang)
@@ -316,7 +316,7 @@ func TestARelayMeddlesWithFrames(t *testing.T) {
 }
 
 // TestARelayMeddlesInTheCall swaps, drops and repeats what an admitted guest
-// says: the host takes none of it, and the guest comes back by their seat.
+// says. The host takes none of it, and the guest comes back by their seat.
 func TestARelayMeddlesInTheCall(t *testing.T) {
 	s := newScene(t)
 	s.admit("Vera Victim")
@@ -426,7 +426,7 @@ func TestARelayInventsGuests(t *testing.T) {
 			line.say(framed(number, f))
 		}
 	}
-	// And guests of links that are not this host's, or are not there.
+	// Also guests of links that are not this host's, or do not exist.
 	numbers = append(numbers, 3000)
 	line.say(text(t, signalling.Guest{Channel: 3000, Link: string(stranger.ID())}))
 	line.say(framed(3001, opening))
@@ -439,8 +439,8 @@ func TestARelayInventsGuests(t *testing.T) {
 	s.fine("Vera")
 }
 
-// TestARelayCrossesTwoGuests sends what one guest says to another's channel,
-// both ways, once both have opened theirs.
+// TestARelayCrossesTwoGuests sends what one guest says to another's channel, both
+// ways, after both have opened theirs.
 func TestARelayCrossesTwoGuests(t *testing.T) {
 	for _, crossed := range []way{toHost, fromHost} {
 		t.Run(string(crossed), func(t *testing.T) {
@@ -499,7 +499,7 @@ func TestARelayCrossesTwoGuests(t *testing.T) {
 	}
 }
 
-// TestARelayForgesANote says that a link has ended which has not, and gives
+// TestARelayForgesANote claims that a link has ended which has not, and gives
 // other notes for one that has.
 func TestARelayForgesANote(t *testing.T) {
 	s := newScene(t)

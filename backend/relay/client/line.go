@@ -24,47 +24,47 @@ import (
 const (
 	maxMessage = signalling.ChannelSize + sealed.MaxFrame
 	maxGuests  = 1024     // channels
-	maxPerLink = 256      // of them at one link
-	maxQueued  = 64 << 20 // bytes of frames that wait, both ways, in all channels
+	maxPerLink = 256      // of the channels, at one link
+	maxQueued  = 64 << 20 // bytes of frames that wait, both ways, in all channels together
 	maxControl = 4096     // messages that wait to be written
-	maxWanted  = 256      // credentials that are awaited
+	maxWanted  = 256      // requests for credentials that wait for an answer
 
-	// What is read, a second and at once. More waits in the network.
+	// Bytes read, a second and at once. More than that waits in the network.
 	readRate, readBurst = 4 << 20, 32 << 20
-	readCost            = 512 // bytes that a message counts for at least
+	readCost            = 512 // bytes that a message counts for at the least
 )
 
 // line is one WebSocket to the relay that has registered. One goroutine reads,
-// one writes messages, one pings, and each guest has one that writes the
-// guest's frames.
+// one writes messages and one pings. For each guest, one more writes the guest's
+// frames.
 type line struct {
 	r      *Client
 	ws     *websocket.Conn
-	local  netip.Addr // of this machine, whence the line goes out; zero if that is not known
-	remote netip.Addr // of the relay; likewise
+	local  netip.Addr // of this machine, where the line begins; zero if unknown
+	remote netip.Addr // of the relay; zero if unknown
 	offer  Offer
 	pace   *rate.Limiter
 	budget *switchboard.Budget
 	out    chan control
 	done   chan struct{} // closed by fail
-	err    error         // why; set before done is closed
+	err    error         // why it ended; set before done is closed
 	moving chan struct{} // closed when the relay is about to close
 	pings  chan time.Duration
 	wg     sync.WaitGroup
-	guests sync.WaitGroup // of wg
+	guests sync.WaitGroup // counts the guests' goroutines, which wg counts, too
 
 	mu       sync.Mutex
 	ended    bool
 	moved    bool
-	leaving  bool // no further guests
+	leaving  bool // takes no further guests
 	channels map[uint32]*guest
 	perLink  map[sealed.LinkID]int
 	request  uint32
 	wanted   map[uint32]chan signalling.Credentials
 }
 
-// control is a message that waits to be written. flushed, if there is one, is
-// closed when everything before it has been.
+// control is a message that waits to be written. flushed may be nil. It is closed
+// when all before it has been written.
 type control struct {
 	b       []byte
 	flushed chan struct{}
@@ -103,7 +103,7 @@ func isDone(l *line) bool {
 	}
 }
 
-// fail ends the line: guests' channels close, and whoever waits is answered.
+// fail ends the line: guests' channels close, and waiting callers get an answer.
 // The first reason stands.
 func (l *line) fail(err error) {
 	l.mu.Lock()
@@ -119,17 +119,17 @@ func (l *line) fail(err error) {
 	for _, g := range open {
 		g.far.Close(signalling.CloseHostGone)
 	}
-	_ = l.ws.CloseNow() // says nothing: the connection ends
+	_ = l.ws.CloseNow() // closes without a closing handshake
 }
 
-// retire ends a line in whose place another is used.
+// retire ends a line that another has replaced.
 func (l *line) retire() {
 	l.fail(fault.Newf(fault.LineReplaced, "another line is open"))
 	l.wg.Wait()
 }
 
-// leave ends the line because the app closes, after what was said before has
-// left, or has had its time.
+// leave ends the line because the app closes. It first sends what was said
+// before, for as long as times.farewell.
 func (l *line) leave() {
 	late := time.AfterFunc(l.r.times.farewell, func() { l.fail(fault.New(fault.ShuttingDown, nil)) })
 	defer late.Stop()
@@ -141,7 +141,7 @@ func (l *line) leave() {
 	}
 	l.mu.Unlock()
 	for _, g := range open {
-		g.far.Close(signalling.CloseHostGone) // unless the host has closed it
+		g.far.Close(signalling.CloseHostGone) // no effect if the host has closed it
 	}
 	l.guests.Wait()
 	flushed := make(chan struct{})
@@ -157,8 +157,8 @@ func (l *line) leave() {
 	l.wg.Wait()
 }
 
-// tell has a message written, and never blocks. A relay that reads so little
-// that messages pile up loses the line.
+// tell queues a message, and never blocks. If a relay reads so little that the
+// queue is full, it loses the line.
 func (l *line) tell(m signalling.Message) {
 	b, err := signalling.Encode(m)
 	if err != nil {
@@ -172,7 +172,7 @@ func (l *line) tell(m signalling.Message) {
 	}
 }
 
-// write writes messages.
+// write writes the queued messages.
 func (l *line) write() {
 	for {
 		select {
@@ -188,7 +188,7 @@ func (l *line) write() {
 	}
 }
 
-// send writes one message; a write that takes too long ends the line.
+// send writes one message. A write that takes too long ends the line.
 func (l *line) send(kind websocket.MessageType, b []byte) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), l.r.times.write)
 	defer cancel()
@@ -199,8 +199,8 @@ func (l *line) send(kind websocket.MessageType, b []byte) bool {
 	return true
 }
 
-// ping pings until the line ends: a relay that does not answer is gone. So is one
-// to which the way began at an address that this machine has no more.
+// ping pings until the line ends. It ends the line if the relay does not answer,
+// or if this machine no longer has the address at which the line began.
 func (l *line) ping() {
 	tick := time.NewTicker(l.r.times.ping)
 	defer tick.Stop()
@@ -230,14 +230,14 @@ func (l *line) ping() {
 	}
 }
 
-// stranded reports whether the line's own address has left this machine.
+// stranded reports whether this machine no longer has the line's own address.
 func (l *line) stranded() bool {
 	if !l.local.IsValid() || l.local.IsLoopback() {
 		return false
 	}
 	own, err := netaddr.Own()
 	if err != nil {
-		return false // nothing is known
+		return false // unknown
 	}
 	return !slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr() == l.local })
 }
@@ -246,7 +246,7 @@ func (l *line) stranded() bool {
 func (l *line) check() {
 	select {
 	case l.pings <- l.r.times.wake:
-	default: // it does already
+	default: // a check is pending already
 	}
 }
 
@@ -273,7 +273,7 @@ func (l *line) read() {
 	}
 }
 
-// hold waits, while the line lives.
+// hold waits for d. It reports false if the line has ended.
 func (l *line) hold(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -285,8 +285,8 @@ func (l *line) hold(d time.Duration) bool {
 	}
 }
 
-// frame hands a guest's frame to the host. A channel that is not there has just
-// ended.
+// frame passes a guest's frame to the host. An unknown channel has ended a short
+// while ago, so its frame is dropped.
 func (l *line) frame(b []byte) error {
 	if len(b) < signalling.ChannelSize {
 		return fault.Newf(fault.FrameTruncated, "a binary message of %d bytes", len(b))
@@ -303,8 +303,8 @@ func (l *line) guest(number uint32) *guest {
 	return l.channels[number]
 }
 
-// message does what the relay says. Types that are not known are skipped: a
-// newer relay may have more to tell.
+// message acts on a message of the relay. It skips unknown types, because a newer
+// relay may send more.
 func (l *line) message(b []byte) error {
 	m, err := signalling.DecodeFromRelayHost(b)
 	switch {
@@ -320,7 +320,7 @@ func (l *line) message(b []byte) error {
 		l.r.announced(l, sealed.LinkID(m.Link), "")
 	case signalling.Unannounced:
 		l.r.announced(l, sealed.LinkID(m.Link), fault.Code(m.Code))
-	case signalling.Noted: // told again on the next line all the same
+	case signalling.Noted: // it is told again on the next line all the same
 	case signalling.Guest:
 		return l.enter(m)
 	case signalling.Closed:
@@ -334,7 +334,7 @@ func (l *line) message(b []byte) error {
 		delete(l.wanted, m.Request)
 		l.mu.Unlock()
 		if wanted != nil {
-			wanted <- m // there is room for one
+			wanted <- m // buffered 1
 		}
 	case signalling.Moving:
 		l.mu.Lock()
@@ -351,8 +351,8 @@ func (l *line) message(b []byte) error {
 	return nil
 }
 
-// prove opens the challenge of a link that was asked for: once, so that a relay
-// can't have this app compute as it likes.
+// prove opens the challenge of a link that was asked for. It does so once for
+// each link, so that a relay can't make this app compute without end.
 func (l *line) prove(m signalling.Prove) {
 	keys, ok := l.r.provable(l, sealed.LinkID(m.Link))
 	if !ok {
@@ -388,8 +388,8 @@ func (r *Client) provable(l *line, id sealed.LinkID) (sealed.LinkKeys, bool) {
 	return sealed.LinkKeys{}, false
 }
 
-// announced notes what has become of a link that was asked for on l. code is
-// "" when guests find it.
+// announced records the result for a link that was asked for on l. code is "" if
+// guests find it.
 func (r *Client) announced(l *line, id sealed.LinkID, code fault.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -399,7 +399,7 @@ func (r *Client) announced(l *line, id sealed.LinkID, code fault.Code) {
 	}
 }
 
-// acceptOf returns who takes guests of a link that was announced on l.
+// acceptOf returns the function that takes guests of a link announced on l.
 func (r *Client) acceptOf(l *line, id sealed.LinkID) func(switchboard.Frames) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -409,15 +409,15 @@ func (r *Client) acceptOf(l *line, id sealed.LinkID) func(switchboard.Frames) {
 	return nil
 }
 
-// guest is a guest's channel: the host's end of it, and the far end, which
-// stands for the guest.
+// guest is a guest's channel: the host's end of it, and the far end, which stands
+// for the guest.
 type guest struct {
 	switchboard.Frames
 	far    switchboard.Frames
 	line   *line
 	number uint32
 	id     sealed.LinkID
-	limit  atomic.Int64 // as SetLimit had it; 0 before
+	limit  atomic.Int64 // as SetLimit set it; 0 before
 	told   atomic.Bool  // the relay knows that it has ended
 }
 
@@ -427,8 +427,8 @@ func (g *guest) SetLimit(n int) {
 	g.limit.Store(int64(n))
 }
 
-// Close implements [switchboard.Frames]. The host reads no more: what waits for it
-// must not count any longer.
+// Close implements [switchboard.Frames]. The host reads no more, so frames that
+// wait for it must not count any longer.
 func (g *guest) Close(code signalling.CloseCode) {
 	g.Frames.Close(code)
 	ended, cancel := context.WithCancel(context.Background())
@@ -440,7 +440,7 @@ func (g *guest) Close(code signalling.CloseCode) {
 	}
 }
 
-// enter takes a guest who has opened a link.
+// enter accepts a guest who has opened a link.
 func (l *line) enter(m signalling.Guest) error {
 	id := sealed.LinkID(m.Link)
 	accept := l.r.acceptOf(l, id)
@@ -497,7 +497,7 @@ func (g *guest) bring() {
 			}
 			return
 		}
-		// Raised before the frame that lets the guest use it.
+		// The limit goes out before the frame that lets the guest use it.
 		if n := g.limit.Load(); n != limit {
 			limit = n
 			g.say(signalling.Limit{Channel: g.number, Bytes: int(n)})
@@ -510,7 +510,7 @@ func (g *guest) bring() {
 	}
 }
 
-// say writes a message in its place between the guest's frames.
+// say writes a message in order with the guest's frames.
 func (g *guest) say(m signalling.Message) {
 	b, err := signalling.Encode(m)
 	if err != nil {
@@ -520,7 +520,7 @@ func (g *guest) say(m signalling.Message) {
 	g.line.send(websocket.MessageText, b)
 }
 
-// leave lets go of the channel.
+// leave removes the channel.
 func (g *guest) leave() {
 	l := g.line
 	l.mu.Lock()
@@ -531,7 +531,7 @@ func (g *guest) leave() {
 	}
 }
 
-// credentials asks, and waits for the answer.
+// credentials sends a request and waits for the answer.
 func (l *line) credentials(ctx context.Context) ([]signalling.ICEServer, error) {
 	answer := make(chan signalling.Credentials, 1)
 	l.mu.Lock()

@@ -42,7 +42,7 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// FuzzFromRelay hands a line any message and any frame of a relay's.
+// FuzzFromRelay gives a line any message and any frame of a relay.
 func FuzzFromRelay(f *testing.F) {
 	f.Add([]byte(`{"type":"guest","payload":{"channel":1,"link":"AAAAAAAAAAAAAAAAAAAAAA"}}`), []byte("\x00\x00\x00\x01x"))
 	f.Add([]byte(`{"type":"closed","payload":{"channel":7,"code":1000}}`), []byte("\x00\x00\x00\x07x"))

@@ -68,7 +68,7 @@ func contextFor(t testing.TB) context.Context {
 	return ctx
 }
 
-// line waits for the app to dial, and takes it in unless offer is nil.
+// line waits for the app to dial, and registers it unless offer is nil.
 func (s *scripted) line(offer *signalling.Registered) *scriptedLine {
 	s.t.Helper()
 	select {
@@ -99,7 +99,7 @@ func (l *scriptedLine) frame(channel uint32, frame []byte) error {
 	return l.ws.Write(contextFor(l.t), websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, channel), frame...))
 }
 
-// heard is the app's next message of type M; others are kept for later.
+// heard returns the app's next message of type M, and keeps others for later.
 func heard[M signalling.Message](l *scriptedLine) M {
 	l.t.Helper()
 	for i, m := range l.unread {
@@ -217,8 +217,8 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// TestReconnects loses lines in different ways: each time the app dials anew,
-// announces everything anew, and its guests' channels have closed.
+// TestReconnects loses lines in different ways. Each time the app dials anew,
+// announces all links anew, and its guests' channels have closed.
 func TestReconnects(t *testing.T) {
 	s := newScripted(t)
 	r := open(t, s, nil)
@@ -290,7 +290,7 @@ func TestMoves(t *testing.T) {
 	<-guests
 }
 
-// TestStatus tells what a person is told.
+// TestStatus checks the status that a person is shown.
 func TestStatus(t *testing.T) {
 	s := newScripted(t)
 	states := make(chan Status, 100)
@@ -329,8 +329,8 @@ func TestStatus(t *testing.T) {
 	l.gone()
 }
 
-// TestQuotaOfLinks announces as many links as the relay takes, and another when
-// there is room.
+// TestQuotaOfLinks announces as many links as the relay takes, and one more when
+// a place is free.
 func TestQuotaOfLinks(t *testing.T) {
 	s := newScripted(t)
 	r := open(t, s, nil)
@@ -351,8 +351,8 @@ func TestQuotaOfLinks(t *testing.T) {
 	until(t, "taken", func() bool { ok, code := r.LinkStatus(second.ID()); return !ok && code == fault.IdentityTaken })
 }
 
-// TestNotesAreToldAgain leaves notes while the line is open, and while it is
-// not, and tells them on each line.
+// TestNotesAreToldAgain leaves notes while the line is open and while it is not,
+// and expects them on each line.
 func TestNotesAreToldAgain(t *testing.T) {
 	s := newScripted(t)
 	r := open(t, s, nil)
@@ -385,7 +385,7 @@ func TestNotesAreToldAgain(t *testing.T) {
 		_ = l.ws.CloseNow()
 		l = s.line(&wide)
 	}
-	// No more than the newest.
+	// Only the newest are kept.
 	for range maxNotes + 5 {
 		_, _, end := newLink(t, r)
 		end(note)
@@ -421,7 +421,7 @@ func TestCredentials(t *testing.T) {
 	}
 	want(t.Context())
 	m := heard[signalling.WantCredentials](l)
-	l.say(signalling.Credentials{Request: m.Request + 5}) // nobody asked
+	l.say(signalling.Credentials{Request: m.Request + 5}) // there was no such request
 	l.say(signalling.Credentials{Request: m.Request, Servers: []signalling.ICEServer{{URLs: []string{"turn:x"}, Username: "u"}}})
 	if got := <-results; got.err != nil || len(got.servers) != 1 {
 		t.Errorf("%+v", got)
@@ -446,9 +446,9 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// TestARelayFloods sends more guests than anybody has, frames for them and for
-// nobody, and questions without end: what it costs is bounded, and the line
-// still works.
+// TestARelayFloods sends more guests than a host can have, frames for them and
+// for unknown channels, and questions without end. The cost is bounded, and the
+// line still works.
 func TestARelayFloods(t *testing.T) {
 	s := newScripted(t)
 	r := open(t, s, nil)
@@ -474,7 +474,7 @@ func TestARelayFloods(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 
-	// A challenge that was met is not met again.
+	// A challenge that was answered once is not answered again.
 	challenge, _, err := sealed.NewChallenge(keys.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -522,8 +522,8 @@ func TestARelayFloods(t *testing.T) {
 	s.line(&wide)
 }
 
-// TestARelayReadsNothing has the host send without end: what waits is bounded,
-// and the guest alone, then the line, ends.
+// TestARelayReadsNothing makes the host send without end. What waits is bounded;
+// the guest's channel ends first, then the line.
 func TestARelayReadsNothing(t *testing.T) {
 	s := newScripted(t)
 	r := open(t, s, func(o *Options) {
@@ -548,7 +548,8 @@ func TestARelayReadsNothing(t *testing.T) {
 	s.line(&wide)
 }
 
-// TestBudget bounds what waits for the host in all channels together.
+// TestBudget checks the bound on what waits for the host in all channels
+// together.
 func TestBudget(t *testing.T) {
 	budget := switchboard.NewBudget(100 << 10)
 	var ends [4][2]switchboard.Frames

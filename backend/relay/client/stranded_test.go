@@ -22,7 +22,8 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// A line is given up when this machine no longer has the address that it began at.
+// TestALineIsStrandedWithoutItsAddress checks that a line is given up when this
+// machine no longer has the address at which it began.
 func TestALineIsStrandedWithoutItsAddress(t *testing.T) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
