@@ -95,7 +95,7 @@ var parts = map[string]part{
 	"backend/relay/wire":        {tier: subjects, beside: []string{"backend/relay/oneport", "backend/relay/switchboard"}},
 
 	"backend/hoststate": {tier: joints},
-	"backend/studio":    {tier: joints},
+	"backend/studio":    {tier: joints, pion: []string{"rtp"}},
 
 	"backend/host": {tier: host},
 	"backend":      {tier: whole},

@@ -7,13 +7,14 @@ import (
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/studio"
 	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // startNative brings the native engine into the call.
 func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, window *windowsocket.Conn) error {
-	p.playing = new(playing)
-	local, err := c.JoinLocal(profile, newEars(p.playing), window)
+	p.activeCapture = new(studio.ActiveCapture)
+	local, err := c.JoinLocal(profile, studio.NewSpeakerSink(p.activeCapture), window)
 	if err != nil {
 		return err
 	}
@@ -26,14 +27,14 @@ func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, wind
 // it happens beside the loop.
 func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 	setup := capture.Setup{Choice: devicesOf(h.settings), Muted: p.muted, CameraOff: p.cameraOff}
-	st := newStage(p.local, p.playing, window, func() { h.loop.post("devices", h.tellDevices) })
-	p.stage = st
-	p.noDevices(missing{})
+	st := studio.NewWindowSink(p.local, p.activeCapture, window, func() { h.loop.post("devices", h.tellDevices) })
+	p.windowSink = st
+	p.noDevices(studio.Missing{})
 	h.background.Go(func() {
 		session, err := h.capture.Start(h.ctx, setup, st)
 		if err != nil {
 			tellWindow(window, fault.CodeOf(err))
-			st.lacks(missing{camera: true, microphone: true})
+			st.Lacks(studio.Missing{Camera: true, Microphone: true})
 			return
 		}
 		late := true
@@ -43,7 +44,7 @@ func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 			}
 			late = false
 			p.capture = session
-			p.playing.Store(session)
+			p.activeCapture.Store(session)
 			session.SetMuted(p.muted)
 			session.SetCameraOff(p.cameraOff)
 		})
@@ -56,14 +57,14 @@ func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 // tellDevices tells the calls what the stages have said since the last time.
 func (h *Host) tellDevices() {
 	for _, r := range h.rooms {
-		if p := r.presence; p != nil && p.stage != nil {
-			p.noDevices(p.stage.lacking())
+		if p := r.presence; p != nil && p.windowSink != nil {
+			p.noDevices(p.windowSink.Lacking())
 		}
 	}
 }
 
 // noDevices notes what can't be seen or heard of the host though it was asked for.
-func (p *presence) noDevices(m missing) {
+func (p *presence) noDevices(m studio.Missing) {
 	if p.missing != m {
 		p.missing = m
 		_ = p.tellMedia() // fails once the host is out
@@ -74,20 +75,20 @@ func (p *presence) noDevices(m missing) {
 // what was asked for. The window hears the difference from its stage.
 func (p *presence) tellMedia() error {
 	return p.local.Handle(signalling.MediaState{
-		Muted:     p.muted || p.missing.microphone,
-		CameraOff: p.cameraOff || p.missing.camera,
+		Muted:     p.muted || p.missing.Microphone,
+		CameraOff: p.cameraOff || p.missing.Camera,
 	})
 }
 
 // stopCapture closes the host's devices.
 func (h *Host) stopCapture(p *presence) {
-	p.stage = nil
+	p.windowSink = nil
 	s := p.capture
 	if s == nil {
 		return
 	}
 	p.capture = nil
-	p.playing.Store(nil)
+	p.activeCapture.Store(nil)
 	h.background.Go(func() { _ = s.Close() })
 }
 

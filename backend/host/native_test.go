@@ -13,6 +13,7 @@ import (
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/studio"
 )
 
 // soon is within what a guest must see that the host can't be heard or seen.
@@ -48,15 +49,15 @@ func nativeOnly(t *testing.T) {
 
 // seize ends the capture of the host in a link's call, and returns the stage that
 // it spoke to: from now on the test says how the devices are.
-func (f *fixture) seize(l hoststate.LinkView) *stage {
+func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 	f.t.Helper()
 	var (
-		stage *stage
+		stage *studio.WindowSink
 		ended *capture.Session
 	)
 	for ended == nil { // it starts beside the loop
 		f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
-			stage, ended = r.presence.stage, r.presence.capture
+			stage, ended = r.presence.windowSink, r.presence.capture
 			return nil
 		}))
 	}

@@ -12,22 +12,23 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
+	"github.com/porch-call/porch/backend/studio"
 	"github.com/porch-call/porch/backend/windowsocket"
 )
 
 // presence is the host's own part in one call. The loop owns it.
 type presence struct {
-	engine      string
-	window      *windowsocket.Conn // nil while the window is away
-	participant *call.Participant  // engine webview
-	local       *call.Local        // engine native
-	playing     *playing           // engine native
-	capture     *capture.Session   // engine native; nil while it starts
-	stage       *stage             // engine native: what its devices are; nil while the window is away
-	muted       bool               // native: as the window last said
-	cameraOff   bool               // likewise
-	missing     missing            // native: what of it there is no device for
-	expiry      *time.Timer
+	engine        string
+	window        *windowsocket.Conn    // nil while the window is away
+	participant   *call.Participant     // engine webview
+	local         *call.Local           // engine native
+	activeCapture *studio.ActiveCapture // engine native
+	capture       *capture.Session      // engine native; nil while it starts
+	windowSink    *studio.WindowSink    // engine native: what its devices are; nil while the window is away
+	muted         bool                  // native: as the window last said
+	cameraOff     bool                  // likewise
+	missing       studio.Missing        // native: what of it there is no device for
+	expiry        *time.Timer
 }
 
 // ticket is what a window's token stands for.
@@ -226,7 +227,7 @@ func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *windowsocket.
 	}
 	h.stopCapture(p)
 	if p.local != nil {
-		p.noDevices(missing{camera: true, microphone: true})
+		p.noDevices(studio.Missing{Camera: true, Microphone: true})
 	}
 	p.expiry = time.AfterFunc(h.timing.Window, func() {
 		h.loop.post("window "+string(link), func() {

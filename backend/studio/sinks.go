@@ -1,4 +1,4 @@
-package host
+package studio
 
 import (
 	"errors"
@@ -15,64 +15,64 @@ import (
 	"github.com/porch-call/porch/backend/windowsocket"
 )
 
-// missing says for what of the host there is no device that works.
-type missing struct{ camera, microphone bool }
+// Missing says for what of the host there is no device that works.
+type Missing struct{ Camera, Microphone bool }
 
-// playing is the capture session that plays what the call forwards; nil while
+// ActiveCapture is the capture session that plays what the call forwards; nil while
 // there is none.
-type playing struct {
+type ActiveCapture struct {
 	atomic.Pointer[capture.Session]
 }
 
-// forceKeyframe makes the session that plays begin its picture anew.
-func (p *playing) forceKeyframe() {
+// ForceKeyframe makes the session that plays begin its picture anew.
+func (p *ActiveCapture) ForceKeyframe() {
 	if s := p.Load(); s != nil {
 		s.ForceKeyframe()
 	}
 }
 
-// ears is a call.LocalSink that gives all to the session that plays, while
+// SpeakerSink is a [call.LocalSink] that gives all to the session that plays, while
 // there is one.
-type ears struct{ playing *playing }
+type SpeakerSink struct{ playing *ActiveCapture }
 
-// newEars returns a sink for what a call forwards to the host.
-func newEars(p *playing) *ears { return &ears{p} }
+// NewSpeakerSink returns a sink for what a call forwards to the host.
+func NewSpeakerSink(p *ActiveCapture) *SpeakerSink { return &SpeakerSink{p} }
 
 // ReceiveRTP implements call.LocalSink.
-func (e *ears) ReceiveRTP(participant string, kind signalling.Kind, packet *rtp.Packet, roundTrip time.Duration) {
+func (e *SpeakerSink) ReceiveRTP(participant string, kind signalling.Kind, packet *rtp.Packet, roundTrip time.Duration) {
 	if s := e.playing.Load(); s != nil {
 		s.ReceiveRTP(participant, kind, packet, roundTrip)
 	}
 }
 
 // KeyframeWanted implements call.LocalSink.
-func (e *ears) KeyframeWanted() { e.playing.forceKeyframe() }
+func (e *SpeakerSink) KeyframeWanted() { e.playing.ForceKeyframe() }
 
 // keyframePause is the least time between two requests for a keyframe of one
 // participant because the window dropped a picture.
 const keyframePause = 300 * time.Millisecond
 
-// stage takes what a capture session makes: packets go to the call, by the
+// WindowSink is the [capture.Sink] of a host in a call: packets go to the call, by the
 // embedded Local, and pictures and faults to the window.
-type stage struct {
+type WindowSink struct {
 	*call.Local
-	playing *playing
+	playing *ActiveCapture
 	window  *windowsocket.Conn
 	changed func() // what lacks is another; it does not block
 
 	mu    sync.Mutex // a leaf
 	asked map[string]time.Time
-	lack  missing
+	lack  Missing
 }
 
-// newStage returns a sink for a capture session. changed is called when what
+// NewWindowSink returns a sink for a capture session. changed is called when what
 // lacks is another; it does not block.
-func newStage(local *call.Local, p *playing, window *windowsocket.Conn, changed func()) *stage {
-	return &stage{Local: local, playing: p, window: window, changed: changed, asked: make(map[string]time.Time)}
+func NewWindowSink(local *call.Local, p *ActiveCapture, window *windowsocket.Conn, changed func()) *WindowSink {
+	return &WindowSink{Local: local, playing: p, window: window, changed: changed, asked: make(map[string]time.Time)}
 }
 
-// lacks notes what there is no working device for.
-func (s *stage) lacks(m missing) {
+// Lacks notes what there is no working device for.
+func (s *WindowSink) Lacks(m Missing) {
 	s.mu.Lock()
 	same := s.lack == m
 	s.lack = m
@@ -82,15 +82,15 @@ func (s *stage) lacks(m missing) {
 	}
 }
 
-// lacking returns what lacks noted last.
-func (s *stage) lacking() missing {
+// Lacking returns what lacks noted last.
+func (s *WindowSink) Lacking() Missing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lack
 }
 
 // Frame implements capture.Sink.
-func (s *stage) Frame(f capture.Frame) {
+func (s *WindowSink) Frame(f capture.Frame) {
 	err := s.window.SendFrame(windowsocket.VideoFrame{
 		Participant: f.Participant,
 		Keyframe:    f.Key,
@@ -99,14 +99,14 @@ func (s *stage) Frame(f capture.Frame) {
 	})
 	if errors.Is(err, windowsocket.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
 		if f.Participant == codec.HostID {
-			s.playing.forceKeyframe()
+			s.playing.ForceKeyframe()
 		} else {
 			s.RequestKeyframe(f.Participant)
 		}
 	}
 }
 
-func (s *stage) mayAsk(participant string) bool {
+func (s *WindowSink) mayAsk(participant string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -118,12 +118,12 @@ func (s *stage) mayAsk(participant string) bool {
 }
 
 // State implements capture.Sink.
-func (s *stage) State(state capture.State) {
+func (s *WindowSink) State(state capture.State) {
 	faults := make([]string, 0, len(state.Faults))
 	for _, code := range state.Faults {
 		faults = append(faults, string(code))
 	}
-	s.lacks(missing{camera: state.NoCamera, microphone: state.NoMicrophone})
+	s.Lacks(Missing{Camera: state.NoCamera, Microphone: state.NoMicrophone})
 	_ = s.window.Send(windowsocket.Devices{ // an error ends the window, which is noticed elsewhere
 		Level:  int(100 * state.Level),
 		Faults: faults,
