@@ -24,8 +24,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// openPublicRelay is a public relay of "localhost" that takes every host, has
-// TURN, and listens for plain HTTP, too. Its TLS clients need not check.
+// openPublicRelay starts a public relay of "localhost" that takes every host, has
+// TURN, and listens for plain HTTP, too. Its TLS clients need not check its
+// certificate.
 func openPublicRelay(t *testing.T, change func(*Options)) (s *Server, plain string) {
 	t.Helper()
 	own := openRelay(t, nil) // for its certificate
@@ -42,7 +43,7 @@ func openPublicRelay(t *testing.T, change func(*Options)) (s *Server, plain stri
 	return s, s.plainPort.Plain().Addr().String()
 }
 
-// dialRaw opens a connection that the test's end closes, and which can't hang.
+// dialRaw opens a connection that the test's end closes, and that has a deadline.
 func dialRaw(t *testing.T, at string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", at)
@@ -70,7 +71,7 @@ func dialTLS(t *testing.T, at, protocol string) *tls.Conn {
 	return c
 }
 
-// ends reports whether a connection is closed from the other side in time.
+// ends reports whether the other side closes a connection in time.
 func ends(r io.Reader) bool {
 	_, err := io.Copy(io.Discard, r)
 	return !errors.Is(err, os.ErrDeadlineExceeded)
@@ -92,14 +93,14 @@ const (
 	h2NewField     byte = 0x40 // literal with a new name, kept in the table (RFC 7541 section 6.2.1)
 )
 
-// TestSlowLoris has clients send a byte now and then, at every place where one
-// can: each is cut off when its time is up, however busy it looks, and a guest
+// TestSlowLoris makes clients send a byte now and then, at every place where one
+// can. Each is cut off when its time is up, however busy it looks, and a guest
 // who came before notices nothing.
 func TestSlowLoris(t *testing.T) {
 	quick := defaultTimes
 	quick.firstByte, quick.header, quick.request = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
 	quick.open, quick.frame, quick.close = 300*time.Millisecond, 300*time.Millisecond, 50*time.Millisecond
-	quick.ping = time.Hour // nobody here answers
+	quick.ping = time.Hour // no peer answers here
 	s, plain := openPublicRelay(t, func(o *Options) { o.times = &quick })
 	keys, guests, _ := host(t, s)
 	good := tlsSocket(t, s, switchboard.SocketPath, signalling.Subprotocol)
@@ -144,7 +145,7 @@ func TestSlowLoris(t *testing.T) {
 			stop := make(chan struct{})
 			var dripping sync.WaitGroup
 			dripping.Go(func() {
-				tick := time.NewTicker(20 * time.Millisecond) // what is slow takes time
+				tick := time.NewTicker(20 * time.Millisecond) // sends slowly
 				defer tick.Stop()
 				for _, b := range c.drip {
 					if _, err := conn.Write([]byte{b}); err != nil {
@@ -206,7 +207,7 @@ func tlsSocket(t *testing.T, s *Server, path, subprotocol string) wsConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() // there is none: what follows are frames
+	defer resp.Body.Close() // there is no body: frames follow
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatal(resp.Status)
 	}

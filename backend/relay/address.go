@@ -27,8 +27,8 @@ type Address struct {
 	Tunnel string `json:"tunnel,omitempty"`
 }
 
-// addressesFor lists where a relay is found that is bound to bound, which is
-// unspecified for all interfaces.
+// addressesFor lists where a relay is found that is bound to bound; an
+// unspecified address stands for all interfaces.
 func addressesFor(bound netip.AddrPort, network []netaddr.Address) []Address {
 	port := strconv.Itoa(int(bound.Port()))
 	local := Address{Base: "http://localhost:" + port, Reach: ReachComputer}
@@ -39,7 +39,7 @@ func addressesFor(bound netip.AddrPort, network []netaddr.Address) []Address {
 	switch {
 	case ip.IsLoopback():
 		if ip.Is4() && ip != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
-			local.Base = "http://" + net.JoinHostPort(ip.String(), port) // another of 127.0.0.0/8
+			local.Base = "http://" + net.JoinHostPort(ip.String(), port) // another address of 127.0.0.0/8
 		}
 		return []Address{local}
 	case !ip.IsUnspecified():

@@ -9,10 +9,10 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// Announce makes a link reachable: it proves to the relay that the keys are
-// held, and takes the link's id. accept is called once for each guest who
-// opens the link; see [switchboard.Switchboard] for its duties. withdraw closes the
-// channels with [signalling.CloseHostGone]; it may be called twice.
+// Announce makes a link reachable: it proves to the relay that this host holds
+// the keys, and takes the link's id. accept is called once for each guest who
+// opens the link; see [switchboard.Switchboard] for its duties. withdraw closes
+// the channels with [signalling.CloseHostGone]; it may be called twice.
 //
 // ctx bounds Announce itself. A closed relay returns [fault.ShuttingDown].
 func (s *Server) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(), err error) {
@@ -21,8 +21,8 @@ func (s *Server) Announce(ctx context.Context, keys sealed.LinkKeys, accept func
 	})
 }
 
-// admitHost attaches whoever answers the challenge to the id of a public key.
-// The host in this process goes through it like one that dials in.
+// admitHost attaches the host that answers the challenge to the id of a public
+// key. The host in this process takes the same way as one that dials in.
 func (s *Server) admitHost(ctx context.Context, public []byte, accept func(switchboard.Frames), answer func(challenge []byte) ([]byte, error)) (withdraw func(), err error) {
 	challenge, want, err := sealed.NewChallenge(public)
 	if err != nil {

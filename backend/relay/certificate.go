@@ -20,17 +20,17 @@ import (
 )
 
 const (
-	certificateLife   = 397 * 24 * time.Hour // what browsers accept of a public one, too
+	certificateLife   = 397 * 24 * time.Hour // browsers accept no more of a public one either
 	certificateRenew  = 30 * 24 * time.Hour  // this long before it ends
-	certificateBackIn = 24 * time.Hour       // for guests whose clock is slow
-	certificateNames  = 64                   // addresses that one names at most
+	certificateBackIn = 24 * time.Hour       // begins this much earlier, for guests whose clock is slow
+	certificateNames  = 64                   // addresses that one names at the most
 )
 
-// certificates keeps the relay's own certificate current. A guest's browser
-// asks about a certificate that nobody vouches for once, and again whenever it
-// changes; so it changes only when it must: near its end, or when this
-// computer has an address that it does not name. Addresses of other networks
-// that this computer has been in stay named.
+// certificates keeps the relay's own certificate current. A guest's browser asks
+// about a certificate that no authority has signed once, and again whenever it
+// changes. Therefore it changes only near its end, or when this computer has an
+// address that it does not name. Addresses of other networks that this computer
+// has been in stay named.
 type certificates struct {
 	folder folder
 	log    *slog.Logger
@@ -110,7 +110,7 @@ func addressesOf(leaf *x509.Certificate) []netip.Addr {
 	return out
 }
 
-// and adds what leaf names, as far as there is room.
+// and adds the names of leaf, as far as there is room.
 func (s certificateSubject) and(leaf *x509.Certificate) certificateSubject {
 	out := certificateSubject{hosts: slices.Clone(s.hosts), addresses: slices.Clone(s.addresses)}
 	for _, h := range leaf.DNSNames {
@@ -210,7 +210,8 @@ func loadCertificate(f folder) (*tls.Certificate, error) {
 	return pairOf(block.Bytes, key)
 }
 
-// pairOf refuses a certificate of another key.
+// pairOf joins a certificate and its key. It refuses a certificate of another
+// key.
 func pairOf(der []byte, key *ecdsa.PrivateKey) (*tls.Certificate, error) {
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestCertificateIsMadeOnceAndRenewedInTime(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(first)
 	for _, name := range []string{"localhost", "porch", "127.0.0.1", "192.168.1.5", "fd00::5"} {
-		// 20 hours ago: for guests whose clock is slow.
+		// 20 hours ago, for guests whose clock is slow.
 		if _, err := first.Verify(x509.VerifyOptions{Roots: pool, DNSName: name, CurrentTime: now.Add(-20 * time.Hour)}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

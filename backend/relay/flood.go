@@ -24,7 +24,7 @@ type limits struct {
 	pings, pingBurst       float64 // per guest, and per host
 	lineBytes, lineBurst   float64 // bytes from one host
 
-	fill time.Duration // see budget
+	fill time.Duration // see switchboard.Budget
 }
 
 var defaultLimits = limits{
@@ -38,9 +38,9 @@ var defaultLimits = limits{
 	fill: time.Second,
 }
 
-// Capacity is how much a relay takes on at once. A zero field is the default:
-// more for a public relay than for one of an app. An address is an IPv4
-// address or an IPv6 /64.
+// Capacity is how much a relay takes on at once. A zero field means the default,
+// which is larger for a public relay than for one of an app. An address is an
+// IPv4 address or an IPv6 /64.
 type Capacity struct {
 	Connections, ConnectionsPerAddress int // TCP
 	Guests, GuestsPerAddress           int // sockets
@@ -58,7 +58,7 @@ func publicLimits() limits {
 	return l
 }
 
-// with returns the limits with what c changes.
+// with returns the limits with the fields that c sets.
 func (l limits) with(c Capacity) limits {
 	set := func(to *int, n int) {
 		if n != 0 {

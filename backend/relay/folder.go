@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// folder is where a relay keeps what must outlive it. Everything in it is for
-// its owner only.
+// folder is where a relay keeps what must outlive it. Only its owner can read the
+// files in it.
 type folder string
 
 // The names in it.
@@ -23,7 +23,7 @@ const (
 	noteKeyFile     = "note.key"        // 32 random bytes
 )
 
-// largestFile is more than any of them needs.
+// largestFile is larger than any of them becomes, in bytes.
 const largestFile = 64 << 10
 
 func openFolder(dir string) (folder, error) {
@@ -46,8 +46,8 @@ func (f folder) read(name string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// write replaces a file as a whole: whatever happens, it holds the old content
-// or the new.
+// write replaces a file as a whole: after a failure it holds the old content or
+// the new.
 func (f folder) write(name string, content []byte) (err error) {
 	t, err := os.CreateTemp(string(f), name+".*") // mode 0600
 	if err != nil {
@@ -93,7 +93,7 @@ func (f folder) RememberPort(port uint16) error {
 const noteKeySize = 32
 
 // noteKey returns the key of this relay's noise, made on first use. It must
-// outlive a restart: noise that changed would give away which notes are real.
+// outlive a restart, because noise that changed would show which notes are real.
 func (f folder) noteKey() ([]byte, error) {
 	b, err := f.read(noteKeyFile)
 	if err == nil && len(b) == noteKeySize {

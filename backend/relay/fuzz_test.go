@@ -38,7 +38,7 @@ func FuzzConnection(f *testing.F) {
 		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = c.Write(b) // may be cut off
+		_, _ = c.Write(b) // the relay may have cut it off
 		_ = c.(*net.TCPConn).CloseWrite()
 		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error("the connection stays")
@@ -66,7 +66,7 @@ func FuzzSocket(f *testing.F) {
 		w := rawSocket(t, s)
 		w.open(t, keys.ID())
 		fr := <-guests
-		_, _ = w.c.Write(b) // may be cut off
+		_, _ = w.c.Write(b) // the relay may have cut it off
 		_ = w.c.(*net.TCPConn).CloseWrite()
 		ctx := contextFor(t)
 		for {
@@ -87,9 +87,9 @@ func FuzzSocket(f *testing.F) {
 	})
 }
 
-// FuzzHostLine sends any text and then any frame over a line that has
-// registered and has a guest: the line goes on or ends with a word, and the
-// guest of another host is undisturbed.
+// FuzzHostLine sends any text and then any frame over a line that has registered
+// and has a guest. The line goes on or ends with a code, and the guest of another
+// host is not disturbed.
 func FuzzHostLine(f *testing.F) {
 	f.Add([]byte(`{"type":"announce","payload":{"key":"B"}}`), []byte("\x00\x00\x00\x01x"))
 	f.Add([]byte(`{"type":"limit","payload":{"channel":1,"bytes":262144}}`), []byte("\x00\x00\x00\x01"))
@@ -114,7 +114,7 @@ func FuzzHostLine(f *testing.F) {
 		own := newLinkKeys(t)
 		h.announces(own)
 		mustOpen(t, s, h, own.ID())
-		// Whatever comes of it, the line or the relay ends here in time.
+		// Whatever the text does, the line or the relay must end here in time.
 		_ = h.ws.Write(contextFor(t), websocket.MessageText, text)
 		_ = h.ws.Write(contextFor(t), websocket.MessageBinary, frame)
 		_ = h.ws.Close(websocket.StatusNormalClosure, "")

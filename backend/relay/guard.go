@@ -14,10 +14,9 @@ const permissionsPolicy = "camera=(self), microphone=(self), display-capture=(se
 	"accelerometer=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), " +
 	"magnetometer=(), midi=(), payment=(), publickey-credentials-get=(), serial=(), usb=(), xr-spatial-tracking=()"
 
-// contentPolicy is the Content-Security-Policy of everything that is served:
-// nothing inline, nothing from elsewhere. The socket stands in it by name for
-// browsers whose 'self' is only http (Safari before 15.4). host has passed
-// hostAllowed.
+// contentPolicy returns the Content-Security-Policy of all that is served:
+// nothing inline, nothing from elsewhere. It names the socket for browsers whose
+// 'self' is only http (Safari before 15.4). host has passed hostAllowed.
 func contentPolicy(host string, secure bool) string {
 	socket := "ws://" + host
 	if secure {
@@ -28,8 +27,8 @@ func contentPolicy(host string, secure bool) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// setHeaders sets what every answer carries. Strict-Transport-Security (RFC
-// 6797) is for a public relay only: with it browsers would not let a guest
+// setHeaders sets what every answer carries. Strict-Transport-Security (RFC 6797)
+// is for a public relay only, because with it browsers would not let a guest
 // accept a certificate that the relay made itself.
 func setHeaders(h http.Header, host string, secure, public bool) {
 	if public {
@@ -47,9 +46,9 @@ func setHeaders(h http.Header, host string, secure, public bool) {
 	h.Set("Origin-Agent-Cluster", "?1")
 }
 
-// hostAllowed refuses names that are not this relay's in the Host header: a
-// page elsewhere could have its own name resolve to this computer (DNS
-// rebinding) and would pass for the same origin. Address literals can't be
+// hostAllowed reports whether the name in the Host header is one of this relay's.
+// A page elsewhere could make its own name resolve to this computer (DNS
+// rebinding), and would then pass for the same origin. Address literals can't be
 // rebound.
 func hostAllowed(host string, names []string) bool {
 	name, ok := splitHost(host)
@@ -67,12 +66,12 @@ func hostAllowed(host string, names []string) bool {
 	return false
 }
 
-// splitHost returns the name, or address, of a Host header. ok is false when
-// it can't be one.
+// splitHost returns the name, or address, of a Host header. ok is false if it
+// can't be one.
 func splitHost(host string) (name string, ok bool) {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
-		name, port = host, "" // no port: the protocol's own
+		name, port = host, "" // no port: the scheme's default
 		if inner, bracket := strings.CutPrefix(host, "["); bracket {
 			if name, bracket = strings.CutSuffix(inner, "]"); !bracket {
 				return "", false
@@ -98,6 +97,6 @@ func originAllowed(r *http.Request) bool {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	// Browsers leave out a default port in both alike.
+	// Browsers leave out a default port both in Origin and in Host.
 	return len(values) == 1 && strings.EqualFold(values[0], scheme+"://"+r.Host)
 }

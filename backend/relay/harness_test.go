@@ -20,7 +20,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// patience is the deadline of everything that should happen at once.
+// patience is the deadline of all that should happen at once.
 const patience = 20 * time.Second
 
 func contextFor(t *testing.T) context.Context {
@@ -85,8 +85,8 @@ func get(t *testing.T, c *http.Client, url string, change func(*http.Request)) r
 	return reply{resp.StatusCode, resp.ProtoMajor, resp.Header, b}
 }
 
-// dial opens a guest's socket. The reply has no body, and the status 0 when
-// there was none.
+// dial opens a guest's socket. The reply has no body, and status 0 if there was
+// no answer.
 func dial(t *testing.T, s *Server, change func(*websocket.DialOptions)) (*websocket.Conn, reply, error) {
 	t.Helper()
 	return dialAt(t, "ws://"+s.hostPort()+switchboard.SocketPath, client(t, s), change)
@@ -252,7 +252,7 @@ func rawSocket(t *testing.T, s *Server) raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() // there is none: what follows are frames
+	defer resp.Body.Close() // there is no body: frames follow
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatal(resp.Status)
 	}

@@ -117,7 +117,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"head", "HEAD", "/", "", 200},
 		{"outside", "GET", "/../server.go", "", 404},
 		{"encoded outside", "GET", "/%2e%2e/%2e%2e/etc/passwd", "", 404},
-		{"inside a link", "GET", "/j/x/y", "", 200}, // what a mail scanner may make of an address; the page says what is missing
+		{"inside a link", "GET", "/j/x/y", "", 200}, // as a mail scanner may change an address; the page says what is missing
 		{"precompressed by name", "GET", "/assets/app-Ab12_-9z.js.br", "", 404},
 		{"hidden file", "GET", "/.gitkeep", "", 404},
 		{"socket without upgrade", "GET", switchboard.SocketPath, "", 400},

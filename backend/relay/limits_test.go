@@ -90,7 +90,8 @@ func TestFloodOfConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		// Half a request each, so that the relay has them all before the next.
+		// Half a request from each, so that the relay has all of them before the
+		// next half.
 		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func TestManyUnknownIDs(t *testing.T) {
 		wg.Go(func() {
 			ws, _, err := dial(t, s, nil)
 			if err != nil {
-				return // refused for being too many: fine
+				return // refused for being too many, as expected
 			}
 			other, err := sealed.NewLinkKeys()
 			if err != nil {

@@ -65,7 +65,7 @@ func TestAHostDialsIn(t *testing.T) {
 	if code, _ := closedWith(t, ws); code != signalling.CloseDone {
 		t.Errorf("closed with %d", code)
 	}
-	h.frame(channel, []byte("nobody there")) // ignored
+	h.frame(channel, []byte("nobody there")) // ignored: the channel has ended
 
 	// The guest ends it.
 	ws, channel = mustOpen(t, s, h, keys.ID())
@@ -112,7 +112,7 @@ func TestHostsAreRefused(t *testing.T) {
 		key    ed25519.PrivateKey
 		token  string
 		change func(*signalling.Register)
-		code   fault.Code // "": taken
+		code   fault.Code // "" if the relay takes it
 		links  int
 	}{
 		{"open to all", &open, hostKey(t), "", nil, "", 64},
@@ -199,7 +199,7 @@ func TestHostsAreRefused(t *testing.T) {
 }
 
 // TestHostBreaksTheProtocol ends lines that can't be understood, each with its
-// word.
+// code.
 func TestHostBreaksTheProtocol(t *testing.T) {
 	s := openToHosts(t, nil)
 	for _, c := range []struct {
@@ -248,7 +248,7 @@ func TestHostBreaksTheProtocol(t *testing.T) {
 		if m := told[signalling.Unannounced](h); m.Code != string(fault.SealBroken) {
 			t.Errorf("%+v", m)
 		}
-		// Its challenge is used up: the right answer comes too late.
+		// Its challenge is used up, so the right answer comes too late.
 		h.say(signalling.Proof{Link: string(keys.ID()), Answer: strings.Repeat("A", 43)})
 		if _, m := opens(t, s, keys.ID()); m.Type() != "unavailable" {
 			t.Errorf("%+v", m)
@@ -271,7 +271,7 @@ func TestQuotas(t *testing.T) {
 	}
 	a, b, c := newLinkKeys(t), newLinkKeys(t), newLinkKeys(t)
 	h.announces(a)
-	h.announces(a) // again is no other
+	h.announces(a) // the same link again does not count
 	h.announces(b)
 	h.say(signalling.Announce{Key: b64.EncodeToString(c.Public())})
 	if m := told[signalling.Unannounced](h); m != (signalling.Unannounced{Link: string(c.ID()), Code: string(fault.TooManyLinks)}) {
@@ -296,7 +296,7 @@ func TestQuotas(t *testing.T) {
 	full(b.ID())
 	_ = first.Close(websocket.StatusNormalClosure, "")
 	told[signalling.Closed](h)
-	mustOpen(t, s, h, b.ID()) // there is room again
+	mustOpen(t, s, h, b.ID()) // a place is free again
 
 	// Another host of the same address: one more link, one more guest.
 	other := openHost(t, s)
@@ -314,7 +314,7 @@ func TestQuotas(t *testing.T) {
 	if m := third.tries(hostKey(t), "", nil); m != (signalling.Refused{Code: string(fault.RelayFull)}) {
 		t.Errorf("%+v", m)
 	}
-	// Its own key may come back, though: the line of before ends.
+	// Its own key may come back, though: then the earlier line ends.
 	again := openHost(t, s)
 	again.registered(key)
 	for {
@@ -329,7 +329,7 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
-// TestALineTakesOver has two hosts announce one link.
+// TestALineTakesOver makes two hosts announce one link.
 func TestALineTakesOver(t *testing.T) {
 	s := openToHosts(t, nil)
 	keys := newLinkKeys(t)
@@ -352,16 +352,16 @@ func TestALineTakesOver(t *testing.T) {
 	if !slices.Equal(got, []signalling.Type{"closed", "unannounced"}) {
 		t.Errorf("the first was told %v", got)
 	}
-	first.say(signalling.Withdraw{Link: string(keys.ID())}) // not its own any more
+	first.say(signalling.Withdraw{Link: string(keys.ID())}) // no longer its own
 	mustOpen(t, s, second, keys.ID())
 
-	// The embedded way takes over as well, and the other way round.
+	// The embedded host takes over as well, and the other way round.
 	if _, err := s.Announce(contextFor(t), keys, func(switchboard.Frames) {}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestNotes leaves notes in both ways, and by whom they may be left.
+// TestNotes leaves notes in both ways, and tries hosts that may not leave them.
 func TestNotes(t *testing.T) {
 	book := NewNotebook(10)
 	s := openToHosts(t, func(o *Options) { o.Notes, o.OnNote = book.Get, book.Put })
@@ -409,8 +409,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestSlowHost has a host that reads nothing: its guests end, the line ends,
-// and another host notices nothing.
+// TestSlowHost has a host that reads nothing. Its guests' channels end, then its
+// line, and another host notices nothing.
 func TestSlowHost(t *testing.T) {
 	quick := defaultTimes
 	quick.write = 300 * time.Millisecond
@@ -438,12 +438,12 @@ func TestSlowHost(t *testing.T) {
 	}
 }
 
-// TestSlowGuestOfALine has a guest that reads nothing: the host's line, and the
-// guest beside, go on.
+// TestSlowGuestOfALine has a guest that reads nothing. The host's line and
+// another guest go on.
 func TestSlowGuestOfALine(t *testing.T) {
 	quick := defaultTimes
 	quick.write = 300 * time.Millisecond
-	quick.open = 2 * patience // the guest beside says nothing
+	quick.open = 2 * patience // the other guest says nothing
 	s := openToHosts(t, func(o *Options) { o.times = &quick })
 	h := openHost(t, s)
 	h.registered(hostKey(t))

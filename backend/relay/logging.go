@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// quietHandler takes net/http's own log lines, which name guests' addresses
-// and quote what they sent, and lets only the kind of the event through.
+// quietHandler takes net/http's own log lines, which name guests' addresses and
+// quote what they sent. It passes on only the kind of the event.
 type quietHandler struct{ slog.Handler }
 
 // Handle implements slog.Handler.

@@ -7,22 +7,21 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// Notebook keeps the notes that hosts left for links that have ended, the
-// newest of them, in memory. Its methods fit Options.Notes and Options.OnNote,
-// and may be called from many goroutines.
+// Notebook keeps the newest notes that hosts left for links that have ended, in
+// memory. Its methods fit Options.Notes and Options.OnNote, and may be called
+// from many goroutines.
 type Notebook struct {
 	mu    sync.Mutex
-	notes *recent.Map[sealed.LinkID, [sealed.NoteSize]byte] // asked for is as good as written
+	notes *recent.Map[sealed.LinkID, [sealed.NoteSize]byte] // reading a note makes it newest, as writing does
 }
 
-// NewNotebook returns a notebook of at most so many notes, of about 300 bytes
-// each.
+// NewNotebook returns a notebook of at most limit notes, of about 300 bytes each.
 func NewNotebook(limit int) *Notebook {
 	return &Notebook{notes: recent.New[sealed.LinkID, [sealed.NoteSize]byte](limit)}
 }
 
-// Put keeps the note of a link, in place of an earlier one. When the notebook
-// is full, the note that was least lately put or got is forgotten.
+// Put keeps the note of a link, in place of an earlier one. If the notebook is
+// full, it forgets the note whose last Put or Get is the oldest.
 func (n *Notebook) Put(id sealed.LinkID, note [sealed.NoteSize]byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -37,7 +36,7 @@ func (n *Notebook) Get(id sealed.LinkID) (note [sealed.NoteSize]byte, ok bool) {
 	return n.notes.Get(id)
 }
 
-// Len returns how many notes there are.
+// Len returns the number of notes.
 func (n *Notebook) Len() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()

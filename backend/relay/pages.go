@@ -21,13 +21,13 @@ const indexPage = "index.html"
 // largestPages bounds the guest page with all that it loads, in bytes.
 const largestPages = 32 << 20
 
-// pages holds the guest page and what it loads, in memory: a request can name
-// a file of this map or nothing.
+// pages holds the guest page and what it loads, in memory, so a request can't
+// name any other file.
 type pages map[string]*page
 
 type page struct {
 	contentType string
-	immutable   bool      // its name is made of its content
+	immutable   bool      // its name holds a hash of its content
 	forms       []variant // the smallest first; the last is plain
 }
 
@@ -38,7 +38,7 @@ type variant struct {
 	body   []byte
 }
 
-// contentTypes are those of what a guest page is built of.
+// contentTypes are the types of the files that a guest page consists of.
 var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".mjs": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -52,8 +52,8 @@ var contentTypes = map[string]string{
 // isHashed matches the names that bundlers give to files by their content.
 var isHashed = regexp.MustCompile(`^assets/.*[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+$`)
 
-// loadPages reads everything once. Text without a compressed form beside it is
-// compressed here. A nil fsys is no pages.
+// loadPages reads all pages once. It compresses text that has no compressed form
+// beside it. A nil fsys means no pages.
 func loadPages(fsys fs.FS) (pages, error) {
 	if fsys == nil {
 		return nil, nil
@@ -118,7 +118,7 @@ func compressedName(name string) (base string, ok bool) {
 	return strings.CutSuffix(name, ".gz")
 }
 
-// gzipped returns text compressed, or nil when that gains nothing.
+// gzipped returns text compressed, or nil if that saves nothing.
 func gzipped(contentType string, plain []byte) []byte {
 	if !strings.HasPrefix(contentType, "text/") && !strings.HasPrefix(contentType, "application/") &&
 		contentType != contentTypes[".svg"] || len(plain) < 512 {
@@ -143,10 +143,9 @@ func newVariant(coding string, body []byte) variant {
 	return variant{coding: coding, body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }
 
-// find maps a request's path to a page. Every link is the same page: what the
-// path and the fragment say is for the page to read. An address that came
-// through a mail scanner or a chat may hold anything behind /j/, also the
-// secret: see [isLink].
+// find maps a request's path to a page. Every link is the same page, which reads
+// the path and the fragment itself. An address that came through a mail scanner
+// or a chat may hold anything behind /j/, even the secret: see [isLink].
 func (p pages) find(urlPath string) *page {
 	name := strings.TrimPrefix(urlPath, "/")
 	if name == "" || isLink(urlPath) {
@@ -155,8 +154,8 @@ func (p pages) find(urlPath string) *page {
 	return p[name]
 }
 
-// linkPath matches the path of an address, its slashes doubled or encoded, also
-// more than once.
+// linkPath matches the path of an address whose slashes may be doubled or
+// encoded, even more than once.
 var linkPath = regexp.MustCompile(`(?i)^/+j(?:/|%(?:25)*2f)`)
 
 // isLink reports whether a path, decoded once, belongs to a link's address.
@@ -197,12 +196,12 @@ func (p pages) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Length", strconv.Itoa(len(form.body)))
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(form.body) // an error is the guest's connection: nothing to do
+		_, _ = w.Write(form.body) // fails with the guest's connection, which needs no more
 	}
 }
 
-// accepts reads an Accept-Encoding (RFC 9110 section 12.5.3). Codings are only
-// taken when named; "*" is too rare to guess for.
+// accepts reads an Accept-Encoding (RFC 9110 section 12.5.3). It takes a coding
+// only if it is named, because "*" is too rare to guess for.
 func accepts(header, coding string) bool {
 	for item := range strings.SplitSeq(header, ",") {
 		name, parameters, _ := strings.Cut(item, ";")

@@ -93,8 +93,8 @@ func FuzzAcceptEncoding(f *testing.F) {
 	})
 }
 
-// TestAddressesInTransitLeadToThePage asks for what mail scanners and chats make
-// of an address's path.
+// TestAddressesInTransitLeadToThePage asks for addresses' paths as mail scanners
+// and chats change them.
 func TestAddressesInTransitLeadToThePage(t *testing.T) {
 	pages := pages{indexPage: {}}
 	for _, path := range []string{

@@ -20,8 +20,8 @@ import (
 	"github.com/porch-call/porch/backend/kit/household"
 )
 
-// proxyBefore passes connections on to a relay as they are, as HAProxy in mode
-// tcp or nginx with ssl_preread do, each after a header that head makes.
+// proxyBefore passes connections on to a relay unchanged, as HAProxy in mode tcp
+// or nginx with ssl_preread do, each after a header that head makes.
 func proxyBefore(t *testing.T, to string, head func() []byte) (at string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,16 +48,16 @@ func proxyBefore(t *testing.T, to string, head func() []byte) (at string) {
 				}
 				wg.Go(func() {
 					defer in.Close()
-					_, _ = io.Copy(in, out) // ends with either
+					_, _ = io.Copy(in, out) // ends when either side does
 				})
-				_, _ = io.Copy(out, in) // as above
+				_, _ = io.Copy(out, in) // ends when either side does
 			})
 		}
 	})
 	return l.Addr().String()
 }
 
-// headerFrom is a PROXY header for a connection of TCP from this address.
+// headerFrom returns a PROXY header for a connection of TCP from this address.
 func headerFrom(t *testing.T, version byte, from string) []byte {
 	t.Helper()
 	b, err := proxyproto.HeaderProxyFromAddrs(version,
@@ -86,8 +86,8 @@ func pageOver(t *testing.T, at string) (status int, err error) {
 	return r.StatusCode, err
 }
 
-// TestProxy: behind a proxy that has 443 each guest is counted by the address
-// that the proxy names, and not by the proxy's.
+// TestProxy checks that behind a proxy that has 443 each guest is counted by the
+// address that the proxy names, and not by the proxy's.
 func TestProxy(t *testing.T) {
 	for version, name := range map[byte]string{1: "version 1", 2: "version 2"} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// TestProxyTurn: TURN over TLS sees the client's address, too.
+// TestProxyTurn checks that TURN over TLS sees the client's address, too.
 func TestProxyTurn(t *testing.T) {
 	streams := make(turnForTest, 1)
 	s, err := Open(context.Background(), Options{
@@ -161,7 +161,8 @@ func TestProxyTurn(t *testing.T) {
 	}
 }
 
-// TestProxyRefused: a header counts from a proxy alone, and a proxy needs one.
+// TestProxyRefused checks that a header counts only from a proxy, and that a
+// proxy needs one.
 func TestProxyRefused(t *testing.T) {
 	quick := defaultTimes
 	quick.firstByte = 200 * time.Millisecond
@@ -215,7 +216,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// TestProxyLocal: a proxy that looks after this relay speaks for itself.
+// TestProxyLocal checks that a proxy that checks on this relay counts as itself.
 func TestProxyLocal(t *testing.T) {
 	s, _ := openPublicRelay(t, func(o *Options) { o.Proxies = here })
 	local, err := (&proxyproto.Header{Version: 2, Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}).Format()
@@ -227,7 +228,7 @@ func TestProxyLocal(t *testing.T) {
 	}
 }
 
-// TestProxySlow: whoever keeps a proxy's header back holds up nobody.
+// TestProxySlow checks that a proxy's late header holds up no other connection.
 func TestProxySlow(t *testing.T) {
 	s, _ := openPublicRelay(t, func(o *Options) { o.Proxies = here })
 	dialRaw(t, s.hostPort())
@@ -236,8 +237,8 @@ func TestProxySlow(t *testing.T) {
 	}
 }
 
-// TestOtherName: whoever opens the relay by another name reads what to do, and
-// not by which name it would be right.
+// TestOtherName checks that a request by another name of the relay gets a page
+// that says what to do, and not which name would be right.
 func TestOtherName(t *testing.T) {
 	s, _ := openPublicRelay(t, func(o *Options) { o.Domain = "call.example" })
 	c := dialTLS(t, s.hostPort(), "http/1.1")
@@ -268,12 +269,12 @@ func (faulty) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestPanicEndsOneConnection: a fault where a connection is looked at first ends
-// that connection alone.
+// TestPanicEndsOneConnection checks that a panic in the first look at a
+// connection ends that connection alone.
 func TestPanicEndsOneConnection(t *testing.T) {
 	s, _ := openPublicRelay(t, func(o *Options) {
 		o.Proxies = here
-		o.Logger = slog.New(faulty{slog.DiscardHandler}) // what is said of a proxy without a header meets a fault
+		o.Logger = slog.New(faulty{slog.DiscardHandler}) // logging a proxy without a header panics
 	})
 	if !ends(dialRaw(t, proxyBefore(t, s.hostPort(), func() []byte { return []byte("GET / HTTP/1.1\r\n\r\n") }))) {
 		t.Error("the connection goes on")

@@ -39,8 +39,8 @@ func siteOf(domain string, port uint16) (*publicSite, error) {
 	return site, nil
 }
 
-// listenPublic opens the port of a public relay: 443 unless another is asked
-// for. Nothing is remembered.
+// listenPublic opens the port of a public relay: 443 unless another is asked for.
+// It remembers no port.
 func listenPublic(ctx context.Context, listen string) (net.Listener, error) {
 	if listen == "" {
 		listen = ":443"
@@ -52,8 +52,8 @@ func listenPublic(ctx context.Context, listen string) (net.Listener, error) {
 	return oneport.ListenOn(ctx, e.Host, e.Port)
 }
 
-// servePlain answers on Options.Plain: challenges, health, and for the rest
-// where to go instead.
+// servePlain answers on Options.Plain: challenges, health, and for all else a
+// redirect.
 func (s *Server) servePlain(challenge func(http.ResponseWriter, *http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.guard(func() {
@@ -71,7 +71,7 @@ func (s *Server) servePlain(challenge func(http.ResponseWriter, *http.Request) b
 	})
 }
 
-// toHTTPS sends a browser on to the public address, whichever way it came.
+// toHTTPS redirects a browser to the public address, whichever way it came.
 func (s *Server) toHTTPS(w http.ResponseWriter, r *http.Request) {
 	if name, ok := splitHost(r.Host); !ok || !strings.EqualFold(name, s.public.host) {
 		misdirected(w)
@@ -85,8 +85,8 @@ func (s *Server) toHTTPS(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, s.public.base+r.URL.RequestURI(), http.StatusPermanentRedirect)
 }
 
-// otherName is for a person whose browser names another host, and for whoever
-// has set up this relay. It does not say which name would be right.
+// otherName is for a person whose browser names another host, and for the relay's
+// operator. It does not say which name would be right.
 const otherName = `This is a Porch relay, but the address that you opened is not its own.
 
 If somebody sent you a link: ask them for a new one, or check that all of it was copied.
@@ -99,8 +99,8 @@ func misdirected(w http.ResponseWriter) {
 }
 
 // namesPath reports whether a request is for a path of this relay. "*", an
-// authority and an opaque URI (RFC 9112 section 3.2) are not, and must not
-// become a part of an address that a browser is sent to.
+// authority and an opaque URI (RFC 9112 section 3.2) are not, and must not get
+// into an address to which a browser is redirected.
 func namesPath(r *http.Request) bool {
 	return r.Method != http.MethodConnect && r.URL.Opaque == "" &&
 		(strings.HasPrefix(r.URL.Path, "/") || r.URL.Path == "" && r.URL.Host != "")
@@ -111,7 +111,7 @@ func badTarget(w http.ResponseWriter) {
 	http.Error(w, "bad request", http.StatusBadRequest)
 }
 
-// serveHealth says whether new guests and hosts should be sent here.
+// serveHealth tells a supervisor whether to send new guests and hosts here.
 func (s *Server) serveHealth(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -123,13 +123,13 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 		_, _ = w.Write([]byte("draining\n")) // an error is the asker's connection
 		return
 	}
-	_, _ = w.Write([]byte("ok\n")) // as above
+	_, _ = w.Write([]byte("ok\n")) // an error is the asker's connection
 }
 
-// Drain prepares for Close: no new socket is taken, HealthPath says so, and
-// hosts that have dialled in are asked to open a line elsewhere. It waits until
-// they have, or for ctx, whose error it returns. Guests stay until Close; calls
-// don't notice either.
+// Drain prepares for Close. From then on it refuses new sockets, HealthPath
+// answers 503, and hosts that have dialled in are asked to open a line elsewhere.
+// It waits until they have, or returns ctx's error. Guests stay until Close.
+// Calls don't notice either.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
@@ -145,12 +145,12 @@ func (s *Server) Drain(ctx context.Context) error {
 			return ctx.Err()
 		case <-s.lifetime.Done():
 			return nil
-		case <-time.After(time.Second): // for lines that were on their way in
+		case <-time.After(time.Second): // for lines that were being opened
 		}
 	}
 }
 
-// checkPublic keeps a relay from opening with half of what it needs.
+// checkPublic refuses options of a public relay that lack something.
 func checkPublic(o Options) error {
 	switch {
 	case o.Domain != "" && o.GetCertificate == nil:

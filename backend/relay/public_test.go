@@ -45,7 +45,7 @@ func TestDrainAndClose(t *testing.T) {
 	if _, r, err := dial(t, s, nil); err == nil || r.status != http.StatusServiceUnavailable {
 		t.Errorf("a draining relay takes guests: %d, %v", r.status, err)
 	}
-	// Those who are there stay.
+	// Open sockets stay.
 	write(t, ws, websocket.MessageBinary, []byte("still here"))
 	if _, b := h.next(); !bytes.HasSuffix(b, []byte("still here")) {
 		t.Errorf("%q", b)
@@ -76,7 +76,8 @@ func TestDrainAndClose(t *testing.T) {
 	}
 }
 
-// TestPublicMode checks what a relay with a domain answers, and to whom.
+// TestPublicMode checks what a relay with a domain answers, and who gets which
+// answer.
 func TestPublicMode(t *testing.T) {
 	own := openRelay(t, nil) // for its certificate, which names localhost
 	s := openRelay(t, func(o *Options) {
@@ -148,8 +149,9 @@ func TestPublicMode(t *testing.T) {
 	}
 }
 
-// TestOneAnswer asks often about links that never were, that are spent, removed
-// and offline, all mixed: one form, one size, and no telling by the time.
+// TestOneAnswer asks often about links that never existed, that are spent,
+// removed and offline, all mixed. They get one form and one size, and the time
+// tells nothing.
 func TestOneAnswer(t *testing.T) {
 	book := NewNotebook(100)
 	l := publicLimits()
@@ -173,7 +175,7 @@ func TestOneAnswer(t *testing.T) {
 		}
 		h.say(w)
 	}
-	h.announces(newLinkKeys(t)) // the withdrawals have been heard
+	h.announces(newLinkKeys(t)) // by then the relay has handled the withdrawals
 
 	const rounds = 24
 	took := map[string][]time.Duration{}
@@ -223,8 +225,8 @@ func TestOneAnswer(t *testing.T) {
 		if least < defaultTimes.unavailable {
 			t.Errorf("%s: an answer after %v", kind, least)
 		}
-		// What looking things up takes is thousands of times less than this. The
-		// least of many is what other work of this machine disturbs least.
+		// A look-up takes thousands of times less than this. The least of many is
+		// what other work of this machine disturbs least.
 		if d := (least - took["unknown"][0]).Abs(); d > 5*time.Millisecond {
 			t.Errorf("%s: its least is %v from the unknown's", kind, d)
 		}

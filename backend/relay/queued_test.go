@@ -14,8 +14,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestQueuesOfOneHost: a host that has its guests send large frames, and reads
-// none of them, holds a part of what may wait, and another host's guests go on.
+// TestQueuesOfOneHost has a host that makes its guests send large frames, and
+// reads none of them. It holds only a part of what may wait, and another host's
+// guests go on.
 func TestQueuesOfOneHost(t *testing.T) {
 	queued := switchboard.NewBudget(64 << 20)
 	s := openToHosts(t, func(o *Options) { o.Queued = queued })
@@ -40,7 +41,7 @@ func TestQueuesOfOneHost(t *testing.T) {
 					ended <- err
 					return
 				}
-				time.Sleep(20 * time.Millisecond) // within the bytes that a guest may send
+				time.Sleep(20 * time.Millisecond) // stays within the bytes that a guest may send
 			}
 		}()
 	}
@@ -76,7 +77,7 @@ func TestQueuesOfOneHost(t *testing.T) {
 	}
 	_ = h.ws.CloseNow()
 	eventually(t, func() bool {
-		runtime.GC() // what a closed channel has not been read gives back only then
+		runtime.GC() // what a closed channel left unread is given back only by a collection
 		return queued.Held() <= int64(len("hello")+switchboard.Overhead)
 	})
 }

@@ -19,7 +19,7 @@ import (
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
 
-// decoded is the value of a text that is known to be base64url.
+// decoded returns the value of a text that is known to be base64url.
 func decoded(text string) []byte {
 	b, _ := b64.DecodeString(text)
 	return b
@@ -73,7 +73,7 @@ func (h *rawHost) next() (signalling.Message, []byte) {
 	return m, nil
 }
 
-// told is the relay's next message, which must be an M.
+// told returns the relay's next message, which must be an M.
 func told[M signalling.Message](h *rawHost) M {
 	h.t.Helper()
 	m, b := h.next()
@@ -85,7 +85,7 @@ func told[M signalling.Message](h *rawHost) M {
 	return got
 }
 
-// tries answers the challenge and returns the relay's word.
+// tries answers the challenge and returns the relay's answer.
 func (h *rawHost) tries(key ed25519.PrivateKey, token string, change func(*signalling.Register)) signalling.Message {
 	h.t.Helper()
 	nonce := decoded(told[signalling.ChallengeHost](h).Nonce)
@@ -121,7 +121,7 @@ func (h *rawHost) registered(key ed25519.PrivateKey) signalling.Registered {
 	return r
 }
 
-// refused expects the word and the end of a line.
+// refused expects this code, and then the end of the line.
 func (h *rawHost) refused(code fault.Code) {
 	h.t.Helper()
 	if m := told[signalling.Refused](h); m.Code != string(code) {
@@ -174,7 +174,7 @@ func openToHosts(t *testing.T, change func(*Options)) *Server {
 	})
 }
 
-// opens has a guest open a link, and returns the relay's answer.
+// opens makes a guest open a link, and returns the relay's answer.
 func opens(t *testing.T, s *Server, id sealed.LinkID) (*websocket.Conn, signalling.Message) {
 	t.Helper()
 	ws := mustDialApart(t, s)

@@ -33,7 +33,8 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// HealthPath is where a supervisor asks: 200, or 503 once Drain or Close has begun.
+// HealthPath is where a supervisor asks: 200, or 503 after Drain or Close has
+// begun.
 const HealthPath = "/healthz"
 
 const (
@@ -53,26 +54,26 @@ type Server struct {
 
 	port         *oneport.Port
 	http         *http.Server
-	plainPort    *oneport.Port // of Options.Plain; nil without
+	plainPort    *oneport.Port // of Options.Plain, or nil
 	proxies      *oneport.Proxies
 	queued       *switchboard.Budget
 	panics       contain.Panics
 	plainHTTP    *http.Server
 	public       *publicSite   // nil unless there is a domain
-	certificates *certificates // nil when there is one
+	certificates *certificates // nil if there is a domain
 	getCert      func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	nextProtos   []string
 	meter        metering.Meter
-	turn         Turn // nil without
+	turn         Turn // nil if there is none
 	stun         []string
-	policy       *hosts.Policy // nil: no host may dial in
+	policy       *hosts.Policy // nil if no host may dial in
 	hosts        *hosts.Server
 	onNote       func(sealed.LinkID, [sealed.NoteSize]byte)
 	bound        netip.AddrPort
 	changed      bool
-	names        []string // of this computer, that a Host header may give
+	names        []string // names of this computer that a Host header may give
 	interfaces   func() ([]netaddr.Interface, netip.Addr)
-	addresses    atomic.Pointer[[]Address] // what watch saw last
+	addresses    atomic.Pointer[[]Address] // the addresses that watch saw last
 	addressKey   []byte                    // of RemoteInfo.Key
 
 	requests *limit.Buckets[netip.Prefix]
@@ -82,9 +83,9 @@ type Server struct {
 
 	connections *limit.PerAddress
 
-	lifetime context.Context // of everything this server runs
+	lifetime context.Context // of all that this server runs
 	end      context.CancelFunc
-	wg       sync.WaitGroup // watch, both HTTP servers, sockets
+	wg       sync.WaitGroup // counts watch, both HTTP servers, and the sockets
 	closing  sync.Once
 
 	mu          sync.Mutex
@@ -94,8 +95,8 @@ type Server struct {
 }
 
 // Open starts a relay. ctx bounds opening, not the relay. It returns
-// [fault.PortTaken] when the port that Listen names is in use; a remembered
-// port that is in use is passed over for this run (see PortChanged).
+// [fault.PortTaken] if the port that Listen names is in use. If a remembered port
+// is in use, it takes another for this run (see PortChanged).
 func Open(ctx context.Context, options Options) (*Server, error) {
 	if err := checkPublic(options); err != nil {
 		return nil, err
@@ -217,7 +218,7 @@ func (s *Server) metered(what metering.Kind) func(delta int) {
 	return func(delta int) { s.meter.Open(what, delta) }
 }
 
-// shareKeys derives what the relays of a cluster must have in common.
+// shareKeys derives the keys that the relays of a cluster have in common.
 func (s *Server) shareKeys(secret []byte) error {
 	if len(secret) < minSecret {
 		return fmt.Errorf("relay: the cluster's secret has fewer than %d bytes", minSecret)
@@ -255,8 +256,8 @@ func (s *Server) start(l net.Listener) {
 	s.http.TLSConfig = &tls.Config{
 		GetCertificate: s.getCert,
 		MinVersion:     tls.VersionTLS12,
-		// Named, because Serve on the plain listener would decide against
-		// HTTP/2 for both otherwise.
+		// Named here, because otherwise Serve on the plain listener would decide
+		// against HTTP/2 for both.
 		NextProtos: append([]string{"h2", "http/1.1"}, s.nextProtos...),
 	}
 	serveTLS := func() error { return s.http.ServeTLS(s.port.TLS(), "", "") }
@@ -293,7 +294,7 @@ func (s *Server) newHTTP(h http.Handler) *http.Server {
 	}
 }
 
-// ended notes when one of the listeners has stopped by itself.
+// ended logs that one of the listeners has stopped by itself.
 func (s *Server) ended(err error) {
 	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		s.log.Error("relay: serve", "error", err)
@@ -332,7 +333,7 @@ func (s *Server) look() {
 	s.addresses.Store(&now)
 }
 
-// subject is what the certificate must name now.
+// subject returns what the certificate must name now.
 func (s *Server) subject() certificateSubject {
 	subject := certificateSubject{
 		hosts:     s.names,
@@ -352,17 +353,17 @@ func (s *Server) subject() certificateSubject {
 	return subject
 }
 
-// Addresses returns where guests find this relay: this computer first, then
-// this network, the likeliest interface first. It asks nobody; a change of
-// network shows within seconds.
+// Addresses returns where guests find this relay: this computer first, then this
+// network, the likeliest interface first. It returns what watch saw last, so a
+// change of network shows after a few seconds.
 func (s *Server) Addresses() []Address { return slices.Clone(*s.addresses.Load()) }
 
 // PortChanged reports that the port that earlier links name was in use, so
 // that this run listens elsewhere.
 func (s *Server) PortChanged() bool { return s.changed }
 
-// Close ends everything: guests' sockets close with
-// [signalling.CloseHostGone]. It waits, and may be called twice.
+// Close ends all: guests' sockets close with [signalling.CloseHostGone]. It
+// waits, and may be called twice.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		s.mu.Lock()
@@ -379,15 +380,15 @@ func (s *Server) Close() error {
 			a.Detach()
 		}
 		s.hosts.Close()
-		// Sockets hear the end of the switchboard's channels, or of lifetime
-		// when they have none yet, and say goodbye; who does not answer in
+		// Sockets end with the switchboard's channels, or with lifetime if they
+		// have no channel yet, and say goodbye. A guest who does not answer in
 		// time is cut off.
 		s.end()
 		ctx, cancel := context.WithTimeout(context.Background(), s.times.farewell)
 		defer cancel()
 		_ = s.http.Shutdown(ctx) // what is left is cut below
 		if s.plainHTTP != nil {
-			_ = s.plainHTTP.Shutdown(ctx) // as above
+			_ = s.plainHTTP.Shutdown(ctx) // what is left is cut below
 		}
 		drained := make(chan struct{})
 		go func() {
@@ -402,7 +403,7 @@ func (s *Server) Close() error {
 		_ = s.http.Close() // its listeners are closed already
 		if s.plainPort != nil {
 			s.plainPort.Cut()
-			_ = s.plainHTTP.Close() // as above
+			_ = s.plainHTTP.Close() // its listeners are closed already
 		}
 		<-drained
 		s.log.Info("relay: closed")
@@ -410,7 +411,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// hostNames are the names by which a browser may call this computer.
+// hostNames returns the names by which a browser may call this computer.
 func hostNames() []string {
 	names := []string{"localhost"}
 	host, err := os.Hostname()
@@ -425,8 +426,8 @@ func hostNames() []string {
 	return names
 }
 
-// IsHostName reports whether s is a machine's name, as certificates want it: RFC
-// 1123 section 2.1. An IPv4 address passes for one.
+// IsHostName reports whether s is a machine's name in the form that certificates
+// need: RFC 1123 section 2.1. An IPv4 address passes for one.
 func IsHostName(s string) bool {
 	if len(s) > 253 {
 		return false
@@ -451,15 +452,16 @@ func (s *Server) isClosing() bool {
 	return s.closed
 }
 
-// guard runs f for a stranger's request or socket, and reports whether it
-// returned. A panic ends that alone.
+// guard runs f for a stranger's request or socket, and reports whether f
+// returned. A panic ends that request or socket alone.
 func (s *Server) guard(f func()) (returned bool) { return s.panics.Run(f) }
 
-// Panics is how many requests, sockets and connections have ended by a panic.
+// Panics returns how many requests, sockets and connections have ended by a
+// panic.
 func (s *Server) Panics() uint64 { return s.panics.Count() }
 
-// serve is the one entry for requests: it checks who asks for what before
-// anything else happens.
+// serve is the one entry for requests. It first checks where a request comes from
+// and which host it names.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !s.guard(func() { s.answer(w, r) }) {
 		panic(http.ErrAbortHandler) // net/http's way to cut the connection
@@ -520,12 +522,13 @@ func (s *Server) hostAllowed(host string) bool {
 	return ok && strings.EqualFold(name, s.public.host)
 }
 
-// remoteOf is what the switchboard may know of a guest.
+// remoteOf returns what the switchboard may know of a guest.
 func (s *Server) remoteOf(a netip.Addr) switchboard.RemoteInfo {
 	return switchboard.RemoteInfo{Loopback: a.IsLoopback(), Key: s.keyOf(household.Of(a))}
 }
 
-// keyOf stands for a household where its address must not be known.
+// keyOf returns the key that stands for a household where its address must not be
+// known.
 func (s *Server) keyOf(p netip.Prefix) string {
 	return household.Key(p, func(text string) string {
 		mac := hmac.New(sha256.New, s.addressKey)

@@ -36,7 +36,7 @@ var testPages = fstest.MapFS{
 	".gitkeep":                  {},
 }
 
-// guestAddresses counts the addresses that guests of tests have come from.
+// guestAddresses counts the addresses from which guests of tests have come.
 var guestAddresses atomic.Uint32
 
 func TestGuestAndHostSpeakThroughTheRelay(t *testing.T) {
@@ -120,7 +120,8 @@ func TestGuestLeaves(t *testing.T) {
 	}
 }
 
-// A network that goes deaf without closing the socket is noticed in time.
+// TestDeafSocketsAreNoticed has a network that goes deaf without closing the
+// socket, and checks that the relay notices in time.
 func TestDeafSocketsAreNoticed(t *testing.T) {
 	if d := defaultTimes; d.ping+d.pong > 20*time.Second {
 		t.Errorf("a deaf socket is noticed after %v", d.ping+d.pong)
@@ -302,7 +303,7 @@ func TestNothingOfALinkIsLogged(t *testing.T) {
 	get(t, c, "http://"+s.hostPort()+"/j/"+string(keys.ID())+"?"+secret, nil)
 	get(t, c, "http://"+s.hostPort()+"/nowhere/"+secret, nil)
 	get(t, c, "https://"+s.hostPort()+"/j/"+string(keys.ID()), nil)
-	// What is made of an address on its way may hold the secret in its path.
+	// An address that was changed on its way may hold the secret in its path.
 	for _, between := range []string{"%23", "%2523", "/%23", "/", "%3Futm_source=x%23", "&%2335;", "*"} {
 		for _, scheme := range []string{"http://", "https://"} {
 			get(t, c, scheme+s.hostPort()+"/j/"+string(keys.ID())+between+secret, nil)
@@ -488,8 +489,8 @@ func TestPanicInAcceptEndsThatGuestOnly(t *testing.T) {
 	}
 }
 
-// TestClusterAnswersAlike checks that relays with one secret have one noise for
-// an id and one key for an address, and that others have their own.
+// TestClusterAnswersAlike checks that relays with one secret have the same noise
+// for an id and the same key for an address, and that others have their own.
 func TestClusterAnswersAlike(t *testing.T) {
 	secret := bytes.Repeat([]byte{7}, minSecret)
 	with := func(secret []byte) *Server {

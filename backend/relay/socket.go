@@ -22,15 +22,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// socket is one guest's WebSocket from its upgrade to its end. Of its two
-// goroutines one reads and one writes.
+// socket is one guest's WebSocket from its upgrade to its end. One goroutine
+// reads it and one writes it.
 type socket struct {
 	wire.Wire
 	s *Server
 }
 
-// serveSocket upgrades a request. The socket lives on when it returns: the
-// request and all that net/http keeps for it need not.
+// serveSocket upgrades a request. The socket lives on after it returns, so that
+// the request and all that net/http keeps for it can be freed.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.Conn) {
 	from := household.Of(c.From())
 	switch {
@@ -50,7 +50,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.
 		return
 	}
 	k := &socket{Wire: wire.Wire{Times: s.times.wire(), Conn: c}, s: s}
-	// A pong costs a system call; a browser never asks for one.
+	// A pong costs a system call, and a browser never asks for one.
 	pings := rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))
 	upgraded := k.Upgrade(w, r, signalling.Subprotocol, pings.Allow)
 	go func() {
@@ -63,7 +63,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.
 	}()
 }
 
-// enterSocket counts a socket in wg, unless the server is closing or drains.
+// enterSocket counts a socket in wg, unless the server closes or drains.
 func (s *Server) enterSocket() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,10 +101,9 @@ func (k *socket) run() {
 	}
 }
 
-// budget limits the bytes that arrive from one guest, in proportion to the
-// frames that it may send just now: at once three quarters of what may wait
-// for the host, and as much as that again in the time fill. One goroutine
-// reads at a time.
+// budget limits the bytes that arrive from one guest, in proportion to the frames
+// that it may send now: at once three quarters of what may wait for the host, and
+// as much again in the time fill. One goroutine reads at a time.
 type budget struct {
 	limit func() int // Frames.Limit
 	fill  time.Duration
@@ -148,8 +147,8 @@ func (k *socket) question() (sealed.LinkID, error) {
 	return sealed.ParseLinkID(open.Link)
 }
 
-// refuse gives the one answer. It comes at one distance from the question, so
-// that how long was looked for the link doesn't show.
+// refuse gives the one answer. It comes after one fixed delay from the question,
+// so that the time of the look-up doesn't show.
 func (k *socket) refuse(id sealed.LinkID, asked time.Time) {
 	s := k.s
 	s.meter.Unanswered()
@@ -172,8 +171,8 @@ func (k *socket) refuse(id sealed.LinkID, asked time.Time) {
 	}
 }
 
-// noise is the note of a link that has none: always the same for one id, and
-// nobody without this relay's key can tell it from a sealed one.
+// noise returns the note for a link that has none. It is always the same for one
+// id, and only with this relay's key can it be told from a sealed one.
 func (s *Server) noise(id sealed.LinkID) (note [sealed.NoteSize]byte) {
 	mac := hmac.New(sha512.New, s.noteKey)
 	mac.Write([]byte(id))
@@ -181,12 +180,11 @@ func (s *Server) noise(id sealed.LinkID) (note [sealed.NoteSize]byte) {
 	return note
 }
 
-// A note is one HMAC-SHA-512 long.
+// A note is as long as one HMAC-SHA-512.
 var _ = [1]struct{}{}[sha512.Size-sealed.NoteSize]
 
-// pass carries frames both ways until either side ends. Whoever notices the
-// end closes the channel; fromHost then closes the socket, and that ends
-// fromGuest.
+// pass carries frames both ways until either side ends. The side that notices the
+// end closes the channel; fromHost then closes the socket, which ends fromGuest.
 func (k *socket) pass(frames switchboard.Frames) {
 	k.Conn.Limit((&budget{limit: frames.Limit, fill: k.s.limits.fill}).allow)
 	stop := context.AfterFunc(k.s.lifetime, func() { frames.Close(signalling.CloseHostGone) })
@@ -202,7 +200,7 @@ func (k *socket) pass(frames switchboard.Frames) {
 // fromGuest reads until the socket ends.
 func (k *socket) fromGuest(frames switchboard.Frames) {
 	pace := rate.NewLimiter(rate.Limit(k.s.limits.frames), int(k.s.limits.frameBurst))
-	// Who says nothing after Opened is not a guest.
+	// A client that says nothing after Opened is not a guest.
 	silent := time.AfterFunc(k.s.times.open, func() { frames.Close(signalling.CloseTooSlow) })
 	defer silent.Stop()
 	for {
@@ -217,7 +215,7 @@ func (k *socket) fromGuest(frames switchboard.Frames) {
 		case !pace.Allow():
 			frames.Close(signalling.CloseTooFast)
 		default:
-			_ = frames.Send(b) // when it has ended, fromHost ends the socket
+			_ = frames.Send(b) // when the channel has ended, fromHost ends the socket
 		}
 	}
 }
@@ -232,13 +230,13 @@ func (k *socket) fromHost(frames switchboard.Frames) {
 		}
 		if !k.Write(websocket.MessageBinary, frame) {
 			frames.Close(signalling.CloseTooSlow)
-			k.CloseNow() // a slow guest's connection; a broken one is closed
+			k.CloseNow() // cuts a slow guest's connection; a broken one is closed already
 			return
 		}
 	}
 }
 
-// say sends a message in the clear and reports whether it left.
+// say sends a message in the clear and reports whether it was written.
 func (k *socket) say(m signalling.Message) bool {
 	b, err := signalling.Encode(m)
 	if err != nil {

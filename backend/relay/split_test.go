@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// turnForTest hands over the connections that a relay takes for TURN's.
+// turnForTest collects the connections that a relay takes for TURN's.
 type turnForTest chan net.Conn
 
 func (turnForTest) Credentials(string) ([]signalling.ICEServer, time.Time, error) {
@@ -51,7 +51,8 @@ func dialSplit(t *testing.T, s *Server, protocols ...string) *tls.Conn {
 	return c
 }
 
-// TestSplitHandsOn: TURN gets every byte, whichever way it was recognised.
+// TestSplitHandsOn checks that TURN gets every byte, whichever way it was
+// recognised.
 func TestSplitHandsOn(t *testing.T) {
 	s, streams := openWithTurn(t, defaultTimes)
 	for _, protocols := range [][]string{nil, {"stun.turn"}, {"stun.nat-discovery"}} {
@@ -73,7 +74,8 @@ func TestSplitHandsOn(t *testing.T) {
 	}
 }
 
-// TestSplitSlow: neither a handshake nor the first bytes may take long.
+// TestSplitSlow checks that neither a handshake nor the first bytes may take
+// long.
 func TestSplitSlow(t *testing.T) {
 	quick := defaultTimes
 	quick.header = 200 * time.Millisecond
@@ -110,8 +112,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// TestSplitEndsWithRelay: connections that have come to nothing yet do not hold
-// up Close.
+// TestSplitEndsWithRelay checks that connections that have not said yet what they
+// are do not hold up Close.
 func TestSplitEndsWithRelay(t *testing.T) {
 	s, _ := openWithTurn(t, defaultTimes)
 	dialSplit(t, s)

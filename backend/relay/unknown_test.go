@@ -18,8 +18,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestUnknownIDs asks for 100,000 links that are none, from many addresses:
-// each gets the answer of all others, and the relay keeps nothing of them.
+// TestUnknownIDs asks for 100,000 links that do not exist, from many addresses.
+// All get the same answer, and the relay keeps nothing of them.
 func TestUnknownIDs(t *testing.T) {
 	n, workers := 100_000, 512
 	if testing.Short() || raceEnabled {
@@ -34,7 +34,7 @@ func TestUnknownIDs(t *testing.T) {
 	s := openRelay(t, func(o *Options) { o.limits = &l })
 	keys, guests, _ := host(t, s)
 
-	answered := make(map[string]int) // by all that does not depend on the id
+	answered := make(map[string]int) // counts by all that does not depend on the id
 	var mu sync.Mutex
 	all := func(n int) {
 		t.Helper()
@@ -60,7 +60,7 @@ func TestUnknownIDs(t *testing.T) {
 		close(next)
 		wg.Wait()
 	}
-	all(n / 10) // what is made once is made
+	all(n / 10) // warms up what is made once
 	before := weight()
 	all(n - n/10)
 	after := weight()
@@ -107,7 +107,7 @@ func askUnknown(s *Server, i int) (form string, err error) {
 	if err != nil {
 		return "", err
 	}
-	resp.Body.Close() // there is none: what follows are frames
+	resp.Body.Close() // there is no body: frames follow
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return "", errors.New(resp.Status)
 	}
@@ -126,7 +126,7 @@ func askUnknown(s *Server, i int) (form string, err error) {
 	if end, err = readFrame(r); err != nil {
 		return "", err
 	}
-	_, err = c.Write(shortFrame(0x88, end)) // agreed
+	_, err = c.Write(shortFrame(0x88, end)) // confirms the close
 	return strings.ReplaceAll(string(answer), u.Note, fmt.Sprint(len(u.Note))) + fmt.Sprintf(" %x", end), err
 }
 

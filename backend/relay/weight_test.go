@@ -26,8 +26,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// What one idle line with a link, and one waiting guest of such a line, may
-// cost a relay: bytes of heap and stacks, over TLS.
+// The bytes of heap and stacks that one idle line with a link, and one waiting
+// guest of such a line, may cost a relay, over TLS.
 const (
 	lineWeight  = 32 << 10
 	guestWeight = 42 << 10
@@ -109,7 +109,7 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// weight is what the heap and the stacks hold after a collection.
+// weight returns what the heap and the stacks hold after a collection.
 func weight() uint64 {
 	var m runtime.MemStats
 	for range 3 {

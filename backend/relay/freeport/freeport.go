@@ -1,10 +1,10 @@
-// Package freeport finds ports for programs that are told where to listen, as
-// tests and measurements tell them.
+// Package freeport finds ports for programs that are told where to listen, in
+// tests and measurements.
 //
-// A port that the system gives out for "0" and takes back may be given to
-// somebody else before the program has started. These are not among those that
-// it gives out, and who asks here, in any process, gets others until they are
-// released.
+// A port that the system gives out for "0" and takes back may go to another
+// program before this one has started. The ports of this package are not among
+// those that systems give out. A process that asks here gets ports that no other
+// process has taken here and not released.
 package freeport
 
 import (
@@ -15,15 +15,15 @@ import (
 	"strconv"
 )
 
-// The ports are even: who holds the one above it has it. All are below those
-// that systems give out by themselves (Linux: from 32768).
+// The ports are even. Listening on the odd port above one reserves it. All are
+// below those that systems give out by themselves (Linux: from 32768).
 const (
 	first = 20000
 	pairs = 6000
 )
 
-// Take returns n ports at which nobody listens on 127.0.0.1, neither for TCP nor
-// for UDP. release may be called once they are not needed any more.
+// Take returns n ports of 127.0.0.1 that are free for TCP and UDP. Call release
+// when they are not needed any more.
 func Take(n int) (ports []int, release func(), err error) {
 	var held []io.Closer
 	release = func() {
@@ -37,7 +37,7 @@ func Take(n int) (ports []int, release func(), err error) {
 		at = (at + 1) % pairs
 		hold, err := net.Listen("tcp", address(port+1))
 		if err != nil {
-			continue // somebody's
+			continue // in use
 		}
 		if !free(port) {
 			hold.Close()

@@ -38,7 +38,7 @@ func TestReleased(t *testing.T) {
 		t.Error("not held")
 	}
 	release()
-	for range 100 { // another process may have taken just this one, for a while
+	for range 100 { // another process may hold this one for a while
 		l, err := net.Listen("tcp", address(ports[0]+1))
 		if err == nil {
 			l.Close()

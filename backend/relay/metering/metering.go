@@ -1,15 +1,15 @@
-// Package metering is how a relay tells its operator what it does, without a word
-// of who does it.
+// Package metering tells a relay's operator what the relay does, and nothing of
+// its users.
 package metering
 
 import "github.com/porch-call/porch/backend/fault"
 
 // Meter counts what a relay does. Its methods return at once and may be called
-// from many goroutines. None of them is told of a link, a host or an address.
+// from many goroutines. None of them gets a link, a host or an address.
 type Meter interface {
 	// Open says that there are delta more of something than before.
 	Open(what Kind, delta int)
-	// Refused counts who was turned away, by the fault that they were told.
+	// Refused counts what was turned away, by the fault that it was told.
 	Refused(what Kind, code fault.Code)
 	// Unanswered counts questions about links that no host answers.
 	Unanswered()
@@ -31,6 +31,7 @@ const (
 // None counts nothing.
 type None struct{}
 
+// Open and the methods below implement [Meter].
 func (None) Open(Kind, int)           {}
 func (None) Refused(Kind, fault.Code) {}
 func (None) Unanswered()              {}

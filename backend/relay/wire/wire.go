@@ -23,7 +23,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Times are how long a WebSocket waits.
+// Times are how long a WebSocket waits for each thing.
 type Times struct {
 	Frame time.Duration // from a frame's first byte to its last
 	Write time.Duration // of one frame
@@ -32,25 +32,25 @@ type Times struct {
 	Pong  time.Duration // for the answer to one
 }
 
-// Wire is one WebSocket of this relay's, with its deadlines. One goroutine
-// reads, any may write.
+// Wire is one WebSocket of this relay, with its deadlines. One goroutine reads;
+// any may write.
 type Wire struct {
 	Times Times
 	Conn  *oneport.Conn
 	ws    *websocket.Conn
 
-	late atomic.Bool // a message has not left in time, which ends the socket
+	late atomic.Bool // a message was not written in time, which ends the socket
 
 	mu      sync.Mutex
-	closing bool // the read deadline is close's
+	closing bool // Close has set the read deadline for good
 }
 
-// Upgrade makes a WebSocket of a request. It answers the request itself when
-// it can't. The handler may return while the wire is in use.
+// Upgrade makes a WebSocket of a request. If it can't, it answers the request
+// itself and returns false. The handler may return while the wire is in use.
 func (k *Wire) Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, pong func() bool) bool {
 	ws, err := websocket.Accept(slim{w}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
-		InsecureSkipVerify: true, // the origin is checked before, with its scheme
+		InsecureSkipVerify: true, // the origin and its scheme have been checked
 		CompressionMode:    websocket.CompressionDisabled,
 		OnPingReceived:     func(context.Context, []byte) bool { return pong() },
 	})
@@ -62,8 +62,8 @@ func (k *Wire) Upgrade(w http.ResponseWriter, r *http.Request, subprotocol strin
 	return true
 }
 
-// Read returns the next message, of at most limit bytes: no more than that is
-// ever in memory. A message that has begun must go on.
+// Read returns the next message, of at most limit bytes. It never holds more than
+// that in memory. A message that has begun must go on within Times.Frame.
 func (k *Wire) Read(limit func() int) (websocket.MessageType, []byte, error) {
 	kind, r, err := k.ws.Reader(context.Background())
 	if err != nil {
@@ -82,7 +82,7 @@ func (k *Wire) Read(limit func() int) (websocket.MessageType, []byte, error) {
 	return kind, b, nil
 }
 
-// endOf is why reading ended.
+// endOf returns why reading ended.
 func (k *Wire) endOf(err error) error {
 	if k.late.Load() {
 		return os.ErrDeadlineExceeded // of the other direction
@@ -90,8 +90,9 @@ func (k *Wire) endOf(err error) error {
 	return err
 }
 
-// Write reports whether the message left. One that does not leave in time ends
-// the socket: who reads is told why before it ends, and may be first to say so.
+// Write reports whether the message was written. A message that is not written in
+// time ends the socket. The reader is told why before the socket ends, and may be
+// the first to report it.
 func (k *Wire) Write(kind websocket.MessageType, b []byte) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -103,7 +104,7 @@ func (k *Wire) Write(kind websocket.MessageType, b []byte) bool {
 	return k.ws.Write(ctx, kind, b) == nil
 }
 
-// Close says goodbye and gives the other side a moment to answer.
+// Close says goodbye and gives the other side Times.Close to answer.
 func (k *Wire) Close(code signalling.CloseCode, reason fault.Code) {
 	k.mu.Lock()
 	k.closing = true
@@ -115,7 +116,7 @@ func (k *Wire) Close(code signalling.CloseCode, reason fault.Code) {
 	_ = k.ws.Close(websocket.StatusCode(code), string(reason)) // the other side may be gone
 }
 
-// Deadline bounds reading, unless close has done so for good.
+// Deadline bounds reading, unless Close has done so for good.
 func (k *Wire) Deadline(t time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -124,14 +125,14 @@ func (k *Wire) Deadline(t time.Time) {
 	}
 }
 
-// CloseNow ends the socket without a word.
+// CloseNow ends the socket without a closing handshake.
 func (k *Wire) CloseNow() { _ = k.ws.CloseNow() }
 
-// slimBuffer is enough for what is said before admission. Larger messages pass
-// the buffers by.
+// slimBuffer is enough for what is said before admission. Larger messages bypass
+// the buffers.
 const slimBuffer = 512
 
-// slim is a ResponseWriter that hands out a connection with small buffers:
+// slim is a ResponseWriter that hands out a connection with small buffers.
 // net/http's are 4 KB each way, for as long as a socket is open.
 type slim struct{ http.ResponseWriter }
 
@@ -141,9 +142,9 @@ func (w slim) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// What has been read already must be in the new buffer, where the library
-	// looks for it.
-	early, _ := rw.Peek(rw.Reader.Buffered()) // never more than there is
+	// What has been read already must be in the new buffer, because the library
+	// looks for it there.
+	early, _ := rw.Peek(rw.Reader.Buffered()) // at most what is buffered
 	r := bufio.NewReaderSize(io.MultiReader(&chunk{early}, c), max(slimBuffer, len(early)))
 	_, _ = r.Peek(len(early))
 	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, slimBuffer)), nil
@@ -162,13 +163,13 @@ func (c *chunk) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Pulse pings a socket until it is stopped: one that does not answer is gone,
-// though its connection may be half open for hours. Between pings there is no
-// goroutine.
+// Pulse pings a socket until it is stopped. A socket that does not answer is
+// gone, although its connection may stay half open for hours. Between pings it
+// has no goroutine.
 type Pulse struct {
 	ws              *websocket.Conn
 	every, patience time.Duration
-	dead            func() // called once, when a ping is not answered
+	dead            func() // called once, if a ping is not answered
 
 	mu      sync.Mutex
 	timer   *time.Timer
@@ -176,13 +177,13 @@ type Pulse struct {
 	running sync.WaitGroup
 }
 
-// Pulse pings the other side until it is stopped. dead is called once, when a ping
+// Pulse pings the other side until it is stopped. dead is called once, if a ping
 // is not answered.
 func (k *Wire) Pulse(dead func()) *Pulse {
 	p := &Pulse{ws: k.ws, every: k.Times.Ping, patience: k.Times.Pong, dead: dead}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Those who came together need not be pinged together.
+	// Spreads the pings of sockets that were opened together.
 	p.timer = time.AfterFunc(p.every/2+rand.N(p.every/2+1), p.beat)
 	return p
 }
@@ -210,7 +211,7 @@ func (p *Pulse) beat() {
 	}
 }
 
-// Stop waits for a ping that is under way: the socket should be closed.
+// Stop waits for a ping that is under way. Close the socket before it.
 func (p *Pulse) Stop() {
 	p.mu.Lock()
 	p.stopped = true
@@ -219,7 +220,7 @@ func (p *Pulse) Stop() {
 	p.running.Wait()
 }
 
-// CloseOf is the code that ends a socket or a channel after err.
+// CloseOf returns the code that ends a socket or a channel after err.
 func CloseOf(err error) signalling.CloseCode {
 	var closed switchboard.Closed
 	switch {
