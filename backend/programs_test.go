@@ -68,7 +68,7 @@ func TestNoTextReachesAShell(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, i := range file.Imports {
-			if strings.Contains(i.Path.Value, goToast) && (path != "notifications_windows.go" || !strings.HasSuffix(i.Path.Value, `/wintoast"`)) {
+			if strings.Contains(i.Path.Value, goToast) && (path != "desktop/notifications_windows.go" || !strings.HasSuffix(i.Path.Value, `/wintoast"`)) {
 				t.Errorf("%s imports %s", path, i.Path.Value)
 			}
 		}
@@ -84,7 +84,7 @@ func TestNoTextReachesAShell(t *testing.T) {
 				switch name := n.Sel.Name; {
 				case name == "PowershellFallback" || name == "PreferPowershell" || name == "StartProcess" || name == "ForkExec" || name == "BrowserOpenURL":
 					t.Errorf("%s uses %s", path, name)
-				case strings.HasPrefix(name, "SendNotification") && path != "notifications_darwin.go":
+				case strings.HasPrefix(name, "SendNotification") && path != "desktop/notifications_darwin.go":
 					t.Errorf("%s uses Wails' %s, which goes through PowerShell on Windows", path, name)
 				}
 			case *ast.CallExpr:
