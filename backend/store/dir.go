@@ -11,12 +11,10 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// fileName is the database's name in its folder. SQLite keeps fileName+"-wal"
-// beside it.
+// fileName is the database's name in its folder. SQLite keeps fileName+"-wal" next to it.
 const fileName = "porch.db"
 
-// Dir returns the folder that Open is meant for: PORCH_DATA_DIR if set, else
-// "porch" in [os.UserConfigDir].
+// Dir returns the folder for Open: PORCH_DATA_DIR if it is set, otherwise "porch" in [os.UserConfigDir].
 func Dir() (string, error) {
 	if dir := os.Getenv("PORCH_DATA_DIR"); dir != "" {
 		return filepath.Abs(dir)
@@ -28,11 +26,10 @@ func Dir() (string, error) {
 	return filepath.Join(config, "porch"), nil
 }
 
-// prepare makes the folder and the database file with owner-only permissions
-// before SQLite sees them: it gives the files that it makes beside the database
-// the database's mode. A folder that is ours (empty, or with a database in it)
-// is narrowed if it has become wider; the mode of any other is its owner's
-// affair. Windows keeps what is in the user's profile to the user.
+// prepare makes the folder and the database file with owner-only permissions before SQLite opens them, because SQLite
+// gives the files next to the database the database's mode. A folder of ours (empty, or with a database in it) is
+// narrowed if its mode has become wider. The mode of any other folder is left alone. On Windows the user's profile is
+// private already.
 func prepare(dir string) (path string, err error) {
 	path = filepath.Join(dir, fileName)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

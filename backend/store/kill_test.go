@@ -13,12 +13,11 @@ import (
 	"github.com/porch-call/porch/backend/links"
 )
 
-// killedDirVariable makes the test binary write into that folder until somebody
-// kills it.
+// killedDirVariable makes the test binary write into that folder until the test kills it.
 const killedDirVariable = "PORCH_TEST_WRITE_UNTIL_KILLED"
 
-// writeUntilKilled makes links, moves them on and says each thing once it is
-// committed, as fast as it can.
+// writeUntilKilled makes links and changes their states as fast as it can. It prints each change once it is
+// committed.
 func writeUntilKilled(dir string) {
 	s, err := Open(dir)
 	if err != nil {
@@ -48,8 +47,7 @@ func writeUntilKilled(dir string) {
 	}
 }
 
-// Kill -9 at any moment loses nothing that was said to be kept, and tears
-// nothing.
+// Killing the process at any time loses no change that was printed, and leaves no half-written one.
 func TestKilledAtAnyMoment(t *testing.T) {
 	rounds := 12
 	if testing.Short() {
@@ -57,7 +55,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	dir := dataDir(t)
 	rank := map[string]int{"open": 1, "live": 2, "spent": 3}
-	said := make(map[string]int) // the furthest state of each link
+	said := make(map[string]int) // the last state of each link that was printed
 	for round := range rounds {
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), killedDirVariable+"="+dir)
@@ -73,14 +71,14 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				t.Errorf("child: %s", lines.Text())
 				break
 			}
-			if first { // from here on, at any moment
+			if first { // kill it at any time from here on
 				first = false
 				time.AfterFunc(time.Duration(rand.Int64N(int64(120*time.Millisecond))), func() { _ = child.Process.Kill() })
 			}
 			said[id] = max(said[id], rank[state])
 		}
 		_ = child.Process.Kill()
-		_ = child.Wait() // killed: an error by design
+		_ = child.Wait() // an error, because it was killed
 		if t.Failed() || first {
 			t.Fatalf("round %d: the child wrote nothing", round)
 		}

@@ -14,14 +14,13 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// schema holds one file a version, NUMBER_SUBJECT.sql, from 1 without gaps. A
-// file is never changed once it was in a release; testdata has a database of
-// each version to keep it so.
+// schema holds one file for each version, NUMBER_SUBJECT.sql, from 1 without gaps. A file never changes after it was
+// released. A database of each version in testdata checks that.
 //
 //go:embed schema/*.sql
 var schema embed.FS
 
-// migrations returns the steps: the one at index n leads from version n to n+1.
+// migrations returns the steps. The step at index n leads from version n to n+1.
 func migrations() ([]string, error) {
 	names, err := fs.Glob(schema, "schema/*.sql")
 	if err != nil {
@@ -47,8 +46,8 @@ func migrations() ([]string, error) {
 	return steps, nil
 }
 
-// migrate brings a database to the newest version, each step with its new
-// version number in one transaction. Fault: StoreTooNew.
+// migrate brings a database to the newest version. Each step and its new version number are one transaction. Fault:
+// StoreTooNew.
 func migrate(ctx context.Context, db *sql.DB, steps []string) error {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -78,7 +77,7 @@ func inTransaction(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) erro
 		return err
 	}
 	if err := do(tx); err != nil {
-		_ = tx.Rollback() // the error that matters is do's
+		_ = tx.Rollback() // do's error is the one that matters
 		return err
 	}
 	return tx.Commit()

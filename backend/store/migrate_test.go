@@ -13,8 +13,8 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// testdata/vN.sql makes a database as Porch left it at schema version N. Each is
-// written once, when the version comes, and never changed.
+// testdata/vN.sql makes a database as Porch left it at schema version N. Each file is written once, when the version
+// is introduced, and never changed.
 func TestMigrationFromEachVersion(t *testing.T) {
 	steps, err := migrations()
 	must(t, err)
@@ -51,7 +51,7 @@ func TestMigrationFromEachVersion(t *testing.T) {
 			if got, want := tables(t, s.db), tables(t, fresh.db); !reflect.DeepEqual(got, want) {
 				t.Errorf("tables %q, a new store has %q", got, want)
 			}
-			write(t, s, sample) // and it is in use
+			write(t, s, sample) // the store can be written to
 			equal(t, read(t, s), sorted())
 		})
 	}
@@ -107,7 +107,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	if _, err := open(dir, bad, 0); fault.CodeOf(err) != fault.StoreUnavailable || !strings.Contains(err.Error(), "from version") {
 		t.Errorf("%v", err)
 	}
-	s = opened(t, dir) // with the old steps: no table, no new version
+	s = opened(t, dir) // with the old steps again: neither the table nor the new version is there
 	equal(t, read(t, s), sorted())
 	if _, there := tables(t, s.db)["more"]; there {
 		t.Error("half a migration stayed")

@@ -8,22 +8,21 @@ import (
 	"github.com/porch-call/porch/backend/links"
 )
 
-// The book of links keeps itself here.
+// Package links stores its book here.
 var _ links.Repository = (*Store)(nil)
 
-// Relay is a row of relays: a public relay that the host uses. It holds the key
-// and the invitation in the clear.
+// Relay is a row of relays: a public relay that the host uses. It holds the key and the invitation in the clear.
 type Relay struct {
 	URL     string // the base of addresses
 	Token   string // an invitation; "" for none
-	Key     []byte // of the host, at this relay only
+	Key     []byte // the host's key, at this relay only
 	AddedAt time.Time
 }
 
-// Format implements [fmt.Formatter] without showing what the row holds.
+// Format implements [fmt.Formatter] and hides the row's content.
 func (Relay) Format(f fmt.State, _ rune) { fmt.Fprint(f, "row of relays") }
 
-// LogValue implements [slog.LogValuer] without showing what the row holds.
+// LogValue implements [slog.LogValuer] and hides the row's content.
 func (Relay) LogValue() slog.Value { return slog.StringValue("row of relays") }
 
 // Links returns all links, oldest first.
@@ -40,11 +39,10 @@ func (s *Store) Links() ([]links.LinkRecord, error) {
 	return all, err
 }
 
-// PutLink adds a link or replaces the one of the same id. When it takes the
-// keys away, they are gone from the disk as well, write-ahead log included, as
-// far as a file system goes.
+// PutLink adds a link or replaces the one with the same id. If it removes the keys, they are erased from the disk
+// too, including the write-ahead log, as far as the file system allows.
 func (s *Store) PutLink(l links.LinkRecord) error {
-	var keys any // a nil []byte would be an empty BLOB
+	var keys any // nil, because an empty []byte would be stored as an empty BLOB
 	if len(l.Keys) > 0 {
 		keys = l.Keys
 	}
@@ -60,10 +58,8 @@ func (s *Store) PutLink(l links.LinkRecord) error {
 	return err
 }
 
-// destroyed follows a write, which ended with err, that took a secret away: it
-// empties the write-ahead log, where the secret still stands. What was written is
-// kept whether this works or not, and what doesn't happen now does with the next
-// checkpoint.
+// destroyed follows a write that removed a secret and ended with err. It empties the write-ahead log, which still
+// contains the secret. The write is kept if this fails, and the next checkpoint empties the log.
 func (s *Store) destroyed(err error) error {
 	if err == nil {
 		_ = s.exec("empty the log", "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -71,13 +67,12 @@ func (s *Store) destroyed(err error) error {
 	return err
 }
 
-// DeleteLink forgets a link with its secret, its keys if it has any, its visitors
-// and blocks.
+// DeleteLink deletes a link with its secret, any keys, its visitors and its blocks.
 func (s *Store) DeleteLink(id string) error {
 	return s.destroyed(s.exec("delete a link", "DELETE FROM links WHERE id = ?", id))
 }
 
-// Visitors returns all visitors, who was seen least recently first.
+// Visitors returns all visitors, the one seen least recently first.
 func (s *Store) Visitors() ([]links.VisitorRecord, error) {
 	var visitors []links.VisitorRecord
 	err := s.query("read visitors",
@@ -91,7 +86,7 @@ func (s *Store) Visitors() ([]links.VisitorRecord, error) {
 	return visitors, err
 }
 
-// PutVisitor adds a visitor or replaces the one of the same link and device.
+// PutVisitor adds a visitor or replaces the one with the same link and device.
 func (s *Store) PutVisitor(v links.VisitorRecord) error {
 	return s.exec("put a visitor", `
 		INSERT INTO visitors (link_id, device, name, times, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?)
@@ -100,7 +95,7 @@ func (s *Store) PutVisitor(v links.VisitorRecord) error {
 		v.LinkID, v.Device, v.Name, v.Times, millis(v.FirstSeen), millis(v.LastSeen))
 }
 
-// DeleteVisitor forgets one visitor.
+// DeleteVisitor deletes one visitor.
 func (s *Store) DeleteVisitor(linkID, device string) error {
 	return s.exec("delete a visitor", "DELETE FROM visitors WHERE link_id = ? AND device = ?", linkID, device)
 }
@@ -119,7 +114,7 @@ func (s *Store) Blocks() ([]links.BlockRecord, error) {
 	return blocks, err
 }
 
-// PutBlock adds a block or replaces the one of the same link and device.
+// PutBlock adds a block or replaces the one with the same link and device.
 func (s *Store) PutBlock(b links.BlockRecord) error {
 	return s.exec("put a block", `
 		INSERT INTO blocks (link_id, device, at) VALUES (?, ?, ?)
@@ -127,7 +122,7 @@ func (s *Store) PutBlock(b links.BlockRecord) error {
 		b.LinkID, b.Device, millis(b.At))
 }
 
-// DeleteBlock forgets one block.
+// DeleteBlock deletes one block.
 func (s *Store) DeleteBlock(linkID, device string) error {
 	return s.exec("delete a block", "DELETE FROM blocks WHERE link_id = ? AND device = ?", linkID, device)
 }
@@ -146,8 +141,8 @@ func (s *Store) Relays() ([]Relay, error) {
 	return relays, err
 }
 
-// PutRelay adds a relay or replaces the one of the same address, whose invitation
-// and key are gone from the disk as the keys of a link are.
+// PutRelay adds a relay or replaces the one with the same address. The replaced invitation and key are erased from
+// the disk, as the keys of a link are.
 func (s *Store) PutRelay(r Relay) error {
 	return s.destroyed(s.exec("put a relay", `
 		INSERT INTO relays (url, token, key, added_at) VALUES (?, ?, ?, ?)
@@ -155,8 +150,7 @@ func (s *Store) PutRelay(r Relay) error {
 		r.URL, r.Token, r.Key, millis(r.AddedAt)))
 }
 
-// DeleteRelay forgets a relay, with its key and its invitation. The links that
-// were made on it stay.
+// DeleteRelay deletes a relay with its key and invitation. Links that were made on it stay.
 func (s *Store) DeleteRelay(url string) error {
 	return s.destroyed(s.exec("delete a relay", "DELETE FROM relays WHERE url = ?", url))
 }

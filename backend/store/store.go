@@ -11,37 +11,36 @@ import (
 	"runtime"
 	"time"
 
-	sqlite "modernc.org/sqlite" // the driver "sqlite", without C
+	sqlite "modernc.org/sqlite" // registers the driver "sqlite", without cgo
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// patience is how long Open waits for another Porch that is just closing.
+// patience is how long Open waits for another Porch that is closing.
 const patience = 3 * time.Second
 
-// pragmas are set on the one connection, in this order, before anything else is
-// done with it.
+// pragmas are set on the one connection, in this order, before its first use.
 var pragmas = []string{
-	"locking_mode(EXCLUSIVE)", // one process; and no shared-memory file
+	"locking_mode(EXCLUSIVE)", // one process only, and no shared-memory file
 	"journal_mode(WAL)",
 	"synchronous(FULL)", // a commit is on the disk when it returns
-	"fullfsync(ON)",     // on macOS even past the disk's own cache
+	"fullfsync(ON)",     // on macOS also past the disk's own cache
 	"foreign_keys(ON)",
-	"secure_delete(ON)", // a destroyed key leaves no traces in free pages
+	"secure_delete(ON)", // a destroyed key leaves no trace in free pages
 	"trusted_schema(OFF)",
 	"temp_store(MEMORY)",
 }
 
-// Store is an open database. Its methods are safe for concurrent use. Their
-// errors are StoreUnavailable, and StoreDamaged if the file is found to be so.
+// Store is an open database. Its methods are safe for concurrent use. They return the fault StoreUnavailable, or
+// StoreDamaged if the file is damaged.
 type Store struct {
 	dir string
 	db  *sql.DB
 }
 
-// Open opens or makes the store in dir. Faults: StoreTooNew, StoreInUse,
-// StoreDamaged, StoreUnavailable. A database that it refuses is left as it is.
+// Open opens the store in dir and makes it if there is none. Faults: StoreTooNew, StoreInUse, StoreDamaged,
+// StoreUnavailable. It does not change a database that it refuses.
 func Open(dir string) (*Store, error) {
 	steps, err := migrations()
 	if err != nil {
@@ -63,7 +62,7 @@ func open(dir string, steps []string, patience time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, unavailable("open", err)
 	}
-	// Exclusive locking means one connection, kept for good.
+	// Exclusive locking requires that the same connection is kept.
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
 	db.SetConnMaxLifetime(0)
@@ -80,8 +79,8 @@ func open(dir string, steps []string, patience time.Duration) (*Store, error) {
 	return s, nil
 }
 
-// dataSource is path as modernc.org/sqlite wants it: a URI (sqlite.org/uri.html)
-// whose _pragma parameters it carries out in order.
+// dataSource returns path in the form that modernc.org/sqlite takes: a URI (sqlite.org/uri.html) with _pragma
+// parameters, which it executes in order.
 func dataSource(path string, patience time.Duration) string {
 	path = filepath.ToSlash(path)
 	if runtime.GOOS == "windows" {
@@ -94,8 +93,7 @@ func dataSource(path string, patience time.Duration) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
-// check refuses a database that is damaged. It takes milliseconds: a store
-// holds some thousand rows.
+// check refuses a damaged database. It takes milliseconds, because a store holds a few thousand rows.
 func check(ctx context.Context, db *sql.DB) error {
 	var verdict string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
@@ -107,10 +105,10 @@ func check(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// Dir is the folder the store lives in, for files that belong beside it.
+// Dir returns the store's folder, for files that belong next to the database.
 func (s *Store) Dir() string { return s.dir }
 
-// Close writes back what is pending and closes. A second call is a no-op.
+// Close writes pending changes back and closes the database. A second call does nothing.
 func (s *Store) Close() error {
 	if err := s.db.Close(); err != nil {
 		return unavailable("close", err)
@@ -118,7 +116,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// exec carries out one statement; its commit is on the disk when it returns.
+// exec executes one statement. Its commit is on the disk when it returns.
 func (s *Store) exec(what, statement string, args ...any) error {
 	if _, err := s.db.ExecContext(context.Background(), statement, args...); err != nil {
 		return unavailable(what, err)
@@ -126,7 +124,7 @@ func (s *Store) exec(what, statement string, args ...any) error {
 	return nil
 }
 
-// query calls row for each row.
+// query calls row for each row of the result.
 func (s *Store) query(what, statement string, row func(scan func(...any) error) error) (err error) {
 	rows, err := s.db.QueryContext(context.Background(), statement)
 	if err != nil {
@@ -145,8 +143,7 @@ func (s *Store) query(what, statement string, row func(scan func(...any) error) 
 	return rows.Err()
 }
 
-// Setting decodes the JSON value of key into v. found is false, and v left
-// alone, when it was never put.
+// Setting decodes the JSON value of key into v. If the key was never put, found is false and v is unchanged.
 func (s *Store) Setting(key string, v any) (found bool, err error) {
 	var value string
 	err = s.db.QueryRowContext(context.Background(), "SELECT value FROM settings WHERE key = ?", key).Scan(&value)
@@ -162,7 +159,7 @@ func (s *Store) Setting(key string, v any) (found bool, err error) {
 	return true, nil
 }
 
-// PutSetting keeps v as JSON under key.
+// PutSetting stores v as JSON under key.
 func (s *Store) PutSetting(key string, v any) error {
 	value, err := json.Marshal(v)
 	if err != nil {
@@ -171,8 +168,8 @@ func (s *Store) PutSetting(key string, v any) error {
 	return s.exec("put a setting", "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, string(value))
 }
 
-// unavailable makes err a fault, unless it is one. SQLite's messages name tables
-// and columns, never values.
+// unavailable makes err the fault StoreUnavailable, unless it is a fault already. SQLite's messages name tables and
+// columns, but never values.
 func unavailable(what string, err error) error {
 	if fault.CodeOf(err) != fault.Internal {
 		return err
@@ -190,7 +187,7 @@ func unavailable(what string, err error) error {
 	return fault.New(code, fmt.Errorf("store: %s: %w", what, err))
 }
 
-// millis is a time as it is kept: NULL for the zero time.
+// millis returns a time as it is stored: NULL for the zero time.
 func millis(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -198,7 +195,7 @@ func millis(t time.Time) any {
 	return t.UnixMilli()
 }
 
-// moment reads what millis wrote.
+// moment scans a time that millis wrote.
 type moment struct{ to *time.Time }
 
 // Scan implements [sql.Scanner].

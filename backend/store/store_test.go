@@ -25,7 +25,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// opened is a store in dir that the test closes.
+// opened opens a store in dir, which the test closes.
 func opened(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir)
@@ -34,19 +34,18 @@ func opened(t *testing.T, dir string) *Store {
 	return s
 }
 
-// dataDir is a folder that does not exist yet, with characters that mean
-// something in a URI.
+// dataDir returns a folder that does not exist yet, with characters that have a meaning in URIs.
 func dataDir(t *testing.T) string {
 	name := "a folder?with#odd%41 &characters"
 	if runtime.GOOS == "windows" {
-		name = strings.ReplaceAll(name, "?", "") // not allowed there
+		name = strings.ReplaceAll(name, "?", "") // not allowed in names on Windows
 	}
 	return filepath.Join(t.TempDir(), name, "porch")
 }
 
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// content is all that a store holds but its settings.
+// content is what a store holds, except the settings.
 type content struct {
 	Links    []links.LinkRecord
 	Visitors []links.VisitorRecord
@@ -96,7 +95,7 @@ func equal(t *testing.T, got, want content) {
 	}
 }
 
-// printable takes the methods away that keep rows from being printed.
+// printable removes the methods that hide the content of rows when they are printed.
 func printable(all []links.LinkRecord) any {
 	type row links.LinkRecord
 	var rows []row
@@ -144,7 +143,7 @@ var sample = content{
 	},
 }
 
-// sorted is sample as a store returns it.
+// sorted returns sample in the order in which a store returns it.
 func sorted() content {
 	c := sample
 	c.Links = []links.LinkRecord{c.Links[0], c.Links[2], c.Links[1]}
@@ -156,7 +155,7 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	s, err := Open(dir)
 	must(t, err)
 	write(t, s, sample)
-	write(t, s, sample) // twice is once
+	write(t, s, sample) // a second write changes nothing
 	equal(t, read(t, s), sorted())
 	must(t, s.Close())
 	must(t, s.Close())
@@ -179,7 +178,7 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	changed.Visitors, changed.Blocks, changed.Relays = changed.Visitors[1:], changed.Blocks[1:], changed.Relays[1:]
 	equal(t, read(t, s), changed)
 
-	must(t, s.DeleteLink("one")) // with visitors and blocks
+	must(t, s.DeleteLink("one")) // deletes its visitors and blocks as well
 	must(t, s.DeleteLink("one"))
 	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays})
 	if err := s.PutVisitor(links.VisitorRecord{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
@@ -286,7 +285,7 @@ func TestUnavailable(t *testing.T) {
 		dir := dataDir(t)
 		s := opened(t, dir)
 		unavailable(t, dir, fault.StoreInUse)
-		write(t, s, sample) // and the first is undisturbed
+		write(t, s, sample) // the first store still works
 	})
 	t.Run("a file in the way", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
@@ -344,7 +343,7 @@ func TestUnavailable(t *testing.T) {
 
 func errOf[T any](_ T, err error) error { return err }
 
-// Constraint errors of SQLite name what was violated, and not with which value.
+// Constraint errors of SQLite name the violated constraint, and not the value.
 func TestErrorsRepeatNoValues(t *testing.T) {
 	s := opened(t, dataDir(t))
 	err := s.PutLink(links.LinkRecord{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys")}) // no secret
@@ -353,8 +352,8 @@ func TestErrorsRepeatNoValues(t *testing.T) {
 	}
 }
 
-// TestDestroyedSecretsAreGone: whatever takes a secret away, or puts another in its
-// place, leaves no trace of it in the folder.
+// TestDestroyedSecretsAreGone: a call that removes a secret, or replaces it, leaves no trace of the old one in the
+// folder.
 func TestDestroyedSecretsAreGone(t *testing.T) {
 	secret := bytes.Repeat([]byte("private!"), 4)
 	link := links.LinkRecord{ID: "one", State: "open", Keys: []byte{2}, Secret: []byte{1}, CreatedAt: at(1)}
@@ -415,7 +414,7 @@ func TestDir(t *testing.T) {
 	}
 }
 
-// raw is the database of a closed store, without anything this package does.
+// raw opens the database of a closed store directly, without this package.
 func raw(t *testing.T, dir string) *sql.DB {
 	t.Helper()
 	must(t, os.MkdirAll(dir, 0o700))
