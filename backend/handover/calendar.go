@@ -10,23 +10,21 @@ import (
 
 // Event is a call in a calendar.
 type Event struct {
-	UID     string // the same for the same link, so that a second file replaces the first
-	Name    string // "" is "Porch call"
-	Address string // its location, and its URL
+	UID     string // the same for each file of one link, so that a second file replaces the first
+	Name    string // "" for "Porch call"
+	Address string // used as location and as URL
 	Start   time.Time
-	Length  time.Duration // 0 is one hour
-	Begun   time.Time     // when there was something to write about; never after Made
+	Length  time.Duration // 0 for one hour
+	Begun   time.Time     // when the link was made; never after Made
 	Made    time.Time     // when the file is written
 }
 
-// revision is the SEQUENCE of a file (RFC 5545 section 3.8.7.4): calendars take a
-// later file in the place of an earlier one if that has grown. Seconds since a
-// fixed time do so over restarts of the app, without a count on disk.
+// revision returns the SEQUENCE of a file (RFC 5545 section 3.8.7.4). Calendars replace an earlier file with a later
+// one if SEQUENCE has grown. Seconds since a fixed time grow across restarts of the app, without a counter on disk.
 func (e Event) revision() int64 { return max(0, int64(e.Made.Sub(e.Begun)/time.Second)) }
 
-// FullHour returns the next time after now at which clocks in now's location
-// show a full hour. Where they are put forward or back meanwhile, that is not
-// within the hour, or comes again.
+// FullHour returns the next time after now at which clocks in now's location show a full hour. When clocks change,
+// that may be more than an hour away.
 func FullHour(now time.Time) time.Time {
 	for {
 		_, minute, second := now.Clock()
@@ -71,10 +69,10 @@ func Calendar(e Event) []byte {
 	return []byte(b.String())
 }
 
-// calendarTime is a time in UTC (RFC 5545 section 3.3.5, form 2).
+// calendarTime returns t in UTC (RFC 5545 section 3.3.5, form 2).
 func calendarTime(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// calendarText is a TEXT value (section 3.3.11).
+// calendarText returns s as a TEXT value (section 3.3.11).
 func calendarText(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' {
@@ -85,8 +83,7 @@ func calendarText(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `;`, `\;`, `,`, `\,`, "\n", `\n`).Replace(s)
 }
 
-// calendarURI is a URI value (section 3.3.13): it is not escaped, so nothing
-// may be in it that ends a line.
+// calendarURI returns s as a URI value (section 3.3.13). URIs are not escaped, so it removes what could end the line.
 func calendarURI(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r >= 0x7f {
@@ -96,8 +93,7 @@ func calendarURI(s string) string {
 	}, s)
 }
 
-// fold writes a content line in lines of at most 75 octets (section 3.1),
-// broken between characters.
+// fold writes a content line as lines of at most 75 octets (section 3.1), broken between characters.
 func fold(b *strings.Builder, line string) {
 	const most = 75
 	room := most

@@ -81,8 +81,7 @@ func FuzzCalendar(f *testing.F) {
 	})
 }
 
-// A calendar knows by these that a second file is the first one's successor,
-// also when the app was started anew between them.
+// UID and SEQUENCE tell a calendar that the second file replaces the first, even after a restart of the app.
 func TestCalendarReplaces(t *testing.T) {
 	made := time.Date(2026, 12, 24, 18, 30, 0, 0, time.UTC)
 	var before *ical.VEvent
@@ -149,14 +148,14 @@ func TestFullHour(t *testing.T) {
 		{"America/St_Johns", "2026-11-29T12:46:00-03:30", "2026-11-29T13:00:00-03:30"},
 		{"Pacific/Chatham", "2026-11-29T12:59:59+13:45", "2026-11-29T13:00:00+13:45"},
 		{"Pacific/Marquesas", "2026-11-29T23:30:00-09:30", "2026-11-30T00:00:00-09:30"},
-		{"Europe/Berlin", "2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00"},       // there is no two
-		{"Europe/Berlin", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00"},       // two comes again
+		{"Europe/Berlin", "2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00"},       // there is no two o'clock
+		{"Europe/Berlin", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00"},       // two o'clock comes twice
 		{"Australia/Lord_Howe", "2026-10-04T01:45:00+10:30", "2026-10-04T03:00:00+11:00"}, // there is no two, only half past
-		{"Australia/Lord_Howe", "2026-04-05T01:15:00+11:00", "2026-04-05T02:00:00+10:30"}, // half past one comes again
+		{"Australia/Lord_Howe", "2026-04-05T01:15:00+11:00", "2026-04-05T02:00:00+10:30"}, // half past one comes twice
 		{"Asia/Beirut", "2026-03-28T23:10:00+02:00", "2026-03-29T01:00:00+03:00"},         // there is no midnight
 		{"Pacific/Apia", "2011-12-29T23:10:00-10:00", "2011-12-31T00:00:00+14:00"},        // there is no such day
-		{"Africa/Monrovia", "1971-06-01T12:20:00-00:44", "1971-06-01T13:00:00-00:44"},     // and half a minute
-		{"America/Caracas", "2016-05-01T02:10:00-04:30", "2016-05-01T04:00:00-04:00"},     // half past two is three
+		{"Africa/Monrovia", "1971-06-01T12:20:00-00:44", "1971-06-01T13:00:00-00:44"},     // the offset is -00:44:30
+		{"America/Caracas", "2016-05-01T02:10:00-04:30", "2016-05-01T04:00:00-04:00"},     // half past two becomes three
 	} {
 		zone, err := time.LoadLocation(c.zone)
 		if err != nil {

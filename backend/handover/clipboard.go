@@ -11,12 +11,11 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// clipboardPatience is how long the clipboard may take: a display server that
-// hangs must not hold up whoever pressed Copy.
+// clipboardPatience is how long the clipboard may take, because a display server that hangs must not block the caller
+// of Copy.
 const clipboardPatience = 5 * time.Second
 
-// Copy puts text on the system's clipboard. On Linux that takes xclip, xsel or
-// wl-copy. Fault: ClipboardUnavailable.
+// Copy puts text on the system's clipboard. On Linux it needs xclip, xsel or wl-copy. Fault: ClipboardUnavailable.
 func Copy(ctx context.Context, text string) error {
 	if clipboard.Unsupported {
 		return fault.New(fault.ClipboardUnavailable, errors.New("handover: no clipboard program was found"))

@@ -12,7 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// screen is an X server of its own.
+// screen starts an X server for the test.
 func screen(t *testing.T) {
 	t.Helper()
 	for _, program := range []string{"Xvfb", "xclip"} {
@@ -30,7 +30,7 @@ func screen(t *testing.T) {
 	must(t, x.Start())
 	t.Cleanup(func() {
 		_ = x.Process.Kill()
-		_ = x.Wait() // killed: an error by design
+		_ = x.Wait() // an error, because it was killed
 		_ = number.Close()
 	})
 	must(t, write.Close())
@@ -43,8 +43,7 @@ func TestCopy(t *testing.T) {
 	screen(t)
 	for _, text := range []string{address, "Zoë's 🎂\nline two\n", "-selection primary", ""} {
 		must(t, Copy(t.Context(), text))
-		// xclip returns from taking the selection a moment before the X server
-		// has heard of it.
+		// xclip returns shortly before the X server knows that it owns the selection.
 		var got []byte
 		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 			if got, _ = exec.Command("xclip", "-out", "-selection", "clipboard").Output(); string(got) == text {

@@ -6,16 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// unnamed stands for a link without a name.
+// unnamed is used for a link without a name.
 const unnamed = "Porch call"
 
-// maxFileName is the longest name in bytes of UTF-8, without the extension:
-// well below what any file system takes.
+// maxFileName is the longest name in bytes of UTF-8, without the extension. It is well below the limits of file
+// systems.
 const maxFileName = 120
 
-// FileName returns name as a file name with ext (".ics") that every system
-// takes: no separators or control characters, no reserved device name, no dot,
-// space or dash at an end where it means something.
+// FileName returns name as a file name with ext (such as ".ics") that every system accepts. It has no separators,
+// control characters or reserved device names, and no dot, space or dash at an end where it has a meaning.
 func FileName(name, ext string) string {
 	name = strings.Map(func(r rune) rune {
 		switch {

@@ -15,5 +15,5 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// address is as long as real ones get, with characters that programs trip over.
+// address is as long as real addresses get, and contains the characters that break programs.
 const address = "https://porch.example:7674/j/jTPd1CHjS1a8m3t7vVQxYw#q83vASNFZ4mrze8BI0VniQ"

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Mail opens the system's mail program with a new letter (RFC 6068). Fault:
-// OpenerUnavailable, if there is none.
+// Mail opens the system's mail program with a new message (RFC 6068). Fault: OpenerUnavailable, if there is no such
+// program.
 func Mail(ctx context.Context, subject, body string) error {
 	return open(ctx, "mailto", mailURI(subject, body))
 }
 
-// Messages opens the system's message program with a new message (RFC 5724).
-// Fault: OpenerUnavailable, if there is none.
+// Messages opens the system's message program with a new message (RFC 5724). Fault: OpenerUnavailable, if there is no
+// such program.
 func Messages(ctx context.Context, body string) error {
 	return open(ctx, "sms", smsURI(body))
 }
@@ -23,10 +23,9 @@ func mailURI(subject, body string) string {
 
 func smsURI(body string) string { return smsStart + encode(body) }
 
-// encode percent-encodes everything but the unreserved characters of RFC 3986:
-// what RFC 6068 section 2 asks for in a header field's value, and no less safe
-// for programs that take an argument apart. A line break is %0D%0A (RFC 6068
-// section 5) whatever it was before.
+// encode percent-encodes everything but the unreserved characters of RFC 3986. RFC 6068 section 2 requires that in
+// the values of header fields, and it is safe for programs that split their arguments. Every line break becomes
+// %0D%0A (RFC 6068 section 5).
 func encode(s string) string {
 	s = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(strings.ToValidUTF8(s, "\uFFFD"))
 	const hex = "0123456789ABCDEF"

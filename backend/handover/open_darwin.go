@@ -9,15 +9,15 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// smsStart is what Messages understands without a recipient. Apple documents no
-// body at all, and "?" before it (RFC 5724) is taken for a part of the number.
+// smsStart is a start without a recipient that Messages understands. Apple documents no body at all, and takes "?"
+// before it (RFC 5724) for a part of the number.
 const smsStart = "sms:&body="
 
 // openPatience is how long Launch Services may take.
 const openPatience = 10 * time.Second
 
-// open starts the program that is registered for scheme. open(1) fails if none
-// is, and does not wait for the program.
+// open starts the program that is registered for scheme. open(1) fails if there is none, and does not wait for the
+// program.
 func open(ctx context.Context, scheme, uri string) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()

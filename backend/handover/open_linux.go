@@ -15,19 +15,18 @@ import (
 // smsStart is RFC 5724 without a recipient.
 const smsStart = "sms:?body="
 
-// openPatience is how long open looks whether xdg-open fails. It is not told
-// when it succeeds: in many sessions xdg-open lasts as long as the program that
-// it has started. Tests wait for longer.
+// openPatience is how long open waits to see whether xdg-open fails. There is no sign of success, because in many
+// sessions xdg-open runs as long as the program that it started. Tests wait for longer.
 var openPatience = 3 * time.Second
 
-// open starts the program that is registered for scheme. It asks first whether
-// one is: without, xdg-open would hand the URI, secret and all, to a browser.
+// open starts the program that is registered for scheme. It first checks that there is one, because otherwise
+// xdg-open would pass the URI with its secret to a browser.
 func open(ctx context.Context, scheme, uri string) error {
 	if err := handled(ctx, scheme); err != nil {
 		return err
 	}
 	cmd := exec.Command("xdg-open", uri)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and a Ctrl-C meant for us
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and ignores our Ctrl-C
 	if err := cmd.Start(); err != nil {
 		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
 	}
@@ -46,14 +45,13 @@ func open(ctx context.Context, scheme, uri string) error {
 	return nil
 }
 
-// handled tells whether a program is registered for scheme. Where there is no
-// xdg-mime (in a sandbox, xdg-open asks the portal, which asks the person),
-// that is left to xdg-open.
+// handled checks that a program is registered for scheme. If there is no xdg-mime, it leaves the check to xdg-open.
+// (In a sandbox, xdg-open asks the portal, which asks the user.)
 func handled(ctx context.Context, scheme string) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	query := exec.CommandContext(ctx, "xdg-mime", "query", "default", "x-scheme-handler/"+scheme)
-	query.WaitDelay = time.Second // for what it has started, and what holds its output
+	query.WaitDelay = time.Second // for child processes that keep the output open
 	out, err := query.Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil

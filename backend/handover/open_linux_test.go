@@ -13,8 +13,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// desktop is a session of its own, in which mailto: and sms: are handled by a
-// script that writes what it was given into a pipe.
+// desktop makes a session in which a script handles mailto: and sms:. The script writes its argument into a pipe.
 func desktop(t *testing.T, script string, schemes ...string) (given string) {
 	t.Helper()
 	if _, err := exec.LookPath("xdg-open"); err != nil {
@@ -46,7 +45,7 @@ func desktop(t *testing.T, script string, schemes ...string) (given string) {
 	return given
 }
 
-// The real xdg-open, a real handler, and the words as they were.
+// This runs the real xdg-open and a real handler, and compares the text.
 func TestOpen(t *testing.T) {
 	given := desktop(t, `printf '%s\n' "$#" "$@" >GIVEN.tmp && mv GIVEN.tmp GIVEN`, "mailto", "sms")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -61,7 +60,7 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			must(t, c.do())
-			await(t, given) // on a busy machine xdg-open lasts for longer than it is waited for
+			await(t, given) // on a busy machine, xdg-open takes longer than openPatience
 			got, err := os.ReadFile(given)
 			must(t, err)
 			must(t, os.Remove(given))
@@ -79,7 +78,7 @@ func TestOpenDoesNotWait(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- Mail(ctx, "", address) }()
 	await(t, given)
-	cancel() // whoever asked has gone: the program has not
+	cancel() // the caller has gone, and the program still runs
 	must(t, <-done)
 	must(t, os.WriteFile(given+".go", []byte("goodbye\n"), 0))
 	await(t, given+".end")
@@ -109,7 +108,7 @@ func TestOpenUnavailable(t *testing.T) {
 	}
 	t.Run("nothing registered", func(t *testing.T) {
 		given := desktop(t, `: >GIVEN`, "mailto")
-		t.Setenv("BROWSER", filepath.Join(filepath.Dir(given), "handler")) // must not be asked
+		t.Setenv("BROWSER", filepath.Join(filepath.Dir(given), "handler")) // must not be started
 		unavailable(t, Messages(t.Context(), address))
 		if _, err := os.Stat(given); err == nil {
 			t.Error("a browser was given a message and the secret in it")

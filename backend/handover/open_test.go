@@ -11,7 +11,7 @@ func TestMailURI(t *testing.T) {
 		{"Porch call", address, "mailto:?subject=Porch%20call&body=https%3A%2F%2Fporch.example%3A7674%2Fj%2FjTPd1CHjS1a8m3t7vVQxYw%23q83vASNFZ4mrze8BI0VniQ"},
 		{"Zoë & Ann?", "one\ntwo\r\nthree\rfour", "mailto:?subject=Zo%C3%AB%20%26%20Ann%3F&body=one%0D%0Atwo%0D%0Athree%0D%0Afour"},
 		{"100% +1 =", "", "mailto:?subject=100%25%20%2B1%20%3D&body="},
-		// Nothing becomes another header field, a recipient, an option or a command.
+		// No text can become another header field, a recipient, an option or a command.
 		{"x&bcc=mallory@example.com", "\r\nBcc: mallory@example.com", "mailto:?subject=x%26bcc%3Dmallory%40example.com&body=%0D%0ABcc%3A%20mallory%40example.com"},
 		{"--attach=/etc/passwd", "$(reboot) `reboot` ; \" ' | \x00 \xff", "mailto:?subject=--attach%3D%2Fetc%2Fpasswd&body=%24%28reboot%29%20%60reboot%60%20%3B%20%22%20%27%20%7C%20%00%20%EF%BF%BD"},
 	} {

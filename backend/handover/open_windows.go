@@ -18,8 +18,8 @@ const smsStart = "sms:?body="
 // openPatience is how long the shell may take.
 const openPatience = 10 * time.Second
 
-// open starts the program that is registered for scheme. It asks first whether
-// one is: without, Windows would offer to look for one in its store.
+// open starts the program that is registered for scheme. It first checks that there is one, because otherwise Windows
+// would offer to look for one in its store.
 func open(ctx context.Context, scheme, uri string) error {
 	unavailable := func(err error) error {
 		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
@@ -56,11 +56,10 @@ func open(ctx context.Context, scheme, uri string) error {
 	}
 }
 
-// shellExecute calls ShellExecuteW on a thread of its own, which it may turn
-// into a single-threaded COM apartment as the documentation of that function
-// asks: the thread of the window must not become one by our doing.
+// shellExecute calls ShellExecuteW on a thread of its own and lets it make that thread a single-threaded COM
+// apartment, as its documentation requires. The window's thread must not become one.
 func shellExecute(verb, target *uint16) error {
-	runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
+	runtime.LockOSThread() // never unlocked, so that the thread ends with its goroutine
 	const flags = windows.COINIT_APARTMENTTHREADED | windows.COINIT_DISABLE_OLE1DDE
 	if err := windows.CoInitializeEx(0, flags); err == nil {
 		defer windows.CoUninitialize()

@@ -7,13 +7,11 @@ import (
 	"rsc.io/qr"
 )
 
-// quiet is the width of the empty border of a QR code in modules (ISO/IEC
-// 18004 asks for four).
+// quiet is the width of the empty border of a QR code, in modules (ISO/IEC 18004 requires four).
 const quiet = 4
 
-// QR returns text as a QR code: an SVG of one unit a module with its quiet
-// zone, dark on white whatever the theme, as scanners want it. It carries no
-// text; whoever shows it names it.
+// QR returns text as a QR code: an SVG in units of one module, with the quiet zone. It is dark on white in every
+// theme, because scanners need that. The SVG has no accessible name of its own; the page that shows it gives one.
 func QR(text string) (svg string, err error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {
@@ -26,7 +24,7 @@ func QR(text string) (svg string, err error) {
 				continue
 			}
 			run := 1
-			for code.Black(x+run, y) { // white outside
+			for code.Black(x+run, y) { // Black is false outside the code
 				run++
 			}
 			fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, run, run)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// raster draws an SVG as QR writes it, from its text alone.
+// raster draws an SVG that QR wrote, from its text alone.
 func raster(t *testing.T, svg string) *image.Gray {
 	t.Helper()
 	var doc struct {
@@ -51,7 +51,7 @@ func raster(t *testing.T, svg string) *image.Gray {
 	return picture
 }
 
-// An independent reader reads what was written.
+// An independent decoder reads what QR wrote.
 func TestQR(t *testing.T) {
 	if _, err := exec.LookPath("zbarimg"); err != nil {
 		t.Skip("zbarimg is not installed")
