@@ -5,35 +5,34 @@ import (
 	"time"
 )
 
-// The pace of notifications: at most burst notes of single requests in any
-// window, and a summary at most once a summaryPause. The first four of a family
-// that arrives together are named; a flood is one note.
+// The pace of notifications: at most burst notes of single requests in any window, and a summary at most once in
+// summaryPause. So the first four of a family that arrives together are named, and a flood becomes one note.
 const (
 	burst        = 4
 	window       = 20 * time.Second
 	summaryPause = 10 * time.Second
-	againAfter   = 20 * time.Second // a note that the system took away, while its guest waits
+	againAfter   = 20 * time.Second // until a note that the system removed is shown again, while its guest waits
 )
 
-// board is what the system was asked to show. It is pure: it is told what waits
-// and what the time is, and says what to do next, one step at a time.
+// board is what the system was asked to show. It is pure: it takes the waiting requests and the time, and returns
+// what to do next, one step at a time.
 type board struct {
 	shown     []string             // notes of single requests, oldest first
 	summed    map[string]bool      // requests that the summary stands for; true once it was shown with them
 	summary   bool                 // the summary is shown
-	summaryAt time.Time            // when it was last
-	again     map[string]time.Time // when to show those that the system took away
-	recent    []time.Time          // when single notes were last shown, at most burst
+	summaryAt time.Time            // when it was last shown
+	again     map[string]time.Time // when to show the notes again that the system removed
+	recent    []time.Time          // when single notes were last shown, at most burst entries
 }
 
-// step is what to do next: one of its fields, or nothing.
+// step is what to do next. At most one field is set.
 type step struct {
 	show     *Note
 	withdraw string
-	wait     time.Duration // and then ask again
+	wait     time.Duration // ask again after this time
 }
 
-// expired says that the system has taken a note away.
+// expired says that the system removed a note.
 func (b *board) expired(id string, now time.Time) {
 	if id == SummaryID && b.summary {
 		b.summary, b.summaryAt = false, now
@@ -51,9 +50,8 @@ func (b *board) expired(id string, now time.Time) {
 	}
 }
 
-// next says what to do so that the board comes closer to what waits, and takes
-// it for done. waiting is oldest first and without those that are not to be
-// announced.
+// next returns the next step that brings the board closer to what waits, and assumes that the step will be done.
+// waiting is ordered, oldest first, and leaves out requests that are not announced.
 func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 	waits := func(id string) bool {
 		return slices.ContainsFunc(waiting, func(r Request) bool { return r.ID == id })
@@ -78,7 +76,7 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 		b.summary = false
 		return step{withdraw: SummaryID}
 	}
-	var wait time.Duration // until the first that is shown again
+	var wait time.Duration // until the first note that is shown again
 	for _, r := range waiting {
 		if later := b.again[r.ID].Sub(now); later > 0 {
 			if wait == 0 || later < wait {

