@@ -1,7 +1,7 @@
-// Package awake keeps the computer from going to sleep by itself while it is
-// needed: the host's computer carries the call. It does not know what for, and
-// it keeps no display lit. What it holds of the system is given back when it is
-// not needed, when it is closed, and by the system when the process dies.
+// Package awake keeps the computer from going to sleep by itself while it is needed, because the host's computer
+// carries the call. It does not keep the display lit, and does not know what the computer is needed for. It gives
+// back what it holds when the computer is no longer needed and when it is closed. If the process dies, the system
+// takes it back.
 package awake
 
 import (
@@ -10,15 +10,14 @@ import (
 	"sync"
 )
 
-// reason is what the system shows people who ask what keeps it awake.
+// reason is shown by the system to users who ask what keeps it awake.
 const reason = "A guest is in a Porch call"
 
-// taking asks the system to stay awake. release gives that back, without
-// waiting for the system. ctx bounds the asking only.
+// taking asks the system to stay awake. release gives that back, without waiting for the system. ctx bounds only the
+// request.
 type taking func(ctx context.Context) (release func(), err error)
 
-// Keeper keeps the computer awake, or doesn't. Its methods are safe for
-// concurrent use.
+// Keeper keeps the computer awake while it is needed. Its methods are safe for concurrent use.
 type Keeper struct {
 	take   taking
 	log    *slog.Logger
@@ -26,11 +25,11 @@ type Keeper struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
 
-	mu     sync.Mutex // guards needed; a leaf
+	mu     sync.Mutex // guards needed; no other lock is acquired under it
 	needed bool
 }
 
-// Open starts a keeper that holds nothing yet; Close ends it.
+// Open starts a keeper that holds nothing yet. Close ends it.
 func Open(log *slog.Logger) *Keeper { return open(log, take) }
 
 func open(log *slog.Logger, take taking) *Keeper {
@@ -40,8 +39,8 @@ func open(log *slog.Logger, take taking) *Keeper {
 	return k
 }
 
-// Keep says whether the computer is needed from now on. It never waits for the
-// system, and may be called again with the same value.
+// Keep sets whether the computer is needed from now on. It never waits for the system, and may be called again with
+// the same value.
 func (k *Keeper) Keep(needed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -55,26 +54,25 @@ func (k *Keeper) Keep(needed bool) {
 	}
 }
 
-// Close gives back what is held, and waits until that is done. A second call
-// waits as well.
+// Close gives back what is held, and returns when that is done. A second call waits as well.
 func (k *Keeper) Close() error {
 	k.cancel()
 	<-k.done
 	return nil
 }
 
-// run brings what is held in step with what is needed. A system that refuses is
-// asked again for the next call, and said once.
+// run holds what is needed. If the system refuses, run asks again when the computer is needed the next time, and logs
+// only the first refusal.
 func (k *Keeper) run(ctx context.Context) {
 	defer close(k.done)
 	var release func()
-	acted, said := false, false // acted is what was needed when the system was asked last
+	acted, said := false, false // acted is the last value of needed that was acted on
 	for ctx.Err() == nil {
 		k.mu.Lock()
 		needed := k.needed
 		k.mu.Unlock()
 		switch {
-		case needed == acted: // woken for what has been done
+		case needed == acted: // nothing has changed since
 		case needed:
 			got, err := k.take(ctx)
 			release = got

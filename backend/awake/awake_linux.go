@@ -13,9 +13,8 @@ import (
 	"github.com/porch-call/porch/backend/sessionbus"
 )
 
-// take asks logind, which is what sends the computer to sleep, and one of the
-// session's services, which decide when to ask logind for it. Either suffices:
-// a server has no session, and a sandbox sees no logind.
+// take asks logind, which sends the computer to sleep, and one of the session's services, which decide when to ask
+// logind for it. One of the two is enough, because a server has no session and a sandbox can't reach logind.
 func take(ctx context.Context) (func(), error) {
 	system, systemErr := takeSystem(ctx)
 	session, sessionErr := takeSession(ctx)
@@ -31,15 +30,14 @@ func take(ctx context.Context) (func(), error) {
 	}, nil
 }
 
-// takeSystem takes an inhibitor lock of logind
-// (https://systemd.io/INHIBITOR_LOCKS/): a file descriptor, which ends with the
-// process. Whoever has no seat may often inhibit no more than "idle".
+// takeSystem takes an inhibitor lock of logind (https://systemd.io/INHIBITOR_LOCKS/): a file descriptor, which ends
+// with the process. A user without a seat may often inhibit only "idle".
 func takeSystem(ctx context.Context) (func(), error) {
 	conn, err := sessionbus.ConnectSystem(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close() // the lock does not need it
+	defer conn.Close() // the lock does not need the connection
 	logind := conn.Object("org.freedesktop.login1", "/org/freedesktop/login1")
 	for _, what := range []string{"sleep:idle", "idle"} {
 		var fd dbus.UnixFD
@@ -52,21 +50,20 @@ func takeSystem(ctx context.Context) (func(), error) {
 	return nil, fmt.Errorf("awake: logind: %w", err)
 }
 
-// way is a service of the session that can be told to stay awake. All of them
-// forget it when the connection ends.
+// way is a service of the session that can be told to stay awake. All of these services drop the request when the
+// connection ends.
 type way struct {
 	name string
 	take func(context.Context, *dbus.Conn) (release *dbus.Call, err error)
 }
 
-// suspend is the flag of "the computer goes to sleep", in the portal
-// (org.freedesktop.portal.Inhibit) as in GNOME's session manager, which it is
-// modelled on.
+// suspend is the flag for "the computer goes to sleep". The portal (org.freedesktop.portal.Inhibit) and GNOME's
+// session manager, its model, use the same value.
 const suspend = uint32(4)
 
-// ways, the best first: the portal is what a sandbox may ask, and stands for
-// what the desktop has; GNOME's session manager and the power management of KDE
-// and Xfce leave the display alone; a screen saver is what is left.
+// ways lists the services, the best first. The portal works in a sandbox too, and passes the request to the desktop.
+// GNOME's session manager and the power management of KDE and Xfce don't keep the display lit. The screen saver comes
+// last, because it does.
 var ways = []way{
 	{"the portal", takePortal},
 	{"the session manager", func(ctx context.Context, c *dbus.Conn) (*dbus.Call, error) {
@@ -83,7 +80,7 @@ var ways = []way{
 	}},
 }
 
-// takeSession asks the session's services one after the other, until one does it.
+// takeSession asks the session's services one after the other until one accepts.
 func takeSession(ctx context.Context) (func(), error) {
 	conn, err := sessionbus.Connect(ctx)
 	if err != nil {
@@ -94,7 +91,7 @@ func takeSession(ctx context.Context) (func(), error) {
 		back, err := w.take(ctx, conn)
 		if err == nil {
 			return func() {
-				// Without waiting: the service forgets it with the connection, too.
+				// No reply is awaited, because the service also drops the request with the connection.
 				conn.Object(back.Destination, back.Path).Go(back.Method, dbus.FlagNoReplyExpected, nil, back.Args...)
 				_ = conn.Close()
 			}, nil
@@ -105,7 +102,7 @@ func takeSession(ctx context.Context) (func(), error) {
 	return nil, failed
 }
 
-// cookie calls a method that answers with a number, which gives it back.
+// cookie calls a method that returns a number. The returned call gives that number back.
 func cookie(ctx context.Context, o dbus.BusObject, inhibit, uninhibit string, arguments ...any) (*dbus.Call, error) {
 	var number uint32
 	if err := sessionbus.Call(ctx, o, inhibit, arguments...).Store(&number); err != nil {
@@ -114,12 +111,11 @@ func cookie(ctx context.Context, o dbus.BusObject, inhibit, uninhibit string, ar
 	return &dbus.Call{Destination: o.Destination(), Path: o.Path(), Method: uninhibit, Args: []any{number}}, nil
 }
 
-// portalPatience is how long the portal may take to say whether the desktop
-// does what was asked of it. Old ones don't say it when it does.
+// portalPatience is how long the portal may take to say that the desktop refuses. Old portals don't report success.
 const portalPatience = 2 * time.Second
 
-// takePortal asks the desktop portal. What it answers is a Request, which lasts
-// as long as the inhibition, and says in a signal if that came to nothing.
+// takePortal asks the desktop portal. The portal's answer is a Request object, which lasts as long as the inhibition.
+// A signal of it says whether the desktop refused.
 func takePortal(ctx context.Context, conn *dbus.Conn) (*dbus.Call, error) {
 	const service, request = "org.freedesktop.portal.Desktop", "org.freedesktop.portal.Request"
 	match := []dbus.MatchOption{dbus.WithMatchSender(service), dbus.WithMatchInterface(request), dbus.WithMatchMember("Response")}

@@ -18,7 +18,7 @@ import (
 	"github.com/porch-call/porch/backend/sessionbus/bustest"
 )
 
-// holds makes this program one that stays awake until it is killed.
+// holds makes this test binary stay awake until it is killed.
 const holds = "PORCH_TEST_STAYS_AWAKE"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// openLogged opens a keeper of which the test sees the log.
+// openLogged opens a keeper and returns its log.
 func openLogged(t *testing.T) (*Keeper, *bytes.Buffer) {
 	var said bytes.Buffer
 	k := Open(slog.New(slog.NewTextHandler(&said, nil)))
@@ -121,7 +121,7 @@ func TestAKilledProcessHoldsNothing(t *testing.T) {
 	}
 	d.Until(t, "logind sleep:idle", "portal")
 	_ = child.Process.Kill()
-	_ = child.Wait() // killed: an error by design
+	_ = child.Wait() // an error, because it was killed
 	d.Until(t)
 }
 

@@ -14,8 +14,7 @@ var (
 	setRequest    = kernel32.NewProc("PowerSetRequest")
 )
 
-// reasonContext is REASON_CONTEXT with a simple string. The union's other arm
-// is longer.
+// reasonContext is REASON_CONTEXT with a simple string, padded because the union's other arm is longer.
 type reasonContext struct {
 	version uint32 // POWER_REQUEST_CONTEXT_VERSION
 	flags   uint32
@@ -26,11 +25,11 @@ type reasonContext struct {
 const (
 	simpleString      = 1 // POWER_REQUEST_CONTEXT_SIMPLE_STRING
 	systemRequired    = 1 // PowerRequestSystemRequired
-	executionRequired = 3 // PowerRequestExecutionRequired: with Modern Standby the process goes on running
+	executionRequired = 3 // PowerRequestExecutionRequired: with Modern Standby the process keeps running
 )
 
-// take makes a power request. It belongs to the process, so that no thread has
-// to stay for it as for SetThreadExecutionState, and ends with its handle.
+// take makes a power request, which ends with its handle. It belongs to the process, so that no thread has to stay
+// for it, as SetThreadExecutionState would require.
 func take(context.Context) (func(), error) {
 	text, err := windows.UTF16PtrFromString(reason)
 	if err != nil {
@@ -49,6 +48,6 @@ func take(context.Context) (func(), error) {
 		_ = windows.CloseHandle(request)
 		return nil, fmt.Errorf("awake: PowerSetRequest: %w", err)
 	}
-	_, _, _ = setRequest.Call(uintptr(request), executionRequired) // where there is such a thing
+	_, _, _ = setRequest.Call(uintptr(request), executionRequired) // fails where it is not supported
 	return func() { _ = windows.CloseHandle(request) }, nil
 }
