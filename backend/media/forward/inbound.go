@@ -125,7 +125,7 @@ func (in *Inbound) route(p *packet) (r route, ok bool) {
 	if repaired {
 		rid = p.repairedRID
 	}
-	r = route{t.layer(string(rid)), repaired}
+	r = route{t.layer(in.from, string(rid)), repaired}
 	if r.layer == nil {
 		return route{}, false
 	}

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -12,6 +14,13 @@ import (
 const (
 	audioCache = 128 // packets: 2.5 s
 	videoCache = 512 // packets: 2 s at 2.5 Mbit/s
+)
+
+// Sound is sent before everything else, so a flood of it would delay the pictures and the connectivity checks of
+// everybody. The limit is what Opus sends at most: 510 kbit/s (RFC 7587 section 3.1.1) in packets of 10 ms.
+const (
+	soundBytes = 96 << 10 // per second, and at once
+	soundCost  = 256      // bytes that a packet counts for in addition to its payload
 )
 
 // layer is one stream of a track, with an SSRC of its own: sound, or a picture in one size and rate. Inbound calls
@@ -35,17 +44,20 @@ type layer struct {
 	clock     mediaClock
 	nacks     []uint16 // scratch space of mendGaps
 	mender    *time.Timer
-	refused   bool // packets are dropped until the next keyframe, because the last one was too large
+	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
+	pace      *rate.Limiter // of sound, in bytes; nil for pictures
 }
 
 func newLayer(t *Track, rid string) *layer {
 	l := &layer{track: t, rid: rid}
-	rate, size := uint32(codec.AudioClockRate), audioCache
+	clockRate, size := uint32(codec.AudioClockRate), audioCache
 	if t.Kind == signalling.KindVideo {
-		rate, size = codec.VideoClockRate, videoCache
+		clockRate, size = codec.VideoClockRate, videoCache
+	} else {
+		l.pace = rate.NewLimiter(soundBytes, soundBytes)
 	}
 	l.cache = newCache(size)
-	l.reception.clockRate, l.clock.clockRate = rate, rate
+	l.reception.clockRate, l.clock.clockRate = clockRate, clockRate
 	return l
 }
 
@@ -110,6 +122,9 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		return false, false
 	}
 	switch {
+	case l.pace != nil && !l.pace.AllowN(now, len(p.payload)+soundCost):
+		l.track.counters.malformed.Add(1)
+		return false, false
 	case p.vp8.tooLarge:
 		l.refused = true
 		l.track.counters.malformed.Add(1)

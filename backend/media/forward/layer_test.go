@@ -157,3 +157,64 @@ func TestSSRCsOfAConnectionAreBounded(t *testing.T) {
 		t.Errorf("%d SSRCs are kept", n)
 	}
 }
+
+// TestAConnectionThatIsNotYetOneLeavesLayersAlone: packets of a new connection before Connect, and of the old one after
+// it, add no layer, and their SSRCs are not remembered.
+func TestAConnectionThatIsNotYetOneLeavesLayersAlone(t *testing.T) {
+	p := newPresenter()
+	camera := p.watch(p.camera)
+	old := p.in
+	p.in = NewInbound(old.tracks, new(fakeUpstream), &p.admitted, p.counters)
+	p.in.SetMids("0", "1", "2")
+	large, small := mediatest.VideoSender{SSRC: 1, Sequence: 10}, mediatest.VideoSender{SSRC: 2, Sequence: 500}
+	send := func(keyframe bool) {
+		t.Helper()
+		p.send(t, large.Frame(keyframe, 1), codec.MidID, "1", codec.RIDID, "f")
+		p.send(t, small.Frame(keyframe, 1), codec.MidID, "1", codec.RIDID, "h")
+	}
+	send(true)
+	p.in.Connect()
+	late := mediatest.VideoSender{SSRC: 7}
+	b, err := late.Frame(true, 1)[0].Marshal()
+	must(t, err)
+	old.Receive(b)
+	send(true)
+	if got := camera.sequences(); !slices.Equal(got, []uint16{11}) {
+		t.Errorf("forwarded %v", got)
+	}
+	streams := p.in.ReceptionReports(time.Now())
+	if len(streams) != 2 {
+		t.Errorf("%d streams run, both layers should", len(streams))
+	}
+}
+
+// TestSoundIsForwardedAsFarAsOpusGoes: sound is sent before everything else, so a flood of it would harm everybody.
+func TestSoundIsForwardedAsFarAsOpusGoes(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		every            time.Duration
+		size, sent, most int
+	}{
+		{"all that Opus can be", 10 * time.Millisecond, 638, 1000, 1000},
+		{"of several seconds at once", 0, 160, 200, 200},
+		{"a flood", 100 * time.Microsecond, 1200, 10_000, 140},
+		{"a flood of small ones", 100 * time.Microsecond, 1, 10_000, 800},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPresenter()
+			sound := p.in.tracks[0]
+			ear := p.watch(sound)
+			now := time.Now()
+			for i := range test.sent {
+				in := packet{ssrc: 1, sequence: uint16(i), timestamp: uint32(i), payload: make([]byte, test.size)}
+				sound.first().receive(p.upstream, &in, false, now.Add(time.Duration(i)*test.every))
+			}
+			if got := len(ear.packets); got > test.most || got < min(test.sent, test.most)/2 {
+				t.Errorf("%d of %d forwarded, not about %d", got, test.sent, test.most)
+			}
+			if test.most == test.sent && len(ear.packets) != test.sent {
+				t.Errorf("%d of %d forwarded", len(ear.packets), test.sent)
+			}
+		})
+	}
+}

@@ -49,11 +49,14 @@ func NewTrack(owner string, kind signalling.Kind, silent bool, counters *Counter
 // first returns the first layer, which every track has.
 func (t *Track) first() *layer { return (*t.layers.Load())[0] }
 
-// layer returns the layer with this RID and adds it if need be. It returns nil if there are too many. A first layer
-// without a RID takes this one.
-func (t *Track) layer(rid string) *layer {
+// layer returns the layer with this RID and adds it if need be. A first layer without a RID takes this one. It returns
+// nil if there are too many layers, or if packets don't come from u: only the current connection may change them.
+func (t *Track) layer(u Upstream, rid string) *layer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if u != t.upstream {
+		return nil
+	}
 	layers := *t.layers.Load()
 	for _, l := range layers {
 		if l.rid == rid {
