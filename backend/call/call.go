@@ -359,8 +359,8 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 		return
 	}
 	switch l := p.path.Load(); {
-	case l != nil && l.socket.relay != nil:
-		l.socket.relay.doubt()
+	case l != nil && l.turn() != nil:
+		l.turn().doubt()
 	case c.watcher != nil:
 		c.engine.network.doubt(c.watcher)
 	}

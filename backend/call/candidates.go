@@ -155,9 +155,8 @@ func (p *peer) leaving(text, address string, port int) string {
 		return text
 	}
 	local := netip.AddrPortFrom(a.Unmap(), uint16(port))
-	r := p.relaySocket()
 	switch {
-	case r != nil && r.local == local: // see peerMux.GetListenAddresses
+	case p.sockets().relayed(local): // see peerMux.GetListenAddresses
 		return candidateText("relay", relayedPriority, local, local, true, p.ufrag)
 	case p.relayOnly:
 		return ""
@@ -390,27 +389,11 @@ func (p *peer) unstrand(anew bool) {
 	}
 }
 
-// stranded reports whether there is no path, or one from an address that the
-// machine has no longer.
+// stranded reports whether there is no path, or one that leads nowhere any longer.
 func (p *peer) stranded() bool {
 	if !p.alive(webrtc.PeerConnectionStateConnected) {
 		return true
 	}
 	l := p.path.Load()
-	if l == nil {
-		return false
-	}
-	if a := l.socket.relay; a != nil {
-		return l.socket != p.relaySocket()
-	}
-	if !p.call.engine.mux.has(l.socket.local.Addr()) {
-		return true
-	}
-	return l.rebound != l.socket.rebound.Load() && beyondNAT(l.remote.Addr())
-}
-
-// beyondNAT reports whether packets to an address go through a NAT of ours, if
-// there is one. Whom we reach without it does not care what it does.
-func beyondNAT(a netip.Addr) bool {
-	return !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+	return l != nil && p.sockets().stranded(l)
 }

@@ -44,9 +44,9 @@ type Engine struct {
 	logger  *slog.Logger
 	media   *webrtc.MediaEngine
 	setting webrtc.SettingEngine
-	tls     *tls.Config
 	mux     *udpMux  // nil: pion opens sockets, and all media goes its way
 	network *network // nil without mux
+	turn    turnClient
 	panics  contain.Panics
 
 	mediaPatience time.Duration // see nomedia.go
@@ -58,10 +58,7 @@ type Engine struct {
 
 // NewEngine returns an engine.
 func NewEngine(o Options) (*Engine, error) {
-	e := &Engine{logger: o.Logger, tls: o.TLS, calls: make(map[*Call]struct{}), mediaPatience: mediaPatience}
-	if e.tls == nil {
-		e.tls = new(tls.Config)
-	}
+	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), mediaPatience: mediaPatience}
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}
@@ -74,6 +71,10 @@ func NewEngine(o Options) (*Engine, error) {
 	if o.Net == nil {
 		e.mux = newUDPMux()
 		e.network = newNetwork(e.mux, e.logger)
+		e.turn = turnClient{mux: e.mux, tls: o.TLS, logger: e.logger}
+		if o.TLS == nil {
+			e.turn.tls = new(tls.Config)
+		}
 	}
 	return e, nil
 }

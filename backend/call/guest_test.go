@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long tests wait for what should take milliseconds.
-const patience = 60 * time.Second
+const patience = mediatest.Patience
 
 // outbox queues what a call sends to one participant.
 type outbox chan signalling.Message

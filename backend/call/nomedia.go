@@ -61,28 +61,22 @@ func (p *peer) obstacle() fault.Code {
 	switch {
 	case p.call.engine.mux == nil:
 	case p.relayOnly:
-		if p.relaySocket() == nil {
+		if p.turnSocket() == nil {
 			return fault.TurnUnavailable
 		}
-	case len(p.sockets().sockets()) == 0:
+	case len(p.sockets().GetListenAddresses()) == 0:
 		return fault.UDPUnavailable
 	}
 	return fault.MediaBlocked
 }
-
-// usable reports whether the system gave us a socket.
-func (m *udpMux) usable() bool { return len(m.addresses()) > 0 }
 
 // sayUnusable writes into the log that the system lets us open no socket, if so.
 func (e *Engine) sayUnusable() {
 	if e.HasUDP() {
 		return
 	}
-	e.mux.mu.Lock()
-	err := e.mux.refused
-	e.mux.mu.Unlock()
 	e.logger.Error("this computer lets Porch open no UDP socket: calls have neither sound nor picture, but through a TURN server",
-		"code", string(fault.UDPUnavailable), "err", err)
+		"code", string(fault.UDPUnavailable), "err", e.mux.refusal())
 }
 
 // HasUDP reports whether this machine lets the engine use UDP. Without, media goes

@@ -14,6 +14,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
 // impatience has an engine tell soon that media finds no way.
@@ -83,8 +84,6 @@ func (r *records) String() string {
 func withoutUDP(refuse *atomic.Bool) func(*Engine) {
 	return func(e *Engine) {
 		impatience(e)
-		e.mux.mu.Lock()
-		defer e.mux.mu.Unlock()
 		open := e.mux.listen
 		e.mux.listen = func(a *net.UDPAddr) (*net.UDPConn, error) {
 			if refuse.Load() {
@@ -117,10 +116,10 @@ func TestAHostWithoutUDPSaysSo(t *testing.T) {
 }
 
 func TestAHostWithoutUDPUsesTURN(t *testing.T) {
-	s := newTURNServer(t)
+	s := mediatest.NewTURNServer(t)
 	var refuse atomic.Bool
 	refuse.Store(true)
-	c := newReachedCall(t, Options{TLS: s.tls}, Reach{Servers: s.servers("tcp")}, withoutUDP(&refuse))
+	c := newReachedCall(t, Options{TLS: s.TLS}, Reach{Servers: s.Servers("tcp")}, withoutUDP(&refuse))
 	a, b := join(t, c, onlyRelayed(as("a"))), join(t, c, onlyRelayed(as("b")))
 	a.send()
 	b.untilSees("a")
@@ -128,9 +127,9 @@ func TestAHostWithoutUDPUsesTURN(t *testing.T) {
 }
 
 func TestWhoMayUseTURNOnlyIsToldThatThereIsNone(t *testing.T) {
-	s := newTURNServer(t)
-	s.refuse.Store(true)
-	c := newReachedCall(t, Options{TLS: s.tls}, Reach{Servers: s.servers("tcp"), RelayOnly: true}, impatience)
+	s := mediatest.NewTURNServer(t)
+	s.Refuse.Store(true)
+	c := newReachedCall(t, Options{TLS: s.TLS}, Reach{Servers: s.Servers("tcp"), RelayOnly: true}, impatience)
 	a := join(t, c, as("a"))
 	a.seesNoMedia("a", fault.TurnUnavailable)
 }

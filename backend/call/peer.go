@@ -172,7 +172,7 @@ func (p *peer) negotiate() {
 	if p.outstanding || p.negotiation > 0 && !p.restart && p.wanted <= p.pairs {
 		return
 	}
-	if p.relayOnly && p.relaySocket() == nil {
+	if p.relayOnly && p.turnSocket() == nil {
 		return // relayChanged tries again
 	}
 	added, err := p.grow()
@@ -323,7 +323,7 @@ func (p *peer) onState(webrtc.PeerConnectionState) {
 		p.onConnected()
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 		if d := p.direct.Load(); d != nil {
-			d.link.Store(nil) // nobody has agreed to receive any longer (RFC 7675)
+			d.setRoute(nil) // nobody has agreed to receive any longer (RFC 7675)
 		}
 	}
 	p.call.post(func() { p.call.peerState(p, state) })
@@ -368,14 +368,13 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 		p.call.engine.logger.Debug("selected pair", "err", err)
 		return
 	}
-	socket := p.sockets().socket(netip.AddrPortFrom(local.Unmap(), pair.Local.Port))
-	if socket == nil {
+	l := p.sockets().route(netip.AddrPortFrom(local.Unmap(), pair.Local.Port), netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port))
+	if l == nil {
 		return // the agent has only our sockets
 	}
-	l := &link{socket, netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port), socket.rebound.Load()}
 	p.path.Store(l)
 	if d := p.direct.Load(); d != nil {
-		d.link.Store(l)
+		d.setRoute(l)
 	}
 }
 
@@ -383,17 +382,17 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 func (p *peer) sockets() peerMux {
 	return peerMux{
 		mux: p.call.engine.mux, take: p.takeContained, answeredBy: p.answeredBy, answered: p.answered,
-		relay: p.relaySocket, relayOnly: p.relayOnly,
+		relay: p.turnSocket, relayOnly: p.relayOnly,
 		elsewhere: p.member.profile.Elsewhere,
 	}
 }
 
-// relaySocket returns the socket at a TURN server, or nil.
-func (p *peer) relaySocket() *udpSocket {
+// turnSocket returns the address at a TURN server, or nil.
+func (p *peer) turnSocket() *allocation {
 	if p.outside == nil {
 		return nil
 	}
-	return p.call.relaySocket()
+	return p.call.turnSocket()
 }
 
 // bound runs while an answer is taken: a slot has got its way out.

@@ -66,8 +66,8 @@ func (c *Call) begin(ctx context.Context) {
 func (c *Call) networkChanged(moved bool) {
 	c.post(func() {
 		c.takeOutside()
-		if a := c.relay.Load(); a != nil && moved && !c.engine.mux.has(a.local()) {
-			a.fail()
+		if a := c.relay.Load(); a != nil && moved {
+			a.moved()
 		}
 		for _, m := range *c.members.Load() {
 			if p := m.peer; p != nil {
@@ -80,7 +80,7 @@ func (c *Call) networkChanged(moved bool) {
 // takeOutside takes over what the network knows.
 func (c *Call) takeOutside() {
 	n := c.engine.network
-	o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher) || !n.mux.usable()}
+	o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher) || !c.engine.mux.usable()}
 	c.outside.Store(o)
 	if o.blocked {
 		c.wantRelay()
@@ -98,10 +98,10 @@ func (c *Call) wantRelay() {
 	}
 }
 
-// relaySocket returns the socket at a TURN server, or nil.
-func (c *Call) relaySocket() *udpSocket {
+// turnSocket returns the address at a TURN server, or nil.
+func (c *Call) turnSocket() *allocation {
 	if a := c.relay.Load(); a != nil && !a.over() {
-		return a.socket
+		return a
 	}
 	return nil
 }
@@ -118,6 +118,7 @@ func (c *Call) relayChanged() {
 const (
 	relayPause    = time.Second // before a TURN server is tried again, at first
 	maxRelayPause = 30 * time.Second
+	serversWithin = 10 * time.Second // that Reach.Servers may take
 )
 
 // keepRelay sees to it that the call has an address at a TURN server as long as
@@ -129,7 +130,7 @@ func (c *Call) keepRelay(ctx context.Context) {
 		current := c.relay.Load()
 		var lost <-chan struct{}
 		if current != nil {
-			lost = current.lost
+			lost = current.gone()
 		}
 		select {
 		case <-ctx.Done():
@@ -174,11 +175,11 @@ func (c *Call) swapRelay(next *allocation) {
 
 // newRelay asks for credentials and uses them.
 func (c *Call) newRelay(ctx context.Context) (*allocation, error) {
-	within, cancel := context.WithTimeout(ctx, allocateWithin)
+	within, cancel := context.WithTimeout(ctx, serversWithin)
 	defer cancel()
 	servers, err := c.reach.Servers(within)
 	if err != nil {
 		return nil, err
 	}
-	return c.engine.allocate(ctx, servers, c.reach.Relay)
+	return c.engine.turn.allocate(ctx, servers, c.reach.Relay)
 }

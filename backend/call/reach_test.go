@@ -2,16 +2,9 @@ package call
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"runtime"
@@ -22,11 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/stun/v4"
-	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
 
-	"github.com/porch-call/porch/backend/kit/pionlog"
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -82,96 +73,6 @@ func recorded(o guestOptions) (guestOptions, *recorder) {
 	return o, r
 }
 
-// eventually waits until ok.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatal("waited in vain for: " + what)
-		}
-		<-tick.C
-	}
-}
-
-// fakeSTUN answers binding requests with what mapped returns; nothing if
-// that is not valid.
-type fakeSTUN struct {
-	conn   *net.UDPConn
-	asked  atomic.Int32
-	mu     sync.Mutex
-	mapped func(from netip.AddrPort) netip.AddrPort
-	asker  netip.AddrPort // who asked last
-}
-
-func newFakeSTUN(tb testing.TB, mapped func(netip.AddrPort) netip.AddrPort) *fakeSTUN {
-	tb.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	must(tb, err)
-	s := &fakeSTUN{conn: conn, mapped: mapped}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b := make([]byte, maxDatagram)
-		for {
-			n, from, err := conn.ReadFromUDPAddrPort(b)
-			if err != nil {
-				return
-			}
-			m := stun.Message{Raw: b[:n]}
-			if m.Decode() != nil || m.Type != stun.BindingRequest {
-				continue
-			}
-			s.asked.Add(1)
-			s.mu.Lock()
-			a := s.mapped(from)
-			s.asker = from
-			s.mu.Unlock()
-			if a.IsValid() {
-				_, _ = conn.WriteToUDPAddrPort(bindingAnswer(tb, m.TransactionID, a), from)
-			}
-		}
-	}()
-	tb.Cleanup(func() {
-		must(tb, conn.Close())
-		<-done
-	})
-	return s
-}
-
-func (s *fakeSTUN) url() string { return "stun:" + s.conn.LocalAddr().String() }
-
-func (s *fakeSTUN) lastAsker() netip.AddrPort {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.asker
-}
-
-func (s *fakeSTUN) set(mapped func(netip.AddrPort) netip.AddrPort) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mapped = mapped
-}
-
-func bindingAnswer(tb testing.TB, id [stun.TransactionIDSize]byte, a netip.AddrPort) []byte {
-	m, err := stun.Build(stun.BindingSuccess, stun.NewTransactionIDSetter(id),
-		&stun.XORMappedAddress{IP: a.Addr().AsSlice(), Port: int(a.Port())}, stun.Fingerprint)
-	if err != nil {
-		tb.Error(err)
-		return nil
-	}
-	return m.Raw
-}
-
-func always(a string) func(netip.AddrPort) netip.AddrPort {
-	p := netip.MustParseAddrPort(a)
-	return func(netip.AddrPort) netip.AddrPort { return p }
-}
-
-func silent(netip.AddrPort) netip.AddrPort { return netip.AddrPort{} }
-
 // newReachedCall returns a call of an engine that prepare may change first.
 func newReachedCall(tb testing.TB, o Options, r Reach, prepare func(*Engine)) *Call {
 	tb.Helper()
@@ -192,12 +93,12 @@ func newReachedCall(tb testing.TB, o Options, r Reach, prepare func(*Engine)) *C
 }
 
 func TestReflexiveCandidatesAreOffered(t *testing.T) {
-	s := newFakeSTUN(t, always("203.0.113.7:4242"))
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.url(), "nonsense", "stuns:example.org:1"}}, nil)
+	s := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
+	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.URL(), "nonsense", "stuns:example.org:1"}}, nil)
 	o, sent := recorded(as("a"))
 	a := join(t, c, o)
 	var text string
-	eventually(t, "a reflexive candidate", func() bool {
+	mediatest.Eventually(t, "a reflexive candidate", func() bool {
 		for _, text = range sent.candidates() {
 			if strings.Contains(text, " 203.0.113.7 4242 typ srflx ") {
 				return true
@@ -229,53 +130,35 @@ func TestReflexiveCandidatesAreOffered(t *testing.T) {
 }
 
 func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
-	s := newFakeSTUN(t, always("203.0.113.7:4242"))
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.url()}}, func(e *Engine) {
+	s := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
+	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.URL()}}, func(e *Engine) {
 		e.network.refresh = 30 * time.Millisecond
 	})
 	o, sent := recorded(as("a"))
 	a := join(t, c, o)
 	a.send()
 	p := c.member("a").connection.Load()
-	eventually(t, "a path", func() bool { return p.path.Load() != nil && p.alive(webrtc.PeerConnectionStateConnected) })
-	socket := p.path.Load().socket
-	s.set(always("203.0.113.8:4343"))
-	eventually(t, "the new address", func() bool {
+	mediatest.Eventually(t, "a path", func() bool { return p.path.Load() != nil && p.alive(webrtc.PeerConnectionStateConnected) })
+	asker := s.LastAsker()
+	far := p.sockets().route(asker, netip.MustParseAddrPort("198.51.100.1:9"))
+	near := p.sockets().route(asker, netip.MustParseAddrPort("192.168.1.1:9"))
+	if p.sockets().stranded(far) || p.sockets().stranded(near) {
+		t.Error("stranded before anything has happened")
+	}
+	s.Set(mediatest.Always("203.0.113.8:4343"))
+	mediatest.Eventually(t, "the new address", func() bool {
 		return strings.Contains(sent.text(t), "203.0.113.8 4343 typ srflx")
 	})
-	asker := s.lastAsker()
-	for _, other := range *c.engine.mux.list.Load() {
-		if other.local == asker {
-			eventually(t, "a count of rebindings", func() bool { return other.rebound.Load() > 0 })
-		}
-	}
-	if !p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("198.51.100.1:9")) {
+	if !p.strandedOn(far) {
 		t.Error("a guest beyond the NAT is not stranded by a rebinding")
 	}
-	eventually(t, "a guest on this network is not", func() bool { // while a itself is not restarted
-		return !p.strandedBy(socket.rebound.Load()+1, netip.MustParseAddrPort("192.168.1.1:9"))
-	})
+	mediatest.Eventually(t, "a guest on this network is not", func() bool { return !p.strandedOn(near) }) // while a itself is not restarted
 }
 
-func TestBeyondNAT(t *testing.T) {
-	for address, want := range map[string]bool{
-		"198.51.100.1": true, "2001:db8::1": true,
-		"192.168.1.1": false, "10.1.2.3": false, "fd00::2": false, // of this network
-		"127.0.0.1": false, "::1": false, "169.254.1.1": false, "fe80::1": false,
-	} {
-		if got := beyondNAT(netip.MustParseAddr(address)); got != want {
-			t.Errorf("%s: %v", address, got)
-		}
-	}
-}
-
-// strandedBy asks whether a path to remote, chosen at that count of rebindings,
-// would be dead.
-func (p *peer) strandedBy(rebound int32, remote netip.AddrPort) bool {
-	l := *p.path.Load()
-	l.rebound, l.remote = rebound, remote
+// strandedOn asks whether p would be stranded if this were its path.
+func (p *peer) strandedOn(l *link) bool {
 	return p.ask(func() bool {
-		old := p.path.Swap(&l)
+		old := p.path.Swap(l)
 		defer p.path.Store(old)
 		return p.stranded()
 	})
@@ -289,100 +172,29 @@ func (p *peer) ask(f func() bool) bool {
 }
 
 func TestPrepareAsksBeforeTheCall(t *testing.T) {
-	s := newFakeSTUN(t, always("203.0.113.7:4242"))
+	s := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
 	e, err := NewEngine(Options{})
 	must(t, err)
 	defer func() { must(t, e.Close()) }()
-	stop := e.Prepare([]string{s.url()}, nil)
+	stop := e.Prepare([]string{s.URL()}, nil)
 	defer stop()
-	w, unwatch := e.network.watch([]string{s.url()}, nil, nil)
+	w, unwatch := e.network.watch([]string{s.URL()}, nil, nil)
 	defer unwatch()
-	eventually(t, "an answer", func() bool { return len(e.network.reflexives(w)) == 1 })
+	mediatest.Eventually(t, "an answer", func() bool { return len(e.network.reflexives(w)) == 1 })
 	unwatch()
-	c, err := e.NewCall(Hooks{}, Reach{STUN: []string{s.url()}})
+	c, err := e.NewCall(Hooks{}, Reach{STUN: []string{s.URL()}})
 	must(t, err)
 	stop()
 	stop()
 	options, record := recorded(as("a"))
 	join(t, c, options)
-	eventually(t, "an offer with the answer", func() bool {
+	mediatest.Eventually(t, "an offer with the answer", func() bool {
 		return slices.ContainsFunc(record.candidates(), func(text string) bool { return strings.Contains(text, "203.0.113.7 4242 typ srflx") })
 	})
 	c.Close(signalling.EndEnded)
-	if len(e.network.servers) != 0 || len(e.network.watchers) != 0 {
-		t.Errorf("%d servers are still asked", len(e.network.servers))
+	if e.network.asks(s.Address()) {
+		t.Error("the server is still asked")
 	}
-}
-
-func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
-	s := newFakeSTUN(t, silent)
-	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	must(t, err)
-	defer func() { must(t, stranger.Close()) }()
-	e, err := NewEngine(Options{})
-	must(t, err)
-	defer func() { must(t, e.Close()) }()
-	n := e.network
-	w, stop := n.watch([]string{s.url()}, nil, nil)
-	defer stop()
-	eventually(t, "silence", func() bool { return n.blocked(w) })
-
-	server := s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	n.mu.Lock()
-	var id [stun.TransactionIDSize]byte
-	var socket *udpSocket
-	for key, p := range n.servers[w.servers[0]].probes {
-		id, socket = p.id, key.socket
-		p.next = time.Now().Add(never) // the question stays the same
-		p.open = true
-	}
-	n.mu.Unlock()
-	good := netip.MustParseAddrPort("203.0.113.7:4242")
-	wrong := id
-	wrong[0]++
-	for what, refused := range map[string]bool{
-		"another's address":  n.answer(socket, bindingAnswer(t, id, good), stranger.LocalAddr().(*net.UDPAddr).AddrPort()),
-		"another's question": n.answer(socket, bindingAnswer(t, wrong, good), server),
-	} {
-		if refused {
-			t.Errorf("an answer from %s was taken", what)
-		}
-	}
-	if !n.blocked(w) {
-		t.Error("a wrong answer ends the silence")
-	}
-	if !n.answer(socket, bindingAnswer(t, id, good), server) || len(n.reflexives(w)) != 1 || n.blocked(w) {
-		t.Error("the right answer was not taken")
-	}
-	if n.answer(socket, bindingAnswer(t, id, netip.MustParseAddrPort("203.0.113.9:1")), server) {
-		t.Error("a second answer was taken")
-	}
-	for _, bad := range []string{"224.0.0.1:5", "0.0.0.0:5", "127.0.0.1:5", "169.254.1.1:5", "[2001:db8::1]:5", "203.0.113.7:0"} {
-		b := bindingAnswer(t, id, netip.MustParseAddrPort(bad))
-		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5"), server.Addr()); got.IsValid() {
-			t.Errorf("%s was believed", bad)
-		}
-	}
-	for mapped, believed := range map[string]bool{"192.168.1.9:5": false, "100.64.0.1:5": false, "198.51.100.3:5": true} {
-		b := bindingAnswer(t, id, netip.MustParseAddrPort(mapped))
-		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5"), netip.MustParseAddr("198.51.100.2")); got.IsValid() != believed {
-			t.Errorf("a server on the internet says %s: %v", mapped, got)
-		}
-	}
-}
-
-func FuzzAnswer(f *testing.F) {
-	f.Add(bindingAnswer(f, [12]byte{1}, netip.MustParseAddrPort("203.0.113.7:4242")))
-	f.Add([]byte{1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42})
-	local := netip.MustParseAddr("192.168.1.5")
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if !stun.IsMessage(b) {
-			return
-		}
-		if a := mappedAddress(b, local, local); a.IsValid() && (!a.Addr().Is4() || a.Port() == 0 || a.Addr().IsMulticast()) {
-			t.Errorf("%s", a)
-		}
-	})
 }
 
 func FuzzSplitCandidates(f *testing.F) {
@@ -401,90 +213,13 @@ func FuzzSplitCandidates(f *testing.F) {
 	})
 }
 
-// turnServer is a real TURN server on this computer that relays at 127.0.0.2,
-// an address that the engine's own candidates don't have.
-type turnServer struct {
-	urls   map[string]string // by way
-	tls    *tls.Config       // of its clients
-	server *turn.Server
-	asked  atomic.Int32 // for credentials
-	refuse atomic.Bool
-}
-
-const relayedAt = "127.0.0.2"
-
-func newTURNServer(tb testing.TB) *turnServer {
-	tb.Helper()
-	if runtime.GOOS != "linux" {
-		tb.Skip("needs a second loopback address, which Linux alone has without being asked")
-	}
-	certificate, pool := newTestCertificate(tb)
-	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	must(tb, err)
-	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
-	must(tb, err)
-	secured, err := tls.Listen("tcp4", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	must(tb, err)
-	relay := &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(relayedAt), Address: relayedAt}
-	s := &turnServer{
-		tls: &tls.Config{RootCAs: pool},
-		urls: map[string]string{
-			"udp": fmt.Sprintf("turn:%s?transport=udp", udp.LocalAddr()),
-			"tcp": fmt.Sprintf("turn:%s?transport=tcp", tcp.Addr()),
-			"tls": fmt.Sprintf("turns:%s?transport=tcp", secured.Addr()),
-		},
-	}
-	s.server, err = turn.NewServer(turn.ServerConfig{
-		Realm: "porch", LoggerFactory: pionlog.New(slog.New(slog.DiscardHandler)),
-		AuthHandler: func(a *turn.RequestAttributes) (string, []byte, bool) {
-			return a.Username, turn.GenerateAuthKey(a.Username, "porch", "password"), !s.refuse.Load()
-		},
-		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: udp, RelayAddressGenerator: relay}},
-		ListenerConfigs: []turn.ListenerConfig{
-			{Listener: tcp, RelayAddressGenerator: relay}, {Listener: secured, RelayAddressGenerator: relay},
-		},
-	})
-	must(tb, err)
-	tb.Cleanup(func() { _ = s.server.Close() })
-	return s
-}
-
-// servers gives out the ways with these names.
-func (s *turnServer) servers(ways ...string) func(context.Context) ([]signalling.ICEServer, error) {
-	return func(context.Context) ([]signalling.ICEServer, error) {
-		s.asked.Add(1)
-		var urls []string
-		for _, w := range ways {
-			urls = append(urls, s.urls[w])
-		}
-		return []signalling.ICEServer{{URLs: urls, Username: "user", Credential: "password"}}, nil
-	}
-}
-
-func newTestCertificate(tb testing.TB) (tls.Certificate, *x509.CertPool) {
-	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(tb, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	must(tb, err)
-	leaf, err := x509.ParseCertificate(der)
-	must(tb, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 	for _, way := range []string{"udp", "tcp", "tls"} {
 		t.Run(way, func(t *testing.T) {
-			s := newTURNServer(t)
-			leak := newFakeSTUN(t, always("203.0.113.7:4242"))
-			c := newReachedCall(t, Options{TLS: s.tls}, Reach{
-				STUN: []string{leak.url()}, Servers: s.servers(way), RelayOnly: true,
+			s := mediatest.NewTURNServer(t)
+			leak := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
+			c := newReachedCall(t, Options{TLS: s.TLS}, Reach{
+				STUN: []string{leak.URL()}, Servers: s.Servers(way), RelayOnly: true,
 			}, nil)
 			oa, sentA := recorded(as("a"))
 			ob, sentB := recorded(as("b"))
@@ -504,31 +239,31 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 						t.Errorf("%q was sent: %s", forbidden, text)
 					}
 				}
-				for _, p := range localAddresses() {
+				for _, p := range c.engine.mux.lister() {
 					if !p.Addr().IsLoopback() && strings.Contains(text, p.Addr().String()) {
 						t.Errorf("%s was sent", p.Addr())
 					}
 				}
-				for _, socket := range *c.engine.mux.list.Load() {
-					if strings.Contains(text, fmt.Sprintf(" %d typ", socket.local.Port())) {
-						t.Errorf("port %d was sent", socket.local.Port())
+				for _, a := range listening(c.engine) {
+					if strings.Contains(text, fmt.Sprintf(" %d typ", a.Port())) {
+						t.Errorf("port %d was sent", a.Port())
 					}
 				}
-				if !strings.Contains(text, " "+relayedAt+" ") || !strings.Contains(text, "typ relay raddr 0.0.0.0 rport 0") {
+				if !strings.Contains(text, " "+mediatest.RelayedAt+" ") || !strings.Contains(text, "typ relay raddr 0.0.0.0 rport 0") {
 					t.Error("nothing relayed was sent")
 				}
 			}
-			if leak.asked.Load() != 0 {
+			if leak.Asked.Load() != 0 {
 				t.Error("a STUN server was asked")
 			}
 			p := c.member("a").connection.Load()
-			if l := p.path.Load(); l == nil || l.socket.relay == nil {
+			if l := p.path.Load(); l == nil || l.turn() == nil {
 				t.Errorf("path %+v", l)
 			}
 			if p.direct.Load() == nil {
 				t.Error("media is not encrypted on our way")
 			}
-			if n := s.asked.Load(); n != 1 {
+			if n := s.Asked.Load(); n != 1 {
 				t.Errorf("credentials were asked for %d times", n)
 			}
 		})
@@ -539,25 +274,25 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 // the TURN server.
 func onlyRelayed(o guestOptions) guestOptions {
 	o.setting = func(s *webrtc.SettingEngine) {
-		s.SetRemoteIPFilter(func(ip net.IP) bool { return ip.String() == relayedAt })
+		s.SetRemoteIPFilter(func(ip net.IP) bool { return ip.String() == mediatest.RelayedAt })
 	}
 	return o
 }
 
 func TestBlockedUDPBringsInTURN(t *testing.T) {
-	s := newTURNServer(t)
-	blocked := newFakeSTUN(t, silent)
-	c := newReachedCall(t, Options{TLS: s.tls}, Reach{STUN: []string{blocked.url()}, Servers: s.servers("tcp", "tls")}, nil)
+	s := mediatest.NewTURNServer(t)
+	blocked := mediatest.NewSTUNServer(t, mediatest.Silent)
+	c := newReachedCall(t, Options{TLS: s.TLS}, Reach{STUN: []string{blocked.URL()}, Servers: s.Servers("tcp", "tls")}, nil)
 	a := join(t, c, onlyRelayed(as("a")))
 	b := join(t, c, as("b")) // on this network, and not disturbed
 	a.send()
 	b.send()
 	a.untilSees("b")
 	b.untilSees("a")
-	if l := c.member("a").connection.Load().path.Load(); l == nil || l.socket.relay == nil {
+	if l := c.member("a").connection.Load().path.Load(); l == nil || l.turn() == nil {
 		t.Errorf("path of a: %+v", l)
 	}
-	if l := c.member("b").connection.Load().path.Load(); l == nil || l.socket.relay != nil {
+	if l := c.member("b").connection.Load().path.Load(); l == nil || l.turn() != nil {
 		t.Errorf("path of b: %+v", l)
 	}
 }
@@ -565,11 +300,11 @@ func TestBlockedUDPBringsInTURN(t *testing.T) {
 // TestUDPThatIsBlockedLater loses the only path of a guest, and the STUN server
 // with it, on a network whose addresses stay.
 func TestUDPThatIsBlockedLater(t *testing.T) {
-	s := newTURNServer(t)
-	open := newFakeSTUN(t, func(from netip.AddrPort) netip.AddrPort { return from })
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.url()}, Servers: s.servers("tcp")}, nil)
-	eventually(t, "an answer", func() bool { return !c.engine.network.quiet(c.watcher) })
-	open.set(silent)
+	s := mediatest.NewTURNServer(t)
+	open := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
+	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.URL()}, Servers: s.Servers("tcp")}, nil)
+	mediatest.Eventually(t, "an answer", func() bool { return len(c.engine.network.reflexives(c.watcher)) > 0 })
+	open.Set(mediatest.Silent)
 	c.engine.network.doubt(c.watcher)
 	c.engine.network.doubt(c.watcher) // once is enough
 	a := join(t, c, onlyRelayed(as("a")))
@@ -578,48 +313,36 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 	b.send()
 	a.untilSees("b")
 	b.untilSees("a")
-	open.set(func(from netip.AddrPort) netip.AddrPort { return from })
+	open.Set(mediatest.Always("203.0.113.7:4242"))
 	if !c.needsRelay() {
 		t.Error("UDP is not taken to be blocked")
 	}
 }
 
-// quiet reports whether none of w's servers has answered.
-func (n *network) quiet(w *watcher) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, name := range w.servers {
-		if n.servers[name].answered {
-			return false
-		}
-	}
-	return true
-}
-
 func TestOpenUDPNeedsNoTURN(t *testing.T) {
-	s := newTURNServer(t)
-	open := newFakeSTUN(t, func(from netip.AddrPort) netip.AddrPort { return from })
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.url()}, Servers: s.servers("udp")}, nil)
+	s := mediatest.NewTURNServer(t)
+	open := mediatest.NewSTUNServer(t, func(from netip.AddrPort) netip.AddrPort { return from })
+	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.URL()}, Servers: s.Servers("udp")}, nil)
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
-	timer := time.NewTimer(silence + silence/2)
+	timer := time.NewTimer(time.Second + time.Second/2)
 	defer timer.Stop()
 	<-timer.C
-	if s.asked.Load() != 0 {
+	if s.Asked.Load() != 0 {
 		t.Error("credentials were asked for")
 	}
 }
 
 func TestALostAllocationIsReplaced(t *testing.T) {
-	s := newTURNServer(t)
-	c := newReachedCall(t, Options{}, Reach{Servers: s.servers("tcp"), RelayOnly: true}, nil)
+	s := mediatest.NewTURNServer(t)
+	c := newReachedCall(t, Options{}, Reach{Servers: s.Servers("tcp"), RelayOnly: true}, nil)
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
 	first := c.relay.Load()
-	must(t, first.base.Close())
-	eventually(t, "another address", func() bool {
+	s.Cut()
+	mediatest.Eventually(t, "another address", func() bool {
 		next := c.relay.Load()
 		return next != nil && next != first
 	})
@@ -628,11 +351,11 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 	b.untilSees("a")
 	// A server that has forgotten us, or takes our credentials no longer, is found out.
 	second := c.relay.Load()
-	s.refuse.Store(true)
+	s.Refuse.Store(true)
 	second.doubt()
-	eventually(t, "the loss", second.over)
-	s.refuse.Store(false)
-	eventually(t, "a third address", func() bool {
+	mediatest.Eventually(t, "the loss", second.over)
+	s.Refuse.Store(false)
+	mediatest.Eventually(t, "a third address", func() bool {
 		next := c.relay.Load()
 		return next != nil && next != second
 	})
@@ -642,9 +365,9 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 }
 
 func TestServersThatFailAreTriedAgain(t *testing.T) {
-	s := newTURNServer(t)
+	s := mediatest.NewTURNServer(t)
 	var tries atomic.Int32
-	good := s.servers("udp")
+	good := s.Servers("udp")
 	c := newReachedCall(t, Options{}, Reach{RelayOnly: true, Servers: func(ctx context.Context) ([]signalling.ICEServer, error) {
 		switch tries.Add(1) {
 		case 1:
@@ -662,30 +385,12 @@ func TestServersThatFailAreTriedAgain(t *testing.T) {
 	}
 }
 
-func TestTURNNeedsItsCertificate(t *testing.T) {
-	s := newTURNServer(t)
-	e, err := NewEngine(Options{}) // does not know the authority
-	must(t, err)
-	defer func() { must(t, e.Close()) }()
-	servers, err := s.servers("tls")(t.Context())
-	must(t, err)
-	if _, err := e.allocate(t.Context(), servers, nil); err == nil || strings.Contains(err.Error(), "password") {
-		t.Errorf("%v", err)
+// listening returns where the engine's sockets are.
+func listening(e *Engine) (all []netip.AddrPort) {
+	for _, a := range (peerMux{mux: e.mux}).GetListenAddresses() {
+		all = append(all, a.(*net.UDPAddr).AddrPort())
 	}
-	if _, err := e.allocate(t.Context(), []signalling.ICEServer{{URLs: []string{s.urls["udp"]}}}, nil); err == nil {
-		t.Error("an allocation without credentials")
-	}
-}
-
-func TestTURNWays(t *testing.T) {
-	got := turnWays([]signalling.ICEServer{
-		{URLs: []string{"turn:a.example", "nonsense", "stun:a.example", "turns:a.example:443?transport=tcp", "turns:a.example?transport=udp"}, Username: "u", Credential: "c"},
-		{URLs: []string{"turn:b.example"}},
-		{URLs: slices.Repeat([]string{"turn:c.example?transport=tcp"}, 20), Username: "u", Credential: "c"},
-	})
-	if len(got) != maxTURN || got[0].uri.Host != "a.example" || got[1].uri.Port != 443 || got[2].uri.Host != "c.example" {
-		t.Errorf("%d ways: %+v", len(got), got)
-	}
+	return all
 }
 
 // movable gives an engine addresses of the test's choice.
@@ -702,42 +407,49 @@ func (m *movable) set(texts ...string) {
 }
 
 func (m *movable) use(e *Engine) {
-	e.mux.mu.Lock()
-	defer e.mux.mu.Unlock()
 	e.mux.lister = func() []netip.Prefix { return *m.addresses.Load() }
 }
 
 // has reports whether the path begins at an address.
-func (p *peer) has(a string) bool { return p.path.Load().socket.local.Addr().String() == a }
+func (p *peer) has(a string) bool {
+	pair, err := p.ice().GetSelectedCandidatePair()
+	return err == nil && pair != nil && pair.Local.Address == a
+}
 
 func TestAnotherNetworkRestartsICE(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs more than one loopback address, which Linux alone has without being asked")
 	}
-	net := new(movable)
-	net.set("127.0.0.1/8")
-	c := newReachedCall(t, Options{}, Reach{}, net.use)
+	network := new(movable)
+	network.set("127.0.0.1/8")
+	c := newReachedCall(t, Options{}, Reach{}, network.use)
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
-	old := c.engine.mux.addresses()[0]
+	old := listening(c.engine)[0]
 
-	net.set("127.0.0.3/8") // b's restart request does not come: b has noticed nothing
+	network.set("127.0.0.3/8") // b's restart request does not come: b has noticed nothing
 	begin := time.Now()
 	b.until("a restart", func() bool { return b.offers >= 2 })
 	t.Logf("another offer after %v", time.Since(begin).Round(time.Millisecond))
 	p := c.member("b").connection.Load()
-	eventually(t, "a path from the new address", func() bool {
+	mediatest.Eventually(t, "a path from the new address", func() bool {
 		return p.has("127.0.0.3") && p.alive(webrtc.PeerConnectionStateConnected)
 	})
 	t.Logf("connected again after %v", time.Since(begin).Round(time.Millisecond))
 	b.forget()
 	b.untilSees("a")
-	eventually(t, "the old socket to be closed", func() bool { return !slices.Contains(*c.engine.mux.list.Load(), old) })
+	mediatest.Eventually(t, "the old socket to be closed", func() bool {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(old))
+		if err == nil {
+			must(t, conn.Close())
+		}
+		return err == nil
+	})
 
 	// An address more disturbs nobody.
-	net.set("127.0.0.3/8", "127.0.0.4/8")
-	eventually(t, "another socket", func() bool { return len(*c.engine.mux.list.Load()) == 2 })
+	network.set("127.0.0.3/8", "127.0.0.4/8")
+	mediatest.Eventually(t, "another socket", func() bool { return len(listening(c.engine)) == 2 })
 	b.forget()
 	b.untilSees("a")
 	if !p.has("127.0.0.3") {
@@ -765,7 +477,7 @@ func TestAnotherNetworkWhileThePathIsLost(t *testing.T) {
 
 	net.set("127.0.0.3/8")
 	p := c.member("b").connection.Load()
-	eventually(t, "an offer that nobody gets", func() bool { return !p.alive(webrtc.PeerConnectionStateConnected) })
+	mediatest.Eventually(t, "an offer that nobody gets", func() bool { return !p.alive(webrtc.PeerConnectionStateConnected) })
 	if b.p.Alive() {
 		t.Error("alive without a path")
 	}
@@ -779,7 +491,7 @@ func TestAnotherNetworkWhileThePathIsLost(t *testing.T) {
 		t.Fatal("another connection")
 	}
 	b.start()
-	eventually(t, "a path from the new address", func() bool {
+	mediatest.Eventually(t, "a path from the new address", func() bool {
 		return p.has("127.0.0.3") && b.p.Alive()
 	})
 	b.forget()

@@ -11,8 +11,9 @@ import (
 
 // queued is a datagram that says a number.
 func queued(n int, picture *atomic.Uint64) datagram {
-	b := []byte{byte(n), byte(n >> 8)}
-	return datagram{buffer: &b, picture: picture}
+	b := buffers.Get().(*[]byte) // where it ends
+	*b = append((*b)[:0], byte(n), byte(n>>8))
+	return datagram{buffer: b, picture: picture}
 }
 
 // numbers takes everything from a queue.
@@ -111,8 +112,9 @@ func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
 	defer close(a.lost)
 	var dropped atomic.Uint64
 	send := func(n byte, picture *atomic.Uint64) {
-		b := []byte{n}
-		a.send(datagram{buffer: &b, to: to, picture: picture})
+		d := queued(int(n), picture)
+		d.to = to
+		a.send(d)
 	}
 	send(0, &dropped)
 	waits := func() bool {
@@ -130,7 +132,7 @@ func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
 	send(4, nil)
 	var got []byte
 	for range 4 {
-		got = append(got, <-conn.take...)
+		got = append(got, (<-conn.take)[0])
 	}
 	if !slices.Equal(got, []byte{0, 2, 4, 3}) || dropped.Load() != 1 {
 		t.Errorf("sent %v, dropped %d", got, dropped.Load())

@@ -2,12 +2,14 @@ package call
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -90,28 +92,27 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	must(t, err)
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:"+port)
 	must(t, err)
-	e, err := NewEngine(Options{})
-	must(t, err)
-	defer func() { must(t, e.Close()) }()
+	n := newTestNetwork(t)
+	client := turnClient{mux: n.mux, tls: new(tls.Config), logger: n.logger}
 	var servers []signalling.ICEServer
 	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
 		servers = append(servers, signalling.ICEServer{URLs: []string{
 			"turn:" + host + ":" + port + "?transport=tcp", "turn:" + host + ":" + port + "?transport=udp",
 		}, Username: "u", Credential: "c"})
 	}
-	if _, err := e.allocate(t.Context(), servers, at("198.51.100.1")); !errors.Is(err, errNearby) {
+	if _, err := client.allocate(t.Context(), servers, at("198.51.100.1")); !errors.Is(err, errNearby) {
 		t.Errorf("%v", err)
 	}
-	e.network.resolve = func(context.Context, string) ([]netip.Addr, error) {
+	n.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	w, stop := e.network.watch([]string{"stun:127.0.0.1:" + port, "stun:rebound.example:" + port}, at("198.51.100.1"), nil)
+	w, stop := n.watch([]string{"stun:127.0.0.1:" + port, "stun:rebound.example:" + port}, at("198.51.100.1"), nil)
 	defer stop()
-	eventually(t, "both names were looked at", func() bool {
-		e.network.mu.Lock()
-		defer e.network.mu.Unlock()
+	mediatest.Eventually(t, "both names were looked at", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		for _, name := range w.servers {
-			if s := e.network.servers[name]; s.resolved.IsZero() || s.resolving || len(s.addresses) > 0 {
+			if s := n.servers[name]; s.resolved.IsZero() || s.resolving || len(s.addresses) > 0 {
 				return false
 			}
 		}
@@ -119,8 +120,8 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	})
 	must(t, tcp.Close())
 	<-done
-	if n := knocks.Load(); n != 0 {
-		t.Errorf("%d connections", n)
+	if k := knocks.Load(); k != 0 {
+		t.Errorf("%d connections", k)
 	}
 	heard := make(chan int, 1)
 	go func() {

@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/extension"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -486,37 +489,44 @@ const (
 // own computer answered: what happened there in the last 50 ms is in its events.
 func fullHost(ctx context.Context) {
 	m := newUDPMux()
-	var line, own *udpSocket
-	for _, s := range m.addresses() {
-		switch a := s.local.Addr(); {
-		case a.Is4() && a.IsLoopback():
-			own = s
-		case a.Is4():
-			line = s
+	var line, own netip.AddrPort
+	for _, a := range (peerMux{mux: m}).GetListenAddresses() {
+		switch a := a.(*net.UDPAddr).AddrPort(); {
+		case a.Addr().Is4() && a.Addr().IsLoopback():
+			own = a
+		case a.Addr().Is4():
+			line = a
 		}
 	}
 	var dropped atomic.Uint64
-	guest := netip.MustParseAddrPort("10.78.0.2:9")
+	guest := fullMedia(&dropped)
+	guest.setRoute(peerMux{mux: m}.route(line, netip.MustParseAddrPort("10.78.0.2:9")))
+	var sequence atomic.Uint32
+	payload := make([]byte, 1060)
 	forward := func(packets int) {
 		for range packets {
-			b := buffers.Get().(*[]byte)
-			*b = (*b)[:1100]
-			line.send(datagram{buffer: b, to: guest, picture: &dropped})
+			h := rtp.Header{Version: 2, PayloadType: codec.VideoPayloadType, SSRC: 1, SequenceNumber: uint16(sequence.Add(1))}
+			_, err := guest.Write(&h, payload, nil)
+			exitOn(err)
 		}
 	}
 	remote, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	exitOn(err)
-	window := peerMux{answeredBy: plain.answeredBy, answered: plain.answered, take: func(b []byte) bool {
-		forward(1) // as what the window sends is
-		answer := buffers.Get().(*[]byte)
-		*answer = append((*answer)[:0], b...)
-		own.send(datagram{buffer: answer, to: remote.LocalAddr().(*net.UDPAddr).AddrPort()})
-		return true
-	}}
-	own.connection("aaaa", window)
+	var answers net.PacketConn
+	window := peerMux{
+		mux: m, answeredBy: func(netip.AddrPort) bool { return true }, answered: func() {},
+		take: func(b []byte) bool {
+			forward(1) // as what the window sends is
+			_, err := answers.WriteTo(b, remote.LocalAddr())
+			exitOn(err)
+			return true
+		},
+	}
+	answers, err = window.GetConn("aaaa", net.UDPAddrFromAddrPort(own))
+	exitOn(err)
 	check, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername("aaaa:theirs"))
 	exitOn(err)
-	to := net.UDPAddrFromAddrPort(own.local)
+	to := net.UDPAddrFromAddrPort(own)
 	_, err = remote.WriteToUDP(check.Raw, to)
 	exitOn(err)
 	ctx, cancel := context.WithCancel(ctx)
@@ -524,7 +534,7 @@ func fullHost(ctx context.Context) {
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			m.cork()
-			forward(maxBatch)
+			forward(64)
 			m.uncork()
 			time.Sleep(time.Millisecond)
 		}
@@ -554,6 +564,22 @@ func fullHost(ctx context.Context) {
 	cancel()
 	wg.Wait()
 	exitOn(m.close())
+}
+
+// fullMedia returns the media of a guest, as after a handshake that was ours to serve.
+func fullMedia(dropped *atomic.Uint64) *secure {
+	suite := uint16(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
+	var keys secrets
+	keys.serverHello(handshake.MessageServerHello{
+		CipherSuiteID: &suite,
+		Extensions: []extension.Extension{&extension.UseSRTP{
+			ProtectionProfiles: []extension.SRTPProtectionProfile{extension.SRTP_AEAD_AES_128_GCM}}},
+	})
+	_, err := keys.Write([]byte("CLIENT_RANDOM 0102 0304\n"))
+	exitOn(err)
+	media, err := newSecure(&keys, dropped)
+	exitOn(err)
+	return media
 }
 
 // TestFullLineStopsNobody has an interface that takes nothing for seconds. What is on

@@ -13,10 +13,8 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
-	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/forward"
-	"github.com/porch-call/porch/backend/signalling"
 )
 
 // securePair returns our end of a direct way, and the other's contexts.
@@ -114,7 +112,7 @@ func TestSecureSeals(t *testing.T) {
 	}
 	socket := newTestSocket(t, true)
 	conn, remote := newRemote(t, socket)
-	s.link.Store(&link{socket, remote, 0})
+	s.setRoute(&link{socket, remote, 0})
 	_, err := s.Write(h, []byte("media"), nil)
 	must(t, err)
 	b, err := in.DecryptRTP(nil, readFrom(t, conn), nil)
@@ -171,35 +169,4 @@ func TestSecretsNeedTheWholeHandshake(t *testing.T) {
 	if _, err := other.Write([]byte("CLIENT_TRAFFIC_SECRET_0 01 02\n")); err != nil {
 		t.Errorf("a line of another protocol: %v", err)
 	}
-}
-
-// TestMediaGoesTheDirectWay has two guests with their own stacks, whose answers are
-// as browsers give them.
-func TestMediaGoesTheDirectWay(t *testing.T) {
-	c := newTestCall(t, Options{})
-	a, b := join(t, c, as("a")), join(t, c, as("b"))
-	a.send()
-	b.send()
-	a.untilSees("b")
-	b.untilSees("a")
-	for id, g := range map[string]*guest{"a": a, "b": b} {
-		g.until("feedback", func() bool { return g.twcc > 0 && g.reports > 0 && g.srs > 0 })
-		if c.member(id).connection.Load().direct.Load() == nil {
-			t.Errorf("%s: pion's way", id)
-		}
-	}
-	must(t, b.p.Handle(signalling.Leave{}))
-	a.until("b has left", func() bool { return len(a.roster) == 1 })
-}
-
-// TestNoGuestServesTheHandshake has a guest insist on it, who would get past the
-// bound on streams.
-func TestNoGuestServesTheHandshake(t *testing.T) {
-	c := newTestCall(t, Options{})
-	a := join(t, c, as("a"))
-	o := as("b")
-	o.setting = func(s *webrtc.SettingEngine) { must(t, s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer)) }
-	b := join(t, c, o)
-	b.until("it is told why", func() bool { return b.ended == signalling.EndFault })
-	a.until("it is gone", func() bool { return len(a.roster) == 1 })
 }

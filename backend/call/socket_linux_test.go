@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
 // TestSoundIsMarkedAboveOtherThings: whoever ranks what passes, Wi-Fi first, is told what is sound.
@@ -47,7 +49,7 @@ func TestSoundIsMarkedAboveOtherThings(t *testing.T) {
 
 func markOf(t *testing.T, conn *net.UDPConn) byte {
 	t.Helper()
-	must(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	must(t, conn.SetReadDeadline(time.Now().Add(mediatest.Patience)))
 	b, control := make([]byte, 100), make([]byte, 100)
 	_, n, _, _, err := conn.ReadMsgUDP(b, control)
 	must(t, err)

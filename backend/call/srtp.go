@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,13 +45,6 @@ type secure struct {
 	outMu   sync.Mutex
 	out     *srtp.Context
 	outHead rtp.Header
-}
-
-// link is where a peer's packets go.
-type link struct {
-	socket  *udpSocket
-	remote  netip.AddrPort
-	rebound int32 // what the socket's count was
 }
 
 // maxStreams is how many SSRCs one peer may send, in RTP and in RTCP: audio,
@@ -148,6 +140,9 @@ func newSecure(s *secrets, dropped *atomic.Uint64) (*secure, error) {
 	}
 	return &secure{in: in, out: out, dropped: dropped, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
+
+// setRoute says where packets go from now on; nil: nowhere.
+func (s *secure) setRoute(l *link) { s.link.Store(l) }
 
 var (
 	errStreams   = errors.New("too many streams")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
@@ -65,6 +66,13 @@ const (
 	relayRTO       = 200 * time.Millisecond
 )
 
+// turnClient asks TURN servers for addresses.
+type turnClient struct {
+	mux    *udpMux
+	tls    *tls.Config
+	logger *slog.Logger
+}
+
 // turnWay is one way to reach a TURN server.
 type turnWay struct {
 	uri                  *stun.URI
@@ -91,7 +99,7 @@ func turnWays(servers []signalling.ICEServer) (ways []turnWay) {
 
 // allocate takes the first address that one of the servers gives. Its errors say
 // nothing of credentials.
-func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer, by named) (*allocation, error) {
+func (t *turnClient) allocate(ctx context.Context, servers []signalling.ICEServer, by named) (*allocation, error) {
 	ways := turnWays(servers)
 	if len(ways) == 0 {
 		return nil, errors.New("no TURN server")
@@ -109,7 +117,7 @@ func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer, b
 			defer timer.Stop()
 			select {
 			case <-timer.C:
-				a, err := e.allocateAt(ctx, w, by)
+				a, err := t.allocateAt(ctx, w, by)
 				results <- result{a, err}
 			case <-ctx.Done():
 				results <- result{nil, ctx.Err()}
@@ -136,16 +144,16 @@ func (e *Engine) allocate(ctx context.Context, servers []signalling.ICEServer, b
 	return first, nil
 }
 
-func (e *Engine) allocateAt(ctx context.Context, w turnWay, by named) (*allocation, error) {
+func (t *turnClient) allocateAt(ctx context.Context, w turnWay, by named) (*allocation, error) {
 	address := net.JoinHostPort(w.uri.Host, strconv.Itoa(w.uri.Port))
-	base, packets, err := e.dialTURN(ctx, w.uri, address, by)
+	base, packets, err := t.dial(ctx, w.uri, address, by)
 	if err != nil {
 		return nil, fmt.Errorf("TURN server: %w", err)
 	}
 	client, err := turn.NewClient(&turn.ClientConfig{
 		TURNServerAddr: base.RemoteAddr().String(),
 		Username:       w.username, Password: w.credential,
-		Conn: packets, RTO: relayRTO, LoggerFactory: pionlog.New(e.logger),
+		Conn: packets, RTO: relayRTO, LoggerFactory: pionlog.New(t.logger),
 		// Browsers' own relayed addresses are IPv4, too, whatever leads there.
 		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4,
 		// We ask for those that are used, in requests that fit.
@@ -176,7 +184,7 @@ func (e *Engine) allocateAt(ctx context.Context, w turnWay, by named) (*allocati
 	}
 	if err == nil {
 		a.conn = conn
-		err = a.open(e.mux)
+		err = a.open(t.mux)
 	}
 	if err != nil {
 		a.close()
@@ -185,8 +193,8 @@ func (e *Engine) allocateAt(ctx context.Context, w turnWay, by named) (*allocati
 	return a, nil
 }
 
-// dialTURN connects to a server.
-func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string, by named) (net.Conn, net.PacketConn, error) {
+// dial connects to a server.
+func (t *turnClient) dial(ctx context.Context, uri *stun.URI, address string, by named) (net.Conn, net.PacketConn, error) {
 	if uri.Proto == stun.ProtoTypeUDP {
 		base, err := by.dialer().DialContext(ctx, "udp", address)
 		if err != nil {
@@ -201,7 +209,7 @@ func (e *Engine) dialTURN(ctx context.Context, uri *stun.URI, address string, by
 	}
 	keepShort(base)
 	if uri.Scheme == stun.SchemeTypeTURNS {
-		config := e.tls.Clone()
+		config := t.tls.Clone()
 		config.ServerName = uri.Host
 		secured := tls.Client(base, config)
 		if err := secured.HandshakeContext(ctx); err != nil {
@@ -267,10 +275,11 @@ func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()), true
 }
 
-// local returns the address of this machine that the server is reached from.
-func (a *allocation) local() netip.Addr {
-	p, _ := addrPortOf(a.base.LocalAddr())
-	return p.Addr()
+// moved gives up if this machine has the address no longer that the server is reached from.
+func (a *allocation) moved() {
+	if p, _ := addrPortOf(a.base.LocalAddr()); !a.socket.mux.has(p.Addr()) {
+		a.fail()
+	}
 }
 
 // close gives the address back and waits for the goroutines.
@@ -317,6 +326,10 @@ func isTemporary(err error) bool {
 	return errors.As(err, &op) && op.Net == "udp" && !errors.Is(err, net.ErrClosed)
 }
 
+// gone is closed when the address is of no use any longer.
+func (a *allocation) gone() <-chan struct{} { return a.lost }
+
+// over reports whether the address is of no use any longer.
 func (a *allocation) over() bool {
 	select {
 	case <-a.lost:
@@ -479,7 +492,7 @@ func (a *allocation) next() (d datagram, ok bool) {
 	return a.queue.take(time.Now())
 }
 
-// doubt has keep ask the server whether all is well.
+// doubt makes keep ask the server whether all is well.
 func (a *allocation) doubt() {
 	select {
 	case a.check <- struct{}{}:

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
 // newTestSocket returns a mux's socket on an address of this machine.
@@ -38,7 +40,7 @@ func newRemote(tb testing.TB, s *udpSocket) (*net.UDPConn, netip.AddrPort) {
 
 func readFrom(tb testing.TB, conn *net.UDPConn) []byte {
 	tb.Helper()
-	must(tb, conn.SetReadDeadline(time.Now().Add(patience)))
+	must(tb, conn.SetReadDeadline(time.Now().Add(mediatest.Patience)))
 	b := make([]byte, maxDatagram)
 	n, err := conn.Read(b)
 	must(tb, err)
@@ -56,7 +58,7 @@ func binding(tb testing.TB, ufrag string) []byte {
 // next reads what the agent would read.
 func next(tb testing.TB, c *udpConn) []byte {
 	tb.Helper()
-	timer := time.AfterFunc(patience, c.shut)
+	timer := time.AfterFunc(mediatest.Patience, c.shut)
 	defer timer.Stop()
 	b := make([]byte, maxDatagram)
 	n, _, err := c.ReadFromAddrPort(b)
@@ -131,7 +133,7 @@ func TestMediaIsTakenAtOnce(t *testing.T) {
 		if !slices.Equal(b, []byte{128, 96, 1}) {
 			t.Errorf("%x", b)
 		}
-	case <-time.After(patience):
+	case <-time.After(mediatest.Patience):
 		t.Fatal("not taken")
 	}
 }
@@ -254,7 +256,7 @@ func TestMuxHasOneSocketPerAddress(t *testing.T) {
 		t.Error("other sockets the second time")
 	}
 	p := plain
-	p.mux, p.relay = m, func() *udpSocket { return nil }
+	p.mux = m
 	if got := len(p.GetListenAddresses()); got != len(first) {
 		t.Errorf("%d addresses, %d sockets", got, len(first))
 	}
@@ -320,5 +322,25 @@ func TestNewAddressHasAPortOfItsOwn(t *testing.T) {
 	away := ports("127.0.0.3")
 	if len(away) != 1 || away[0] == home[0] {
 		t.Errorf("after port %d a new address has %d", home[0], away)
+	}
+}
+
+func TestAddressesOfAConnectionAreBounded(t *testing.T) {
+	s := newTestSocket(t, true)
+	a, b := s.connection("aaaa", plain), s.connection("bbbb", plain)
+	check := binding(t, "aaaa")
+	for port := range uint16(10 * maxRemotes) {
+		s.receive(check, netip.AddrPortFrom(s.local.Addr(), port+1))
+	}
+	if len(s.remotes) != maxRemotes || a.addresses != maxRemotes {
+		t.Errorf("%d addresses, %d counted", len(s.remotes), a.addresses)
+	}
+	s.receive(binding(t, "bbbb"), netip.AddrPortFrom(s.local.Addr(), 1)) // takes one over
+	if len(s.remotes) != maxRemotes || a.addresses != maxRemotes-1 || b.addresses != 1 {
+		t.Errorf("%d addresses, %d and %d counted", len(s.remotes), a.addresses, b.addresses)
+	}
+	must(t, a.Close())
+	if len(s.remotes) != 1 || a.addresses != 0 {
+		t.Errorf("%d addresses, %d counted", len(s.remotes), a.addresses)
 	}
 }

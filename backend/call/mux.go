@@ -1,0 +1,252 @@
+package call
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// udpMux carries the packets of all peer connections over one UDP port per
+// local address, so that what is forwarded to many leaves in one system call.
+// It is the ice.UDPMux of every peer, through [peerMux].
+type udpMux struct {
+	corks   atomic.Int32
+	lister  func() []netip.Prefix                                  // localAddresses, but in tests
+	listen  func(*net.UDPAddr) (*net.UDPConn, error)               // likewise: a socket of the system
+	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not a peer's
+
+	mu      sync.Mutex
+	closed  bool
+	asked   time.Time // when the machine's addresses were looked up
+	current []netip.Prefix
+	refused error // by the system, when a socket was last wanted; nil when one was opened since
+	sockets map[netip.Addr]*udpSocket
+	list    atomic.Pointer[[]*udpSocket]
+	readers sync.WaitGroup
+}
+
+const (
+	addressesAge = time.Second // how long a look at the interfaces is good
+	readBuffer   = 4 << 20     // wanted; the system may give less
+	writeBuffer  = 64 << 10    // see udpSocket.flush
+)
+
+func newUDPMux() *udpMux {
+	m := &udpMux{
+		lister:  localAddresses,
+		listen:  func(a *net.UDPAddr) (*net.UDPConn, error) { return net.ListenUDP("udp", a) },
+		answers: func(*udpSocket, []byte, netip.AddrPort) bool { return false },
+		sockets: make(map[netip.Addr]*udpSocket),
+	}
+	m.list.Store(new([]*udpSocket))
+	return m
+}
+
+// cork holds back what is written from now on, uncork sends it. Corks of
+// several goroutines may overlap.
+func (m *udpMux) cork() { m.corks.Add(1) }
+
+func (m *udpMux) uncork() {
+	m.corks.Add(-1)
+	for _, s := range *m.list.Load() {
+		if s.pending.Load() > 0 {
+			s.flush()
+		}
+	}
+}
+
+// addresses returns the local addresses, each with its socket. A machine that
+// has changed networks gets new sockets; the old ones stay for whoever is
+// connected through them.
+func (m *udpMux) addresses() []*udpSocket {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	if time.Since(m.asked) > addressesAge {
+		m.refresh()
+	}
+	var sockets []*udpSocket
+	for _, a := range m.current {
+		if s := m.sockets[a.Addr()]; s != nil {
+			sockets = append(sockets, s)
+		}
+	}
+	return sockets
+}
+
+// look looks at the machine's addresses now, and reports whether they are
+// others than at the last look, or can be used for the first time.
+func (m *udpMux) look() (changed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	return m.refresh()
+}
+
+// refresh opens sockets for new addresses, and closes those of addresses that
+// have gone once nobody uses them. The caller holds the lock.
+func (m *udpMux) refresh() (changed bool) {
+	before, unusable := m.current, len(m.sockets) == 0
+	m.current, m.asked = m.lister(), time.Now()
+	// What one look finds shares a port. What a later one finds has another: a NAT
+	// that remembers an address which has gone gives the same port behind a new one
+	// a different port outside for each destination, as symmetric ones do.
+	port := 0
+	list := slices.Clone(*m.list.Load())
+	for _, p := range m.current {
+		a := p.Addr()
+		if m.sockets[a] != nil {
+			continue
+		}
+		s, err := m.open(a, port)
+		if err != nil {
+			m.refused = err
+			continue // gone again, not ours to bind, or forbidden
+		}
+		m.refused = nil
+		port = int(s.local.Port())
+		m.sockets[a] = s
+		list = append(list, s)
+	}
+	for a, s := range m.sockets {
+		if m.owns(a) || s.used() {
+			continue
+		}
+		delete(m.sockets, a)
+		list = slices.DeleteFunc(list, func(o *udpSocket) bool { return o == s })
+		_ = s.conn.Close() // its address has gone, and so has what could fail
+	}
+	m.list.Store(&list)
+	return !slices.Equal(before, m.current) || unusable && len(m.sockets) > 0
+}
+
+// owns reports whether a was among the machine's addresses at the last look.
+// The caller holds the lock.
+func (m *udpMux) owns(a netip.Addr) bool {
+	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool { return p.Addr() == a })
+}
+
+// has reports whether a was among the machine's addresses at the last look.
+func (m *udpMux) has(a netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owns(a)
+}
+
+// broadcasts reports whether a reaches everybody on one of our networks.
+func (m *udpMux) broadcasts(a netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool {
+		return a.Is4() && p.Bits() < 31 && p.Contains(a) &&
+			(a == p.Masked().Addr() || !p.Contains(a.Next()))
+	})
+}
+
+// localAddresses returns the addresses under which peers may reach this
+// machine, loopback included: guests may be on this computer.
+func localAddresses() []netip.Prefix {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var addresses []netip.Prefix
+	for _, a := range all {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(n.IP)
+		ip = ip.Unmap()
+		bits, _ := n.Mask.Size()
+		same := func(p netip.Prefix) bool { return p.Addr() == ip }
+		// A link-local IPv6 address means nothing without its zone, which
+		// candidates don't carry.
+		if ok && !ip.IsUnspecified() && !ip.IsMulticast() && (ip.Is4() || !ip.IsLinkLocalUnicast()) &&
+			!slices.ContainsFunc(addresses, same) {
+			addresses = append(addresses, netip.PrefixFrom(ip, bits))
+		}
+	}
+	// Of pairs of equal priority the agent takes the first: that of a network
+	// before that of this computer alone.
+	slices.SortStableFunc(addresses, func(a, b netip.Prefix) int {
+		switch {
+		case a.Addr().IsLoopback() == b.Addr().IsLoopback():
+			return 0
+		case a.Addr().IsLoopback():
+			return 1
+		default:
+			return -1
+		}
+	})
+	return addresses
+}
+
+// open binds a socket, to this port if it is free there.
+func (m *udpMux) open(a netip.Addr, port int) (*udpSocket, error) {
+	conn, err := m.listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
+	if err != nil && port != 0 {
+		conn, err = m.listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	local = netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
+	// Less than wanted still works.
+	_ = conn.SetReadBuffer(readBuffer)
+	_ = conn.SetWriteBuffer(writeBuffer)
+	s := &udpSocket{
+		mux: m, conn: conn, local: local,
+		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
+		queue: sendQueue{age: lineAge}, stuck: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	m.readers.Go(s.read)
+	m.readers.Go(s.drain)
+	return s, nil
+}
+
+// socket returns the socket of a local address, or nil.
+func (m *udpMux) socket(local netip.AddrPort) *udpSocket {
+	for _, s := range *m.list.Load() {
+		if s.local == local {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *udpMux) close() error {
+	m.mu.Lock()
+	var errs []error
+	if !m.closed {
+		m.closed = true
+		for _, s := range m.sockets {
+			errs = append(errs, s.conn.Close())
+		}
+	}
+	m.mu.Unlock()
+	m.readers.Wait()
+	return errors.Join(errs...)
+}
+
+// usable reports whether the system gave us a socket.
+func (m *udpMux) usable() bool { return len(m.addresses()) > 0 }
+
+// refusal returns why the system gave us no socket when one was last wanted, nil if it did.
+func (m *udpMux) refusal() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused
+}

@@ -1,0 +1,93 @@
+package call
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"github.com/porch-call/porch/backend/media/mediatest"
+)
+
+// newTestNetwork returns a network with sockets of its own.
+func newTestNetwork(tb testing.TB) *network {
+	tb.Helper()
+	m := newUDPMux()
+	n := newNetwork(m, slog.New(slog.DiscardHandler))
+	tb.Cleanup(func() {
+		n.close()
+		must(tb, m.close())
+	})
+	return n
+}
+
+func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
+	s := mediatest.NewSTUNServer(t, mediatest.Silent)
+	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	must(t, err)
+	defer func() { must(t, stranger.Close()) }()
+	n := newTestNetwork(t)
+	w, stop := n.watch([]string{s.URL()}, nil, nil)
+	defer stop()
+	mediatest.Eventually(t, "silence", func() bool { return n.blocked(w) })
+
+	server := s.Address()
+	n.mu.Lock()
+	var id [stun.TransactionIDSize]byte
+	var socket *udpSocket
+	for key, p := range n.servers[w.servers[0]].probes {
+		id, socket = p.id, key.socket
+		p.next = time.Now().Add(never) // the question stays the same
+		p.open = true
+	}
+	n.mu.Unlock()
+	good := netip.MustParseAddrPort("203.0.113.7:4242")
+	wrong := id
+	wrong[0]++
+	for what, refused := range map[string]bool{
+		"another's address":  n.answer(socket, mediatest.BindingAnswer(t, id, good), stranger.LocalAddr().(*net.UDPAddr).AddrPort()),
+		"another's question": n.answer(socket, mediatest.BindingAnswer(t, wrong, good), server),
+	} {
+		if refused {
+			t.Errorf("an answer from %s was taken", what)
+		}
+	}
+	if !n.blocked(w) {
+		t.Error("a wrong answer ends the silence")
+	}
+	if !n.answer(socket, mediatest.BindingAnswer(t, id, good), server) || len(n.reflexives(w)) != 1 || n.blocked(w) {
+		t.Error("the right answer was not taken")
+	}
+	if n.answer(socket, mediatest.BindingAnswer(t, id, netip.MustParseAddrPort("203.0.113.9:1")), server) {
+		t.Error("a second answer was taken")
+	}
+	for _, bad := range []string{"224.0.0.1:5", "0.0.0.0:5", "127.0.0.1:5", "169.254.1.1:5", "[2001:db8::1]:5", "203.0.113.7:0"} {
+		b := mediatest.BindingAnswer(t, id, netip.MustParseAddrPort(bad))
+		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5"), server.Addr()); got.IsValid() {
+			t.Errorf("%s was believed", bad)
+		}
+	}
+	for mapped, believed := range map[string]bool{"192.168.1.9:5": false, "100.64.0.1:5": false, "198.51.100.3:5": true} {
+		b := mediatest.BindingAnswer(t, id, netip.MustParseAddrPort(mapped))
+		if got := mappedAddress(b, netip.MustParseAddr("192.168.1.5"), netip.MustParseAddr("198.51.100.2")); got.IsValid() != believed {
+			t.Errorf("a server on the internet says %s: %v", mapped, got)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(mediatest.BindingAnswer(f, [12]byte{1}, netip.MustParseAddrPort("203.0.113.7:4242")))
+	f.Add([]byte{1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42})
+	local := netip.MustParseAddr("192.168.1.5")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if !stun.IsMessage(b) {
+			return
+		}
+		if a := mappedAddress(b, local, local); a.IsValid() && (!a.Addr().Is4() || a.Port() == 0 || a.Addr().IsMulticast()) {
+			t.Errorf("%s", a)
+		}
+	})
+}
