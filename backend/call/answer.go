@@ -135,7 +135,7 @@ var (
 )
 
 // readAnswer reads an answer to an offer of ours. It refuses one whose sender would not be the DTLS client, as all
-// browsers are that answer actpass (RFC 5763 section 5): without our server's hello there are no keys for [secure], and
+// browsers are that answer actpass (RFC 5763 section 5): without our server's hello there are no keys for [path.SRTPPath], and
 // pion's own way does not bound how many streams a peer sends.
 func readAnswer(offer, answer string) (answered, error) {
 	ours, theirs := parseDescription(offer), parseDescription(answer)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -78,9 +79,9 @@ type Call struct {
 
 	// See reach.go.
 	outside     atomic.Pointer[outside]
-	relay       atomic.Pointer[allocation] // nil: there is none
-	relayWanted chan struct{}              // holds one: see keepRelay
-	watcher     *watcher                   // nil with a virtual network
+	relay       atomic.Pointer[path.TURNSocket] // nil: there is none
+	relayWanted chan struct{}                   // holds one: see keepRelay
+	watcher     *path.Watcher                   // nil with a virtual network
 	unwatch     func()
 	cancel      context.CancelFunc // ends keepRelay
 
@@ -359,10 +360,10 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 		return
 	}
 	switch l := p.path.Load(); {
-	case l != nil && l.turn() != nil:
-		l.turn().doubt()
+	case l != nil && l.TURN() != nil:
+		l.TURN().Recheck()
 	case c.watcher != nil:
-		c.engine.network.doubt(c.watcher)
+		c.engine.stun.Recheck(c.watcher)
 	}
 	if m.outbox != nil {
 		p.do(func() { p.restartICE(false) })

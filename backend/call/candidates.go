@@ -156,7 +156,7 @@ func (p *peer) leaving(text, address string, port int) string {
 	}
 	local := netip.AddrPortFrom(a.Unmap(), uint16(port))
 	switch {
-	case p.sockets().relayed(local): // see peerMux.GetListenAddresses
+	case p.sockets().Relayed(local): // see path.PeerMux.GetListenAddresses
 		return candidateText("relay", relayedPriority, local, local, true, p.ufrag)
 	case p.relayOnly:
 		return ""
@@ -170,7 +170,7 @@ func (p *peer) reflexives() (texts []string) {
 		return nil
 	}
 	for _, r := range p.outside().reflexives {
-		texts = append(texts, candidateText("srflx", reflexivePriority, r.mapped, r.base, false, p.ufrag))
+		texts = append(texts, candidateText("srflx", reflexivePriority, r.Mapped, r.Base, false, p.ufrag))
 	}
 	return texts
 }
@@ -235,28 +235,28 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 		return
 	}
 	p.taken = append(p.taken, init.Candidate)
-	p.direction.learn(init.Candidate)
+	p.preference.learn(init.Candidate)
 	if err := p.pc.AddICECandidate(init); err != nil {
 		// One that can't be used leaves the others.
 		p.call.engine.logger.Debug("candidate of a participant", "err", err)
 	}
 }
 
-// direction is what is known of the ways to the other side while none is taken.
-type direction struct {
+// pathPreference is what is known of the ways to the other side while none is taken.
+type pathPreference struct {
 	mu     sync.Mutex
 	direct []netip.AddrPort // candidates of the other side that are none of a TURN server
 	first  time.Time        // when another address answered first, zero before
 }
 
-func (d *direction) reset() {
+func (d *pathPreference) reset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.direct, d.first = nil, time.Time{}
 }
 
 // learn takes a candidate of the other side.
-func (d *direction) learn(text string) {
+func (d *pathPreference) learn(text string) {
 	c, err := ice.UnmarshalCandidate(text)
 	if err != nil || c.Type() == ice.CandidateTypeRelay {
 		return
@@ -275,7 +275,7 @@ func (d *direction) learn(text string) {
 
 // good reports whether the way to an address is to be taken now: it is direct, or
 // none of those has come up within relayWait after the first that may not be.
-func (d *direction) good(from netip.AddrPort, now time.Time) bool {
+func (d *pathPreference) good(from netip.AddrPort, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if slices.Contains(d.direct, from) {
@@ -294,7 +294,7 @@ func (d *direction) good(from netip.AddrPort, now time.Time) bool {
 func (p *peer) answeredBy(from netip.AddrPort) bool {
 	return p.call.reach.Servers == nil || p.relayOnly ||
 		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
-		p.direction.good(from, time.Now())
+		p.preference.good(from, time.Now())
 }
 
 // maxNudges is for the life of a peer: a stranger can forge answers.
@@ -344,7 +344,7 @@ func (p *peer) acceptable(text string) bool {
 	}
 	a = a.Unmap()
 	at := netip.AddrPortFrom(a, uint16(c.Port()))
-	mux, network := p.call.engine.mux, p.call.engine.network
+	mux := p.call.engine.mux
 	switch {
 	case p.outside == nil:
 		return true // the host's own window
@@ -355,7 +355,7 @@ func (p *peer) acceptable(text string) bool {
 		return false
 	case c.Port() < 1024: // as browsers do
 		return (c.Port() == 80 || c.Port() == 443) && !a.IsPrivate() && !a.IsLinkLocalUnicast()
-	case mux != nil && (mux.broadcasts(a) || network.asks(at)):
+	case mux != nil && (mux.Broadcasts(a) || p.call.engine.stun.Asks(at)):
 		return false
 	}
 	return true
@@ -395,5 +395,5 @@ func (p *peer) stranded() bool {
 		return true
 	}
 	l := p.path.Load()
-	return l != nil && p.sockets().stranded(l)
+	return l != nil && p.sockets().Stranded(l)
 }

@@ -26,7 +26,7 @@ func hostCandidate(a string, port int) string {
 func TestCandidatesThatAreNotTried(t *testing.T) {
 	stun := mediatest.NewSTUNServer(t, mediatest.Silent)
 	c := newReachedCall(t, Options{}, Reach{STUN: []string{stun.URL(), "stun:203.0.113.1:3478"}}, func(e *Engine) {
-		e.mux.lister = func() []netip.Prefix {
+		e.mux.Lister = func() []netip.Prefix {
 			return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("192.168.7.5/24")}
 		}
 	})
@@ -35,7 +35,7 @@ func TestCandidatesThatAreNotTried(t *testing.T) {
 	guest, host := join(t, c, as("a")), join(t, c, window)
 	mediatest.Eventually(t, "a question to the STUN server", func() bool { return stun.Asked.Load() > 0 })
 	mediatest.Eventually(t, "the other's address", func() bool {
-		return c.engine.network.asks(netip.MustParseAddrPort("203.0.113.1:3478"))
+		return c.engine.stun.Asks(netip.MustParseAddrPort("203.0.113.1:3478"))
 	})
 	p := c.member(guest.p.ID()).connection.Load()
 	for text, want := range map[string]bool{
@@ -140,8 +140,8 @@ func TestCandidatesAreBounded(t *testing.T) {
 func TestLoopbackIsForThisComputer(t *testing.T) {
 	told := func(elsewhere bool) (loopback, others int) {
 		c := newReachedCall(t, Options{}, Reach{}, func(e *Engine) {
-			all := e.mux.lister
-			e.mux.lister = func() []netip.Prefix { return append(all(), netip.MustParsePrefix("127.0.0.2/8")) }
+			all := e.mux.Lister
+			e.mux.Lister = func() []netip.Prefix { return append(all(), netip.MustParsePrefix("127.0.0.2/8")) }
 		})
 		options, record := recorded(as("a"))
 		options.profile.Elsewhere = elsewhere
@@ -213,7 +213,7 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 // A way that may lead through a TURN server waits for a direct one, and not for long.
 func TestADirectWayIsWaitedFor(t *testing.T) {
 	relayed, direct := netip.MustParseAddrPort("198.51.100.1:50000"), netip.MustParseAddrPort("198.51.100.7:4242")
-	var d direction
+	var d pathPreference
 	now := time.Now()
 	d.learn("candidate:1 1 udp 1 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 0")
 	if d.good(relayed, now) || d.good(direct, now) {

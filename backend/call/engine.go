@@ -23,6 +23,7 @@ import (
 	"github.com/porch-call/porch/backend/kit/pionlog"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -44,9 +45,9 @@ type Engine struct {
 	logger  *slog.Logger
 	media   *webrtc.MediaEngine
 	setting webrtc.SettingEngine
-	mux     *udpMux  // nil: pion opens sockets, and all media goes its way
-	network *network // nil without mux
-	turn    turnClient
+	mux     *path.Mux        // nil: pion opens sockets, and all media goes its way
+	stun    *path.STUNClient // nil without mux
+	turn    path.TURNClient
 	panics  contain.Panics
 
 	mediaPatience time.Duration // see nomedia.go
@@ -69,11 +70,11 @@ func NewEngine(o Options) (*Engine, error) {
 	}
 	e.setting = newSettingEngine(o, e.logger)
 	if o.Net == nil {
-		e.mux = newUDPMux()
-		e.network = newNetwork(e.mux, e.logger)
-		e.turn = turnClient{mux: e.mux, tls: o.TLS, logger: e.logger}
+		e.mux = path.NewMux()
+		e.stun = path.NewSTUNClient(e.mux, e.logger)
+		e.turn = path.TURNClient{Mux: e.mux, TLS: o.TLS, Logger: e.logger}
 		if o.TLS == nil {
-			e.turn.tls = new(tls.Config)
+			e.turn.TLS = new(tls.Config)
 		}
 	}
 	return e, nil
@@ -153,25 +154,25 @@ func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	s.SetRelayAcceptanceMinWait(relayWait)
 	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
 	s.SetSRTPReplayProtectionWindow(forward.ReplayWindow)
-	s.SetSRTPProtectionProfiles(profiles...)
+	s.SetSRTPProtectionProfiles(path.SRTPProfiles...)
 	return s
 }
 
 // cork holds back packets until uncork, so that many leave together.
 func (e *Engine) cork() {
 	if e != nil && e.mux != nil {
-		e.mux.cork()
+		e.mux.Cork()
 	}
 }
 
 func (e *Engine) uncork() {
 	if e != nil && e.mux != nil {
-		e.mux.uncork()
+		e.mux.Uncork()
 	}
 }
 
 // newConnection returns a peer connection for p. Once it stands, media goes the
-// direct way (see [secure]). On a network of tests pion decrypts, and RTP and RTCP
+// direct way (see [path.SRTPPath]). On a network of tests pion decrypts, and RTP and RTCP
 // are taken on the goroutine that did.
 func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*webrtc.PeerConnection, error) {
 	setting := e.setting
@@ -184,7 +185,7 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 	if e.mux != nil {
 		setting.SetICEUDPMux(p.sockets())
 		setting.SetDTLSKeyLogWriter(&p.secrets)
-		setting.SetDTLSServerHelloMessageHook(p.secrets.serverHello)
+		setting.SetDTLSServerHelloMessageHook(p.secrets.ServerHello)
 	}
 	registry := new(interceptor.Registry)
 	registry.Add(writers{peer: p})
@@ -203,10 +204,10 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 // call which begins meanwhile offers from the start what they say. relay is that
 // of [Reach]. stop may be called twice.
 func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
-	if e.network == nil {
+	if e.stun == nil {
 		return func() {}
 	}
-	_, stop = e.network.watch(urls, relay, nil)
+	_, stop = e.stun.Watch(urls, relay, nil)
 	return stop
 }
 
@@ -250,8 +251,8 @@ func (e *Engine) Close() error {
 	if e.mux == nil {
 		return nil
 	}
-	e.network.close()
-	return e.mux.close()
+	e.stun.Close()
+	return e.mux.Close()
 }
 
 // tap is what pion takes for the buffer of a stream: every packet goes to take

@@ -76,9 +76,9 @@ func (e *Engine) sayUnusable() {
 		return
 	}
 	e.logger.Error("this computer lets Porch open no UDP socket: calls have neither sound nor picture, but through a TURN server",
-		"code", string(fault.UDPUnavailable), "err", e.mux.refusal())
+		"code", string(fault.UDPUnavailable), "err", e.mux.Refusal())
 }
 
 // HasUDP reports whether this machine lets the engine use UDP. Without, media goes
 // through TURN servers only, over TCP.
-func (e *Engine) HasUDP() bool { return e.mux == nil || e.mux.usable() }
+func (e *Engine) HasUDP() bool { return e.mux == nil || e.mux.Usable() }

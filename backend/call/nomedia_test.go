@@ -84,8 +84,8 @@ func (r *records) String() string {
 func withoutUDP(refuse *atomic.Bool) func(*Engine) {
 	return func(e *Engine) {
 		impatience(e)
-		open := e.mux.listen
-		e.mux.listen = func(a *net.UDPAddr) (*net.UDPConn, error) {
+		open := e.mux.Listen
+		e.mux.Listen = func(a *net.UDPAddr) (*net.UDPConn, error) {
 			if refuse.Load() {
 				return nil, errors.New("operation not permitted")
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -31,7 +32,7 @@ func TestAPairIsNominatedOnceItIsValid(t *testing.T) {
 // newRemoteConn returns a socket on an address of this machine that is not loopback.
 func newRemoteConn(t *testing.T) (*net.UDPConn, netip.AddrPort) {
 	t.Helper()
-	for _, p := range newUDPMux().lister() {
+	for _, p := range path.NewMux().Lister() {
 		if p.Addr().IsLoopback() {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -13,7 +14,7 @@ func TestPanicEndsOnePeer(t *testing.T) {
 	for name, meet := range map[string]func(p *peer){
 		"messages": func(p *peer) { p.do(func() { panic("a fault") }) },
 		"media": func(p *peer) {
-			p.direct.Store(new(secure)) // has no keys, and dereferences them
+			p.direct.Store(new(path.SRTPPath)) // has no keys, and dereferences them
 			p.takeContained([]byte{0x80, codec.VideoPayloadType, 0, 0})
 		},
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -52,12 +53,12 @@ type peer struct {
 	outside   func() *outside
 	relayOnly bool
 
-	nudging   atomic.Bool          // a nudge is on its way
-	direction direction            // see answeredBy
-	path      atomic.Pointer[link] // the selected pair
-	secrets   secrets
-	direct    atomic.Pointer[secure] // nil: no keys yet; or, without a mux, media goes pion's way
-	connected atomic.Bool
+	nudging    atomic.Bool                // a nudge is on its way
+	preference pathPreference             // see answeredBy
+	path       atomic.Pointer[path.Route] // the selected pair
+	secrets    path.Secrets
+	direct     atomic.Pointer[path.SRTPPath] // nil: no keys yet; or, without a mux, media goes pion's way
+	connected  atomic.Bool
 
 	in  *forward.Inbound
 	out *forward.Outbound
@@ -195,7 +196,7 @@ func (p *peer) negotiate() {
 	p.outstanding = true
 	p.remote, p.taken = 0, nil
 	if restart {
-		p.direction.reset()
+		p.preference.reset()
 	}
 	p.negotiation++
 	// Only now do the new sections have mids.
@@ -323,7 +324,7 @@ func (p *peer) onState(webrtc.PeerConnectionState) {
 		p.onConnected()
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 		if d := p.direct.Load(); d != nil {
-			d.setRoute(nil) // nobody has agreed to receive any longer (RFC 7675)
+			d.SetRoute(nil) // nobody has agreed to receive any longer (RFC 7675)
 		}
 	}
 	p.call.post(func() { p.call.peerState(p, state) })
@@ -335,16 +336,16 @@ func (p *peer) onConnected() {
 		return
 	}
 	if p.call.engine.mux != nil {
-		d, err := newSecure(&p.secrets, &p.call.counters.Dropped)
+		d, err := path.NewSRTPPath(&p.secrets, &p.call.counters.Dropped)
 		if err != nil {
 			p.failed(err) // pion's way has no bound on streams: strangers don't get it
 			return
 		}
 		p.direct.CompareAndSwap(nil, d)
 		ice := p.ice()
-		ice.OnSelectedCandidatePairChange(p.relink)
+		ice.OnSelectedCandidatePairChange(p.reroute)
 		if pair, err := ice.GetSelectedCandidatePair(); err == nil && pair != nil {
-			p.relink(pair)
+			p.reroute(pair)
 		}
 	}
 	p.measurePath()
@@ -357,8 +358,8 @@ func (p *peer) ice() *webrtc.ICETransport {
 	return p.pc.GetTransceivers()[0].Receiver().Transport().ICETransport()
 }
 
-// relink sends media along another pair of candidates.
-func (p *peer) relink(pair *webrtc.ICECandidatePair) {
+// reroute sends media along another pair of candidates.
+func (p *peer) reroute(pair *webrtc.ICECandidatePair) {
 	if pair == nil {
 		return
 	}
@@ -368,27 +369,27 @@ func (p *peer) relink(pair *webrtc.ICECandidatePair) {
 		p.call.engine.logger.Debug("selected pair", "err", err)
 		return
 	}
-	l := p.sockets().route(netip.AddrPortFrom(local.Unmap(), pair.Local.Port), netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port))
+	l := p.sockets().Route(netip.AddrPortFrom(local.Unmap(), pair.Local.Port), netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port))
 	if l == nil {
 		return // the agent has only our sockets
 	}
 	p.path.Store(l)
 	if d := p.direct.Load(); d != nil {
-		d.setRoute(l)
+		d.SetRoute(l)
 	}
 }
 
 // sockets are those that the peer may use.
-func (p *peer) sockets() peerMux {
-	return peerMux{
-		mux: p.call.engine.mux, take: p.takeContained, answeredBy: p.answeredBy, answered: p.answered,
-		relay: p.turnSocket, relayOnly: p.relayOnly,
-		elsewhere: p.member.profile.Elsewhere,
+func (p *peer) sockets() path.PeerMux {
+	return path.PeerMux{
+		Mux: p.call.engine.mux, Take: p.takeContained, AnsweredBy: p.answeredBy, Answered: p.answered,
+		TURN: p.turnSocket, RelayOnly: p.relayOnly,
+		Elsewhere: p.member.profile.Elsewhere,
 	}
 }
 
 // turnSocket returns the address at a TURN server, or nil.
-func (p *peer) turnSocket() *allocation {
+func (p *peer) turnSocket() *path.TURNSocket {
 	if p.outside == nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
 	"github.com/porch-call/porch/backend/media/forward"
 )
 
@@ -27,12 +28,12 @@ func (p *peer) takeSecure(b []byte) bool {
 		return false
 	}
 	if len(b) > 1 && b[1] >= 192 && b[1] < 224 { // RFC 5761 section 4
-		if plain, err := d.openRTCP(b); err == nil {
+		if plain, err := d.OpenRTCP(b); err == nil {
 			forward.EachFeedback(plain, p.receiveRTCP)
 		}
 		return true
 	}
-	if plain, err := d.openRTP(b); err == nil {
+	if plain, err := d.OpenRTP(b); err == nil {
 		p.in.Receive(plain)
 	}
 	return true
@@ -92,7 +93,7 @@ func (p *peer) writeRTCP(packets []rtcp.Packet) error {
 	if err != nil {
 		return err
 	}
-	return d.writeRTCP(b)
+	return d.WriteRTCP(b)
 }
 
 // feedback sends what has arrived since the last time (transport-wide

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -37,14 +38,14 @@ type Reach struct {
 // outside is what a call's peers offer beyond this machine's own addresses. It is
 // never changed.
 type outside struct {
-	reflexives []reflexive
+	reflexives []path.Reflexive
 	blocked    bool // UDP is: by the network, or by this machine
 }
 
 // begin starts what the reach of a call needs.
 func (c *Call) begin(ctx context.Context) {
 	c.outside.Store(new(outside))
-	n := c.engine.network
+	n := c.engine.stun
 	if n == nil {
 		return
 	}
@@ -52,7 +53,7 @@ func (c *Call) begin(ctx context.Context) {
 	if !c.reach.RelayOnly {
 		urls = c.reach.STUN
 	}
-	c.watcher, c.unwatch = n.watch(urls, c.reach.Relay, c.networkChanged)
+	c.watcher, c.unwatch = n.Watch(urls, c.reach.Relay, c.networkChanged)
 	c.takeOutside() // what is known already is no change that we would be told of
 	if c.reach.Servers != nil {
 		c.workers.Go(func() { c.keepRelay(ctx) })
@@ -62,12 +63,12 @@ func (c *Call) begin(ctx context.Context) {
 	}
 }
 
-// networkChanged runs on the network's goroutine.
+// networkChanged runs on the STUN client's goroutine.
 func (c *Call) networkChanged(moved bool) {
 	c.post(func() {
 		c.takeOutside()
 		if a := c.relay.Load(); a != nil && moved {
-			a.moved()
+			a.Moved()
 		}
 		for _, m := range *c.members.Load() {
 			if p := m.peer; p != nil {
@@ -77,10 +78,10 @@ func (c *Call) networkChanged(moved bool) {
 	})
 }
 
-// takeOutside takes over what the network knows.
+// takeOutside takes over what the STUN client knows.
 func (c *Call) takeOutside() {
-	n := c.engine.network
-	o := &outside{reflexives: n.reflexives(c.watcher), blocked: n.blocked(c.watcher) || !c.engine.mux.usable()}
+	n := c.engine.stun
+	o := &outside{reflexives: n.Reflexives(c.watcher), blocked: n.Blocked(c.watcher) || !c.engine.mux.Usable()}
 	c.outside.Store(o)
 	if o.blocked {
 		c.wantRelay()
@@ -99,8 +100,8 @@ func (c *Call) wantRelay() {
 }
 
 // turnSocket returns the address at a TURN server, or nil.
-func (c *Call) turnSocket() *allocation {
-	if a := c.relay.Load(); a != nil && !a.over() {
+func (c *Call) turnSocket() *path.TURNSocket {
+	if a := c.relay.Load(); a != nil && !a.Over() {
 		return a
 	}
 	return nil
@@ -130,7 +131,7 @@ func (c *Call) keepRelay(ctx context.Context) {
 		current := c.relay.Load()
 		var lost <-chan struct{}
 		if current != nil {
-			lost = current.gone()
+			lost = current.Gone()
 		}
 		select {
 		case <-ctx.Done():
@@ -138,7 +139,7 @@ func (c *Call) keepRelay(ctx context.Context) {
 		case <-c.relayWanted:
 		case <-lost:
 		}
-		if current != nil && !current.over() {
+		if current != nil && !current.Over() {
 			continue
 		}
 		if !c.needsRelay() {
@@ -167,19 +168,19 @@ func (c *Call) keepRelay(ctx context.Context) {
 
 // swapRelay uses another address at a TURN server, nil for none, and gives the
 // one before back.
-func (c *Call) swapRelay(next *allocation) {
+func (c *Call) swapRelay(next *path.TURNSocket) {
 	if old := c.relay.Swap(next); old != nil {
-		old.close()
+		old.Close()
 	}
 }
 
 // newRelay asks for credentials and uses them.
-func (c *Call) newRelay(ctx context.Context) (*allocation, error) {
+func (c *Call) newRelay(ctx context.Context) (*path.TURNSocket, error) {
 	within, cancel := context.WithTimeout(ctx, serversWithin)
 	defer cancel()
 	servers, err := c.reach.Servers(within)
 	if err != nil {
 		return nil, err
 	}
-	return c.engine.turn.allocate(ctx, servers, c.reach.Relay)
+	return c.engine.turn.Allocate(ctx, servers, c.reach.Relay)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -132,7 +133,7 @@ func TestReflexiveCandidatesAreOffered(t *testing.T) {
 func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 	s := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
 	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.URL()}}, func(e *Engine) {
-		e.network.refresh = 30 * time.Millisecond
+		e.stun.Refresh = 30 * time.Millisecond
 	})
 	o, sent := recorded(as("a"))
 	a := join(t, c, o)
@@ -140,9 +141,9 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 	p := c.member("a").connection.Load()
 	mediatest.Eventually(t, "a path", func() bool { return p.path.Load() != nil && p.alive(webrtc.PeerConnectionStateConnected) })
 	asker := s.LastAsker()
-	far := p.sockets().route(asker, netip.MustParseAddrPort("198.51.100.1:9"))
-	near := p.sockets().route(asker, netip.MustParseAddrPort("192.168.1.1:9"))
-	if p.sockets().stranded(far) || p.sockets().stranded(near) {
+	far := p.sockets().Route(asker, netip.MustParseAddrPort("198.51.100.1:9"))
+	near := p.sockets().Route(asker, netip.MustParseAddrPort("192.168.1.1:9"))
+	if p.sockets().Stranded(far) || p.sockets().Stranded(near) {
 		t.Error("stranded before anything has happened")
 	}
 	s.Set(mediatest.Always("203.0.113.8:4343"))
@@ -156,7 +157,7 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 }
 
 // strandedOn asks whether p would be stranded if this were its path.
-func (p *peer) strandedOn(l *link) bool {
+func (p *peer) strandedOn(l *path.Route) bool {
 	return p.ask(func() bool {
 		old := p.path.Swap(l)
 		defer p.path.Store(old)
@@ -178,9 +179,9 @@ func TestPrepareAsksBeforeTheCall(t *testing.T) {
 	defer func() { must(t, e.Close()) }()
 	stop := e.Prepare([]string{s.URL()}, nil)
 	defer stop()
-	w, unwatch := e.network.watch([]string{s.URL()}, nil, nil)
+	w, unwatch := e.stun.Watch([]string{s.URL()}, nil, nil)
 	defer unwatch()
-	mediatest.Eventually(t, "an answer", func() bool { return len(e.network.reflexives(w)) == 1 })
+	mediatest.Eventually(t, "an answer", func() bool { return len(e.stun.Reflexives(w)) == 1 })
 	unwatch()
 	c, err := e.NewCall(Hooks{}, Reach{STUN: []string{s.URL()}})
 	must(t, err)
@@ -192,7 +193,7 @@ func TestPrepareAsksBeforeTheCall(t *testing.T) {
 		return slices.ContainsFunc(record.candidates(), func(text string) bool { return strings.Contains(text, "203.0.113.7 4242 typ srflx") })
 	})
 	c.Close(signalling.EndEnded)
-	if e.network.asks(s.Address()) {
+	if e.stun.Asks(s.Address()) {
 		t.Error("the server is still asked")
 	}
 }
@@ -239,7 +240,7 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 						t.Errorf("%q was sent: %s", forbidden, text)
 					}
 				}
-				for _, p := range c.engine.mux.lister() {
+				for _, p := range c.engine.mux.Lister() {
 					if !p.Addr().IsLoopback() && strings.Contains(text, p.Addr().String()) {
 						t.Errorf("%s was sent", p.Addr())
 					}
@@ -257,7 +258,7 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 				t.Error("a STUN server was asked")
 			}
 			p := c.member("a").connection.Load()
-			if l := p.path.Load(); l == nil || l.turn() == nil {
+			if l := p.path.Load(); l == nil || l.TURN() == nil {
 				t.Errorf("path %+v", l)
 			}
 			if p.direct.Load() == nil {
@@ -289,10 +290,10 @@ func TestBlockedUDPBringsInTURN(t *testing.T) {
 	b.send()
 	a.untilSees("b")
 	b.untilSees("a")
-	if l := c.member("a").connection.Load().path.Load(); l == nil || l.turn() == nil {
+	if l := c.member("a").connection.Load().path.Load(); l == nil || l.TURN() == nil {
 		t.Errorf("path of a: %+v", l)
 	}
-	if l := c.member("b").connection.Load().path.Load(); l == nil || l.turn() != nil {
+	if l := c.member("b").connection.Load().path.Load(); l == nil || l.TURN() != nil {
 		t.Errorf("path of b: %+v", l)
 	}
 }
@@ -303,10 +304,10 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	open := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
 	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.URL()}, Servers: s.Servers("tcp")}, nil)
-	mediatest.Eventually(t, "an answer", func() bool { return len(c.engine.network.reflexives(c.watcher)) > 0 })
+	mediatest.Eventually(t, "an answer", func() bool { return len(c.engine.stun.Reflexives(c.watcher)) > 0 })
 	open.Set(mediatest.Silent)
-	c.engine.network.doubt(c.watcher)
-	c.engine.network.doubt(c.watcher) // once is enough
+	c.engine.stun.Recheck(c.watcher)
+	c.engine.stun.Recheck(c.watcher) // once is enough
 	a := join(t, c, onlyRelayed(as("a")))
 	b := join(t, c, as("b"))
 	a.send()
@@ -352,8 +353,8 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 	// A server that has forgotten us, or takes our credentials no longer, is found out.
 	second := c.relay.Load()
 	s.Refuse.Store(true)
-	second.doubt()
-	mediatest.Eventually(t, "the loss", second.over)
+	second.Recheck()
+	mediatest.Eventually(t, "the loss", second.Over)
 	s.Refuse.Store(false)
 	mediatest.Eventually(t, "a third address", func() bool {
 		next := c.relay.Load()
@@ -387,7 +388,7 @@ func TestServersThatFailAreTriedAgain(t *testing.T) {
 
 // listening returns where the engine's sockets are.
 func listening(e *Engine) (all []netip.AddrPort) {
-	for _, a := range (peerMux{mux: e.mux}).GetListenAddresses() {
+	for _, a := range (path.PeerMux{Mux: e.mux}).GetListenAddresses() {
 		all = append(all, a.(*net.UDPAddr).AddrPort())
 	}
 	return all
@@ -407,7 +408,7 @@ func (m *movable) set(texts ...string) {
 }
 
 func (m *movable) use(e *Engine) {
-	e.mux.lister = func() []netip.Prefix { return *m.addresses.Load() }
+	e.mux.Lister = func() []netip.Prefix { return *m.addresses.Load() }
 }
 
 // has reports whether the path begins at an address.

@@ -28,6 +28,7 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -488,9 +489,9 @@ const (
 // fullHost asks a line for much more than it can take, and meanwhile has something on its
 // own computer answered: what happened there in the last 50 ms is in its events.
 func fullHost(ctx context.Context) {
-	m := newUDPMux()
+	m := path.NewMux()
 	var line, own netip.AddrPort
-	for _, a := range (peerMux{mux: m}).GetListenAddresses() {
+	for _, a := range (path.PeerMux{Mux: m}).GetListenAddresses() {
 		switch a := a.(*net.UDPAddr).AddrPort(); {
 		case a.Addr().Is4() && a.Addr().IsLoopback():
 			own = a
@@ -500,7 +501,7 @@ func fullHost(ctx context.Context) {
 	}
 	var dropped atomic.Uint64
 	guest := fullMedia(&dropped)
-	guest.setRoute(peerMux{mux: m}.route(line, netip.MustParseAddrPort("10.78.0.2:9")))
+	guest.SetRoute(path.PeerMux{Mux: m}.Route(line, netip.MustParseAddrPort("10.78.0.2:9")))
 	var sequence atomic.Uint32
 	payload := make([]byte, 1060)
 	forward := func(packets int) {
@@ -513,9 +514,9 @@ func fullHost(ctx context.Context) {
 	remote, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	exitOn(err)
 	var answers net.PacketConn
-	window := peerMux{
-		mux: m, answeredBy: func(netip.AddrPort) bool { return true }, answered: func() {},
-		take: func(b []byte) bool {
+	window := path.PeerMux{
+		Mux: m, AnsweredBy: func(netip.AddrPort) bool { return true }, Answered: func() {},
+		Take: func(b []byte) bool {
 			forward(1) // as what the window sends is
 			_, err := answers.WriteTo(b, remote.LocalAddr())
 			exitOn(err)
@@ -533,9 +534,9 @@ func fullHost(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			m.cork()
+			m.Cork()
 			forward(64)
-			m.uncork()
+			m.Uncork()
 			time.Sleep(time.Millisecond)
 		}
 	})
@@ -563,21 +564,21 @@ func fullHost(ctx context.Context) {
 	}
 	cancel()
 	wg.Wait()
-	exitOn(m.close())
+	exitOn(m.Close())
 }
 
 // fullMedia returns the media of a guest, as after a handshake that was ours to serve.
-func fullMedia(dropped *atomic.Uint64) *secure {
+func fullMedia(dropped *atomic.Uint64) *path.SRTPPath {
 	suite := uint16(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
-	var keys secrets
-	keys.serverHello(handshake.MessageServerHello{
+	var keys path.Secrets
+	keys.ServerHello(handshake.MessageServerHello{
 		CipherSuiteID: &suite,
 		Extensions: []extension.Extension{&extension.UseSRTP{
 			ProtectionProfiles: []extension.SRTPProtectionProfile{extension.SRTP_AEAD_AES_128_GCM}}},
 	})
 	_, err := keys.Write([]byte("CLIENT_RANDOM 0102 0304\n"))
 	exitOn(err)
-	media, err := newSecure(&keys, dropped)
+	media, err := path.NewSRTPPath(&keys, dropped)
 	exitOn(err)
 	return media
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package call
+package path
 
 import (
 	"net/netip"

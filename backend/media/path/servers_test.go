@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-func at(text string) named {
+func at(text string) Named {
 	return func() netip.Addr {
 		a, _ := netip.ParseAddr(text) // "" is not known
 		return a
@@ -65,7 +65,7 @@ func TestNamedServersAreNoNearerThanTheirRelay(t *testing.T) {
 			t.Errorf("relay at %q, server at %s: %v", test.relay, test.server, got)
 		}
 	}
-	if !named(nil).allows(netip.MustParseAddr("127.0.0.1")) {
+	if !Named(nil).allows(netip.MustParseAddr("127.0.0.1")) {
 		t.Error("a server of our own choice")
 	}
 }
@@ -92,21 +92,21 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	must(t, err)
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:"+port)
 	must(t, err)
-	n := newTestNetwork(t)
-	client := turnClient{mux: n.mux, tls: new(tls.Config), logger: n.logger}
+	n := newTestSTUN(t)
+	client := TURNClient{Mux: n.mux, TLS: new(tls.Config), Logger: n.logger}
 	var servers []signalling.ICEServer
 	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
 		servers = append(servers, signalling.ICEServer{URLs: []string{
 			"turn:" + host + ":" + port + "?transport=tcp", "turn:" + host + ":" + port + "?transport=udp",
 		}, Username: "u", Credential: "c"})
 	}
-	if _, err := client.allocate(t.Context(), servers, at("198.51.100.1")); !errors.Is(err, errNearby) {
+	if _, err := client.Allocate(t.Context(), servers, at("198.51.100.1")); !errors.Is(err, errNearby) {
 		t.Errorf("%v", err)
 	}
 	n.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	w, stop := n.watch([]string{"stun:127.0.0.1:" + port, "stun:rebound.example:" + port}, at("198.51.100.1"), nil)
+	w, stop := n.Watch([]string{"stun:127.0.0.1:" + port, "stun:rebound.example:" + port}, at("198.51.100.1"), nil)
 	defer stop()
 	mediatest.Eventually(t, "both names were looked at", func() bool {
 		n.mu.Lock()

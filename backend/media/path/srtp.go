@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"crypto/sha256"
@@ -24,7 +24,7 @@ import (
 	"github.com/porch-call/porch/backend/media/forward"
 )
 
-// secure is the direct way of a peer's media: packets are decrypted on the
+// SRTPPath is the direct way of a peer's media: packets are decrypted on the
 // goroutine that read them from the socket, and encrypted straight into the
 // buffer that the socket sends. Pion's own way is right, too, but wakes three
 // goroutines per packet, which costs more than everything else together.
@@ -32,9 +32,9 @@ import (
 // Pion does ICE and DTLS; from its handshake the SRTP keys are derived as RFC
 // 5764 section 4.2 says. Its own SRTP contexts, which have the same keys, never
 // send anything.
-type secure struct {
-	link    atomic.Pointer[link] // nil: nowhere to send
-	dropped *atomic.Uint64       // counts packets of pictures that the line had no room for
+type SRTPPath struct {
+	route   atomic.Pointer[Route] // nil: nowhere to send
+	dropped *atomic.Uint64        // counts packets of pictures that the line had no room for
 
 	inMu    sync.Mutex
 	in      *srtp.Context
@@ -52,9 +52,9 @@ type secure struct {
 // as the peer is there.
 const maxStreams = 32
 
-// secrets collects what the DTLS handshake of one connection yields, if we are
+// Secrets collects what the DTLS handshake of one connection yields, if we are
 // its server.
-type secrets struct {
+type Secrets struct {
 	mu           sync.Mutex
 	clientRandom []byte
 	serverRandom []byte
@@ -63,14 +63,14 @@ type secrets struct {
 	profile      srtp.ProtectionProfile
 }
 
-// profiles are the SRTP profiles that we take, best first: AES-GCM is several
+// SRTPProfiles are the SRTP profiles that we take, best first: AES-GCM is several
 // times faster where the processor has AES.
-var profiles = []dtls.SRTPProtectionProfile{
+var SRTPProfiles = []dtls.SRTPProtectionProfile{
 	dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
 }
 
-// serverHello sees the message that we send as server.
-func (s *secrets) serverHello(m handshake.MessageServerHello) handshake.Message {
+// ServerHello sees the message that we send as server.
+func (s *Secrets) ServerHello(m handshake.MessageServerHello) handshake.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	random := m.Random.MarshalFixed()
@@ -96,7 +96,7 @@ var sha384Suites = map[dtls.CipherSuiteID]bool{
 
 // Write takes a line of pion's key log: "CLIENT_RANDOM", the client's random
 // bytes and the master secret, in hexadecimal.
-func (s *secrets) Write(line []byte) (int, error) {
+func (s *Secrets) Write(line []byte) (int, error) {
 	fields := strings.Fields(string(line))
 	if len(fields) != 3 || fields[0] != "CLIENT_RANDOM" {
 		return len(line), nil
@@ -113,7 +113,7 @@ var errNoSecrets = errors.New("the handshake was not ours to serve")
 
 // ExportKeyingMaterial implements [srtp.KeyingMaterialExporter] (RFC 5705
 // section 4, without a context).
-func (s *secrets) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+func (s *Secrets) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
 	if len(s.clientRandom) == 0 || len(s.serverRandom) == 0 || len(s.master) == 0 || len(context) > 0 {
 		return nil, errNoSecrets
 	}
@@ -121,8 +121,8 @@ func (s *secrets) ExportKeyingMaterial(label string, context []byte, length int)
 	return prf.PHash(s.master, seed, length, s.newHash)
 }
 
-// newSecure returns the direct way, once the handshake is over.
-func newSecure(s *secrets, dropped *atomic.Uint64) (*secure, error) {
+// NewSRTPPath returns the direct way, once the handshake is over.
+func NewSRTPPath(s *Secrets, dropped *atomic.Uint64) (*SRTPPath, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	config := srtp.Config{Profile: s.profile}
@@ -138,19 +138,19 @@ func newSecure(s *secrets, dropped *atomic.Uint64) (*secure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("our SRTP: %w", err)
 	}
-	return &secure{in: in, out: out, dropped: dropped, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
+	return &SRTPPath{in: in, out: out, dropped: dropped, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
 
-// setRoute says where packets go from now on; nil: nowhere.
-func (s *secure) setRoute(l *link) { s.link.Store(l) }
+// SetRoute says where packets go from now on; nil: nowhere.
+func (s *SRTPPath) SetRoute(r *Route) { s.route.Store(r) }
 
 var (
 	errStreams   = errors.New("too many streams")
 	errTruncated = errors.New("packet is truncated")
 )
 
-// openRTP decrypts an SRTP packet where it lies.
-func (s *secure) openRTP(b []byte) ([]byte, error) {
+// OpenRTP decrypts an SRTP packet where it lies.
+func (s *SRTPPath) OpenRTP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
 	if len(b) < 12 {
@@ -172,8 +172,8 @@ func (s *secure) openRTP(b []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// openRTCP decrypts an SRTCP packet where it lies.
-func (s *secure) openRTCP(b []byte) ([]byte, error) {
+// OpenRTCP decrypts an SRTCP packet where it lies.
+func (s *SRTPPath) OpenRTCP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
 	if len(b) < 8 {
@@ -195,25 +195,25 @@ func (s *secure) openRTCP(b []byte) ([]byte, error) {
 }
 
 // Write implements [interceptor.RTPWriter]: it encrypts a packet and sends it.
-func (s *secure) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
-	l := s.link.Load()
-	if l == nil {
-		return 0, errNoLink
+func (s *SRTPPath) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+	r := s.route.Load()
+	if r == nil {
+		return 0, errNoRoute
 	}
 	buffer, err := s.seal(h, payload)
 	if err != nil {
 		return 0, err
 	}
-	d := datagram{buffer: buffer, to: l.remote}
+	d := datagram{buffer: buffer, to: r.remote}
 	if h.PayloadType != codec.AudioPayloadType {
 		d.picture = s.dropped
 	}
-	l.socket.send(d)
+	r.socket.send(d)
 	return h.MarshalSize() + len(payload), nil
 }
 
 // seal encrypts a packet into a buffer of the pool.
-func (s *secure) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
+func (s *SRTPPath) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
 	size := h.MarshalSize() + len(payload)
 	if size+srtpOverhead > maxDatagram {
 		return nil, errTooLong
@@ -234,23 +234,23 @@ func (s *secure) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
 }
 
 // encryptRTP encrypts the packet that b begins with, in place.
-func (s *secure) encryptRTP(b []byte, size int) ([]byte, error) {
+func (s *SRTPPath) encryptRTP(b []byte, size int) ([]byte, error) {
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
 	return s.out.EncryptRTP(b, b[:size], &s.outHead)
 }
 
-func (s *secure) encryptRTCP(b, compound []byte) ([]byte, error) {
+func (s *SRTPPath) encryptRTCP(b, compound []byte) ([]byte, error) {
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
 	return s.out.EncryptRTCP(b, compound, nil)
 }
 
-// writeRTCP encrypts a compound packet and sends it.
-func (s *secure) writeRTCP(compound []byte) error {
-	l := s.link.Load()
-	if l == nil {
-		return errNoLink
+// WriteRTCP encrypts a compound packet and sends it.
+func (s *SRTPPath) WriteRTCP(compound []byte) error {
+	r := s.route.Load()
+	if r == nil {
+		return errNoRoute
 	}
 	if len(compound)+srtpOverhead > maxDatagram {
 		return errTooLong
@@ -262,7 +262,7 @@ func (s *secure) writeRTCP(compound []byte) error {
 		return err
 	}
 	*buffer = b
-	l.socket.send(datagram{buffer: buffer, to: l.remote})
+	r.socket.send(datagram{buffer: buffer, to: r.remote})
 	return nil
 }
 
@@ -270,6 +270,6 @@ func (s *secure) writeRTCP(compound []byte) error {
 const srtpOverhead = 32
 
 var (
-	errNoLink  = fmt.Errorf("no path is selected: %w", forward.ErrNotSent)
+	errNoRoute = fmt.Errorf("no path is selected: %w", forward.ErrNotSent)
 	errTooLong = fmt.Errorf("packet is too long: %w", forward.ErrNotSent)
 )

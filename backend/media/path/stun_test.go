@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"log/slog"
@@ -12,14 +12,14 @@ import (
 	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
-// newTestNetwork returns a network with sockets of its own.
-func newTestNetwork(tb testing.TB) *network {
+// newTestSTUN returns a client with sockets of its own.
+func newTestSTUN(tb testing.TB) *STUNClient {
 	tb.Helper()
-	m := newUDPMux()
-	n := newNetwork(m, slog.New(slog.DiscardHandler))
+	m := NewMux()
+	n := NewSTUNClient(m, slog.New(slog.DiscardHandler))
 	tb.Cleanup(func() {
-		n.close()
-		must(tb, m.close())
+		n.Close()
+		must(tb, m.Close())
 	})
 	return n
 }
@@ -29,10 +29,10 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	must(t, err)
 	defer func() { must(t, stranger.Close()) }()
-	n := newTestNetwork(t)
-	w, stop := n.watch([]string{s.URL()}, nil, nil)
+	n := newTestSTUN(t)
+	w, stop := n.Watch([]string{s.URL()}, nil, nil)
 	defer stop()
-	mediatest.Eventually(t, "silence", func() bool { return n.blocked(w) })
+	mediatest.Eventually(t, "silence", func() bool { return n.Blocked(w) })
 
 	server := s.Address()
 	n.mu.Lock()
@@ -55,10 +55,10 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 			t.Errorf("an answer from %s was taken", what)
 		}
 	}
-	if !n.blocked(w) {
+	if !n.Blocked(w) {
 		t.Error("a wrong answer ends the silence")
 	}
-	if !n.answer(socket, mediatest.BindingAnswer(t, id, good), server) || len(n.reflexives(w)) != 1 || n.blocked(w) {
+	if !n.answer(socket, mediatest.BindingAnswer(t, id, good), server) || len(n.Reflexives(w)) != 1 || n.Blocked(w) {
 		t.Error("the right answer was not taken")
 	}
 	if n.answer(socket, mediatest.BindingAnswer(t, id, netip.MustParseAddrPort("203.0.113.9:1")), server) {

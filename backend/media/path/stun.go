@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"bytes"
@@ -17,31 +17,34 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// network is what the engine knows of its place in the network: the addresses of
+// STUNClient knows the place of a [Mux] in the network: the addresses of
 // this machine, and how STUN servers (RFC 8489) see its sockets from outside. The
 // questions are sent from the sockets that carry media, so that a NAT's answer
 // is about them. It looks and asks only while somebody watches.
-type network struct {
-	mux     *udpMux
+type STUNClient struct {
+	// Refresh is the time between questions that were answered; a third more at random.
+	// Tests change it, before the first use.
+	Refresh time.Duration
+
+	mux     *Mux
 	logger  *slog.Logger
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	refresh time.Duration // between questions that were answered; a third more at random
 
 	ctx     context.Context
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
-	wake    chan struct{} // holds one: run has something to do
+	woken   chan struct{} // holds one: run has something to do
 
 	mu       sync.Mutex
-	watchers map[*watcher]struct{}
+	watchers map[*Watcher]struct{}
 	servers  map[string]*stunServer // by host:port
 }
 
-// watcher is somebody who wants to know how things stand.
-type watcher struct {
+// Watcher is somebody who wants to know how things stand.
+type Watcher struct {
 	servers []string // host:port
-	by      named
-	// notify is called after something has changed, on network's goroutine.
+	by      Named
+	// notify is called after something has changed, on the client's goroutine.
 	// moved says that the machine has other addresses, or a NAT has given one
 	// of its sockets another.
 	notify func(moved bool)
@@ -57,8 +60,8 @@ type stunServer struct {
 	addresses []netip.AddrPort
 	resolved  time.Time // when the name is to be looked up again
 	resolving bool
-	asked     time.Time // when it was first asked on this network, or since doubted
-	doubted   time.Time
+	asked     time.Time // when it was first asked on this network, or since a recheck
+	rechecked time.Time
 	answered  bool // it has answered on this network
 	silent    bool // it has not, for silence
 	probes    map[probeKey]*probe
@@ -78,15 +81,15 @@ type probe struct {
 	mapped netip.AddrPort // the newest answer
 }
 
-// reflexive is a socket's address as seen from outside (RFC 8445 section 5.1.1.2).
-type reflexive struct{ base, mapped netip.AddrPort }
+// Reflexive is a socket's address as seen from outside (RFC 8445 section 5.1.1.2).
+type Reflexive struct{ Base, Mapped netip.AddrPort }
 
 const (
 	lookEvery     = time.Second
 	silence       = time.Second // without an answer UDP is taken to be blocked
 	stunSends     = 4           // of one question, after 0, 200, 600 and 1400 ms
 	stunInterval  = 200 * time.Millisecond
-	doubtEvery    = 5 * time.Second
+	recheckEvery  = 5 * time.Second
 	stunRefresh   = 15 * time.Second // NATs forget after 30 s and more (RFC 4787 says two minutes)
 	resolveEvery  = 10 * time.Minute
 	resolveRetry  = 5 * time.Second
@@ -95,15 +98,16 @@ const (
 	resolveWithin = 5 * time.Second
 )
 
-func newNetwork(mux *udpMux, logger *slog.Logger) *network {
-	n := &network{
+// NewSTUNClient returns a client that asks from the sockets of mux, which has no other.
+func NewSTUNClient(mux *Mux, logger *slog.Logger) *STUNClient {
+	n := &STUNClient{
 		mux: mux, logger: logger,
 		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
-		refresh:  stunRefresh,
-		wake:     make(chan struct{}, 1),
-		watchers: make(map[*watcher]struct{}),
+		Refresh:  stunRefresh,
+		woken:    make(chan struct{}, 1),
+		watchers: make(map[*Watcher]struct{}),
 		servers:  make(map[string]*stunServer),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -112,24 +116,25 @@ func newNetwork(mux *udpMux, logger *slog.Logger) *network {
 	return n
 }
 
-func (n *network) close() {
+// Close ends the asking, and waits for it.
+func (n *STUNClient) Close() {
 	n.cancel()
 	n.workers.Wait()
 }
 
-// stir has run look at everything soon.
-func (n *network) stir() {
+// wake makes run look at everything soon.
+func (n *STUNClient) wake() {
 	select {
-	case n.wake <- struct{}{}:
+	case n.woken <- struct{}{}:
 	default:
 	}
 }
 
-// watch begins to look and ask. urls are "stun:host:port"; others are left out.
+// Watch begins to look and ask. urls are "stun:host:port"; others are left out.
 // notify, which may be nil, must not block. stop may be called twice; notify may
 // be on its way when it returns.
-func (n *network) watch(urls []string, by named, notify func(moved bool)) (w *watcher, stop func()) {
-	w = &watcher{servers: stunNames(urls), by: by, notify: notify}
+func (n *STUNClient) Watch(urls []string, by Named, notify func(moved bool)) (w *Watcher, stop func()) {
+	w = &Watcher{servers: stunNames(urls), by: by, notify: notify}
 	n.mu.Lock()
 	n.watchers[w] = struct{}{}
 	for _, name := range w.servers {
@@ -141,7 +146,7 @@ func (n *network) watch(urls []string, by named, notify func(moved bool)) (w *wa
 		s.watchers++
 	}
 	n.mu.Unlock()
-	n.stir()
+	n.wake()
 	return w, sync.OnceFunc(func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -171,14 +176,14 @@ func stunNames(urls []string) (names []string) {
 }
 
 // run looks and asks until close.
-func (n *network) run() {
+func (n *STUNClient) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
-		case <-n.wake:
+		case <-n.woken:
 		case <-timer.C:
 		}
 		timer.Reset(n.step(time.Now()))
@@ -189,7 +194,7 @@ func (n *network) run() {
 const never = 24 * time.Hour
 
 // step does what is due and returns how long nothing more is.
-func (n *network) step(now time.Time) time.Duration {
+func (n *STUNClient) step(now time.Time) time.Duration {
 	n.mu.Lock()
 	watched := len(n.watchers) > 0
 	n.mu.Unlock()
@@ -233,7 +238,7 @@ func (n *network) step(now time.Time) time.Duration {
 			wait = min(wait, max(p.next.Sub(now), time.Millisecond))
 		}
 	}
-	var due []watcher
+	var due []Watcher
 	for w := range n.watchers {
 		if w.changed && w.notify != nil {
 			due = append(due, *w)
@@ -252,7 +257,7 @@ func (n *network) step(now time.Time) time.Duration {
 
 // changed notes that watchers of s have something to hear. The caller holds the
 // lock.
-func (n *network) changed(s *stunServer) {
+func (n *STUNClient) changed(s *stunServer) {
 	for w := range n.watchers {
 		if slices.Contains(w.servers, s.name) {
 			w.changed = true
@@ -261,7 +266,7 @@ func (n *network) changed(s *stunServer) {
 }
 
 // lookUp resolves a server's name if that is due. The caller holds the lock.
-func (n *network) lookUp(s *stunServer, now time.Time) {
+func (n *STUNClient) lookUp(s *stunServer, now time.Time) {
 	if s.resolving || now.Before(s.resolved) {
 		return
 	}
@@ -303,12 +308,12 @@ func (n *network) lookUp(s *stunServer, now time.Time) {
 		maps.DeleteFunc(s.probes, func(k probeKey, _ *probe) bool {
 			return !slices.Contains(addresses, k.server)
 		})
-		n.stir()
+		n.wake()
 	})
 }
 
 // allowed reports whether one of those who watch a server may have it asked at this address. The caller holds the lock.
-func (n *network) allowed(s *stunServer, a netip.Addr) bool {
+func (n *STUNClient) allowed(s *stunServer, a netip.Addr) bool {
 	for w := range n.watchers {
 		if slices.Contains(w.servers, s.name) && w.by.allows(a) {
 			return true
@@ -325,7 +330,7 @@ type question struct {
 }
 
 // ask adds the questions that are due. The caller holds the lock.
-func (n *network) ask(out []question, s *stunServer, sockets []*udpSocket, now time.Time) []question {
+func (n *STUNClient) ask(out []question, s *stunServer, sockets []*udpSocket, now time.Time) []question {
 	for _, a := range s.addresses {
 		for _, socket := range sockets {
 			local := socket.local.Addr()
@@ -362,7 +367,7 @@ func (n *network) ask(out []question, s *stunServer, sockets []*udpSocket, now t
 	return out
 }
 
-func (n *network) refreshAfter() time.Duration { return n.refresh + mathrand.N(n.refresh/3) }
+func (n *STUNClient) refreshAfter() time.Duration { return n.Refresh + mathrand.N(n.Refresh/3) }
 
 func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
 	m := &stun.Message{Type: stun.BindingRequest, TransactionID: id}
@@ -372,7 +377,7 @@ func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
 
 // answer takes a STUN response if it is one to a question of ours. It runs on the
 // goroutine that reads the socket.
-func (n *network) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool {
+func (n *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.servers {
@@ -398,7 +403,7 @@ func (n *network) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool 
 }
 
 // learn notes what a server calls a socket. The caller holds the lock.
-func (n *network) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip.AddrPort) {
+func (n *STUNClient) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip.AddrPort) {
 	if !mapped.IsValid() || mapped == p.mapped {
 		return
 	}
@@ -413,7 +418,7 @@ func (n *network) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip
 			}
 		}
 	}
-	n.stir()
+	n.wake()
 }
 
 // mappedAddress returns what a server's binding response says of a socket with this
@@ -436,29 +441,29 @@ func mappedAddress(b []byte, local, server netip.Addr) (none netip.AddrPort) {
 	return netip.AddrPortFrom(a, uint16(x.Port))
 }
 
-// doubt asks w's servers again at once. A path was lost: perhaps this is another
+// Recheck asks w's servers again at once. A path was lost: perhaps this is another
 // network with the same addresses, or one that lets no UDP through any longer.
-func (n *network) doubt(w *watcher) {
+func (n *STUNClient) Recheck(w *Watcher) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := time.Now()
 	for _, name := range w.servers {
 		s := n.servers[name]
-		if s == nil || now.Sub(s.doubted) < doubtEvery {
+		if s == nil || now.Sub(s.rechecked) < recheckEvery {
 			continue
 		}
-		s.doubted = now
+		s.rechecked = now
 		s.asked, s.answered = time.Time{}, false
 		for _, p := range s.probes {
 			p.sent, p.next = 0, now
 		}
 	}
-	n.stir()
+	n.wake()
 }
 
-// reflexives returns what w's servers say, without addresses that this machine
+// Reflexives returns what w's servers say, without addresses that this machine
 // has itself.
-func (n *network) reflexives(w *watcher) (all []reflexive) {
+func (n *STUNClient) Reflexives(w *Watcher) (all []Reflexive) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, name := range w.servers {
@@ -467,8 +472,8 @@ func (n *network) reflexives(w *watcher) (all []reflexive) {
 			continue // no longer watched
 		}
 		for key, p := range s.probes {
-			r := reflexive{key.socket.local, p.mapped}
-			if p.mapped.IsValid() && p.mapped != r.base && !slices.Contains(all, r) {
+			r := Reflexive{key.socket.local, p.mapped}
+			if p.mapped.IsValid() && p.mapped != r.Base && !slices.Contains(all, r) {
 				all = append(all, r)
 			}
 		}
@@ -476,9 +481,9 @@ func (n *network) reflexives(w *watcher) (all []reflexive) {
 	return all
 }
 
-// blocked reports whether w's servers were asked on this network, and none of
+// Blocked reports whether w's servers were asked on this network, and none of
 // them has answered.
-func (n *network) blocked(w *watcher) bool {
+func (n *STUNClient) Blocked(w *Watcher) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	silent := false
@@ -495,8 +500,8 @@ func (n *network) blocked(w *watcher) bool {
 	return silent
 }
 
-// asks reports whether a is where a STUN server is asked.
-func (n *network) asks(a netip.AddrPort) bool {
+// Asks reports whether a is where a STUN server is asked.
+func (n *STUNClient) Asks(a netip.AddrPort) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.servers {

@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"github.com/porch-call/porch/backend/media/forward"
 )
 
-// securePair returns our end of a direct way, and the other's contexts.
-func securePair(tb testing.TB) (s *secure, in, out *srtp.Context) {
+// srtpPair returns our end of a direct way, and the other's contexts.
+func srtpPair(tb testing.TB) (s *SRTPPath, in, out *srtp.Context) {
 	tb.Helper()
 	key, salt := bytes.Repeat([]byte{7}, 16), bytes.Repeat([]byte{9}, 12)
 	context := func(k byte, o ...srtp.ContextOption) *srtp.Context {
@@ -27,7 +27,7 @@ func securePair(tb testing.TB) (s *secure, in, out *srtp.Context) {
 		must(tb, err)
 		return c
 	}
-	s = &secure{in: context(1, srtp.SRTPReplayProtection(forward.ReplayWindow)), out: context(2), streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}
+	s = &SRTPPath{in: context(1, srtp.SRTPReplayProtection(forward.ReplayWindow)), out: context(2), streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}
 	return s, context(2), context(1)
 }
 
@@ -42,54 +42,54 @@ func sealed(tb testing.TB, c *srtp.Context, ssrc uint32, sequence uint16) []byte
 }
 
 func TestSecureOpensWhatIsAuthentic(t *testing.T) {
-	s, _, out := securePair(t)
+	s, _, out := srtpPair(t)
 	b := sealed(t, out, 1, 1)
 	forged := slices.Clone(b)
 	forged[len(forged)-1] ^= 1
-	if _, err := s.openRTP(forged); err == nil {
+	if _, err := s.OpenRTP(forged); err == nil {
 		t.Error("a forged packet was opened")
 	}
 	if len(s.streams) != 0 {
 		t.Error("a forger takes memory")
 	}
-	plain, err := s.openRTP(slices.Clone(b))
+	plain, err := s.OpenRTP(slices.Clone(b))
 	must(t, err)
 	var p rtp.Packet
 	must(t, p.Unmarshal(plain))
 	if string(p.Payload) != "media" {
 		t.Errorf("%q", p.Payload)
 	}
-	if _, err := s.openRTP(b); err == nil {
+	if _, err := s.OpenRTP(b); err == nil {
 		t.Error("a replayed packet was opened")
 	}
 	for n := range 20 {
-		if _, err := s.openRTP(make([]byte, n)); err == nil {
+		if _, err := s.OpenRTP(make([]byte, n)); err == nil {
 			t.Errorf("%d zeros were opened", n)
 		}
 	}
 }
 
 func TestStreamsOfAPeerAreBounded(t *testing.T) {
-	s, _, out := securePair(t)
+	s, _, out := srtpPair(t)
 	for ssrc := range uint32(maxStreams) {
-		_, err := s.openRTP(sealed(t, out, ssrc, 1))
+		_, err := s.OpenRTP(sealed(t, out, ssrc, 1))
 		must(t, err)
 	}
-	if _, err := s.openRTP(sealed(t, out, 1000, 1)); !errors.Is(err, errStreams) {
+	if _, err := s.OpenRTP(sealed(t, out, 1000, 1)); !errors.Is(err, errStreams) {
 		t.Errorf("%v", err)
 	}
-	_, err := s.openRTP(sealed(t, out, 0, 2)) // the others go on
+	_, err := s.OpenRTP(sealed(t, out, 0, 2)) // the others go on
 	must(t, err)
 }
 
 func TestReportersOfAPeerAreBounded(t *testing.T) {
-	s, _, out := securePair(t)
+	s, _, out := srtpPair(t)
 	report := func(ssrc uint32) error {
 		b, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: ssrc}})
 		must(t, err)
 		b, err = out.EncryptRTCP(nil, b, nil)
 		must(t, err)
-		_, err = s.openRTCP(b)
+		_, err = s.OpenRTCP(b)
 		return err
 	}
 	for ssrc := range uint32(maxStreams) {
@@ -99,20 +99,20 @@ func TestReportersOfAPeerAreBounded(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	must(t, report(0)) // the others go on
-	if _, err := s.openRTCP([]byte{0x80, 201, 0, 1}); err == nil {
+	if _, err := s.OpenRTCP([]byte{0x80, 201, 0, 1}); err == nil {
 		t.Error("a truncated report was opened")
 	}
 }
 
 func TestSecureSeals(t *testing.T) {
-	s, in, _ := securePair(t)
+	s, in, _ := srtpPair(t)
 	h := &rtp.Header{Version: 2, SSRC: 5, SequenceNumber: 6}
-	if _, err := s.Write(h, []byte("x"), nil); !errors.Is(err, errNoLink) {
-		t.Errorf("without a link: %v", err)
+	if _, err := s.Write(h, []byte("x"), nil); !errors.Is(err, errNoRoute) {
+		t.Errorf("without a route: %v", err)
 	}
 	socket := newTestSocket(t, true)
 	conn, remote := newRemote(t, socket)
-	s.setRoute(&link{socket, remote, 0})
+	s.SetRoute(&Route{socket, remote, 0})
 	_, err := s.Write(h, []byte("media"), nil)
 	must(t, err)
 	b, err := in.DecryptRTP(nil, readFrom(t, conn), nil)
@@ -122,7 +122,7 @@ func TestSecureSeals(t *testing.T) {
 	if p.SSRC != 5 || p.SequenceNumber != 6 || string(p.Payload) != "media" {
 		t.Errorf("%v", &p)
 	}
-	must(t, s.writeRTCP([]byte{0x80, 201, 0, 1, 0, 0, 0, 1}))
+	must(t, s.WriteRTCP([]byte{0x80, 201, 0, 1, 0, 0, 0, 1}))
 	b, err = in.DecryptRTCP(nil, readFrom(t, conn), nil)
 	must(t, err)
 	if !slices.Equal(b, []byte{0x80, 201, 0, 1, 0, 0, 0, 1}) {
@@ -131,7 +131,7 @@ func TestSecureSeals(t *testing.T) {
 	if _, err := s.Write(h, make([]byte, maxDatagram), nil); !errors.Is(err, errTooLong) {
 		t.Errorf("a packet that fits no datagram: %v", err)
 	}
-	if err := s.writeRTCP(make([]byte, maxDatagram)); !errors.Is(err, errTooLong) {
+	if err := s.WriteRTCP(make([]byte, maxDatagram)); !errors.Is(err, errTooLong) {
 		t.Errorf("nor RTCP: %v", err)
 	}
 }
@@ -144,23 +144,23 @@ func TestSecretsNeedTheWholeHandshake(t *testing.T) {
 			ProtectionProfiles: []extension.SRTPProtectionProfile{extension.SRTP_AEAD_AES_128_GCM}}},
 	}
 	line := []byte("CLIENT_RANDOM 0102 0304\n")
-	s := new(secrets)
-	if _, err := newSecure(s, new(atomic.Uint64)); err == nil {
+	s := new(Secrets)
+	if _, err := NewSRTPPath(s, new(atomic.Uint64)); err == nil {
 		t.Error("keys out of nothing")
 	}
-	s.serverHello(hello)
-	if _, err := newSecure(s, new(atomic.Uint64)); err == nil {
+	s.ServerHello(hello)
+	if _, err := NewSRTPPath(s, new(atomic.Uint64)); err == nil {
 		t.Error("keys without a master secret")
 	}
 	_, err := s.Write(line)
 	must(t, err)
-	_, err = newSecure(s, new(atomic.Uint64))
+	_, err = NewSRTPPath(s, new(atomic.Uint64))
 	must(t, err)
 
-	other := new(secrets) // as DTLS client we see no server hello
+	other := new(Secrets) // as DTLS client we see no server hello
 	_, err = other.Write(line)
 	must(t, err)
-	if _, err := newSecure(other, new(atomic.Uint64)); err == nil {
+	if _, err := NewSRTPPath(other, new(atomic.Uint64)); err == nil {
 		t.Error("keys without the server's random bytes")
 	}
 	if _, err := other.Write([]byte("CLIENT_RANDOM zz 0304\n")); err == nil {

@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"errors"
@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// udpMux carries the packets of all peer connections over one UDP port per
+// Mux carries the packets of all peer connections over one UDP port per
 // local address, so that what is forwarded to many leaves in one system call.
-// It is the ice.UDPMux of every peer, through [peerMux].
-type udpMux struct {
+// It is the ice.UDPMux of every peer, through [PeerMux].
+type Mux struct {
+	// Lister returns the machine's addresses, and Listen opens a socket of the system.
+	// Tests give others, before the first use.
+	Lister func() []netip.Prefix
+	Listen func(*net.UDPAddr) (*net.UDPConn, error)
+
 	corks   atomic.Int32
-	lister  func() []netip.Prefix                                  // localAddresses, but in tests
-	listen  func(*net.UDPAddr) (*net.UDPConn, error)               // likewise: a socket of the system
 	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not a peer's
 
 	mu      sync.Mutex
@@ -35,10 +38,11 @@ const (
 	writeBuffer  = 64 << 10    // see udpSocket.flush
 )
 
-func newUDPMux() *udpMux {
-	m := &udpMux{
-		lister:  localAddresses,
-		listen:  func(a *net.UDPAddr) (*net.UDPConn, error) { return net.ListenUDP("udp", a) },
+// NewMux returns a mux without sockets; the first look at the addresses opens them.
+func NewMux() *Mux {
+	m := &Mux{
+		Lister:  localAddresses,
+		Listen:  func(a *net.UDPAddr) (*net.UDPConn, error) { return net.ListenUDP("udp", a) },
 		answers: func(*udpSocket, []byte, netip.AddrPort) bool { return false },
 		sockets: make(map[netip.Addr]*udpSocket),
 	}
@@ -46,11 +50,12 @@ func newUDPMux() *udpMux {
 	return m
 }
 
-// cork holds back what is written from now on, uncork sends it. Corks of
+// Cork holds back what is written from now on, until Uncork sends it. Corks of
 // several goroutines may overlap.
-func (m *udpMux) cork() { m.corks.Add(1) }
+func (m *Mux) Cork() { m.corks.Add(1) }
 
-func (m *udpMux) uncork() {
+// Uncork ends a Cork.
+func (m *Mux) Uncork() {
 	m.corks.Add(-1)
 	for _, s := range *m.list.Load() {
 		if s.pending.Load() > 0 {
@@ -62,7 +67,7 @@ func (m *udpMux) uncork() {
 // addresses returns the local addresses, each with its socket. A machine that
 // has changed networks gets new sockets; the old ones stay for whoever is
 // connected through them.
-func (m *udpMux) addresses() []*udpSocket {
+func (m *Mux) addresses() []*udpSocket {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -82,7 +87,7 @@ func (m *udpMux) addresses() []*udpSocket {
 
 // look looks at the machine's addresses now, and reports whether they are
 // others than at the last look, or can be used for the first time.
-func (m *udpMux) look() (changed bool) {
+func (m *Mux) look() (changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -93,9 +98,9 @@ func (m *udpMux) look() (changed bool) {
 
 // refresh opens sockets for new addresses, and closes those of addresses that
 // have gone once nobody uses them. The caller holds the lock.
-func (m *udpMux) refresh() (changed bool) {
+func (m *Mux) refresh() (changed bool) {
 	before, unusable := m.current, len(m.sockets) == 0
-	m.current, m.asked = m.lister(), time.Now()
+	m.current, m.asked = m.Lister(), time.Now()
 	// What one look finds shares a port. What a later one finds has another: a NAT
 	// that remembers an address which has gone gives the same port behind a new one
 	// a different port outside for each destination, as symmetric ones do.
@@ -130,19 +135,19 @@ func (m *udpMux) refresh() (changed bool) {
 
 // owns reports whether a was among the machine's addresses at the last look.
 // The caller holds the lock.
-func (m *udpMux) owns(a netip.Addr) bool {
+func (m *Mux) owns(a netip.Addr) bool {
 	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool { return p.Addr() == a })
 }
 
-// has reports whether a was among the machine's addresses at the last look.
-func (m *udpMux) has(a netip.Addr) bool {
+// Has reports whether a was among the machine's addresses at the last look.
+func (m *Mux) Has(a netip.Addr) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.owns(a)
 }
 
-// broadcasts reports whether a reaches everybody on one of our networks.
-func (m *udpMux) broadcasts(a netip.Addr) bool {
+// Broadcasts reports whether a reaches everybody on one of our networks.
+func (m *Mux) Broadcasts(a netip.Addr) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool {
@@ -191,10 +196,10 @@ func localAddresses() []netip.Prefix {
 }
 
 // open binds a socket, to this port if it is free there.
-func (m *udpMux) open(a netip.Addr, port int) (*udpSocket, error) {
-	conn, err := m.listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
+func (m *Mux) open(a netip.Addr, port int) (*udpSocket, error) {
+	conn, err := m.Listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
 	if err != nil && port != 0 {
-		conn, err = m.listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+		conn, err = m.Listen(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 	}
 	if err != nil {
 		return nil, err
@@ -218,7 +223,7 @@ func (m *udpMux) open(a netip.Addr, port int) (*udpSocket, error) {
 }
 
 // socket returns the socket of a local address, or nil.
-func (m *udpMux) socket(local netip.AddrPort) *udpSocket {
+func (m *Mux) socket(local netip.AddrPort) *udpSocket {
 	for _, s := range *m.list.Load() {
 		if s.local == local {
 			return s
@@ -227,7 +232,8 @@ func (m *udpMux) socket(local netip.AddrPort) *udpSocket {
 	return nil
 }
 
-func (m *udpMux) close() error {
+// Close closes the sockets and waits for who reads them. It may be called twice.
+func (m *Mux) Close() error {
 	m.mu.Lock()
 	var errs []error
 	if !m.closed {
@@ -241,11 +247,11 @@ func (m *udpMux) close() error {
 	return errors.Join(errs...)
 }
 
-// usable reports whether the system gave us a socket.
-func (m *udpMux) usable() bool { return len(m.addresses()) > 0 }
+// Usable reports whether the system gave us a socket.
+func (m *Mux) Usable() bool { return len(m.addresses()) > 0 }
 
-// refusal returns why the system gave us no socket when one was last wanted, nil if it did.
-func (m *udpMux) refusal() error {
+// Refusal returns why the system gave us no socket when one was last wanted, nil if it did.
+func (m *Mux) Refusal() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.refused

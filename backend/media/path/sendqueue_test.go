@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"net"
@@ -103,7 +103,7 @@ func (c stuckConn) WriteTo(b []byte, _ net.Addr) (int, error) {
 func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
 	conn := stuckConn{take: make(chan []byte)}
 	to := netip.MustParseAddrPort("203.0.113.1:9")
-	a := &allocation{
+	a := &TURNSocket{
 		conn: conn, queue: sendQueue{age: relayAge}, filled: make(chan struct{}, 1), lost: make(chan struct{}),
 		peers: map[netip.AddrPort]*permission{to: {ready: true}},
 	}

@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ import (
 // newTestSocket returns a mux's socket on an address of this machine.
 func newTestSocket(tb testing.TB, loopback bool) *udpSocket {
 	tb.Helper()
-	m := newUDPMux()
-	tb.Cleanup(func() { must(tb, m.close()) })
+	m := NewMux()
+	tb.Cleanup(func() { must(tb, m.Close()) })
 	for _, s := range m.addresses() {
 		if s.local.Addr().IsLoopback() == loopback {
 			return s
@@ -69,7 +69,7 @@ func next(tb testing.TB, c *udpConn) []byte {
 func notMedia([]byte) bool { return false }
 
 // plain is a peer without media.
-var plain = peerMux{take: notMedia, answeredBy: func(netip.AddrPort) bool { return true }, answered: func() {}}
+var plain = PeerMux{Take: notMedia, AnsweredBy: func(netip.AddrPort) bool { return true }, Answered: func() {}}
 
 func TestChecksFindTheirConnection(t *testing.T) {
 	s := newTestSocket(t, true)
@@ -118,7 +118,7 @@ func TestMediaIsTakenAtOnce(t *testing.T) {
 	conn, _ := newRemote(t, s)
 	taken := make(chan []byte, 1)
 	m := plain
-	m.take = func(b []byte) bool {
+	m.Take = func(b []byte) bool {
 		taken <- slices.Clone(b)
 		return true
 	}
@@ -192,25 +192,25 @@ func TestCorkedDatagramsLeaveTogetherAndInOrder(t *testing.T) {
 		*b = append((*b)[:0], byte(n), byte(n>>8))
 		s.send(datagram{buffer: b, to: remote})
 	}
-	s.mux.cork()
+	s.mux.Cork()
 	for n := range 10 {
 		send(n)
 	}
 	if got := s.pending.Load(); got != 10 {
 		t.Errorf("%d are waiting", got)
 	}
-	s.mux.uncork()
+	s.mux.Uncork()
 	if got := s.pending.Load(); got != 0 {
 		t.Errorf("%d are waiting after uncorking", got)
 	}
-	s.mux.cork()
+	s.mux.Cork()
 	for n := 10; n < 10+maxBatch; n++ { // a full batch does not wait
 		send(n)
 	}
 	if got := s.pending.Load(); got != 0 {
 		t.Errorf("%d of a full batch are waiting", got)
 	}
-	s.mux.uncork()
+	s.mux.Uncork()
 	send(10 + maxBatch)
 	for n := range 11 + maxBatch {
 		if b := readFrom(t, conn); int(b[0])|int(b[1])<<8 != n {
@@ -233,20 +233,20 @@ func TestQueueOfAConnectionIsBounded(t *testing.T) {
 func TestRefusedDatagramsDoNotStopTheBatch(t *testing.T) {
 	s := newTestSocket(t, true)
 	conn, remote := newRemote(t, s)
-	s.mux.cork()
+	s.mux.Cork()
 	for _, to := range []netip.AddrPort{netip.AddrPortFrom(remote.Addr(), 0), remote} {
 		b := buffers.Get().(*[]byte)
 		*b = append((*b)[:0], "hello"...)
 		s.send(datagram{buffer: b, to: to})
 	}
-	s.mux.uncork()
+	s.mux.Uncork()
 	if got := readFrom(t, conn); string(got) != "hello" {
 		t.Errorf("%s", got)
 	}
 }
 
 func TestMuxHasOneSocketPerAddress(t *testing.T) {
-	m := newUDPMux()
+	m := NewMux()
 	first := m.addresses()
 	if len(first) == 0 {
 		t.Fatal("no addresses")
@@ -256,7 +256,7 @@ func TestMuxHasOneSocketPerAddress(t *testing.T) {
 		t.Error("other sockets the second time")
 	}
 	p := plain
-	p.mux = m
+	p.Mux = m
 	if got := len(p.GetListenAddresses()); got != len(first) {
 		t.Errorf("%d addresses, %d sockets", got, len(first))
 	}
@@ -272,8 +272,8 @@ func TestMuxHasOneSocketPerAddress(t *testing.T) {
 	if _, _, err := c.ReadFrom(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
 	}
-	must(t, m.close())
-	must(t, m.close())
+	must(t, m.Close())
+	must(t, m.Close())
 	if got := m.addresses(); got != nil {
 		t.Errorf("%d sockets of a closed mux", len(got))
 	}
@@ -284,7 +284,7 @@ func FuzzDatagram(f *testing.F) {
 	f.Add([]byte{22, 254, 253})
 	f.Add([]byte{128, 96, 0, 0})
 	s := &udpSocket{
-		mux: newUDPMux(), local: netip.MustParseAddrPort("127.0.0.1:9"),
+		mux: NewMux(), local: netip.MustParseAddrPort("127.0.0.1:9"),
 		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
 	}
 	s.connection("aaaa", plain)
@@ -298,11 +298,11 @@ func TestNewAddressHasAPortOfItsOwn(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs more than one loopback address, which Linux alone has without being asked")
 	}
-	m := newUDPMux()
-	defer func() { must(t, m.close()) }()
+	m := NewMux()
+	defer func() { must(t, m.Close()) }()
 	ports := func(addresses ...string) (found []uint16) {
 		m.mu.Lock()
-		m.lister = func() (list []netip.Prefix) {
+		m.Lister = func() (list []netip.Prefix) {
 			for _, a := range addresses {
 				list = append(list, netip.MustParsePrefix(a+"/8"))
 			}

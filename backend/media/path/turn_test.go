@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"crypto/tls"
@@ -13,14 +13,14 @@ import (
 
 func TestTURNNeedsItsCertificate(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
-	client := turnClient{mux: newUDPMux(), tls: new(tls.Config), logger: slog.New(slog.DiscardHandler)} // does not know the authority
-	defer func() { must(t, client.mux.close()) }()
+	client := TURNClient{Mux: NewMux(), TLS: new(tls.Config), Logger: slog.New(slog.DiscardHandler)} // does not know the authority
+	defer func() { must(t, client.Mux.Close()) }()
 	servers, err := s.Servers("tls")(t.Context())
 	must(t, err)
-	if _, err := client.allocate(t.Context(), servers, nil); err == nil || strings.Contains(err.Error(), "password") {
+	if _, err := client.Allocate(t.Context(), servers, nil); err == nil || strings.Contains(err.Error(), "password") {
 		t.Errorf("%v", err)
 	}
-	if _, err := client.allocate(t.Context(), []signalling.ICEServer{{URLs: []string{s.URLs["udp"]}}}, nil); err == nil {
+	if _, err := client.Allocate(t.Context(), []signalling.ICEServer{{URLs: []string{s.URLs["udp"]}}}, nil); err == nil {
 		t.Error("an allocation without credentials")
 	}
 }

@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"net"
@@ -6,44 +6,50 @@ import (
 	"slices"
 )
 
-// peerMux is the mux as one peer's agent sees it.
-type peerMux struct {
-	mux        *udpMux
-	take       func([]byte) bool
-	answeredBy func(from netip.AddrPort) bool
-	answered   func()
+// PeerMux is the mux as one peer's agent sees it.
+type PeerMux struct {
+	Mux *Mux
 
-	// relay returns the address at a TURN server, nil for none, as a nil relay does.
-	// With relayOnly there is no other.
-	relay     func() *allocation
-	relayOnly bool
+	// Take gets media on the goroutine that reads the socket, unless it returns false;
+	// then Pion does. It must not keep the packet.
+	Take func([]byte) bool
 
-	elsewhere bool // the other side is not on this computer
+	// AnsweredBy is asked whether an answer to a check is to be handed over. Answered is
+	// called when it was.
+	AnsweredBy func(from netip.AddrPort) bool
+	Answered   func()
+
+	// TURN returns the address at a TURN server, nil for none, as a nil TURN does.
+	// With RelayOnly there is no other.
+	TURN      func() *TURNSocket
+	RelayOnly bool
+
+	Elsewhere bool // the other side is not on this computer
 }
 
 // relaySocket returns the socket at a TURN server, or nil.
-func (m peerMux) relaySocket() *udpSocket {
-	if m.relay == nil {
+func (m PeerMux) relaySocket() *udpSocket {
+	if m.TURN == nil {
 		return nil
 	}
-	if a := m.relay(); a != nil {
+	if a := m.TURN(); a != nil {
 		return a.socket
 	}
 	return nil
 }
 
-// relayed reports whether local is the address at a TURN server.
-func (m peerMux) relayed(local netip.AddrPort) bool {
+// Relayed reports whether local is the address at a TURN server.
+func (m PeerMux) Relayed(local netip.AddrPort) bool {
 	r := m.relaySocket()
 	return r != nil && r.local == local
 }
 
 // sockets returns those that the peer may use now, the best first.
-func (m peerMux) sockets() (sockets []*udpSocket) {
-	if !m.relayOnly {
-		sockets = m.mux.addresses()
+func (m PeerMux) sockets() (sockets []*udpSocket) {
+	if !m.RelayOnly {
+		sockets = m.Mux.addresses()
 	}
-	if m.elsewhere {
+	if m.Elsewhere {
 		sockets = slices.DeleteFunc(sockets, func(s *udpSocket) bool { return s.local.Addr().IsLoopback() })
 	}
 	if r := m.relaySocket(); r != nil {
@@ -53,19 +59,19 @@ func (m peerMux) sockets() (sockets []*udpSocket) {
 }
 
 // socket returns the socket of a local address, or nil.
-func (m peerMux) socket(local netip.AddrPort) *udpSocket {
+func (m PeerMux) socket(local netip.AddrPort) *udpSocket {
 	if r := m.relaySocket(); r != nil && r.local == local {
 		return r
 	}
-	if m.relayOnly {
+	if m.RelayOnly {
 		return nil
 	}
-	return m.mux.socket(local)
+	return m.Mux.socket(local)
 }
 
 // GetListenAddresses implements ice.UDPMux. To the agent an address at a TURN
-// server is one of this machine: see [allocation].
-func (m peerMux) GetListenAddresses() []net.Addr {
+// server is one of this machine: see [TURNSocket].
+func (m PeerMux) GetListenAddresses() []net.Addr {
 	var addresses []net.Addr
 	for _, s := range m.sockets() {
 		addresses = append(addresses, net.UDPAddrFromAddrPort(s.local))
@@ -74,7 +80,7 @@ func (m peerMux) GetListenAddresses() []net.Addr {
 }
 
 // GetConn implements ice.UDPMux.
-func (m peerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
+func (m PeerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 	a, ok := local.(*net.UDPAddr)
 	if !ok {
 		return nil, net.InvalidAddrError("not a UDP address")
@@ -88,8 +94,8 @@ func (m peerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 }
 
 // RemoveConnByUfrag implements ice.UDPMux.
-func (m peerMux) RemoveConnByUfrag(ufrag string) {
-	list := *m.mux.list.Load()
+func (m PeerMux) RemoveConnByUfrag(ufrag string) {
+	list := *m.Mux.list.Load()
 	if r := m.relaySocket(); r != nil {
 		list = append(slices.Clone(list), r)
 	}
@@ -104,4 +110,4 @@ func (m peerMux) RemoveConnByUfrag(ufrag string) {
 }
 
 // Close implements ice.UDPMux: the sockets belong to the engine.
-func (m peerMux) Close() error { return nil }
+func (m PeerMux) Close() error { return nil }

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package call
+package path
 
 import "net"
 

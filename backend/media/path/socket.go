@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"errors"
@@ -13,11 +13,11 @@ import (
 
 // udpSocket is the socket of one local address.
 type udpSocket struct {
-	mux   *udpMux
+	mux   *Mux
 	conn  *net.UDPConn
 	local netip.AddrPort
 	io    socketIO    // of the system
-	relay *allocation // nil for a socket of this machine; else conn is nil
+	relay *TURNSocket // nil for a socket of this machine; else conn is nil
 
 	// rebound counts how often the NAT has given the socket another address.
 	rebound atomic.Int32
@@ -87,12 +87,12 @@ func (s *udpSocket) read() {
 			time.Sleep(time.Millisecond) // a peer's port is closed (ICMP): nobody else is concerned
 			continue
 		}
-		s.mux.cork()
+		s.mux.Cork()
 		for i := range n {
 			b, from := r.datagram(i)
 			s.receive(b, from)
 		}
-		s.mux.uncork()
+		s.mux.Uncork()
 	}
 	close(s.done)
 	s.shut()
@@ -212,13 +212,13 @@ func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
 }
 
 // connection returns the connection of a user name fragment, new if need be.
-func (s *udpSocket) connection(ufrag string, m peerMux) *udpConn {
+func (s *udpSocket) connection(ufrag string, m PeerMux) *udpConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.ufrags[ufrag]
 	if c == nil {
 		c = &udpConn{
-			socket: s, ufrag: ufrag, take: m.take, answeredBy: m.answeredBy, answered: m.answered,
+			socket: s, ufrag: ufrag, take: m.Take, answeredBy: m.AnsweredBy, answered: m.Answered,
 			filled: make(chan struct{}, 1), closed: make(chan struct{}),
 		}
 		s.ufrags[ufrag] = c

@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"errors"
@@ -38,12 +38,12 @@ func isPublic(a netip.Addr) bool {
 		!slices.ContainsFunc(nearby, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// named says where servers may be that somebody else has named: on the internet, or as near as the relay that named
+// Named says where servers may be that somebody else has named: on the internet, or as near as the relay that named
 // them. relay returns where that was reached, the zero Addr if that is not known. A nil named is for servers of our own
 // choice, which may be anywhere.
-type named func() (relay netip.Addr)
+type Named func() (relay netip.Addr)
 
-func (n named) allows(a netip.Addr) bool {
+func (n Named) allows(a netip.Addr) bool {
 	a = a.Unmap()
 	if n == nil || isPublic(a) {
 		return true
@@ -66,7 +66,7 @@ var errNearby = errors.New("the relay names a server that is not on the internet
 
 // dialer connects to allowed addresses only. It is asked about each address that a name has led to, before anything is
 // sent there, so a name can't lead elsewhere the second time.
-func (n named) dialer() *net.Dialer {
+func (n Named) dialer() *net.Dialer {
 	return &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		a, err := netip.ParseAddrPort(address)
 		if err != nil {

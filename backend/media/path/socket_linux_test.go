@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"net"
@@ -13,8 +13,8 @@ import (
 
 // TestSoundIsMarkedAboveOtherThings: whoever ranks what passes, Wi-Fi first, is told what is sound.
 func TestSoundIsMarkedAboveOtherThings(t *testing.T) {
-	m := newUDPMux()
-	defer func() { must(t, m.close()) }()
+	m := NewMux()
+	defer func() { must(t, m.Close()) }()
 	tried := make(map[bool]bool)
 	for _, s := range m.addresses() {
 		if !s.local.Addr().IsLoopback() {

@@ -1,4 +1,4 @@
-package call
+package path
 
 import (
 	"context"
@@ -20,11 +20,11 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// allocation is an address at a TURN server (RFC 8656), used as one more socket of
+// TURNSocket is an address at a TURN server (RFC 8656), used as one more socket of
 // this machine: all peers of a call share it, and media goes through it the same
 // way as through the others, encrypted by us. To the server it is one
 // connection over UDP, TCP or TLS.
-type allocation struct {
+type TURNSocket struct {
 	socket  *udpSocket
 	base    net.Conn // to the server
 	packets net.PacketConn
@@ -35,7 +35,7 @@ type allocation struct {
 	queue   sendQueue
 	filled  chan struct{} // holds one: the queue is not empty
 	openers chan struct{} // one for each permission that is being asked for
-	check   chan struct{} // holds one: see doubt
+	check   chan struct{} // holds one: see Recheck
 	lost    chan struct{} // closed when it is of no use any longer
 	fail    func()
 	workers sync.WaitGroup
@@ -66,11 +66,11 @@ const (
 	relayRTO       = 200 * time.Millisecond
 )
 
-// turnClient asks TURN servers for addresses.
-type turnClient struct {
-	mux    *udpMux
-	tls    *tls.Config
-	logger *slog.Logger
+// TURNClient asks TURN servers for addresses.
+type TURNClient struct {
+	Mux    *Mux
+	TLS    *tls.Config
+	Logger *slog.Logger
 }
 
 // turnWay is one way to reach a TURN server.
@@ -97,9 +97,9 @@ func turnWays(servers []signalling.ICEServer) (ways []turnWay) {
 	return ways
 }
 
-// allocate takes the first address that one of the servers gives. Its errors say
+// Allocate takes the first address that one of the servers gives. Its errors say
 // nothing of credentials.
-func (t *turnClient) allocate(ctx context.Context, servers []signalling.ICEServer, by named) (*allocation, error) {
+func (t *TURNClient) Allocate(ctx context.Context, servers []signalling.ICEServer, by Named) (*TURNSocket, error) {
 	ways := turnWays(servers)
 	if len(ways) == 0 {
 		return nil, errors.New("no TURN server")
@@ -107,7 +107,7 @@ func (t *turnClient) allocate(ctx context.Context, servers []signalling.ICEServe
 	ctx, cancel := context.WithTimeout(ctx, allocateWithin)
 	defer cancel()
 	type result struct {
-		a   *allocation
+		a   *TURNSocket
 		err error
 	}
 	results := make(chan result)
@@ -124,7 +124,7 @@ func (t *turnClient) allocate(ctx context.Context, servers []signalling.ICEServe
 			}
 		}()
 	}
-	var first *allocation
+	var first *TURNSocket
 	var errs []error
 	for range ways {
 		r := <-results
@@ -135,7 +135,7 @@ func (t *turnClient) allocate(ctx context.Context, servers []signalling.ICEServe
 			first = r.a
 			cancel()
 		default:
-			r.a.close()
+			r.a.Close()
 		}
 	}
 	if first == nil {
@@ -144,7 +144,7 @@ func (t *turnClient) allocate(ctx context.Context, servers []signalling.ICEServe
 	return first, nil
 }
 
-func (t *turnClient) allocateAt(ctx context.Context, w turnWay, by named) (*allocation, error) {
+func (t *TURNClient) allocateAt(ctx context.Context, w turnWay, by Named) (*TURNSocket, error) {
 	address := net.JoinHostPort(w.uri.Host, strconv.Itoa(w.uri.Port))
 	base, packets, err := t.dial(ctx, w.uri, address, by)
 	if err != nil {
@@ -153,7 +153,7 @@ func (t *turnClient) allocateAt(ctx context.Context, w turnWay, by named) (*allo
 	client, err := turn.NewClient(&turn.ClientConfig{
 		TURNServerAddr: base.RemoteAddr().String(),
 		Username:       w.username, Password: w.credential,
-		Conn: packets, RTO: relayRTO, LoggerFactory: pionlog.New(t.logger),
+		Conn: packets, RTO: relayRTO, LoggerFactory: pionlog.New(t.Logger),
 		// Browsers' own relayed addresses are IPv4, too, whatever leads there.
 		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4,
 		// We ask for those that are used, in requests that fit.
@@ -162,7 +162,7 @@ func (t *turnClient) allocateAt(ctx context.Context, w turnWay, by named) (*allo
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("TURN client: %w", err), base.Close())
 	}
-	a := &allocation{
+	a := &TURNSocket{
 		base: base, packets: packets, client: client,
 		queue:   sendQueue{age: relayAge},
 		filled:  make(chan struct{}, 1),
@@ -184,17 +184,17 @@ func (t *turnClient) allocateAt(ctx context.Context, w turnWay, by named) (*allo
 	}
 	if err == nil {
 		a.conn = conn
-		err = a.open(t.mux)
+		err = a.open(t.Mux)
 	}
 	if err != nil {
-		a.close()
+		a.Close()
 		return nil, fmt.Errorf("TURN allocation: %w", err)
 	}
 	return a, nil
 }
 
 // dial connects to a server.
-func (t *turnClient) dial(ctx context.Context, uri *stun.URI, address string, by named) (net.Conn, net.PacketConn, error) {
+func (t *TURNClient) dial(ctx context.Context, uri *stun.URI, address string, by Named) (net.Conn, net.PacketConn, error) {
 	if uri.Proto == stun.ProtoTypeUDP {
 		base, err := by.dialer().DialContext(ctx, "udp", address)
 		if err != nil {
@@ -209,7 +209,7 @@ func (t *turnClient) dial(ctx context.Context, uri *stun.URI, address string, by
 	}
 	keepShort(base)
 	if uri.Scheme == stun.SchemeTypeTURNS {
-		config := t.tls.Clone()
+		config := t.TLS.Clone()
 		config.ServerName = uri.Host
 		secured := tls.Client(base, config)
 		if err := secured.HandshakeContext(ctx); err != nil {
@@ -244,7 +244,7 @@ func (c connected) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b
 var errRelayedAddress = errors.New("the server relays at an address that can't be")
 
 // open begins to use what the server gave.
-func (a *allocation) open(mux *udpMux) error {
+func (a *TURNSocket) open(mux *Mux) error {
 	local, ok := addrPortOf(a.conn.LocalAddr())
 	server, _ := addrPortOf(a.base.RemoteAddr())
 	if !ok || !local.Addr().Is4() || local.Port() == 0 || local.Addr().IsUnspecified() || local.Addr().IsMulticast() ||
@@ -275,16 +275,16 @@ func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()), true
 }
 
-// moved gives up if this machine has the address no longer that the server is reached from.
-func (a *allocation) moved() {
-	if p, _ := addrPortOf(a.base.LocalAddr()); !a.socket.mux.has(p.Addr()) {
+// Moved gives up if this machine has the address no longer that the server is reached from.
+func (a *TURNSocket) Moved() {
+	if p, _ := addrPortOf(a.base.LocalAddr()); !a.socket.mux.Has(p.Addr()) {
 		a.fail()
 	}
 }
 
-// close gives the address back and waits for the goroutines.
-func (a *allocation) close() {
-	if a.over() {
+// Close gives the address back and waits for the goroutines.
+func (a *TURNSocket) Close() {
+	if a.Over() {
 		_ = a.base.Close() // there is nobody to take leave of
 	}
 	a.fail()
@@ -303,13 +303,13 @@ func (a *allocation) close() {
 }
 
 // readServer takes what the server sends.
-func (a *allocation) readServer() {
+func (a *TURNSocket) readServer() {
 	defer a.fail()
 	b := make([]byte, 1<<16)
 	for {
 		n, from, err := a.packets.ReadFrom(b)
 		if err != nil {
-			if a.over() || !isTemporary(err) {
+			if a.Over() || !isTemporary(err) {
 				return
 			}
 			continue
@@ -326,11 +326,11 @@ func isTemporary(err error) bool {
 	return errors.As(err, &op) && op.Net == "udp" && !errors.Is(err, net.ErrClosed)
 }
 
-// gone is closed when the address is of no use any longer.
-func (a *allocation) gone() <-chan struct{} { return a.lost }
+// Gone is closed when the address is of no use any longer.
+func (a *TURNSocket) Gone() <-chan struct{} { return a.lost }
 
-// over reports whether the address is of no use any longer.
-func (a *allocation) over() bool {
+// Over reports whether the address is of no use any longer.
+func (a *TURNSocket) Over() bool {
 	select {
 	case <-a.lost:
 		return true
@@ -340,7 +340,7 @@ func (a *allocation) over() bool {
 }
 
 // readRelayed takes what peers send.
-func (a *allocation) readRelayed() {
+func (a *TURNSocket) readRelayed() {
 	defer a.fail()
 	b := make([]byte, maxDatagram)
 	for {
@@ -352,16 +352,16 @@ func (a *allocation) readRelayed() {
 			return
 		}
 		if p, ok := addrPortOf(from); ok {
-			a.socket.mux.cork()
+			a.socket.mux.Cork()
 			a.socket.receive(b[:n], p)
-			a.socket.mux.uncork()
+			a.socket.mux.Uncork()
 		}
 	}
 }
 
 // send sends a buffer of the pool, or drops it: when the server is slow, and as
 // long as it has not agreed to the address. It never blocks.
-func (a *allocation) send(d datagram) {
+func (a *TURNSocket) send(d datagram) {
 	switch ready, known := a.permitted(d.to); {
 	case ready:
 		a.queueMu.Lock()
@@ -390,7 +390,7 @@ func (a *allocation) send(d datagram) {
 
 // permitted reports whether packets to an address pass, and else whether somebody
 // sees to it. If nobody does, the caller must.
-func (a *allocation) permitted(to netip.AddrPort) (ready, known bool) {
+func (a *TURNSocket) permitted(to netip.AddrPort) (ready, known bool) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -398,14 +398,14 @@ func (a *allocation) permitted(to netip.AddrPort) (ready, known bool) {
 		p.used = now
 		return p.ready, true
 	}
-	if len(a.peers) >= maxPermissions || a.over() {
+	if len(a.peers) >= maxPermissions || a.Over() {
 		return false, true
 	}
 	a.peers[to] = &permission{used: now}
 	return false, false
 }
 
-func (a *allocation) withdraw(to netip.AddrPort) {
+func (a *TURNSocket) withdraw(to netip.AddrPort) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.peers, to)
@@ -413,7 +413,7 @@ func (a *allocation) withdraw(to netip.AddrPort) {
 
 // permit asks the server to let packets to an address through, and sends the
 // first. An address that the server refuses stays refused.
-func (a *allocation) permit(first []byte, to netip.AddrPort) {
+func (a *TURNSocket) permit(first []byte, to netip.AddrPort) {
 	a.mu.Lock()
 	_, again := a.asked[to.Addr()]
 	a.asked[to.Addr()] = struct{}{}
@@ -438,7 +438,7 @@ func (a *allocation) permit(first []byte, to netip.AddrPort) {
 
 // ask asks for permissions. A server that finds our nonce old gives a new one
 // with its answer.
-func (a *allocation) ask(addresses ...net.Addr) (err error) {
+func (a *TURNSocket) ask(addresses ...net.Addr) (err error) {
 	for range 2 {
 		if err = a.client.CreatePermission(addresses...); err == nil || turnCode(err) != 0 {
 			return err
@@ -467,7 +467,7 @@ func refused(err error) bool {
 }
 
 // write sends what is queued.
-func (a *allocation) write() {
+func (a *TURNSocket) write() {
 	for {
 		select {
 		case <-a.filled:
@@ -479,21 +479,21 @@ func (a *allocation) write() {
 			_, err := a.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
 			d.free()
 			if err != nil {
-				a.doubt()
+				a.Recheck()
 			}
 		}
 	}
 }
 
 // next takes what is to be sent next from the queue.
-func (a *allocation) next() (d datagram, ok bool) {
+func (a *TURNSocket) next() (d datagram, ok bool) {
 	a.queueMu.Lock()
 	defer a.queueMu.Unlock()
 	return a.queue.take(time.Now())
 }
 
-// doubt makes keep ask the server whether all is well.
-func (a *allocation) doubt() {
+// Recheck makes keep ask the server whether all is well.
+func (a *TURNSocket) Recheck() {
 	select {
 	case a.check <- struct{}{}:
 	default:
@@ -502,7 +502,7 @@ func (a *allocation) doubt() {
 
 // keep keeps permissions, and the NAT in front of us, from forgetting us. It
 // notices a server that has.
-func (a *allocation) keep() {
+func (a *TURNSocket) keep() {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	for {
@@ -530,7 +530,7 @@ func (a *allocation) keep() {
 }
 
 // live returns the addresses that were used lately, and forgets the others.
-func (a *allocation) live(now time.Time) (chunks [][]net.Addr) {
+func (a *TURNSocket) live(now time.Time) (chunks [][]net.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.asked) > maxAsked {
