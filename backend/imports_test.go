@@ -63,7 +63,7 @@ var parts = map[string]part{
 	"backend/sessionbus":   {tier: kit, lower: none}, // of awake and the app's notifications: see onlyFor
 
 	"backend/media/codec":     {tier: media, lower: none},
-	"backend/media/path":      {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"rtp", "rtcp", "srtp", "ice", "stun", "turn", "dtls", "transport", "logging", "webrtc", "interceptor"}},
+	"backend/media/path":      {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
 	"backend/media/forward":   {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp", "interceptor"}},
 	"backend/media/rate":      {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp"}},
 	"backend/media/share":     {tier: media, beside: []string{"backend/media/codec"}},

@@ -6,29 +6,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/pion/dtls/v3"
-	"github.com/pion/dtls/v3/pkg/protocol/extension"
-	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/stun/v4"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
-	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -478,135 +471,5 @@ func TestNarrowLineIsNotFlooded(t *testing.T) {
 	// Three receivers of each publisher are bad.
 	if most := uint64(stormGuests*(stormGuests-1)) * uint64(1+narrow.seconds/forward.KeyframeWishEvery.Seconds()); narrow.keyframes > most {
 		t.Errorf("%d requests for keyframes, at most %d are due", narrow.keyframes, most)
-	}
-}
-
-const (
-	fullRate = "500kbit"
-	fullLate = 50 * time.Millisecond // more than a busy machine needs for an answer within it
-)
-
-// fullHost asks a line for much more than it can take, and meanwhile has something on its
-// own computer answered: what happened there in the last 50 ms is in its events.
-func fullHost(ctx context.Context) {
-	m := path.NewMux()
-	var line, own netip.AddrPort
-	for _, a := range (path.PeerMux{Mux: m}).GetListenAddresses() {
-		switch a := a.(*net.UDPAddr).AddrPort(); {
-		case a.Addr().Is4() && a.Addr().IsLoopback():
-			own = a
-		case a.Addr().Is4():
-			line = a
-		}
-	}
-	var dropped atomic.Uint64
-	guest := fullMedia(&dropped)
-	guest.SetRoute(path.PeerMux{Mux: m}.Route(line, netip.MustParseAddrPort("10.78.0.2:9")))
-	var sequence atomic.Uint32
-	payload := make([]byte, 1060)
-	forward := func(packets int) {
-		for range packets {
-			h := rtp.Header{Version: 2, PayloadType: codec.VideoPayloadType, SSRC: 1, SequenceNumber: uint16(sequence.Add(1))}
-			_, err := guest.Write(&h, payload, nil)
-			exitOn(err)
-		}
-	}
-	remote, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	exitOn(err)
-	var answers net.PacketConn
-	window := path.PeerMux{
-		Mux: m, AnsweredBy: func(netip.AddrPort) bool { return true }, Answered: func() {},
-		Take: func(b []byte) bool {
-			forward(1) // as what the window sends is
-			_, err := answers.WriteTo(b, remote.LocalAddr())
-			exitOn(err)
-			return true
-		},
-	}
-	answers, err = window.GetConn("aaaa", net.UDPAddrFromAddrPort(own))
-	exitOn(err)
-	check, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername("aaaa:theirs"))
-	exitOn(err)
-	to := net.UDPAddrFromAddrPort(own)
-	_, err = remote.WriteToUDP(check.Raw, to)
-	exitOn(err)
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for ctx.Err() == nil {
-			m.Cork()
-			forward(64)
-			m.Uncork()
-			time.Sleep(time.Millisecond)
-		}
-	})
-	labSay(labEvent{Event: "ready"})
-	question := make([]byte, 100)
-	question[0] = 128
-	e := labEvent{Event: "count"}
-	begin := time.Now()
-	for last := begin; ctx.Err() == nil; time.Sleep(time.Millisecond) {
-		asked := time.Now()
-		_, err := remote.WriteToUDP(question, to)
-		exitOn(err)
-		if _, err := remote.Read(question); err != nil {
-			break
-		}
-		e.Packets++
-		e.Gap = max(e.Gap, time.Since(asked))
-		if time.Since(last) > fullLate {
-			last = time.Now()
-			e.At = time.Since(begin)
-			e.Call.Dropped = dropped.Load()
-			labSay(e)
-			e.Gap = 0
-		}
-	}
-	cancel()
-	wg.Wait()
-	exitOn(m.Close())
-}
-
-// fullMedia returns the media of a guest, as after a handshake that was ours to serve.
-func fullMedia(dropped *atomic.Uint64) *path.SRTPPath {
-	suite := uint16(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
-	var keys path.Secrets
-	keys.ServerHello(handshake.MessageServerHello{
-		CipherSuiteID: &suite,
-		Extensions: []extension.Extension{&extension.UseSRTP{
-			ProtectionProfiles: []extension.SRTPProtectionProfile{extension.SRTP_AEAD_AES_128_GCM}}},
-	})
-	_, err := keys.Write([]byte("CLIENT_RANDOM 0102 0304\n"))
-	exitOn(err)
-	media, err := path.NewSRTPPath(&keys, dropped)
-	exitOn(err)
-	return media
-}
-
-// TestFullLineStopsNobody has an interface that takes nothing for seconds. What is on
-// other interfaces, the host's own window first, goes on.
-func TestFullLineStopsNobody(t *testing.T) {
-	l := newNarrowLab(t)
-	l.in("host", "tc qdisc change dev eth0 root tbf rate "+fullRate+" burst 2kb limit 40mb")
-	host := l.child(t, "host", "full", labSpec{})
-	host.ready(t)
-	var slowest time.Duration
-	var late, events int
-	for begin := time.Now(); time.Since(begin) < 3*time.Second; events++ {
-		e, ok := host.until(patience, func(e labEvent) bool { return e.Event == "count" })
-		if !ok {
-			t.Fatal("nothing is answered any more")
-		}
-		slowest = max(slowest, e.Gap)
-		if e.Gap > fullLate {
-			late++
-		}
-		if events > 20 && e.Call.Dropped == 0 {
-			t.Fatal("the line is not full")
-		}
-	}
-	t.Logf("the slowest answer took %v", slowest)
-	if late > 2 || events < 20 {
-		t.Errorf("in %d of %d periods something took longer than %v", late, events, fullLate)
 	}
 }
