@@ -24,70 +24,70 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Bounds of one line.
+// Bounds of one connection.
 const (
 	maxLineMessage  = signalling.ChannelSize + sealed.MaxFrame
-	pendingNotes    = 256 // notes whose proof is awaited
-	lineMessageCost = 256 // bytes that a message counts for at least
+	pendingNotes    = 256 // notes whose proof has not come yet
+	lineMessageCost = 256 // bytes that a message counts for at the least
 	attachTimeout   = 5 * time.Second
 )
 
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
 
-// hostConn is one host's WebSocket from its upgrade to its end. One goroutine
-// reads it and acts on what the host says; each guest has another, which
-// brings the guest's frames. None of them waits for a guest: Frames.Send never
-// blocks, and a guest whose frames the host does not take in time fills their
-// own queue, and no other.
+// hostConn is one host's WebSocket from its upgrade to its end (a "line" in the
+// protocol). One goroutine reads it and acts on what the host says. Each guest
+// has another, which carries the guest's frames to the host. None of them waits
+// for a guest, because Frames.Send never blocks. If the host does not take a
+// guest's frames in time, they fill that guest's queue and no other.
 type hostConn struct {
 	wire.Wire
 	s        *Server
-	hostName string // by which the host dialled this relay
+	hostName string // the name by which the host dialled this relay
 	from     netip.Prefix
-	bytes    *rate.Limiter // what the host sends
-	proofs   *rate.Limiter // challenges that it asks for
-	wants    *rate.Limiter // credentials
+	bytes    *rate.Limiter // for what the host sends
+	proofs   *rate.Limiter // for challenges that it asks for
+	wants    *rate.Limiter // for credentials
 
-	// Set once the host has registered.
+	// Set when the host has registered.
 	owner string
 	grant grant
 
-	// Of tenants.mu.
-	shared *usage // nil unless the host is an open one
+	// Guarded by tenants.mu.
+	shared *usage // nil unless the relay is open to this host
 	used   usage
-	places *household.Tally[string] // of all guests, by address
+	places *household.Tally[string] // of all its guests, by address
 	left   bool
 
-	queued *switchboard.Budget // of its guests' queues
-	others sync.WaitGroup      // guests, watchers, the farewell
+	queued *switchboard.Budget // bounds its guests' queues
+	others sync.WaitGroup      // counts guests, watchers, and the farewell
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows
 	ended    bool
 	moved    bool
-	pending  map[sealed.LinkID]*proof // challenges that are not answered yet
-	notes    int                      // of them, notes
+	pending  map[sealed.LinkID]*proof // challenges without an answer yet
+	notes    int                      // how many of pending are for notes
 	links    map[sealed.LinkID]*hostLink
 	channels map[uint32]*hostChannel
-	last     uint32 // channel number
+	last     uint32 // the newest channel's number
 }
 
-// hostChannel is a guest at one of a line's links.
+// hostChannel is a guest at one of a connection's links.
 type hostChannel struct {
 	number uint32
 	link   *hostLink
 	frames switchboard.Frames
-	told   bool // the host knows that it has ended; of line.mu
+	told   bool // the host knows that it has ended; guarded by hostConn.mu
 }
 
-// run speaks the whole protocol of a line.
+// run speaks the whole protocol of a host connection.
 func (l *hostConn) run() {
 	before, err := l.register()
 	if err != nil {
 		l.refuse(err)
 		return
 	}
-	if l.owner == "" { // it only asked
+	if l.owner == "" { // it was a probe
 		l.Close(signalling.CloseDone, "")
 		return
 	}
@@ -95,7 +95,7 @@ func (l *hostConn) run() {
 		before.end(fault.LineReplaced)
 	}
 	pulse := l.Pulse(func() { l.CloseNow() })
-	if l.s.o.Closing() { // it has ended the lines that it knew
+	if l.s.o.Closing() { // Close has ended only the connections that it knew
 		l.end(fault.ShuttingDown)
 	}
 	l.listen()
@@ -105,20 +105,20 @@ func (l *hostConn) run() {
 	pulse.Stop()
 }
 
-// refuse ends a line that has not registered.
+// refuse ends a connection that has not registered.
 func (l *hostConn) refuse(err error) {
 	code := fault.CodeOf(err)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		code = fault.TooSlow
 	}
 	l.s.o.Meter.Refused(metering.Hosts, code)
-	if wire.CloseOf(err) != signalling.CloseDone { // there is somebody to tell
+	if wire.CloseOf(err) != signalling.CloseDone { // the host is still there to be told
 		l.say(signalling.Refused{Code: string(code)})
 	}
 	l.Close(wire.CloseOf(err), code)
 }
 
-// register asks who the host is, and takes it in. An owner of "" is a probe.
+// register asks the host for its key, and admits it. An owner of "" is a probe.
 func (l *hostConn) register() (before *hostConn, err error) {
 	l.Deadline(time.Now().Add(l.s.o.Register))
 	defer l.Deadline(time.Time{})
@@ -158,7 +158,7 @@ func (l *hostConn) register() (before *hostConn, err error) {
 		if before, err = l.s.tenants.enter(l); err != nil {
 			return nil, err
 		}
-		if !l.grant.open { // strangers must not push them out, and have the policy's quota anyhow
+		if !l.grant.open { // strangers must not push other hosts out of the memory, and have the policy's quota anyhow
 			l.s.o.Policy.remember(l.owner, q.Bytes)
 		}
 		l.s.o.Log.Info("relay: host registered", "as", l.grant.name)
@@ -169,20 +169,20 @@ func (l *hostConn) register() (before *hostConn, err error) {
 	return before, nil
 }
 
-// decoded is the value of a text that Validate has checked.
+// decoded returns the value of a text that Validate has checked.
 func decoded(text string) []byte {
 	b, _ := b64.DecodeString(text)
 	return b
 }
 
-// listen acts on what the host sends until the line ends.
+// listen acts on what the host sends until the connection ends.
 func (l *hostConn) listen() {
 	for {
 		kind, b, err := l.Read(func() int { return maxLineMessage })
 		if err != nil {
 			return
 		}
-		// A host that sends more than it may is slowed down, and nobody else is.
+		// Slows down a host that sends more than it may, and no other host.
 		if l.bytes.WaitN(l.s.o.Lifetime, max(len(b), lineMessageCost)) != nil {
 			return
 		}
@@ -199,8 +199,8 @@ func (l *hostConn) listen() {
 	}
 }
 
-// frame passes a frame of the host's on. A channel that the line does not have
-// has just ended.
+// frame passes on a frame of the host's. An unknown channel has just ended, so
+// its frame is dropped.
 func (l *hostConn) frame(b []byte) error {
 	if len(b) < signalling.ChannelSize {
 		return fault.Newf(fault.FrameTruncated, "a binary message of %d bytes", len(b))
@@ -208,7 +208,7 @@ func (l *hostConn) frame(b []byte) error {
 	if c := l.channel(binary.BigEndian.Uint32(b)); c != nil {
 		frame := b[signalling.ChannelSize:]
 		l.s.o.Meter.Passed(false, len(frame))
-		_ = c.frames.Send(frame) // when it has ended, the channel's goroutine says so
+		_ = c.frames.Send(frame) // if it has ended, the channel's goroutine reports it
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func (l *hostConn) channel(number uint32) *hostChannel {
 	return l.channels[number]
 }
 
-// message does what the host asks.
+// message acts on a message of the host.
 func (l *hostConn) message(b []byte) error {
 	m, err := signalling.DecodeToRelayHost(b)
 	if err != nil {
@@ -258,7 +258,7 @@ func (l *hostConn) message(b []byte) error {
 	return nil
 }
 
-// accept takes a guest of one of the line's links. It is the Switchboard's
+// accept takes a guest of one of the host's links. It is the Switchboard's
 // callback, and does not block.
 func (l *hostConn) accept(link *hostLink, f switchboard.Frames) {
 	if full, gone := l.s.tenants.takeGuest(l, link, f.Remote().Key); gone {
@@ -277,7 +277,7 @@ func (l *hostConn) accept(link *hostLink, f switchboard.Frames) {
 		return
 	}
 	switchboard.Charge(f, l.queued)
-	l.last++ // a line does not live for 2^32 guests
+	l.last++ // no connection lives for 2^32 guests
 	c := &hostChannel{number: l.last, link: link, frames: f}
 	if l.channels == nil {
 		l.channels = make(map[uint32]*hostChannel)
@@ -294,7 +294,7 @@ func (l *hostConn) accept(link *hostLink, f switchboard.Frames) {
 	}()
 }
 
-// bring tells the host of a guest, and brings the guest's frames until the
+// bring tells the host of a guest, and carries the guest's frames to it until the
 // channel ends.
 func (l *hostConn) bring(c *hostChannel) {
 	remote := c.frames.Remote().Key
@@ -316,8 +316,8 @@ func (l *hostConn) bring(c *hostChannel) {
 	l.CloseNow()
 }
 
-// dismiss lets go of a channel that has ended, and tells the host so unless it
-// was the host that ended it.
+// dismiss removes a channel that has ended, and tells the host, unless the host
+// ended it.
 func (l *hostConn) dismiss(c *hostChannel, code signalling.CloseCode) {
 	l.mu.Lock()
 	delete(l.channels, c.number)
@@ -329,7 +329,7 @@ func (l *hostConn) dismiss(c *hostChannel, code signalling.CloseCode) {
 	}
 }
 
-// credentials asks for a relayed way.
+// credentials answers a request for TURN servers and credentials.
 func (l *hostConn) credentials(m signalling.WantCredentials) signalling.Credentials {
 	answer := signalling.Credentials{Request: m.Request}
 	switch {
@@ -358,7 +358,7 @@ func (l *hostConn) credentials(m signalling.WantCredentials) signalling.Credenti
 	return answer
 }
 
-// turnOwner is by what TURN knows the host: see [SplitOwner].
+// turnOwner returns the name by which TURN knows the host: see [SplitOwner].
 func (l *hostConn) turnOwner() string {
 	if l.grant.open {
 		return l.owner + l.s.o.KeyOf(l.from)
@@ -366,7 +366,7 @@ func (l *hostConn) turnOwner() string {
 	return l.owner
 }
 
-// say sends a message and reports whether it left.
+// say sends a message and reports whether it was written.
 func (l *hostConn) say(m signalling.Message) bool {
 	b, err := signalling.Encode(m)
 	if err != nil {
@@ -376,8 +376,8 @@ func (l *hostConn) say(m signalling.Message) bool {
 	return l.Write(websocket.MessageText, b)
 }
 
-// end gives back all that the line holds, and tells the host why, if there is a
-// code. It does not wait for the host, and the first call counts.
+// end gives back all that the connection holds, and tells the host code, unless
+// that is "". It does not wait for the host. Only the first call counts.
 func (l *hostConn) end(code fault.Code) {
 	l.mu.Lock()
 	if l.ended {
@@ -396,7 +396,7 @@ func (l *hostConn) end(code fault.Code) {
 	}
 	l.s.tenants.leave(l)
 	if code == "" {
-		l.CloseNow() // whoever waits to write need not
+		l.CloseNow() // writers that wait can stop
 		return
 	}
 	go func() {
@@ -410,7 +410,7 @@ func (l *hostConn) end(code fault.Code) {
 	}()
 }
 
-// move asks the host to open a line elsewhere, once.
+// move asks the host, once, to open another connection.
 func (l *hostConn) move() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

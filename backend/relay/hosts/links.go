@@ -12,18 +12,18 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// proof is what a host must answer before something happens.
+// proof is an answer that a host owes before the relay acts.
 type proof struct {
 	public []byte
 	want   []byte
 	note   *[sealed.NoteSize]byte // nil: the link is to be announced
 }
 
-// hostLink is a link that a line has announced.
+// hostLink is a link that a host connection has announced.
 type hostLink struct {
 	id         sealed.LinkID
 	attachment switchboard.Attachment
-	guests     int                      // of tenants.mu, as the next
+	guests     int                      // guarded by tenants.mu, as is places
 	places     *household.Tally[string] // of guests, by address
 }
 
@@ -66,7 +66,7 @@ func (l *hostConn) challenge(public []byte, note *[sealed.NoteSize]byte) error {
 	return nil
 }
 
-// forget takes a challenge back. It is called with mu.
+// forget takes a challenge back. The caller holds mu.
 func (l *hostConn) forget(id sealed.LinkID, p *proof) {
 	delete(l.pending, id)
 	if p.note != nil {
@@ -74,7 +74,7 @@ func (l *hostConn) forget(id sealed.LinkID, p *proof) {
 	}
 }
 
-// proved announces the link of a right answer, or keeps its note.
+// proved announces the link if the answer is right, or keeps its note.
 func (l *hostConn) proved(id sealed.LinkID, answer []byte) {
 	l.mu.Lock()
 	p := l.pending[id]
@@ -84,7 +84,7 @@ func (l *hostConn) proved(id sealed.LinkID, answer []byte) {
 	announced := l.links[id] != nil
 	l.mu.Unlock()
 	if p == nil {
-		return // withdrawn since
+		return // withdrawn meanwhile
 	}
 	if subtle.ConstantTimeCompare(answer, p.want) != 1 {
 		l.unannounced(id, fault.SealBroken)
@@ -117,7 +117,8 @@ func (l *hostConn) leave(id sealed.LinkID, note [sealed.NoteSize]byte) {
 	}
 }
 
-// announce takes the id of a link whose keys the host has proved to hold.
+// announce takes the id of a link after the host has proved that it holds the
+// keys.
 func (l *hostConn) announce(id sealed.LinkID, public []byte) error {
 	if !l.s.tenants.takeLink(l) {
 		return fault.New(fault.TooManyLinks, nil)
@@ -150,8 +151,8 @@ func (l *hostConn) announce(id sealed.LinkID, public []byte) error {
 	return nil
 }
 
-// lost notices that a link has ended by no act of this line: it was announced
-// elsewhere, or the switchboard was cut off.
+// lost handles a link that this connection did not end: another announced it, or
+// the switchboard was cut off.
 func (l *hostConn) lost(link *hostLink) {
 	l.mu.Lock()
 	mine := l.links[link.id] == link
@@ -165,8 +166,9 @@ func (l *hostConn) lost(link *hostLink) {
 	}
 }
 
-// withdraw takes a link back. A note is kept if the host has proved this link,
-// and before the link is gone: nobody may see a moment without either.
+// withdraw takes a link back. It keeps a note only if the host has proved this
+// link. It does so before the link is gone, so that the link always has one or
+// the other.
 func (l *hostConn) withdraw(m signalling.Withdraw) {
 	id := sealed.LinkID(m.Link)
 	l.mu.Lock()

@@ -11,33 +11,32 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// Policy says which hosts may dial in, and how much of the relay one of
-// them may use. Once a relay has been opened with it, its fields change by
-// Replace alone.
+// Policy says which hosts may dial in, and how much of the relay one of them may
+// use. After a relay has been opened with it, only Replace changes its fields.
 type Policy struct {
 	// Open takes every host. Otherwise a host needs an invitation, or a key
 	// that is listed.
 	Open        bool
 	Invitations []Invitation
 	Keys        []Key
-	// Quotas are those of a host that has no others. A zero field is that of
-	// DefaultQuotas.
+	// Quotas are the quotas of a host that has none of its own. A zero field
+	// means that of DefaultQuotas.
 	Quotas Quotas
 	// PerAddress bounds all open hosts of one address together (IPv6: of one
-	// /64), since keys cost nothing. Invited and listed hosts don't count. A
-	// zero field is that of DefaultAddressQuotas.
+	// /64), because a new key costs nothing. Invited and listed hosts don't
+	// count. A zero field means that of DefaultAddressQuotas.
 	PerAddress AddressQuotas
 
-	mu      sync.Mutex
+	mu      sync.Mutex       // guards what follows
 	granted map[string]int64 // see Allowance
 	order   []string
 }
 
-// Invitation lets whoever shows a token dial in.
+// Invitation lets a host dial in that shows its token.
 type Invitation struct {
 	Name   string            // for the relay's owner; it is logged
 	Digest [sha256.Size]byte // of the token: NewInvitation
-	Quotas *Quotas           // nil: the policy's
+	Quotas *Quotas           // nil means the policy's
 }
 
 // NewInvitation returns the invitation of a token.
@@ -49,7 +48,7 @@ func NewInvitation(name, token string) Invitation {
 type Key struct {
 	Name   string // for the relay's owner; it is logged
 	Key    ed25519.PublicKey
-	Quotas *Quotas // nil: the policy's
+	Quotas *Quotas // nil means the policy's
 }
 
 // Quotas are what one host may use. See also [Policy.Quotas].
@@ -60,14 +59,14 @@ type Quotas struct {
 	Bytes   int64 // of relayed media in a day (UTC)
 }
 
-// AddressQuotas are what all open hosts of one address may use together: at
-// once, and in a day (UTC).
+// AddressQuotas are what all open hosts of one address may use together, at once
+// and in a day (UTC).
 type AddressQuotas struct {
 	Hosts, Links, Guests int
 	Credentials          int // of TURN, in a day on one machine
 }
 
-// The quotas of a policy that names none.
+// The quotas of a policy that sets none.
 var (
 	DefaultQuotas        = Quotas{Links: 64, Guests: 192, PerLink: 96, Bytes: 20 << 30}
 	DefaultAddressQuotas = AddressQuotas{Hosts: 64, Links: 512, Guests: 768, Credentials: 4096}
@@ -87,7 +86,7 @@ func (q AddressQuotas) or(d AddressQuotas) AddressQuotas {
 	}
 }
 
-// OwnerOf is the digest of a host's key by which [Turn] knows a host.
+// OwnerOf returns the digest of a host's key by which [Turn] knows the host.
 func OwnerOf(key ed25519.PublicKey) string {
 	sum := sha256.Sum256(append([]byte("porch owner v1 "), key...))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
@@ -96,9 +95,10 @@ func OwnerOf(key ed25519.PublicKey) string {
 // ownerSize is the length of what OwnerOf returns.
 const ownerSize = 22
 
-// SplitOwner returns what stands in the owner of TURN credentials: who the host
-// is, and for an open one the key of its address ([household.Key]), since a new
-// key of a host costs nothing. address is "" for hosts that were invited.
+// SplitOwner returns the parts of the owner of TURN credentials: the digest of
+// the host, and for an open host the key of its address ([household.Key]),
+// because a host can make new keys at no cost. address is "" for hosts that were
+// invited.
 func SplitOwner(owner string) (host, address string) {
 	if len(owner) < ownerSize {
 		return owner, ""
@@ -106,16 +106,16 @@ func SplitOwner(owner string) (host, address string) {
 	return owner[:ownerSize], owner[ownerSize:]
 }
 
-// grant is what a host got.
+// grant is what a host may do here.
 type grant struct {
-	name   string // of the invitation or key; "" of an open relay
+	name   string // of the invitation or key; "" if the relay is open
 	quotas Quotas
 	open   bool // neither invited nor listed
 }
 
-// admit decides about a host: [fault.InvitationRefused],
-// [fault.InvitationWanted] or [fault.HostNotAllowed]. It takes the same time
-// whichever invitation is shown.
+// admit decides about a host. Its faults are [fault.InvitationRefused],
+// [fault.InvitationWanted] and [fault.HostNotAllowed]. It takes the same time for
+// every invitation.
 func (p *Policy) admit(key ed25519.PublicKey, token string) (grant, error) {
 	p.mu.Lock()
 	invitations, keys := p.Invitations, p.Keys
@@ -156,7 +156,7 @@ func (p *Policy) admit(key ed25519.PublicKey, token string) (grant, error) {
 // maxGranted bounds the memory of Allowance: about 1 MB.
 const maxGranted = 8192
 
-// remember keeps what a host may have relayed that was invited or is listed.
+// remember keeps how much an invited or listed host may have relayed.
 func (p *Policy) remember(owner string, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,9 +173,9 @@ func (p *Policy) remember(owner string, bytes int64) {
 	p.granted[owner] = bytes
 }
 
-// Allowance returns how many bytes of media the host of owner may have relayed
-// in a day: what it was granted when it last registered here, or the policy's
-// quota for a host that has not.
+// Allowance returns how many bytes of media the host of owner may have relayed in
+// a day: what it was granted when it last registered here, or the policy's quota
+// if it has not registered.
 func (p *Policy) Allowance(owner string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,8 +185,8 @@ func (p *Policy) Allowance(owner string) int64 {
 	return p.Quotas.or(DefaultQuotas).Bytes
 }
 
-// Replace changes who may dial in from now on. Lines that are open stay until
-// they end.
+// Replace changes which hosts may dial in from now on. Open connections stay
+// until they end.
 func (p *Policy) Replace(invitations []Invitation, keys []Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -22,38 +22,40 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Turn gives out relayed ways to those who can't be reached directly.
+// Turn gives out TURN servers and credentials for guests that can't be reached
+// directly.
 type Turn interface {
-	// Credentials are good for a while, on every node. owner is a digest of
-	// the host's key ([OwnerOf]). A fault.TurnUsedUp is passed on to the host;
-	// any other error is fault.TurnUnavailable to it.
+	// Credentials returns servers that work until expires, on every node. owner
+	// is a digest of the host's key ([OwnerOf]). The host is told a
+	// fault.TurnUsedUp as it is; any other error becomes fault.TurnUnavailable.
 	Credentials(owner string) (servers []signalling.ICEServer, expires time.Time, err error)
-	// Revoke ends what credentials of this owner are used for. It returns at
-	// once; usernames of other owners, and unknown ones, are ignored.
+	// Revoke ends all use of a username of this owner. It returns at once, and
+	// ignores usernames of other owners and unknown ones.
 	Revoke(owner, username string)
 }
 
-// Options of a [Server]. All fields but Turn, STUN and OnNote are needed.
+// Options are the options of a [Server]. All fields but Turn, STUN and OnNote are
+// needed.
 type Options struct {
 	Policy *Policy
 	Board  switchboard.Switchboard
-	Turn   Turn // nil has none
+	Turn   Turn // nil gives out none
 	STUN   []string
 	Meter  metering.Meter
-	OnNote func(sealed.LinkID, [sealed.NoteSize]byte) // nil forgets notes
-	Queued *switchboard.Budget                        // of all guests' queues
-	KeyOf  func(netip.Prefix) string                  // stands for a household where its address must not be known
+	OnNote func(sealed.LinkID, [sealed.NoteSize]byte) // nil drops notes
+	Queued *switchboard.Budget                        // bounds all guests' queues
+	KeyOf  func(netip.Prefix) string                  // returns the key of a household where its address must not be known
 
-	Opens    *limit.Buckets[netip.Prefix] // WebSockets opened
+	Opens    *limit.Buckets[netip.Prefix] // bounds the WebSockets opened
 	Lines    *limit.PerAddress
 	Limits   Limits
 	Times    wire.Times
-	Register time.Duration // for a host to say who it is
+	Register time.Duration // how long a host may take to register
 
 	Lifetime context.Context // of the relay
-	Begin    func() bool     // counts a line that begins, unless the relay drains or closes
-	End      func()          // of a line that Begin has counted
-	Closing  func() bool     // whether the relay closes
+	Begin    func() bool     // counts a connection that begins; false if the relay drains or closes
+	End      func()          // counts a connection that has ended
+	Closing  func() bool     // reports whether the relay closes
 	Panics   *contain.Panics
 	Log      *slog.Logger
 }
@@ -70,16 +72,17 @@ type Server struct {
 	tenants *tenants
 }
 
-// NewServer returns a server. It runs nothing until a host comes.
+// NewServer returns a server. It starts no goroutine until a host comes.
 func NewServer(o Options) *Server {
 	return &Server{o: o, tenants: newTenants(o.Policy, o.Meter)}
 }
 
-// lineQueued is the part of a relay's budget that one host's line may hold: all
-// lines of one address can't hold all of it, and a few frames always fit.
+// lineQueued returns the part of a relay's budget that one host connection may
+// hold. All connections of one address together can't hold all of it, and a few
+// frames always fit.
 func lineQueued(all int64) int64 { return max(all/16, 4<<20) }
 
-// Serve upgrades a host's request. The line lives on when it returns.
+// Serve upgrades a host's request. The connection lives on after it returns.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c *oneport.Conn) {
 	from := household.Of(c.From())
 	refuse := func(status int, code fault.Code) {
@@ -87,7 +90,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c *oneport.Conn) 
 		http.Error(w, string(code), status)
 	}
 	switch {
-	case len(r.Header.Values("Origin")) != 0: // no page is a host
+	case len(r.Header.Values("Origin")) != 0: // hosts are not pages, which send Origin
 		refuse(http.StatusForbidden, fault.OriginRefused)
 		return
 	case !wire.Offers(r, signalling.HostSubprotocol):
@@ -124,7 +127,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c *oneport.Conn) 
 	}()
 }
 
-// bareHost is a Host header without its port, in small letters.
+// bareHost returns a Host header without its port, in small letters.
 func bareHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -132,24 +135,25 @@ func bareHost(host string) string {
 	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
-// Quiet is closed when there is no host.
+// Quiet returns a channel that is closed when there is no host.
 func (s *Server) Quiet() <-chan struct{} { return s.tenants.quiet() }
 
-// Move asks every host to open a line elsewhere.
+// Move asks every host to open another connection.
 func (s *Server) Move() {
 	for _, l := range s.tenants.all() {
 		l.move()
 	}
 }
 
-// Close ends every line, and does not wait for that.
+// Close starts the end of every connection, and does not wait for it.
 func (s *Server) Close() {
 	for _, l := range s.tenants.all() {
 		l.end(fault.ShuttingDown)
 	}
 }
 
-// InUse is how many hosts, links and guests the open hosts of an address have.
+// InUse returns how many hosts, links and guests the open hosts of an address
+// have.
 func (s *Server) InUse(address netip.Prefix) (hosts, links, guests int) {
 	s.tenants.mu.Lock()
 	defer s.tenants.mu.Unlock()

@@ -11,23 +11,23 @@ import (
 	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
-// tenants counts what the hosts that have dialled in use. A host has one line:
-// its quota is the line's.
+// tenants counts what the hosts that have dialled in use. A host has one
+// connection, and its quota is that connection's.
 type tenants struct {
 	policy *Policy
 	meter  metering.Meter
 
-	mu    sync.Mutex
+	mu    sync.Mutex              // guards what follows, and the fields of hostConn and hostLink that name it
 	lines map[string]*hostConn    // by owner
-	of    map[netip.Prefix]*usage // open hosts of one address
-	empty chan struct{}           // closed when the last line leaves; nil while nobody asks
+	of    map[netip.Prefix]*usage // all open hosts of one address together
+	empty chan struct{}           // closed when the last host leaves; nil until quiet is called
 
-	day   int64                          // since 1970, of given
+	day   int64                          // days since 1970, to which given belongs
 	given *household.Tally[netip.Prefix] // credentials for open hosts, by address
 }
 
-// usage is what a host, or all open hosts of one address, use. It is of
-// tenants.mu.
+// usage is what a host, or all open hosts of one address, use. tenants.mu guards
+// it.
 type usage struct{ hosts, links, guests int }
 
 func newTenants(p *Policy, m metering.Meter) *tenants {
@@ -39,9 +39,9 @@ func newTenants(p *Policy, m metering.Meter) *tenants {
 // maxGiven bounds the memory of tenants.given: about 8 MB.
 const maxGiven = 65536
 
-// takeCredential counts one more of a day (UTC) for the address of an open host,
-// unless that is too many. Strangers from more addresses than can be counted get
-// none; hosts that were invited are not counted.
+// takeCredential counts one more of a day (UTC) for the address of an open host.
+// It reports false if that is too many. When there are more addresses than it can
+// count, further strangers get none. It does not count invited hosts.
 func (t *tenants) takeCredential(l *hostConn, now time.Time) bool {
 	if !l.grant.open {
 		return true
@@ -59,9 +59,9 @@ func (t *tenants) takeCredential(l *hostConn, now time.Time) bool {
 	return true
 }
 
-// enter takes a host that has registered. An earlier line of the same host is
-// returned: it has lost its place, and must end. [fault.RelayFull] when the
-// address has too many.
+// enter takes a host that has registered. It returns an earlier connection of the
+// same host, which has lost its place and must end. The fault is
+// [fault.RelayFull] if the address has too many.
 func (t *tenants) enter(l *hostConn) (before *hostConn, err error) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
@@ -88,8 +88,8 @@ func (t *tenants) enter(l *hostConn) (before *hostConn, err error) {
 	return before, nil
 }
 
-// leave takes back all that a line has taken. Its channels have ended, or end
-// without being counted.
+// leave takes back all that a connection has taken. Its channels have ended, or
+// end without being counted.
 func (t *tenants) leave(l *hostConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +113,8 @@ func (t *tenants) leave(l *hostConn) {
 	l.left, l.used = true, usage{}
 }
 
-// takeLink counts one more link of a line, unless that is too many.
+// takeLink counts one more link of a connection. It reports false if that is too
+// many.
 func (t *tenants) takeLink(l *hostConn) bool {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
@@ -142,8 +143,8 @@ func (t *tenants) releaseLink(l *hostConn) {
 	t.meter.Open(metering.Links, -1)
 }
 
-// takeGuest counts one more guest at a link, by the key of its address, unless
-// that is too many or the line has ended.
+// takeGuest counts one more guest at a link, by the key of its address. full
+// means that there are too many, gone that the connection has ended.
 func (t *tenants) takeGuest(l *hostConn, at *hostLink, from string) (full, gone bool) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
@@ -189,7 +190,7 @@ func (t *tenants) releaseGuest(l *hostConn, at *hostLink, from string) {
 	}
 }
 
-// quiet is closed when there is no line.
+// quiet returns a channel that is closed when there is no host.
 func (t *tenants) quiet() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -204,7 +205,7 @@ func (t *tenants) quiet() <-chan struct{} {
 	return c
 }
 
-// all returns every line.
+// all returns every connection.
 func (t *tenants) all() []*hostConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -9,8 +9,9 @@ import (
 	"github.com/porch-call/porch/backend/relay/metering"
 )
 
-// TestCredentialsOfAnAddress: keys of open hosts are free, and so their address
-// has so many credentials a day; a stranger in vain takes nothing from an invited host.
+// TestCredentialsOfAnAddress checks that the address of open hosts has a number
+// of credentials a day, because their keys cost nothing, and that a stranger who
+// takes them all takes none from an invited host.
 func TestCredentialsOfAnAddress(t *testing.T) {
 	p := &Policy{Open: true, PerAddress: AddressQuotas{Credentials: 3}}
 	tenants := newTenants(p, metering.None{})
@@ -36,8 +37,8 @@ func TestCredentialsOfAnAddress(t *testing.T) {
 	}
 }
 
-// TestOwners: the owner of an open host's credentials says its address, under a
-// key; that of an invited one does not.
+// TestOwners checks that the owner of an open host's credentials tells its
+// address, as a key, and that of an invited host does not.
 func TestOwners(t *testing.T) {
 	s := &Server{o: Options{KeyOf: func(p netip.Prefix) string { return "key of " + p.String() }}}
 	owner := OwnerOf(make([]byte, 32))
