@@ -355,7 +355,7 @@ func (s *Server) subject() certificateSubject {
 
 // Addresses returns where guests find this relay: this computer first, then this
 // network, the likeliest interface first. It returns what watch saw last, so a
-// change of network shows after a few seconds.
+// change of network shows within 3 s.
 func (s *Server) Addresses() []Address { return slices.Clone(*s.addresses.Load()) }
 
 // PortChanged reports that the port that earlier links name was in use, so

@@ -147,7 +147,7 @@ func (k *socket) question() (sealed.LinkID, error) {
 	return sealed.ParseLinkID(open.Link)
 }
 
-// refuse gives the one answer. It comes after one fixed delay from the question,
+// refuse gives the one answer. It comes at times.unavailable after the question,
 // so that the time of the look-up doesn't show.
 func (k *socket) refuse(id sealed.LinkID, asked time.Time) {
 	s := k.s

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// TurnProtos are the names of STUN and TURN in TLS (RFC 7443). Browsers give
-// none.
+// TurnProtos are the names of STUN and TURN in TLS (RFC 7443). Browsers offer
+// none of them.
 var TurnProtos = []string{"stun.turn", "stun.nat-discovery"}
 
 var errNeither = errors.New("relay: neither HTTP nor STUN")
 
-// StreamServer takes a connection (TLS already ended) whose first bytes are
+// StreamServer takes a connection, with TLS already ended, whose first bytes are
 // STUN's. It returns at once.
 type StreamServer interface{ ServeStream(net.Conn) }
 
-// TLSDemux ends TLS on a Port's connections, and parts TURN from HTTP: by the
+// TLSDemux ends TLS on a Port's connections and separates TURN from HTTP by the
 // protocol that was agreed on in TLS, or else by the first bytes. It is the
 // net.Listener of HTTP.
 type TLSDemux struct {
-	*subListener              // of HTTP; closing it closes in, too
+	*subListener              // of HTTP; closing it also closes in
 	in           *subListener // of TLS
 	config       *tls.Config
 	turn         StreamServer
@@ -35,15 +35,15 @@ type TLSDemux struct {
 }
 
 // NewTLSDemux takes the TLS connections of a Port. timeout bounds the handshake,
-// and the first bytes. The caller runs Run.
+// and then the first bytes. The caller runs Run.
 func NewTLSDemux(g *Port, config *tls.Config, turn StreamServer, timeout time.Duration) *TLSDemux {
 	in := g.tls
 	out := &subListener{g: g, ready: make(chan net.Conn), closed: in.closed}
 	return &TLSDemux{subListener: out, in: in, config: config, turn: turn, timeout: timeout}
 }
 
-// Run parts connections until the Port is stopped. What it has begun ends with
-// its connection.
+// Run handles connections until the Port is stopped. Handshakes that it has begun
+// end with their connections.
 func (s *TLSDemux) Run() {
 	defer s.wg.Wait()
 	for {
@@ -95,7 +95,7 @@ func (s *TLSDemux) route(c *Conn) {
 	}
 }
 
-// readHead reads as much as it takes to tell STUN from HTTP.
+// readHead reads as many bytes as it takes to tell STUN from HTTP.
 func readHead(r io.Reader) ([]byte, error) {
 	head := make([]byte, 8)
 	if _, err := io.ReadFull(r, head[:1]); err != nil || !mayBeSTUN(head[0]) {
@@ -108,7 +108,8 @@ func readHead(r io.Reader) ([]byte, error) {
 	return head, err
 }
 
-// mayBeSTUN: the first two bits of a message are zero (RFC 8489 section 5).
+// mayBeSTUN reports whether the first two bits are zero, as in a STUN message
+// (RFC 8489 section 5).
 func mayBeSTUN(first byte) bool { return first < 0x40 }
 
 // looksLikeSTUN checks the magic cookie as well.
@@ -116,7 +117,7 @@ func looksLikeSTUN(head []byte) bool {
 	return len(head) >= 8 && mayBeSTUN(head[0]) && binary.BigEndian.Uint32(head[4:]) == 0x2112A442
 }
 
-// begun is a TLS connection of which the first bytes have been read.
+// begun is a TLS connection whose first bytes have been read.
 type begun struct {
 	*tls.Conn
 	head []byte

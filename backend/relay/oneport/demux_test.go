@@ -7,8 +7,8 @@ import (
 
 var stunHead = []byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}
 
-// FuzzHead: what is taken for STUN has its cookie, and nothing that HTTP
-// begins with is held up.
+// FuzzHead checks that what is taken for STUN has its cookie, and that nothing
+// that HTTP begins with is held up.
 func FuzzHead(f *testing.F) {
 	f.Add(append(bytes.Clone(stunHead), "rest"...))
 	f.Add([]byte("GET / HTTP/1.1"))

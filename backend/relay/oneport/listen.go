@@ -12,8 +12,8 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// firstPort is tried before any other when no port is remembered: a familiar
-// number makes the address easier to read out.
+// firstPort is tried before any other if no port is remembered, because a
+// familiar number makes the address easier to read out.
 const firstPort = 7674
 
 // Endpoint is a parsed Options.Listen. Port 0 means the remembered one, or any.
@@ -47,13 +47,13 @@ func ParseEndpoint(s string) (Endpoint, error) {
 
 // Memory keeps the port from one run to the next.
 type Memory interface {
-	Port() uint16 // 0 is none
+	Port() uint16 // 0 means none
 	RememberPort(port uint16) error
 }
 
-// Listen opens the port: the one that was asked for and no other, else the
-// remembered one, else firstPort, else any. Only a port found without being
-// asked for, with none remembered, is remembered. changed means that the
+// Listen opens the port that was asked for and no other. If none was asked for,
+// it opens the remembered one, else firstPort, else any. It remembers a port only
+// if none was asked for and none was remembered. changed means that the
 // remembered one was in use.
 func Listen(ctx context.Context, m Memory, e Endpoint) (l net.Listener, changed bool, err error) {
 	if e.Port != 0 {
@@ -96,8 +96,8 @@ func ListenOn(ctx context.Context, host string, port uint16) (net.Listener, erro
 	return l, nil
 }
 
-// inUse also covers a port that the system keeps for itself or forbids, as
-// Windows does with reserved ranges: another one is needed all the same.
+// inUse also covers a port that the system reserves or forbids, as Windows does
+// with ranges, because another port is needed then, too.
 func inUse(err error) bool {
 	const wsaeaddrinuse, wsaeacces = syscall.Errno(10048), syscall.Errno(10013)
 	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) ||

@@ -18,8 +18,8 @@ import (
 	"github.com/porch-call/porch/backend/kit/limit"
 )
 
-// Port accepts connections, counts them, and hands them on by what they
-// speak: one port, two listeners.
+// Port accepts connections, counts them, and hands each to the listener of the
+// protocol that it speaks.
 type Port struct {
 	listener net.Listener
 	counts   *limit.PerAddress
@@ -32,7 +32,7 @@ type Port struct {
 	closing  chan struct{}
 	wg       sync.WaitGroup
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
 	open  map[*Conn]struct{}
 	ended bool
 }
@@ -86,7 +86,7 @@ func (g *Port) accept() {
 	}
 }
 
-// enter registers a connection, unless there are too many.
+// enter counts a connection. It reports false if there are too many.
 func (g *Port) enter(c *Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -104,8 +104,8 @@ func (g *Port) leave(c *Conn) {
 	g.counts.Release(household.Of(c.from))
 }
 
-// move counts a connection for the address that a proxy has named, unless that
-// has too many or the connection has ended.
+// move counts a connection for the address that a proxy has named. It reports
+// false if that address has too many, or if the connection has ended.
 func (g *Port) move(c *Conn, from netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -144,13 +144,13 @@ func (g *Port) route(c *Conn) {
 	}
 }
 
-// Plain is the listener of plain HTTP.
+// Plain returns the listener of plain HTTP.
 func (g *Port) Plain() net.Listener { return g.plain }
 
-// TLS is the listener of TLS.
+// TLS returns the listener of TLS.
 func (g *Port) TLS() net.Listener { return g.tls }
 
-// Stop ends accepting. Connections that are open stay.
+// Stop ends accepting. Open connections stay.
 func (g *Port) Stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -162,8 +162,8 @@ func (g *Port) Stop() {
 	g.listener.Close()
 }
 
-// Cut closes every connection and waits for the Port's own goroutines. It
-// comes after Stop.
+// Cut closes every connection and waits for the Port's own goroutines. Call it
+// after Stop.
 func (g *Port) Cut() {
 	g.mu.Lock()
 	open := make([]*Conn, 0, len(g.open))
@@ -177,7 +177,7 @@ func (g *Port) Cut() {
 	g.wg.Wait()
 }
 
-// Conn is one TCP connection, whose first byte has been looked at.
+// Conn is one TCP connection whose first byte has been read.
 type Conn struct {
 	net.Conn
 	g        *Port
@@ -185,22 +185,24 @@ type Conn struct {
 	first    byte
 	hasFirst bool
 	once     sync.Once
-	allow    atomic.Pointer[func(n int, now time.Time) bool] // nil is no limit
-	tls      *tls.ConnectionState                            // that net/http can't see; nil when it can, and without TLS
+	allow    atomic.Pointer[func(n int, now time.Time) bool] // nil means no limit
+	tls      *tls.ConnectionState                            // set only if net/http can't see it; nil without TLS
 }
 
-// From is the address that it comes from, the zero Addr when that is not IP.
+// From returns the address that the connection comes from, or the zero Addr if
+// that is not IP.
 func (c *Conn) From() netip.Addr { return c.from }
 
-// TLS is the state of TLS that net/http can't see, because a [TLSDemux] ended it;
-// nil when it can, and without TLS.
+// TLS returns the state of TLS if net/http can't see it, because a [TLSDemux]
+// ended TLS. It returns nil if net/http can see it, and without TLS.
 func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
 
-// Limit has allow asked about the bytes that arrive from now on. Where it says no,
-// the connection ends with [ErrTooFast]. One goroutine reads at a time.
+// Limit makes the connection ask allow about the bytes that arrive from now on.
+// If allow says no, the connection ends with [ErrTooFast]. One goroutine reads at
+// a time.
 func (c *Conn) Limit(allow func(n int, now time.Time) bool) { c.allow.Store(&allow) }
 
-// ErrTooFast is how a connection ends that sends more than it may.
+// ErrTooFast is the end of a connection that sends more than it may.
 var ErrTooFast = errors.New("relay: more bytes than allowed")
 
 // Read implements net.Conn.
@@ -228,7 +230,7 @@ func (c *Conn) Close() error {
 
 type connKey struct{}
 
-// ConnContext is http.Server's ConnContext: handlers find their
+// ConnContext is http.Server's ConnContext. With it handlers find their
 // connection beneath TLS and HTTP.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	for {
@@ -243,14 +245,15 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	}
 }
 
-// ConnOf returns the connection that a request came by; nil without [ConnContext].
+// ConnOf returns the connection that a request came by, or nil without
+// [ConnContext].
 func ConnOf(ctx context.Context) *Conn {
 	c, _ := ctx.Value(connKey{}).(*Conn)
 	return c
 }
 
-// addrOf returns the address of a connection's other side, the zero Addr when
-// it is not IP.
+// addrOf returns the address of a connection's other side, or the zero Addr if it
+// is not IP.
 func addrOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()

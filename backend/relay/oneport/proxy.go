@@ -10,17 +10,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Proxies are those that stand before this relay and begin each connection with
-// the address that it comes from: the PROXY protocol of HAProxy, versions 1 and
-// 2 (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). nil trusts
-// nobody; the header of anybody else is taken for what it is, no HTTP.
+// Proxies are the proxies in front of this relay. They begin each connection with
+// the address that it comes from, by HAProxy's PROXY protocol, versions 1 and 2
+// (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). nil trusts no
+// proxy. Any other client's header is not read as one, and is not HTTP either.
 type Proxies struct {
 	trusted []netip.Prefix
 	log     *slog.Logger
 	warn    *rate.Limiter
 }
 
-// NewProxies returns the proxies of these networks; nil for none.
+// NewProxies returns the proxies of these networks, or nil if there are none.
 func NewProxies(trusted []netip.Prefix, log *slog.Logger) *Proxies {
 	if len(trusted) == 0 {
 		return nil
@@ -46,9 +46,9 @@ func (p *Proxies) wrap(raw net.Conn, timeout time.Duration) net.Conn {
 	return proxyproto.NewConn(raw, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(timeout))
 }
 
-// source reads the header and returns who connected to the proxy: the proxy
-// itself where it asks for its own sake (LOCAL). ok is false without a header,
-// which is the operator's to mend, and for what is no TCP.
+// source reads the header and returns the address that connected to the proxy, or
+// the proxy's own if the proxy connects for itself (LOCAL). ok is false for what
+// is no TCP, and without a header, which is for the operator to repair.
 func (p *Proxies) source(c *proxyproto.Conn) (from netip.Addr, ok bool) {
 	if c.ProxyHeader() == nil {
 		if p.warn.Allow() {

@@ -11,7 +11,7 @@ const (
 
 // sniff tells a connection's protocol by its first byte: a TLS record of type
 // handshake (RFC 8446 section 5.1), or a capital letter, with which every HTTP
-// method that browsers send begins (RFC 9110 section 9).
+// method of a browser begins (RFC 9110 section 9).
 func sniff(first byte) protocol {
 	switch {
 	case first == 22:

@@ -8,29 +8,29 @@ import (
 
 // Budget bounds what the queues of many channels hold together.
 type Budget struct {
-	within *Budget // nil is none
+	within *Budget // nil means none
 	most   int64
 	held   atomic.Int64
 }
 
-// NewBudget returns a budget of so many bytes. A waiting frame costs a little
+// NewBudget returns a budget of so many bytes. A waiting frame costs [Overhead]
 // more than its own.
 func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
 
-// Part returns a budget of so many of b's bytes.
+// Part returns a budget of bytes that are also taken from b.
 func (b *Budget) Part(bytes int64) *Budget { return &Budget{within: b, most: bytes} }
 
-// Most is how many bytes it allows.
+// Most returns how many bytes the budget allows.
 func (b *Budget) Most() int64 { return b.most }
 
-// Held is how many bytes are held now.
+// Held returns how many bytes are held now.
 func (b *Budget) Held() int64 { return b.held.Load() }
 
-// DefaultQueued is how many bytes may wait in a relay's queues unless it is told
-// otherwise: a quarter of what Go may use (GOMEMLIMIT), or 128 MiB where that
-// has no limit.
+// DefaultQueued returns how many bytes may wait in a relay's queues unless an
+// option says otherwise: a quarter of what Go may use (GOMEMLIMIT), or 128 MiB if
+// that has no limit.
 func DefaultQueued() int64 {
-	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // reads it
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // -1 reads the limit
 		return limit / 4
 	}
 	return 128 << 20
@@ -54,7 +54,7 @@ func (b *Budget) give(n int) {
 	}
 }
 
-// Charge puts what a channel holds, now and later, down to this budget.
+// Charge makes what a channel holds, now and later, count in this budget.
 func Charge(f Frames, b *Budget) {
 	e, ok := f.(*end)
 	if !ok {
@@ -65,14 +65,14 @@ func Charge(f Frames, b *Budget) {
 	a := e.c.account
 	a.budget.give(a.held)
 	a.budget = b
-	for in := b; in != nil; in = in.within { // it is there already, room or not
+	for in := b; in != nil; in = in.within { // it is held already, so it counts even above the limit
 		in.held.Add(int64(a.held))
 	}
 }
 
 // account is what one channel holds of a budget.
 type account struct {
-	budget *Budget // nil is none
+	budget *Budget // nil means none
 	held   int     // guarded by channel.mu
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestBudgetHoldsWhatIsBeingRead: a frame counts until its reader asks for the
-// next one, and what is given back leaves nothing.
+// TestBudgetHoldsWhatIsBeingRead checks that a frame counts until its reader asks
+// for the next one, and that nothing is left after all is given back.
 func TestBudgetHoldsWhatIsBeingRead(t *testing.T) {
 	all := NewBudget(1000)
 	part := all.Part(600)

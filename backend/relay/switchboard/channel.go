@@ -12,23 +12,23 @@ import (
 const (
 	queueFrames   = 512     // frames waiting, in each direction
 	toGuestBytes  = 1 << 20 // bytes waiting for the guest: a few of the largest messages
-	fromGuestHeld = 8       // as many of the guest's largest frames may wait for the host
+	fromGuestHeld = 8       // so many of the guest's largest frames may wait for the host
 
-	// Overhead is what a waiting frame costs beside its bytes.
+	// Overhead is what a waiting frame costs besides its bytes, in bytes.
 	Overhead = 48
 )
 
-// Held is how many bytes of a guest's frames may wait for the host when the guest
-// may send frames of up to limit bytes.
+// Held returns how many bytes of a guest's frames may wait for the host if the
+// guest may send frames of up to limit bytes.
 func Held(limit int) int { return fromGuestHeld * (limit + Overhead) }
 
-// SealRoom is what sealing adds to a message, generously: Frames.Limit is
-// that much more than what was set.
+// SealRoom is more than sealing adds to a message, in bytes. Frames.Limit is
+// larger by it than what was set.
 const SealRoom = 64
 
-// OnLimit has f called after each change of the limit, on the goroutine that
-// has set it: f must return at once. frames is an end that Pipe or
-// [Memory.Connect] has returned, and has not been handed on yet.
+// OnLimit makes the channel call f after each change of the limit, on the
+// goroutine that set it, so f must return at once. frames is an end that Pipe or
+// [Memory.Connect] returned, and that was not handed on yet.
 func OnLimit(frames Frames, f func()) {
 	if e, ok := frames.(*end); ok {
 		e.c.mu.Lock()
@@ -46,7 +46,7 @@ type channel struct {
 	welcome     sync.Once
 	done        chan struct{}
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	account *account
 	limit   int    // the guest's largest frame, sealed
 	onLimit func() // called without mu; may be nil
@@ -58,22 +58,22 @@ type channel struct {
 type end struct {
 	c     *channel
 	other *end
-	inbox queue // of c.mu
+	inbox queue // guarded by c.mu
 }
 
 // queue is a bounded queue of frames. Its owner's mutex guards it.
 type queue struct {
 	frames [][]byte
 	bytes  int
-	ready  chan struct{} // holds one token while frames wait
+	ready  chan struct{} // buffered 1; full means that frames wait
 	budget *account      // of the channel
-	lent   int           // cost of the frame that was read last, until the next is asked for
+	lent   int           // cost of the frame that was read last, until the reader asks for the next
 }
 
 // Pipe returns both ends of a channel within this process, as [NewMemory]
-// connects them: for whoever carries frames to a host in another way. A frame
-// that finds no room in the budget closes its channel with
-// [signalling.CloseTooSlow]; nil is no budget.
+// connects them. It is for code that carries frames to a host in another way. A
+// frame that finds no room in the budget closes its channel with
+// [signalling.CloseTooSlow]; nil means no budget.
 func Pipe(remote RemoteInfo, budget *Budget) (host, guest Frames) {
 	c := newChannel(remote)
 	Charge(c.host, budget)
@@ -88,7 +88,7 @@ func newChannel(remote RemoteInfo) *channel {
 	c.guest = &end{c: c, other: c.host}
 	c.host.other = c.guest
 	c.host.inbox.budget, c.guest.inbox.budget = c.account, c.account
-	// Of a channel that has ended a reader may leave frames unread.
+	// A reader may leave frames of an ended channel unread.
 	runtime.AddCleanup(c, func(a *account) { a.give(a.held) }, c.account)
 	c.host.inbox.ready = make(chan struct{}, 1)
 	c.guest.inbox.ready = make(chan struct{}, 1)
@@ -162,7 +162,7 @@ func (e *end) Close(code signalling.CloseCode) {
 		return
 	}
 	c.closed, c.code = true, code
-	e.inbox.clear() // nobody will read it
+	e.inbox.clear() // it will not be read any more
 	c.mu.Unlock()
 	close(c.done)
 	if c.onClose != nil {
@@ -194,8 +194,8 @@ func (e *end) Limit() int {
 	return e.c.limit
 }
 
-// push reports whether the frame found room: fewer than queueFrames frames, of
-// at most room bytes together.
+// push adds a frame and reports whether there was room: fewer than queueFrames
+// frames, of at most room bytes together.
 func (q *queue) push(frame []byte, room int) bool {
 	cost := len(frame) + Overhead
 	if len(q.frames) >= queueFrames || q.bytes+cost > room || !q.budget.take(cost) {
@@ -218,7 +218,7 @@ func (q *queue) pop() ([]byte, bool) {
 	q.frames[0] = nil
 	q.frames = q.frames[1:]
 	q.bytes -= len(frame) + Overhead
-	q.lent = len(frame) + Overhead // whoever reads it holds it while a slow connection takes it
+	q.lent = len(frame) + Overhead // the reader holds it while a slow connection takes it
 	if len(q.frames) == 0 {
 		q.frames = nil
 	}
@@ -231,7 +231,8 @@ func (q *queue) clear() {
 	q.frames, q.bytes = nil, 0
 }
 
-// giveBack is for a reader who is done with the frame that it has read.
+// giveBack gives back the cost of the frame that was read last, when its reader
+// has finished with it.
 func (q *queue) giveBack() {
 	q.budget.give(q.lent)
 	q.lent = 0

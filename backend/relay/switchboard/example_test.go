@@ -9,8 +9,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// A host attaches its link, a guest dials it, and frames pass both ways. The switchboard checks no proof: whoever
-// attaches a host has had it answer a challenge before.
+// A host attaches its link, a guest dials it, and frames pass both ways. The
+// switchboard checks no proof: the code that attaches a host has made it answer a
+// challenge before.
 func ExampleMemory() {
 	board := switchboard.NewMemory(96, switchboard.Share(96)) // guests at one link, and of them from one address
 

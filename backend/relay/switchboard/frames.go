@@ -10,15 +10,14 @@ import (
 )
 
 // Frames is one end of a guest's channel: whole binary frames, in order, both
-// ways. What is inside them is sealed. Either end may be used by many
-// goroutines, except Recv, which belongs to one at a time.
+// ways. Their contents are sealed. Either end may be used by many goroutines,
+// except Recv, which one goroutine calls at a time.
 type Frames interface {
-	// Send queues a frame for the other end and never blocks. The frame
-	// belongs to the channel from then on. When the other end does not read
-	// and the queue is full, the channel closes with
-	// [signalling.CloseTooSlow], and this channel only. A frame from the guest
-	// above Limit closes it with [signalling.CloseTooLarge]. The error is a
-	// [Closed].
+	// Send queues a frame for the other end and never blocks. The channel owns
+	// the frame from then on. If the other end does not read and the queue is
+	// full, this channel closes with [signalling.CloseTooSlow], and no other. A
+	// frame from the guest above Limit closes it with [signalling.CloseTooLarge].
+	// The error is a [Closed].
 	Send(frame []byte) error
 
 	// Recv waits for the next frame. Frames that were sent before the other
@@ -33,29 +32,28 @@ type Frames interface {
 	// Done is closed when either end has closed the channel.
 	Done() <-chan struct{}
 
-	// Remote says as much of the guest's whereabouts as limits need.
+	// Remote returns what limits need to know of where the guest is.
 	Remote() RemoteInfo
 
-	// SetLimit is for the host: from now on the guest may send messages of up
-	// to n bytes before sealing. A channel starts with
-	// [signalling.MaxFrameBefore]; the host raises it to
-	// [signalling.MaxFrame] just before it sends Admitted. The room to queue
-	// what the guest sends grows with it.
+	// SetLimit is for the host. From now on the guest may send messages of up to
+	// n bytes before sealing. A channel starts with [signalling.MaxFrameBefore];
+	// the host raises it to [signalling.MaxFrame] just before it sends Admitted.
+	// The room to queue what the guest sends grows with it.
 	SetLimit(n int)
 
-	// Limit is the largest frame that the guest may send, sealed, in bytes.
+	// Limit returns the largest frame that the guest may send, sealed, in bytes.
 	Limit() int
 }
 
 // RemoteInfo is what may be known of where a guest is. It is for limits in
-// memory; it is never logged or kept.
+// memory, and is never logged or stored.
 type RemoteInfo struct {
 	// Loopback means that the guest is on this computer.
 	Loopback bool
-	// Key is the same for guests behind the same address (IPv6: the same /64)
-	// and says nothing else: it is a hash under a key of this process, or of
-	// this cluster (Options.Secret). Its first half is the same within an IPv6
-	// /48 (household.WideKey). "" is an address that is not counted.
+	// Key is the same for guests behind the same address (IPv6: the same /64) and
+	// tells nothing else. It is a hash under a key of this process, or of this
+	// cluster (Options.Secret). Its first half is the same within an IPv6 /48
+	// (household.WideKey). "" stands for an address that is not counted.
 	Key string
 }
 
@@ -65,6 +63,7 @@ type Closed struct {
 	Code signalling.CloseCode
 }
 
+// Error implements error.
 func (c Closed) Error() string { return fmt.Sprintf("relay: channel closed (%d)", c.Code) }
 
 // Unwrap returns io.EOF for [signalling.CloseDone], else a fault.
@@ -75,7 +74,7 @@ func (c Closed) Unwrap() error {
 	return fault.New(faultOf(c.Code), nil)
 }
 
-// faultOf is the fault that a person is told when a socket closes with code.
+// faultOf returns the fault that a person is told when a socket closes with code.
 func faultOf(code signalling.CloseCode) fault.Code {
 	switch code {
 	case signalling.CloseUnavailable:

@@ -12,9 +12,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestOneAddressTakesNoLink: an address has a quarter of a link's places at
-// most, an IPv6 /48 half, a household of eight always gets in, and those to whom
-// the host has said nothing are eight.
+// TestOneAddressTakesNoLink checks that an address gets at most a quarter of a
+// link's places and an IPv6 /48 half, that a household of eight always gets in,
+// and that at most eight guests of an address have had no word of the host.
 func TestOneAddressTakesNoLink(t *testing.T) {
 	key := func(address string) string {
 		return household.Key(household.Of(netip.MustParseAddr(address)), func(text string) string {
@@ -86,7 +86,7 @@ func TestOneAddressTakesNoLink(t *testing.T) {
 	}
 }
 
-// TestShare: see Share.
+// TestShare checks the numbers that Share returns.
 func TestShare(t *testing.T) {
 	for places, want := range map[int]int{1: 1, 2: 1, 8: 4, 16: 8, 24: 8, 32: 8, 96: 24, 192: 48} {
 		if got := Share(places); got != want {

@@ -10,34 +10,33 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Switchboard brings guests to hosts by a link's id. Package switchboardtest
+// Switchboard connects guests with hosts by a link's id. Package switchboardtest
 // has the suite that every implementation passes.
 type Switchboard interface {
-	// Attach makes id reachable. The caller has proved that it holds the keys
-	// of id, whose public key is pub. accept is called once for each guest, on
-	// that guest's goroutine; it may be called concurrently, and a slow one
-	// keeps only its own guest waiting.
+	// Attach makes id reachable. The caller has proved that it holds the keys of
+	// id, whose public key is pub. accept is called once for each guest, on that
+	// guest's goroutine. Calls may be concurrent, and a slow one delays only its
+	// own guest.
 	//
-	// A second Attach of the same id takes it over: the first Attachment is
-	// lost and its channels close with [signalling.CloseHostGone]. That is how
-	// a host comes back whose old connection nobody has missed yet.
+	// A second Attach of the same id takes it over: the first Attachment is lost
+	// and its channels close with [signalling.CloseHostGone]. That lets a host
+	// come back before the loss of its old connection is noticed.
 	//
 	// ctx bounds Attach itself, not the attachment.
 	Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(Frames)) (Attachment, error)
 
 	// Dial opens a channel to the host of id and returns the host's public key
-	// and the guest's end. Without a host the error is
-	// [fault.LinkUnavailable]; with too many guests on the link already, or too
-	// many from remote.Key, it is [fault.TooFast].
+	// and the guest's end. Without a host the error is [fault.LinkUnavailable].
+	// With too many guests on the link, or too many from remote.Key, it is
+	// [fault.TooFast].
 	Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) (pub []byte, guestEnd Frames, err error)
 }
 
 // Attachment is a host's hold on an id.
 type Attachment interface {
-	// Detach gives the id up. Its channels close with
-	// [signalling.CloseHostGone], no further guest is accepted, and detaching
-	// again does nothing. A call of accept that is under way may still finish,
-	// with a channel that is closed.
+	// Detach gives the id up. Its channels close with [signalling.CloseHostGone],
+	// and it accepts no further guest. A call of accept that is under way may
+	// still finish, with a closed channel. Detaching again does nothing.
 	Detach()
 	// Lost is closed when the attachment has ended: detached, taken over, or
 	// cut off.
@@ -51,29 +50,29 @@ type Memory struct {
 	mu    sync.Mutex
 	hosts map[sealed.LinkID]*attachment
 
-	// Queued bounds the queues of all channels. It is set before the first Attach;
-	// nil is no bound.
+	// Queued bounds the queues of all channels. Set it before the first Attach.
+	// nil means no bound.
 	Queued *Budget
 }
 
-// Share is how many of a link's places one address may take: a quarter, but as
-// many as a family behind one address needs where that leaves others half.
+// Share returns how many of a link's places one address may take: a quarter, or
+// eight for a family behind one address, if others keep half.
 func Share(places int) int { return max(1, places/4, min(family, places/2)) }
 
 const (
 	// family is how many people of one household come to a call.
 	family = 8
 
-	// newcomers is how many guests of one address may be at one link who have
-	// had no word of the host yet, which it has for those who show the link's
-	// secret. They have as long as the host and times.open give them.
+	// newcomers is how many guests of one address may be at one link without a
+	// word of the host yet. The host speaks to guests who show the link's secret.
+	// The others stay as long as the host and times.open let them.
 	newcomers = family
 )
 
-// NewMemory returns a switchboard in memory that connects up to perLink guests
-// to one link at a time, and up to perAddress of them from one address: one who
-// has the link must not keep all others from its door. Of those to whom the host
-// has said nothing yet there may be no more than a few from one address.
+// NewMemory returns a switchboard in memory. It connects up to perLink guests to
+// one link at a time, and up to perAddress of them from one address, so that one
+// guest can't keep all others away. Of those to whom the host has said nothing
+// yet, it connects at most eight from one address.
 func NewMemory(perLink, perAddress int) *Memory {
 	return &Memory{perLink: perLink, perAddress: perAddress, hosts: make(map[sealed.LinkID]*attachment)}
 }
@@ -85,12 +84,12 @@ type attachment struct {
 	accept func(Frames)
 	lost   chan struct{}
 
-	// Of board.mu.
+	// Guarded by board.mu.
 	ended    bool
 	onLost   func()
 	channels map[*channel]struct{}
-	places   *household.Tally[string] // of channels; nil until there is one
-	fresh    *household.Tally[string] // of those to whom the host has said nothing yet
+	places   *household.Tally[string] // of channels; nil until there is a channel
+	fresh    *household.Tally[string] // of those to which the host has said nothing yet
 }
 
 // Attach implements [Switchboard].
@@ -140,8 +139,8 @@ func (a *attachment) Detach() {
 	}
 }
 
-// afterLost calls f, on a goroutine of its own, when the attachment has ended.
-// It is asked for once.
+// afterLost calls f, on a goroutine of its own, when the attachment has ended. Call
+// it at most once.
 func (a *attachment) afterLost(f func()) {
 	a.board.mu.Lock()
 	defer a.board.mu.Unlock()
@@ -168,10 +167,10 @@ func (m *Memory) Dial(ctx context.Context, id sealed.LinkID, remote RemoteInfo) 
 	return pub, guest, nil
 }
 
-// Connect is Dial without the call of the host's accept, which is left to the
-// caller: it must call accept once, on the guest's goroutine. Connect itself
-// does not wait for anybody. It is for switchboards that are spread over
-// machines and keep the hosts of one machine in a Memory.
+// Connect is Dial without the call of the host's accept. The caller must call the
+// accept that it returns once, on the guest's goroutine. Connect does not block.
+// It is for switchboards that are spread over machines and keep the hosts of one
+// machine in a Memory.
 func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guestEnd Frames, accept func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -194,7 +193,7 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	}
 	c := newChannel(remote)
 	Charge(c.host, m.Queued)
-	welcomed := false // of m.mu
+	welcomed := false // guarded by m.mu
 	welcome := func() {
 		if !welcomed {
 			welcomed = true
@@ -219,7 +218,7 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	accept = func() {
 		accepted := false
 		defer func() {
-			if !accepted { // accept panics: the place must be free again
+			if !accepted { // accept panicked: the place must become free again
 				c.guest.Close(signalling.CloseHostGone)
 			}
 		}()
@@ -229,8 +228,8 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	return append([]byte(nil), a.pub...), c.guest, accept, nil
 }
 
-// AfterLost calls f, on a goroutine of its own, when an attachment has ended.
-// The switchboard in memory does without a goroutine that waits.
+// AfterLost calls f, on a goroutine of its own, when an attachment has ended. For
+// the switchboard in memory no goroutine waits for that.
 func AfterLost(a Attachment, f func()) {
 	if m, ok := a.(*attachment); ok {
 		m.afterLost(f)

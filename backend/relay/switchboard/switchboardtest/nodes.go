@@ -12,9 +12,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// RunNodes tests switchboards that open makes, each with all its nodes: the
-// whole of Run between the first node and the last, and what several nodes
-// must do together. One node alone may be tested as well.
+// RunNodes tests switchboards that open makes, each with all its nodes. It runs
+// the whole of Run between the first node and the last, and then tests what
+// several nodes must do together. One node alone may be tested as well.
 func RunNodes(t *testing.T, open func(t *testing.T) []switchboard.Switchboard) {
 	Run(t, func(t *testing.T) (guests, hosts switchboard.Switchboard) {
 		nodes := open(t)
@@ -35,7 +35,7 @@ func RunNodes(t *testing.T, open func(t *testing.T) []switchboard.Switchboard) {
 	}
 }
 
-// at is where hosts attach; guests come later.
+// at returns a board whose hosts attach at this node. The caller sets its guests.
 func at(t *testing.T, hosts switchboard.Switchboard) *board { return &board{t: t, hosts: hosts} }
 
 func newKeys(t *testing.T) sealed.LinkKeys {
@@ -108,8 +108,8 @@ func moves(t *testing.T, nodes []switchboard.Switchboard) {
 	}
 }
 
-// race has hosts attach to one link everywhere at once. One of them gets it,
-// and all guests come to that one.
+// race attaches hosts to one link at all nodes at once. One of them gets it, and
+// all guests come to that one.
 func race(t *testing.T, nodes []switchboard.Switchboard) {
 	for range 5 {
 		keys := newKeys(t)
@@ -205,8 +205,8 @@ func detachedEverywhere(t *testing.T, nodes []switchboard.Switchboard) {
 	}
 }
 
-// manyEverywhere has hosts that move from node to node while guests of all
-// nodes talk: a channel passes what was sent, whole and in order, or ends.
+// manyEverywhere has hosts that move from node to node while guests of all nodes
+// talk. Every channel passes what was sent, whole and in order, or ends.
 func manyEverywhere(t *testing.T, nodes []switchboard.Switchboard) {
 	keys := newKeys(t)
 	var hosts, guests sync.WaitGroup

@@ -1,5 +1,5 @@
-// Package switchboardtest is the conformance suite of [switchboard.Switchboard]: what
-// sockets and hosts rely on, whichever way the two are brought together.
+// Package switchboardtest is the conformance suite of [switchboard.Switchboard].
+// It tests what sockets and hosts rely on, whichever way the two are connected.
 package switchboardtest
 
 import (
@@ -21,16 +21,16 @@ import (
 // PerLink is how many guests a switchboard under test connects to one link.
 const PerLink = 8
 
-// PerAddress is how many of them may come from one address.
+// PerAddress is how many of the guests may come from one address.
 const PerAddress = 3
 
-// patience is the deadline of everything that should happen soon.
+// patience is the deadline of all that should happen at once.
 const patience = 20 * time.Second
 
 // Run tests switchboards that open makes. open returns two views of one
-// switchboard, which are the same for one in memory and two nodes of one that
-// is spread over machines: guests dial at the first, hosts attach at the
-// second. It ends what it started by t.Cleanup.
+// switchboard: guests dial at the first, hosts attach at the second. They are the
+// same for one in memory, and two nodes of one that is spread over machines. open
+// ends by t.Cleanup what it started.
 func Run(t *testing.T, open func(t *testing.T) (guests, hosts switchboard.Switchboard)) {
 	for _, c := range []struct {
 		name string
@@ -273,8 +273,8 @@ func firstClose(t *testing.T, b *board) {
 	expectEnd(t, host, signalling.CloseRefused)
 }
 
-// closeTogether: each end keeps its own code or has got the other's, and both
-// have ended.
+// closeTogether checks that each end keeps its own code or has the other's, and
+// that both have ended.
 func closeTogether(t *testing.T, b *board) {
 	l := b.attach()
 	for range 20 {
@@ -329,8 +329,8 @@ func slowAccept(t *testing.T, b *board) {
 	wg.Wait()
 }
 
-// endAtOnce has a host that sends one frame to each guest and closes: whoever
-// dials hears that, and not that anything has failed.
+// endAtOnce has a host that sends one frame to each guest and closes. Each guest
+// gets the frame and the end, and no failure.
 func endAtOnce(t *testing.T, b *board) {
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
@@ -385,8 +385,8 @@ func remote(t *testing.T, b *board) {
 	}
 }
 
-// many has hosts that come and go while guests talk: every channel either
-// passes its frames or ends.
+// many has hosts that come and go while guests talk. Every channel passes its
+// frames or ends.
 func many(t *testing.T, b *board) {
 	echo := func(f switchboard.Frames) {
 		for {
