@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	maxTexts     = 512     // messages waiting for the window
-	maxTextBytes = 4 << 20 // and their bytes
-	inboxSize    = 64      // messages waiting for Recv; then the window waits
+	maxTexts     = 512     // messages waiting to be sent to the window
+	maxTextBytes = 4 << 20 // their bytes
+	inboxSize    = 64      // messages waiting for Recv; when it is full, reading pauses
 )
 
-// ErrClosed is what a Conn returns that has ended.
+// ErrClosed is returned by a Conn that has ended.
 var ErrClosed = errors.New("windowsocket: the window's socket has ended")
 
-// Conn is one window's socket.
+// Conn is the socket of one window.
 type Conn struct {
 	ws     *websocket.Conn
 	raw    net.Conn
 	claims any
 	inbox  chan received
-	ready  chan struct{} // holds one token while the writer has something to do
+	ready  chan struct{} // buffered 1; full means already woken
 	over   chan struct{} // closed when Close is called
-	done   chan struct{} // closed when reading has ended
+	done   chan struct{} // closed when the reader has ended
 
 	mu        sync.Mutex
 	texts     [][]byte
@@ -42,7 +42,7 @@ type Conn struct {
 	reason    fault.Code
 }
 
-// received is what Recv returns.
+// received is a result of Recv.
 type received struct {
 	m   signalling.Message
 	err error
@@ -56,8 +56,8 @@ func newConn(ws *websocket.Conn, raw net.Conn, claims any) *Conn {
 	}
 }
 
-// run is the socket's life: it reads, and starts the writer and the handler.
-// It returns when all three have ended; a panic of one ends the others.
+// run is the life of the socket. It reads, and starts the writer and the handler. It returns when all three have
+// ended. A panic of one ends the others.
 func (c *Conn) run(lifetime context.Context, panics *contain.Panics, handler func(*Conn)) {
 	stop := context.AfterFunc(lifetime, func() { c.Close(fault.ShuttingDown) })
 	defer stop()
@@ -76,13 +76,12 @@ func (c *Conn) run(lifetime context.Context, panics *contain.Panics, handler fun
 	wg.Wait()
 }
 
-// Claims returns what Grant was given.
+// Claims returns the value that was passed to Grant.
 func (c *Conn) Claims() any { return c.claims }
 
-// Send queues a message and never blocks. Messages leave before pictures that
-// wait. The error is [ErrClosed], one of [signalling.Encode], or
-// [fault.TooSlow] when the window does not read and the queue is full, which
-// closes the socket.
+// Send queues a message and never blocks. Messages are sent before waiting pictures. The error is [ErrClosed], an
+// error of [signalling.Encode], or [fault.TooSlow]. TooSlow means that the window does not read and the queue is
+// full; the socket is then closed.
 func (c *Conn) Send(m signalling.Message) error {
 	b, err := signalling.Encode(m)
 	if err != nil {
@@ -96,7 +95,7 @@ func (c *Conn) Send(m signalling.Message) error {
 	return c.pushText(b)
 }
 
-// pushText is of mu.
+// pushText queues a message. The caller holds mu.
 func (c *Conn) pushText(b []byte) error {
 	if len(c.texts) >= maxTexts || c.textBytes+len(b) > maxTextBytes {
 		c.texts, c.textBytes = nil, 0
@@ -109,11 +108,9 @@ func (c *Conn) pushText(b []byte) error {
 	return nil
 }
 
-// SendFrame queues a picture and never blocks; the payload is copied. Frames
-// of one participant come from one goroutine at a time. The error is
-// [ErrKeyframeWanted] or [ErrBehind] for a frame that was dropped,
-// [fault.MessageInvalid] for one that can't be sent, [fault.TooSlow] as in
-// Send, or [ErrClosed].
+// SendFrame queues a picture and never blocks. It copies the payload. Frames of one participant must come from one
+// goroutine at a time. The error is [ErrKeyframeWanted] or [ErrBehind] for a frame that was dropped,
+// [fault.MessageInvalid] for one that can't be sent, [fault.TooSlow] as in Send, or [ErrClosed].
 func (c *Conn) SendFrame(f VideoFrame) error {
 	if len(f.Payload) == 0 || len(f.Payload) > MaxPicture {
 		return fault.Newf(fault.MessageInvalid, "picture of %d bytes", len(f.Payload))
@@ -146,9 +143,8 @@ func (c *Conn) SendFrame(f VideoFrame) error {
 	return nil
 }
 
-// Recv returns the window's next message: one that guests send, or
-// [KeyframeWanted]. A message that can't be read is an error with its fault,
-// and the socket goes on; when the socket has ended, the error is io.EOF.
+// Recv returns the window's next message: one that guests send too, or [KeyframeWanted]. For a message that can't be
+// read it returns the fault, and the socket stays open. When the socket has ended, it returns io.EOF.
 func (c *Conn) Recv(ctx context.Context) (signalling.Message, error) {
 	select {
 	case r := <-c.inbox:
@@ -165,16 +161,16 @@ func (c *Conn) Recv(ctx context.Context) (signalling.Message, error) {
 	}
 }
 
-// Close ends the socket once the messages that were sent have left; pictures
-// that wait don't. It does not wait, and may be called twice. reason, "" for
-// an ordinary end, reaches the window with the close code 4400 (1000 for "").
+// Close ends the socket after the queued messages were sent; waiting pictures are dropped. It does not wait, and may
+// be called twice. The window sees reason with the close code 4400, or the code 1000 if reason is "" for an ordinary
+// end.
 func (c *Conn) Close(reason fault.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.finish(reason)
 }
 
-// finish is of mu. From now on the writer has closeWithin.
+// finish gives the writer closeWithin to end. The caller holds mu.
 func (c *Conn) finish(reason fault.Code) {
 	if c.closing {
 		return
@@ -182,11 +178,11 @@ func (c *Conn) finish(reason fault.Code) {
 	c.closing, c.reason = true, reason
 	close(c.over)
 	c.pictures = pictures{}
-	_ = c.raw.SetDeadline(time.Now().Add(closeWithin)) // an error shows where it matters
+	_ = c.raw.SetDeadline(time.Now().Add(closeWithin)) // if it fails, reading and writing fail too
 	c.wake()
 }
 
-// wake is of mu.
+// wake wakes the writer. The caller holds mu.
 func (c *Conn) wake() {
 	select {
 	case c.ready <- struct{}{}:
@@ -194,7 +190,7 @@ func (c *Conn) wake() {
 	}
 }
 
-// write runs until the socket ends, and ends it.
+// write runs until the socket ends, and then closes it.
 func (c *Conn) write() {
 	for {
 		kind, b, closed := c.next()
@@ -224,8 +220,7 @@ func (c *Conn) write() {
 	_ = c.ws.Close(code, string(c.reason)) // the window may be gone
 }
 
-// next is what to write: messages first, so that a source is known before its
-// frames.
+// next returns what to write next. Messages come first, so that the window knows a source before its frames.
 func (c *Conn) next() (kind websocket.MessageType, b []byte, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,7 +265,7 @@ func (c *Conn) read() {
 			m = nil
 		}
 		select {
-		case c.inbox <- received{m, err}: // while Recv's caller is busy, the window waits
+		case c.inbox <- received{m, err}: // when it is full, reading waits for Recv
 		case <-c.over:
 		}
 	}

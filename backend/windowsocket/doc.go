@@ -1,10 +1,8 @@
-// Package windowsocket is the socket between the host's window and its backend: a
-// WebSocket (RFC 6455) on 127.0.0.1, because Wails' own asset server can't
-// carry one. In a call, the window speaks over it the very messages that a
-// guest speaks through the sealed channel, in plain JSON, and gets the
-// pictures of the native engine as binary frames.
+// Package windowsocket is the socket between the host's window and its backend: a WebSocket (RFC 6455) on 127.0.0.1,
+// because Wails' own asset server can't carry one. During a call, the window uses the same messages as a guest in the
+// sealed channel, in plain JSON. It receives the pictures of the native engine as binary frames.
 //
-// It knows nothing of calls: whoever grants the ticket handles the [Conn].
+// The package knows nothing of calls. The owner that grants a ticket handles the [Conn].
 //
 // # Entering
 //
@@ -14,14 +12,13 @@
 //
 //	{"type":"enter","payload":{"token":"…"}}
 //
-// A token works once and for 30 seconds; it never stands in a URL. The origin
-// of the page is checked before that. Refusals close the socket with code 4403
-// and the reason "token-refused"; a wrong origin gets HTTP 403.
+// A token works once and for 30 seconds. It is never part of a URL. The origin of the page is checked before the
+// token. A wrong token closes the socket with code 4403 and the reason "token-refused"; a wrong origin gets HTTP 403.
 //
 // # Text messages
 //
-// Then the window sends what guests send (signalling.DecodeFromGuest) and
-// receives what hosts send, each one text message. Five types exist only here:
+// After that, the window sends what guests send (signalling.DecodeFromGuest) and receives what hosts send. Each
+// message is one text message. Five types exist only here:
 //
 //	window → backend  {"type":"enter","payload":{"token":string}}
 //	backend → window  {"type":"source","payload":{"index":n,"participant":id}}
@@ -29,25 +26,20 @@
 //	window → backend  {"type":"taken","payload":{"index":n,"frames":k}}
 //	window → backend  {"type":"keyframeWanted","payload":{"participant":id}}
 //
-// source names the participant whose picture carries index n in binary frames;
-// it comes before the first such frame. Indexes count up from 0 and are not
-// used again on the same socket.
+// source names the participant whose pictures have index n in binary frames. It is sent before the first such frame.
+// Indexes count up from 0 and are not used again on the same socket.
 //
-// taken is flow control, because a page that is slow has its frames queued
-// inside the browser, where the backend can't see them. k is how many binary
-// frames with index n the window has handled (given to the decoder and drawn,
-// or thrown away) since the socket opened; it counts up, and one message may
-// stand for several frames. The window sends it at least every
-// [TakenEvery] frames of a source. With more than [MaxOutstanding] frames of
-// a source not taken, the backend drops frames up to the next keyframe.
+// taken is flow control. It is needed because the frames of a slow page queue up inside the browser, where the
+// backend can't see them. k is how many binary frames with index n the window has handled since the socket opened
+// (decoded and drawn, or thrown away). k counts up, and one message may cover several frames. The window sends it at
+// least every [TakenEvery] frames of a source. When more than [MaxOutstanding] frames of a source are not taken, the
+// backend drops frames up to the next keyframe.
 //
-// devices says how the native engine's devices are: the microphone's level and
-// what can't be used now. It is the whole state, sent when that changes, at most
-// ten times a second.
+// devices is the state of the native engine's devices: the microphone's level, and faults of devices that can't be
+// used now. Each message is the whole state. It is sent when the state changes, at most ten times a second.
 //
-// keyframeWanted says that the window can't go on with a participant's picture
-// without a keyframe, as after a decoder's error. It reaches the backend as
-// [KeyframeWanted].
+// keyframeWanted says that the window needs a keyframe to go on with a participant's picture, for example after an
+// error of the decoder. The backend gets it as [KeyframeWanted].
 //
 // # Binary messages
 //
@@ -61,6 +53,6 @@
 //	             the source's own
 //	bytes 12–    the VP8 frame, at least one byte
 //
-// The first frame of an index is a keyframe, and so is the first after any
-// dropped frame: what arrives can always be decoded in order.
+// The first frame of an index is a keyframe, and so is the first one after a dropped frame. So the frames that arrive
+// can always be decoded in order.
 package windowsocket

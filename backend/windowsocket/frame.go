@@ -9,21 +9,19 @@ import (
 type VideoFrame struct {
 	Participant string
 	Keyframe    bool
-	Timestamp   uint64 // microseconds, from the source's own zero point
+	Timestamp   uint64 // in microseconds, from a zero point of the source's choice
 	Payload     []byte // VP8 (RFC 6386), 1 byte to MaxPicture
 }
 
-// MaxPicture is the largest VideoFrame.Payload in bytes.
+// MaxPicture is the largest VideoFrame.Payload, in bytes.
 const MaxPicture = 4 << 20
 
-// What SendFrame says of a frame that it dropped. Frames of that participant
-// are dropped up to the next keyframe.
+// The errors of SendFrame for a frame that was dropped. Frames of that participant are dropped up to the next
+// keyframe.
 var (
-	// ErrKeyframeWanted means that the window can take more: the caller should
-	// ask the source for a keyframe.
+	// ErrKeyframeWanted means that the window can take frames again. The caller should ask the source for a keyframe.
 	ErrKeyframeWanted = errors.New("windowsocket: frame dropped, keyframe wanted")
-	// ErrBehind means that the window is behind: a keyframe would be dropped
-	// too, just now.
+	// ErrBehind means that the window is behind. A keyframe would be dropped as well.
 	ErrBehind = errors.New("windowsocket: frame dropped, window is behind")
 )
 

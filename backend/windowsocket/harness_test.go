@@ -12,7 +12,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// patience is the deadline of everything that should happen at once.
+// patience is how long tests wait for what should happen at once.
 const patience = 20 * time.Second
 
 func contextFor(t testing.TB) context.Context {
@@ -21,8 +21,8 @@ func contextFor(t testing.TB) context.Context {
 	return ctx
 }
 
-// listen starts a server whose windows arrive on the channel and stay until
-// their socket ends, or the test closes them.
+// listen starts a server and returns a channel of its windows. A window stays until its socket ends, or the test
+// closes it.
 func listen(t testing.TB) (*Server, chan *Conn) {
 	t.Helper()
 	conns := make(chan *Conn, 10)
@@ -41,7 +41,7 @@ func listen(t testing.TB) (*Server, chan *Conn) {
 	return s, conns
 }
 
-// dial opens a socket and returns the status of the answer, 0 for none.
+// dial opens a socket. It returns the HTTP status of the answer, 0 for none.
 func dial(t testing.TB, url string, change func(*websocket.DialOptions)) (ws *websocket.Conn, status int, err error) {
 	t.Helper()
 	tr := &http.Transport{}

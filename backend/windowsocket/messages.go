@@ -18,8 +18,7 @@ type taken struct {
 	Frames uint64 `json:"frames"`
 }
 
-// KeyframeWanted is a message of the window: it needs a keyframe of this
-// participant.
+// KeyframeWanted is a message from the window. It asks for a keyframe of this participant.
 type KeyframeWanted struct {
 	Participant string `json:"participant"`
 }
@@ -30,10 +29,10 @@ type source struct {
 	Participant string `json:"participant"`
 }
 
-// Devices tells the window how the native engine's devices are.
+// Devices is a message to the window with the state of the native engine's devices.
 type Devices struct {
-	Level  int      `json:"level"`  // of the microphone, in percent of a meter; 0 while muted
-	Faults []string `json:"faults"` // codes of the devices that can't be used now; not null
+	Level  int      `json:"level"`  // of the microphone, in percent of the meter; 0 while muted
+	Faults []string `json:"faults"` // of the devices that can't be used now; not nil
 }
 
 // Type implements [signalling.Message].
@@ -67,8 +66,8 @@ func (m enter) Validate() error {
 	return nil
 }
 
-// Validate implements [signalling.Message]. What the numbers may be depends on
-// what was sent: see Conn.
+// Validate implements [signalling.Message]. Conn checks the numbers, because their range depends on the frames that
+// were sent.
 func (taken) Validate() error { return nil }
 
 // Validate implements [signalling.Message].
@@ -84,14 +83,14 @@ func checkParticipant(id string) error {
 	return nil
 }
 
-// decodeWindow reads what a window sends: what guests send, or enter, taken or
-// keyframeWanted. The faults are those of [signalling.DecodeFromGuest].
+// decodeWindow reads a message from the window: one that guests send, or enter, taken or keyframeWanted. Its faults
+// are those of [signalling.DecodeFromGuest].
 func decodeWindow(b []byte) (signalling.Message, error) {
 	m, err := signalling.DecodeFromGuest(b, signalling.MaxFrame)
 	if fault.CodeOf(err) != fault.MessageUnknown {
 		return m, err
 	}
-	// Its form is checked: one object, no key twice.
+	// The form is already checked: one object, and no key twice.
 	var envelope struct {
 		Type    signalling.Type `json:"type"`
 		Payload json.RawMessage `json:"payload"`

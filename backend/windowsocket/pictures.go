@@ -4,20 +4,19 @@ import "slices"
 
 // Flow control of pictures; see the package's documentation.
 const (
-	// TakenEvery frames of a source, at most, the window says so.
+	// TakenEvery is after how many frames of a source the window must send taken.
 	TakenEvery = 4
-	// MaxOutstanding frames of a source may wait here or at the window.
+	// MaxOutstanding is how many frames of a source may be queued here or not yet taken by the window.
 	MaxOutstanding = 24
 )
 
-// maxQueued is how many bytes of pictures may wait here, of all sources.
+// maxQueued is how many bytes of pictures may be queued here, for all sources.
 const maxQueued = 16 << 20
 
-// pictures decides which frames a window gets: a pure core, guarded by its
-// Conn's mutex. Frames of a source leave in order, and after a dropped one the
-// next that leaves is a keyframe.
+// pictures decides which frames a window gets. It is pure; Conn's mutex guards it. A source's frames are sent in
+// order, and the first one after a dropped frame is a keyframe.
 type pictures struct {
-	queue   []picture // in the order they came
+	queue   []picture // in order of arrival
 	bytes   int
 	sources []*pictureSource // by index
 	byName  map[string]*pictureSource
@@ -38,11 +37,11 @@ type pictureSource struct {
 
 func (s *pictureSource) outstanding() uint64 { return s.queued + s.sent - s.taken }
 
-// maxSources is what an index can tell apart.
+// maxSources is how many sources an index can distinguish.
 const maxSources = 1 << 16
 
-// sourceOf returns a participant's source. isNew means that the window must be
-// told its index first. It is nil when indexes have run out.
+// sourceOf returns the source of a participant, or nil if all indexes are used. isNew means that the window must
+// first be told the index.
 func (p *pictures) sourceOf(participant string) (s *pictureSource, isNew bool) {
 	if s = p.byName[participant]; s != nil {
 		return s, false
@@ -59,10 +58,10 @@ func (p *pictures) sourceOf(participant string) (s *pictureSource, isNew bool) {
 	return s, true
 }
 
-// push queues a frame or drops it. An error is ErrKeyframeWanted or ErrBehind.
+// push queues a frame or drops it. Its error is ErrKeyframeWanted or ErrBehind.
 func (p *pictures) push(s *pictureSource, f VideoFrame) error {
 	if f.Keyframe && s.queued > 0 && s.outstanding() >= MaxOutstanding {
-		p.drop(s) // what waits is of no use to who gets this one
+		p.drop(s) // a keyframe replaces all frames that wait before it
 	}
 	full := s.outstanding() >= MaxOutstanding || p.bytes+len(f.Payload) > maxQueued
 	switch {
@@ -84,7 +83,7 @@ func (p *pictures) push(s *pictureSource, f VideoFrame) error {
 	return nil
 }
 
-// drop takes a source's frames out of the queue.
+// drop removes a source's frames from the queue.
 func (p *pictures) drop(s *pictureSource) {
 	if s.queued == 0 {
 		return
@@ -115,8 +114,7 @@ func (p *pictures) pop() ([]byte, bool) {
 	return next.frame, true
 }
 
-// take notes how many frames of an index the window has handled. It reports
-// false for a number that can't be.
+// take notes how many frames of an index the window has handled. It returns false for an impossible number.
 func (p *pictures) take(index uint16, frames uint64) bool {
 	if int(index) >= len(p.sources) {
 		return false

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// decodeFrame reads a binary message, as the window does.
+// decodeFrame reads a binary message as the window does.
 func decodeFrame(b []byte) (index uint16, f VideoFrame, err error) {
 	if len(b) <= frameHeadSize {
 		return 0, VideoFrame{}, errors.New("cut short")
@@ -97,12 +97,12 @@ func TestSlowWindowDropsToTheNextKeyframe(t *testing.T) {
 	if slow.queued != 0 || slow.sent != 9 || p.bytes != 0 {
 		t.Errorf("%+v, %d bytes wait", slow, p.bytes)
 	}
-	push(slow, delta, ErrKeyframeWanted) // there is room again, as what waited was dropped
+	push(slow, delta, ErrKeyframeWanted) // there is room again, because the queue was dropped
 	push(quick, delta, nil)
 	push(slow, key, nil)
 	push(slow, delta, nil)
 
-	// The window takes nothing: nine are out there, and two wait.
+	// The window takes no frames: nine were sent, and two are queued.
 	for range MaxOutstanding - 11 {
 		push(slow, delta, nil)
 	}
@@ -116,7 +116,7 @@ func TestSlowWindowDropsToTheNextKeyframe(t *testing.T) {
 	if !p.take(slow.index, 5) {
 		t.Error("taken is refused")
 	}
-	push(slow, delta, ErrBehind) // not worth a keyframe yet
+	push(slow, delta, ErrBehind) // still too far behind for a keyframe
 	if !p.take(slow.index, MaxOutstanding) {
 		t.Error("taken is refused")
 	}
@@ -180,13 +180,13 @@ func TestIndexesRunOut(t *testing.T) {
 	}
 }
 
-// TestWhatArrivesCanBeDecoded plays random windows and sources: each source's
-// frames arrive in order, and after a gap comes a keyframe.
+// TestWhatArrivesCanBeDecoded simulates random windows and sources. Each source's frames arrive in order, and the
+// first one after a gap is a keyframe.
 func TestWhatArrivesCanBeDecoded(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var p pictures
-		var next, last [3]uint64 // last is one more than the number of the frame that came last
+		var next, last [3]uint64 // last is one more than the number of the newest frame
 		var came [3]uint64
 		for range 2000 {
 			switch r.IntN(4) {

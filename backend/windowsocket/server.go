@@ -22,35 +22,33 @@ import (
 // Subprotocol is the WebSocket subprotocol of the window's socket.
 const Subprotocol = "porch.window.v1"
 
-// path of the socket.
+// path is the URL path of the socket.
 const path = "/window"
 
 const (
 	enterWithin = 5 * time.Second // for the first message
 	writeWithin = 10 * time.Second
-	closeWithin = 2 * time.Second // to flush, and for the window to acknowledge
-	maxSockets  = 32              // at one time; a window needs one
+	closeWithin = 2 * time.Second // to send what is queued and to get the window's close frame
+	maxSockets  = 32              // at the same time; a window needs one
 	maxEnter    = 1 << 10         // bytes of the first message
-	writeBuffer = 256 << 10       // of the system, per socket: what waits there can't be dropped
+	writeBuffer = 256 << 10       // the system's, per socket; kept small because frames in it can't be dropped any more
 )
 
-// closeRefused is the WebSocket close code for a wrong token; closeFault is
-// that for everything else that is not an ordinary end.
+// The WebSocket close codes: closeRefused for a wrong token, closeFault for every other end with a fault.
 const (
 	closeRefused websocket.StatusCode = 4403
 	closeFault   websocket.StatusCode = 4400
 )
 
-// Options of a server.
+// Options configure a server.
 type Options struct {
-	// Origins reports whether a page of this origin is the host's window:
-	// "wails://wails", "http://wails.localhost", or the dev server's.
+	// Origins reports whether a page of this origin is the host's window: "wails://wails", "http://wails.localhost",
+	// or the dev server's origin.
 	Origins func(origin string) bool
-	// Handler is called with each window that has entered, on a goroutine of
-	// its own. The socket closes when it returns. It must return when Recv
-	// says io.EOF.
+	// Handler is called for each window that has entered, on its own goroutine. The socket closes when Handler
+	// returns. Handler must return when Recv returns io.EOF.
 	Handler func(*Conn)
-	// Logger is slog.Default() when nil.
+	// nil for slog.Default()
 	Logger *slog.Logger
 }
 
@@ -61,7 +59,7 @@ type Server struct {
 	host    string // 127.0.0.1:PORT
 	http    *http.Server
 	tickets tickets
-	wg      sync.WaitGroup // the listener and every socket
+	wg      sync.WaitGroup // counts the listener and all sockets
 	closing sync.Once
 	panics  contain.Panics
 
@@ -73,8 +71,7 @@ type Server struct {
 	open   int
 }
 
-// Listen starts a server on a free port of 127.0.0.1. ctx bounds starting, not
-// the server.
+// Listen starts a server on a free port of 127.0.0.1. ctx bounds only the start.
 func Listen(ctx context.Context, options Options) (*Server, error) {
 	if options.Origins == nil || options.Handler == nil {
 		return nil, errors.New("windowsocket: Origins and Handler are needed")
@@ -98,7 +95,7 @@ func Listen(ctx context.Context, options Options) (*Server, error) {
 		IdleTimeout:       enterWithin,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       keepConn,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it quotes what strangers sent
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // its messages quote strangers
 	}
 	s.wg.Go(func() {
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -108,20 +105,19 @@ func Listen(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-// Grant returns a ticket. claims come back from Conn.Claims.
+// Grant returns a ticket. Conn.Claims returns the same claims.
 func (s *Server) Grant(claims any) Ticket {
 	return Ticket{URL: "ws://" + s.host + path, Token: s.tickets.grant(claims, time.Now())}
 }
 
-// Close ends all windows, waits for their handlers, and may be called twice. A
-// Handler must not call it.
+// Close ends all windows and waits for their handlers. It may be called twice, but not by a Handler.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
 		s.end()
-		_ = s.http.Close() // sockets are not its own any more, and end by lifetime
+		_ = s.http.Close() // the sockets were hijacked; lifetime ends them
 	})
 	s.wg.Wait()
 	return nil
@@ -132,18 +128,18 @@ type connKey struct{}
 // keepConn is http.Server's ConnContext.
 func keepConn(ctx context.Context, c net.Conn) context.Context {
 	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(writeBuffer) // the default only delays the dropping of frames
+		_ = tcp.SetWriteBuffer(writeBuffer) // with the default, frames are dropped later
 	}
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// serve is the one entry: the window's socket, for the window's page.
+// serve is the only entry. It accepts the window's socket from the window's page.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	origins := r.Header.Values("Origin")
 	switch {
-	case r.Host != s.host: // DNS rebinding
+	case r.Host != s.host: // against DNS rebinding
 		http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
 		return
 	case r.URL.Path != path || r.URL.RawQuery != "":
@@ -171,7 +167,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
-		return // answered
+		return // Accept has answered
 	}
 	defer func() { _ = ws.CloseNow() }()
 	claims, ok := s.admit(ws, raw)
@@ -185,9 +181,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c.run(s.lifetime, &s.panics, s.options.Handler)
 }
 
-// admit reads the first message and uses the ticket it names.
+// admit reads the first message and uses up the ticket that it names.
 func (s *Server) admit(ws *websocket.Conn, raw net.Conn) (claims any, ok bool) {
-	_ = raw.SetReadDeadline(time.Now().Add(enterWithin)) // an error shows at Read
+	_ = raw.SetReadDeadline(time.Now().Add(enterWithin)) // if it fails, Read fails too
 	stop := context.AfterFunc(s.lifetime, func() { _ = raw.SetReadDeadline(time.Now()) })
 	defer stop()
 	ws.SetReadLimit(maxEnter)
@@ -211,7 +207,7 @@ func (s *Server) admit(ws *websocket.Conn, raw net.Conn) (claims any, ok bool) {
 	return claims, ok
 }
 
-// enterSocket counts a socket, unless there are too many or none may come.
+// enterSocket counts a socket. It returns false if there are too many, or the server is closing.
 func (s *Server) enterSocket() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,7 +51,7 @@ func TestMessagesPassBothWays(t *testing.T) {
 		}
 	}
 
-	// What can't be read is told, and ends nothing.
+	// Unreadable messages return their fault and do not end the socket.
 	for payload, want := range map[string]fault.Code{
 		"garbage": fault.MessageMalformed, `{"type":"roster","payload":{}}`: fault.MessageUnknown,
 		`{"type":"say","payload":{"text":""}}`:                             fault.ChatInvalid,
@@ -166,8 +166,7 @@ func TestTooManySockets(t *testing.T) {
 	}
 }
 
-// readFrames reads n binary frames and checks that text comes in between where
-// it must.
+// readFrame reads the next binary frame, and checks that its source was named before it.
 func readFrame(t testing.TB, ws *websocket.Conn, names map[uint16]string) (participant string, f VideoFrame) {
 	t.Helper()
 	for {
@@ -209,7 +208,7 @@ func TestPicturesReachTheWindow(t *testing.T) {
 				t.Fatalf("frame %d of %s: %v", i, who, err)
 			}
 			sent++
-			payload[0] = '?' // it was copied
+			payload[0] = '?' // SendFrame has copied it
 		}
 		for _, want := range []string{"ann", "bob"} {
 			who, f := readFrame(t, ws, names)
@@ -221,7 +220,7 @@ func TestPicturesReachTheWindow(t *testing.T) {
 		for index := range 2 {
 			say(t, ws, "taken", map[string]any{"index": index, "frames": taken})
 		}
-		// The backend has read taken when it has read what came after.
+		// The backend reads in order, so after this message it has read taken.
 		say(t, ws, "restart", struct{}{})
 		if _, err := c.Recv(contextFor(t)); err != nil {
 			t.Fatal(err)
@@ -249,7 +248,7 @@ func TestSlowWindow(t *testing.T) {
 	if err := send(true); err != nil {
 		t.Fatal(err)
 	}
-	// The window handles nothing.
+	// The window takes no frames.
 	n := 1
 	for send(false) == nil {
 		n++
@@ -257,7 +256,7 @@ func TestSlowWindow(t *testing.T) {
 	if n != MaxOutstanding {
 		t.Errorf("%d frames outstanding", n)
 	}
-	// Its messages still pass, and a keyframe does once it has caught up.
+	// Messages still pass, and after the window has caught up a keyframe does.
 	if err := c.Send(signalling.Left{ID: "bob"}); err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +329,7 @@ func TestBinaryFromTheWindow(t *testing.T) {
 func TestCloseEndsWindows(t *testing.T) {
 	s, conns := listen(t)
 	ws, c := window(t, s, conns, nil)
-	waiting := mustDial(t, s.Grant(nil).URL) // has not entered
+	waiting := mustDial(t, s.Grant(nil).URL) // has not sent its token
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
 	if code, reason := closedWith(t, ws); code != closeFault || reason != string(fault.ShuttingDown) {
@@ -353,7 +352,7 @@ func TestCloseEndsWindows(t *testing.T) {
 	}
 }
 
-// TestHandlerThatPanics: a fault in what serves one window ends its socket alone.
+// TestHandlerThatPanics: a panic while one window is served ends only its socket.
 func TestHandlerThatPanics(t *testing.T) {
 	first := true
 	s, err := Listen(contextFor(t), Options{
@@ -422,7 +421,7 @@ func TestTokensAreNotLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	ticket := s.Grant(nil)
-	for range 2 { // the second time it is refused
+	for range 2 { // refused the second time
 		ws := mustDial(t, ticket.URL)
 		say(t, ws, "enter", map[string]string{"token": ticket.Token})
 		closedWith(t, ws)

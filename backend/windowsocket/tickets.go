@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// ticketLife is how long a ticket may be used.
+// ticketLife is how long a ticket is valid.
 const ticketLife = 30 * time.Second
 
-// maxTickets that are not used yet; the oldest gives way. A window takes one.
+// maxTickets is how many unused tickets are kept. A further one replaces the oldest. A window uses one.
 const maxTickets = 16
 
 // Ticket lets one window enter, once.
@@ -21,10 +21,10 @@ type Ticket struct {
 	Token string `json:"token"`
 }
 
-// tickets are those that are granted and not used.
+// tickets are the tickets that were granted and not used yet.
 type tickets struct {
 	mu   sync.Mutex
-	open []ticket // the oldest first
+	open []ticket // oldest first
 }
 
 type ticket struct {
@@ -48,8 +48,7 @@ func (t *tickets) grant(claims any, now time.Time) string {
 	return token
 }
 
-// use takes a ticket away. How long it looks depends on how many there are,
-// and not on what is in them.
+// use removes a ticket. Its time depends on the number of tickets and not on their content.
 func (t *tickets) use(token string, now time.Time) (claims any, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -94,7 +94,7 @@ func TestTicketsExpireAndAreBounded(t *testing.T) {
 	}
 }
 
-// TestTicketIsUsedOnce has many windows race for one ticket.
+// TestTicketIsUsedOnce: many windows use one ticket at the same time.
 func TestTicketIsUsedOnce(t *testing.T) {
 	var k tickets
 	token := k.grant(nil, time.Now())
