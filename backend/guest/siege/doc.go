@@ -1,4 +1,3 @@
-// Package siege holds no code but tests: programs that do, against a running
-// porch-headless and porch-relay, whatever a stranger or an admitted guest could
-// do to harm a call, beside an honest call of four.
+// Package siege contains only tests. They attack a running porch-headless and porch-relay in all the ways in which a
+// stranger or an admitted guest could harm a call, next to an honest call of four.
 package siege

@@ -22,11 +22,11 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// guests have been let in, and turn on the call.
+// guests are let in, and then attack the call.
 func (s *siege) guests() {
 	w := s.town
 	client := w.client("127.0.10.1")
-	// S3: descriptions that cost much, again and again.
+	// S3: descriptions that are expensive to handle, again and again.
 	s.admitted.Add(1)
 	s.all.Go(func() {
 		in := sync.OnceFunc(s.admitted.Done)
@@ -43,10 +43,10 @@ func (s *siege) guests() {
 			}
 		}
 	})
-	// S5, S13, a nonce that is to be used twice, wishes without end, chat.
+	// S5, S13: a nonce that should be used twice, endless keyframe requests, chat.
 	s.admitted.Add(2)
 	s.all.Go(s.leaper)
-	// S9: a guest behind a relay that keeps a hello back, and plays it later.
+	// S9: a guest behind a relay that holds a hello back and plays it later.
 	s.all.Go(func() {
 		if err := s.withheld(w.client("127.0.11.1")); err != nil && s.ctx.Err() == nil {
 			s.t.Errorf("behind a lying relay: %v", err)
@@ -105,7 +105,7 @@ func (s *siege) describe(client *http.Client, name string, in func()) error {
 	return err
 }
 
-// leaper is a guest whose sequence numbers, and those of its transport, leap.
+// leaper is a guest whose sequence numbers and transport-wide numbers leap.
 func (s *siege) leaper() {
 	name := "Leaper"
 	if _, err := fmt.Fprintln(s.town.names, name); err != nil {
@@ -169,7 +169,7 @@ func (s *siege) leaper() {
 		}
 		if i%5000 == 4999 {
 			p.Payload[4] = 0x10
-			p.SequenceNumber -= 20000 // back, where something else was
+			p.SequenceNumber -= 20000 // back to numbers that were used for other packets
 		}
 		p.SequenceNumber += 8192
 		p.Timestamp += 3000
@@ -190,7 +190,7 @@ func (s *siege) leaper() {
 	s.most("leaps: packets", int(leaps.sent.Load()))
 }
 
-// wish asks for everything that was and was not sent, and for keyframes, of all.
+// wish asks for packets that were and were not sent, and for keyframes, on all streams.
 func (s *siege) wish(g *guest.Guest, ssrcs *sync.Map) {
 	pc := g.PeerConnection()
 	if pc == nil {
@@ -208,11 +208,11 @@ func (s *siege) wish(g *guest.Guest, ssrcs *sync.Map) {
 		return true
 	})
 	for _, p := range packets {
-		_ = pc.WriteRTCP([]rtcp.Packet{p}) // it may not be connected any more
+		_ = pc.WriteRTCP([]rtcp.Packet{p}) // it may be disconnected
 	}
 }
 
-// leaps gives each packet a transport-wide number that is far from the last.
+// leaps gives each packet a transport-wide number far from the last one.
 type leaps struct {
 	interceptor.NoOp
 	number atomic.Uint32
@@ -237,8 +237,8 @@ func (l *leaps) BindLocalStream(info *interceptor.StreamInfo, writer interceptor
 	})
 }
 
-// withheld plays a guest's kept-back way into the seat after the guest has come
-// back by another: the guest must stay in.
+// withheld replays a guest's earlier way into the seat, which was held back, after the guest came back by another.
+// The guest must stay in.
 func (s *siege) withheld(client *http.Client) error {
 	const name = "Between"
 	ctx := s.ctx
@@ -248,7 +248,7 @@ func (s *siege) withheld(client *http.Client) error {
 	c, admitted, err := s.enter(ctx, client, name)
 	s.admitted.Done()
 	if err == nil {
-		err = s.hears(ctx, c) // a seat is held once its guest has taken it up
+		err = s.hears(ctx, c) // a seat is held once its guest has taken it
 	}
 	if err != nil {
 		return err
@@ -270,9 +270,9 @@ func (s *siege) withheld(client *http.Client) error {
 			return err
 		}
 		opening := held.frames[0]
-		_ = held.ws.CloseNow() // its opening went, its hello did not
+		_ = held.ws.CloseNow() // its opening was sent, and its hello was not
 
-		for back := false; !back; { // strangers may have filled the link: a page tries again
+		for back := false; !back; { // strangers may have filled the link, so a page tries again
 			if c, err = dial(ctx, s.town, client); err == nil {
 				err = c.send(ctx, hello(admitted.Seat))
 			}
@@ -311,7 +311,7 @@ func (s *siege) withheld(client *http.Client) error {
 				return err
 			}
 		}
-		for range 2 { // welcome, and what the host makes of the seat: only the guest could open them
+		for range 2 { // welcome, and the host's answer about the seat, which only the guest can open
 			_, _, _ = late.Read(ctx)
 		}
 		err = s.hears(ctx, c)

@@ -30,8 +30,7 @@ func token() string {
 	return b64.EncodeToString(b)
 }
 
-// honest is a guest who sends numbered sound and looks for each number of the
-// others'.
+// honest is a guest that sends numbered sound and checks which numbers of the others arrive.
 type honest struct {
 	*guest.Guest
 	track *webrtc.TrackLocalStaticRTP
@@ -63,7 +62,7 @@ func join(t *testing.T, w *town, name string) *honest {
 	t.Cleanup(func() {
 		close(stop)
 		sending.Wait()
-		_ = h.Leave() // how it ended is the test's business
+		_ = h.Leave() // the test checks how it ended
 		tracks.Wait()
 	})
 	select {
@@ -115,7 +114,7 @@ func (h *honest) listen(tr *guest.Track) {
 	}
 }
 
-// missing returns how many of a participant's numbers from a to b did not come.
+// missing returns how many of a participant's numbers from a to b did not arrive.
 func (h *honest) missing(participant string, a, b uint64) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -127,15 +126,15 @@ func (h *honest) missing(participant string, a, b uint64) (n int) {
 	return n
 }
 
-// channel is a sealed channel to the host, without a guest's manners.
+// channel is a sealed channel to the host, without the rules that a guest follows.
 type channel struct {
 	ws     *websocket.Conn
 	sealed *sealed.Channel
 	secret sealed.Secret
-	frames [][]byte // all that was sent, as the relay saw it
+	frames [][]byte // all sent frames, as the relay saw them
 }
 
-// dial opens a channel as far as the opening.
+// dial opens a channel and sends the opening.
 func dial(ctx context.Context, w *town, client *http.Client) (*channel, error) {
 	_, id, secret, err := sealed.ParseAddress(w.link)
 	if err != nil {
@@ -159,7 +158,7 @@ func dial(ctx context.Context, w *town, client *http.Client) (*channel, error) {
 
 // ask opens a socket for a link, and returns the link's public key.
 func ask(ctx context.Context, w *town, client *http.Client, id sealed.LinkID) (_ *websocket.Conn, public []byte, err error) {
-	//nolint:bodyclose // its body is the socket, or read already
+	// the body is the socket, or was read
 	ws, _, err := websocket.Dial(ctx, w.base+"/socket", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.Subprotocol}})
 	if err != nil {
 		return nil, nil, err
@@ -197,7 +196,7 @@ func (c *channel) raw(ctx context.Context, frame []byte) error {
 	return c.ws.Write(ctx, websocket.MessageBinary, frame)
 }
 
-// say sends any bytes, sealed.
+// say seals and sends any bytes.
 func (c *channel) say(ctx context.Context, plain []byte) error {
 	frame, err := c.sealed.Seal(plain)
 	if err != nil {
@@ -226,7 +225,7 @@ func (c *channel) next(ctx context.Context) (signalling.Message, error) {
 	return signalling.DecodeFromHost(b, signalling.MaxFrame)
 }
 
-// greet dials and says hello.
+// greet opens a channel and says hello.
 func greet(ctx context.Context, w *town, client *http.Client, device string) (*channel, error) {
 	c, err := dial(ctx, w, client)
 	if err != nil {
@@ -243,7 +242,7 @@ func greet(ctx context.Context, w *town, client *http.Client, device string) (*c
 	return c, nil
 }
 
-// until reads up to a message of type M.
+// until reads messages up to one of type M.
 func until[M signalling.Message](ctx context.Context, c *channel) (m M, err error) {
 	for {
 		got, err := c.next(ctx)
@@ -263,7 +262,7 @@ func until[M signalling.Message](ctx context.Context, c *channel) (m M, err erro
 type owner struct{ ws *websocket.Conn }
 
 func register(ctx context.Context, w *town, client *http.Client) (*owner, error) {
-	//nolint:bodyclose // its body is the socket, or read already
+	// the body is the socket, or was read
 	ws, _, err := websocket.Dial(ctx, w.base+"/host", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.HostSubprotocol}})
 	if err != nil {
 		return nil, err
@@ -316,7 +315,7 @@ func (o *owner) next(ctx context.Context) (signalling.Message, error) {
 	}
 }
 
-// told reads up to a message of type M.
+// told reads messages up to one of type M.
 func told[M signalling.Message](ctx context.Context, o *owner) (m M, err error) {
 	for {
 		got, err := o.next(ctx)
@@ -329,7 +328,7 @@ func told[M signalling.Message](ctx context.Context, o *owner) (m M, err error) 
 	}
 }
 
-// announce puts a link of the owner's at the relay.
+// announce registers a link of the owner at the relay.
 func (o *owner) announce(ctx context.Context) (sealed.LinkID, error) {
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {

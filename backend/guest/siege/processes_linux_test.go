@@ -31,7 +31,7 @@ import (
 // patience is how long the tests wait for what must happen.
 const patience = 30 * time.Second
 
-// process is a program that is besieged.
+// process is a program under attack.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -61,7 +61,7 @@ func (p *process) start(t *testing.T) {
 	p.cmd.Stderr = p
 	must(t, p.cmd.Start())
 	go func() {
-		_ = p.cmd.Wait() // the test says whether it was to end
+		_ = p.cmd.Wait() // the test knows whether it should end
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
@@ -74,7 +74,7 @@ func (p *process) start(t *testing.T) {
 	})
 }
 
-// resident returns the process's memory now and at its most, in MiB.
+// resident returns the process's current and highest memory use, in MiB.
 func (p *process) resident(t *testing.T) (now, most int) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -104,7 +104,7 @@ func (p *process) alive(t *testing.T) {
 	}
 }
 
-// town is a relay and a host at it.
+// town is a relay and a host that uses it.
 type town struct {
 	relay, host *process
 	base        string // of the relay
@@ -114,7 +114,7 @@ type town struct {
 	names       io.Writer
 }
 
-// pages stand for the guest page, so that the test needs no build of it.
+// pages replaces the guest page, so that the test needs no build of it.
 const pages = "../../cmd/porch-relay/relayd/testdata/pages"
 
 // build compiles the two programs.
@@ -218,14 +218,14 @@ func open(t *testing.T) *town {
 	return w
 }
 
-// letIn lets in one guest of a name, who waits or will knock.
+// letIn lets in one guest with this name, who waits or will knock.
 func (w *town) letIn(t *testing.T, name string) {
 	t.Helper()
 	_, err := io.WriteString(w.names, name+"\n")
 	must(t, err)
 }
 
-// client dials the relay from an address of this computer.
+// client dials the relay from a given address of this computer.
 func (w *town) client(from string) *http.Client {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	return &http.Client{Transport: &http.Transport{

@@ -25,43 +25,41 @@ import (
 )
 
 const (
-	// siegeFor is how long all attack at once.
+	// siegeFor is how long all attackers attack at the same time.
 	siegeFor = 12 * time.Second
-	// mostMemory is how much each of the two programs may grow, in MiB. The relay's
-	// queues may take a quarter of it alone, see docs/relay.md.
+	// mostMemory is how much each of the two programs may grow, in MiB. The relay's queues alone may use a quarter of
+	// it; see docs/relay.md.
 	mostMemory = 256
 )
 
-// siege is what the attackers share.
+// siege is the state that the attackers share.
 type siege struct {
 	t    *testing.T
 	town *town
 	ctx  context.Context
 	id   sealed.LinkID // of the besieged link
 	all  sync.WaitGroup
-	// admitted is done when the hostile guests are in: the strangers then fill the
-	// lobby.
+	// admitted is done when the hostile guests are in. Then the strangers fill the lobby.
 	admitted sync.WaitGroup
 	mu       sync.Mutex // guards told
 	told     map[string]int
 }
 
-// count notes what became of an attack, for the figures.
+// count counts the outcome of an attack, for the figures.
 func (s *siege) count(what string) {
 	s.mu.Lock()
 	s.told[what]++
 	s.mu.Unlock()
 }
 
-// most notes the largest of a figure.
+// most keeps the largest value of a figure.
 func (s *siege) most(what string, n int) {
 	s.mu.Lock()
 	s.told[what] = max(s.told[what], n)
 	s.mu.Unlock()
 }
 
-// attack runs f again and again until the siege is over. Each of an attacker's
-// tries may fail: the programs defend themselves.
+// attack runs f repeatedly until the siege is over. Each try may fail, because the programs defend themselves.
 func (s *siege) attack(name, from string, f func(ctx context.Context, client *http.Client) error) {
 	client := s.town.client(from)
 	s.all.Go(func() {
@@ -70,7 +68,7 @@ func (s *siege) attack(name, from string, f func(ctx context.Context, client *ht
 			ctx, cancel := context.WithTimeout(s.ctx, siegeFor)
 			if err := f(ctx, client); err != nil {
 				s.count(name + ": stopped")
-				select { // an attacker who is refused has to dial anew
+				select { // an attacker that is refused must dial again
 				case <-time.After(20 * time.Millisecond):
 				case <-s.ctx.Done():
 				}
@@ -82,9 +80,8 @@ func (s *siege) attack(name, from string, f func(ctx context.Context, client *ht
 	})
 }
 
-// TestSiege: hostile guests and strangers do all they can to a running host and a
-// running relay. In the honest call of four no packet is lost, neither program
-// grows without bound, and neither ends.
+// TestSiege: hostile guests and strangers attack a running host and a running relay. The honest call of four loses no
+// packet, and neither program grows without bound or ends.
 func TestSiege(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two programs and besieges them for a while: make test runs it")
@@ -142,7 +139,7 @@ func TestSiege(t *testing.T) {
 	w.host.alive(t)
 	var sent uint64
 	var lost int
-	for late := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) { // repeats come later
+	for late := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) { // retransmissions come later
 		sent, lost = 0, 0
 		for _, h := range four {
 			for _, other := range four {
@@ -189,16 +186,16 @@ func TestSiege(t *testing.T) {
 		default:
 		}
 	}
-	// The door still opens.
+	// A new guest can still join.
 	join(t, w, "Honest 5")
 }
 
-// strangers have the whole link, or its id alone, and are not let in.
+// strangers have the whole link or only its id, and are not let in.
 func (s *siege) strangers() {
 	w := s.town
 	picture := photo(s.t)
-	// S8, S10, S11: sixty with pictures, who knock as fast as they may; each knock
-	// would have credentials fetched. They come and go.
+	// S8, S10, S11: sixty guests with pictures come, knock as fast as they may, and go. Each knock would make the
+	// host fetch credentials.
 	for i := range 60 {
 		device := token()
 		s.attack("picture", fmt.Sprintf("127.0.1.%d", 1+i%4), func(ctx context.Context, client *http.Client) error {
@@ -224,7 +221,7 @@ func (s *siege) strangers() {
 			return nil
 		})
 	}
-	// S10: one device under ever other names.
+	// S10: one device under changing names.
 	changeable, tries := token(), 0
 	s.attack("names and pictures", "127.0.2.1", func(ctx context.Context, client *http.Client) error {
 		c, err := greet(ctx, w, client, changeable)
@@ -242,8 +239,8 @@ func (s *siege) strangers() {
 		}
 		return err
 	})
-	// S14, S15 and whatever else is no message: names that show nothing, that are
-	// commands elsewhere, keys that stand twice, and depth.
+	// S14, S15 and other things that are no messages: invisible names, names that are commands elsewhere, duplicate
+	// keys, and deep nesting.
 	for _, text := range []string{
 		`{"type":"knock","payload":{"name":"ㅤ"}}`,
 		`{"type":"knock","payload":{"name":"󠇰"}}`,
@@ -268,8 +265,7 @@ func (s *siege) strangers() {
 			return err
 		})
 	}
-	// S4: one address takes every place at the link that it gets, says nothing, and
-	// holds it.
+	// S4: one address takes every place at the link that it gets, sends nothing, and keeps it.
 	for range 8 {
 		s.attack("places", "127.0.4.1", func(ctx context.Context, client *http.Client) error {
 			var held []*channel
@@ -287,7 +283,7 @@ func (s *siege) strangers() {
 			}
 		})
 	}
-	// A stranger's page that breaks every rule of the sealed channel.
+	// A stranger's page that breaks all rules of the sealed channel.
 	s.attack("frames", "127.0.5.1", func(ctx context.Context, client *http.Client) error {
 		c, err := dial(ctx, w, client)
 		if err != nil {
@@ -309,7 +305,7 @@ func (s *siege) strangers() {
 // owners are hostile hosts at the relay.
 func (s *siege) owners() {
 	w := s.town
-	// S7: ever new keys, each with its credentials.
+	// S7: a new key each time, each with its credentials.
 	s.attack("keys", "127.0.7.1", func(ctx context.Context, client *http.Client) error {
 		o, err := register(ctx, w, client)
 		if err != nil {
@@ -319,7 +315,7 @@ func (s *siege) owners() {
 		_, err = o.credentials(ctx)
 		return err
 	})
-	// S2: empty ChannelData over TCP, where nothing but a frame's header comes.
+	// S2: empty ChannelData over TCP, which consists of frame headers only.
 	s.attack("empty ChannelData", "127.0.8.1", func(ctx context.Context, client *http.Client) error {
 		o, err := register(ctx, w, client)
 		if err != nil {
@@ -332,7 +328,7 @@ func (s *siege) owners() {
 		}
 		return s.emptyChannelData(ctx, server)
 	})
-	// The same port, and nothing that is TURN.
+	// The same port, with data that is not TURN.
 	s.attack("TURN noise", "127.0.9.1", func(ctx context.Context, _ *http.Client) error {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", w.turn)
@@ -350,8 +346,8 @@ func (s *siege) owners() {
 	})
 }
 
-// queues readies S6: a host with links and guests of its own, from one address,
-// whose guests may send large frames. The result has them send, while nobody reads.
+// queues prepares S6: a host with links and guests of its own, all from one address, whose guests may send large
+// frames. The returned function makes them send while the host does not read.
 func (s *siege) queues() (flood func()) {
 	w, client := s.town, s.town.client("127.0.6.1")
 	o, err := register(s.ctx, w, client)
@@ -364,7 +360,7 @@ func (s *siege) queues() (flood func()) {
 		for range 75 {
 			ws, _, err := ask(s.ctx, w, client, id)
 			if err != nil {
-				break // that was all the room there is
+				break // there was room for no more
 			}
 			s.t.Cleanup(func() { _ = ws.CloseNow() })
 			guests = append(guests, ws)
@@ -377,7 +373,7 @@ func (s *siege) queues() (flood func()) {
 	frame := make([]byte, 250<<10)
 	return func() {
 		for _, ws := range guests {
-			s.all.Go(func() { // until the relay closes it, which has no room for it, or the siege ends
+			s.all.Go(func() { // until the siege ends, or the relay closes the connection because it has no room
 				for ws.Write(s.ctx, websocket.MessageBinary, frame) == nil {
 					s.count("queues: frames")
 				}
@@ -402,8 +398,8 @@ func (o *owner) credentials(ctx context.Context) (signalling.ICEServer, error) {
 	return signalling.ICEServer{}, fmt.Errorf("siege: %s", c.Code)
 }
 
-// emptyChannelData binds a channel, and floods it with nothing. The relay takes
-// peers on this computer in this test alone (-turn-allow).
+// emptyChannelData binds a channel and floods it with empty packets. The relay accepts peers on this computer only in
+// this test (-turn-allow).
 func (s *siege) emptyChannelData(ctx context.Context, server signalling.ICEServer) error {
 	peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -432,7 +428,7 @@ func (s *siege) emptyChannelData(ctx context.Context, server signalling.ICEServe
 		return err
 	}
 	defer relayed.Close()
-	// The client binds a channel with what is sent first, and then uses it.
+	// The client binds a channel with the first packet, and then uses it.
 	b := make([]byte, 64)
 	for range 5 {
 		if _, err := relayed.WriteTo([]byte("hello"), peer.LocalAddr()); err != nil {
@@ -460,7 +456,7 @@ func (s *siege) emptyChannelData(ctx context.Context, server signalling.ICEServe
 	return nil
 }
 
-// again tries until it works or ctx ends: strangers may have filled the link.
+// again tries until it works or ctx ends, because strangers may have filled the link.
 func again[T any](ctx context.Context, try func() (T, error)) (T, error) {
 	for {
 		got, err := try()
@@ -471,12 +467,12 @@ func again[T any](ctx context.Context, try func() (T, error)) (T, error) {
 	}
 }
 
-// errEnded is the host's word that a guest is out.
+// errEnded is the reason that the host gave for the guest's end.
 type errEnded signalling.EndReason
 
 func (e errEnded) Error() string { return "siege: ended, " + string(e) }
 
-// hears has what is said come back, so that all before it is done.
+// hears waits until the host echoes a message, so that it has handled all messages before it.
 func (s *siege) hears(ctx context.Context, c *channel) error {
 	if err := c.send(ctx, signalling.Say{Text: "in"}); err != nil {
 		return err
@@ -495,7 +491,7 @@ func (s *siege) hears(ctx context.Context, c *channel) error {
 	}
 }
 
-// photo is about the largest picture that a knock can carry.
+// photo returns about the largest picture that a knock can carry.
 func photo(t *testing.T) string {
 	t.Helper()
 	img := image.NewGray(image.Rect(0, 0, 320, 320))
