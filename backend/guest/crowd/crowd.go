@@ -11,7 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/guest"
 )
 
-// Crowd is guests in a call. Its methods may be called from any goroutine.
+// Crowd is a number of guests in a call. Its methods may be called from any goroutine.
 type Crowd struct {
 	guests   []*guest.Guest
 	received atomic.Uint64
@@ -20,10 +20,9 @@ type Crowd struct {
 	running  sync.WaitGroup
 }
 
-// Gather lets size guests join a link one after the other and publish. It
-// returns when all are in and connected, or with the first failure, and then
-// nobody is left in the call. options are those of every guest; Name is
-// completed by a number, Tracks and OnTrack are the crowd's own.
+// Gather makes size guests join a link one after the other and publish. It returns when all are in and connected. If
+// one fails, it returns the error, and none of them stays in the call. options apply to every guest, except that a
+// number is added to Name, and that Tracks and OnTrack are the crowd's own.
 func Gather(ctx context.Context, link string, size int, options guest.Options) (*Crowd, error) {
 	c := new(Crowd)
 	for i := range size {
@@ -60,7 +59,7 @@ func (c *Crowd) join(ctx context.Context, link, name string, o guest.Options) er
 	return nil
 }
 
-// count reads a track to its end and counts gaps in its sequence numbers.
+// count reads a track to its end and counts the gaps in its sequence numbers.
 func (c *Crowd) count(t *guest.Track) {
 	var next uint16
 	for first := true; ; first = false {
@@ -72,13 +71,13 @@ func (c *Crowd) count(t *guest.Track) {
 		if gap := int16(p.SequenceNumber - next); !first && gap > 0 {
 			c.lost.Add(uint64(gap))
 		} else if gap < 0 && !first {
-			continue // late: sent again, or overtaken
+			continue // late: a retransmission, or overtaken
 		}
 		next = p.SequenceNumber + 1
 	}
 }
 
-// Sent returns how many RTP packets all guests have published.
+// Sent returns how many RTP packets the guests have published.
 func (c *Crowd) Sent() uint64 {
 	var n uint64
 	for _, s := range c.sources {
@@ -87,14 +86,13 @@ func (c *Crowd) Sent() uint64 {
 	return n
 }
 
-// Received returns how many RTP packets all guests have received.
+// Received returns how many RTP packets the guests have received.
 func (c *Crowd) Received() uint64 { return c.received.Load() }
 
-// Missing returns how many sequence numbers were skipped in what arrived, those
-// that came late included.
+// Missing returns how many sequence numbers were skipped on arrival. Packets that arrived late are counted too.
 func (c *Crowd) Missing() uint64 { return c.lost.Load() }
 
-// Close lets everybody leave and waits for it.
+// Close makes all guests leave, and waits until they have.
 func (c *Crowd) Close() error {
 	var errs []error
 	for _, g := range c.guests {

@@ -1,5 +1,4 @@
-// Package crowd is a number of headless guests in one call, who publish a
-// picture and a tone of a given rate and count what they receive: the load for
-// measurements. What they publish is formed like VP8 and Opus, so that a
-// forwarder treats it as such, but shows and sounds like nothing.
+// Package crowd is a number of headless guests in one call. They publish video and audio at fixed rates and count
+// what they receive, as the load for measurements. Their packets have the form of VP8 and Opus, so that a forwarder
+// treats them as such, but no content that can be seen or heard.
 package crowd

@@ -11,8 +11,8 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// Rates of a published picture and tone: 30 frames of 4 packets a second, about
-// 1 Mbit/s, and an Opus packet every 20 ms.
+// Rates of the published video and audio: 30 frames of 4 packets a second, about 1 Mbit/s, and an Opus packet every
+// 20 ms.
 const (
 	frameEvery      = time.Second / 30
 	packetsPerFrame = 4
@@ -21,7 +21,7 @@ const (
 	audioPayload    = 100 // bytes
 )
 
-// source writes the media of one guest.
+// source sends the media of one guest.
 type source struct {
 	video, audio *webrtc.TrackLocalStaticRTP
 	wantKey      atomic.Bool
@@ -44,7 +44,7 @@ func newSource() (*source, error) {
 	return s, nil
 }
 
-// run writes until done is closed.
+// run sends until done is closed.
 func (s *source) run(done <-chan struct{}) {
 	frames, tones := time.NewTicker(frameEvery), time.NewTicker(audioEvery)
 	defer frames.Stop()
@@ -68,15 +68,14 @@ func (s *source) run(done <-chan struct{}) {
 }
 
 func (s *source) write(t *webrtc.TrackLocalStaticRTP, p *rtp.Packet) {
-	// Not yet bound, or no longer: the guest has gone, its Done tells.
+	// If it fails, the track is not bound yet, or the guest has gone, which its Done reports.
 	if err := t.WriteRTP(p); err == nil {
 		s.sent.Add(1)
 	}
 }
 
-// picture makes the packets of frames that have the outer form of VP8: the
-// payload descriptor of RFC 7741 with a picture id of 15 bits, and at the start
-// of a keyframe the header of RFC 6386, section 9.1.
+// picture makes the packets of frames in the form of VP8: the payload descriptor of RFC 7741 with a 15-bit picture
+// id, and the header of RFC 6386 section 9.1 at the start of a keyframe.
 type picture struct {
 	packets [packetsPerFrame]*rtp.Packet
 	id      uint16
