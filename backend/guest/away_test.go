@@ -12,18 +12,18 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// wire is a TCP way to the relay that can be cut.
+// wire is a TCP connection to the relay that the test can cut.
 type wire struct {
 	listener net.Listener
 	to       string
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
-	closed bool // refuse what comes
+	closed bool // refuse new connections
 	conns  map[net.Conn]struct{}
 }
 
-// newWire returns a wire to the host of address, and the address by way of it.
+// newWire returns a wire to the host of address, and the same address through the wire.
 func newWire(t *testing.T, address string) (*wire, string) {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -57,7 +57,7 @@ func (w *wire) accept() {
 		}
 		for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
 			w.wg.Go(func() {
-				_, _ = io.Copy(pair[0], pair[1]) // ends when either is closed
+				_, _ = io.Copy(pair[0], pair[1]) // ends when either side is closed
 				_ = pair[0].Close()
 			})
 		}
@@ -79,7 +79,7 @@ func (w *wire) keep(conns ...net.Conn) bool {
 	return true
 }
 
-// cut drops all connections, and with dead those that come as well.
+// cut drops all connections. With dead it also drops later ones.
 func (w *wire) cut(dead bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,7 +102,7 @@ func (v *visitor) isAway(want bool) {
 	}
 }
 
-// drain forgets the messages that have come so far.
+// drain drops the messages that have arrived.
 func (v *visitor) drain() {
 	for {
 		select {
@@ -113,8 +113,8 @@ func (v *visitor) drain() {
 	}
 }
 
-// TestLostSocketKeepsTheConnection: media goes on while the path is lost, and
-// the seat is resumed with the same peer connection.
+// TestLostSocketKeepsTheConnection: media continues while the path is lost, and the seat is resumed with the same
+// peer connection.
 func TestLostSocketKeepsTheConnection(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -130,7 +130,7 @@ func TestLostSocketKeepsTheConnection(t *testing.T) {
 	a.drain()
 	w.cut(true)
 	a.isAway(true)
-	p.must(a.SetMedia(true, false)) // remembered until the path is back
+	p.must(a.SetMedia(true, false)) // sent when the path is back
 	a.receive(track, 2)
 	w.cut(false)
 	a.isAway(false)
@@ -153,8 +153,7 @@ func TestLostSocketKeepsTheConnection(t *testing.T) {
 	expect[signalling.Chat](b)
 }
 
-// TestLostConnectionIsMadeAnew: without its peer connection, a guest gets a new
-// one, and all tracks begin again.
+// TestLostConnectionIsMadeAnew: a guest that lost its peer connection gets a new one, and all tracks start over.
 func TestLostConnectionIsMadeAnew(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -184,7 +183,7 @@ func TestLostConnectionIsMadeAnew(t *testing.T) {
 	b.receive(b.track(a.ID(), signalling.KindVideo), 1)
 }
 
-// TestGivesUpAfterTheSeatHold: a path that does not come back ends the guest.
+// TestGivesUpAfterTheSeatHold: if the path does not come back, the guest ends.
 func TestGivesUpAfterTheSeatHold(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -199,13 +198,13 @@ func TestGivesUpAfterTheSeatHold(t *testing.T) {
 	v.isOut(fault.RelayUnreachable)
 }
 
-// TestReplaced: the same seat at a newer page ends the older one.
+// TestReplaced: a newer page with the same seat ends the older one.
 func TestReplaced(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
 	p.admit()
 	a := p.join(address, "Ada")
-	p.must(a.Say("in")) // after it, the host has heard that she has her token
+	p.must(a.Say("in")) // once this arrives, the host knows that the guest has the seat's token
 	expect[signalling.Chat](a)
 	newer := newVisitor(p)
 	o := newer.options("Ada")
@@ -217,7 +216,7 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestICERestart: the connection survives new credentials.
+// TestICERestart: the connection survives an ICE restart.
 func TestICERestart(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -235,7 +234,7 @@ func TestICERestart(t *testing.T) {
 	a.receive(track, 2)
 }
 
-// expectNegotiation asks for an ICE restart and returns the offer's number.
+// expectNegotiation asks for an ICE restart and returns the number of the offer.
 func expectNegotiation(v *visitor) uint32 {
 	v.p.t.Helper()
 	v.p.must(v.Restart())

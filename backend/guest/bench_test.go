@@ -10,8 +10,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// BenchmarkFirstKeyframe measures from Let in to the first packet of a
-// keyframe of somebody's video, at a guest on this machine.
+// BenchmarkFirstKeyframe measures the time from Let in to the first packet of a keyframe from another participant,
+// for a guest on this machine.
 func BenchmarkFirstKeyframe(b *testing.B) {
 	p := open(b)
 	_, address := p.link()
@@ -19,7 +19,7 @@ func BenchmarkFirstKeyframe(b *testing.B) {
 	h := p.host
 	p.policy(func(r hoststate.RequestView) {
 		pressed <- time.Now()
-		_ = h.Admit(p.ctx, r.ID) // a guest may be gone already
+		_ = h.Admit(p.ctx, r.ID) // the guest may be gone already
 	})
 	publisher := newVisitor(p)
 	o := publisher.options("Publisher")
@@ -64,10 +64,10 @@ func BenchmarkFirstKeyframe(b *testing.B) {
 	at := func(q float64) float64 { return float64(all[int(q*float64(len(all)-1))].Microseconds()) / 1000 }
 	b.ReportMetric(at(0.5), "p50-ms")
 	b.ReportMetric(at(0.95), "p95-ms")
-	b.ReportMetric(0, "ns/op") // includes knocking and leaving
+	b.ReportMetric(0, "ns/op") // it would include knocking and leaving
 }
 
-// isKeyframe tells the first packet of a VP8 keyframe (RFC 7741 section 4.3).
+// isKeyframe reports whether b is the first packet of a VP8 keyframe (RFC 7741 section 4.3).
 func isKeyframe(b []byte) bool {
 	if len(b) < 3 || b[0]&0x10 == 0 { // not the start of a partition
 		return false

@@ -1,9 +1,9 @@
-// Package guest is a guest without a browser: it opens a link over the public
-// path (WebSocket at the relay, sealed channel, Pion), knocks, and once let in
-// publishes the tracks that it was given and hands out those it receives.
+// Package guest is a guest without a browser. It opens a link as browsers do (WebSocket to the relay, sealed channel,
+// Pion) and knocks. Once it is let in, it publishes the tracks that it was given and passes on those that it
+// receives.
 //
 //	g, err := guest.Join(ctx, link, guest.Options{Name: "Robot", Tracks: tracks})
 //
-// It needs nothing of the host's program but docs/protocol.md: tests, measuring
-// and other tools use it as they would use a browser.
+// It depends on docs/protocol.md and on nothing else of the host's program. Tests, measurements and other tools use
+// it in place of a browser.
 package guest

@@ -22,10 +22,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-// This file is a client that was written from docs/protocol.md alone. It imports nothing of ours
-// (TestTheDocumentIsEnough checks that), so whatever it needs to know has to be on that page.
+// This file is a client written from docs/protocol.md alone, so the page must contain everything that it needs. It
+// imports no package of ours (TestTheDocumentIsEnough checks that).
 
-// documentClient is a guest's end of a sealed channel.
+// documentClient is the guest's end of a sealed channel.
 type documentClient struct {
 	id, secret string
 	ws         *websocket.Conn
@@ -38,7 +38,7 @@ type documentClient struct {
 	device, seat, you string
 }
 
-// documentMessage is section 5: a type and a payload.
+// documentMessage is a message of section 5: a type and a payload.
 type documentMessage struct {
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload,omitempty"`
@@ -52,7 +52,7 @@ func documentToken() string {
 	return base64url.EncodeToString(b[:])
 }
 
-// documentOpen is sections 1 to 3: from an address to a channel that has sent its opening.
+// documentOpen implements sections 1 to 3. It opens a channel to an address and sends the opening.
 func documentOpen(ctx context.Context, address string) (*documentClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -60,11 +60,11 @@ func documentOpen(ctx context.Context, address string) (*documentClient, error) 
 	}
 	c := &documentClient{id: strings.TrimPrefix(u.Path, "/j/"), secret: u.Fragment, device: documentToken()}
 	transport := &http.Transport{
-		// Section 2: the certificate of an address in a network vouches for nothing. The key does.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // as above
+		// Section 2: the certificate of a network address proves nothing. The host's key does.
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 	}
 	defer transport.CloseIdleConnections()
-	//nolint:bodyclose // its body is the socket
+	// the body is the socket
 	c.ws, _, err = websocket.Dial(ctx, u.Scheme+"://"+u.Host+"/socket", &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"porch.v1"},
 	})
@@ -105,7 +105,7 @@ func documentOpen(ctx context.Context, address string) (*documentClient, error) 
 	return c, c.ws.Write(ctx, websocket.MessageBinary, enc)
 }
 
-// nonce is that of frame n (RFC 9180 section 5.2).
+// nonce returns the nonce of frame n (RFC 9180 section 5.2).
 func nonce(iv []byte, n uint64) []byte {
 	out := append([]byte(nil), iv...)
 	last := out[len(out)-8:]
@@ -113,7 +113,7 @@ func nonce(iv []byte, n uint64) []byte {
 	return out
 }
 
-// send seals a message. Its payload is whatever encoding/json makes of it.
+// send seals a message and sends it. The payload is encoded by encoding/json.
 func (c *documentClient) send(ctx context.Context, kind string, payload any) error {
 	raw, err := json.Marshal(payload)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *documentClient) send(ctx context.Context, kind string, payload any) err
 	return c.ws.Write(ctx, websocket.MessageBinary, frame)
 }
 
-// receive opens the host's next message.
+// receive reads and opens the host's next message.
 func (c *documentClient) receive(ctx context.Context) (m documentMessage, err error) {
 	_, frame, err := c.ws.Read(ctx)
 	if err != nil {
@@ -167,7 +167,7 @@ func (c *documentClient) receive(ctx context.Context) (m documentMessage, err er
 	return m, json.Unmarshal(plain, &m)
 }
 
-// derive makes the session keys of the host's salt.
+// derive derives the session keys from the host's salt.
 func (c *documentClient) derive(salt []byte) error {
 	exported, err := c.sender.Export("porch session v1", 32)
 	if err != nil {
@@ -200,7 +200,7 @@ func (c *documentClient) derive(salt []byte) error {
 	return nil
 }
 
-// knock is section 6 up to admission: hello, welcome, knock, waiting, admitted.
+// knock implements section 6 up to admission: hello, welcome, knock, waiting, admitted.
 func (c *documentClient) knock(ctx context.Context, name string) error {
 	err := c.send(ctx, "hello", map[string]any{"version": 1, "secret": c.secret, "device": c.device})
 	if err != nil {

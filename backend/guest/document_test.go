@@ -22,7 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestTheDocumentIsEnough keeps the client of document_client_test.go free of what it is to be a check of.
+// TestTheDocumentIsEnough checks that document_client_test.go imports no package of ours.
 func TestTheDocumentIsEnough(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "document_client_test.go", nil, parser.ImportsOnly)
 	if err != nil {
@@ -35,23 +35,23 @@ func TestTheDocumentIsEnough(t *testing.T) {
 	}
 }
 
-// scribe is a documentClient in a call, with Pion's peer connection for a browser's.
+// scribe is a documentClient in a call. Pion's peer connection replaces a browser's.
 type scribe struct {
 	*documentClient
 	p            *porch
 	pc           *webrtc.PeerConnection
 	audio, video *webrtc.TrackLocalStaticRTP
 	order        []string // types of messages from admission to the offer
-	offer        string   // the first
+	offer        string   // the first offer
 	later        chan documentMessage
 	feedback     chan rtcp.Packet
 	heard        chan *rtp.Packet
-	tracks       chan string // the payload of each
+	tracks       chan string // the payload of each tracks message
 	connected    chan struct{}
-	levels       uint8 // the header extension of RFC 6464, 0 for none
+	levels       uint8 // id of the header extension of RFC 6464, 0 for none
 }
 
-// enter knocks, is let in and answers. edit changes the answer on its way.
+// enter knocks, is let in and answers the first offer. edit changes the answer before it is sent.
 func (p *porch) enter(address, name string, media bool, profiles []dtls.SRTPProtectionProfile, edit func(string) string) *scribe {
 	p.t.Helper()
 	c, err := documentOpen(p.ctx, address)
@@ -120,7 +120,7 @@ func (s *scribe) connect(media bool, profiles []dtls.SRTPProtectionProfile) {
 	}
 }
 
-// answer answers an offer, with all candidates in the answer, and returns it.
+// answer answers an offer and returns the answer, which contains all candidates.
 func (s *scribe) answer(m documentMessage, edit func(string) string) string {
 	s.p.t.Helper()
 	var offer struct {
@@ -168,7 +168,7 @@ func (s *scribe) reports(sender *webrtc.RTPSender) {
 	}
 }
 
-// read answers further offers and keeps the rest.
+// read answers further offers and keeps all other messages.
 func (s *scribe) read(edit func(string) string) {
 	for {
 		m, err := s.receive(s.p.ctx)
@@ -183,7 +183,7 @@ func (s *scribe) read(edit func(string) string) {
 		case "candidate":
 			var candidate webrtc.ICECandidateInit
 			if json.Unmarshal(m.Payload, &candidate) == nil && candidate.Candidate != "" {
-				_ = s.pc.AddICECandidate(candidate) // one that can't be used leaves the others
+				_ = s.pc.AddICECandidate(candidate) // without it, the other candidates remain
 			}
 		default:
 			pass(s.p, s.later, m)
@@ -191,7 +191,7 @@ func (s *scribe) read(edit func(string) string) {
 	}
 }
 
-// speak sends sound and keyframes that end with mark until the returned function is called.
+// speak sends sound and keyframes that end with mark until stop is called.
 func (s *scribe) speak(mark byte) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -206,7 +206,7 @@ func (s *scribe) speak(mark byte) (stop func()) {
 			if s.levels != 0 {
 				_ = sound.SetExtension(s.levels, []byte{0x80 | 20}) // -20 dBov, RFC 6464 section 3
 			}
-			_ = s.audio.WriteRTP(sound) // fails when closed
+			_ = s.audio.WriteRTP(sound) // fails when the connection is closed
 			_ = s.video.WriteRTP(vp8(n, true, mark))
 			select {
 			case <-tick.C:
@@ -218,7 +218,7 @@ func (s *scribe) speak(mark byte) (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-// hears waits until a packet that ends with mark has come.
+// hears waits for a packet that ends with mark.
 func (s *scribe) hears(mark byte) {
 	s.p.t.Helper()
 	for {
@@ -244,13 +244,13 @@ func (s *scribe) connects() {
 
 var streams = regexp.MustCompile(`(?m)^a=(ssrc|ssrc-group|msid):.*\r\n`)
 
-// withoutStreams takes what names streams out of a description.
+// withoutStreams removes the lines that name streams from a description.
 func withoutStreams(sdp string) string { return streams.ReplaceAllString(sdp, "") }
 
-// inactive takes back what Pion answers for somebody who sends nothing: sendonly, without a stream.
+// inactive undoes Pion's answer for a guest that sends nothing, which is sendonly without a stream.
 func inactive(sdp string) string { return strings.Replace(sdp, "a=sendonly", "a=inactive", 2) }
 
-// TestAClientFromTheDocument: what docs/protocol.md says of media, said to a host by a client that knows nothing else.
+// TestAClientFromTheDocument tests what docs/protocol.md says about media with a client that knows nothing else.
 func TestAClientFromTheDocument(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -270,7 +270,7 @@ func TestAClientFromTheDocument(t *testing.T) {
 			p := open(t)
 			_, address := p.link()
 			p.admit()
-			// A self-made certificate, as at every address in a network.
+			// The certificate is self-made, as at every network address.
 			address = "https" + strings.TrimPrefix(address, "http")
 			s := p.enter(address, "Scribe", test.media, test.profiles, test.edit)
 			if want := []string{"admitted", "roster", "offer"}; !slices.Equal(s.order, want) {
@@ -305,7 +305,7 @@ func TestAClientFromTheDocument(t *testing.T) {
 	}
 }
 
-// getsTransportFeedback waits for what the host sends of transport-wide congestion control.
+// getsTransportFeedback waits for the host's feedback for transport-wide congestion control.
 func (s *scribe) getsTransportFeedback() {
 	s.p.t.Helper()
 	for {
@@ -320,7 +320,8 @@ func (s *scribe) getsTransportFeedback() {
 	}
 }
 
-// TestTheOfferOfTheDocument: the congestion feedback that is offered each way, and the names of what else the page tells.
+// TestTheOfferOfTheDocument tests the congestion feedback that is offered in each direction, and other names that the
+// page gives.
 func TestTheOfferOfTheDocument(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -365,7 +366,7 @@ func TestTheOfferOfTheDocument(t *testing.T) {
 	}
 }
 
-// TestSpeakingMayComeFirst: whoever comes while somebody speaks hears who it is before there is an offer.
+// TestSpeakingMayComeFirst: a guest that enters while another one speaks is told who speaks before it gets an offer.
 func TestSpeakingMayComeFirst(t *testing.T) {
 	p := open(t)
 	_, address := p.link()

@@ -14,8 +14,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// A guest knocks, is let in, says something and leaves. It sends no media: Options.Tracks would, and Options.OnTrack
-// would get what the others send.
+// A guest knocks, is let in, says something and leaves. It sends no media, because Options.Tracks is empty.
+// Options.OnTrack would receive the media of the others.
 func ExampleJoin() {
 	link, stop, err := openDoor()
 	if err != nil {
@@ -24,7 +24,7 @@ func ExampleJoin() {
 	}
 	defer stop()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // how long to wait at the door
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // how long to wait to be let in
 	defer cancel()
 	heard := make(chan string, 1)
 	g, err := guest.Join(ctx, link, guest.Options{
@@ -54,7 +54,7 @@ func ExampleJoin() {
 	// left
 }
 
-// openDoor runs a host that lets everybody in, and returns a link of it.
+// openDoor starts a host that lets all guests in, and returns one of its links.
 func openDoor() (link string, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "porch-example")
 	if err != nil {
@@ -72,7 +72,7 @@ func openDoor() (link string, stop func(), err error) {
 	keeper.Go(func() {
 		for {
 			for _, r := range h.Snapshot().Requests {
-				_ = h.Admit(context.Background(), r.ID) // decided already, perhaps
+				_ = h.Admit(context.Background(), r.ID) // it may be decided already
 			}
 			if _, err := w.Next(context.Background()); err != nil {
 				return

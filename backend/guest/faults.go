@@ -11,7 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// faultOf is what Ended means to a guest.
+// faultOf returns the fault for a reason of Ended.
 func faultOf(reason signalling.EndReason) error {
 	code := fault.Internal
 	switch reason {
@@ -43,9 +43,8 @@ func faultOf(reason signalling.EndReason) error {
 	return fault.Newf(code, "the host ended it: %s", reason)
 }
 
-// lossOf is what a failed read or write of a socket means. greeted says
-// whether the host had answered: before that, a host that hangs up has dropped
-// us unseen, and is not the host of this link.
+// lossOf returns the fault for a failed read or write of a socket. greeted says whether the host had answered. A host
+// that hangs up before that has dropped the guest unseen, and so is not the host of this link.
 func lossOf(ctx context.Context, err error, greeted bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -54,7 +53,7 @@ func lossOf(ctx context.Context, err error, greeted bool) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	switch signalling.CloseCode(websocket.CloseStatus(err)) { // -1 is none of these
+	switch signalling.CloseCode(websocket.CloseStatus(err)) { // -1, for no close frame, matches no case
 	case signalling.CloseHostGone:
 		return fault.New(fault.HostGone, err)
 	case signalling.CloseUnavailable:

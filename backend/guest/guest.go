@@ -16,9 +16,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Guest is an admitted guest. Its goroutine answers the host and comes back
-// into its seat when the path is lost. Methods may be called from any
-// goroutine.
+// Guest is a guest who was let in. Its goroutine answers the host, and takes the seat again when the path was lost.
+// Its methods may be called from any goroutine.
 type Guest struct {
 	o           Options
 	address     address
@@ -31,9 +30,9 @@ type Guest struct {
 	done      chan struct{}
 	err       error // set before done is closed
 	connected chan struct{}
-	once      sync.Once // closes connected
+	once      sync.Once // guards the closing of connected
 	leaving   atomic.Bool
-	closing   sync.WaitGroup // peer connections that are no longer used
+	closing   sync.WaitGroup // counts peer connections that are closing
 
 	mu       sync.Mutex
 	path     *path // nil while away
@@ -41,23 +40,22 @@ type Guest struct {
 	id       string
 	seat     string
 	media    signalling.MediaState
-	told     signalling.MediaState // what the host knows of it
+	told     signalling.MediaState // the state that the host knows
 	roster   map[string]signalling.Participant
-	lastCode string // of the host's last Fault
+	lastCode string // code of the host's last Fault message
 }
 
-// errLeft is the cause of a guest's end by its own will.
+// errLeft is the cause of the end when the guest leaves.
 var errLeft = errors.New("guest: left")
 
-// Join opens link, knocks, and waits until the host lets the guest in; then the
-// connection is set up in the background (see [Guest.Connected]). When ctx ends
-// before admission, the request is taken back; afterwards ctx has no effect.
+// Join opens link, knocks, and waits until the host lets the guest in. It then returns, and the connection is set up
+// in the background (see [Guest.Connected]). If ctx ends before admission, Join withdraws the request. After that,
+// ctx has no effect.
 //
-// Errors are faults: LinkMalformed; LinkUnavailable, LinkSpent, LinkRemoved;
-// RelayUnreachable, RelayRefused, OriginRefused, TooFast; KeyMismatch,
-// SealBroken and the other faults of frames and messages; Declined (one more
-// try is allowed), DeclinedForGood, Blocked, LobbyFull, LobbyLocked,
-// KnockTimedOut, KnockReplaced, HostGone; NameInvalid; or ctx's cause.
+// Errors are faults: LinkMalformed; LinkUnavailable, LinkSpent, LinkRemoved; RelayUnreachable, RelayRefused,
+// OriginRefused, TooFast; KeyMismatch, SealBroken and the other faults of frames and messages; Declined (one more try
+// is allowed), DeclinedForGood, Blocked, LobbyFull, LobbyLocked, KnockTimedOut, KnockReplaced, HostGone; NameInvalid;
+// or the cause of ctx.
 func Join(ctx context.Context, link string, o Options) (*Guest, error) {
 	g, err := newGuest(link, o)
 	if err != nil {
@@ -132,7 +130,7 @@ func newGuest(link string, o Options) (*Guest, error) {
 	return g, nil
 }
 
-// hello is what to say first, with the seat if there is one.
+// hello returns the first message, with the seat if there is one.
 func (g *Guest) hello() signalling.Hello {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -145,7 +143,7 @@ func (g *Guest) hello() signalling.Hello {
 	}
 }
 
-// knock waits to be let in, and takes the knock back when ctx ends.
+// knock knocks and waits to be let in. It withdraws the knock if ctx ends.
 func (g *Guest) knock(ctx context.Context, p *path) (signalling.Admitted, error) {
 	left := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -162,7 +160,7 @@ func (g *Guest) knock(ctx context.Context, p *path) (signalling.Admitted, error)
 }
 
 func (g *Guest) await(ctx context.Context, p *path) (admitted signalling.Admitted, err error) {
-	ctx = context.WithoutCancel(ctx) // its end closes the path, in knock
+	ctx = context.WithoutCancel(ctx) // when it ends, knock closes the path
 	knock := signalling.Knock{Name: g.o.Name, Muted: g.o.Muted, CameraOff: g.o.CameraOff}
 	if g.seat == "" {
 		if err := p.send(ctx, knock); err != nil {
@@ -204,7 +202,7 @@ func (g *Guest) await(ctx context.Context, p *path) (admitted signalling.Admitte
 	}
 }
 
-// ended is what Ended means, with the host's own word for our fault.
+// ended returns the fault for a reason of Ended. If the host gave a fault of its own, it returns that one.
 func (g *Guest) ended(reason signalling.EndReason) error {
 	if reason == signalling.EndFault && g.lastCode != "" {
 		return fault.Newf(fault.Code(g.lastCode), "the host ended it")
@@ -219,7 +217,7 @@ func (g *Guest) run(p *path, admitted signalling.Admitted) {
 	if g.leaving.Load() || errors.Is(context.Cause(g.ctx), errLeft) {
 		err = nil
 	}
-	g.cancel(errLeft) // nothing is sent from here on
+	g.cancel(errLeft) // nothing is sent after this
 	g.mu.Lock()
 	peer := g.peer
 	g.mu.Unlock()
@@ -231,7 +229,7 @@ func (g *Guest) run(p *path, admitted signalling.Admitted) {
 	g.err = err
 }
 
-// stay serves path after path. It returns why the guest is out.
+// stay serves one path after another. It returns why the guest is out.
 func (g *Guest) stay(p *path, admitted signalling.Admitted) error {
 	for {
 		final, err := g.serve(p, admitted)
@@ -260,7 +258,7 @@ func (g *Guest) away(away bool) {
 	}
 }
 
-// serve carries one path from admission to its loss, or to the guest's end.
+// serve serves one path, from admission until it is lost or the guest ends.
 func (g *Guest) serve(p *path, admitted signalling.Admitted) (final bool, err error) {
 	if err := g.enter(p, admitted); err != nil {
 		return true, err
@@ -287,8 +285,7 @@ func (g *Guest) tell(m signalling.Message) {
 	}
 }
 
-// enter takes a seat through a path, with the peer connection of before or a
-// new one.
+// enter takes the seat through a path, with the previous peer connection or a new one.
 func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 	g.mu.Lock()
 	old := g.peer
@@ -311,7 +308,7 @@ func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 	g.mu.Unlock()
 	if old != nil {
 		g.o.Logger.Info("path regained", "resumed", admitted.Resumed)
-		g.away(false) // now that the path takes what is sent
+		g.away(false) // only now, because the path now takes messages
 	}
 	if old != nil && old != peer {
 		g.closing.Go(func() {
@@ -320,15 +317,15 @@ func (g *Guest) enter(p *path, admitted signalling.Admitted) error {
 			}
 		})
 	}
-	if admitted.Farewell != "" { // the host knows Seated
-		_ = p.send(g.ctx, signalling.Seated{}) // a lost path shows when something is received
+	if admitted.Farewell != "" { // the host understands Seated
+		_ = p.send(g.ctx, signalling.Seated{}) // a lost path is noticed when receiving
 	}
 	g.tell(admitted)
 	return g.tellMedia()
 }
 
-// events of a peer connection are sent through whatever path there is; without
-// one they are lost, and the host's next offer makes up for it.
+// events sends the events of a peer connection through the current path. Without a path they are lost, and the host's
+// next offer replaces them.
 func (g *Guest) events() peerEvents {
 	return peerEvents{
 		candidate: func(c signalling.Candidate) { _ = g.send(c) },
@@ -337,7 +334,7 @@ func (g *Guest) events() peerEvents {
 	}
 }
 
-// handle takes a message of the host's call.
+// handle handles a message from the host during the call.
 func (g *Guest) handle(p *path, m signalling.Message) error {
 	switch m := m.(type) {
 	case signalling.Offer:
@@ -367,14 +364,13 @@ func (g *Guest) handle(p *path, m signalling.Message) error {
 	return nil
 }
 
-// Tries to come back: the first at once, then with growing pauses.
+// The attempts to come back: the first at once, later ones with growing pauses.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
 )
 
-// comeBack asks for the seat again until it has it, the host says no, or the
-// host holds it no longer.
+// comeBack asks for the seat until it gets it, the host refuses, or the host no longer holds it.
 func (g *Guest) comeBack(lost error) (*path, signalling.Admitted, error) {
 	ctx, cancel := context.WithTimeoutCause(g.ctx, g.o.SeatHold, lost)
 	defer cancel()
@@ -395,7 +391,7 @@ func (g *Guest) comeBack(lost error) (*path, signalling.Admitted, error) {
 	}
 }
 
-// reclaim tries once to come back.
+// reclaim makes one attempt to come back.
 func (g *Guest) reclaim(ctx context.Context) (_ *path, admitted signalling.Admitted, err error) {
 	p, _, err := dial(ctx, g.client, g.address, g.hello())
 	if err != nil {
@@ -422,18 +418,18 @@ func (g *Guest) reclaim(ctx context.Context) (_ *path, admitted signalling.Admit
 	}
 }
 
-// isFinal tells what trying again can't mend.
+// isFinal reports whether another try can't help.
 func isFinal(err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.RelayUnreachable, fault.RelayRefused, fault.HostGone, fault.LinkUnavailable, fault.TooFast, fault.TooSlow,
-		fault.Internal: // of the network, or ctx
+		fault.Internal: // Internal stands for a failure of the network, or of ctx
 		return false
 	default:
 		return true
 	}
 }
 
-// send sends through the current path: [fault.NotInCall] without one.
+// send sends through the current path. Without one it returns [fault.NotInCall].
 func (g *Guest) send(m signalling.Message) error {
 	g.mu.Lock()
 	p := g.path
@@ -444,13 +440,11 @@ func (g *Guest) send(m signalling.Message) error {
 	return p.send(g.ctx, m)
 }
 
-// Say writes a chat line: [fault.ChatInvalid], or [fault.NotInCall] while the
-// path is lost.
+// Say sends a chat line. Faults: [fault.ChatInvalid], or [fault.NotInCall] while the path is lost.
 func (g *Guest) Say(text string) error { return g.send(signalling.Say{Text: text}) }
 
-// SetMedia says whether microphone and camera are off. While the path is lost
-// it is remembered, and said when the path is back. Stopping to send is the
-// caller's part.
+// SetMedia tells the host whether the microphone and the camera are off. While the path is lost the state is kept,
+// and sent when the path is back. The caller itself stops sending media.
 func (g *Guest) SetMedia(muted, cameraOff bool) error {
 	g.mu.Lock()
 	g.media = signalling.MediaState{Muted: muted, CameraOff: cameraOff}
@@ -462,7 +456,7 @@ func (g *Guest) SetMedia(muted, cameraOff bool) error {
 	return g.tellMedia()
 }
 
-// tellMedia sends the media state if the host does not know it.
+// tellMedia sends the media state if the host does not know it yet.
 func (g *Guest) tellMedia() error {
 	g.mu.Lock()
 	state, news := g.media, g.media != g.told
@@ -474,8 +468,7 @@ func (g *Guest) tellMedia() error {
 	return g.send(state)
 }
 
-// Restart asks the host for an ICE restart, as when this machine's network has
-// changed.
+// Restart asks the host for an ICE restart, for example after a change of this machine's network.
 func (g *Guest) Restart() error { return g.send(signalling.Restart{}) }
 
 // ID returns the guest's participant id.
@@ -485,18 +478,17 @@ func (g *Guest) ID() string {
 	return g.id
 }
 
-// Seat returns what Options.Seat of a later guest may be, with the same Device.
+// Seat returns a value for Options.Seat of a later guest with the same Device.
 func (g *Guest) Seat() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.seat
 }
 
-// Device returns the device that the host knows this guest by.
+// Device returns the device by which the host recognises this guest.
 func (g *Guest) Device() string { return g.o.Device }
 
-// Participants returns everybody in the call, the guest included, in no
-// particular order.
+// Participants returns all participants of the call, this guest included, in no particular order.
 func (g *Guest) Participants() []signalling.Participant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -507,8 +499,8 @@ func (g *Guest) Participants() []signalling.Participant {
 	return all
 }
 
-// PeerConnection returns the current peer connection, for its statistics; nil
-// before there is one. It is another one after a return that could not resume.
+// PeerConnection returns the current peer connection, for its statistics. It is nil before there is one, and changes
+// if the guest returns and can't resume the old one.
 func (g *Guest) PeerConnection() *webrtc.PeerConnection {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -521,13 +513,11 @@ func (g *Guest) PeerConnection() *webrtc.PeerConnection {
 // Connected is closed when media can flow for the first time.
 func (g *Guest) Connected() <-chan struct{} { return g.connected }
 
-// Done is closed when the guest is out: it left, was sent out, or could not
-// come back.
+// Done is closed when the guest is out: it left, was removed, or could not come back.
 func (g *Guest) Done() <-chan struct{} { return g.done }
 
-// Err returns why the guest is out, once Done is closed: nil after Leave and
-// Close, otherwise a fault such as CallEnded, RemovedByHost, LinkRemoved,
-// SeatExpired, HostGone.
+// Err returns why the guest is out, once Done is closed. It is nil after Leave and Close, and otherwise a fault such
+// as CallEnded, RemovedByHost, LinkRemoved, SeatExpired or HostGone.
 func (g *Guest) Err() error {
 	select {
 	case <-g.done:
@@ -537,8 +527,7 @@ func (g *Guest) Err() error {
 	}
 }
 
-// Leave gives up the seat and ends the guest. It waits for its goroutines, and
-// may be called twice.
+// Leave gives up the seat and ends the guest. It waits for the guest's goroutines, and may be called twice.
 func (g *Guest) Leave() error {
 	g.leaving.Store(true)
 	if g.send(signalling.Leave{}) == nil {
@@ -552,9 +541,8 @@ func (g *Guest) Leave() error {
 	return g.Close()
 }
 
-// Close ends the guest without a word, as a lost network would: the host holds
-// the seat for a while. It waits for the guest's goroutines, and may be called
-// twice.
+// Close ends the guest without telling the host, as a lost network would. The host holds the seat for 2 minutes.
+// Close waits for the guest's goroutines, and may be called twice.
 func (g *Guest) Close() error {
 	g.cancel(errLeft)
 	<-g.done

@@ -28,7 +28,7 @@ import (
 // patience is how long these tests wait for what should take milliseconds.
 const patience = 20 * time.Second
 
-// porch is the app without its window, on free ports of loopback.
+// porch is the app without its window, on free loopback ports.
 type porch struct {
 	t    testing.TB
 	ctx  context.Context
@@ -72,7 +72,7 @@ func (p *porch) must(err error) {
 	}
 }
 
-// link makes a link and returns its id and the address for this computer.
+// link makes a link and returns its id and its address on this computer.
 func (p *porch) link() (id, address string) {
 	p.t.Helper()
 	v, err := p.host.CreateLink(p.ctx)
@@ -86,7 +86,7 @@ func (p *porch) link() (id, address string) {
 	return "", ""
 }
 
-// policy decides about every join request until the test ends.
+// policy calls decide for every join request until the test ends.
 func (p *porch) policy(decide func(hoststate.RequestView)) {
 	w := p.host.Watch()
 	h := p.host
@@ -108,13 +108,13 @@ func (p *porch) policy(decide func(hoststate.RequestView)) {
 	p.t.Cleanup(func() { w.Close(); wg.Wait() })
 }
 
-// admit lets everybody in.
+// admit lets all guests in.
 func (p *porch) admit() {
 	h := p.host
-	p.policy(func(r hoststate.RequestView) { _ = h.Admit(p.ctx, r.ID) }) // a guest may be gone already
+	p.policy(func(r hoststate.RequestView) { _ = h.Admit(p.ctx, r.ID) }) // the guest may be gone already
 }
 
-// visitor is a guest and what it was told.
+// visitor is a guest and the messages that it received.
 type visitor struct {
 	*guest.Guest
 	p        *porch
@@ -151,7 +151,7 @@ func (v *visitor) options(name string) guest.Options {
 	}
 }
 
-// pass hands a callback's value to the test, or drops it when the test is over.
+// pass sends a callback's value to the test, or drops it when the test is over.
 func pass[T any](p *porch, to chan<- T, value T) {
 	select {
 	case to <- value:
@@ -174,7 +174,7 @@ func (v *visitor) join(address string, o guest.Options) {
 	v.p.t.Cleanup(func() { _ = g.Close() })
 }
 
-// expect returns the next message of a type, passing over others.
+// expect returns the next message of type M and skips others.
 func expect[M signalling.Message](v *visitor) M {
 	v.p.t.Helper()
 	for {
@@ -192,7 +192,7 @@ func expect[M signalling.Message](v *visitor) M {
 	}
 }
 
-// track returns the track of a participant's kind.
+// track returns a participant's track of a kind.
 func (v *visitor) track(participant string, kind signalling.Kind) *guest.Track {
 	v.p.t.Helper()
 	for {
@@ -219,8 +219,8 @@ func (v *visitor) isOut(want fault.Code) {
 	}
 }
 
-// send sends video frames whose payload ends with mark, one keyframe whenever
-// asked, until the returned function is called.
+// send sends video frames whose payload ends with mark, with a keyframe whenever one is requested, until stop is
+// called.
 func (v *visitor) send(mark byte) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -237,7 +237,7 @@ func (v *visitor) send(mark byte) (stop func()) {
 					empty = true
 				}
 			}
-			_ = v.video.WriteRTP(vp8(n, keyframe, mark)) // fails when closed
+			_ = v.video.WriteRTP(vp8(n, keyframe, mark)) // fails when the connection is closed
 			_ = v.audio.WriteRTP(&rtp.Packet{
 				Header:  rtp.Header{Version: 2, SequenceNumber: n, Timestamp: 960 * uint32(n)},
 				Payload: []byte{0xF8, 0xFF, mark},
@@ -252,7 +252,7 @@ func (v *visitor) send(mark byte) (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-// vp8 is one frame in one packet (RFC 7741) with a 15-bit picture id.
+// vp8 returns one frame in one packet (RFC 7741) with a 15-bit picture id.
 func vp8(n uint16, keyframe bool, mark byte) *rtp.Packet {
 	head := byte(0x01) // not a keyframe (RFC 6386 section 9.1)
 	if keyframe {
@@ -348,8 +348,7 @@ func TestTwoGuestsSeeHearAndRead(t *testing.T) {
 	}
 }
 
-// TestSlotsAreReassigned: a slot of somebody who left carries the next one,
-// without a new negotiation.
+// TestSlotsAreReassigned: a slot of a participant who left carries the next one, without a new negotiation.
 func TestSlotsAreReassigned(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -434,7 +433,7 @@ func TestDeclined(t *testing.T) {
 	}
 }
 
-// TestJoinIsTakenBack: when its context ends, a waiting guest leaves the lobby.
+// TestJoinIsTakenBack: a waiting guest leaves the lobby when its context ends.
 func TestJoinIsTakenBack(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -509,7 +508,7 @@ func TestSentOut(t *testing.T) {
 	})
 }
 
-// TestOverHTTPS goes through the certificate that the relay made itself.
+// TestOverHTTPS uses the certificate that the relay made itself.
 func TestOverHTTPS(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -525,7 +524,7 @@ func TestOverHTTPS(t *testing.T) {
 	expect[signalling.Roster](v)
 }
 
-// TestAGuestWhoseMediaFindsNoWay has a browser that lets no UDP out, beside one that does.
+// TestAGuestWhoseMediaFindsNoWay: one guest's browser blocks UDP, and another's does not.
 func TestAGuestWhoseMediaFindsNoWay(t *testing.T) {
 	p := open(t)
 	p.admit()

@@ -20,68 +20,59 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Options say who a guest is, what it sends, and who hears of what it receives.
-// Only Name is required.
+// Options say who a guest is, what it sends, and what is called for what it receives. Only Name is required.
 //
-// Callbacks run on the guest's own goroutines, one at a time each, and should
-// return soon. They must not call Leave or Close.
+// Callbacks run on the guest's own goroutines, each one call at a time. The guest waits for them, so they should be
+// short. They must not call Leave or Close.
 type Options struct {
-	// Name is shown to the host and to those in the call.
+	// Name is shown to the host and to the participants.
 	Name string
 
-	// API makes the peer connection, so that a client stack can be measured
-	// as it is. nil: NewAPI.
+	// API makes the peer connection, so that a given client stack can be measured. nil: NewAPI.
 	API *webrtc.API
 
-	// Tracks are sent: at most one audio (Opus) and one video (VP8) track. A
-	// track may be given to several guests.
+	// Tracks are sent: at most one audio (Opus) and one video (VP8) track. A track may be shared by several guests.
 	Tracks []webrtc.TrackLocal
 
-	// Muted and CameraOff are the states to enter with. They are shown to the
-	// others; stopping to send is the caller's part.
+	// Muted and CameraOff are the initial states that the others see. The caller itself stops sending media.
 	Muted, CameraOff bool
 
-	// Device is how the host knows this guest again: 16 bytes in base64url
-	// without padding. "": random.
+	// Device identifies this guest to the host: 16 bytes in base64url without padding. "": random.
 	Device string
 
-	// Seat is the seat of an earlier guest (Guest.Seat, with its Device), to
-	// come back without knocking. When it is no longer held, Join knocks.
+	// Seat is the seat of an earlier guest (from Guest.Seat, with its Device), to come back without knocking. If the
+	// host no longer holds it, Join knocks.
 	Seat string
 
 	// OnWelcome is called once the host has answered, before the knock.
 	OnWelcome func(signalling.Welcome)
-	// OnWaiting is called when the bell has rung, and when its state changes.
+	// OnWaiting is called when the host was told of the knock, and when the state of the bell changes.
 	OnWaiting func(signalling.Waiting)
-	// OnMessage is called with each message of the host from Admitted on, in
-	// order.
+	// OnMessage is called with each message from the host, in order, from Admitted on.
 	OnMessage func(signalling.Message)
-	// OnTrack is called when a slot begins to carry somebody's media. nil:
-	// received packets are thrown away.
+	// OnTrack is called when a slot begins to carry a participant's media. nil: received packets are dropped.
 	OnTrack func(*Track)
-	// OnKeyframeRequest is called when somebody needs a keyframe of the video
-	// track (PLI or FIR, RFC 4585 and 5104). It may come often.
+	// OnKeyframeRequest is called when a receiver needs a keyframe of the video track (PLI or FIR, RFC 4585 and
+	// 5104). It may be called often.
 	OnKeyframeRequest func()
 	// OnAway is called when the path to the host is lost, and when it is back.
 	OnAway func(away bool)
 
-	// TLS is for relays whose certificate no authority has signed. nil: the
-	// system's authorities.
+	// TLS is for relays whose certificate is not signed by an authority. nil: the system's authorities.
 	TLS *tls.Config
-	// HTTPClient opens the WebSocket instead of one made with TLS.
+	// HTTPClient opens the WebSocket. nil: a client with TLS as above.
 	HTTPClient *http.Client
 
-	// SeatHold is how long to try to come back after the path was lost;
-	// default 2 minutes, as long as the host holds a seat.
+	// SeatHold is how long to try to come back after the path was lost. Default: 2 minutes, as long as the host holds
+	// a seat.
 	SeatHold time.Duration
 
-	// Logger is told of lost and regained paths. nil: nobody.
+	// Logger gets lost and regained paths. nil: no log.
 	Logger *slog.Logger
 }
 
-// NewAPI returns a stack like a browser's: VP8 and Opus with NACK, PLI,
-// transport-wide congestion control, audio levels; no mDNS; loopback
-// candidates, since host and guest may be on one machine.
+// NewAPI returns a stack like a browser's: VP8 and Opus with NACK, PLI, transport-wide congestion control and audio
+// levels. It uses no mDNS, and adds loopback candidates because host and guest may be on one machine.
 func NewAPI() (*webrtc.API, error) {
 	m := new(webrtc.MediaEngine)
 	if err := registerCodecs(m); err != nil {
@@ -103,7 +94,7 @@ func NewAPI() (*webrtc.API, error) {
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
 }
 
-// The payload types are the offerer's: these are only for when we'd offer.
+// The host makes the offer and chooses the payload types. These would apply only if we made it.
 func registerCodecs(m *webrtc.MediaEngine) error {
 	for _, c := range []struct {
 		kind  webrtc.RTPCodecType
@@ -140,8 +131,7 @@ func registerCodecs(m *webrtc.MediaEngine) error {
 	return nil
 }
 
-// newCertificate is made before it is needed, so that joining does not wait
-// for it.
+// newCertificate makes the certificate ahead of time, so that joining does not wait for it.
 func newCertificate() (webrtc.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -160,7 +150,7 @@ func newToken() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// httpClient returns the client that opens WebSockets, and what frees it.
+// httpClient returns the client that opens WebSockets, and a function that frees it.
 func (o *Options) httpClient() (client *http.Client, free func()) {
 	if o.HTTPClient != nil {
 		return o.HTTPClient, func() {}

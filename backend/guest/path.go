@@ -15,31 +15,30 @@ import (
 )
 
 const (
-	dialTimeout  = 10 * time.Second // up to the host's Welcome
-	writeTimeout = 10 * time.Second // of one frame
+	dialTimeout  = 10 * time.Second // until the host's Welcome
+	writeTimeout = 10 * time.Second // for one frame
 	socketPath   = "/socket"
 )
 
-// address is a link taken apart.
+// address is a parsed link.
 type address struct {
 	base   string
 	id     sealed.LinkID
 	secret sealed.Secret
 }
 
-// path is one sealed channel through one WebSocket. One goroutine receives,
-// any may send.
+// path is one sealed channel over one WebSocket. One goroutine receives, and any goroutine may send.
 type path struct {
 	ws      *websocket.Conn
-	greeted bool // the host has answered; of the receiving goroutine
+	greeted bool // the host has answered; used only by the receiving goroutine
 
-	mu      sync.Mutex // keeps frames in the order of their numbers
+	mu      sync.Mutex // held while a frame is sealed and written, because frames are numbered in order
 	channel *sealed.Channel
-	openMu  sync.Mutex // a channel is not safe for concurrent use
+	openMu  sync.Mutex // guards the opening of frames, because a channel is not safe for concurrent use
 }
 
-// dial opens a channel and says hello. ctx bounds the whole of it; the path
-// lives on. welcome is the host's first message.
+// dial opens a channel and sends hello. ctx bounds all of that, but not the life of the path. welcome is the host's
+// first message.
 func dial(ctx context.Context, client *http.Client, a address, hello signalling.Hello) (_ *path, welcome signalling.Welcome, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, fault.Newf(fault.RelayUnreachable, "no answer"))
 	defer cancel()
@@ -71,9 +70,9 @@ func dial(ctx context.Context, client *http.Client, a address, hello signalling.
 	}
 }
 
-// open asks the relay for the host and begins the channel.
+// open asks the relay for the host and opens the channel.
 func open(ctx context.Context, client *http.Client, a address) (*path, error) {
-	//nolint:bodyclose // its body is the socket, or read already
+	// the body is the socket, or was read
 	ws, response, err := websocket.Dial(ctx, a.base+socketPath, &websocket.DialOptions{
 		HTTPClient:   client,
 		Subprotocols: []string{signalling.Subprotocol},
@@ -89,7 +88,7 @@ func open(ctx context.Context, client *http.Client, a address) (*path, error) {
 	return p, nil
 }
 
-// refusal is why a relay did not open a WebSocket.
+// refusal returns the fault for a WebSocket that the relay did not open.
 func refusal(ctx context.Context, r *http.Response, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -129,7 +128,7 @@ func (p *path) begin(ctx context.Context, a address) error {
 	}
 	opened, ok := answer.(signalling.Opened)
 	if !ok {
-		return noteFault(a, answer.(signalling.Unavailable)) // the only other one
+		return noteFault(a, answer.(signalling.Unavailable)) // the only other type
 	}
 	public, err := base64.RawURLEncoding.DecodeString(opened.PublicKey)
 	if err != nil {
@@ -144,7 +143,7 @@ func (p *path) begin(ctx context.Context, a address) error {
 	return p.ws.Write(ctx, websocket.MessageBinary, opening)
 }
 
-// noteFault says why a link does not answer, as far as its note tells.
+// noteFault returns the fault for a link that does not answer, as far as its note tells.
 func noteFault(a address, u signalling.Unavailable) error {
 	note, err := base64.RawURLEncoding.DecodeString(u.Note)
 	if err != nil {
@@ -185,8 +184,7 @@ func (p *path) send(ctx context.Context, m signalling.Message) error {
 	return nil
 }
 
-// receive returns the host's next message. Types that this guest does not know
-// are skipped.
+// receive returns the host's next message. It skips types that this guest does not know.
 func (p *path) receive(ctx context.Context) (signalling.Message, error) {
 	for {
 		kind, frame, err := p.ws.Read(ctx)
@@ -211,7 +209,7 @@ func (p *path) receive(ctx context.Context) (signalling.Message, error) {
 	}
 }
 
-// close says goodbye to the relay.
+// close closes the WebSocket with a close frame.
 func (p *path) close() {
 	_ = p.ws.Close(websocket.StatusCode(signalling.CloseDone), "") // the path may be gone
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// peer is one peer connection to the host. The guest's goroutine calls its
-// methods; pion's goroutines deliver media.
+// peer is one peer connection to the host. The guest's goroutine calls its methods, and Pion's goroutines deliver
+// media.
 type peer struct {
 	pc      *webrtc.PeerConnection
 	tracks  []webrtc.TrackLocal
@@ -21,11 +21,11 @@ type peer struct {
 	trickle trickle
 
 	sending    map[webrtc.TrackLocal]bool
-	early      []webrtc.ICECandidateInit // before the first description
+	early      []webrtc.ICECandidateInit // received before the first description
 	onKeyframe func()                    // may be nil
 }
 
-// peerEvents are what a peer connection tells. They come on pion's goroutines.
+// peerEvents are the events of a peer connection. Pion's goroutines call them.
 type peerEvents struct {
 	candidate func(signalling.Candidate)
 	connected func()
@@ -67,7 +67,7 @@ func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.IC
 	})
 	pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		if mid, ok := p.midOf(receiver); ok {
-			p.lanes.read(pc, mid, remote) // pion's goroutine for this track
+			p.lanes.read(pc, mid, remote) // on Pion's goroutine for this track
 		}
 	})
 	return p, nil
@@ -81,7 +81,7 @@ func iceServers(from []signalling.ICEServer) []webrtc.ICEServer {
 	return servers
 }
 
-// use takes the servers for the next ICE restart, in place of those of before.
+// use sets the servers for the next ICE restart. They replace the earlier ones.
 func (p *peer) use(servers []signalling.ICEServer) error {
 	c := p.pc.GetConfiguration()
 	c.ICEServers = iceServers(servers)
@@ -100,12 +100,10 @@ func (p *peer) midOf(r *webrtc.RTPReceiver) (string, bool) {
 	return "", false
 }
 
-// alive reports whether the connection can still be used, if need be after an
-// ICE restart.
+// alive reports whether the connection can still be used, perhaps after an ICE restart.
 func (p *peer) alive() bool { return p.pc.ConnectionState() != webrtc.PeerConnectionStateClosed }
 
-// answer takes an offer and sends the answer to it. Candidates that are found
-// meanwhile come behind it.
+// answer answers an offer. Candidates that are found meanwhile are sent after the answer.
 func (p *peer) answer(o signalling.Offer, send func(signalling.Message) error) error {
 	p.trickle.hold()
 	defer p.trickle.release()
@@ -142,14 +140,14 @@ func (p *peer) negotiate(o signalling.Offer) (signalling.Answer, error) {
 	return signalling.Answer{Negotiation: o.Negotiation, SDP: answer.SDP}, nil
 }
 
-// attach puts our tracks into the first two sections, once.
+// attach puts our tracks into the first two media sections, once.
 func (p *peer) attach() error {
 	for _, track := range p.tracks {
 		if p.sending[track] {
 			continue
 		}
-		// AddTrack takes the first section of the track's kind that sends
-		// nothing yet: the host's slots come behind it.
+		// AddTrack uses the first section of the track's kind that sends nothing yet. The sections of the host's
+		// slots come later.
 		sender, err := p.pc.AddTrack(track)
 		if err != nil {
 			return fault.Newf(fault.ConnectFailed, "guest: add %s track: %w", track.Kind(), err)
@@ -160,8 +158,8 @@ func (p *peer) attach() error {
 	return nil
 }
 
-// feedback reads what receivers report, which is also how lost packets get
-// sent again, until the connection closes.
+// feedback reads what receivers report until the connection closes. Reading it also makes Pion retransmit lost
+// packets.
 func (p *peer) feedback(sender *webrtc.RTPSender) {
 	b := make([]byte, 1500)
 	for {
@@ -171,7 +169,7 @@ func (p *peer) feedback(sender *webrtc.RTPSender) {
 		}
 		packets, err := rtcp.Unmarshal(b[:n])
 		if err != nil || p.onKeyframe == nil {
-			continue // one report that can't be read, or that nobody wants
+			continue // this report is malformed, or not needed
 		}
 		for _, packet := range packets {
 			switch packet.(type) {
@@ -182,7 +180,7 @@ func (p *peer) feedback(sender *webrtc.RTPSender) {
 	}
 }
 
-// candidate takes a candidate of the host.
+// candidate takes a candidate from the host.
 func (p *peer) candidate(c signalling.Candidate) {
 	if c.Candidate == "" {
 		return
@@ -198,7 +196,7 @@ func (p *peer) candidate(c signalling.Candidate) {
 }
 
 func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
-	_ = p.pc.AddICECandidate(init) // one that can't be used leaves the others
+	_ = p.pc.AddICECandidate(init) // without it, the other candidates remain
 }
 
 // close ends the connection and waits for its goroutines.
@@ -212,9 +210,8 @@ func (p *peer) close() error {
 	return nil
 }
 
-// trickle sends the candidates that we find, but not before the answer that
-// they belong to. Pion tells of candidates on its own goroutines and from
-// within SetLocalDescription, so nothing may be locked while it runs.
+// trickle sends the candidates that we find, but not before the answer that they belong to. Pion reports candidates
+// on its own goroutines and also from within SetLocalDescription, so no lock may be held during that call.
 type trickle struct {
 	send func(signalling.Candidate)
 

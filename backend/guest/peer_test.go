@@ -13,8 +13,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestNewServersForTheNextRestart: a connection whose credentials have expired
-// finds a relayed way with new ones, at a real TURN server.
+// TestNewServersForTheNextRestart: a connection with expired credentials finds a relayed path with new ones, at a
+// real TURN server.
 func TestNewServersForTheNextRestart(t *testing.T) {
 	must := func(err error) {
 		t.Helper()
@@ -62,7 +62,7 @@ func TestNewServersForTheNextRestart(t *testing.T) {
 	_, err = host.CreateDataChannel("porch", nil)
 	must(err)
 
-	// negotiate returns whether a relayed way was among what the guest found.
+	// negotiate reports whether the guest found a relayed candidate.
 	negotiate := func(number uint32, restart bool) (relayed bool) {
 		t.Helper()
 		offer, err := host.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})

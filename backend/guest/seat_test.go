@@ -8,8 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestComesBackIntoTheSeat: another page of the same guest takes over, without
-// a knock; the first one is out.
+// TestComesBackIntoTheSeat: another page of the same guest takes the seat without a knock, and the first one is out.
 func TestComesBackIntoTheSeat(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -19,7 +18,7 @@ func TestComesBackIntoTheSeat(t *testing.T) {
 	a := p.join(address, "Ada")
 	id, seat := a.ID(), a.Seat()
 	<-a.Connected()
-	p.must(a.Close()) // as a reload: not a word
+	p.must(a.Close()) // as on a reload, without a message
 
 	back := newVisitor(p)
 	o := back.options("Ada")
@@ -32,7 +31,7 @@ func TestComesBackIntoTheSeat(t *testing.T) {
 	back.receive(back.track(b.ID(), signalling.KindVideo), 2)
 }
 
-// TestSeatGoneKnocks: a seat that nobody knows leads to the lobby.
+// TestSeatGoneKnocks: a seat that the host does not know leads to the lobby.
 func TestSeatGoneKnocks(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -40,7 +39,7 @@ func TestSeatGoneKnocks(t *testing.T) {
 	knocks := make(chan string, 4)
 	p.policy(func(r hoststate.RequestView) {
 		knocks <- r.Name
-		_ = h.Admit(p.ctx, r.ID) // a guest may be gone already
+		_ = h.Admit(p.ctx, r.ID) // the guest may be gone already
 	})
 	v := newVisitor(p)
 	o := v.options("Ada")
@@ -51,8 +50,8 @@ func TestSeatGoneKnocks(t *testing.T) {
 	}
 }
 
-// TestHostRestarts: a guest whose host went down keeps trying, and then hears
-// that its seat is gone: nobody is in without the host.
+// TestHostRestarts: a guest whose host stopped keeps trying, and is then told that its seat is gone. No guest gets in
+// without the host.
 func TestHostRestarts(t *testing.T) {
 	p := open(t)
 	_, address := p.link()
@@ -66,7 +65,7 @@ func TestHostRestarts(t *testing.T) {
 	if away := <-v.away; !away {
 		t.Error("back before it was away")
 	}
-	p.must(v.SetMedia(true, false)) // remembered
+	p.must(v.SetMedia(true, false)) // sent after the return
 	if err := v.Say("anybody?"); fault.CodeOf(err) != fault.NotInCall {
 		t.Errorf("said while away: %v", err)
 	}

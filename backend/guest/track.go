@@ -13,33 +13,30 @@ import (
 )
 
 const (
-	// trackBuffer is how many packets wait for a reader; a slow one loses what
-	// comes then. 2 s of 720p.
+	// trackBuffer is how many packets wait for a reader: 2 s of 720p. When it is full, new packets are dropped.
 	trackBuffer = 512
-	// heldPackets and heldFor bound what is kept of a slot that nobody is
-	// assigned to: media may overtake the message that says whose it is.
+	// heldPackets and heldFor bound the packets that are kept for a slot without a participant, because media may
+	// arrive before the message that assigns the slot.
 	heldPackets = 256
 	heldFor     = 2 * time.Second
 )
 
-// Track is the media of one kind of one participant, for as long as a slot
-// carries it. A participant who comes back has a new Track. Its methods may be
-// called from any goroutine.
+// Track is the media of one kind from one participant, for as long as a slot carries it. A participant who comes back
+// has a new Track. Its methods may be called from any goroutine.
 type Track struct {
 	// Participant is the sender's id, as in the roster.
 	Participant string
 	// Kind is audio (Opus) or video (VP8).
 	Kind signalling.Kind
-	// Mid names the slot: the media section of the description (RFC 5888).
+	// Mid identifies the slot: the media section of the description (RFC 5888).
 	Mid string
 
 	lane    *lane
 	packets chan *rtp.Packet // closed when the slot is reassigned or gone
 }
 
-// ReadRTP returns the next packet, in order of arrival: retransmissions may
-// come late, and packets are lost if nobody reads for two seconds. It returns
-// io.EOF when the slot no longer carries the participant.
+// ReadRTP returns the next packet, in order of arrival. Retransmissions may come late, and packets are dropped if
+// they are not read for two seconds. It returns io.EOF when the slot no longer carries the participant.
 func (t *Track) ReadRTP() (*rtp.Packet, error) {
 	p, ok := <-t.packets
 	if !ok {
@@ -48,12 +45,11 @@ func (t *Track) ReadRTP() (*rtp.Packet, error) {
 	return p, nil
 }
 
-// RequestKeyframe asks the host for a keyframe (PLI, RFC 4585 section 6.3.1).
-// It does nothing before the first packet has come.
+// RequestKeyframe asks the host for a keyframe (PLI, RFC 4585 section 6.3.1). It does nothing before the first packet
+// has arrived.
 func (t *Track) RequestKeyframe() { t.lane.requestKeyframe() }
 
-// lanes hands packets of the peer connection's sections to the tracks that
-// they are assigned to.
+// lanes passes the packets of the peer connection's sections to the tracks that they are assigned to.
 type lanes struct {
 	onTrack func(*Track) // may be nil
 	mu      sync.Mutex
@@ -61,12 +57,12 @@ type lanes struct {
 	byMid   map[string]*lane
 }
 
-// lane is one section.
+// lane is one media section.
 type lane struct {
 	all    *lanes
 	mid    string
-	track  *Track              // whose media it is; nil for nobody's
-	held   []heldPacket        // while track is nil
+	track  *Track              // the track that gets the packets; nil while the slot is not assigned
+	held   []heldPacket        // packets that arrived while track is nil
 	remote *webrtc.TrackRemote // nil before the first packet
 	pc     *webrtc.PeerConnection
 }
@@ -80,7 +76,7 @@ func newLanes(onTrack func(*Track)) *lanes {
 	return &lanes{onTrack: onTrack, byMid: make(map[string]*lane)}
 }
 
-// lane returns the lane of a mid. The lock is held.
+// lane returns the lane of a mid. The caller holds mu.
 func (l *lanes) lane(mid string) *lane {
 	n := l.byMid[mid]
 	if n == nil {
@@ -90,7 +86,7 @@ func (l *lanes) lane(mid string) *lane {
 	return n
 }
 
-// assign takes a whole assignment of slots and announces the new tracks.
+// assign takes a complete assignment of slots and announces the new tracks.
 func (l *lanes) assign(slots []signalling.Slot) {
 	if l.onTrack == nil {
 		return
@@ -130,7 +126,7 @@ func (l *lanes) reassign(slots []signalling.Slot) (begun []*Track) {
 	return begun
 }
 
-// end takes the lane's track from it. The lock is held.
+// end ends the lane's track. The caller holds mu.
 func (n *lane) end() {
 	if n.track != nil {
 		close(n.track.packets)
@@ -138,18 +134,18 @@ func (n *lane) end() {
 	}
 }
 
-// release gives a new track what has come too early. The lock is held.
+// release gives a new track the packets that came too early. The caller holds mu.
 func (n *lane) release() {
 	oldest := time.Now().Add(-heldFor)
 	for _, h := range n.held {
 		if h.at.After(oldest) {
-			n.track.packets <- h.packet // a new track has room for all of them
+			n.track.packets <- h.packet // a new track has room for all held packets
 		}
 	}
 	n.held = nil
 }
 
-// deliver takes a packet.
+// deliver passes a packet to the lane's track.
 func (n *lane) deliver(p *rtp.Packet) {
 	n.all.mu.Lock()
 	defer n.all.mu.Unlock()
@@ -162,7 +158,7 @@ func (n *lane) deliver(p *rtp.Packet) {
 	}
 	select {
 	case n.track.packets <- p:
-	default: // its reader is slow
+	default: // the reader is too slow
 	}
 }
 
@@ -173,11 +169,11 @@ func (n *lane) requestKeyframe() {
 	if remote == nil {
 		return
 	}
-	// Fails when the connection is closed: then there is nobody to ask.
+	// It fails when the connection is closed. Then no keyframe is needed.
 	_ = pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(remote.SSRC())}})
 }
 
-// read carries packets from pion until the connection closes.
+// read reads packets from Pion until the connection closes.
 func (l *lanes) read(pc *webrtc.PeerConnection, mid string, remote *webrtc.TrackRemote) {
 	l.mu.Lock()
 	n := l.lane(mid)
@@ -196,7 +192,7 @@ func (l *lanes) read(pc *webrtc.PeerConnection, mid string, remote *webrtc.Track
 	}
 }
 
-// discard reads without making packets of what it reads.
+// discard reads packets without parsing them.
 func discard(remote *webrtc.TrackRemote) {
 	b := make([]byte, 1500)
 	for {
