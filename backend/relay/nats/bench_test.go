@@ -69,11 +69,12 @@ func (p *porch) host(f switchboard.Frames) {
 	}
 }
 
-// visit opens a socket as a page does, and knocks. It returns how long it took
-// from the first byte to the bell, and from the knock.
+// visit opens a socket as a page does, and knocks. It returns the time from the
+// first byte to the bell, and from the knock to the bell.
 func (p *porch) visit(b *testing.B, n int) (whole, knock time.Duration) {
 	ctx := contextFor(b)
-	// Each guest of an address of its own, or there would be too many.
+	// Each guest has an address of its own, because one address may not have so
+	// many.
 	from := &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/250%250), byte(1+n%250))}
 	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: from}).DialContext}}
 	defer client.CloseIdleConnections()
@@ -116,7 +117,7 @@ func (p *porch) visit(b *testing.B, n int) (whole, knock time.Duration) {
 }
 
 // BenchmarkKnock compares one node with two over a real nats-server, guest by
-// guest: the p99 with two may be twice that of one.
+// guest. The p99 with two may be twice that of one.
 func BenchmarkKnock(b *testing.B) {
 	many := func(o *Options) { o.PerLink, o.PerAddress = 1000, 1000 }
 	nodes := openNodes(b, natstest.Start(b), 2, many)

@@ -35,16 +35,16 @@ type Board struct {
 	number     atomic.Uint64 // of channels and questions
 	generation atomic.Uint32 // see beat
 	opens      chan *nats.Msg
-	later      chan func() // run by keep
+	later      chan func() // run by keep, when there is time
 	wake       chan struct{}
 
 	lifetime context.Context
 	end      context.CancelFunc
-	wg       sync.WaitGroup // enter
-	handlers sync.WaitGroup // those that hear the bus, and keep
+	wg       sync.WaitGroup // counted by enter
+	handlers sync.WaitGroup // counts those that handle the bus's messages, and keep
 	closing  sync.Once
 
-	interest sync.Mutex // orders what is subscribed
+	interest sync.Mutex // guards subs; acquired before mu
 	subs     map[token]*nats.Subscription
 
 	mu     sync.Mutex
@@ -56,7 +56,7 @@ type Board struct {
 	shared shared
 }
 
-// attachment is a hold on an id. It is also the inner one, with its epoch.
+// attachment is a hold on an id. It wraps the local one, and adds its epoch.
 type attachment struct {
 	switchboard.Attachment // of Board.local
 	b                      *Board
@@ -65,8 +65,8 @@ type attachment struct {
 	epoch                  uint64
 }
 
-// Open connects a node to its cluster. ctx bounds opening, not the board. The
-// bus must be there at the start; later it may come and go.
+// Open connects a node to its cluster. ctx bounds opening, not the board. The bus
+// must be there at the start; later it may come and go.
 func Open(ctx context.Context, options Options) (*Board, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -99,12 +99,12 @@ func Open(ctx context.Context, options Options) (*Board, error) {
 	}
 	b.handlers.Go(b.answer)
 	b.handlers.Go(b.keep)
-	_ = b.publish(everyone, "", beat{b.generation.Load()}) // and every second
+	_ = b.publish(everyone, "", beat{b.generation.Load()}) // and again with every beat, each second
 	b.log.Info("nats: open")
 	return b, nil
 }
 
-// listen subscribes to what is for this node and for all.
+// listen subscribes to messages for this node and for all.
 func (b *Board) listen() error {
 	for subject, handle := range map[string]nats.MsgHandler{
 		b.base + string(toNode(b.seals.self)) + ".*": b.forNode,
@@ -123,17 +123,18 @@ func (b *Board) listen() error {
 	if err := b.nc.FlushTimeout(b.times.flush); err != nil {
 		return err
 	}
-	return b.nc.LastError() // a subject that is not permitted
+	return b.nc.LastError() // fails for a subject that is not permitted
 }
 
 // Connected reports whether the bus is within reach. Without it, this node
 // connects its own guests to its own hosts.
 func (b *Board) Connected() bool { return b.nc.IsConnected() }
 
-// Nodes is how many nodes there are, as far as this one has heard, with itself.
+// Nodes returns the number of nodes, this one included, as far as this one has
+// heard.
 func (b *Board) Nodes() int { return 1 + len(b.others()) }
 
-// enter counts a goroutine in wg, unless the board is closing.
+// enter counts a goroutine in wg. It reports false if the board is closing.
 func (b *Board) enter() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -144,8 +145,8 @@ func (b *Board) enter() bool {
 	return true
 }
 
-// Close ends everything: channels close with [signalling.CloseHostGone], and
-// the other nodes are told. It waits, and may be called twice.
+// Close ends all: channels close with [signalling.CloseHostGone], and the other
+// nodes are told. It waits, and may be called twice.
 func (b *Board) Close() error {
 	b.closing.Do(func() {
 		b.mu.Lock()
@@ -178,7 +179,8 @@ func (b *Board) Close() error {
 }
 
 // publish seals a message and writes it to NATS, or keeps it while NATS is away.
-// answers, if any, is the number under which NATS says that nobody is there.
+// answers may be "". Otherwise it is the number under which NATS reports that no
+// node listens.
 func (b *Board) publish(at place, answers string, m message) error {
 	subject := b.base + string(at)
 	if strings.HasPrefix(string(at), "node.") {
@@ -189,13 +191,14 @@ func (b *Board) publish(at place, answers string, m message) error {
 	}
 	err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: answers, Data: b.seals.seal(at, m)})
 	if unwritten := (net.Error)(nil); errors.As(err, &unwritten) {
-		_ = b.nc.ForceReconnect() // half a message may have left; fails only after Close
+		_ = b.nc.ForceReconnect() // half a message may have been sent; fails only after Close
 	}
 	return err
 }
 
-// soon has keep send a message. Messages that find no room are left out: those
-// that are sent this way come again, or their absence shows.
+// soon makes keep run f, which sends a message. If the queue is full, the message
+// is dropped. Messages that are sent this way are repeated, or their absence is
+// noticed.
 func (b *Board) soon(f func()) {
 	select {
 	case b.later <- f:
@@ -203,8 +206,8 @@ func (b *Board) soon(f func()) {
 	}
 }
 
-// Attach implements [switchboard.Switchboard]. Without the bus the id is reachable at
-// this node, and at the others once the bus is back.
+// Attach implements [switchboard.Switchboard]. Without the bus the id is
+// reachable at this node, and at the others when the bus is back.
 func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept func(switchboard.Frames)) (switchboard.Attachment, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -234,16 +237,17 @@ func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept
 		a.Detach()
 		return nil, err
 	}
-	_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch}) // said again when it was lost
+	_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch}) // said again if it was lost
 	if b.Connected() {
-		// After that, dialling anywhere finds this host.
+		// After this, dialling at any node finds this host.
 		flush, cancel := context.WithTimeout(ctx, b.times.flush)
 		defer cancel()
-		_ = b.nc.FlushWithContext(flush) // the bus may have gone just now
+		_ = b.nc.FlushWithContext(flush) // the bus may be away again
 		if b.nc.ConnectedClusterName() != "" {
 			b.settle(flush)
 			if b.holder(a.token) == a {
-				// Who came to hold it at the same time may not have heard the first.
+				// A node that took the same link at the same time may have missed
+				// the first claim.
 				_ = b.publish(toLink(a.token), "", claim{a.token, a.epoch})
 			}
 		}
@@ -255,7 +259,7 @@ func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept
 	return a, nil
 }
 
-// ask returns the epoch of another node's hold on a link, 0 when there is none.
+// ask returns the epoch of another node's hold on a link, or 0 if there is none.
 func (b *Board) ask(ctx context.Context, t token) uint64 {
 	if !b.Connected() {
 		return 0
@@ -271,9 +275,9 @@ func (b *Board) ask(ctx context.Context, t token) uint64 {
 	return epoch
 }
 
-// settle waits, where NATS has several servers, until those of all other nodes
-// know what this node listens to: each server tells the others on the wire that
-// carries the messages too. ctx bounds it.
+// settle matters where NATS has several servers. It waits until the servers of
+// all other nodes know what this node listens to. Each server tells the others on
+// the connection that also carries the messages. ctx bounds it.
 func (b *Board) settle(ctx context.Context) {
 	type question struct {
 		node    nodeID
@@ -296,18 +300,19 @@ func (b *Board) settle(ctx context.Context) {
 			if ok || ctx.Err() != nil || b.lifetime.Err() != nil || !slices.Contains(b.others(), q.node) {
 				break
 			}
-			b.mark(q.node, q.number) // it may have been lost with a wire that broke
+			b.mark(q.node, q.number) // it may have been lost with a connection that broke
 		}
 	}
 }
 
-// mark asks a node to answer. Of one that has died NATS says so, which is an
-// answer as well.
+// mark asks a node to answer. If the node has died, NATS says so, which counts as
+// an answer.
 func (b *Board) mark(n nodeID, number uint64) {
-	_ = b.publish(toNode(n), strconv.FormatUint(number, 10), mark{number}) // asked again
+	_ = b.publish(toNode(n), strconv.FormatUint(number, 10), mark{number}) // asked again if it was lost
 }
 
-// question returns a number to ask under, until asked, and where the answer comes.
+// question returns a number for a question, and the channel on which its answer
+// comes. The number is in use until asked.
 func (b *Board) question() (uint64, <-chan uint64) {
 	number, c := b.number.Add(1), make(chan uint64, 1)
 	b.mu.Lock()
@@ -322,7 +327,7 @@ func (b *Board) asked(number uint64) {
 	b.mu.Unlock()
 }
 
-// next returns an answer, if one comes in time.
+// next returns an answer if one comes before ctx ends.
 func (b *Board) next(ctx context.Context, answers <-chan uint64) (uint64, bool) {
 	select {
 	case v := <-answers:
@@ -333,7 +338,7 @@ func (b *Board) next(ctx context.Context, answers <-chan uint64) (uint64, bool) 
 	return 0, false
 }
 
-// answerTo takes an answer to a question.
+// answerTo passes on an answer to the goroutine that asked.
 func (b *Board) answerTo(number, answer uint64) {
 	b.mu.Lock()
 	to := b.asks[number]
@@ -341,7 +346,7 @@ func (b *Board) answerTo(number, answer uint64) {
 	offer(to, answer)
 }
 
-// subscribe brings what this node hears in line with what it holds.
+// subscribe makes this node's subscriptions match what it holds.
 func (b *Board) subscribe(t token) error {
 	b.interest.Lock()
 	defer b.interest.Unlock()
@@ -358,7 +363,7 @@ func (b *Board) subscribe(t token) error {
 		b.subs[t] = sub
 	case !wanted && sub != nil:
 		delete(b.subs, t)
-		_ = sub.Unsubscribe() // fails when the connection has ended
+		_ = sub.Unsubscribe() // fails if the connection has ended
 	}
 	return nil
 }
@@ -366,10 +371,10 @@ func (b *Board) subscribe(t token) error {
 // Detach implements [switchboard.Attachment].
 func (a *attachment) Detach() {
 	a.drop()
-	_ = a.b.subscribe(a.token) // the last one can't fail: it ends a subscription
+	_ = a.b.subscribe(a.token) // ends a subscription, which can't fail
 }
 
-// drop ends the hold and leaves the subscription.
+// drop ends the hold and keeps the subscription.
 func (a *attachment) drop() {
 	a.b.mu.Lock()
 	if a.b.held[a.token] == a {

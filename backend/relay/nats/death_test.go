@@ -23,13 +23,14 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// childVariable names the bus to a child process: a NATS server's address, or
-// those of the server of its own and of another's, with a space between.
+// childVariable names the bus to a child process: the address of a NATS server,
+// or the addresses of the child's own server and of another's, separated by a
+// space.
 const childVariable = "PORCH_NATSBOARD_CHILD"
 
-// child is a node that is a process of its own. It reads lines from its
-// standard input and answers each with one: "attach PUBLIC" has an echoing
-// host, "dial ID" has a guest that sends one frame and stays.
+// child is a node in a process of its own. It reads lines from its standard input
+// and answers each with one. "attach PUBLIC" starts an echoing host. "dial ID"
+// starts a guest that sends one frame and stays.
 type child struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
@@ -73,7 +74,7 @@ func (c *child) kill() {
 }
 
 // runChild is the child's side. It ends with its standard input. With a server of
-// its own it begins when that has joined those of two other nodes.
+// its own, it begins after that server has joined those of two other nodes.
 func runChild(bus string) {
 	o := Options{Secret: testSecret, PerLink: 1000, PerAddress: 1000, Logger: slog.New(slog.DiscardHandler)}
 	if listen, peer, own := strings.Cut(bus, " "); own {
@@ -124,14 +125,14 @@ func runChild(bus string) {
 	}
 }
 
-// talker is a guest that talks to an echo, as fast as that answers.
+// talker is a guest that talks to an echo, as fast as the echo answers.
 type talker struct {
 	frames switchboard.Frames
 	rounds atomic.Uint64
-	end    error // once done
+	end    error // set when done
 }
 
-// talk checks that all comes back, whole and in order.
+// talk checks that all frames come back, whole and in order.
 func (k *talker) talk(t *testing.T) {
 	const ahead = 4
 	var sent uint64
@@ -153,8 +154,8 @@ func (k *talker) talk(t *testing.T) {
 	}
 }
 
-// TestNodeKilledUnderLoad kills a node's process while guests and hosts at it,
-// and others, talk.
+// TestNodeKilledUnderLoad kills a node's process while its guests and hosts, and
+// others, talk.
 func TestNodeKilledUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: left to make test")
@@ -175,7 +176,7 @@ func TestNodeKilledUnderLoad(t *testing.T) {
 
 func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 	var theirs, ours []sealed.LinkKeys
-	visited := attach(t, a, newKeys(t)) // by guests at the child
+	visited := attach(t, a, newKeys(t)) // guests at the child visit it
 	for range 4 {
 		keys := newKeys(t)
 		theirs = append(theirs, keys)
@@ -222,7 +223,7 @@ func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 
 	killed := time.Now()
 	c.kill()
-	attach(t, b, newKeys(t)) // nobody waits for the dead
+	attach(t, b, newKeys(t)) // must not wait for the dead node
 	if took := time.Since(killed); took > 2*time.Second {
 		t.Errorf("a host came in after %v", took)
 	}
@@ -237,9 +238,9 @@ func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 	if took > 6*time.Second {
 		t.Errorf("the channels of a dead node ended after %v", took)
 	}
-	progress(living, 20) // and nobody else has noticed
+	progress(living, 20) // no other talker has noticed
 
-	// The hosts come back to another node.
+	// The hosts come back at another node.
 	for _, keys := range theirs {
 		h := attach(t, a, keys)
 		g := dial(t, b, h.id)
@@ -255,10 +256,10 @@ func killUnderLoad(t *testing.T, a, b *Board, c *child) {
 	if n := a.Nodes(); n != 2 {
 		t.Errorf("a node knows %d", n)
 	}
-	dial(t, a, visited.id) // its places are free
+	dial(t, a, visited.id) // the places of its guests are free
 }
 
-// peeked is a channel that somebody else reads.
+// peeked is a channel that another goroutine reads.
 type peeked struct{ switchboard.Frames }
 
 // Recv waits for the end.
@@ -271,14 +272,14 @@ func (p peeked) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// TestManyChannelsAcrossNodes has 500 channels talk at once.
+// TestManyChannelsAcrossNodes runs 500 channels at once.
 func TestManyChannelsAcrossNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: left to make test")
 	}
 	many := func(o *Options) {
 		o.PerLink, o.PerAddress = 1000, 1000
-		o.times.silence = patience // this is about order, not about time
+		o.times.silence = patience // this test is about order, not about time
 	}
 	nodes := openNodes(t, natstest.Start(t), 3, many)
 	const channels, links, rounds = 500, 10, 40
@@ -295,7 +296,7 @@ func TestManyChannelsAcrossNodes(t *testing.T) {
 	var talking sync.WaitGroup
 	talkers := make([]*talker, channels)
 	for i := range talkers {
-		// Never at the host's own node.
+		// The guest is never at the host's own node.
 		k := &talker{frames: dial(t, nodes[(i%links+1+i/links%2)%3], ids[i%links])}
 		talkers[i] = k
 		talking.Go(func() { k.talk(t) })

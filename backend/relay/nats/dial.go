@@ -25,7 +25,7 @@ func (b *Board) Dial(ctx context.Context, id sealed.LinkID, remote switchboard.R
 	}
 	public, guest, err = b.dialOut(ctx, id, remote)
 	if fault.CodeOf(err) == fault.LinkUnavailable {
-		// A host may have come to this node in the meantime.
+		// A host may have come to this node meanwhile.
 		return b.local.Dial(ctx, id, remote)
 	}
 	return public, guest, err
@@ -36,7 +36,7 @@ func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote switchboar
 	if len(remote.Key) > maxRemoteKey {
 		return nil, nil, fault.Newf(fault.Internal, "nats: the key of an address has more than %d bytes", maxRemoteKey)
 	}
-	if !b.enter() { // until the leg runs, or Dial has given up
+	if !b.enter() { // until the leg runs, or Dial gives up
 		return nil, nil, fault.New(fault.ShuttingDown, nil)
 	}
 	l, guest := b.newGuestLeg(remote)
@@ -53,8 +53,8 @@ func (b *Board) dialOut(ctx context.Context, id sealed.LinkID, remote switchboar
 	return public, guest, nil
 }
 
-// knock asks for a guest's channel up to three times: a message may be lost,
-// and who is asked again for a channel that it has says so.
+// knock asks for a guest's channel up to three times, because a message may be
+// lost. A node that is asked again for a channel that it has repeats its answer.
 func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote switchboard.RemoteInfo) ([]byte, error) {
 	at, number := toLink(b.seals.token(id)), l.key.channel
 	for try := range 3 {
@@ -70,7 +70,7 @@ func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote swit
 		case <-l.end.Done():
 			patience.Stop()
 			select {
-			case m := <-l.answer: // and its host has ended it at once
+			case m := <-l.answer: // its host has ended it already
 				return publicOf(id, m)
 			default:
 				return nil, fault.New(fault.ShuttingDown, nil)
@@ -83,7 +83,7 @@ func (b *Board) knock(ctx context.Context, l *leg, id sealed.LinkID, remote swit
 	return nil, fault.New(fault.LinkUnavailable, nil)
 }
 
-// publicOf is the key of a link in the answer to open.
+// publicOf returns the key of a link from the answer to open.
 func publicOf(id sealed.LinkID, answer message) ([]byte, error) {
 	switch m := answer.(type) {
 	case opened:

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// answer hears what is said to the links of this node.
+// answer handles messages to the links of this node.
 func (b *Board) answer() {
 	for {
 		select {
@@ -21,7 +21,7 @@ func (b *Board) answer() {
 	}
 }
 
-// read opens a message from the bus, and hears its sender.
+// read opens a message from the bus, and records its sender's sign of life.
 func (b *Board) read(at place, msg *nats.Msg) (nodeID, message, bool) {
 	sender, err := senderOf(msg.Data)
 	if err != nil || sender == b.seals.self {
@@ -39,7 +39,7 @@ func (b *Board) read(at place, msg *nats.Msg) (nodeID, message, bool) {
 	return sender, m, err == nil
 }
 
-// forLink hears a message to one link of this node.
+// forLink handles a message to one link of this node.
 func (b *Board) forLink(msg *nats.Msg) {
 	name, ok := strings.CutPrefix(msg.Subject, b.base+"link.")
 	raw, err := b64.DecodeString(name)
@@ -71,7 +71,7 @@ func (b *Board) holder(t token) *attachment {
 	return b.held[t]
 }
 
-// compare lets the newer of two holders have a link.
+// compare gives a link to the newer of two holders.
 func (b *Board) compare(sender nodeID, theirs claim) {
 	a := b.holder(theirs.token)
 	if a == nil {
@@ -86,7 +86,7 @@ func (b *Board) compare(sender nodeID, theirs claim) {
 	b.soon(func() { _ = b.subscribe(a.token) })
 }
 
-// forNode hears what is for this node.
+// forNode handles messages for this node.
 func (b *Board) forNode(msg *nats.Msg) {
 	self := toNode(b.seals.self)
 	name := strings.TrimPrefix(msg.Subject, b.base+string(self)+".")
@@ -144,15 +144,16 @@ func (b *Board) forNode(msg *nats.Msg) {
 	}
 }
 
-// offer gives an answer to who waits for one. The first stands.
+// offer passes an answer to the goroutine that waits for one. Only the first
+// counts.
 func offer[T any](to chan T, v T) {
 	select {
 	case to <- v:
-	default: // nil, or answered
+	default: // no goroutine waits, or it has an answer
 	}
 }
 
-// nobody is NATS' own answer: no node listens to that link.
+// nobody handles NATS' own answer: no node listens to that link.
 func (b *Board) nobody(number uint64) {
 	b.answerTo(number, 0)
 	b.mu.Lock()
@@ -163,7 +164,7 @@ func (b *Board) nobody(number uint64) {
 	}
 }
 
-// forAll hears what is for all nodes.
+// forAll handles messages for all nodes.
 func (b *Board) forAll(msg *nats.Msg) {
 	sender, m, ok := b.read(everyone, msg)
 	if !ok {

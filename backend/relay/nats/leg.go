@@ -20,28 +20,28 @@ type legKey struct {
 type leg struct {
 	b      *Board
 	key    legKey
-	end    switchboard.Frames // what the other node sends goes in; what comes out goes to the other node
-	out    way                // of what this node sends
-	answer chan message       // the guest's leg: opened or refused
-	public []byte             // the host's leg: the link's key
+	end    switchboard.Frames // frames of the other node go in; frames that come out go to the other node
+	out    way                // the direction of what this node sends
+	answer chan message       // at the guest's node: opened or refused
+	public []byte             // at the host's node: the link's key
 
-	// Of Board.mu.
-	peer  nodeID // the other node; zero while nobody has answered
+	// Guarded by Board.mu.
+	peer  nodeID // the other node; zero before it has answered
 	quiet bool   // the other node knows that the channel has ended
 
-	sending sync.Mutex // orders what is sent, and guards what follows
+	sending sync.Mutex // guards what follows, and orders what is sent
 	running bool
-	next    uint64 // number of what is sent next
+	next    uint64 // number of the next message
 	told    int    // the guest's limit, as the guest's node knows it
-	tallied uint64 // next, at the last tally
-	repeat  int    // tallies that shall name it still
+	tallied uint64 // next at the time of the last tally
+	repeat  int    // how many more tallies name it
 
-	received uint64 // number of what must come next; of the goroutine of forNode
+	received uint64 // number of the message that must come next; only forNode's goroutine uses it
 }
 
-// guestEnd is a guest's end of a channel to another node. What it sends goes to
-// the bus on the sender's goroutine, since a hand-over between goroutines is
-// what a knock has to wait for where processors sleep.
+// guestEnd is a guest's end of a channel to another node. It publishes on the
+// sender's goroutine, because a knock would have to wait for a hand-over between
+// goroutines on machines whose processors sleep.
 type guestEnd struct {
 	switchboard.Frames
 	l *leg
@@ -60,7 +60,7 @@ func (e guestEnd) Send(frame []byte) error {
 		}
 		e.l.end.Close(signalling.CloseHostGone) // the bus takes nothing
 	}
-	return e.Frames.Send(frame) // says what is wrong
+	return e.Frames.Send(frame) // returns the reason
 }
 
 // newGuestLeg makes the leg at a guest's node, and the guest's end.
@@ -76,7 +76,7 @@ func (b *Board) newGuestLeg(remote switchboard.RemoteInfo) (*leg, switchboard.Fr
 	ended := b.ended
 	b.mu.Unlock()
 	if ended {
-		host.Close(signalling.CloseHostGone) // Close may not have seen it
+		host.Close(signalling.CloseHostGone) // Close may have missed it
 	}
 	return l, guestEnd{guest, l}
 }
@@ -89,11 +89,11 @@ func (l *leg) giveUp() {
 	peer := l.peer
 	l.b.mu.Unlock()
 	if peer != (nodeID{}) {
-		_ = l.b.publish(toNode(peer), "", gone{l.out}) // when it is lost, a tally shows it
+		_ = l.b.publish(toNode(peer), "", gone{l.out}) // if it is lost, a tally shows the end
 	}
 }
 
-// answered hears the answer to open.
+// answered handles the answer to open.
 func (b *Board) answered(sender nodeID, channel uint64, m message) {
 	_, isOpened := m.(opened)
 	b.mu.Lock()
@@ -106,7 +106,7 @@ func (b *Board) answered(sender nodeID, channel uint64, m message) {
 	switch {
 	case wanted:
 		offer(l.answer, m)
-	case isOpened: // the guest is gone, or another node was faster
+	case isOpened: // the guest has gone, or another node was faster
 		b.soon(func() { _ = b.publish(toNode(sender), "", gone{way{toHost: true, channel: channel}}) })
 	}
 }
@@ -118,13 +118,13 @@ func (b *Board) takeGuest(sender nodeID, t token, m open) {
 	a, l := b.held[t], b.legs[key]
 	b.mu.Unlock()
 	switch {
-	case l != nil: // the answer was lost, or is under way
+	case l != nil: // the answer was lost, or is on its way
 		b.soon(func() { _ = b.publish(toNode(sender), "", opened{m.channel, [publicSize]byte(l.public)}) })
 		return
 	case a == nil:
-		// The link has gone from here, and this node's interest in it is about to:
-		// a refusal could be faster than the node to which the link has moved. Where
-		// there is none, NATS says so at the next try.
+		// The link has left this node, and this node's subscription to it is
+		// about to end. A refusal could be faster than the answer of the node
+		// that has the link now. If no node has it, NATS says so at the next try.
 		return
 	}
 	public, guest, accept, err := b.local.Connect(a.id, switchboard.RemoteInfo{Loopback: m.loopback, Key: m.key})
@@ -158,8 +158,8 @@ func (b *Board) refuse(sender nodeID, channel uint64, full bool) {
 	b.soon(func() { _ = b.publish(toNode(sender), "", refused{channel, full}) })
 }
 
-// legOf returns the leg that something from another node is for. With answer,
-// the other node is told when there is none.
+// legOf returns the leg that a message of another node is for. If there is none
+// and answer is true, it tells the other node.
 func (b *Board) legOf(sender nodeID, of way, answer bool) *leg {
 	key := legKey{sender, of.channel}
 	if !of.toHost {
@@ -179,22 +179,22 @@ func (b *Board) legOf(sender nodeID, of way, answer bool) *leg {
 	return nil
 }
 
-// serve runs a leg, whose panic ends its channel alone.
+// serve runs a leg. A panic ends only the leg's channel.
 func (b *Board) serve(l *leg) {
 	if !b.panics.Run(l.run) {
 		l.finish(switchboard.Closed{Code: signalling.CloseHostGone})
 	}
 }
 
-// Panics is how many channels have ended by a panic.
+// Panics returns how many channels have ended by a panic.
 func (b *Board) Panics() uint64 { return b.panics.Count() }
 
-// run carries to the other node what comes out of this one's end, until the
-// channel has ended. A guest's frames don't: see guestEnd.
+// run sends what comes out of this node's end to the other node, until the
+// channel has ended. A guest's frames go another way: see guestEnd.
 func (l *leg) run() {
 	l.sending.Lock()
 	l.running = true
-	err := l.sendLimit() // tellLimit may have been here before
+	err := l.sendLimit() // in case tellLimit ran before this
 	l.sending.Unlock()
 	for err == nil {
 		var b []byte
@@ -218,7 +218,8 @@ func (l *leg) send(b []byte) error {
 	return l.say(frame{l.out, l.next, b})
 }
 
-// say sends a message of this channel, whose number is next. It is of sending.
+// say sends a message of this channel, whose number is next. The caller holds
+// sending.
 func (l *leg) say(m message) error {
 	err := l.b.publish(toNode(l.peer), "", m)
 	if err == nil {
@@ -227,7 +228,8 @@ func (l *leg) say(m message) error {
 	return err
 }
 
-// sendLimit tells the guest's node a limit that has changed. It is of sending.
+// sendLimit tells the guest's node the limit if it has changed. The caller holds
+// sending.
 func (l *leg) sendLimit() error {
 	now := l.end.Limit()
 	if l.out.toHost || now == l.told {
@@ -237,7 +239,7 @@ func (l *leg) sendLimit() error {
 	return l.say(limit{l.out, l.next, uint32(now)})
 }
 
-// tellLimit is sendLimit for a host that says nothing after it.
+// tellLimit is sendLimit for a host that sends nothing after the change.
 func (l *leg) tellLimit() {
 	l.sending.Lock()
 	defer l.sending.Unlock()
@@ -260,18 +262,18 @@ func (l *leg) finish(err error) {
 	l.sending.Lock()
 	l.running = false
 	if !quiet {
-		_ = l.say(closed{l.out, l.next, code}) // when it is lost, the other node's tally is answered
+		_ = l.say(closed{l.out, l.next, code}) // if it is lost, the other node's tally is answered
 	}
 	l.sending.Unlock()
-	// Only now: to what still comes for a leg that is not there the answer is gone,
-	// which must not be faster than why.
+	// Only after that, because a message for a missing leg is answered with gone,
+	// which must not arrive before the reason.
 	l.b.mu.Lock()
 	delete(l.b.legs, l.key)
 	l.b.mu.Unlock()
 }
 
-// order checks the number of what has come. A number that was there already is
-// somebody playing it again, and nothing to the channel.
+// order checks the number of a message. One with a number that was there already
+// is played again, and is ignored.
 func (l *leg) order(number uint64) bool {
 	if number != l.received {
 		if number > l.received {
@@ -283,10 +285,10 @@ func (l *leg) order(number uint64) bool {
 	return true
 }
 
-// lost ends a channel of which something is missing.
+// lost ends a channel that lacks a message.
 func (l *leg) lost() { l.end.Close(signalling.CloseHostGone) }
 
-// hush says that the other node need not be told of the end.
+// hush records that the other node need not be told of the end.
 func (l *leg) hush() {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
@@ -295,7 +297,7 @@ func (l *leg) hush() {
 
 func (l *leg) onFrame(m frame) {
 	if l.order(m.number) {
-		_ = l.end.Send(m.data) // when the channel has ended, run says so
+		_ = l.end.Send(m.data) // if the channel has ended, run reports it
 	}
 }
 

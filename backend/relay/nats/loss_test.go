@@ -26,11 +26,11 @@ func theLegs(t *testing.T, guests, hosts *Board) (guest, host *leg) {
 	return one(guests), one(hosts)
 }
 
-// TestLossClosesOneChannel drops messages of one channel, and checks that it
-// ends, at both ends, and that another does not.
+// TestLossClosesOneChannel drops messages of one channel. That channel must end
+// at both ends, and another must not.
 func TestLossClosesOneChannel(t *testing.T) {
 	s := natstest.Start(t)
-	skip := func(l *leg) { // as if the bus had dropped one
+	skip := func(l *leg) { // as if the bus had dropped a message
 		l.sending.Lock()
 		defer l.sending.Unlock()
 		l.next++
@@ -59,7 +59,7 @@ func TestLossClosesOneChannel(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			nodes := openNodes(t, s, 2, func(o *Options) { o.times.beat /= 5 }) // a lost end shows in the tenth
+			nodes := openNodes(t, s, 2, func(o *Options) { o.times.beat /= 5 }) // a lost end shows after a tenth of the time
 			h := attach(t, nodes[1], newKeys(t))
 			g, f := dial(t, nodes[0], h.id), h.guest(t)
 			pass(t, g, f, "before")
@@ -78,12 +78,12 @@ func TestLossClosesOneChannel(t *testing.T) {
 	}
 }
 
-// TestLostAnswers has the first question, or its answer, get lost.
+// TestLostAnswers loses the first question, or its answer.
 func TestLostAnswers(t *testing.T) {
 	nodes := openNodes(t, natstest.Start(t), 2, nil)
 	h := attach(t, nodes[1], newKeys(t))
 	l, guest := nodes[0].newGuestLeg(switchboard.RemoteInfo{})
-	// The host's node hears it twice, as when its answer was lost.
+	// The host's node hears it twice, as if its answer was lost.
 	for range 2 {
 		if err := nodes[0].publish(toLink(nodes[1].seals.token(h.id)), "", open{channel: l.key.channel}); err != nil {
 			t.Fatal(err)
@@ -96,11 +96,11 @@ func TestLostAnswers(t *testing.T) {
 	if len(h.guests) != 0 {
 		t.Error("one guest came twice")
 	}
-	// The guest has gone in the meantime.
+	// The guest has left meanwhile.
 	l.giveUp()
 	expectEnd(t, f, signalling.CloseHostGone)
 	expectEnd(t, guest, signalling.CloseHostGone)
-	// And an answer comes late.
+	// Then an answer comes late.
 	late := opened{channel: l.key.channel, public: [publicSize]byte(h.public)}
 	if err := nodes[1].publish(toNode(nodes[0].seals.self), "", late); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestLostAnswers(t *testing.T) {
 	pass(t, dial(t, nodes[0], h.id), h.guest(t), "still here")
 }
 
-// TestStrangersOnTheBus has others with access to NATS say things.
+// TestStrangersOnTheBus has others with access to NATS publish messages.
 func TestStrangersOnTheBus(t *testing.T) {
 	s := natstest.Start(t)
 	a, b := openNode(t, s.URL(), nil), openNode(t, s.URL(), nil)
@@ -146,13 +146,13 @@ func TestStrangersOnTheBus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// All that was said, played again.
+	// All recorded messages, played again.
 	for again := len(recorded); again > 0; again-- {
 		m := <-recorded
 		if err := nc.Publish(m.Subject, m.Data); err != nil {
 			t.Fatal(err)
 		}
-		// And moved to another place.
+		// One of them moved to another subject.
 		if err := nc.Publish(b.base+string(toNode(b.seals.self))+".m", m.Data); err != nil {
 			t.Fatal(err)
 		}

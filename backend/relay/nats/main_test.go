@@ -19,7 +19,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestMain is also the main of a node that a test has started as a process.
+// TestMain is also the main function of a node that a test has started as a
+// process.
 func TestMain(m *testing.M) {
 	if bus := os.Getenv(childVariable); bus != "" {
 		runChild(bus)
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is the deadline of everything that should happen soon.
+// patience is the deadline of all that should happen at once.
 const patience = 30 * time.Second
 
 func contextFor(t testing.TB) context.Context {
@@ -39,8 +40,8 @@ func contextFor(t testing.TB) context.Context {
 
 var testSecret = bytes.Repeat([]byte("secret! "), 4)
 
-// patientTimes are the usual ones, for a machine that has other things to do.
-// How long a node may be silent stays.
+// patientTimes returns longer times, for a busy machine. The time for which a
+// node may be silent stays.
 func patientTimes() *times {
 	p := defaultTimes
 	p.connect, p.flush, p.ask, p.open = patience, patience, 2*time.Second, time.Second
@@ -75,13 +76,13 @@ func openNodes(t testing.TB, s *natstest.Server, n int, change func(*Options)) [
 	return out
 }
 
-// own is a cluster of NATS servers that are within the nodes' own processes.
+// own is a cluster of NATS servers within the nodes' own processes.
 type own struct{ servers []*embedded.Server }
 
 var ownKey = bytes.Repeat([]byte{7}, embedded.KeySize)
 
-// add starts one more server, and returns what a node needs to use it. It knows
-// peers, and waits until all servers are connected.
+// add starts one more server that knows peers, waits until all servers are
+// connected, and returns the options of a node that uses it.
 func (c *own) add(t testing.TB, listen string, peers ...string) func(*Options) {
 	t.Helper()
 	s, err := embedded.Start(contextFor(t), embedded.Options{
@@ -98,7 +99,7 @@ func (c *own) add(t testing.TB, listen string, peers ...string) func(*Options) {
 	return func(o *Options) { o.Servers, o.Server, o.Token = nil, s, s.Token() }
 }
 
-// openOwn starts n nodes of one cluster with a server each.
+// openOwn starts n nodes of one cluster, each with its own server.
 func openOwn(t testing.TB, n int, change func(*Options)) []*Board {
 	t.Helper()
 	var c own
@@ -133,7 +134,7 @@ func eventually(t testing.TB, what string, so func() bool) {
 	}
 }
 
-// host is a host of a link that echoes what guests send, or hands them over.
+// host is a host of a link. It echoes what guests send, or passes on its guests.
 type host struct {
 	id     sealed.LinkID
 	public []byte
@@ -150,7 +151,7 @@ func newKeys(t testing.TB) sealed.LinkKeys {
 	return keys
 }
 
-// attach brings a host to a node.
+// attach attaches a new host at a node.
 func attach(t testing.TB, b *Board, keys sealed.LinkKeys) *host {
 	t.Helper()
 	h := &host{id: keys.ID(), public: keys.Public(), guests: make(chan switchboard.Frames, 1000)}

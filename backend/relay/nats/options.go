@@ -19,59 +19,59 @@ import (
 // MinSecret is the least size of a cluster's secret in bytes.
 const MinSecret = 32
 
-// Options of a node's board.
+// Options are the options of a node's board.
 type Options struct {
-	// Servers are the NATS servers to connect to, one of them at a time:
+	// Servers are the NATS servers. The node connects to one of them at a time:
 	// "nats://bus.example:4222", or "tls://". They name no user.
 	Servers []string
-	// Server is one in this process, in place of Servers: see package embedded.
+	// Server is a server in this process, in place of Servers: see package
+	// embedded.
 	Server nats.InProcessConnProvider
-	// Prefix is what all subjects begin with: "porch" when empty. Clusters that
-	// share a bus have different ones.
+	// Prefix is what all subjects begin with, "porch" if it is empty. Clusters
+	// that share a bus need different ones.
 	Prefix string
 	// Secret is the same at all nodes of the cluster: at least MinSecret random
-	// bytes. Messages are sealed with what is derived from it.
+	// bytes. Messages are sealed with keys that are derived from it.
 	Secret []byte
 	// PerLink is how many guests may be connected to one link at a time, and
-	// PerAddress how many of them may come from one address, whichever nodes
-	// they come in by.
+	// PerAddress how many of them may come from one address, at whichever nodes.
 	PerLink, PerAddress int
 	// Queued bounds what may wait for guests of this node whose host is at
-	// another: the relay's own ([relay.Options]). nil is no bound.
+	// another node. It is the relay's own ([relay.Options]). nil means no bound.
 	Queued *switchboard.Budget
 
-	// How this node shows NATS who it is: any, or none.
+	// User and the fields below prove this node to NATS. Set one kind, or none.
 	User, Password  string
 	Token           string
 	CredentialsFile string // a .creds file: a JWT and its key
 	NKeyFile        string // a file with the seed of an nkey
-	// TLS is for "tls://" servers, and for those that ask for it. nil is the
+	// TLS is for "tls://" servers, and for those that ask for it. nil means the
 	// default configuration.
 	TLS *tls.Config
 
-	// OnNote is told the notes that other nodes have shared: a notebook's Put.
-	// OnRevoke is told the TURN credentials that other nodes have revoked. Both
-	// may be told the same more than once, must return at once, and may be nil.
+	// OnNote gets the notes that other nodes share: a notebook's Put. OnRevoke
+	// gets the TURN credentials that other nodes revoke. Both may get the same
+	// more than once, must return at once, and may be nil.
 	OnNote   func(id sealed.LinkID, note [sealed.NoteSize]byte)
 	OnRevoke func(owner, username string)
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 
-	times *times // for tests; the defaults when nil
+	times *times // for tests; nil means the defaults
 }
 
-// times are how long a board waits.
+// times are how long a board waits for each thing.
 type times struct {
-	connect time.Duration // for one NATS server, at opening
-	retry   time.Duration // between tries to come back to the bus
-	ping    time.Duration // between pings to the NATS server; two may be unanswered
+	connect time.Duration // for the connection to one NATS server, in Open
+	retry   time.Duration // between tries to reach the bus again
+	ping    time.Duration // between pings to the NATS server; two may stay without an answer
 	beat    time.Duration // between heartbeats and tallies
-	silence time.Duration // after which a node is gone
+	silence time.Duration // after so long without a message, a node is gone
 	ask     time.Duration // for the holder of a link to say its epoch
-	flush   time.Duration // for the NATS server to have taken a subscription
-	mark    time.Duration // for a node to answer mark; then it is asked again
-	open    time.Duration // for the holder of a link to take a guest; then it is asked again, twice
-	goodbye time.Duration // for the last messages to leave
+	flush   time.Duration // for the NATS server to take a subscription
+	mark    time.Duration // for a node to answer mark, before it is asked again
+	open    time.Duration // for the holder of a link to take a guest, before it is asked again, twice
+	goodbye time.Duration // for the last messages to be sent
 }
 
 var defaultTimes = times{
@@ -110,7 +110,7 @@ func (o *Options) prepare() error {
 		return errors.New("nats: want NATS servers, or one in this process")
 	}
 	for _, s := range o.Servers {
-		// The address is in no error: it could hold a password after all.
+		// No error contains the address, because it could hold a password.
 		u, err := url.Parse(s)
 		switch {
 		case err != nil || u.Hostname() == "" || (u.Scheme != "nats" && u.Scheme != "tls"):
@@ -137,8 +137,7 @@ func prefixValid(s string) bool {
 	return true
 }
 
-// connect opens the connection to NATS. Its later ends and returns are told to
-// b.
+// connect opens the connection to NATS. b gets its later ends and returns.
 func (o *Options) connect(ctx context.Context, b *Board) (*nats.Conn, error) {
 	timeout := o.times.connect
 	if until, ok := ctx.Deadline(); ok {
@@ -152,14 +151,14 @@ func (o *Options) connect(ctx context.Context, b *Board) (*nats.Conn, error) {
 		nats.ReconnectWait(o.times.retry),
 		nats.ReconnectJitter(o.times.retry, o.times.retry),
 		nats.ReconnectBufSize(offlineBytes),
-		nats.IgnoreAuthErrorAbort(), // credentials may be mended while this node runs
+		nats.IgnoreAuthErrorAbort(), // credentials may be repaired while this node runs
 		nats.PingInterval(o.times.ping),
 		nats.MaxPingsOutstanding(2),
-		// Each message is written by who publishes it, at once: one hand-over less
-		// on a knock's way than by the client's flusher.
+		// publish writes each message at once. The client's flusher would add one
+		// hand-over between goroutines to a knock's way.
 		nats.WriteBufferSize(1),
-		// A server that takes no bytes is as good as gone, and half a message
-		// must not be followed by another (see also publish).
+		// A server that takes no bytes counts as gone. Nothing may follow half a
+		// message (see also publish).
 		nats.FlusherTimeout(2 * o.times.ping),
 		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.offBus() }),

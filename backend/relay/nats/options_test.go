@@ -57,8 +57,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// TestWaysIn has a node show NATS who it is, in each way, and with the wrong
-// secret. No log names a secret.
+// TestWaysIn connects a node with each kind of NATS credentials, right and wrong.
+// No log may contain a secret.
 func TestWaysIn(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -157,7 +157,8 @@ func TestWaysIn(t *testing.T) {
 	}
 }
 
-// TestSmallMessages has a NATS server that takes no message of the largest size.
+// TestSmallMessages has a NATS server that does not take messages of the largest
+// size.
 func TestSmallMessages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "small.conf")
 	if err := os.WriteFile(path, []byte("max_payload: 65536"), 0o600); err != nil {
@@ -172,7 +173,7 @@ func TestSmallMessages(t *testing.T) {
 	}
 }
 
-// certificate returns one for 127.0.0.1 that is its own authority.
+// certificate returns a certificate for 127.0.0.1 that is its own authority.
 func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

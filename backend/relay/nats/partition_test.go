@@ -15,7 +15,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// heardNotes is what a node was told by others.
+// heardNotes are the notes that a node got from others.
 type heardNotes struct {
 	mu      sync.Mutex
 	notes   map[sealed.LinkID][sealed.NoteSize]byte
@@ -45,11 +45,12 @@ func (h *heardNotes) has(t *testing.T, id sealed.LinkID, n [sealed.NoteSize]byte
 	})
 }
 
-// sides are two nodes that a cut parts.
+// sides are two nodes that a cut separates.
 type sides struct {
 	name string
 	open func(t *testing.T) (a, b func(*Options), wire *natstest.Wire)
-	// alone is whether a is off the bus then; otherwise it has a bus to itself.
+	// alone means that the cut leaves a without a bus; otherwise a has a bus to
+	// itself.
 	alone bool
 }
 
@@ -117,7 +118,7 @@ func (s sides) partAndHeal(t *testing.T) {
 		t.Errorf("Dial = %v", err)
 	}
 	during := attach(t, a, newKeys(t))
-	newer := attach(t, b, keys) // its host has come to this side
+	newer := attach(t, b, keys) // the link's host has come to this side
 	noteA, noteB := [sealed.NoteSize]byte{1}, [sealed.NoteSize]byte{2}
 	a.Note(x.id, noteA)
 	a.Revoke("owner", "a")
@@ -179,7 +180,7 @@ func TestOlderHostDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// TestServerRestarts kills the bus itself.
+// TestServerRestarts kills the bus and starts it again.
 func TestServerRestarts(t *testing.T) {
 	s := natstest.Start(t)
 	a, b := openNode(t, s.URL(), nil), openNode(t, s.URL(), nil)
@@ -197,7 +198,7 @@ func TestServerRestarts(t *testing.T) {
 	}
 }
 
-// TestServerHangs has the bus take nothing and say nothing.
+// TestServerHangs has a bus that takes nothing and says nothing.
 func TestServerHangs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: left to make test")
@@ -216,7 +217,7 @@ func TestServerHangs(t *testing.T) {
 	pass(t, dialSoon(t, b, h.id), h.guest(t), "after")
 }
 
-// TestServerHangsInMidMessage has a write to the bus end half-way: nothing may
+// TestServerHangsInMidMessage ends a write to the bus half-way. Nothing may
 // follow it on the same connection.
 func TestServerHangsInMidMessage(t *testing.T) {
 	if testing.Short() {
@@ -228,7 +229,7 @@ func TestServerHangsInMidMessage(t *testing.T) {
 	s.Freeze()
 	defer s.Thaw()
 	large := frame{of: way{toHost: true, channel: 1 << 40}, data: make([]byte, signalling.MaxFrame)}
-	for ctx := contextFor(t); ; { // the kernel takes some; a has no such channel
+	for ctx := contextFor(t); ; { // the kernel takes some bytes first; a has no such channel
 		err := b.publish(toNode(a.seals.self), "", large)
 		if unwritten := (net.Error)(nil); errors.As(err, &unwritten) {
 			break
@@ -244,7 +245,7 @@ func TestServerHangsInMidMessage(t *testing.T) {
 	pass(t, dialSoon(t, b, h.id), h.guest(t), "after")
 }
 
-// TestNodeCloses tells the others at once.
+// TestNodeCloses checks that a node that closes tells the others at once.
 func TestNodeCloses(t *testing.T) {
 	nodes := openNodes(t, natstest.Start(t), 3, nil)
 	for round := range 3 {
@@ -288,7 +289,7 @@ func TestNodeCloses(t *testing.T) {
 	}
 }
 
-// TestLateNodeIsTold has a node start after the notes were left.
+// TestLateNodeIsTold starts a node after the notes were left.
 func TestLateNodeIsTold(t *testing.T) {
 	s := natstest.Start(t)
 	a := openNode(t, s.URL(), nil)

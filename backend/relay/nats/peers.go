@@ -13,16 +13,16 @@ import (
 // maxPeers bounds the nodes of a cluster.
 const maxPeers = 1024
 
-// peer is another node, from when it was first heard until it is gone.
+// peer is another node, from its first message until it is gone.
 type peer struct {
 	cipher     cipher.AEAD
 	heard      time.Time
 	beaten     bool // it has sent a beat
 	generation uint32
-	left       bool // for good; it is kept for as long as its messages may come late
+	left       bool // for good; kept while its messages may still arrive
 }
 
-// cipherOf returns the cipher of a node, which may be none.
+// cipherOf returns the cipher of a node. The node need not exist.
 func (b *Board) cipherOf(n nodeID) (cipher.AEAD, error) {
 	b.mu.Lock()
 	p := b.peers[n]
@@ -33,8 +33,8 @@ func (b *Board) cipherOf(n nodeID) (cipher.AEAD, error) {
 	return b.seals.of(n)
 }
 
-// heard notes a sign of life. A node that is new, or was off the bus, is told
-// what it may have missed.
+// heard records a sign of life. It tells a node that is new, or was off the bus,
+// what that node may have missed.
 func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
 	now, beats := m.(beat)
 	b.mu.Lock()
@@ -55,13 +55,13 @@ func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
 	if appeared {
 		b.sayAgain()
 		b.soon(func() {
-			_ = b.publish(toNode(sender), "", beat{b.generation.Load()}) // so that it need not wait for the next
+			_ = b.publish(toNode(sender), "", beat{b.generation.Load()}) // now, so that it need not wait for the next beat
 			b.share(toNode(sender))
 		})
 	}
 }
 
-// others are the nodes that this one has heard lately.
+// others returns the nodes that this one has heard lately.
 func (b *Board) others() []nodeID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,17 +74,18 @@ func (b *Board) others() []nodeID {
 	return out
 }
 
-// sayLeaving tells the other nodes that this one ends: those it knows after all
-// else that they were told.
+// sayLeaving tells the other nodes that this one ends. To those that it knows, it
+// says so after all that it has sent them.
 func (b *Board) sayLeaving() {
 	for _, n := range b.others() {
-		_ = b.publish(toNode(n), "", leaving{}) // who doesn't hear it hears the silence
+		_ = b.publish(toNode(n), "", leaving{}) // a node that misses it notices the silence
 	}
 	_ = b.publish(everyone, "", leaving{})
 }
 
-// leave ends what led to a node that has left. What was said to all may
-// overtake the last that was said to this node; then it must wait for that.
+// leave ends all channels to a node that has left. What that node said to all
+// (inOrder is false) may overtake its last message to this node. If there are
+// channels, leave then does nothing, because the same word follows in order.
 func (b *Board) leave(n nodeID, inOrder bool) {
 	b.mu.Lock()
 	now := b.peers[n] != nil && !b.peers[n].left
@@ -103,7 +104,7 @@ func (b *Board) leave(n nodeID, inOrder bool) {
 	}
 }
 
-// miss forgets the nodes that were silent for too long.
+// miss removes the nodes that were silent for too long.
 func (b *Board) miss() {
 	now := time.Now()
 	b.mu.Lock()
@@ -143,11 +144,11 @@ func (b *Board) sweep() {
 	}
 }
 
-// wholeTally is how often a tally names all channels, in beats. The others name
-// those that were lately in use.
+// wholeTally is the number of beats from one tally that names all channels to the
+// next. The tallies between name those that were in use lately.
 const wholeTally = 10
 
-// keep does what has time, until the board has closed.
+// keep does the work that can wait, until the board has closed.
 func (b *Board) keep() {
 	tick := time.NewTicker(b.times.beat)
 	defer tick.Stop()
@@ -170,7 +171,7 @@ func (b *Board) keep() {
 	}
 }
 
-// sayTally tells each node how much it was sent.
+// sayTally tells each node how much was sent to it.
 func (b *Board) sayTally(whole bool) {
 	b.mu.Lock()
 	legs := make([]*leg, 0, len(b.legs))
@@ -190,7 +191,7 @@ func (b *Board) sayTally(whole bool) {
 		to := peers[i]
 		of[to] = append(of[to], s)
 		if len(of[to]) == maxEntries {
-			_ = b.publish(toNode(to), "", of[to]) // the next one says it again
+			_ = b.publish(toNode(to), "", of[to]) // the next one repeats it
 			delete(of, to)
 		}
 	}
@@ -213,7 +214,7 @@ func (l *leg) count(whole bool) (sent, bool) {
 	return sent{l.out, l.next}, true
 }
 
-// sayAgain has keep say this node's claims.
+// sayAgain makes keep publish this node's claims again.
 func (b *Board) sayAgain() {
 	select {
 	case b.wake <- struct{}{}:
@@ -230,19 +231,19 @@ func (b *Board) sayClaims() {
 	b.mu.Unlock()
 	for _, c := range claims {
 		if b.publish(toLink(c.token), "", c) != nil {
-			return // off the bus: onBus says them
+			return // off the bus: onBus publishes them
 		}
 	}
 }
 
-// offBus is told by NATS that the connection has ended.
+// offBus is called by NATS when the connection has ended.
 func (b *Board) offBus() {
 	if b.lifetime.Err() == nil {
 		b.log.Warn("nats: the bus is out of reach")
 	}
 }
 
-// onBus is told by NATS that the connection is back, with its subscriptions.
+// onBus is called by NATS when the connection is back, with its subscriptions.
 func (b *Board) onBus() {
 	b.log.Info("nats: the bus is back")
 	generation := b.generation.Add(1)
@@ -253,12 +254,12 @@ func (b *Board) onBus() {
 	b.sayAgain()
 }
 
-// busError is told by NATS what went wrong beside the connection. Its errors
-// name subjects, and stay out of the log.
+// busError is called by NATS with errors that leave the connection open. They
+// name subjects, so they are not logged.
 func (b *Board) busError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrSlowConsumer):
-		// Channels notice what they lack; a claim may be lacking as well.
+		// Channels notice missing messages themselves; claims do not.
 		b.log.Warn("nats: messages were lost, this node is too slow")
 		b.sayAgain()
 	case errors.Is(err, nats.ErrPermissionViolation):

@@ -12,7 +12,7 @@ const maxShared = 4096
 // revocationsAtOnce keeps a message of revocations well below maxMessage.
 const revocationsAtOnce = 256
 
-// shared is the newest of what nodes tell all others.
+// shared holds the newest of what nodes tell all others.
 type shared struct {
 	notes       *recent.Map[[tokenSize]byte, [sealed.NoteSize]byte]
 	revocations *recent.Map[revocation, struct{}]
@@ -25,9 +25,9 @@ func newShared() shared {
 	}
 }
 
-// Note tells the other nodes the note of a link that has ended. They are told
-// again when they, or this node, were off the bus; a node that starts is told
-// the newest few thousand.
+// Note tells the other nodes the note of a link that has ended. Nodes that were
+// off the bus are told again, as all are if this node was. A node that starts is
+// told the newest 4096.
 func (b *Board) Note(id sealed.LinkID, n [sealed.NoteSize]byte) {
 	raw, err := b64.DecodeString(string(id))
 	if err != nil || len(raw) != tokenSize {
@@ -41,7 +41,8 @@ func (b *Board) Note(id sealed.LinkID, n [sealed.NoteSize]byte) {
 }
 
 // Revoke tells the other nodes that TURN credentials are no longer good: see
-// relay.Turn's Revoke. Names of more than 255 bytes are nobody's.
+// relay.Turn's Revoke. It ignores names of more than 255 bytes, because no relay
+// gives such out.
 func (b *Board) Revoke(owner, username string) {
 	if len(owner) > maxName || len(username) > maxName {
 		return
@@ -50,10 +51,10 @@ func (b *Board) Revoke(owner, username string) {
 	b.mu.Lock()
 	b.shared.revocations.Put(r, struct{}{})
 	b.mu.Unlock()
-	_ = b.publish(everyone, "", revocations{r}) // as above
+	_ = b.publish(everyone, "", revocations{r}) // off the bus: onBus shares it
 }
 
-// share sends what is shared to a node, or to all.
+// share sends the shared notes and revocations to a node, or to all.
 func (b *Board) share(at place) {
 	var (
 		ns notes
@@ -69,7 +70,7 @@ func (b *Board) share(at place) {
 	b.mu.Unlock()
 	for len(ns) > 0 {
 		n := min(len(ns), maxEntries)
-		_ = b.publish(at, "", ns[:n]) // a node that misses it may be told by another
+		_ = b.publish(at, "", ns[:n]) // another node may tell a node that misses it
 		ns = ns[n:]
 	}
 	for len(rs) > 0 {

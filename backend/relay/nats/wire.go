@@ -34,7 +34,7 @@ const (
 	maxMessage   = signalling.MaxFrame + 1024 // before sealing
 	maxEnvelope  = headerSize + maxMessage + tagSize
 	maxRemoteKey = 64
-	maxName      = 255 // of an owner or a username in a revocation
+	maxName      = 255 // of an owner or a username in a revocation, in bytes
 	maxEntries   = 1024
 	publicSize   = 65 // an uncompressed point of P-256
 )
@@ -44,14 +44,16 @@ var b64 = base64.RawURLEncoding.Strict()
 // nodeID names one node from its start to its end.
 type nodeID [nodeSize]byte
 
+// String returns the id in base64url, as in subjects.
 func (n nodeID) String() string { return b64.EncodeToString(n[:]) }
 
 // token stands for a link's id in subjects.
 type token [tokenSize]byte
 
+// String returns the token in base64url, as in subjects.
 func (t token) String() string { return b64.EncodeToString(t[:]) }
 
-// place is what a message is for: the end of its subject. It is sealed in, so
+// place is what a message is for: the end of its subject. The seal covers it, so
 // that a message can't be moved.
 type place string
 
@@ -127,13 +129,13 @@ func (s *seals) seal(at place, m message) []byte {
 	return s.own.Seal(header, nonceOf(header), plain, additional(header, at))
 }
 
-// Why a message from the bus is not for us.
+// The reasons for which a message from the bus is dropped.
 var (
 	errForm   = errors.New("nats: malformed")
 	errForged = errors.New("nats: not sealed by a node of this cluster")
 )
 
-// senderOf checks size and form of an envelope.
+// senderOf checks size and form of an envelope, and returns its sender.
 func senderOf(envelope []byte) (nodeID, error) {
 	if len(envelope) <= headerSize+tagSize || len(envelope) > maxEnvelope || envelope[0] != wireVersion {
 		return nodeID{}, errForm
@@ -141,7 +143,7 @@ func senderOf(envelope []byte) (nodeID, error) {
 	return nodeID(envelope[1 : 1+nodeSize]), nil
 }
 
-// openEnvelope returns the message in an envelope that senderOf has passed.
+// openEnvelope returns the message in an envelope that senderOf has accepted.
 func openEnvelope(sender cipher.AEAD, at place, envelope []byte) (message, error) {
 	header := envelope[:headerSize]
 	plain, err := sender.Open(nil, nonceOf(header), envelope[headerSize:], additional(header, at))
@@ -151,14 +153,14 @@ func openEnvelope(sender cipher.AEAD, at place, envelope []byte) (message, error
 	return parse(plain)
 }
 
-// message is what nodes say to each other. Each kind is a struct below.
+// message is what nodes send to each other. Each kind is a struct below.
 type message interface {
 	kind() byte
 	append([]byte) []byte
 }
 
-// The kinds of messages, their first byte. Values are never used again for
-// something else.
+// The kinds of messages, their first byte. A value is never used again for
+// another kind.
 const (
 	kindBeat = iota + 1
 	kindLeaving
@@ -180,10 +182,10 @@ const (
 )
 
 type (
-	// beat is a heartbeat. A new generation means that its sender may have
-	// missed something: it was off the bus.
+	// beat is a heartbeat. A new generation means that its sender was off the bus
+	// and may have missed messages.
 	beat struct{ generation uint32 }
-	// leaving is a node's last word.
+	// leaving is a node's last message.
 	leaving struct{}
 	// notes are those of links that have ended.
 	notes []note
@@ -219,34 +221,34 @@ type (
 		channel uint64
 		full    bool // too many guests; otherwise there is no host
 	}
-	// frame is one of a channel.
+	// frame is one frame of a channel.
 	frame struct {
 		of     way
 		number uint64
 		data   []byte
 	}
-	// limit is Frames.SetLimit on its way to the guest's node.
+	// limit carries Frames.SetLimit to the guest's node.
 	limit struct {
 		of     way
 		number uint64
 		limit  uint32 // Frames.Limit
 	}
-	// closed is the last of a channel.
+	// closed is the last message of a channel.
 	closed struct {
 		of     way
 		number uint64
 		code   signalling.CloseCode
 	}
-	// gone says that its sender does not have a channel.
+	// gone says that its sender does not have this channel.
 	gone struct{ of way }
 	// tally says how much of each channel its sender has sent.
 	tally []sent
 	sent  struct {
 		of     way
-		number uint64 // of the next frame
+		number uint64 // of the next message
 	}
-	// mark asks a node for an answer, by which time its NATS server knows what the
-	// sender listens to.
+	// mark asks a node for an answer. By the time it comes, the node's NATS
+	// server knows what the sender listens to.
 	mark struct{ number uint64 }
 	// marked answers mark.
 	marked struct{ number uint64 }
@@ -352,8 +354,8 @@ func (m tally) append(b []byte) []byte {
 func (m mark) append(b []byte) []byte   { return binary.BigEndian.AppendUint64(b, m.number) }
 func (m marked) append(b []byte) []byte { return binary.BigEndian.AppendUint64(b, m.number) }
 
-// reader takes a message apart. After the first thing that is missing or wrong
-// it returns zeros, and bad is set.
+// reader takes a message apart. After the first byte that is missing or wrong it
+// returns zeros, and bad is set.
 type reader struct {
 	b   []byte
 	bad bool
@@ -399,7 +401,7 @@ func (r *reader) code() signalling.CloseCode {
 	return 0
 }
 
-// parse reads a message and checks its form. What it returns may hold on to b.
+// parse reads a message and checks its form. The result may share memory with b.
 func parse(b []byte) (message, error) {
 	if len(b) == 0 || len(b) > maxMessage {
 		return nil, errForm

@@ -12,7 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// everyMessage has one of each kind.
+// everyMessage has one message of each kind.
 var everyMessage = []message{
 	beat{7}, leaving{},
 	notes{{[tokenSize]byte{1}, [sealed.NoteSize]byte{2}}, {[tokenSize]byte{3}, [sealed.NoteSize]byte{4}}},
@@ -108,8 +108,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// FuzzMessage checks that what is understood is written the same way, and
-// within bounds.
+// FuzzMessage checks that a message that is understood is written the same way,
+// and within bounds.
 func FuzzMessage(f *testing.F) {
 	for _, m := range everyMessage {
 		f.Add(plainOf(m))
@@ -125,8 +125,8 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzEnvelope checks that no bytes pass for those of a node, and that a node's
-// own pass only whole.
+// FuzzEnvelope checks that no other bytes pass for a node's envelope, and that a
+// node's own pass only whole.
 func FuzzEnvelope(f *testing.F) {
 	s, err := newSeals(testSecret)
 	if err != nil {
@@ -141,7 +141,7 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What this process has sealed is under another node's key.
+		// What this process has sealed, under another node's key.
 		key, err := s.of(nodeID{sender[0] + 1})
 		if err != nil {
 			t.Fatal(err)

@@ -1,10 +1,10 @@
 // Package embedded runs a NATS server within a node's own process, in a cluster
-// with those of the relay's other machines: the bus of a relay that has no NATS
-// server apart. A message crosses two processes, not three, and there is one
-// thing less to run.
+// with those of the relay's other machines. It is the bus of a relay that has no
+// separate NATS server. A message crosses two processes, not three, and the
+// operator runs one program less.
 //
-// Machines join by TLS, each with a certificate of the key that is derived from
-// the secret that they share. Who has not got that secret gets no further than
+// Machines join by TLS. Each has a certificate of the key that is derived from
+// the secret that they share. A client without that secret gets no further than
 // the handshake.
 package embedded
 
@@ -31,8 +31,8 @@ import (
 // KeySize is the size of [Options.Key] in bytes.
 const KeySize = ed25519.SeedSize
 
-// How soon a machine that says nothing is left, and connected again. The board
-// above has lost patience with it before.
+// How long a machine may be silent before its connection is ended and opened
+// again. The board above gives it up earlier.
 const (
 	pingInterval = 2 * time.Second
 	pingsOut     = 2
@@ -40,16 +40,16 @@ const (
 	startWithin  = 10 * time.Second
 )
 
-// Options of a server.
+// Options are the options of a server.
 type Options struct {
-	// Listen is the address on which the other machines reach this one:
+	// Listen is the address at which the other machines reach this one:
 	// "10.0.0.1:4248". Their firewall should keep all others away.
 	Listen string
-	// Peers are such addresses of the others. This machine's own may be among
-	// them. It may be empty at the machine that is started first: who joins
-	// tells it.
+	// Peers are the same addresses of the other machines. This machine's own may
+	// be among them. Peers may be empty at the machine that is started first,
+	// because the machines that join tell it.
 	Peers []string
-	// Key is the same at all machines, and secret: KeySize bytes.
+	// Key is secret, and the same at all machines: KeySize bytes.
 	Key []byte
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
@@ -114,14 +114,15 @@ func (o *Options) settings() (*server.Options, error) {
 		return nil, err
 	}
 	return &server.Options{
-		// A server of a cluster insists on a door for clients. Nobody is told what
-		// opens this one, and Porch comes in by InProcessConn.
+		// A server of a cluster insists on a port for clients. This one has a
+		// random password that is told to no client, and Porch connects by
+		// InProcessConn.
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: rand.Text(),
 		Cluster: server.ClusterOpts{
 			Name: "porch", Host: host, Port: port, NoAdvertise: true,
 			TLSConfig: secured, TLSTimeout: writeWithin.Seconds(),
 			PingInterval: pingInterval, MaxPingsOut: pingsOut, WriteDeadline: writeWithin,
-			PoolSize:    -1,                                                  // all is one account's
+			PoolSize:    -1,                                                  // all belongs to one account
 			Compression: server.CompressionOpts{Mode: server.CompressionOff}, // all is sealed
 		},
 		Routes:       peers,
@@ -130,7 +131,7 @@ func (o *Options) settings() (*server.Options, error) {
 	}, nil
 }
 
-// splitAddress takes an address apart whose port is a number.
+// splitAddress splits an address whose port is a number.
 func splitAddress(s string) (host string, port int, err error) {
 	host, name, err := net.SplitHostPort(s)
 	if err == nil {
@@ -142,14 +143,14 @@ func splitAddress(s string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// mutual is TLS between two ends that know the same key, and with nobody else:
-// each has a certificate that any of them could have signed.
+// mutual returns a TLS configuration for ends that know the same key, and for no
+// other. Each end has a certificate that any of them could have signed.
 func mutual(key []byte) (*tls.Config, error) {
 	if len(key) != KeySize {
 		return nil, fmt.Errorf("embedded: a key of %d bytes, not %d", len(key), KeySize)
 	}
 	private := ed25519.NewKeyFromSeed(key)
-	const name = "porch" // of every machine
+	const name = "porch" // the same at every machine
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280, 4.1.2.5: never
@@ -175,13 +176,13 @@ func mutual(key []byte) (*tls.Config, error) {
 // InProcessConn is a client's connection to the server.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
 
-// Token is what a client shows.
+// Token returns what a client shows.
 func (s *Server) Token() string { return s.token }
 
-// Address is where other machines reach this one.
+// Address returns where other machines reach this one.
 func (s *Server) Address() string { return s.nats.ClusterAddr().String() }
 
-// Peers is how many other machines are connected.
+// Peers returns how many other machines are connected.
 func (s *Server) Peers() int { return s.nats.NumRemotes() }
 
 // Close ends all connections, and waits.
@@ -190,10 +191,10 @@ func (s *Server) Close() {
 	s.nats.WaitForShutdown()
 }
 
-// logger writes what the server says to a log of ours: what it takes for worth a
-// notice is the course of things here. Whoever reaches the address can make it
-// say that a handshake has failed, so it has a limit: a line a second, and some
-// at once.
+// logger writes the server's lines to our log. The server's notices are routine
+// here, so they go to the debug level. Any client that reaches the address can
+// cause a line about a failed handshake, so lines are limited to one a second,
+// and linesAtOnce at once.
 type logger struct {
 	to    *slog.Logger
 	limit *rate.Limiter
@@ -202,20 +203,21 @@ type logger struct {
 
 const linesAtOnce = 20
 
+// Noticef and the methods below implement [server.Logger].
 func (l logger) Noticef(format string, v ...any) { l.to.Debug("nats: " + fmt.Sprintf(format, v...)) }
 func (l logger) Errorf(format string, v ...any)  { l.Warnf(format, v...) }
 func (l logger) Debugf(string, ...any)           {}
 func (l logger) Tracef(string, ...any)           {}
 
-// Warnf is for errors as well: none is one of this program.
+// Warnf logs errors as well, because none is an error of this program.
 func (l logger) Warnf(format string, v ...any) {
 	if l.limit.Allow() {
 		l.to.Warn("nats: " + fmt.Sprintf(format, v...))
 	}
 }
 
-// Fatalf must not return in a program that is nothing but a NATS server. Start
-// returns what it says.
+// Fatalf would have to end a program that is nothing but a NATS server. Here
+// Start returns what it says.
 func (l logger) Fatalf(format string, v ...any) {
 	select {
 	case l.fatal <- fmt.Sprintf(format, v...):

@@ -62,19 +62,19 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// TestMachinesFindEachOther has three that know one address, and a message from
-// each to each.
+// TestMachinesFindEachOther has three machines that know one address, and sends a
+// message from each to each.
 func TestMachinesFindEachOther(t *testing.T) {
 	first := freeAddress(t)
 	addresses := []string{first, freeAddress(t), freeAddress(t)}
 	var servers []*Server
 	heard := make(chan string, 100)
 	for _, a := range addresses {
-		s := start(t, Options{Listen: a, Peers: []string{first}, Key: testKey}) // the first one knows itself
+		s := start(t, Options{Listen: a, Peers: []string{first}, Key: testKey}) // the first one knows its own address
 		hear := func(m *nats.Msg) {
 			select {
 			case heard <- a + " " + string(m.Data):
-			default: // said again until it is heard
+			default: // sent again until it is heard
 			}
 		}
 		if _, err := connect(t, s).Subscribe("greeting", hear); err != nil {
@@ -91,7 +91,7 @@ func TestMachinesFindEachOther(t *testing.T) {
 		for _, a := range addresses {
 			want[a+" "+addresses[i]] = true
 		}
-		eventually(t, "all have heard", func() bool { // who listens where is told after the greeting of machines
+		eventually(t, "all have heard", func() bool { // machines tell each other who listens to what after their greeting
 			if err := c.Publish("greeting", []byte(addresses[i])); err != nil {
 				t.Fatal(err)
 			}
@@ -105,9 +105,9 @@ func TestMachinesFindEachOther(t *testing.T) {
 	}
 }
 
-// TestOtherSecretsStayOut has machines with another secret, one that minds and
-// one that does not, one without TLS and one without a certificate come to a
-// machine's door.
+// TestOtherSecretsStayOut makes machines with another secret, one that checks
+// certificates and one that does not, one without TLS and one without a
+// certificate connect to a machine.
 func TestOtherSecretsStayOut(t *testing.T) {
 	at := freeAddress(t)
 	var log testlog.Log
@@ -140,7 +140,7 @@ func TestOtherSecretsStayOut(t *testing.T) {
 		"a machine without a certificate":             {InsecureSkipVerify: true},
 		"a machine with a certificate of another key": forged,
 	} {
-		// TLS 1.3 lets a client begin before the server has looked at it.
+		// TLS 1.3 lets a client begin before the server has checked it.
 		conn, err := tls.Dial("tcp", at, c)
 		if err != nil {
 			continue
@@ -149,7 +149,7 @@ func TestOtherSecretsStayOut(t *testing.T) {
 		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = conn.Write([]byte("PING\r\n")) // it may be over already
+		_, _ = conn.Write([]byte("PING\r\n")) // the connection may be closed already
 		if b, err := io.ReadAll(conn); err == nil || len(b) > 0 {
 			t.Errorf("%s is answered %q, %v", name, b, err)
 		}
@@ -175,7 +175,7 @@ func TestMachineComesBack(t *testing.T) {
 	eventually(t, "they meet", func() bool { return s.Peers() == 1 && gone.Peers() == 1 })
 	gone.Close()
 	eventually(t, "it is gone", func() bool { return s.Peers() == 0 })
-	start(t, Options{Listen: b, Key: testKey}) // found, not told
+	start(t, Options{Listen: b, Key: testKey}) // the other machine finds it without being told
 	eventually(t, "it is back", func() bool { return s.Peers() == 1 })
 }
 

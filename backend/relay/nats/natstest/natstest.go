@@ -1,5 +1,5 @@
-// Package natstest runs a real nats-server for tests, and a wire to it that can
-// be cut.
+// Package natstest runs a real nats-server for tests, and a connection to it that
+// can be cut.
 package natstest
 
 import (
@@ -24,12 +24,12 @@ import (
 
 const patience = 20 * time.Second
 
-// binary builds the server of go.mod, which the build cache keeps.
+// binary builds the server of go.mod; the build cache keeps it.
 var binary = sync.OnceValues(func() (string, error) {
 	_, here, _, _ := runtime.Caller(0)
 	cmd := exec.Command("go", "tool", "-n", "nats-server")
 	cmd.Dir = filepath.Dir(here)
-	// Plain, whatever the tests are built with.
+	// Without the flags of the tests' own build.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
@@ -71,7 +71,7 @@ func FreeAddresses(t testing.TB, n int) []string {
 	return out
 }
 
-// Run starts the server, again after Kill, at its port.
+// Run starts the server at its port, for the first time or after Kill.
 func (s *Server) Run() {
 	s.t.Helper()
 	path, err := binary()
@@ -102,10 +102,10 @@ func (s *Server) Run() {
 	}
 }
 
-// Address is host:port.
+// Address returns host:port.
 func (s *Server) Address() string { return s.at }
 
-// URL is nats://host:port.
+// URL returns nats://host:port.
 func (s *Server) URL() string { return "nats://" + s.Address() }
 
 // Kill ends the server's process.
@@ -131,7 +131,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-// Wire is a way to a server that can be cut: a TCP proxy.
+// Wire is a TCP proxy to a server that can be cut.
 type Wire struct {
 	to       string
 	listener net.Listener
@@ -142,7 +142,7 @@ type Wire struct {
 	conns map[net.Conn]struct{}
 }
 
-// NewWire leads to an address until the end of the test.
+// NewWire returns a wire to an address. The test's end closes it.
 func NewWire(t testing.TB, to string) *Wire {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -159,10 +159,10 @@ func NewWire(t testing.TB, to string) *Wire {
 	return w
 }
 
-// Address is where the wire begins: host:port.
+// Address returns where the wire begins: host:port.
 func (w *Wire) Address() string { return w.listener.Addr().String() }
 
-// URL is nats://host:port.
+// URL returns nats://host:port.
 func (w *Wire) URL() string { return "nats://" + w.Address() }
 
 func (w *Wire) accept() {
@@ -226,7 +226,7 @@ func pass(to, from net.Conn) {
 	}
 }
 
-// Cut ends what goes over the wire and lets nothing new begin.
+// Cut ends all connections over the wire and refuses new ones.
 func (w *Wire) Cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

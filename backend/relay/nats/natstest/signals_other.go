@@ -4,7 +4,8 @@ package natstest
 
 import "syscall"
 
-// There is no holding a process on this system: sending these fails, and says so.
+// This system can't stop a process and let it go on, so sending these fails with
+// an error.
 const (
 	stopSignal = syscall.Signal(0x13)
 	goOnSignal = syscall.Signal(0x12)

@@ -4,7 +4,7 @@ package natstest
 
 import "syscall"
 
-// How a server is held and let go on.
+// The signals that stop a server and let it go on.
 const (
 	stopSignal = syscall.SIGSTOP
 	goOnSignal = syscall.SIGCONT
