@@ -156,6 +156,31 @@ test('the call does, and what people wrote is left alone', async () => {
   await shows(guest, [/Sam/], [/«/]);
 });
 
+test('what has left the page is not kept for its translation', async () => {
+  // Each evaluation is a task of its own, so that the page has seen what the one before did.
+  await guest.evaluate(() => {
+    const box = document.createElement('p');
+    box.append('Rain');
+    document.body.append(box);
+  });
+  await guest.evaluate(() => {
+    const box = document.body.lastElementChild!;
+    box.firstChild!.replaceWith(document.createElement('font'));
+  });
+  await guest.evaluate(() => {
+    const box = document.body.lastElementChild!;
+    Object.assign(window, { gone: new WeakRef(box), texts: box.childNodes.length });
+    box.remove();
+  });
+  expect(await guest.evaluate('texts')).toBe(2); // the stand-in, and beside it the node of the page
+  await settled(guest);
+  const session = await guest.context().newCDPSession(guest);
+  await until('the page lets go of it', async () => {
+    await session.send('HeapProfiler.collectGarbage');
+    return guest.evaluate<boolean>('!gone.deref()');
+  });
+});
+
 test('what was translated comes back, and goes on changing', async () => {
   await guest.evaluate(translate);
   await guest.getByRole('button', { name: 'Leave' }).click();

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Choice } from '$src/call/engine';
 import { Capture } from './capture.svelte';
 import { whyOf } from './faults';
-import type { Changes, Source } from './source';
+import { type Changes, hardware, type Source } from './source';
 
 class Track {
   enabled = true;
@@ -343,4 +343,16 @@ it('names what getUserMedia throws', () => {
   expect(whyOf(named('NotReadableError'))).toBe('busy');
   expect(whyOf(new TypeError('no mediaDevices'))).toBe('missing');
   expect(whyOf('anything else')).toBe('busy');
+});
+
+it('a browser that keeps its list of devices to itself has none', async () => {
+  vi.stubGlobal('HTMLMediaElement', class {});
+  vi.stubGlobal('navigator', {
+    mediaDevices: { enumerateDevices: () => Promise.reject(named('NotAllowedError')) },
+  });
+  try {
+    expect(await hardware.devices()).toEqual({ cameras: [], microphones: [], speakers: [] });
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });

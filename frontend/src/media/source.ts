@@ -42,7 +42,7 @@ export const hardware: Source = {
   },
 
   async devices() {
-    const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+    const all = (await navigator.mediaDevices?.enumerateDevices?.().catch(() => [])) ?? [];
     const of = (kind: MediaDeviceKind) =>
       all
         .filter((device) => device.kind === kind && device.deviceId && device.label)

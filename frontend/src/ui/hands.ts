@@ -28,7 +28,11 @@ export function keepWords(root: Node): void {
       if (written.has(text)) font.replaceWith(text);
       else if (text.parentNode && !font.parentNode) text.data = words;
       else if (!text.parentNode) font.remove();
-      else if (text.previousSibling === font) continue;
+      else if (!text.isConnected) {
+        // It went with what it was in, which is not to be kept. Should that come back, it is as if nothing had been.
+        font.remove();
+        text.data = words;
+      } else if (text.previousSibling === font) continue;
       else {
         text.before(font);
         continue;
