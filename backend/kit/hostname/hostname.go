@@ -114,9 +114,15 @@ var (
 	longVowel = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 'ー', Hi: 'ー', Stride: 1}}}
 )
 
-// lookalikes are Cyrillic and Greek letters that may be read as Latin ones. A
-// label of such letters alone imitates a Latin one.
-const lookalikes = "асԁеһіјӏорԗԛѕԝхуъьҽпгѵѡкмтвнзбөүқңғҝэ" + "αικνρυωηοτχγεβμζσς"
+// lookalikes are Cyrillic and Greek letters that may be read as Latin ones, and of
+// the other scripts the strokes and circles that may be read as l and o. A label
+// of such letters alone imitates a Latin one.
+const lookalikes = "асԁеһіјӏорԗԛѕԝхуъьҽпгѵѡкмтвнзбөүқңғҝэ" + "αικνρυωηοτχγεβμζσς" +
+	"\u05d5\u05d8\u05df\u05e1" + // Hebrew vav, tet, final nun, samekh
+	"\u0627\u0647" + // Arabic alef, heh
+	"\u0966\u09e6\u0a66\u0ae6\u0c66\u0ce6\u0d66\u0e50\u0ed0" + // the zeros of India, Thailand and Laos
+	"\u0d20\u10ff" + // Malayalam ttha, Georgian labial sign
+	"\u1175" // the Hangul vowel i by itself
 
 // isPlain reports whether a label is of one script and does not look like one of
 // another.

@@ -72,6 +72,10 @@ func TestShown(t *testing.T) {
 		"例え-ру.example":  false, // scripts mixed
 		"теst.example":   false,
 		"օօօ.example":    false, // Armenian
+		"ഠ0ഠ.example":    false, // Malayalam, and an ASCII zero
+		"१०.example":     true,
+		"००.example":     false, // Devanagari zeros
+		"סוס.example":    false, // a horse in Hebrew, which may be read as olo
 	} {
 		name, ok := ASCII(typed)
 		if !ok {
@@ -86,7 +90,7 @@ func TestShown(t *testing.T) {
 			t.Errorf("%q is shown as %q, want %q", name, got, want)
 		}
 	}
-	for _, name := range []string{"relay.example", "127.0.0.1", "xn--.example", "xn--a.example"} {
+	for _, name := range []string{"relay.example", "127.0.0.1", "xn--.example", "xn--a.example", "xn--btda.example"} {
 		if got := Shown(name); got != name {
 			t.Errorf("%q is shown as %q", name, got)
 		}
