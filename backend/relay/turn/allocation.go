@@ -14,25 +14,26 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What one allocation may ask for: far more than the candidates of any call.
+// What one allocation may ask for. It is far more than the candidates of any
+// call.
 const (
 	maxPermissions = 64
 	maxBindings    = 64
 
-	// Messages of an allocation that pion handles: what comes before a channel
-	// is bound, and the asking.
+	// Messages of an allocation that pion handles: those before a channel is
+	// bound, and those that ask for one.
 	clientMessages, clientBurst = 2000, 6000
 )
 
-// allocation is a relayed socket. Pion makes and ends it, and tells which
-// peers are permitted and which channels bound (Server.events); the packets
-// go past pion: those of channels from socket to socket, all others through
-// ReadFrom and WriteTo.
+// allocation is a relayed socket. Pion makes and ends it, and Server.events
+// records which peers pion has permitted and which channels it has bound. The
+// packets bypass pion: those of channels go from socket to socket, all others
+// through ReadFrom and WriteTo.
 //
-// It is the net.PacketConn that pion has in hand.
+// It is the net.PacketConn that pion holds.
 type allocation struct {
 	server   *Server
-	front    *front // whose client it is; nil for a stream's
+	front    *front // the front that its client uses; nil for a stream's
 	username username
 	owner    *owner
 	socket   *socket
@@ -44,10 +45,10 @@ type allocation struct {
 	bindings    atomic.Pointer[[]binding]
 	permissions atomic.Pointer[[]netip.Addr]
 
-	changing sync.Mutex  // of bindings and permissions, and for what follows
-	life     *time.Timer // until it ends by itself
-	gone     bool        // pion has let go of it
-	holding  *handling   // what is held until then
+	changing sync.Mutex  // guards what follows, and changes of bindings and permissions
+	life     *time.Timer // until the allocation ends by itself
+	gone     bool        // pion has closed it
+	holding  *handling   // held until pion closes it
 
 	ended atomic.Bool
 	once  sync.Once
@@ -55,12 +56,12 @@ type allocation struct {
 
 // client is where an allocation's packets go.
 type client struct {
-	address netip.AddrPort // of a front's
+	address netip.AddrPort // of a client that uses a front
 	stream  *stream        // or nil
 }
 
-// binding is a bound channel. It needs the permission for its peer, which
-// expires earlier unless it is asked for again (RFC 8656 section 12).
+// binding is a bound channel. It needs the permission for its peer, which expires
+// earlier unless the client renews it (RFC 8656 section 12).
 type binding struct {
 	peer      netip.AddrPort
 	channel   uint16
@@ -83,8 +84,8 @@ var (
 // Validate implements turn.RelayAddressGenerator.
 func (g *generator) Validate() error { return nil }
 
-// AllocateListener implements turn.RelayAddressGenerator: there are no TCP
-// allocations (RFC 6062).
+// AllocateListener implements turn.RelayAddressGenerator. It refuses, because
+// there are no TCP allocations here (RFC 6062).
 func (g *generator) AllocateListener(turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {
 	g.server.refuse(RefusedTCP)
 	return nil, nil, errNoTCP
@@ -96,8 +97,8 @@ func (g *generator) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
 	return nil, errNoTCP
 }
 
-// AllocatePacketConn implements turn.RelayAddressGenerator. Pion also calls
-// it, for nobody, to find a pair of ports: there are no such (RFC 5766 section
+// AllocatePacketConn implements turn.RelayAddressGenerator. Pion also calls it,
+// without a user, to find a pair of ports; there are none (RFC 5766 section
 // 14.6).
 func (g *generator) AllocatePacketConn(config turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	u, err := g.server.keys.parse(config.UserID)
@@ -126,11 +127,11 @@ func (g *generator) AllocatePacketConn(config turn.AllocateListenerConfig) (net.
 // read relays what peers send, until the allocation ends.
 func (a *allocation) read() { a.socket.each(&a.server.panics, a.ended.Load, a.fromPeers) }
 
-// fromPeers relays what a batch has read.
+// fromPeers relays the datagrams of a batch.
 func (a *allocation) fromPeers(b *batch) {
 	c := a.client.Load()
 	if c == nil {
-		return // nobody is permitted yet
+		return // no peer is permitted yet
 	}
 	bindings := *a.bindings.Load()
 	var bytes, packets int
@@ -173,7 +174,7 @@ func channelTo(bindings []binding, peer netip.AddrPort) (channel uint16, ok bool
 	return 0, false
 }
 
-// unbound takes a datagram of a peer that has no channel.
+// unbound passes on a datagram of a peer that has no channel.
 func (a *allocation) unbound(payload []byte, from netip.AddrPort) {
 	if !slices.Contains(*a.permissions.Load(), from.Addr()) {
 		a.server.refuse(RefusedUnpermitted)
@@ -184,7 +185,7 @@ func (a *allocation) unbound(payload []byte, from netip.AddrPort) {
 	}
 }
 
-// fromNeighbour takes a datagram of another allocation of this server. frame
+// fromNeighbour passes on a datagram of another allocation of this server. frame
 // has room for a header.
 func (a *allocation) fromNeighbour(frame []byte, from netip.AddrPort) {
 	c := a.client.Load()
@@ -205,9 +206,9 @@ func (a *allocation) fromNeighbour(frame []byte, from netip.AddrPort) {
 	a.count(&a.server.down, len(frame)-channelHeader, 1)
 }
 
-// fromClient relays one ChannelData message by adding it to out, which the
-// caller flushes to a.socket. It returns the bytes of its payload, which may be
-// 0, and whether it was relayed.
+// fromClient adds the payload of one ChannelData message to out, which the caller
+// flushes to a.socket. It returns the bytes of the payload, which may be 0, and
+// whether it was relayed.
 func (a *allocation) fromClient(out *batchudp.Out, message []byte) (bytes int, ok bool) {
 	channel, payload, ok := channelData(message)
 	if !ok {
@@ -237,7 +238,7 @@ func (a *allocation) fromClient(out *batchudp.Out, message []byte) (bytes int, o
 	return len(payload), true
 }
 
-// count notes relayed bytes.
+// count records relayed bytes.
 func (a *allocation) count(t *traffic, bytes, packets int) {
 	t.bytes.Add(uint64(bytes))
 	t.packets.Add(uint64(packets))
@@ -253,8 +254,8 @@ func (a *allocation) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// WriteTo implements net.PacketConn for pion: data of a Send indication, to a
-// peer whose address is permitted.
+// WriteTo implements net.PacketConn for pion. It sends the data of a Send
+// indication to a peer whose address is permitted.
 func (a *allocation) WriteTo(p []byte, to net.Addr) (int, error) {
 	udp, ok := to.(*net.UDPAddr)
 	if !ok || a.ended.Load() {
@@ -279,7 +280,7 @@ func (a *allocation) WriteTo(p []byte, to net.Addr) (int, error) {
 	return len(p), nil
 }
 
-// judge says what may be sent to a peer.
+// judge returns what may be sent to a peer.
 func (a *allocation) judge(peer netip.AddrPort) verdict {
 	if peer.Addr().Is4() != a.relayed.Addr().Is4() {
 		return refused
@@ -287,7 +288,7 @@ func (a *allocation) judge(peer netip.AddrPort) verdict {
 	return a.server.peers.peer(peer)
 }
 
-// bind notes a channel. It returns false when there are too many.
+// bind records a channel. It returns false if there are too many.
 func (a *allocation) bind(channel uint16, peer netip.AddrPort) bool {
 	verdict := a.judge(peer)
 	if verdict == refused {
@@ -309,8 +310,8 @@ func (a *allocation) unbind(channel uint16) {
 	a.bindings.Store(&next)
 }
 
-// permit notes a peer's address, or that it is no longer permitted. It returns
-// false when there are too many.
+// permit records that a peer's address is permitted, or no longer is. It returns
+// false if there are too many.
 func (a *allocation) permit(peer netip.Addr, on bool) bool {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -329,13 +330,12 @@ func (a *allocation) permit(peer netip.Addr, on bool) bool {
 	return len(permissions) <= maxPermissions
 }
 
-// mayAsk limits what pion has to handle for this allocation.
+// mayAsk limits what pion must handle for this allocation.
 func (a *allocation) mayAsk(now time.Time) bool {
 	return a.asked.AllowN(now, 1)
 }
 
-// end stops relaying at once. It may be called twice. Pion notices, and
-// closes.
+// end stops relaying at once. Pion notices, and closes. It may be called twice.
 func (a *allocation) end() {
 	a.once.Do(func() {
 		a.ended.Store(true)
@@ -355,7 +355,8 @@ func (a *allocation) end() {
 	})
 }
 
-// Close implements net.PacketConn: pion has let go of it.
+// Close implements net.PacketConn. Pion calls it when it no longer uses the
+// allocation.
 func (a *allocation) Close() error {
 	a.end()
 	a.isGone()
@@ -375,7 +376,7 @@ func (a *allocation) SetReadDeadline(time.Time) error { return nil }
 // SetWriteDeadline implements net.PacketConn.
 func (a *allocation) SetWriteDeadline(time.Time) error { return nil }
 
-// queue are the datagrams that pion has not read yet.
+// queue holds the datagrams that pion has not read yet.
 type queue struct {
 	waiting chan arrived
 	closed  chan struct{}
@@ -396,7 +397,7 @@ func newQueue(n int) queue {
 	return queue{make(chan arrived, n), make(chan struct{}), new(sync.Once)}
 }
 
-// put copies a datagram into the queue, unless that is full.
+// put copies a datagram into the queue. It reports false if the queue is full.
 func (q *queue) put(b []byte, from netip.AddrPort) bool {
 	select {
 	case q.waiting <- arrived{slices.Clone(b), net.UDPAddrFromAddrPort(from)}:
@@ -411,7 +412,7 @@ func (q *queue) readFrom(p []byte) (int, net.Addr, error) {
 		select {
 		case d := <-q.waiting:
 			if len(d.b) > len(p) {
-				continue // pion takes no datagrams as large as this
+				continue // pion takes no datagram as large as this
 			}
 			return copy(p, d.b), d.from, nil
 		case <-q.closed:

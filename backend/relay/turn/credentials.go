@@ -13,9 +13,9 @@ import (
 )
 
 // A user name is EXPIRY ":" OWNER ":" RANDOM, as in
-// draft-uberti-behave-turn-rest-00: EXPIRY in decimal Unix seconds, OWNER a
-// text of the caller's, RANDOM 24 characters of base64url: 9 random bytes and
-// 9 of a MAC, so that no name is worth remembering that this relay's nodes
+// draft-uberti-behave-turn-rest-00. EXPIRY is in decimal Unix seconds. OWNER is a
+// text of the caller's. RANDOM has 24 characters of base64url: 9 random bytes and
+// 9 of a MAC. With the MAC, this relay's nodes need not remember names that they
 // did not give out.
 const (
 	maxOwner    = 64
@@ -25,7 +25,7 @@ const (
 	randomSize  = (nonceSize + tagSize) / 3 * 4
 )
 
-// username is a user name that has been given out.
+// username is a user name that was given out.
 type username struct {
 	text    string
 	owner   string
@@ -36,7 +36,7 @@ func (u username) expired(now time.Time) bool { return !now.Before(u.expires) }
 
 var errUsername = errors.New("turn: no user name of ours")
 
-// keys are made of the secret that all nodes share.
+// keys are derived from the secret that all nodes share.
 type keys struct{ names, passwords []byte }
 
 func newKeys(secret []byte) keys {
@@ -68,7 +68,7 @@ func (k keys) tag(stem string, nonce []byte) []byte {
 	return mac(k.names, stem+string(nonce))[:tagSize]
 }
 
-// parse accepts what issue made, on any node.
+// parse accepts what issue made on any node.
 func (k keys) parse(text string) (username, error) {
 	if len(text) > maxUsername {
 		return username{}, errUsername
@@ -83,7 +83,7 @@ func (k keys) parse(text string) (username, error) {
 		return username{}, errUsername
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(random)
-	if err != nil || len(b) != nonceSize+tagSize { // the decoder passes over line breaks
+	if err != nil || len(b) != nonceSize+tagSize { // the decoder skips line breaks
 		return username{}, errUsername
 	}
 	stem := text[:len(text)-randomSize]
@@ -93,7 +93,7 @@ func (k keys) parse(text string) (username, error) {
 	return username{text: text, owner: owner, expires: time.Unix(seconds, 0)}, nil
 }
 
-// isOwner says whether a text may stand in a user name.
+// isOwner reports whether a text may stand in a user name.
 func isOwner(s string) bool {
 	if s == "" || len(s) > maxOwner {
 		return false
@@ -107,14 +107,14 @@ func isOwner(s string) bool {
 	return true
 }
 
-// password of a user name. Clients take it as it is, so that it need not be
-// the HMAC-SHA1 of the draft.
+// password returns the password of a user name. Clients take any text, so it need
+// not be the HMAC-SHA1 of the draft.
 func (k keys) password(name string) string {
 	return base64.RawURLEncoding.EncodeToString(mac(k.passwords, name)[:24])
 }
 
-// key of the long-term credential mechanism (RFC 8489 section 9.2.2). MD5 is
-// all that browsers know.
+// key returns the key of the long-term credential mechanism (RFC 8489 section
+// 9.2.2). It uses MD5, because browsers support nothing else.
 func (k keys) key(name, realm string) []byte {
 	sum := md5.Sum([]byte(name + ":" + realm + ":" + k.password(name)))
 	return sum[:]

@@ -36,7 +36,7 @@ func TestUsernames(t *testing.T) {
 			t.Errorf("%q is a user name", bad)
 		}
 	}
-	// A credential of coturn's or of pion's form, so that nobody mixes them up.
+	// A key has the form of coturn's and of pion's: MD5, 16 bytes.
 	if len(k.key(u.text, realm)) != 16 {
 		t.Error("no MD5")
 	}
@@ -51,7 +51,7 @@ func TestRevokedIsBounded(t *testing.T) {
 	issue := func(owner string) username { return k.issue(owner, now.Add(ttl)) }
 
 	kept := issue("one")
-	later := k.issue("one", now.Add(ttl+time.Minute)) // given out a minute from now
+	later := k.issue("one", now.Add(ttl+time.Minute)) // given out a minute later
 	for range 3 {
 		u := issue("one")
 		r.add(u, now, ttl)

@@ -10,8 +10,9 @@ const (
 	channelHeader = 4
 	magicCookie   = 0x2112A442 // RFC 8489 section 5
 
-	// maxDatagram is the largest that is relayed, and the largest message:
-	// more than any path between a browser and a host takes in one piece.
+	// maxDatagram is the size of the largest datagram that is relayed, and of the
+	// largest message, in bytes. It is more than any path between a browser and a
+	// host takes in one piece.
 	maxDatagram = 2000
 )
 
@@ -24,8 +25,8 @@ var (
 // section 12).
 func isSTUN(first byte) bool { return first < 0x40 }
 
-// isChannelData: numbers are 0x4000 to 0x7FFF (RFC 5766 section 11; RFC 8656
-// gives out fewer).
+// isChannelData reports whether a message begins with a channel number, 0x4000 to
+// 0x7FFF (RFC 5766 section 11; RFC 8656 gives out fewer).
 func isChannelData(first byte) bool { return first >= 0x40 && first < 0x80 }
 
 // looksLikeSTUN checks the magic cookie as well.
@@ -33,8 +34,9 @@ func looksLikeSTUN(b []byte) bool {
 	return len(b) >= 8 && isSTUN(b[0]) && binary.BigEndian.Uint32(b[4:]) == magicCookie
 }
 
-// frameSize returns how many bytes of a stream the frame takes that b begins
-// with (RFC 8656 section 3.1 and 12.5): 0 when it takes more to know.
+// frameSize returns the size in bytes of the frame at the start of b, as a stream
+// carries it (RFC 8656 sections 3.1 and 12.5). It returns 0 if b is too short to
+// tell.
 func frameSize(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -59,8 +61,8 @@ func frameSize(b []byte) (int, error) {
 	return size, nil
 }
 
-// channelData takes a ChannelData message apart (RFC 8656 section 12.4). It
-// may be followed by padding.
+// channelData splits a ChannelData message (RFC 8656 section 12.4). Padding may
+// follow it.
 func channelData(b []byte) (channel uint16, payload []byte, ok bool) {
 	if len(b) < channelHeader || !isChannelData(b[0]) {
 		return 0, nil, false
@@ -73,7 +75,7 @@ func channelData(b []byte) (channel uint16, payload []byte, ok bool) {
 }
 
 // putChannelHeader makes a ChannelData message of a datagram that has room for
-// the header before it.
+// the header in front of it.
 func putChannelHeader(frame []byte, channel uint16) {
 	binary.BigEndian.PutUint16(frame, channel)
 	binary.BigEndian.PutUint16(frame[2:], uint16(len(frame)-channelHeader))

@@ -44,7 +44,7 @@ func TestFrameSize(t *testing.T) {
 	}
 }
 
-// FuzzFrames splits what a stream may bring.
+// FuzzFrames splits any bytes that a stream may bring.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x40, 0, 0, 5, 1, 2, 3, 4, 5, 0, 0, 0, 0x40, 1, 0, 0})
 	f.Add(append([]byte("\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl"), 0x40, 0, 0, 1, 'x'))

@@ -10,8 +10,9 @@ import (
 	"github.com/porch-call/porch/backend/kit/household"
 )
 
-// front is a UDP socket that clients talk to. Channel data goes straight to
-// the allocations; all else to pion, for which this is the net.PacketConn.
+// front is a UDP socket that clients talk to. Channel data goes straight to the
+// allocations. All other messages go to pion, for which this is the
+// net.PacketConn.
 type front struct {
 	server   *Server
 	socket   *socket
@@ -35,7 +36,7 @@ func (f *front) fromClients(b *batch) {
 	var frames [batchSize][]byte
 	var from [batchSize]*allocation
 	f.sort(b, &frames, &from)
-	// What belongs to one allocation leaves together, in its order.
+	// Frames of one allocation are sent together, in their order.
 	for i := range b.n {
 		a := from[i]
 		if a == nil || a.ended.Load() {
@@ -56,8 +57,8 @@ func (f *front) fromClients(b *batch) {
 	}
 }
 
-// sort hands the STUN messages of a batch to pion, and fills in the others with
-// the allocations that they are for.
+// sort passes the STUN messages of a batch to pion, and fills in the other
+// messages with their allocations.
 func (f *front) sort(b *batch, frames *[batchSize][]byte, from *[batchSize]*allocation) {
 	now := time.Now()
 	f.mu.RLock()
@@ -80,7 +81,7 @@ func (f *front) sort(b *batch, frames *[batchSize][]byte, from *[batchSize]*allo
 	}
 }
 
-// ask hands a STUN message to pion, which may have too many.
+// ask passes a STUN message to pion, unless pion has too many.
 func (f *front) ask(a *allocation, message []byte, from netip.AddrPort, now time.Time) {
 	allowed := stun.IsMessage(message)
 	if !allowed {
@@ -97,7 +98,7 @@ func (f *front) ask(a *allocation, message []byte, from netip.AddrPort, now time
 	}
 }
 
-// own notes whose client an address is.
+// own records that an address is the client of a.
 func (f *front) own(address netip.AddrPort, a *allocation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/porch-call/porch/backend/kit/limit"
 )
 
-// FuzzPort sends any bytes to the port, over UDP and as a stream, and sees
-// whether the server still answers.
+// FuzzPort sends any bytes to the port, over UDP and as a stream, and checks that
+// the server still answers.
 func FuzzPort(f *testing.F) {
 	request, err := stun.Build(stun.BindingRequest, stun.TransactionID)
 	must(f, err)
@@ -41,7 +41,7 @@ func FuzzPort(f *testing.F) {
 			_, err = udp.Write(b)
 			must(t, err)
 		}
-		_, _ = tcp.Write(b) // may be cut off
+		_, _ = tcp.Write(b) // the server may have cut it off
 		must(t, udp.SetDeadline(time.Now().Add(patience)))
 		for answer := make([]byte, 2000); ; {
 			_, err := udp.Write(request.Raw)

@@ -8,15 +8,15 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// handling keeps pion from letting go of an allocation while it handles a
-// message of the same client. Pion 5.1 puts a permission into its table before
-// it has started the permission's timer, and would stop a timer that is nil.
+// handling keeps pion from closing an allocation while it handles a message of
+// the same client. Pion 5.1 puts a permission into its table before it has
+// started the permission's timer, and would then stop a timer that is nil.
 type handling struct {
-	mu   sync.Mutex
-	busy bool // only pion's reader looks at it
+	mu   sync.Mutex // held while pion handles a message
+	busy bool       // only pion's reader uses it
 }
 
-// done is for pion's reader, which has come back for the next message.
+// done is called when pion's reader comes back for the next message.
 func (h *handling) done() {
 	if h.busy {
 		h.busy = false
@@ -24,18 +24,18 @@ func (h *handling) done() {
 	}
 }
 
-// begin is for pion's reader, which has got a message.
+// begin is called when pion's reader has a message.
 func (h *handling) begin() {
 	h.mu.Lock()
 	h.busy = true
 }
 
-// letGo waits until pion may let go of an allocation that has ended, and holds
-// up its reader until it has.
+// letGo waits until pion may close an allocation that has ended, and holds up
+// pion's reader until it has closed it.
 func (a *allocation) letGo() {
 	h := a.handling()
 	if h == nil {
-		return // its client has gone before it was there
+		return // its client left before it was there
 	}
 	h.mu.Lock()
 	a.changing.Lock()
@@ -47,7 +47,7 @@ func (a *allocation) letGo() {
 	a.holding = h
 }
 
-// isGone notes that pion has let go.
+// isGone records that pion has closed the allocation.
 func (a *allocation) isGone() {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -68,9 +68,9 @@ func (a *allocation) handling() *handling {
 	return nil
 }
 
-// answered looks at what pion answers, for how long an allocation lives now.
-// It is ended here, a little earlier than pion would: pion's own timer knows
-// nothing of handling.
+// answered reads from pion's answer how long an allocation lives from now on. The
+// allocation ends here, a little earlier than pion would end it, because pion's
+// own timer knows nothing of handling.
 func (a *allocation) answered(b []byte) {
 	if len(b) < stunHeader {
 		return

@@ -53,7 +53,8 @@ type way string
 
 var ways = []way{overUDP, overTCP, overTLS}
 
-// dial returns what a pion client sends through, and serves TLS if need be.
+// dial returns the connection that a pion client sends through. It serves TLS if
+// w needs it.
 func dial(tb testing.TB, s *Server, w way) net.PacketConn {
 	tb.Helper()
 	at := s.Addr().String()
@@ -80,7 +81,7 @@ func dial(tb testing.TB, s *Server, w way) net.PacketConn {
 	return turn.NewSTUNConn(conn)
 }
 
-// newClient is a pion client that listens.
+// newClient returns a pion client that listens.
 func newClient(tb testing.TB, s *Server, w way, name, password string) *turn.Client {
 	tb.Helper()
 	c, err := turn.NewClient(&turn.ClientConfig{
@@ -102,7 +103,7 @@ func allocate(tb testing.TB, s *Server, w way, name, password string) net.Packet
 	return conn
 }
 
-// newPeer is a socket that somebody relays to.
+// newPeer returns a socket to which packets are relayed.
 func newPeer(tb testing.TB) net.PacketConn {
 	tb.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -111,8 +112,8 @@ func newPeer(tb testing.TB) net.PacketConn {
 	return conn
 }
 
-// exchange sends over a relayed socket and back until both ends have heard,
-// which pion's client does at first with indications, then over a channel.
+// exchange sends over a relayed socket and back until both ends have heard each
+// other. Pion's client first uses indications for that, then a channel.
 func exchange(tb testing.TB, relayed, peer net.PacketConn, text string) {
 	tb.Helper()
 	b := make([]byte, maxDatagram)
@@ -134,7 +135,7 @@ func exchange(tb testing.TB, relayed, peer net.PacketConn, text string) {
 	}
 }
 
-// eventually waits for what other goroutines are about to do.
+// eventually waits for what other goroutines do.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
@@ -144,8 +145,8 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// counted waits until the server has relayed so much: a datagram is counted
-// once it is on its way, and may be at its end sooner.
+// counted waits until the server has relayed this much. A datagram is counted
+// after it is sent, so it may arrive before that.
 func counted(tb testing.TB, s *Server, fromClients, toClients Traffic) {
 	tb.Helper()
 	eventually(tb, fmt.Sprintf("%+v from clients, %+v to them", fromClients, toClients), func() bool {

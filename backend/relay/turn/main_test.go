@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// writeCertificate has all clients of this process trust the servers of its
-// tests: pion's peers take nobody's word but the system's.
+// writeCertificate makes all clients of this process trust the servers of its
+// tests, because pion's peers trust only the system's authorities.
 func writeCertificate(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -64,7 +64,7 @@ func writeCertificate(dir string) error {
 	return os.Setenv("SSL_CERT_FILE", file)
 }
 
-// LoadCertificate is that of writeCertificate.
+// LoadCertificate returns the certificate of writeCertificate.
 func LoadCertificate() (tls.Certificate, error) {
 	file := os.Getenv("SSL_CERT_FILE")
 	return tls.LoadX509KeyPair(file, file)

@@ -5,19 +5,20 @@ import (
 	"time"
 )
 
-// account is after how many bytes an owner's quota is asked early.
+// account is the number of bytes after which an owner's quota is asked before the
+// next second.
 const account = 1 << 20
 
-// owner is whom relayed bytes are put down to: the host that asked for the
-// credentials. It is there while it has allocations or bytes to account for.
+// owner is the host that asked for the credentials. Relayed bytes count for it.
+// It exists while it has allocations or bytes that are not accounted for.
 type owner struct {
 	name   string
-	unpaid atomic.Int64 // bytes since the quota was asked last
+	unpaid atomic.Int64 // bytes since the quota was last asked
 
-	allocations map[*allocation]struct{} // the server's lock
+	allocations map[*allocation]struct{} // guarded by the server's lock
 }
 
-// spend notes bytes. It is on the path of every packet.
+// spend counts bytes. Every packet calls it.
 func (o *owner) spend(s *Server, bytes int64) {
 	if s.quota == nil {
 		return
@@ -53,8 +54,8 @@ func (s *Server) settle() {
 	}
 }
 
-// forgetOwner removes an owner that nothing is left of. The caller holds the
-// lock.
+// forgetOwner removes an owner that has neither allocations nor unpaid bytes. The
+// caller holds the lock.
 func (s *Server) forgetOwner(o *owner) {
 	if len(o.allocations) == 0 && o.unpaid.Load() == 0 {
 		delete(s.owners, o.name)
@@ -79,14 +80,14 @@ func (s *Server) mayAllocate(u username) (why Refusal, ok bool) {
 	return RefusedQuota, len(o.allocations) < s.limits.PerOwner && same < s.limits.PerUsername
 }
 
-// enter registers an allocation and starts it, unless it has become too many,
-// or void, meanwhile.
+// enter registers an allocation and starts it, unless by now there are too many,
+// or its credentials are void.
 func (s *Server) enter(a *allocation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	why, ok := s.mayAllocate(a.username)
 	switch {
-	case s.closed || s.relayed[a.relayed] != nil: // pion has not let go of that port yet
+	case s.closed || s.relayed[a.relayed] != nil: // pion has not closed the last allocation of that port yet
 		why, ok = RefusedPort, false
 	case s.revoked.has(a.username):
 		why, ok = RefusedRevoked, false
@@ -109,7 +110,7 @@ func (s *Server) enter(a *allocation) bool {
 	return true
 }
 
-// leave gives back what an allocation took up.
+// leave gives back what an allocation used.
 func (s *Server) leave(a *allocation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,8 +119,7 @@ func (s *Server) leave(a *allocation) {
 	s.forgetOwner(a.owner)
 }
 
-// forget frees the port of an allocation, of which pion will tell nothing
-// more.
+// forget frees the port of an allocation for which pion sends no more events.
 func (s *Server) forget(a *allocation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +131,7 @@ func (s *Server) forget(a *allocation) {
 	}
 }
 
-// cut ends allocations at once, with their connections.
+// cut ends the allocations that which selects, at once, with their connections.
 func (s *Server) cut(which func(*allocation) bool) {
 	var ending []*allocation
 	s.mu.RLock()
@@ -149,7 +149,7 @@ func (s *Server) cut(which func(*allocation) bool) {
 	}
 }
 
-// tend settles accounts and forgets what has expired, until Close.
+// tend settles with the quota and forgets what has expired, until Close.
 func (s *Server) tend() {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()

@@ -32,8 +32,8 @@ func TestPeersRefused(t *testing.T) {
 	}
 }
 
-// TestOwnServices: what else listens at the relay's address can't be reached
-// through it.
+// TestOwnServices checks that other services at the relay's address can't be
+// reached through it.
 func TestOwnServices(t *testing.T) {
 	s := open(t, func(o *Options) { o.AllowPeers = nil })
 	name, password := credentials(t, s, "host")
@@ -86,7 +86,7 @@ func TestDenied(t *testing.T) {
 	must(t, c.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 8), Port: 5000}))
 }
 
-// TestNoTCP: nothing is relayed over TCP (RFC 6062).
+// TestNoTCP checks that nothing is relayed over TCP (RFC 6062).
 func TestNoTCP(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "host")
@@ -98,7 +98,8 @@ func TestNoTCP(t *testing.T) {
 	}
 }
 
-// TestUnpermitted: a peer that the client has not asked for is not heard.
+// TestUnpermitted checks that a peer that the client has not asked for is not
+// heard.
 func TestUnpermitted(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "host")
@@ -112,7 +113,8 @@ func TestUnpermitted(t *testing.T) {
 	eventually(t, "a refusal", func() bool { return s.Stats().Refused[RefusedUnpermitted] == 1 })
 }
 
-// TestPermissionExpires: a channel is of no use without the permission.
+// TestPermissionExpires checks that a channel is of no use without the
+// permission.
 func TestPermissionExpires(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "host")
@@ -134,8 +136,8 @@ func TestPermissionExpires(t *testing.T) {
 	}
 }
 
-// TestManyPermissions: an allocation that asks for more than any call needs is
-// ended.
+// TestManyPermissions checks that an allocation ends if it asks for more than any
+// call needs.
 func TestManyPermissions(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "host")

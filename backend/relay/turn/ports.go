@@ -17,13 +17,13 @@ type ports struct {
 
 // place is where relayed sockets of one family are.
 type place struct {
-	public netip.Addr // as it is told to clients
-	bind   string     // "" when public is not this computer's: behind a NAT
+	public netip.Addr // as clients are told it
+	bind   string     // "" if this computer does not have public itself: behind a NAT
 }
 
 var errNoPort = errors.New("turn: no such port, or none left")
 
-// newPorts looks which of the public addresses this computer has itself.
+// newPorts finds out which of the public addresses this computer has itself.
 func newPorts(first, last uint16, public, own []netip.Addr) (ports, error) {
 	p := ports{first: first, last: last}
 	for _, a := range public {
@@ -39,8 +39,8 @@ func newPorts(first, last uint16, public, own []netip.Addr) (ports, error) {
 	return p, nil
 }
 
-// open binds a port that nobody else has. Ports are tried in an order that
-// can't be foretold, since a stranger who knows one can send to it.
+// open binds a free port. It tries ports in an order that can't be predicted,
+// because a stranger who knows a port can send to it.
 func (p *ports) open(network string) (s *socket, relayed netip.AddrPort, err error) {
 	for _, a := range p.addresses {
 		if a.public.Is4() != (network == "udp4") {

@@ -6,20 +6,20 @@ import (
 )
 
 const (
-	maxRevoked         = 1 << 18 // some 25 MB
+	maxRevoked         = 1 << 18 // about 25 MB
 	maxRevokedPerOwner = 1024
 )
 
-// revoked remembers which user names are void until they would have expired.
-// An owner who revokes more than is remembered has all names revoked that
-// expire no later than those given out just now: too many, never too few. The
+// revoked remembers which user names are void until they would have expired. If
+// an owner revokes more names than fit, all names of the owner that expire no
+// later than those given out now become void: too many, never too few. The
 // server's lock guards it.
 type revoked struct {
 	max, maxPerOwner int
 
 	names  map[fingerprint]revocation
 	counts map[string]int       // of names, by owner
-	owners map[string]time.Time // all names are void that expire until then
+	owners map[string]time.Time // all names that expire until then are void
 }
 
 // fingerprint stands for a user name.
@@ -43,7 +43,7 @@ func fingerprintOf(name string) (f fingerprint) {
 	return f
 }
 
-// add voids a name. Names that are given out live for ttl.
+// add makes a name void. Names live for ttl from when they are given out.
 func (r *revoked) add(u username, now time.Time, ttl time.Duration) {
 	if u.expired(now) || r.has(u) {
 		return

@@ -25,8 +25,8 @@ import (
 	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
-// serveVariable makes this test binary a server, of which the benchmark reads
-// the processor time.
+// serveVariable makes this test binary a server, whose processor time the
+// benchmark reads.
 const serveVariable = "PORCH_TURN_SERVE"
 
 // serve runs a server at the address in serveVariable until its standard input
@@ -41,14 +41,14 @@ func serve() int {
 		return 1
 	}
 	fmt.Println("ready")
-	_, _ = io.Copy(io.Discard, os.Stdin) // ends with whoever started this
+	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the process that started this one
 	if s.Close() != nil {
 		return 1
 	}
 	return 0
 }
 
-// coturnConfig is what coturn serves the same clients with.
+// coturnConfig makes coturn serve the same clients.
 const coturnConfig = `listening-ip=127.0.0.1
 relay-ip=127.0.0.1
 listening-port=%d
@@ -123,14 +123,15 @@ func startCoturn(b *testing.B) bench {
 	cmd := exec.Command(program, "-c", config)
 	must(b, cmd.Start())
 	b.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has no other end
+		_ = cmd.Process.Kill() // it can't be ended in another way
 		_ = cmd.Wait()
 	})
 	return bench{"coturn", "127.0.0.1:" + strconv.Itoa(port), cmd.Process.Pid, "bench", "bench"}
 }
 
-// processorTime of a process, user and system, in seconds. It is the sum of its
-// threads' time on a processor, since /proc/PID/stat counts in hundredths.
+// processorTime returns a process's time, user and system, in seconds. It sums
+// the times of the threads, because /proc/PID/stat counts in hundredths of a
+// second.
 func processorTime(b *testing.B, pid int) float64 {
 	b.Helper()
 	threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/schedstat")
@@ -157,8 +158,8 @@ type pump struct {
 	frame   []byte // ChannelData
 }
 
-// capture is a socket that lets a pion client ask, and be heard no more once
-// the channel is bound.
+// capture is a socket through which a pion client can ask. After the channel is
+// bound, the client hears nothing more.
 type capture struct {
 	*net.UDPConn
 	quiet   chan struct{}
@@ -216,8 +217,8 @@ func newPump(b *testing.B, s bench, size int) *pump {
 	return p
 }
 
-// run sends a burst every millisecond for a while, as far as the machine lets
-// it, and returns how many were sent and how many arrived.
+// run sends a burst every millisecond for the duration d, as far as the machine
+// can, and returns how many packets were sent and how many arrived.
 func (p *pump) run(b *testing.B, server net.Addr, up bool, perSecond int, d time.Duration) (sent, got int) {
 	b.Helper()
 	from, to, data, at := p.client, p.peer, p.frame, server
@@ -251,15 +252,15 @@ func (p *pump) run(b *testing.B, server net.Addr, up bool, perSecond int, d time
 			sent++
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // what is on its way
+	time.Sleep(50 * time.Millisecond) // for packets that are still on their way
 	must(b, to.SetReadDeadline(time.Now()))
 	<-done
 	return sent, int(arrived.Load())
 }
 
-// BenchmarkCoturn compares the processor time that a packet costs the server
-// with that of coturn, in turns. "ratio" is how many packets we relay in a
-// second of processor time for each of coturn's: median, least and most.
+// BenchmarkCoturn compares the processor time that a packet costs the server with
+// that of coturn, in turns. "ratio" is how many packets we relay in a second of
+// processor time for each of coturn's: median, least and most.
 func BenchmarkCoturn(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("processor time is read from /proc")

@@ -30,14 +30,14 @@ const (
 
 	defaultTTL = 4 * time.Hour
 
-	// maxAge is how long after its credentials have expired an allocation may
-	// be kept up: a call may last longer than the time to begin one.
+	// maxAge is how long after its credentials have expired an allocation may be
+	// renewed, because a call may last longer than the time to begin one.
 	maxAge = 24 * time.Hour
 
 	maxFronts = 8
 )
 
-// Limits bound what is in use at one time. Zero is the default.
+// Limits bound what is in use at one time. Zero means the default.
 type Limits struct {
 	Allocations       int // in all; 8000
 	PerOwner          int // allocations; 256
@@ -58,39 +58,40 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-// Options of a TURN server.
+// Options are the options of a TURN server.
 type Options struct {
-	// Secret is shared by all nodes, whose credentials are good on each of
-	// them: at least 16 random bytes.
+	// Secret is shared by all nodes, so that credentials work on each of them: at
+	// least 16 random bytes.
 	Secret []byte
-	// Realm is shown to clients and must be the same on all nodes: the
+	// Realm is shown to clients and must be the same on all nodes. It is the
 	// relay's domain.
 	Realm string
-	// Listen is where clients come in over UDP and TCP: "host:port" or ":port".
-	// On a machine with several addresses name one, or answers may leave from
-	// another. "" opens nothing: only Serve and ServeStream bring clients.
+	// Listen is where clients connect over UDP and TCP: "host:port" or ":port".
+	// On a machine with several addresses name one, because answers may otherwise
+	// leave from another. With "", clients come only by Serve and ServeStream.
 	Listen string
-	// Public are the addresses under which peers find the relayed sockets: one
-	// of IPv4, one of IPv6, or both. One that this computer does not have
-	// itself is that of a NAT before it, which maps Ports one to one.
+	// Public are the addresses at which peers find the relayed sockets: one of
+	// IPv4, one of IPv6, or both. An address that this computer does not have is
+	// that of a NAT in front of it, which maps the ports one to one.
 	Public []netip.Addr
 	// FirstPort and LastPort bound the relayed sockets: 49152 to 65535 when 0.
 	FirstPort, LastPort uint16
 	// TURN are the URLs that Credentials gives out.
 	TURN []string
-	// TTL is how long credentials are good for new allocations: four hours
-	// when 0. Allocations that exist then may go on.
+	// TTL is how long credentials are good for new allocations. 0 means four
+	// hours. Existing allocations may go on after it.
 	TTL time.Duration
-	// AllowPeers are prefixes to which is relayed although they are not on the
-	// internet, this computer included: for laboratories. DenyPeers are
-	// prefixes to which nothing is relayed, whatever else is said: a provider's
-	// own network, a NAT64.
+	// AllowPeers are prefixes to which packets are relayed although they are not
+	// on the internet, even those of this computer. They are for laboratories.
+	// DenyPeers are prefixes to which nothing is relayed, whatever the other
+	// options say: a provider's own network, a NAT64.
 	AllowPeers, DenyPeers []netip.Prefix
 	Limits                Limits
-	// Quota is told how many bytes an owner's allocations have relayed, both
-	// ways, since it was told last, and says whether they may go on. It is
-	// called every second and every megabyte, one at a time, and with 0 before
-	// each new allocation or credential, at any time. It must not wait. nil allows all.
+	// Quota gets the number of bytes that an owner's allocations have relayed,
+	// both ways, since its last call, and returns whether they may go on. It is
+	// called every second and every megabyte, one call at a time. It is also
+	// called with 0 before each new allocation or credential, at any time. It
+	// must not wait. nil allows all.
 	Quota func(owner string, bytes int64) bool
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
@@ -120,10 +121,10 @@ type Server struct {
 	connections *limit.PerAddress
 	kick        chan struct{}
 	closing     chan struct{}
-	idled       chan struct{} // closed when pion has let go of every allocation, after Close has begun
+	idled       chan struct{} // closed when pion has closed every allocation, after Close has begun
 	idle        func()
 	once        sync.Once
-	wg          sync.WaitGroup
+	wg          sync.WaitGroup // counts this server's goroutines
 
 	made     atomic.Uint64
 	up, down traffic
@@ -132,8 +133,8 @@ type Server struct {
 
 	mu          sync.RWMutex
 	closed      bool
-	allocations int                            // that have not ended
-	relayed     map[netip.AddrPort]*allocation // all that pion knows
+	allocations int                            // those that have not ended
+	relayed     map[netip.AddrPort]*allocation // all that pion has not closed
 	owners      map[string]*owner
 	revoked     *revoked
 	streams     map[ends]*stream
@@ -218,8 +219,8 @@ func (s *Server) check(options *Options) error {
 	return err
 }
 
-// listen opens the sockets: TCP first, since its port can't be shared with
-// another process by mistake.
+// listen opens the sockets. TCP comes first, because another process can't share
+// its port by mistake.
 func (s *Server) listen(ctx context.Context, address string) error {
 	if address == "" {
 		return nil
@@ -271,9 +272,9 @@ func (s *Server) startPion() error {
 
 var errQuota = errors.New("turn: the owner's quota is used up")
 
-// Credentials makes new ones for whom the owner gives them to: a text of up to
-// 64 letters, digits, "-" and "_". They are good on every node. It returns
-// [fault.TurnUsedUp] when the quota says no.
+// Credentials makes new credentials for owner, a text of up to 64 letters,
+// digits, "-" and "_". They are good on every node. The fault is
+// [fault.TurnUsedUp] if the quota refuses.
 func (s *Server) Credentials(owner string) (servers []signalling.ICEServer, expires time.Time, err error) {
 	if !isOwner(owner) {
 		return nil, time.Time{}, errors.New("turn: an owner that can't be in a user name")
@@ -288,9 +289,9 @@ func (s *Server) Credentials(owner string) (servers []signalling.ICEServer, expi
 	return servers, u.expires, nil
 }
 
-// Revoke makes a user name void whose owner begins with this one: nothing is
-// relayed for it when Revoke returns, and never again. Other names are passed
-// over. To revoke on every node, call it on every node.
+// Revoke makes a user name void whose owner begins with this one. When Revoke
+// returns, nothing is relayed for it, and never will be. Revoke ignores other
+// names. To revoke on every node, call it on every node.
 func (s *Server) Revoke(owner, name string) {
 	u, err := s.keys.parse(name)
 	if err != nil || owner == "" || !strings.HasPrefix(u.owner, owner) {
@@ -311,7 +312,7 @@ func (s *Server) authenticate(r *turn.RequestAttributes) (user string, key []byt
 	}
 	now := time.Now()
 	if r.Method != stun.MethodAllocate {
-		now = now.Add(-maxAge) // pion asks for an allocation of this user
+		now = now.Add(-maxAge) // this user has an allocation, which pion is to renew
 	}
 	if u.expired(now) {
 		s.refuse(RefusedExpired)
@@ -355,9 +356,9 @@ func (s *Server) mayReach(_ net.Addr, peer net.IP) bool {
 	return true
 }
 
-// events are how pion tells what it has decided. It holds locks of its own
-// when it calls: they must not wait for pion. A panic of ours in pion's goroutine
-// ends the allocation that it was about.
+// events records what pion has decided. Pion holds its own locks during a call,
+// so the handlers must not wait for pion. A panic of ours in pion's goroutine
+// ends the allocation that the event is about.
 func (s *Server) events() turn.EventHandler {
 	about := func(relay net.Addr, f func(*allocation)) {
 		if a := s.at(relay); a != nil && !s.panics.Run(func() { f(a) }) {
@@ -388,7 +389,8 @@ func (s *Server) events() turn.EventHandler {
 	}
 }
 
-// within ends an allocation that has asked for more than it may have.
+// within ends an allocation if ok is false: it has asked for more than it may
+// have.
 func (s *Server) within(a *allocation, ok bool) {
 	if !ok {
 		s.refuse(RefusedQuota)
@@ -423,7 +425,7 @@ func (s *Server) neighbour(relay netip.AddrPort) *allocation {
 	return a
 }
 
-// introduce tells an allocation its client.
+// introduce sets an allocation's client.
 func (s *Server) introduce(a *allocation, src, dst net.Addr) {
 	if a.front != nil {
 		c := &client{address: unmap(src.(*net.UDPAddr).AddrPort())}
@@ -435,14 +437,14 @@ func (s *Server) introduce(a *allocation, src, dst net.Addr) {
 	st := s.streams[endsOf(src, dst)]
 	s.mu.RUnlock()
 	if st == nil {
-		a.end() // it has closed meanwhile
+		a.end() // the stream has closed meanwhile
 		return
 	}
 	a.client.Store(&client{stream: st})
 	st.own(a)
 }
 
-// ends are the addresses of a connection.
+// ends are the two addresses of a connection.
 type ends struct{ remote, local netip.AddrPort }
 
 // endsOf returns the zero ends for what is not TCP.
@@ -455,7 +457,7 @@ func endsOf(remote, local net.Addr) ends {
 	return ends{unmap(r.AddrPort()), unmap(l.AddrPort())}
 }
 
-// forgetStream is told by a stream that it has closed.
+// forgetStream is called by a stream that has closed.
 func (s *Server) forgetStream(st *stream) {
 	s.mu.Lock()
 	delete(s.streams, st.ends)
@@ -463,8 +465,8 @@ func (s *Server) forgetStream(st *stream) {
 	s.connections.Release(household.Of(st.ends.remote.Addr()))
 }
 
-// ServeStream takes a connection, of TCP or of TLS, that speaks STUN. It
-// returns at once, and closes the connection some time.
+// ServeStream takes a connection, of TCP or of TLS, that speaks STUN. It returns
+// at once, and closes the connection later.
 func (s *Server) ServeStream(conn net.Conn) {
 	at := endsOf(conn.RemoteAddr(), conn.LocalAddr())
 	prefix := household.Of(at.remote.Addr())
@@ -487,8 +489,8 @@ func (s *Server) ServeStream(conn net.Conn) {
 	s.wg.Go(func() { s.lane.hand(st) })
 }
 
-// Serve takes the connections of a listener, of TCP or TLS. It returns at
-// once; the listener is closed with the server.
+// Serve takes the connections of a listener, of TCP or TLS. It returns at once.
+// The listener closes with the server.
 func (s *Server) Serve(l net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -524,7 +526,7 @@ func (s *Server) accept(l net.Listener) {
 	}
 }
 
-// Addr is where clients come in, over UDP and TCP. It is not valid when
+// Addr returns where clients connect over UDP and TCP. It is not valid if
 // Options.Listen was "".
 func (s *Server) Addr() netip.AddrPort {
 	if len(s.fronts) == 0 {
@@ -533,7 +535,7 @@ func (s *Server) Addr() netip.AddrPort {
 	return s.fronts[0].socket.local
 }
 
-// Close ends everything that is relayed. It waits, and may be called twice.
+// Close ends all relaying. It waits, and may be called twice.
 func (s *Server) Close() error {
 	s.once.Do(func() {
 		s.mu.Lock()

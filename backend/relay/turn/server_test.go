@@ -22,7 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// patience is the deadline of everything that should happen at once.
+// patience is the deadline of all that should happen at once.
 const patience = 20 * time.Second
 
 var (
@@ -60,8 +60,8 @@ func TestRelays(t *testing.T) {
 	}
 }
 
-// TestNeighbours has two clients who both need the relay reach each other
-// through it, although it relays to no address of its own.
+// TestNeighbours has two clients who both need the relay reach each other through
+// it, although it relays to no address of its own.
 func TestNeighbours(t *testing.T) {
 	for _, w := range ways {
 		t.Run(string(w), func(t *testing.T) {
@@ -131,8 +131,8 @@ func TestDualStack(t *testing.T) {
 	}
 }
 
-// TestRevoked: a running allocation ends before Revoke returns, and the
-// credentials are good for nothing any more, on any node that was told.
+// TestRevoked checks that a running allocation ends before Revoke returns, and
+// that the credentials are no longer good on any node that was told.
 func TestRevoked(t *testing.T) {
 	for _, w := range ways {
 		t.Run(string(w), func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestRevoked(t *testing.T) {
 			stays := allocate(t, s, w, other, otherPassword)
 			exchange(t, relayed, peer, "hello")
 
-			s.Revoke("another", name) // not theirs
+			s.Revoke("another", name) // another owner can't revoke them
 			exchange(t, relayed, peer, "hello")
 			from, to := Traffic{10, 2}, Traffic{20, 2}
 			counted(t, s, from, to)
@@ -152,7 +152,7 @@ func TestRevoked(t *testing.T) {
 			if n := s.Stats().Allocations; n != 1 {
 				t.Fatalf("%d allocations", n)
 			}
-			_, _ = relayed.WriteTo([]byte("late"), peer.LocalAddr()) // a stream is closed
+			_, _ = relayed.WriteTo([]byte("late"), peer.LocalAddr()) // a stream is closed by now
 			must(t, peer.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
 			if n, _, err := peer.ReadFrom(make([]byte, 100)); err == nil {
 				t.Errorf("%d bytes after it was revoked", n)
@@ -201,7 +201,8 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
-// TestExpiredGoesOn: credentials that expire during a call do not end it.
+// TestExpiredGoesOn checks that credentials that expire during a call do not end
+// it.
 func TestExpiredGoesOn(t *testing.T) {
 	s := open(t, nil)
 	u := s.keys.issue("host", time.Now().Add(2*time.Second))
@@ -214,7 +215,7 @@ func TestExpiredGoesOn(t *testing.T) {
 	}
 }
 
-// TestOtherNode: credentials are good on every node.
+// TestOtherNode checks that credentials are good on every node.
 func TestOtherNode(t *testing.T) {
 	one, other := open(t, nil), open(t, nil)
 	name, password := credentials(t, one, "host")
@@ -275,8 +276,8 @@ func TestPortRange(t *testing.T) {
 	}
 }
 
-// TestQuota: an owner whose quota is used up loses the allocations, and gets
-// no new one.
+// TestQuota checks that an owner whose quota is used up loses the allocations,
+// and gets no new one.
 func TestQuota(t *testing.T) {
 	var spent, asked atomic.Int64
 	s := open(t, func(o *Options) {
@@ -304,7 +305,7 @@ func TestQuota(t *testing.T) {
 	exchange(t, stays, newPeer(t), "hello")
 }
 
-// rawStream is a TCP connection of a client that is none.
+// rawStream returns a TCP connection without a TURN client.
 func rawStream(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr().String())
@@ -321,7 +322,7 @@ func bindingRequest(tb testing.TB) []byte {
 	return m.Raw
 }
 
-// isCut says that a connection ends.
+// isCut reports whether a connection ends.
 func isCut(t *testing.T, conn net.Conn) bool {
 	t.Helper()
 	_, err := io.Copy(io.Discard, conn)
@@ -329,7 +330,7 @@ func isCut(t *testing.T, conn net.Conn) bool {
 	return !errors.As(err, &timeout) || !timeout.Timeout()
 }
 
-// TestSlow: connections that do not speak, speak a byte at a time, or speak
+// TestSlow has connections that do not speak, speak a byte at a time, or speak
 // without end but ask for no allocation.
 func TestSlow(t *testing.T) {
 	s := open(t, func(o *Options) {
@@ -342,7 +343,7 @@ func TestSlow(t *testing.T) {
 				if _, err := c.Write([]byte{b}); err != nil {
 					return
 				}
-				time.Sleep(20 * time.Millisecond) // what is slow takes time
+				time.Sleep(20 * time.Millisecond) // sends slowly
 			}
 		},
 		"only bindings": func(c net.Conn) {
@@ -364,8 +365,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestUnread: a client that does not read what it gets is disconnected, and
-// holds up nobody.
+// TestUnread checks that a client that does not read what it gets is
+// disconnected, and holds up no other.
 func TestUnread(t *testing.T) {
 	s := open(t, func(o *Options) {
 		times := defaultStreamTimes
@@ -386,7 +387,7 @@ func TestUnread(t *testing.T) {
 	peer := newPeer(t)
 	exchange(t, relayed, peer, "hello")
 	eventually(t, "a channel", func() bool { return len(*s.only(t).bindings.Load()) == 1 })
-	// Its reader is stopped by what is read elsewhere from now on.
+	// Stops its reader, because another reads from now on.
 	must(t, c.SetReadDeadline(time.Now()))
 	load := make([]byte, 1200)
 	eventually(t, "the end of the stream", func() bool {
@@ -409,7 +410,7 @@ func TestMalformedStreams(t *testing.T) {
 		send []byte
 		why  Refusal
 	}{
-		"HTTP":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), RefusedOversized}, // "GE" is a channel
+		"HTTP":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), RefusedOversized}, // "GE" is a channel number
 		"TLS":            {[]byte("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"), RefusedMalformed},
 		"SOCKS":          {[]byte("\x05\x01\x00\x05\x01\x00\x00\x01"), RefusedMalformed},
 		"no cookie":      {bytes.Repeat([]byte{0}, 20), RefusedMalformed},
@@ -444,8 +445,8 @@ func TestTooManyStreams(t *testing.T) {
 	}
 }
 
-// TestFlood: strangers who flood the port with all sorts of messages are held
-// off, and those who relay do not notice.
+// TestFlood has strangers flood the port with all sorts of messages. They are
+// held off, and clients that relay notice nothing.
 func TestFlood(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "host")
@@ -503,7 +504,7 @@ func TestCredentialsForm(t *testing.T) {
 	}
 }
 
-// TestLifetime: an allocation that is not refreshed ends.
+// TestLifetime checks that an allocation that is not refreshed ends.
 func TestLifetime(t *testing.T) {
 	for _, w := range ways {
 		s := open(t, nil)
@@ -527,7 +528,7 @@ func TestLifetime(t *testing.T) {
 }
 
 // TestEndsAmidPermissions ends allocations while pion handles requests for
-// permissions, which would crash it otherwise.
+// permissions, which would crash pion without handling.
 func TestEndsAmidPermissions(t *testing.T) {
 	s := open(t, nil)
 	for round := range 20 {
@@ -546,7 +547,7 @@ func TestEndsAmidPermissions(t *testing.T) {
 		}()
 		s.Revoke("host", name)
 		c.Close()
-		_ = relayed.Close() // has been closed from the other end
+		_ = relayed.Close() // the other end has closed it
 		<-asking
 	}
 }

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	batchSize = 32 // datagrams that are read or sent with one system call
+	batchSize = 32 // datagrams that one system call reads or sends
 
-	// Wanted buffers; the system may give less.
+	// Wanted buffers, in bytes; the system may give less.
 	frontBuffer = 4 << 20
 	relayBuffer = 512 << 10
 )
@@ -30,8 +30,8 @@ type socket struct {
 	local netip.AddrPort
 }
 
-// openSocket binds an address. shared sockets may be bound several times: the
-// system deals the senders out to them.
+// openSocket binds an address. A shared socket may be bound several times: the
+// system then divides the senders among them.
 func openSocket(network, address string, buffer int, shared bool) (*socket, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return prepare(raw, shared) }}
 	conn, err := config.ListenPacket(context.Background(), network, address)
@@ -44,7 +44,7 @@ func openSocket(network, address string, buffer int, shared bool) (*socket, erro
 		udp.Close()
 		return nil, fmt.Errorf("turn: %w", err)
 	}
-	// Less than wanted still works.
+	// A smaller buffer works, too.
 	_ = udp.SetReadBuffer(buffer)
 	_ = udp.SetWriteBuffer(buffer)
 	return &socket{conn: udp, many: many, local: many.Local()}, nil
@@ -52,9 +52,9 @@ func openSocket(network, address string, buffer int, shared bool) (*socket, erro
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// batch is memory for datagrams that have been read, and for what is sent on
-// because of them. Batches are used by whoever has something to do at the
-// moment: a socket that is waiting has none.
+// batch is memory for datagrams that were read, and for what is sent on because
+// of them. Only goroutines with something to do hold a batch; a socket that waits
+// holds none.
 type batch struct {
 	n       int // datagrams that were read
 	in      *batchudp.In
@@ -87,8 +87,8 @@ func (b *batch) release() {
 	batches.Put(b)
 }
 
-// each hands batches that are read from a socket to take, until the socket is
-// closed or the reader is done. A panic of take loses the rest of its batch.
+// each passes batches that are read from a socket to take, until the socket is
+// closed or done reports true. A panic of take loses the rest of its batch.
 func (s *socket) each(panics *contain.Panics, done func() bool, take func(*batch)) {
 	r := batchudp.NewReader(s.many, func() *batch { return batches.Get().(*batch) }, (*batch).release)
 	for !done() {
@@ -97,7 +97,7 @@ func (s *socket) each(panics *contain.Panics, done func() bool, take func(*batch
 			return
 		}
 		if err != nil {
-			time.Sleep(time.Millisecond) // the system is out of something
+			time.Sleep(time.Millisecond) // the system lacks a resource
 			continue
 		}
 		b.n = n

@@ -12,7 +12,7 @@ type Refusal int
 const (
 	RefusedCredential  Refusal = iota // a user name that is not ours, or a wrong password
 	RefusedExpired                    // a user name that has expired
-	RefusedRevoked                    // one that was revoked
+	RefusedRevoked                    // a user name that was revoked
 	RefusedQuota                      // more allocations, or more bytes, than the owner may have
 	RefusedFull                       // more allocations or connections than the relay has
 	RefusedPort                       // no port left, or one that was asked for
@@ -31,7 +31,7 @@ var refusalNames = [refusals]string{
 	"too-fast", "too-slow",
 }
 
-// String is the name for metrics.
+// String returns the refusal's name for metrics.
 func (r Refusal) String() string {
 	if r < 0 || r >= refusals {
 		return "unknown"
@@ -55,18 +55,18 @@ type traffic struct{ bytes, packets atomic.Uint64 }
 
 func (t *traffic) load() Traffic { return Traffic{t.bytes.Load(), t.packets.Load()} }
 
-// Stats are counted since Open, but for those that say "now".
+// Stats are counted since Open, except those that say "now".
 type Stats struct {
 	Allocations      int // now
 	AllocationsTotal uint64
 	Streams          int // TCP and TLS connections, now
 	FromClients      Traffic
 	ToClients        Traffic
-	Refused          map[Refusal]uint64 // every refusal is in it
-	Panics           uint64             // each has ended a stream, or lost a batch of datagrams
+	Refused          map[Refusal]uint64 // holds every refusal, even with 0
+	Panics           uint64             // each ended a stream, or lost a batch of datagrams
 }
 
-// Stats may be called at any time.
+// Stats returns the current counts. It may be called at any time.
 func (s *Server) Stats() Stats {
 	out := Stats{
 		AllocationsTotal: s.made.Load(), FromClients: s.up.load(), ToClients: s.down.load(),

@@ -12,22 +12,22 @@ import (
 
 const (
 	streamRead = 16 << 10
-	maxPending = 256 << 10 // bytes that a stream's client has not read
-	keptSpare  = 32 << 10  // of the memory for them, between two bursts
+	maxPending = 256 << 10 // bytes that may wait for a stream's client
+	keptSpare  = 32 << 10  // bytes of that memory that are kept between two bursts
 )
 
-// streamTimes are how long a stream may take.
+// streamTimes are how long a stream may take for each thing.
 type streamTimes struct {
 	idle  time.Duration // without an allocation
 	frame time.Duration // from a frame's first byte to its last
-	write time.Duration // of what is pending
+	write time.Duration // for writing what is pending
 }
 
 var defaultStreamTimes = streamTimes{idle: 30 * time.Second, frame: 10 * time.Second, write: 10 * time.Second}
 
-// stream is a connection of TCP or TLS. It is the net.Conn that pion has in
-// hand, whose Read gives whole STUN messages, one at a time: pion's own
-// splitting would wait for a ninth byte, and hold whatever comes.
+// stream is a connection of TCP or TLS. It is the net.Conn that pion holds, and
+// its Read returns whole STUN messages, one at a time. Pion's own splitting would
+// wait for a ninth byte, and keep in memory whatever comes.
 type stream struct {
 	server   *Server
 	conn     net.Conn
@@ -37,14 +37,14 @@ type stream struct {
 	closed   chan struct{}
 	once     sync.Once
 
-	mu         sync.Mutex
+	mu         sync.Mutex // guards what follows
 	allocation *allocation
-	idle       time.Time // since when there is none
-	partial    time.Time // since when a frame lacks its end; zero when none does
+	idle       time.Time // since when it has had no allocation
+	partial    time.Time // since when a frame lacks its end; zero if none does
 
-	out     sync.Mutex
+	out     sync.Mutex // guards pending
 	pending []byte
-	filled  chan struct{} // there is something pending
+	filled  chan struct{} // buffered 1; full means that something is pending
 }
 
 func newStream(s *Server, conn net.Conn, at ends) *stream {
@@ -69,7 +69,7 @@ func (s *stream) read() {
 			return
 		}
 		if a == nil {
-			a = s.owned() // it may have come meanwhile
+			a = s.owned() // pion may have made it meanwhile
 		}
 		filled += n
 		used, err := s.take(buffer[:filled], a)
@@ -88,7 +88,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// take relays the whole frames that b begins with, and returns their size.
+// take relays the whole frames at the start of b, and returns their size.
 func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 	batch := batches.Get().(*batch)
 	defer batch.release()
@@ -126,7 +126,7 @@ func (s *stream) take(b []byte, a *allocation) (used int, err error) {
 	}
 }
 
-// ask hands a STUN message to pion, and waits until it takes it.
+// ask passes a STUN message to pion, and waits until pion takes it.
 func (s *stream) ask(a *allocation, message []byte) error {
 	now := time.Now()
 	var allowed bool
@@ -158,7 +158,7 @@ func (s *stream) await(partial bool) *allocation {
 	return s.allocation
 }
 
-// complete notes that a frame has come in whole.
+// complete records that a whole frame has come.
 func (s *stream) complete() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,8 @@ func (s *stream) own(a *allocation) {
 	}
 }
 
-// disown takes it away. The client may ask for another, for a while.
+// disown takes the allocation away. For streamTimes.idle, the client may ask for
+// another.
 func (s *stream) disown(a *allocation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,9 +206,9 @@ func (s *stream) disown(a *allocation) {
 	}
 }
 
-// offer sends a frame some time, padded (RFC 8656 section 12.5). It returns
-// false when too much is pending: what is relayed is lost then, as on the
-// network, and no one waits for a client that does not read.
+// offer queues a frame for write, padded (RFC 8656 section 12.5). It returns
+// false if too much is pending. The frame is lost then, as on the network, so
+// that nothing waits for a client that does not read.
 func (s *stream) offer(frame []byte) bool {
 	s.out.Lock()
 	if len(s.pending)+len(frame)+3 > maxPending {
@@ -286,7 +287,7 @@ func (s *stream) Close() error {
 	s.once.Do(func() {
 		close(s.closed)
 		if c, ok := s.conn.(interface{ NetConn() net.Conn }); ok {
-			c.NetConn().Close() // TLS would wait for seconds to say goodbye
+			c.NetConn().Close() // TLS would wait up to 5 s to say goodbye
 		}
 		s.conn.Close()
 		if a := s.owned(); a != nil {
@@ -345,5 +346,5 @@ func (l *lane) Close() error {
 	return nil
 }
 
-// Addr implements net.Listener. Nobody asks.
+// Addr implements net.Listener. Pion does not call it.
 func (l *lane) Addr() net.Addr { return &net.TCPAddr{} }

@@ -63,8 +63,8 @@ func channelFrame(channel uint16, payload []byte) []byte {
 	return append(b, make([]byte, -len(payload)&3)...)
 }
 
-// TestEmptyChannelData: empty messages are relayed and counted as others are,
-// however many come at once, alone or among full ones.
+// TestEmptyChannelData checks that empty messages are relayed and counted like
+// others, however many come at once, alone or among full ones.
 func TestEmptyChannelData(t *testing.T) {
 	for name, at := range map[string]func(i int) []byte{
 		"all empty": func(int) []byte { return nil },
@@ -96,7 +96,7 @@ func TestEmptyChannelData(t *testing.T) {
 	}
 }
 
-// TestBatchSendsWhenFull: a batch that is full is sent before more is added.
+// TestBatchSendsWhenFull checks that a full batch is sent before more is added.
 func TestBatchSendsWhenFull(t *testing.T) {
 	s := open(t, nil)
 	b := newBound(t, s)
@@ -121,8 +121,8 @@ func TestBatchSendsWhenFull(t *testing.T) {
 	}
 }
 
-// FuzzStream lets a stream take any bytes while it has an allocation with a
-// bound channel, and sees whether that allocation still works.
+// FuzzStream gives a stream any bytes while it has an allocation with a bound
+// channel, and checks that the allocation still works.
 func FuzzStream(f *testing.F) {
 	s := open(f, nil)
 	b := newBound(f, s)
@@ -149,12 +149,12 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// broken takes an allocation's bindings away, so that its next packet panics. It
-// stands for a fault that is not known yet.
+// broken removes an allocation's bindings, so that its next packet panics. It
+// stands for an unknown fault.
 func broken(a *allocation) { a.bindings.Store(nil) }
 
-// TestPanicEndsOneClient: a fault in the way of one client's packets ends that
-// client, or loses these packets, and nobody else's.
+// TestPanicEndsOneClient checks that a fault in the path of one client's packets
+// ends that client, or loses these packets, and affects no other.
 func TestPanicEndsOneClient(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "another")
@@ -169,7 +169,7 @@ func TestPanicEndsOneClient(t *testing.T) {
 		_, err := b.conn.Write(channelFrame(b.channel, []byte("x")))
 		must(t, err)
 		eventually(t, "the stream is closed", func() bool { return s.Stats().Streams == 1 })
-		if s.Stats().Panics == before { // pion's telling of the end meets the same fault
+		if s.Stats().Panics == before { // pion's event of the end meets the same fault
 			t.Error("no panic is counted")
 		}
 	})

@@ -33,8 +33,8 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// openBoth opens a TURN server and a public relay that hands it TLS
-// connections, and returns the relay's port.
+// openBoth opens a TURN server and a public relay that passes TLS connections to
+// it, and returns the relay's port.
 func openBoth(t *testing.T, allow ...netip.Prefix) (*turn.Server, string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -58,8 +58,8 @@ func openBoth(t *testing.T, allow ...netip.Prefix) (*turn.Server, string) {
 	return s, base[strings.LastIndex(base, ":")+1:]
 }
 
-// TestWebRTC connects two real peers of whom one, then both, have nothing but
-// relayed candidates: over UDP, TCP, and TLS at the port of HTTPS.
+// TestWebRTC connects two real peers of which one, then both, have only relayed
+// candidates: over UDP, TCP, and TLS at the port of HTTPS.
 func TestWebRTC(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		for _, w := range []string{"udp", "tcp", "tls"} {
@@ -101,7 +101,7 @@ func connect(t *testing.T, s *turn.Server, url string, both bool) {
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICETimeouts(5*time.Second, 25*time.Second, 200*time.Millisecond)
-	settings.SetRelayAcceptanceMinWait(0) // there is no other way to wait for
+	settings.SetRelayAcceptanceMinWait(0) // candidates of other kinds don't come
 	settings.DisableCloseByDTLS(true)
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
 	guest, err := api.NewPeerConnection(relayedOnly)
@@ -118,7 +118,7 @@ func connect(t *testing.T, s *turn.Server, url string, both bool) {
 	answered := make(chan string, 1)
 	channel, err := host.CreateDataChannel("chat", nil)
 	must(t, err)
-	channel.OnOpen(func() { _ = channel.SendText("hello") }) // an error shows as silence
+	channel.OnOpen(func() { _ = channel.SendText("hello") }) // without the word the test fails
 	channel.OnMessage(func(m webrtc.DataChannelMessage) { answered <- string(m.Data) })
 	guest.OnDataChannel(func(c *webrtc.DataChannel) {
 		c.OnMessage(func(m webrtc.DataChannelMessage) { _ = c.SendText(string(m.Data) + " back") })
@@ -161,7 +161,8 @@ func wait(t *testing.T, done <-chan struct{}) {
 	}
 }
 
-// TestOnePort: HTTPS and TURN share a port, whatever is agreed on in TLS.
+// TestOnePort checks that HTTPS and TURN share a port, whichever protocol TLS
+// agrees on.
 func TestOnePort(t *testing.T) {
 	s, port := openBoth(t, netip.MustParsePrefix("127.0.0.0/8"))
 	at := "127.0.0.1:" + port
@@ -185,7 +186,7 @@ func TestOnePort(t *testing.T) {
 		}
 	}
 
-	// HTTP without a word about it in TLS.
+	// HTTP without a protocol in TLS.
 	conn := dialTLS(t, at)
 	_, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: " + domain + "\r\nConnection: close\r\n\r\n"))
 	must(t, err)
