@@ -9,12 +9,11 @@ import (
 	"github.com/livekit/livekit-cli/v2/pkg/apm"
 )
 
-// soundProcessor cleans the microphone's sound: WebRTC's audio processing
-// module with echo cancellation (AEC3), noise suppression, automatic gain
-// control and a high-pass filter. Its methods may be called from several
-// goroutines, each by one at a time.
+// soundProcessor cleans the microphone's sound. It is WebRTC's audio processing module with echo cancellation (AEC3),
+// noise suppression, automatic gain control and a high-pass filter. Different methods may be called from different
+// goroutines at the same time; each method only by one at a time.
 type soundProcessor struct {
-	mu     sync.RWMutex // held for reading by the two directions, for writing by close
+	mu     sync.RWMutex // read-locked by render and capture, locked by close
 	module *apm.APM     // nil once closed
 }
 
@@ -34,7 +33,7 @@ func (p *soundProcessor) render(block []int16) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.module != nil {
-		_ = p.module.ProcessRender(block) // fails only for blocks of a wrong length
+		_ = p.module.ProcessRender(block) // fails only for blocks of the wrong length
 	}
 }
 
@@ -47,7 +46,7 @@ func (p *soundProcessor) capture(block []int16) {
 	}
 }
 
-// close frees the module. Sound passes through unprocessed afterwards.
+// close frees the module. After that, sound passes through unprocessed.
 func (p *soundProcessor) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

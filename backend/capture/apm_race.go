@@ -2,10 +2,9 @@
 
 package capture
 
-// soundProcessor passes sound through in builds with the race detector: the
-// module is C++, which the detector does not see into, and compiling it a
-// second time with the detector's flags takes four minutes on two cores. A
-// release is never built like this; the echo test says so and skips.
+// soundProcessor passes sound through in builds with the race detector. The module is C++, which the detector can't
+// check, and compiling it again with the detector's flags takes four minutes on two cores. Releases are never built
+// like this. The echo test skips and says why.
 type soundProcessor struct{}
 
 // processesSound says whether this build cleans sound.

@@ -8,22 +8,20 @@ import (
 )
 
 const (
-	// assemblerWindow is how many packets may wait for a missing one. A
-	// keyframe of 720p has about 60.
+	// assemblerWindow is how many packets may wait for a missing one. A keyframe of 720p has about 60 packets.
 	assemblerWindow = 512
-	// minPatience and maxPatience bound how long a missing packet may still come,
-	// being out of order or sent again, before it counts as lost.
+	// minPatience and maxPatience bound how long a missing packet may take, because of reordering or retransmission,
+	// before it counts as lost.
 	minPatience = 150 * time.Millisecond
 	maxPatience = 600 * time.Millisecond
-	// keyframeRepeat is the least time between two requests for a keyframe.
+	// keyframeRepeat is the shortest time between two requests for a keyframe.
 	keyframeRepeat = 200 * time.Millisecond
-	// maxFrameSize bounds the memory a sender can make us hold for one frame.
+	// maxFrameSize bounds the memory that a sender can make us use for one frame.
 	maxFrameSize = 2 << 20
 )
 
-// vp8Assembler puts the RTP packets of one sender's video together to whole VP8
-// frames (RFC 7741), in order and without a hole: after a loss it waits until
-// what was lost should have been sent again, then asks for a keyframe and goes on
+// vp8Assembler assembles the RTP packets of one sender's video into whole VP8 frames (RFC 7741), in order and without
+// gaps. After a loss it waits as long as a retransmission should take. Then it asks for a keyframe and continues
 // there.
 //
 // It is pure and not safe for concurrent use.
@@ -33,12 +31,12 @@ type vp8Assembler struct {
 	clock   unwrapper
 
 	begun   bool
-	next    int64 // sequence number of the first packet not yet used
+	next    int64 // sequence number of the first unused packet
 	highest int64
 
-	patience time.Duration // see wait; 0 is minPatience
+	patience time.Duration // how long to wait for a missing packet, see wait; 0 for minPatience
 
-	broken    bool // frames before the next keyframe are of no use
+	broken    bool // frames before the next keyframe can't be decoded
 	holeSince time.Duration
 	hole      bool
 	asked     bool
@@ -50,18 +48,18 @@ type vp8Assembler struct {
 type videoPacket struct {
 	filled  bool
 	seq     int64
-	at      int64 // RTP time, unwrapped
-	start   bool  // first of its frame
-	end     bool  // last of its frame
+	at      int64 // unwrapped RTP time
+	start   bool  // first packet of its frame
+	end     bool  // last packet of its frame
 	key     bool  // with start: the frame is a keyframe
 	payload []byte
 }
 
-// assemblerStats count what happened to one sender's video.
+// assemblerStats counts what happened to one sender's video.
 type assemblerStats struct {
 	Frames    uint64
 	Keyframes uint64
-	Dropped   uint64 // packets: malformed, late, or of no use without what was lost
+	Dropped   uint64 // packets that were malformed, late, or useless after a loss
 	Losses    uint64
 }
 
@@ -72,8 +70,8 @@ type videoFrame struct {
 	payload []byte
 }
 
-// push takes a packet that arrived at now and appends the frames that are
-// whole to frames. wantKey tells to ask for a keyframe now.
+// push takes a packet that arrived at now and appends the frames that are whole now. wantKey reports that the caller
+// should ask for a keyframe.
 func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []videoFrame) (_ []videoFrame, wantKey bool) {
 	p, ok := a.parse(pkt)
 	if !ok {
@@ -96,9 +94,8 @@ func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []videoFr
 	return frames, a.wantKey(now)
 }
 
-// wait sets how long is waited for what is missing: a packet that is sent again
-// takes a round trip, and half of one more if the request for it comes late or is
-// lost. A roundTrip of 0 is not known.
+// wait sets how long to wait for missing packets. A retransmission takes a round trip, and half of another one if its
+// request is late or lost. A roundTrip of 0 means unknown.
 func (a *vp8Assembler) wait(roundTrip time.Duration) {
 	a.patience = min(max(roundTrip+roundTrip/2+50*time.Millisecond, minPatience), maxPatience)
 }
@@ -111,7 +108,7 @@ func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
 		end:    pkt.Marker,
 	}
 	if len(pkt.Payload) == 0 {
-		// Padding that probes for bandwidth: it has a number and nothing else.
+		// This is padding that probes for bandwidth. It has a sequence number and no payload.
 		return p, true
 	}
 	var header codecs.VP8Packet
@@ -125,16 +122,15 @@ func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
 	return p, true
 }
 
-// ticks is a packet's RTP time, unwrapped. Asking twice for one packet changes nothing.
+// ticks returns a packet's RTP time, unwrapped. A second call for the same packet changes nothing.
 func (a *vp8Assembler) ticks(timestamp uint32) int64 { return a.clock.next(uint64(timestamp), 32) }
 
-// mediaTime is a packet's RTP time as that of its frame is given.
+// mediaTime returns a packet's RTP time in the same form as that of frames.
 func (a *vp8Assembler) mediaTime(timestamp uint32) time.Duration {
 	return videoTime(a.ticks(timestamp))
 }
 
-// collect appends all frames that are whole, and gives up on what is missing
-// for too long.
+// collect appends all whole frames, and gives up on packets that are missing for too long.
 func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFrame {
 	for {
 		if a.broken {
@@ -159,7 +155,7 @@ func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFr
 			a.hole, a.holeSince = true, now
 		}
 		if key, ok := a.laterKey(); ok {
-			// A whole keyframe behind the hole makes what is missing dispensable.
+			// A whole keyframe after the hole makes the missing packets unnecessary.
 			a.stats.Losses++
 			a.release(key)
 			a.hole = false
@@ -174,8 +170,8 @@ func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFr
 	}
 }
 
-// whole returns the frame that begins at seq and the number after its last
-// packet; padding before it is passed over.
+// whole returns the frame that begins at seq, and the number after its last packet. It skips padding before the
+// frame.
 func (a *vp8Assembler) whole(seq int64) (f videoFrame, after int64, ok bool) {
 	for p := a.at(seq); p != nil && p.payload == nil; p = a.at(seq) {
 		seq++
@@ -205,7 +201,7 @@ func (a *vp8Assembler) whole(seq int64) (f videoFrame, after int64, ok bool) {
 	return f, after, true
 }
 
-// seekKey moves to the first packet of a keyframe, as far as one is there.
+// seekKey moves to the first packet of a keyframe, if there is one.
 func (a *vp8Assembler) seekKey() {
 	for s := a.next; s <= a.highest; s++ {
 		if p := a.at(s); p != nil && p.key {
@@ -213,8 +209,8 @@ func (a *vp8Assembler) seekKey() {
 			return
 		}
 	}
-	// Keep what may still turn out to be a keyframe's rest behind a hole: at
-	// most the window, which abandon and release bound.
+	// Keep packets that may turn out to belong to a keyframe with a hole before them. That is at most the window,
+	// because abandon and release bound it.
 	if a.at(a.next) != nil {
 		s := a.next
 		for a.at(s) != nil {
@@ -224,7 +220,7 @@ func (a *vp8Assembler) seekKey() {
 	}
 }
 
-// laterKey finds a whole keyframe behind the hole.
+// laterKey returns the first packet of a whole keyframe after the hole.
 func (a *vp8Assembler) laterKey() (int64, bool) {
 	for s := a.next + 1; s <= a.highest; s++ {
 		if p := a.at(s); p != nil && p.key {
@@ -236,15 +232,15 @@ func (a *vp8Assembler) laterKey() (int64, bool) {
 	return 0, false
 }
 
-// missing says whether packets beyond the first hole have arrived.
+// missing reports whether packets after the first hole have arrived.
 func (a *vp8Assembler) missing() bool {
 	for s := a.next; s <= a.highest; s++ {
 		if a.at(s) == nil {
 			return true
 		}
 	}
-	// All there, and yet no frame: the frame is incomplete so far, or a
-	// packet that should begin one does not.
+	// No packet is missing. If there is still no frame, either it is incomplete so far, or the packet that should
+	// begin one does not.
 	if p := a.at(a.next); p != nil && p.payload != nil && !p.start {
 		return true
 	}
@@ -259,7 +255,7 @@ func (a *vp8Assembler) at(seq int64) *videoPacket {
 	return p
 }
 
-// release frees everything before seq, used or of no use.
+// release frees all packets before seq.
 func (a *vp8Assembler) release(seq int64) {
 	for s := a.next; s < seq; s++ {
 		if p := a.at(s); p != nil {
@@ -269,7 +265,7 @@ func (a *vp8Assembler) release(seq int64) {
 	a.next = max(a.next, seq)
 }
 
-// drop is release for packets that were not used.
+// drop releases packets that were not used, and counts them.
 func (a *vp8Assembler) drop(seq int64) {
 	for s := a.next; s < seq; s++ {
 		if a.at(s) != nil {
@@ -279,7 +275,7 @@ func (a *vp8Assembler) drop(seq int64) {
 	a.release(seq)
 }
 
-// abandon gives up everything, because seq is far ahead.
+// abandon gives up all packets, because seq is far ahead.
 func (a *vp8Assembler) abandon(seq int64) {
 	a.stats.Losses++
 	a.packets = [assemblerWindow]videoPacket{}
@@ -294,7 +290,7 @@ func (a *vp8Assembler) count(f videoFrame) {
 	}
 }
 
-// wantKey says whether to ask for a keyframe now, and notes that it was asked.
+// wantKey reports whether to ask for a keyframe now, and notes that it was asked for.
 func (a *vp8Assembler) wantKey(now time.Duration) bool {
 	if !a.broken || a.keyUnderway(now) || (a.asked && now-a.askedAt < max(keyframeRepeat, a.patience)) {
 		return false
@@ -303,16 +299,16 @@ func (a *vp8Assembler) wantKey(now time.Duration) bool {
 	return true
 }
 
-// videoTime converts 1/90000 s, without the overflow that nanoseconds × 90,000 would reach within days.
+// videoTime converts units of 1/90000 s. It avoids nanoseconds × 90,000, which would overflow within days.
 func videoTime(ticks int64) time.Duration { return time.Duration(ticks * 100_000 / 9) }
 
-// keyUnderway says whether a keyframe is arriving, without a hole that stays.
+// keyUnderway reports whether a keyframe is arriving without a hole that counts as lost.
 func (a *vp8Assembler) keyUnderway(now time.Duration) bool {
 	p := a.at(a.next)
 	return p != nil && p.key && (!a.hole || !a.overdue(now))
 }
 
-// overdue says whether what is missing should have come by now.
+// overdue reports whether the missing packets should have arrived by now.
 func (a *vp8Assembler) overdue(now time.Duration) bool {
 	return now-a.holeSince >= max(a.patience, minPatience)
 }

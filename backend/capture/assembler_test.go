@@ -11,7 +11,7 @@ import (
 	"github.com/pion/rtp"
 )
 
-// stream makes the packets of frames as our own packetiser cuts them.
+// stream makes the packets of frames with our own packetiser.
 type stream struct {
 	packetiser vp8Packetiser
 	seq        uint16
@@ -19,7 +19,7 @@ type stream struct {
 	n          int
 }
 
-// frame returns the packets of a frame of so many bytes, and the frame.
+// frame returns the packets of a frame of the given size in bytes, and the frame.
 func (s *stream) frame(key bool, size int) ([]*rtp.Packet, []byte) {
 	frame := bytes.Repeat([]byte{byte(s.n)}, size)
 	frame[0] = 1 // P: not a keyframe
@@ -40,7 +40,7 @@ func (s *stream) frame(key bool, size int) ([]*rtp.Packet, []byte) {
 	return packets, frame
 }
 
-// assembly pushes packets at times of the test's choice.
+// assembly pushes packets at times that the test chooses.
 type assembly struct {
 	assembler vp8Assembler
 	now       time.Duration
@@ -107,7 +107,7 @@ func TestAssemblerAnyOrder(t *testing.T) {
 		}
 		random.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 		a.push(rest...)
-		a.push(rest[:5]...) // twice
+		a.push(rest[:5]...) // a second time
 		a.mustHave(t, want...)
 		if a.asked != 0 {
 			t.Errorf("%d keyframes asked for", a.asked)
@@ -149,21 +149,21 @@ func TestAssemblerWaitsForALatePacket(t *testing.T) {
 	a.push(next...)
 	a.mustHave(t, keyFrame)
 	a.now += minPatience - time.Millisecond
-	a.push(holed[1]) // sent again
+	a.push(holed[1]) // a retransmission
 	a.mustHave(t, keyFrame, holedFrame, nextFrame)
 	if a.asked != 0 {
 		t.Errorf("%d keyframes asked for", a.asked)
 	}
 }
 
-// TestAssemblerWaitsARoundTrip: what is lost on the way of a guest far away comes
-// again a round trip later, and is used.
+// TestAssemblerWaitsARoundTrip: a packet that was lost on the way from a distant guest arrives a round trip later,
+// and is used.
 func TestAssemblerWaitsARoundTrip(t *testing.T) {
 	for _, c := range []struct {
 		roundTrip, repeat time.Duration
 		used              bool
 	}{
-		{0, 149 * time.Millisecond, true}, // not known
+		{0, 149 * time.Millisecond, true}, // unknown
 		{0, 150 * time.Millisecond, false},
 		{20 * time.Millisecond, 149 * time.Millisecond, true},
 		{250 * time.Millisecond, 250 * time.Millisecond, true},
@@ -236,7 +236,7 @@ func TestAssemblerAfterALoss(t *testing.T) {
 	}
 }
 
-// A keyframe that comes anyhow makes waiting for what is missing needless.
+// If a keyframe arrives anyway, the missing packets are not waited for.
 func TestAssemblerTakesAKeyframeBehindAHole(t *testing.T) {
 	s := &stream{}
 	var a assembly
@@ -288,7 +288,7 @@ func TestAssemblerLongBreak(t *testing.T) {
 	a.mustHave(t, keyFrame, againFrame)
 }
 
-// Padding has sequence numbers, but nothing to show.
+// Padding has sequence numbers but no picture.
 func TestAssemblerPadding(t *testing.T) {
 	s := &stream{}
 	var a assembly
@@ -306,8 +306,8 @@ func TestAssemblerPadding(t *testing.T) {
 	}
 }
 
-// Random networks: what comes out is what was sent, in order, and between a
-// loss and the next keyframe nothing.
+// With random networks, the output is what was sent, in order. Between a loss and the next keyframe there is no
+// output.
 func TestAssemblerAlwaysHolds(t *testing.T) {
 	for seed := range uint64(100) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -316,7 +316,7 @@ func TestAssemblerAlwaysHolds(t *testing.T) {
 			var (
 				a       assembly
 				sent    [][]byte
-				wantKey = true // what the sender was asked for while it sent the frame before
+				wantKey = true // whether a keyframe was requested during the frame before
 				late    []*rtp.Packet
 			)
 			for range 300 {

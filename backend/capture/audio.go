@@ -10,52 +10,48 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// Sound travels in blocks of 10 ms, 48 kHz, mono, 16 bit: what the audio
-// processing module takes.
+// Sound is processed in blocks of 10 ms, 48 kHz, mono, 16 bit, because the audio processing module takes those.
 const (
 	blockTime = 10 * time.Millisecond
 	blockSize = codec.AudioClockRate / 100
 )
 
-// soundStall without data means that a sound device has gone silent, soundTimeout
-// that it is lost: drivers tell of that late or never.
+// A sound device without data for soundStall counts as silent, and after soundTimeout as lost. Drivers report that
+// late or never.
 const (
 	soundStall   = 600 * time.Millisecond
 	soundTimeout = time.Second
-	// soundStart is how long a device just opened may stall. PulseAudio's virtual
-	// devices work in blocks of up to two seconds until somebody wants less.
+	// soundStart is how long a newly opened device may stall. PulseAudio's virtual devices use blocks of up to two
+	// seconds until a client asks for less.
 	soundStart = 5 * time.Second
-	// soundSteady is how long it must have run without stalling to count as started
-	// before that.
+	// soundSteady is how long a device must run without stalling to count as started before soundStart is over.
 	soundSteady = time.Second
 )
 
-// audioSystem are the microphones and speakers of this machine. Its methods may hang.
+// audioSystem is the microphones and speakers of this machine. Its methods may hang.
 type audioSystem interface {
 	devices() (microphones, speakers []Device, err error)
-	// capture opens a microphone by id, the default one for "" or an unknown
-	// id. take is called from the driver's thread with a few milliseconds of
-	// sound, valid during the call.
+	// capture opens a microphone by id. "" and unknown ids mean the default one. The driver's thread calls take with
+	// a few milliseconds of sound, which is valid during the call.
 	capture(id string, take func(pcm []int16)) (audioDevice, error)
-	// playback opens a speaker. fill is called from the driver's thread and
-	// writes all of pcm.
+	// playback opens a speaker. The driver's thread calls fill, which writes all of pcm.
 	playback(id string, fill func(pcm []int16)) (audioDevice, error)
 }
 
 // audioDevice is an open microphone or speaker.
 type audioDevice interface {
-	// stopped is closed when the driver says that the device stopped.
+	// stopped is closed when the driver reports that the device has stopped.
 	stopped() <-chan struct{}
 	Close() error
 }
 
-// watchedSound is an audioDevice with a watchdog. It is a device.
+// watchedSound is an audioDevice with a watchdog. It implements device.
 type watchedSound struct {
 	audioDevice
 	opened time.Duration
-	began  atomic.Bool  // data has moved
-	last   atomic.Int64 // when it did, ns since epoch; before that, when the device was opened
-	since  atomic.Int64 // from when on it has moved without stalling
+	began  atomic.Bool  // data has been transferred
+	last   atomic.Int64 // time of the last transfer (before the first one, of opening), in ns since epoch
+	since  atomic.Int64 // since when data has been transferred without stalling
 	motion motion
 	gone   chan error
 	done   chan struct{}
@@ -64,8 +60,8 @@ type watchedSound struct {
 	closed error
 }
 
-// watchSound opens an audioDevice through open, which gets a wrapped callback,
-// and watches it. code is the fault of its loss.
+// watchSound opens an audioDevice and watches it. It passes a wrapped callback to open. code is the fault to report
+// when the device is lost.
 func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm []int16)) (audioDevice, error)) (*watchedSound, error) {
 	w := &watchedSound{
 		opened: time.Since(epoch), motion: newMotion(),
@@ -79,7 +75,7 @@ func watchSound(code fault.Code, callback func(pcm []int16), open func(func(pcm 
 			w.since.Store(now)
 		}
 		defer func() {
-			// On the driver's thread a panic would end the process.
+			// A panic on the driver's thread would end the process.
 			if p := recover(); p != nil {
 				clear(pcm)
 				once.Do(func() { w.gone <- fault.Newf(code, "panic: %v", p) })
@@ -140,7 +136,7 @@ type blocks struct {
 	rest []int16
 }
 
-// each calls do for every whole block; the block is valid during the call.
+// each calls do for every whole block. The block is valid during the call.
 func (b *blocks) each(pcm []int16, do func(block []int16)) {
 	b.rest = append(b.rest, pcm...)
 	n := 0

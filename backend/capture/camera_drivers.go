@@ -12,7 +12,7 @@ import (
 
 	"github.com/pion/mediadevices/pkg/driver"
 	"github.com/pion/mediadevices/pkg/driver/availability"
-	_ "github.com/pion/mediadevices/pkg/driver/camera" // registers the system's cameras, at start-up: see doc.go
+	_ "github.com/pion/mediadevices/pkg/driver/camera" // registers the system's cameras at start-up; see doc.go
 	"github.com/pion/mediadevices/pkg/io/video"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -20,8 +20,7 @@ import (
 
 func systemCameras() videoSystem { return mediaDrivers{} }
 
-// mediaDrivers is the videoSystem of mediadevices' camera drivers: AVFoundation
-// and DirectShow.
+// mediaDrivers is the videoSystem with mediadevices' camera drivers: AVFoundation and DirectShow.
 type mediaDrivers struct{}
 
 func found() []driver.Driver {
@@ -54,11 +53,11 @@ func (mediaDrivers) open(_ context.Context, id string) (videoSource, error) {
 	return openDriver(chosen)
 }
 
-// driverCamera is an open camera of a driver.
+// driverCamera is an open camera of a mediadevices driver.
 type driverCamera struct {
 	driver  driver.Driver
 	reader  video.Reader
-	release func() // of the picture read last
+	release func() // releases the last picture
 	close   sync.Once
 }
 
@@ -87,7 +86,7 @@ func openDriver(d driver.Driver) (_ *driverCamera, err error) {
 	return &driverCamera{driver: d, reader: video.ToI420(reader), release: func() {}}, nil
 }
 
-// driverFault names what a driver says about a camera that does not open.
+// driverFault returns the fault for the error of a driver that can't open a camera.
 func driverFault(d driver.Driver, err error) error {
 	available, why := driver.IsAvailable(d)
 	switch {

@@ -8,14 +8,14 @@ import (
 	"github.com/pion/mediadevices/pkg/frame"
 )
 
-// pictureMode is a way in which a camera can deliver pictures.
+// pictureMode is a format in which a camera can deliver pictures.
 type pictureMode struct {
 	format        frame.Format
 	width, height int
 	rate          float64 // pictures per second, 0 if unknown
 }
 
-// bestMode returns the mode that suits a call best, false if there is none.
+// bestMode returns the mode that suits a call best. ok is false if there is none.
 func bestMode(modes []pictureMode) (best pictureMode, ok bool) {
 	for i, m := range modes {
 		if i == 0 || m.better(best) {
@@ -25,9 +25,8 @@ func bestMode(modes []pictureMode) (best pictureMode, ok bool) {
 	return best, len(modes) > 0
 }
 
-// better says whether mode a suits a call better than b: enough pictures a
-// second, a size from 360 to 720 lines, raw rather than JPEG (which costs half a
-// core to decode at 720p), wide rather than not, and then the larger.
+// better reports whether mode a suits a call better than b. It prefers enough pictures a second, then 360 to 720
+// lines, then raw over JPEG (which takes half a core to decode at 720p), then a wide shape, and then the larger size.
 func (a pictureMode) better(b pictureMode) bool {
 	score := func(m pictureMode) [5]int {
 		return [5]int{

@@ -13,9 +13,9 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// fakeCamera is a videoSource that gives what the test puts in.
+// fakeCamera is a videoSource whose pictures come from the test.
 type fakeCamera struct {
-	pictures chan *image.YCbCr // nil panics
+	pictures chan *image.YCbCr // a nil picture makes Read panic
 	done     chan struct{}
 	once     sync.Once
 }
@@ -106,7 +106,7 @@ func TestCameraScalesAndBeginsWithAKeyframe(t *testing.T) {
 	}
 }
 
-// A demand for a keyframe does not wait for the next picture.
+// A requested keyframe does not wait for the next picture.
 func TestCameraKeyframeWithoutANewPicture(t *testing.T) {
 	source, c, out := startFakeCamera(t)
 	source.pictures <- blank(640, 360)
@@ -145,7 +145,7 @@ func TestCameraThatFreezes(t *testing.T) {
 	}
 }
 
-// TestCameraThatGoesDark: others know within a second, and as soon when it is back.
+// TestCameraThatGoesDark: the loss of pictures and their return are each reported within a second.
 func TestCameraThatGoesDark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := newFakeCamera()
@@ -170,7 +170,7 @@ func TestCameraThatGoesDark(t *testing.T) {
 		}
 		for range 10 {
 			source.pictures <- blank(640, 360)
-			look(pictureStall / 2) // a dark room
+			look(pictureStall / 2) // a dark room, where pictures take longer
 		}
 		look(time.Second - pictureStall/2)
 		source.pictures <- blank(640, 360)
@@ -204,7 +204,7 @@ func TestGovernor(t *testing.T) {
 	if q := g.quality(); q.height != 270 {
 		t.Errorf("busy: %+v", q)
 	}
-	// A machine on which every step up goes wrong is left alone more and more.
+	// On a machine where every step up fails, the steps up become rarer.
 	g = newGovernor(720)
 	changes := 0
 	for now := time.Duration(0); now < 10*time.Minute; now += interval {

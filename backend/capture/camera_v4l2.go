@@ -21,13 +21,12 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// v4l2 is the videoSystem of Linux, over the library below mediadevices'
-// camera driver and with mediadevices' frame decoders. The driver itself opens
-// and questions every /dev/video* in its init(): a camera that hangs would keep
-// the window from opening. Here nothing is touched before it is asked for.
+// v4l2 is the videoSystem of Linux. It uses the library below mediadevices' camera driver, and mediadevices' frame
+// decoders. It does not use the driver itself, whose init() opens and queries every /dev/video*, so that a camera
+// that hangs would keep the window from opening. Here no device is touched before it is needed.
 type v4l2 struct{}
 
-// pixelFormats are the formats that can be read.
+// pixelFormats are the supported formats.
 var pixelFormats = map[webcam.PixelFormat]frame.Format{
 	fourCC("YU12"): frame.FormatI420,
 	fourCC("NV12"): frame.FormatNV12,
@@ -36,7 +35,7 @@ var pixelFormats = map[webcam.PixelFormat]frame.Format{
 	fourCC("MJPG"): frame.FormatMJPEG,
 }
 
-// pixelFormatOf is the way back; the format is one of pixelFormats.
+// pixelFormatOf is the inverse of pixelFormats. The format must be one of its values.
 func pixelFormatOf(format frame.Format) webcam.PixelFormat {
 	for code, f := range pixelFormats {
 		if f == format {
@@ -53,7 +52,7 @@ func fourCC(s string) webcam.PixelFormat {
 // v4l2Node is a video device.
 type v4l2Node struct{ id, path string }
 
-// nodes lists the video devices by their most lasting names.
+// nodes lists the video devices by their most stable names.
 func nodes() []v4l2Node {
 	var found []v4l2Node
 	seen := make(map[string]bool)
@@ -79,7 +78,7 @@ func (v4l2) cameras() ([]Device, error) {
 	for _, node := range nodes() {
 		cam, err := webcam.Open(node.path)
 		if err != nil {
-			continue // a codec, or not allowed: opening it for a picture says which
+			continue // a codec, or not permitted; opening it returns the right fault
 		}
 		if len(pictureModes(cam)) > 0 {
 			name, err := cam.GetName()
@@ -88,7 +87,7 @@ func (v4l2) cameras() ([]Device, error) {
 			}
 			list = append(list, Device{ID: node.id, Name: name, Default: len(list) == 0})
 		}
-		_ = cam.Close() // was only asked
+		_ = cam.Close() // it was only queried
 	}
 	return list, nil
 }
@@ -114,7 +113,7 @@ func (v4l2) open(_ context.Context, id string) (videoSource, error) {
 	return nil, refusal
 }
 
-// v4l2Fault returns nil for devices that are no cameras.
+// v4l2Fault returns nil for devices that are not cameras.
 func v4l2Fault(err error) error {
 	switch {
 	case errors.Is(err, os.ErrPermission):
@@ -147,7 +146,7 @@ func pictureModes(cam *webcam.Webcam) []pictureMode {
 	return modes
 }
 
-// sizesOf picks the usual sizes from a range.
+// sizesOf picks common sizes from a range.
 func sizesOf(s webcam.FrameSize) []image.Point {
 	if s.StepWidth == 0 || s.StepHeight == 0 {
 		return []image.Point{{int(s.MaxWidth), int(s.MaxHeight)}}
@@ -174,7 +173,7 @@ type v4l2Camera struct {
 	closed bool
 }
 
-// v4l2Buffers is how many pictures the driver may hold ready.
+// v4l2Buffers is how many pictures the driver may buffer.
 const v4l2Buffers = 3
 
 func openV4L2(path string) (_ *v4l2Camera, err error) {
@@ -198,7 +197,7 @@ func openV4L2(path string) (_ *v4l2Camera, err error) {
 	if _, _, _, err = cam.SetImageFormat(pixelFormatOf(best.format), uint32(best.width), uint32(best.height)); err != nil {
 		return nil, fmt.Errorf("set picture format: %w", err)
 	}
-	_ = cam.SetFramerate(float32(min(max(best.rate, 24), 30))) // some cannot, and deliver what they do
+	_ = cam.SetFramerate(float32(min(max(best.rate, 24), 30))) // some cameras can't, and use their own rate
 	if err = cam.SetBufferCount(v4l2Buffers); err != nil {
 		return nil, err
 	}
@@ -220,7 +219,7 @@ func (c *v4l2Camera) Read() (*image.YCbCr, error) {
 		}
 		picture, _, err := c.decoder.Decode(raw, c.width, c.height)
 		if err != nil {
-			continue // a torn picture; the watchdog ends a camera that has no others
+			continue // a damaged picture; the watchdog ends a camera that delivers no others
 		}
 		if yuv, ok := picture.(*image.YCbCr); ok {
 			return yuv, nil
@@ -229,7 +228,7 @@ func (c *v4l2Camera) Read() (*image.YCbCr, error) {
 	}
 }
 
-// next returns a copy of the camera's next picture, or nothing after a second.
+// next returns a copy of the camera's next picture, or nil after a second without one.
 func (c *v4l2Camera) next() ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,7 +40,7 @@ func TestV4L2Faults(t *testing.T) {
 	}
 }
 
-// This machine may or may not have a camera: whichever, the answer is one of two.
+// This machine may or may not have a camera, so either of two results is right.
 func TestV4L2OpenDefault(t *testing.T) {
 	cameras, err := v4l2{}.cameras()
 	if err != nil {

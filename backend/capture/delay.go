@@ -14,38 +14,37 @@ const (
 )
 
 const (
-	delayWindow  = 10 * time.Second // how long an arrival counts
-	delaySamples = 512              // of 20 ms packets: the whole window
+	delayWindow  = 10 * time.Second // how long an arrival is remembered
+	delaySamples = 512              // of 20 ms packets: covers the whole window
 	delayRefresh = 10               // arrivals between two computations
-	// transitBreak is a change of transit that is no jitter: the sender's
-	// clock has jumped, or stood still while it sent nothing.
+	// transitBreak is a change of transit too large to be jitter. It means that the sender's clock has jumped, or
+	// stood still while it sent nothing.
 	transitBreak = time.Second
 )
 
-// delayEstimator learns from arrivals how late packets come and how long their
-// sound must be held back so that 97 in 100 are there in time.
+// delayEstimator learns from arrivals how late packets come, and how long sound must be held back so that 97 of 100
+// packets are in time.
 //
-// A packet's transit is its arrival less its media time: meaningless alone,
-// because the two clocks have different zeros, but its spread above the
-// smallest recent one is what jitter adds. The smallest transit follows the
+// A packet's transit is its arrival time minus its media time. Alone it means nothing, because the two clocks have
+// different zeros. Its difference from the smallest recent transit is the jitter. The smallest transit follows the
 // drift of the clocks, because arrivals older than delayWindow are forgotten.
 //
 // It is pure and not safe for concurrent use.
 type delayEstimator struct {
 	samples [delaySamples]transitSample
-	next    int // where the next sample goes
+	next    int // index of the next sample
 	count   int
 	fresh   int // arrivals since the last computation
 
 	base   time.Duration
 	target time.Duration
-	sorted []time.Duration // scratch
+	sorted []time.Duration // scratch space
 }
 
 type transitSample struct{ at, transit time.Duration }
 
-// arrive notes a packet of media time media that arrived at now. Both grow, from any zero.
-// It reports false if the media clock broke and all that was learnt is void.
+// arrive notes a packet with media time media that arrived at now. Both times grow, from any zero. It returns false
+// if the media clock broke, and then starts over.
 func (e *delayEstimator) arrive(now, media time.Duration) bool {
 	transit := now - media
 	steady := true
@@ -86,9 +85,9 @@ func (e *delayEstimator) refresh(now time.Duration) {
 	e.target = min(max(late-e.base+playoutMargin, minPlayoutDelay), maxPlayoutDelay)
 }
 
-// due is when sound of this media time should be heard.
+// due returns when sound of this media time should be heard.
 func (e *delayEstimator) due(media time.Duration) time.Duration { return e.base + media + e.target }
 
-// excess is by how much sound of this media time, heard at now, is later than
-// it need be; negative if it is early.
+// excess returns how much later than necessary sound of this media time is, when it is heard at now. It is negative
+// for early sound.
 func (e *delayEstimator) excess(now, media time.Duration) time.Duration { return now - e.due(media) }

@@ -11,41 +11,40 @@ import (
 )
 
 const (
-	// openPatience is how long a driver may take to open or to close.
+	// openPatience is how long a driver may take to open or close a device.
 	openPatience  = 10 * time.Second
 	closePatience = 2 * time.Second
-	// retryEvery is how often a device that is not there is looked for.
+	// retryEvery is how often a missing device is tried again.
 	retryEvery = 2 * time.Second
-	// lookEvery is how often a device's data is looked at. With soundStall and
-	// pictureStall, others know within a second that nothing comes any more.
+	// lookEvery is how often the data of a device is checked. With soundStall and pictureStall, a device that stops
+	// delivering is reported within a second.
 	lookEvery = 100 * time.Millisecond
 )
 
 // device is an open camera, microphone or speaker.
 type device interface {
-	// moving sends true when data has begun to move, and false when none has come
-	// for so long that others should know. It holds the newest only.
+	// moving sends true when data begins to arrive, and false when none has arrived for soundStall or pictureStall.
+	// It holds only the newest value.
 	moving() <-chan bool
-	// lost is closed, or sends why, when the device no longer works by itself.
+	// lost is closed, or sends the reason, when the device stops working.
 	lost() <-chan error
 	// Close releases the device. It may be called twice.
 	Close() error
 }
 
-// keeper keeps one device open for as long as it runs: it opens it, opens it
-// again when it was lost, and tells what is wrong. A driver that hangs or panics
-// costs a goroutine, never the session.
+// keeper keeps one device open while it runs. It opens the device, opens it again after a loss, and reports faults. A
+// driver that hangs or panics costs a goroutine, but not the session.
 type keeper struct {
 	what  string // for the log
 	open  func(ctx context.Context) (device, error)
-	wrong fault.Code            // what to tell when opening takes forever
-	tell  func(code fault.Code) // a new state: "" when the device works
+	wrong fault.Code            // the fault to report when opening takes longer than wait
+	tell  func(code fault.Code) // gets each new state: "" when the device works
 	log   *slog.Logger
-	retry time.Duration // 0: retryEvery
-	wait  time.Duration // 0: openPatience
+	retry time.Duration // 0 for retryEvery
+	wait  time.Duration // 0 for openPatience
 }
 
-// run keeps the device open until ctx ends, and returns when it is closed.
+// run keeps the device open until ctx ends, and returns when the device is closed.
 func (k keeper) run(ctx context.Context) {
 	if k.retry == 0 {
 		k.retry = retryEvery
@@ -81,8 +80,8 @@ func (k keeper) run(ctx context.Context) {
 	}
 }
 
-// watch tells how an open device is until it is lost, or ctx ends. One that opens
-// and gives nothing does not work.
+// watch reports the state of an open device until it is lost or ctx ends. A device that opens and delivers no data
+// does not count as working.
 func (k keeper) watch(ctx context.Context, dev device, tell func(fault.Code, error)) error {
 	for {
 		select {
@@ -100,8 +99,8 @@ func (k keeper) watch(ctx context.Context, dev device, tell func(fault.Code, err
 	}
 }
 
-// attempt opens the device. When that takes longer than k.wait it says so, and
-// goes on waiting: a second attempt would only hang as well.
+// attempt opens the device. If that takes longer than k.wait it reports the fault and goes on waiting, because a
+// second attempt would only hang as well.
 func (k keeper) attempt(ctx context.Context, tell func(fault.Code, error)) (device, error) {
 	type result struct {
 		dev device
@@ -117,7 +116,7 @@ func (k keeper) attempt(ctx context.Context, tell func(fault.Code, error)) (devi
 			done <- r
 		}()
 		if r.dev, r.err = k.open(ctx); r.err != nil {
-			r.dev = nil // a nil of the driver's own type would pass for a device
+			r.dev = nil // a nil of the driver's own type would not compare equal to nil
 		}
 	}()
 	patience := time.NewTimer(k.wait)
@@ -142,7 +141,7 @@ func (k keeper) attempt(ctx context.Context, tell func(fault.Code, error)) (devi
 	}
 }
 
-// motion tells whether a device's data moves; see device.moving. One goroutine tells.
+// motion reports whether a device's data moves; see device.moving. Only one goroutine calls tell.
 type motion struct {
 	news chan bool
 	now  bool
@@ -162,13 +161,13 @@ func (m *motion) tell(moving bool) {
 	m.news <- moving
 }
 
-// closeDevice closes dev and gives up on it after closePatience.
+// closeDevice closes dev, and stops waiting after closePatience.
 func closeDevice(dev device) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() { _ = recover() }() // a driver's panic on the way out changes nothing
-		_ = dev.Close()                  // nor does its error
+		defer func() { _ = recover() }() // a panic of the driver while closing is ignored
+		_ = dev.Close()                  // and so is its error
 	}()
 	select {
 	case <-done:

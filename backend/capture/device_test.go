@@ -14,15 +14,15 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// fakeDevice is a device that a test ends.
+// fakeDevice is a device that the test ends.
 type fakeDevice struct {
 	gone   chan error
 	motion chan bool
 	closed atomic.Int32
-	close  func() // nil: returns at once
+	close  func() // nil for a Close that returns at once
 }
 
-// newFakeDevice returns one whose data moves.
+// newFakeDevice returns a fakeDevice whose data moves.
 func newFakeDevice() *fakeDevice {
 	d := &fakeDevice{gone: make(chan error, 1), motion: make(chan bool, 1)}
 	d.motion <- true
@@ -41,7 +41,7 @@ func (d *fakeDevice) Close() error {
 	return nil
 }
 
-// kept runs a keeper in a bubble of synctest.
+// kept runs a keeper in a synctest bubble.
 type kept struct {
 	mu    sync.Mutex
 	told  []fault.Code
@@ -124,8 +124,7 @@ func TestKeeperTellsEachStateOnce(t *testing.T) {
 	})
 }
 
-// A device that opens and gives nothing does not work, and one that pauses works
-// again by itself.
+// A device that opens and delivers no data does not work. One that pauses works again when its data returns.
 func TestKeeperTellsOfDevicesThatGiveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dev := newFakeDevice()
@@ -174,7 +173,7 @@ func TestKeeperHangingDriver(t *testing.T) {
 	})
 }
 
-// The session can end while a driver hangs; what it gives later is closed.
+// The session can end while a driver hangs. A device that the driver returns later is closed.
 func TestKeeperEndsWhileTheDriverHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -301,8 +300,8 @@ func TestSoundWatchdog(t *testing.T) {
 	})
 }
 
-// TestSoundThatGoesSilent: it is told within a second, and taken back when sound
-// comes again before the device is given up.
+// TestSoundThatGoesSilent: silence is reported within a second. The report is withdrawn if sound returns before the
+// device is given up.
 func TestSoundThatGoesSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, fake := watchFake(t, func([]int16) {})
@@ -329,7 +328,7 @@ func TestSoundThatGoesSilent(t *testing.T) {
 		if got := news(); got != "moves" {
 			t.Errorf("with the first sound: %q", got)
 		}
-		time.Sleep(2 * time.Second) // some devices begin so
+		time.Sleep(2 * time.Second) // some devices begin like this
 		if got := news(); got != "" {
 			t.Errorf("while it starts: %q", got)
 		}
@@ -404,11 +403,10 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// late is a device that a driver opens after nobody waits any longer.
+// late is a device that a driver opens after the session has ended.
 type late struct{ device }
 
-// TestLateFailureIsNoDevice has a driver that fails with a nil of its own type
-// once its session is over.
+// TestLateFailureIsNoDevice: a driver fails with a nil of its own type after its session has ended.
 func TestLateFailureIsNoDevice(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	opening, fail := make(chan struct{}), make(chan struct{})
@@ -427,5 +425,5 @@ func TestLateFailureIsNoDevice(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	close(fail) // a panic would end the test's process; leak checks wait for the goroutine
+	close(fail) // a panic would end the test process; leak checks wait for the goroutine
 }

@@ -16,8 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// speak sends sound as a participant's packets, in real time, until it ends or
-// the test does.
+// speak sends sound as a participant's packets, in real time, until the sound or the test ends.
 func speak(t *testing.T, s *Session, participant string, sound []int16) {
 	t.Helper()
 	encoder, err := opus.NewEncoder(opusBitrate)
@@ -53,8 +52,8 @@ func speak(t *testing.T, s *Session, participant string, sound []int16) {
 	t.Cleanup(end.Wait)
 }
 
-// A guest speaks; the speaker plays it into the room, where the microphone hears
-// it. What goes back to the guest must not be it.
+// A guest speaks. The speaker plays the voice into the room, where the microphone picks it up. The guest must not get
+// it back.
 func TestEchoIsCancelled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: left to make test")
@@ -68,10 +67,9 @@ func TestEchoIsCancelled(t *testing.T) {
 	s := begin(t, openReal(t), Setup{CameraOff: true}, sink)
 	speak(t, s, "guest", babble(30, 0.3, 3))
 
-	// The canceller has learnt the room within 3 s. Of the 7 s after that the middling
-	// one counts: where this machine stalls, the speaker runs dry or the microphone
-	// loses blocks, the echo comes sooner or later than it did, and the canceller
-	// needs a second or two to find it again.
+	// The canceller has learnt the room within 3 s. Of the 7 s after that, the median second counts. When this
+	// machine stalls, the speaker runs dry or the microphone loses blocks. The delay of the echo then changes, and
+	// the canceller takes a second or two to find it again.
 	const learn, judge = 3, 7
 	room.until(t, "the guest in the room", func(pcm []int16) bool { return power(pcm) > 300*300 })
 	sink.mu.Lock()
@@ -97,13 +95,13 @@ func TestEchoIsCancelled(t *testing.T) {
 	}
 }
 
-// second returns the second of sound that begins so many seconds before its end.
+// second returns one second of sound, which begins back seconds before the end.
 func second(pcm []int16, back int) []int16 {
 	from := len(pcm) - back*codec.AudioClockRate
 	return pcm[from : from+codec.AudioClockRate]
 }
 
-// With the guest silent, or speaking at the same time, the host is heard.
+// The host is heard while the guest is silent, and while the guest speaks.
 func TestHostIsHeardThroughTheEchoCanceller(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: left to make test")

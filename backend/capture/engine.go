@@ -14,16 +14,16 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// Available says whether this build has the native engine.
+// Available reports whether this build has the native engine.
 func Available() bool { return true }
 
-// opusBitrate of the host's voice, bit/s, error correction included.
+// opusBitrate is the bitrate of the host's voice in bit/s, including error correction.
 const opusBitrate = 40_000
 
-// listPatience is how long listing devices may take.
+// listPatience is how long listing the devices may take.
 const listPatience = 5 * time.Second
 
-// The ids of the synthetic devices.
+// Ids of the synthetic devices.
 const (
 	syntheticCameraID     = "synthetic-picture"
 	syntheticMicrophoneID = "synthetic-tone"
@@ -41,7 +41,7 @@ type Engine struct {
 	closed   bool
 }
 
-// Open returns an engine. It touches no device, and never fails because of one.
+// Open returns an engine. It opens no device, and never fails because of one.
 func Open(o Options) (*Engine, error) {
 	e := &Engine{
 		log:       o.Logger,
@@ -74,7 +74,7 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// Devices lists what is there. A driver that hangs leaves its list empty.
+// Devices lists the devices. If a driver hangs, its list is empty.
 func (e *Engine) Devices(ctx context.Context) (Devices, error) {
 	ctx, cancel := context.WithTimeout(ctx, listPatience)
 	defer cancel()
@@ -90,7 +90,7 @@ func (e *Engine) Devices(ctx context.Context) (Devices, error) {
 	if e.synthetic {
 		d.Microphones = []Device{{ID: syntheticMicrophoneID, Name: "Tone", Default: true}}
 	}
-	// Empty lists rather than none: they become JSON arrays.
+	// The lists are empty rather than nil, because they become JSON arrays.
 	for _, list := range []*[]Device{&d.Cameras, &d.Microphones, &d.Speakers} {
 		if *list == nil {
 			*list = []Device{}
@@ -99,8 +99,7 @@ func (e *Engine) Devices(ctx context.Context) (Devices, error) {
 	return d, nil
 }
 
-// ask runs a driver's question on a goroutine of its own, and answers nothing
-// if that hangs, fails or panics.
+// ask calls a driver on a goroutine of its own. If the call hangs, fails or panics, there is no answer.
 func ask[T any](ctx context.Context, log *slog.Logger, what string, question func() (T, error)) <-chan T {
 	answered := make(chan T, 1)
 	go func() {
@@ -132,8 +131,8 @@ func ask[T any](ctx context.Context, log *slog.Logger, what string, question fun
 	return answered
 }
 
-// Start begins a session: it opens the devices, each on its own, and returns
-// without waiting for them. ctx bounds the start only.
+// Start begins a session. It opens each device on its own, and returns without waiting for them. ctx bounds only the
+// start.
 func (e *Engine) Start(ctx context.Context, setup Setup, sink Sink) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -12,10 +12,10 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Available says whether this build has the native engine.
+// Available reports whether this build has the native engine.
 func Available() bool { return false }
 
-// Engine is the native media engine. This build has none.
+// Engine is the native media engine, which this build does not have.
 type Engine struct{}
 
 // Open returns an engine. It never fails because of a device.
@@ -26,12 +26,12 @@ func Open(Options) (*Engine, error) {
 // Close ends the engine's sessions and releases its devices.
 func (*Engine) Close() error { return nil }
 
-// Devices answers fault.EngineUnavailable.
+// Devices returns fault.EngineUnavailable.
 func (*Engine) Devices(context.Context) (Devices, error) {
 	return Devices{}, fault.New(fault.EngineUnavailable, nil)
 }
 
-// Start answers fault.EngineUnavailable.
+// Start returns fault.EngineUnavailable.
 func (*Engine) Start(context.Context, Setup, Sink) (*Session, error) {
 	return nil, fault.New(fault.EngineUnavailable, nil)
 }
@@ -42,13 +42,13 @@ type Session struct{}
 // SetMuted stops and resumes the sending of audio.
 func (*Session) SetMuted(bool) {}
 
-// SetCameraOff closes and opens the camera and stops the encoder.
+// SetCameraOff closes the camera and stops the encoder, or opens the camera again.
 func (*Session) SetCameraOff(bool) {}
 
 // ForceKeyframe makes the next picture a keyframe.
 func (*Session) ForceKeyframe() {}
 
-// Switch goes over to other devices.
+// Switch changes to other devices.
 func (*Session) Switch(Choice) {}
 
 // ReceiveRTP takes a packet of another participant.

@@ -7,15 +7,14 @@ import (
 	"github.com/pion/rtp"
 )
 
-// pictureIdle is how long a participant may send no video before what is kept
-// for them is freed.
+// pictureIdle is how long a participant may send no video before its decoding state is freed.
 const pictureIdle = 30 * time.Second
 
-// gallery puts the others' video together to frames, holds them back until
-// their sound is heard, and asks for keyframes.
+// gallery assembles the other participants' video into frames, holds them back until their sound is heard, and asks
+// for keyframes.
 type gallery struct {
 	sink Sink
-	held func(participant string) time.Duration // how long sound is held back
+	held func(participant string) time.Duration // returns how long the participant's sound is held back
 
 	mu       sync.Mutex
 	pictures map[string]*remotePicture
@@ -30,7 +29,7 @@ type remotePicture struct {
 	mu        sync.Mutex // keeps frames in order
 	ssrc      uint32
 	assembler *vp8Assembler
-	frames    []videoFrame // scratch
+	frames    []videoFrame // scratch space
 	sync      lipSync
 	timer     *time.Timer // runs while pictures wait
 	seen      time.Duration
@@ -41,8 +40,7 @@ func newGallery(sink Sink, held func(participant string) time.Duration) *gallery
 	return &gallery{sink: sink, held: held, pictures: make(map[string]*remotePicture)}
 }
 
-// receive takes a participant's packet, and the round trip to them, 0 if it is
-// not known.
+// receive takes a participant's packet and the round trip to the participant, 0 for unknown.
 func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Duration) {
 	now := time.Since(epoch)
 	p := g.picture(participant, now)
@@ -76,7 +74,7 @@ func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Du
 	}
 }
 
-// show hands out what is due, and comes back for what is not. p.mu is held.
+// show passes on the pictures that are due, and sets the timer for the next one. The caller holds p.mu.
 func (p *remotePicture) show(now time.Duration) {
 	for f, ok := p.sync.pop(now); ok; f, ok = p.sync.pop(now) {
 		p.sink.Frame(Frame{Participant: p.participant, Key: f.key, Timestamp: f.at, Payload: f.payload})
@@ -92,7 +90,7 @@ func (p *remotePicture) show(now time.Duration) {
 	}
 }
 
-// wake runs when the next picture is due, and perhaps once too often.
+// wake runs when the next picture is due. It may run once more without a due picture.
 func (p *remotePicture) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +99,7 @@ func (p *remotePicture) wake() {
 	}
 }
 
-// close ends it; nothing is shown afterwards.
+// close ends the participant's video. Nothing is shown after it.
 func (p *remotePicture) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +109,7 @@ func (p *remotePicture) close() {
 	}
 }
 
-// close ends the gallery: nothing is shown afterwards.
+// close ends the gallery. Nothing is shown after it.
 func (g *gallery) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -122,8 +120,8 @@ func (g *gallery) close() {
 	clear(g.pictures)
 }
 
-// picture finds or makes a participant's entry, and frees those of people who
-// have gone. It returns nil after close.
+// picture returns a participant's entry and makes it if need be. It also frees the entries of idle participants. It
+// returns nil after close.
 func (g *gallery) picture(participant string, now time.Duration) *remotePicture {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,7 +132,7 @@ func (g *gallery) picture(participant string, now time.Duration) *remotePicture 
 		return p
 	}
 	for who, p := range g.pictures {
-		if p.mu.TryLock() { // one that is in use is not idle
+		if p.mu.TryLock() { // an entry that is locked is in use, and so not idle
 			if now-p.seen > pictureIdle {
 				p.closed = true
 				delete(g.pictures, who)

@@ -2,14 +2,14 @@ package capture
 
 import "time"
 
-// quality is a step of the ladder: how many lines are encoded and at what rate.
+// quality is a step of the ladder: how many lines are encoded, and at what bitrate.
 type quality struct {
 	height  int
 	bitrate int // bit/s
 }
 
-// ladder are the qualities of a camera, from the least. Every guest's copy
-// leaves through the host's own uplink, so the rates are modest.
+// ladder lists the qualities of a camera, the lowest first. The bitrates are modest, because the host's uplink
+// carries a copy for each guest.
 var ladder = []quality{
 	{270, 400_000},
 	{360, 600_000},
@@ -20,18 +20,17 @@ var ladder = []quality{
 const (
 	startStep = 1 // of the ladder
 
-	// The share of the time between two pictures that scaling and encoding
-	// may take: above busyShare the quality falls, below idleShare it may rise.
+	// The share of the time between two pictures that scaling and encoding may take. Above busyShare the quality
+	// falls, and below idleShare it may rise.
 	busyShare, idleShare = 0.5, 0.15
 
 	busyFor = time.Second
-	// idleFor is how long it must be idle before the quality rises; doubled,
-	// up to maxIdleFor, each time that went wrong.
+	// idleFor is how long the machine must be idle before the quality rises. It is doubled, up to maxIdleFor, each
+	// time a rise had to be undone.
 	idleFor, maxIdleFor = 5 * time.Second, 5 * time.Minute
 )
 
-// governor picks the quality that this machine manages. It is pure and not
-// safe for concurrent use.
+// governor picks the quality that this machine can handle. It is pure and not safe for concurrent use.
 type governor struct {
 	step      int
 	top       int
@@ -42,7 +41,7 @@ type governor struct {
 	rose      bool
 }
 
-// newGovernor returns a governor for pictures with so many lines.
+// newGovernor returns a governor for pictures with the given number of lines.
 func newGovernor(lines int) *governor {
 	g := &governor{idleFor: idleFor, busySince: -1, idleSince: -1}
 	for g.top = len(ladder) - 1; g.top > 0 && ladder[g.top-1].height >= lines; g.top-- {
@@ -53,8 +52,8 @@ func newGovernor(lines int) *governor {
 
 func (g *governor) quality() quality { return ladder[g.step] }
 
-// note tells how long a picture took, and how long it is till the next one. It
-// returns true when the quality changed. now may have any zero, but not be negative.
+// note takes how long a picture took, and the time until the next one. It returns true when the quality changes. now
+// may have any zero, but must not be negative.
 func (g *governor) note(now, took, interval time.Duration) bool {
 	g.share += (float64(took)/float64(interval) - g.share) / 16
 	g.busySince = since(g.busySince, g.share > busyShare, now)
@@ -76,7 +75,7 @@ func (g *governor) note(now, took, interval time.Duration) bool {
 	return true
 }
 
-// since keeps the time since when a condition holds, −1 while it does not.
+// since returns since when a condition has held, −1 while it does not hold.
 func since(began time.Duration, holds bool, now time.Duration) time.Duration {
 	switch {
 	case !holds:

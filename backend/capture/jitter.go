@@ -8,44 +8,40 @@ import (
 )
 
 const (
-	// concealStep is how much is made up at once.
+	// concealStep is how much sound is concealed at once.
 	concealStep = codec.AudioClockRate / 50
-	// maxConceal is how long nothing may come before the buffer goes quiet
-	// and waits for a new beginning.
+	// maxConceal is how long no packet may arrive before the buffer goes silent and waits for a new beginning.
 	maxConceal = codec.AudioClockRate * 120 / 1000
-	// maxGap is a hole in the media time that is not filled but skipped.
+	// maxGap is the longest hole in media time that is filled. A longer one is skipped.
 	maxGap = codec.AudioClockRate / 5
-	// maxBuffered bounds the packets held; at 20 ms each 2 s.
+	// maxBuffered bounds how many packets are held: 2 s at 20 ms each.
 	maxBuffered = 100
-	// maxLag is how much later than planned sound may be before the buffer
-	// skips rather than plays faster.
+	// maxLag is how much later than planned sound may be before the buffer skips sound instead of playing faster.
 	maxLag = 400 * time.Millisecond
 	// Sound may be this much later or earlier than planned before the speed changes.
 	slackLate, slackEarly = 15 * time.Millisecond, 10 * time.Millisecond
-	// minStock is what must remain when sound is played faster. Without it a
-	// path that takes longer all at once, which the delay's window learns of
-	// late, would make the buffer run dry again and again.
+	// minStock is what must remain in the buffer when sound is played faster. Without it, the buffer would run dry
+	// again and again when the path suddenly takes longer, because the delay's window notices that late.
 	minStock = minPlayoutDelay
-	// paceEvery spreads changes of speed: one packet in so many.
+	// paceEvery spreads changes of speed: at most one in paceEvery packets is changed.
 	paceEvery = 4
 	// maxReorder is by how many places the very first packet may be out of order.
 	maxReorder = 50
-	// maxLateRun is how many packets in a row may be late before they count as
-	// a new beginning: 2 s.
+	// maxLateRun is how many packets in a row may be late before they count as a new beginning: 2 s.
 	maxLateRun = 100
 	// opusQuantum is the unit of Opus durations: 2.5 ms.
 	opusQuantum = codec.AudioClockRate / 400
 )
 
-// playKind says what to do for the next stretch of sound.
+// playKind says what to do for the next piece of sound.
 type playKind int
 
 const (
 	playSilence playKind = iota // nothing to hear: before the first packet, or after a long loss
 	playPacket                  // decode Payload
-	playRepair                  // restore Missing samples with what Payload, the following packet, knows of them
-	playConceal                 // continue what was heard for Missing samples
-	playComfort                 // the same, in a pause that the sender made (RFC 6716 section 2.1.9)
+	playRepair                  // restore missing samples from what payload, the packet after them, contains of them
+	playConceal                 // continue the last sound for missing samples
+	playComfort                 // the same during a pause that the sender made (RFC 6716 section 2.1.9)
 )
 
 // pace says how fast to play a packet.
@@ -53,38 +49,36 @@ type pace int
 
 const (
 	paceNormal pace = iota
-	paceFaster      // sound is later than it need be
-	paceSlower      // sound is earlier than it should be
+	paceFaster      // sound is later than necessary
+	paceSlower      // sound is earlier than planned
 )
 
-// playStep is the buffer's answer to jitterBuffer.next.
+// playStep is the result of jitterBuffer.next.
 type playStep struct {
 	kind    playKind
 	payload []byte
 	missing int // samples
 	pace    pace
-	fresh   bool // a new beginning: the decoder forgets what it heard before
+	fresh   bool // a new beginning; the decoder forgets the sound before it
 }
 
-// jitterStats count what happened to one sender's sound.
+// jitterStats counts what happened to one sender's sound.
 type jitterStats struct {
 	Received  uint64
 	Played    uint64
-	Late      uint64 // arrived after their time, or twice
-	Concealed uint64 // samples made up
+	Late      uint64 // packets that arrived after their time, or twice
+	Concealed uint64 // concealed samples
 	Overflow  uint64
 	Restarts  uint64
 }
 
-// jitterBuffer evens out one sender's Opus packets: it holds them back for the
-// delay that delayEstimator asks for, puts them into order, and says for every
-// stretch of sound whether to decode, repair, conceal or be silent, and whether
-// to play a little faster or slower, which is how it follows a changed delay and a
+// jitterBuffer evens out the arrival of one sender's Opus packets. It puts them in order and holds them back for the
+// delay that delayEstimator asks for. For every piece of sound it says whether to decode, repair, conceal or be
+// silent. It also says whether to play a little faster or slower, which is how it follows a changed delay and a
 // sender's clock that differs from the speaker's.
 //
-// Times come from the caller (any zero); sound is counted in samples at 48 kHz,
-// which is also the RTP clock (RFC 7587 section 4.1). It is pure and not safe for
-// concurrent use.
+// Times come from the caller, from any zero. Sound is counted in samples at 48 kHz, which is also the RTP clock (RFC
+// 7587 section 4.1). jitterBuffer is pure and not safe for concurrent use.
 type jitterBuffer struct {
 	delay   delayEstimator
 	packets []audioPacket // in order of media time
@@ -95,14 +89,14 @@ type jitterBuffer struct {
 	playing   bool
 	began     bool  // the next packet is the first after a pause or a break
 	cursor    int64 // media time of the next sample to decode
-	lastSeq   int64 // of the packet played last; older ones are never played
+	lastSeq   int64 // of the packet played last; older packets are never played
 	lateRun   int   // packets in a row that came too late
-	lastSpan  int64 // its length
-	pause     bool  // it announced a pause (discontinuous transmission)
-	concealed int64 // samples made up at the cursor while nothing was there
+	lastSpan  int64 // length of the packet played last
+	pause     bool  // the packet played last announced a pause (discontinuous transmission)
+	concealed int64 // samples that were concealed at the cursor
 
-	excess    time.Duration // how much later than planned sound is heard, smoothed: speakers ask in bursts
-	sincePace int           // packets played since the speed was changed
+	excess    time.Duration // how much later than planned sound is heard; smoothed, because speakers ask in bursts
+	sincePace int           // packets played since the last change of speed
 
 	stats jitterStats
 }
@@ -119,7 +113,7 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 	b.stats.Received++
 	span := int64(opusSpan(payload))
 	if span == 0 {
-		return // padding, or not Opus
+		return // padding, or not an Opus packet
 	}
 	p := audioPacket{seq: b.unwrapSeq.next(uint64(seq), 16), at: b.unwrapTime.next(uint64(timestamp), 32), span: span, payload: payload}
 	if !b.delay.arrive(now, mediaTime(p.at)) {
@@ -132,7 +126,7 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 	if p.seq <= b.lastSeq || b.playing && p.end() <= b.cursor {
 		b.stats.Late++
 		if b.lateRun++; b.lateRun >= maxLateRun {
-			b.forget(p) // the sender began to count anew
+			b.forget(p) // the sender's count started over
 		}
 		return
 	}
@@ -149,10 +143,9 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 	}
 }
 
-// next says what to play at now, when pending samples decoded earlier are still
-// to be heard.
+// next returns what to play at now. pending is the number of decoded samples that have not been heard yet.
 func (b *jitterBuffer) next(now time.Duration, pending int) playStep {
-	heard := now + mediaTime(int64(pending)) // when what is decoded now will be heard
+	heard := now + mediaTime(int64(pending)) // when sound that is decoded now will be heard
 	if !b.playing && !b.begin(heard) {
 		return playStep{kind: playSilence}
 	}
@@ -170,7 +163,7 @@ func (b *jitterBuffer) next(now time.Duration, pending int) playStep {
 	return b.play(heard)
 }
 
-// held is for how long what is heard now was held back.
+// held returns how long the sound that is heard now was held back.
 func (b *jitterBuffer) held() time.Duration {
 	if !b.playing {
 		return 0
@@ -189,7 +182,7 @@ func (b *jitterBuffer) begin(heard time.Duration) bool {
 	return true
 }
 
-// play takes the first packet.
+// play returns the first packet.
 func (b *jitterBuffer) play(heard time.Duration) playStep {
 	head := b.packets[0]
 	b.packets = slices.Delete(b.packets, 0, 1)
@@ -210,18 +203,17 @@ func (b *jitterBuffer) play(heard time.Duration) playStep {
 	return step
 }
 
-// stretched tells that a packet was played shorter (positive) or longer
-// (negative) by so many samples than it is.
+// stretched notes that the last packet was played shorter by saved samples, or longer if saved is negative.
 func (b *jitterBuffer) stretched(saved int) {
 	b.excess -= mediaTime(int64(saved))
 	b.sincePace = 0
 }
 
-// bridge says how to get over the hole before head. It returns false when the
-// hole needs no more filling and head is to be played.
+// bridge returns how to fill the hole before head. It returns false when the hole is filled and head should be
+// played.
 func (b *jitterBuffer) bridge(heard time.Duration, head audioPacket) (playStep, bool) {
 	gap := head.at - b.cursor
-	silent := head.seq == b.lastSeq+1 || b.pause // nothing is lost, the sender was silent
+	silent := head.seq == b.lastSeq+1 || b.pause // no packet was lost; the sender was silent
 	if silent || gap > maxGap {
 		switch {
 		case heard >= b.delay.due(mediaTime(head.at)):
@@ -232,7 +224,7 @@ func (b *jitterBuffer) bridge(heard time.Duration, head audioPacket) (playStep, 
 			return b.starve(), true
 		}
 	}
-	missing := min(gap-b.concealed, concealStep) // some may have been made up while waiting
+	missing := min(gap-b.concealed, concealStep) // some samples may have been concealed already
 	if missing <= 0 {
 		return playStep{}, false
 	}
@@ -246,8 +238,8 @@ func (b *jitterBuffer) bridge(heard time.Duration, head audioPacket) (playStep, 
 	return step, true
 }
 
-// starve answers when nothing can be played. The cursor stays: what comes late is
-// still played, and the delay grows by what was made up meanwhile.
+// starve returns the step for an empty buffer. The cursor stays, so that late packets are still played, and the delay
+// grows by what was concealed.
 func (b *jitterBuffer) starve() playStep {
 	if b.pause {
 		return playStep{kind: playComfort, missing: concealStep}
@@ -261,7 +253,7 @@ func (b *jitterBuffer) starve() playStep {
 	return playStep{kind: playConceal, missing: concealStep}
 }
 
-// stock is how much sound waits.
+// stock returns how much sound is in the buffer.
 func (b *jitterBuffer) stock() time.Duration {
 	if len(b.packets) == 0 {
 		return 0
@@ -269,7 +261,7 @@ func (b *jitterBuffer) stock() time.Duration {
 	return mediaTime(b.packets[len(b.packets)-1].end() - b.packets[0].at)
 }
 
-// skipLag drops what is so late that playing faster would take seconds to catch up.
+// skipLag drops sound that is so late that playing faster would take seconds to catch up.
 func (b *jitterBuffer) skipLag(heard time.Duration) {
 	if b.stock() <= b.delay.target ||
 		b.excess <= maxLag && b.delay.excess(heard, mediaTime(b.packets[0].at)) <= 2*maxLag {
@@ -292,7 +284,7 @@ func (b *jitterBuffer) dropLate() {
 	b.stats.Late += uint64(n)
 }
 
-// forget begins anew with p, after the sender's clock or count broke.
+// forget starts over with p, after the sender's clock or count broke.
 func (b *jitterBuffer) forget(p audioPacket) {
 	b.restart()
 	b.lastSeq, b.lateRun = p.seq-1, 0
@@ -306,12 +298,11 @@ func (b *jitterBuffer) restart() {
 	b.playing, b.pause, b.concealed = false, false, 0
 }
 
-// mediaTime converts samples at 48 kHz, without the overflow that nanoseconds ×
-// 48,000 would reach within days.
+// mediaTime converts samples at 48 kHz. It avoids nanoseconds × 48,000, which would overflow within days.
 func mediaTime(samples int64) time.Duration { return time.Duration(samples * 62_500 / 3) }
 
-// opusSpan returns how many samples at 48 kHz an Opus packet holds, from its
-// first bytes (RFC 6716 section 3.1), 0 if it is not a packet.
+// opusSpan returns how many samples at 48 kHz an Opus packet contains, from its first bytes (RFC 6716 section 3.1).
+// It returns 0 for data that is no packet.
 func opusSpan(packet []byte) int {
 	if len(packet) == 0 {
 		return 0
@@ -342,8 +333,7 @@ func opusSpan(packet []byte) int {
 	return 0
 }
 
-// unwrapper continues a counter of few bits beyond its end. Values may arrive
-// out of order by less than half the range.
+// unwrapper extends a counter of few bits beyond its range. Values may be out of order by less than half the range.
 type unwrapper struct {
 	last  int64
 	begun bool
@@ -351,7 +341,7 @@ type unwrapper struct {
 
 func (u *unwrapper) next(value uint64, bits uint) int64 {
 	if !u.begun {
-		// Begin one range up, so that what comes out of order stays positive.
+		// Begin one range up, so that earlier values stay positive.
 		u.begun, u.last = true, int64(value)+1<<bits
 		return u.last
 	}

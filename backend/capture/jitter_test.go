@@ -11,12 +11,10 @@ import (
 
 const packetTime = 20 * time.Millisecond
 
-// network says when packet n, sent at n × 20 ms, arrives after it was sent;
-// false means never.
+// network returns how long packet n, sent at n × 20 ms, takes to arrive. arrives is false for a lost packet.
 type network func(n int) (delay time.Duration, arrives bool)
 
-// simulation plays packets of a sender through a network and a jitterBuffer,
-// in a time of its own.
+// simulation plays a sender's packets through a network and a jitterBuffer, in simulated time.
 type simulation struct {
 	t       *testing.T
 	network network
@@ -24,17 +22,17 @@ type simulation struct {
 	paused  func(n int) bool
 	first   uint16                  // sequence number of packet 0
 	zero    uint32                  // its timestamp
-	length  int                     // packets
-	beside  func(now time.Duration) // what else happens every 10 ms; may be nil
+	length  int                     // number of packets
+	beside  func(now time.Duration) // called every 10 ms; may be nil
 
 	buffer  jitterBuffer
-	pending int   // samples decoded and not heard
+	pending int   // samples that were decoded and not heard yet
 	played  []int // packets, in order
 	heardAt map[int]time.Duration
 	kinds   map[playKind]int // samples of each kind
 	after   time.Duration    // statistics begin here
-	end     time.Duration    // and end when the sender does
-	delays  []time.Duration  // of packets heard since
+	end     time.Duration    // statistics end here, as the sender does
+	delays  []time.Duration  // of packets heard between after and end
 }
 
 type arrival struct {
@@ -85,7 +83,7 @@ func (s *simulation) run() {
 	}
 }
 
-// numbered is a 20 ms packet (CELT, fullband) that carries its number.
+// numbered returns a 20 ms packet (CELT, fullband) that contains its number.
 func numbered(n, size int) []byte {
 	b := make([]byte, max(size, 2))
 	b[0] = 31 << 3
@@ -140,7 +138,7 @@ func (s *simulation) hear(now time.Duration) {
 
 func (s *simulation) counts(now time.Duration) bool { return now >= s.after && now < s.end }
 
-// share is the part of what was heard that was of this kind.
+// share returns which part of the sound was of these kinds.
 func (s *simulation) share(kinds ...playKind) float64 {
 	total, part := 0, 0
 	for kind, n := range s.kinds {
@@ -178,14 +176,13 @@ func TestJitterBufferSteadyNetwork(t *testing.T) {
 	if c := s.buffer.stats.Concealed; c > maxConceal { // the end of the stream
 		t.Errorf("%d samples concealed", c)
 	}
-	// 30 ms on the way, 40 ms held back, 10 ms of granularity.
+	// 30 ms of network, 40 ms held back, 10 ms of granularity.
 	if d := s.delay(0.5); d < 60*time.Millisecond || d > 90*time.Millisecond {
 		t.Errorf("delay %v", d)
 	}
 }
 
-// The target is the 97th percentile of the spread plus 20 ms, within bounds,
-// and little enough is late.
+// The target is the 97th percentile of the jitter plus 20 ms, within bounds, and few packets are late.
 func TestJitterBufferFollowsJitter(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -204,7 +201,7 @@ func TestJitterBufferFollowsJitter(t *testing.T) {
 			}}
 			s.run()
 			s.mustBeInOrder()
-			// Arrivals are seen 10 ms apart, as the simulation takes blocks.
+			// Arrivals are seen in steps of 10 ms, because the simulation takes blocks.
 			if got := s.buffer.delay.target; got < c.target-12*time.Millisecond || got > c.target+15*time.Millisecond {
 				t.Errorf("target %v, want %v", got, c.target)
 			}
@@ -290,8 +287,8 @@ func TestJitterBufferFollowsClockDrift(t *testing.T) {
 	}
 }
 
-// Discontinuous transmission: a packet in 400 ms while nobody speaks. The pauses
-// are comfort noise, and nothing is taken for lost.
+// Discontinuous transmission: one packet in 400 ms while the sender is silent. The pauses are comfort noise, and no
+// packet counts as lost.
 func TestJitterBufferPauses(t *testing.T) {
 	s := &simulation{t: t, length: 2000, after: time.Second, network: steady,
 		paused: func(n int) bool { return n%100 >= 50 && n%20 != 10 }}
@@ -308,7 +305,7 @@ func TestJitterBufferPauses(t *testing.T) {
 	}
 }
 
-// The network stands still for a while and then delivers everything at once.
+// The network stops, and then delivers all packets at once.
 func TestJitterBufferStall(t *testing.T) {
 	for _, stall := range []time.Duration{100 * time.Millisecond, 400 * time.Millisecond, 900 * time.Millisecond} {
 		s := &simulation{t: t, length: 1500, after: 20 * time.Second, network: func(n int) (time.Duration, bool) {
@@ -329,7 +326,7 @@ func TestJitterBufferStall(t *testing.T) {
 	}
 }
 
-// The path changes: everything takes longer from one packet to the next, or less long.
+// The path changes: from one packet to the next, all packets take longer, or less long.
 func TestJitterBufferRouteChange(t *testing.T) {
 	for _, step := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, 600 * time.Millisecond, 900 * time.Millisecond, -100 * time.Millisecond} {
 		random := rand.New(rand.NewPCG(11, 12))
@@ -380,7 +377,7 @@ func TestJitterBufferCountersWrap(t *testing.T) {
 	}
 }
 
-// A sender's clock that jumps, or that stood still while it was muted, begins anew.
+// A sender's clock that jumps, or stood still while it was muted, makes a new beginning.
 func TestJitterBufferClockBreak(t *testing.T) {
 	for _, jump := range []uint32{1 << 31, 48_000 * 5, math.MaxUint32 - 48_000*5, 0} {
 		var b jitterBuffer
@@ -418,8 +415,7 @@ func TestJitterBufferClockBreak(t *testing.T) {
 	}
 }
 
-// Whatever arrives: packets are played in order and once, what is held is
-// bounded, and every step fills something.
+// Whatever arrives, packets are played in order and once, the buffer is bounded, and every step fills something.
 func TestJitterBufferAlwaysHolds(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 9))

@@ -3,25 +3,23 @@ package capture
 import "time"
 
 const (
-	// maxHold is the most that a picture waits for its sound.
+	// maxHold is the longest time that a picture waits for its sound.
 	maxHold = 500 * time.Millisecond
-	// maxHeld bounds the pictures that wait: a second at 60 a second.
+	// maxHeld bounds how many pictures wait: a second at 60 a second.
 	maxHeld = 60
 )
 
-// lipSync holds one participant's pictures back until the sound of the same
-// moment is heard. Sound is planned from the earliest transit of its last packets
-// (see delayEstimator), later by what the jitter buffer holds it back; pictures
-// from that of theirs, later by the same. This takes for granted that a sender
-// needs as long for a picture as for sound, and the window for drawing as long as
-// the speaker for playing: some 30 ms each. A picture without sound, or one that
-// is late, waits for nothing.
+// lipSync holds back one participant's pictures until the sound of the same time is heard. Sound is planned from the
+// earliest transit of its last packets (see delayEstimator), plus the time that the jitter buffer holds it back.
+// Pictures are planned from the earliest transit of their own packets, plus the same time. This assumes that a sender
+// needs as long for a picture as for sound, and that the window needs as long to draw as the speaker to play (about
+// 30 ms each). A picture without sound and a late picture don't wait.
 //
 // It is pure and not safe for concurrent use.
 type lipSync struct {
 	transit delayEstimator
 	begun   bool
-	last    time.Duration // when the newest is due
+	last    time.Duration // when the newest picture is due
 	waiting []heldFrame
 }
 
@@ -30,17 +28,16 @@ type heldFrame struct {
 	due   time.Duration
 }
 
-// arrive notes that a packet of media time media arrived at now.
+// arrive notes that a packet with media time media arrived at now.
 func (l *lipSync) arrive(now, media time.Duration) { l.transit.arrive(now, media) }
 
 // restart makes the next packet the first of another stream.
 func (l *lipSync) restart() { l.transit, l.begun = delayEstimator{}, false }
 
-// push takes the next picture, which was whole at now, while sound is held back
-// for hold.
+// push takes the next picture, which became whole at now, while sound is held back for hold.
 func (l *lipSync) push(now, hold time.Duration, f videoFrame) {
 	due := max(now, l.last)
-	if l.begun { // the first is awaited, and has nothing to be in step with
+	if l.begun { // the first picture is shown at once, because no picture is on screen yet
 		due = max(due, l.transit.base+f.at+min(hold, maxHold))
 	}
 	l.begun, l.last = true, due
@@ -67,7 +64,7 @@ func (l *lipSync) pop(now time.Duration) (f videoFrame, ok bool) {
 	return f, true
 }
 
-// next is when the next picture is due.
+// next returns when the next picture is due.
 func (l *lipSync) next() (due time.Duration, ok bool) {
 	if len(l.waiting) == 0 {
 		return 0, false

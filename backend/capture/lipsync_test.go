@@ -9,14 +9,14 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// screening shows a participant's pictures beside a simulation of their sound.
+// screening shows a participant's pictures next to a simulation of their sound.
 type screening struct {
 	sync     lipSync
-	packets  []arrival // the first of each picture
-	arrivals []arrival // of whole pictures
+	packets  []arrival // the first packet of each picture
+	arrivals []arrival // of the whole pictures
 	shown    map[int]time.Duration
 	order    []int
-	most     int // pictures that waited at once
+	most     int // the most pictures that waited at once
 }
 
 const pictureTime = time.Second / 30
@@ -53,11 +53,10 @@ func (s *screening) at(now, hold time.Duration) {
 	}
 }
 
-// pictureAt is when a picture was taken, on the sender's clock, whose zero is anywhere.
+// pictureAt returns when a picture was taken, on the sender's clock, which has any zero.
 func pictureAt(n int) time.Duration { return videoTime(1<<32 + int64(n)*codec.VideoClockRate/30) }
 
-// lag is by how much sound is heard after its picture is seen, from picture
-// first on, sorted.
+// lag returns by how much sound is heard after its picture is seen, sorted, from picture first on.
 func (s *screening) lag(heard map[int]time.Duration, first int) (lag []time.Duration) {
 	for n, seen := range s.shown {
 		at := time.Duration(n) * pictureTime
@@ -70,9 +69,8 @@ func (s *screening) lag(heard map[int]time.Duration, first int) (lag []time.Dura
 	return lag
 }
 
-// TestPicturesKeepInStepWithTheirSound: whatever the network does, picture and
-// sound of one moment come within what people don't notice: sound from 45 ms
-// before its picture to 125 ms behind it (ITU-R BT.1359).
+// TestPicturesKeepInStepWithTheirSound: on every network, picture and sound stay within the limits that viewers don't
+// notice: sound from 45 ms before its picture to 125 ms after it (ITU-R BT.1359).
 func TestPicturesKeepInStepWithTheirSound(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -136,8 +134,8 @@ func TestPicturesWithoutSoundWaitForNothing(t *testing.T) {
 	}
 }
 
-// TestPicturesAreNotHeldForEver: neither by a sound that is held back for
-// seconds, nor by a sender whose clock runs away, and never many at once.
+// TestPicturesAreNotHeldForEver: neither sound that is held back for seconds nor a sender's clock that runs away
+// holds pictures for longer than the limits, and few wait at once.
 func TestPicturesAreNotHeldForEver(t *testing.T) {
 	var l lipSync
 	shown := 0

@@ -3,17 +3,15 @@ package capture
 import "math"
 
 const (
-	// mixCeiling is the loudest a mix may get, −1 dBFS: full scale, less what a
-	// speaker's resampler may overshoot.
+	// mixCeiling is the largest sample of a mix, −1 dBFS: full scale minus the overshoot of a speaker's resampler.
 	mixCeiling = 29_200
-	// mixRelease is by how much of the rest the gain recovers with each block
-	// of 10 ms: half of it in 140 ms.
+	// mixRelease is the part of the remaining difference by which the gain recovers with each 10 ms block: half of it
+	// in 140 ms.
 	mixRelease = 0.05
 )
 
-// mixer adds voices up and keeps their sum from clipping: a gain that falls at
-// once when the sum is too loud and comes back slowly. It is pure and not safe
-// for concurrent use.
+// mixer adds voices and keeps their sum from clipping. Its gain falls at once when the sum is too loud, and recovers
+// slowly. It is pure and not safe for concurrent use.
 type mixer struct {
 	sum  []int32
 	gain float64 // 0 before the first block
@@ -31,14 +29,14 @@ func (m *mixer) begin(n int) {
 	}
 }
 
-// add adds a voice, at most the block's length of it.
+// add adds a voice, which is at most as long as the block.
 func (m *mixer) add(voice []int16) {
 	for i, s := range voice[:min(len(voice), len(m.sum))] {
 		m.sum[i] += int32(s)
 	}
 }
 
-// finish writes the mix into out, which has the block's length.
+// finish writes the mix to out, which is as long as the block.
 func (m *mixer) finish(out []int16) {
 	var peak int32
 	for _, s := range m.sum {
@@ -50,7 +48,7 @@ func (m *mixer) finish(out []int16) {
 		to = mixCeiling / float64(peak)
 	}
 	if to < from && float64(peak)*from > mixCeiling {
-		from = to // no time to fade down: the peak may be the first sample
+		from = to // without a fade, because the peak may be the first sample
 	}
 	step := (to - from) / float64(max(len(m.sum), 1))
 	gain := from

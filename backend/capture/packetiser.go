@@ -1,24 +1,23 @@
 package capture
 
-// maxPayload is the largest RTP payload written, in bytes: room for headers,
-// SRTP and a TURN channel within 1,280, the smallest MTU of IPv6, less a margin.
+// maxPayload is the largest RTP payload, in bytes. It leaves room for headers, SRTP and a TURN channel within 1,280,
+// the smallest MTU of IPv6, and a margin.
 const maxPayload = 1180
 
 const vp8Descriptor = 4 // bytes: X, I, 15-bit picture id
 
-// vp8Packetiser cuts VP8 frames into RTP payloads (RFC 7741 section 4.2), each
-// with a 15-bit picture id, which a forwarder needs to rewrite.
+// vp8Packetiser cuts VP8 frames into RTP payloads (RFC 7741 section 4.2). Each has a 15-bit picture id, which a
+// forwarder needs for rewriting.
 //
-// pion/rtp's VP8Payloader cannot take its place: it writes no id into picture
-// 0 and 7 bits into the next 127, again at every wrap.
+// It replaces pion/rtp's VP8Payloader, which writes no id for picture 0 and 7 bits for the next 127, again after
+// every wrap.
 type vp8Packetiser struct {
 	picture uint16
 	buffer  []byte
 	out     [][]byte
 }
 
-// payloads cuts a frame into payloads of nearly equal size. They are valid
-// until the next call.
+// payloads cuts a frame into payloads of nearly equal size. They are valid until the next call.
 func (p *vp8Packetiser) payloads(frame []byte) [][]byte {
 	p.out = p.out[:0]
 	if len(frame) == 0 {

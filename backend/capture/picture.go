@@ -13,11 +13,10 @@ const (
 	syntheticRate                   = 30 // pictures per second
 )
 
-// syntheticPicture draws a test picture: a slope of light that wanders, colours
-// that go round, and a bright disc that bounces. Every second looks different
-// from the one before, everywhere.
+// syntheticPicture draws a test picture: a moving slope of light, changing colours, and a bright disc that bounces.
+// All parts of the picture look different after a second.
 type syntheticPicture struct {
-	slope  []uint8 // two periods of the luma slope, as long as the longest row needs
+	slope  []uint8 // two periods of the luma slope, long enough for the longest row
 	canvas *image.YCbCr
 }
 

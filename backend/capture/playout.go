@@ -7,7 +7,7 @@ import (
 	"github.com/pion/rtp"
 )
 
-// voiceIdle is how long a participant may be silent before their decoder is freed.
+// voiceIdle is how long a participant may be silent before its decoder is freed.
 const voiceIdle = 30 * time.Second
 
 // soundDecoder decodes one sender's sound; see package opus.
@@ -19,8 +19,8 @@ type soundDecoder interface {
 	Close()
 }
 
-// playout turns the others' packets into what the speaker plays. Packets come
-// from any goroutine, blocks are taken from the speaker's thread.
+// playout turns the other participants' packets into the sound of the speaker. Packets come from any goroutine. The
+// speaker's thread takes the blocks.
 type playout struct {
 	newDecoder func() (soundDecoder, error)
 	now        func() time.Duration
@@ -77,12 +77,10 @@ func (p *playout) fill(block []int16) {
 	p.mix.finish(block)
 }
 
-// voicePause is how long a participant's sound may stay away before their
-// pictures no longer wait for it.
+// voicePause is how long a participant may send no sound before its pictures no longer wait for sound.
 const voicePause = time.Second
 
-// held is for how long a participant's sound is held back; 0 for somebody who is
-// silent.
+// held returns how long a participant's sound is held back, 0 for a silent participant.
 func (p *playout) held(participant string) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +91,7 @@ func (p *playout) held(participant string) time.Duration {
 	return v.buffer.held()
 }
 
-// close frees the decoders. Blocks taken afterwards are silent.
+// close frees the decoders. Blocks that are taken later are silent.
 func (p *playout) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,16 +105,15 @@ func (p *playout) close() {
 // voice is one participant's sound on its way to the speaker.
 type voice struct {
 	ssrc    uint32
-	heard   time.Duration // when the last packet came
+	heard   time.Duration // when the last packet arrived
 	buffer  jitterBuffer
 	decoder soundDecoder
-	pending []int16     // decoded and not yet heard
-	scratch [5760]int16 // the most an Opus packet holds: 120 ms
+	pending []int16     // decoded and not heard yet
+	scratch [5760]int16 // the most that an Opus packet contains: 120 ms
 	longer  []int16
 }
 
-// take returns the next n samples; they are valid until the next call. Fewer
-// are followed by silence.
+// take returns the next n samples, valid until the next call. If there are fewer, silence follows them.
 func (v *voice) take(now time.Duration, n int) []int16 {
 	for len(v.pending) < n {
 		sound, ok := v.decode(v.buffer.next(now, len(v.pending)))
@@ -132,8 +129,7 @@ func (v *voice) take(now time.Duration, n int) []int16 {
 	return out
 }
 
-// decode does one step. It returns false for silence, and for a packet that
-// cannot be decoded.
+// decode decodes one step. It returns false for silence, and for a packet that can't be decoded.
 func (v *voice) decode(step playStep) ([]int16, bool) {
 	pcm := v.scratch[:]
 	if step.fresh {
@@ -161,7 +157,7 @@ func (v *voice) decode(step playStep) ([]int16, bool) {
 	return v.repace(pcm[:n], step.pace), true
 }
 
-// repace plays sound faster or slower.
+// repace makes sound faster or slower.
 func (v *voice) repace(sound []int16, p pace) []int16 {
 	was := len(sound)
 	switch p {

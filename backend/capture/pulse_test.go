@@ -22,15 +22,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// pulse is a PulseAudio server of the test's own. What is played into its sink
-// "room" is heard by its default microphone: a loudspeaker and a microphone in one room.
+// pulse is a PulseAudio server for one test. Its default microphone hears what is played into its sink "room", like a
+// loudspeaker and a microphone in one room.
 type pulse struct {
 	t      *testing.T
 	socket string
 	cmd    *exec.Cmd
 }
 
-// startPulse starts a server and points this process's sound at it.
+// startPulse starts a server and makes this process's sound use it.
 func startPulse(t *testing.T) *pulse {
 	t.Helper()
 	if _, err := exec.LookPath("pulseaudio"); err != nil {
@@ -72,7 +72,7 @@ func (p *pulse) ctl(args ...string) ([]byte, error) {
 	return exec.Command("pactl", append([]string{"--server=unix:" + p.socket}, args...)...).Output()
 }
 
-// await polls, because a sound server tells nobody what a test wants to know.
+// await polls, because a sound server reports none of this.
 func (p *pulse) await(what string, ok func() bool) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
@@ -106,7 +106,7 @@ func (p *pulse) play(sink string, pcm []int16) {
 	})
 }
 
-// listen hears what is played into the room, through a microphone of its own.
+// listen records what is played into the room, with a microphone of its own.
 func (p *pulse) listen() *ear {
 	p.t.Helper()
 	e := &ear{changed: make(chan struct{})}
@@ -128,9 +128,8 @@ func openReal(t *testing.T) *Engine {
 	return e
 }
 
-// babble is sound that noise suppression takes for speech: a buzz of changing
-// pitch and level, in syllables. Under the race detector it takes as long to
-// make as to hear: long sounds repeat it.
+// babble returns sound that noise suppression takes for speech: a buzz of changing pitch and level, in syllables.
+// Under the race detector it takes as long to make as to hear, so long sounds repeat it.
 func babble(seconds float64, loudness float64, seed int) []int16 {
 	pcm := make([]int16, int(seconds*codec.AudioClockRate))
 	phase := 0.0
@@ -180,7 +179,7 @@ func TestPulseMicrophoneIsHeard(t *testing.T) {
 	s := begin(t, openReal(t), Setup{CameraOff: true}, sink)
 	sink.until(t, "sound", func() bool { return len(sink.packets[signalling.KindAudio]) >= 5 })
 	p.play("room", slices.Repeat(babble(4, 0.5, 1), 5))
-	// Loud means: somebody speaks.
+	// Loud packets mean that a voice is heard.
 	loud := 0
 	sink.until(t, "speech", func() bool {
 		packets := sink.packets[signalling.KindAudio]

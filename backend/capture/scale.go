@@ -2,8 +2,8 @@ package capture
 
 import "image"
 
-// fit returns the size at which pictures of w × h are encoded when they may be
-// height lines high: the same shape, never larger, even in both directions.
+// fit returns the size at which pictures of w × h are encoded, when they may be height lines high. It has the same
+// shape, is never larger, and is even in both directions.
 func fit(w, h, height int) (int, int) {
 	if h > height {
 		w, h = (w*height+h/2)/h, height
@@ -11,8 +11,7 @@ func fit(w, h, height int) (int, int) {
 	return max(w&^1, 2), max(h&^1, 2)
 }
 
-// scaleInto draws src into dst, a 4:2:0 picture of any size, whatever chroma
-// subsampling src has.
+// scaleInto draws src into dst, a 4:2:0 picture of any size. src may have any chroma subsampling.
 func scaleInto(dst, src *image.YCbCr) {
 	dw, dh := dst.Rect.Dx(), dst.Rect.Dy()
 	sw, sh := src.Rect.Dx(), src.Rect.Dy()
@@ -40,9 +39,8 @@ func chromaSize(p *image.YCbCr) (w, h int) {
 	return w, h
 }
 
-// scalePlane resamples by two-by-two interpolation around the centre of each
-// target sample, in 1/65536 of a source sample. For at most half the size, as
-// here, that looks at every source sample.
+// scalePlane resamples by interpolating between two by two source samples around the centre of each target sample, in
+// 1/65536 of a source sample. This uses every source sample when the target is at least half the size, as here.
 func scalePlane(dst []uint8, dstStride, dw, dh int, src []uint8, srcStride, sw, sh int) {
 	if dw == sw && dh == sh {
 		for y := range dh {
@@ -64,8 +62,7 @@ func scalePlane(dst []uint8, dstStride, dw, dh int, src []uint8, srcStride, sw, 
 	}
 }
 
-// sampleAt returns the two source samples around target sample i and the
-// weight of the second, in 1/256.
+// sampleAt returns the two source samples around target sample i, and the weight of the second in 1/256.
 func sampleAt(i, step, size int) (first, second, weight int) {
 	at := max(i*step+step/2-1<<15, 0)
 	first = min(at>>16, size-1)

@@ -21,7 +21,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// A slope stays a slope, whatever the sizes and the subsampling.
+// A slope stays a slope with all sizes and subsamplings.
 func TestScaleKeepsWhatIsSeen(t *testing.T) {
 	for _, ratio := range []image.YCbCrSubsampleRatio{
 		image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio444,
@@ -76,7 +76,7 @@ func TestSyntheticPictureChangesEverywhere(t *testing.T) {
 	}
 }
 
-// difference is the mean absolute difference of two pictures' luma.
+// difference returns the mean absolute difference between two pictures' luma.
 func difference(a, b *image.YCbCr) float64 {
 	var sum int
 	for i := range a.Y {

@@ -15,8 +15,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Session is one call's capture and playback. Its methods are safe for
-// concurrent use and don't wait for devices, except for Close.
+// Session is the capture and playback of one call. Its methods are safe for concurrent use. Except for Close, they
+// don't wait for devices.
 type Session struct {
 	engine    *Engine
 	sink      Sink
@@ -27,7 +27,7 @@ type Session struct {
 	picture   *videoUplink // one for all cameras, so that receivers see one stream
 	encoder   soundEncoder
 	status    *status
-	camera    atomic.Pointer[camera] // nil while none is open
+	camera    atomic.Pointer[camera] // nil while no camera is open
 
 	mic      chan soundBlock // from the driver's thread to the encoder's goroutine
 	micEnd   chan struct{}
@@ -81,13 +81,11 @@ func (s *Session) start() {
 	}
 }
 
-// SetMuted stops and resumes the sending of audio. The microphone stays open,
-// so that unmuting cuts off nothing; what it hears while muted goes no further
-// than the echo canceller.
+// SetMuted stops and resumes the sending of audio. The microphone stays open, so that the first words after unmuting
+// are not cut off. While muted, its sound goes only to the echo canceller.
 func (s *Session) SetMuted(muted bool) { s.voice.muted.Store(muted) }
 
-// SetCameraOff closes the camera (its light goes out) and stops the encoder,
-// or opens it again.
+// SetCameraOff closes the camera, so that its light goes out, and stops the encoder, or opens the camera again.
 func (s *Session) SetCameraOff(off bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,15 +101,14 @@ func (s *Session) SetCameraOff(off bool) {
 	}
 }
 
-// ForceKeyframe makes a keyframe of the host's picture at once, though not more
-// than ten a second.
+// ForceKeyframe makes a keyframe of the host's picture at once, but at most ten a second.
 func (s *Session) ForceKeyframe() {
 	if c := s.camera.Load(); c != nil {
 		c.forceKeyframe()
 	}
 }
 
-// Switch goes over to other devices, and leaves alone those that stay the same.
+// Switch changes to other devices. Devices that stay the same are not touched.
 func (s *Session) Switch(choice Choice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,10 +128,9 @@ func (s *Session) Switch(choice Choice) {
 	}
 }
 
-// ReceiveRTP takes a packet of another participant, which is valid only during
-// the call. Packets of one participant and kind come from one goroutine. What was
-// lost before it may still come, after a round trip to the participant; 0 is one
-// that is not known.
+// ReceiveRTP takes a packet from another participant, which is valid only during the call. Packets of one participant
+// and kind come from one goroutine. Lost packets may still arrive up to roundTrip later, which is the round trip to
+// the participant, 0 for unknown.
 func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration) {
 	switch kind {
 	case signalling.KindAudio:
@@ -144,8 +140,7 @@ func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.
 	}
 }
 
-// Close releases the devices and ends the session. A driver that hangs is left
-// behind. It may be called twice.
+// Close releases the devices and ends the session. It gives up on a driver that hangs. It may be called twice.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	first := !s.closed
@@ -172,7 +167,7 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// startCamera, startMicrophone and startSpeaker replace the running keeper. s.mu is held.
+// startCamera, startMicrophone and startSpeaker replace the running keeper. The caller holds s.mu.
 
 func (s *Session) startCamera() {
 	id := s.choice.Camera
@@ -205,7 +200,7 @@ func (s *Session) openCamera(source videoSource) device {
 	return shownCamera{c, s}
 }
 
-// shownCamera is a camera that keyframes can be demanded of.
+// shownCamera is an open camera that ForceKeyframe can use.
 type shownCamera struct {
 	*camera
 	session *Session
@@ -239,7 +234,7 @@ func (s *Session) startMicrophone() {
 	})
 }
 
-// sendSound cleans, encodes and sends what the microphone hears.
+// sendSound cleans, encodes and sends the microphone's sound.
 func (s *Session) sendSound() {
 	defer close(s.micEnded)
 	for {
@@ -296,7 +291,7 @@ type job struct {
 	done chan struct{}
 }
 
-// replace ends j, which may be nil, and runs k as soon as j has released its device.
+// replace ends j, which may be nil, and runs k once j has released its device.
 func (j *job) replace(k keeper) *job {
 	j.cancel()
 	ctx, stop := context.WithCancel(context.Background())

@@ -13,8 +13,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// BenchmarkSession gives what a session costs that sends 640×360 at 30 pictures
-// a second and sound, in percent of a core.
+// BenchmarkSession measures the cost of a session that sends 640×360 at 30 pictures a second and sound, in percent of
+// a core.
 func BenchmarkSession(b *testing.B) {
 	e, err := Open(Options{Synthetic: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -57,7 +57,7 @@ func begin(t *testing.T, e *Engine, setup Setup, sink Sink) *Session {
 	return s
 }
 
-// frameReader gives one frame with each Read, as mediadevices' decoder wants it.
+// frameReader returns one frame from each Read, as mediadevices' decoder requires.
 type frameReader struct{ frames []Frame }
 
 func (r *frameReader) Read(b []byte) (int, error) {
@@ -120,8 +120,7 @@ func TestSyntheticPictureDecodesAndMoves(t *testing.T) {
 	}
 }
 
-// What goes to the SFU is what the window shows: the packets, put together
-// again, are the frames.
+// The SFU gets what the window shows: the packets, assembled again, are the frames.
 func TestVideoPacketsCarryTheFrames(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
@@ -240,8 +239,7 @@ func TestMutedSendsNothingAndTimeGoesOn(t *testing.T) {
 	s := begin(t, openSynthetic(t), Setup{CameraOff: true}, sink)
 	sink.until(t, "sound", func() bool { return len(sink.packets[signalling.KindAudio]) >= 10 })
 	s.SetMuted(true)
-	// Blocks are still taken while muted; when the queue has moved on by one,
-	// everything later is silent.
+	// Blocks are still taken while muted. Once the queue has advanced by one, all later sound is silent.
 	before := time.Now()
 	s.SetCameraOff(false)
 	sink.until(t, "pictures meanwhile", func() bool { return len(sink.frames[codec.HostID]) >= 6 })
@@ -298,8 +296,8 @@ func TestCameraOffStopsAndOnBeginsWithAKeyframe(t *testing.T) {
 	}
 }
 
-// A keyframe on demand comes from the last picture, not with the next one, and
-// a flood of demands is met by few.
+// A requested keyframe comes from the last picture and does not wait for the next one. Many requests at once are met
+// by few keyframes.
 func TestForceKeyframe(t *testing.T) {
 	sink := newRecorder()
 	s := begin(t, openSynthetic(t), Setup{}, sink)
@@ -359,7 +357,7 @@ func TestEngineCloseEndsSessions(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// What a closed session is asked to do, it does not do.
+	// A closed session ignores all calls.
 	s.SetMuted(true)
 	s.SetCameraOff(true)
 	s.Switch(Choice{Camera: "other"})
@@ -379,10 +377,9 @@ func TestDevicesOfASyntheticEngine(t *testing.T) {
 	}
 }
 
-// TestPicturesWaitForTheirSound: through a whole session, in real time. Sound
-// comes in bursts, eight packets every 160 ms, and is held back for that;
-// pictures come as they are taken, and wait for it. When there is no sound any
-// more, they don't.
+// TestPicturesWaitForTheirSound runs a whole session in real time. Sound comes in bursts, eight packets every 160 ms,
+// and is held back because of that. Pictures come as they are taken, and wait for the sound. Once there is no more
+// sound, they don't wait.
 func TestPicturesWaitForTheirSound(t *testing.T) {
 	from, to := newRecorder(), newRecorder()
 	e := openSynthetic(t)
@@ -413,7 +410,7 @@ func TestPicturesWaitForTheirSound(t *testing.T) {
 		sent[byte(n)] = time.Now()
 		near.ReceiveRTP("guest", signalling.KindVideo, &rtp.Packet{
 			Header:  rtp.Header{SequenceNumber: uint16(n), Timestamp: uint32(n * codec.VideoClockRate / 50), Marker: true},
-			Payload: []byte{0x10, 0, byte(n)}, // a whole keyframe, as far as anybody looks (RFC 7741)
+			Payload: []byte{0x10, 0, byte(n)}, // enough of a keyframe for the code under test (RFC 7741)
 		}, 0)
 	}
 	to.until(t, "all pictures", func() bool { return len(to.frames["guest"]) == ticks })

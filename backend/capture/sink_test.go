@@ -20,10 +20,10 @@ const patience = 20 * time.Second
 // recorder is a Sink that keeps what it gets.
 type recorder struct {
 	mu       sync.Mutex
-	changed  chan struct{} // closed and replaced with every change
+	changed  chan struct{} // closed and replaced at every change
 	packets  map[signalling.Kind][]*rtp.Packet
 	frames   map[string][]Frame
-	framesAt map[string][]time.Time // when they came
+	framesAt map[string][]time.Time // when they arrived
 	faults   []fault.Code
 	state    State
 	loudest  float64
@@ -65,7 +65,7 @@ func (r *recorder) Frame(f Frame) {
 	})
 }
 
-// State keeps each fault once for every time it comes.
+// State records a fault each time it begins.
 func (r *recorder) State(s State) {
 	r.change(func() {
 		for _, code := range s.Faults {
@@ -78,7 +78,7 @@ func (r *recorder) State(s State) {
 	})
 }
 
-// until waits till ok, which is called with the recorder locked, holds.
+// until waits until ok holds. ok is called with the recorder locked.
 func (r *recorder) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -101,7 +101,7 @@ func (r *recorder) until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// relaySink also hands every audio packet on.
+// relaySink also passes on every audio packet.
 type relaySink struct {
 	*recorder
 	hand func(pkt *rtp.Packet)
@@ -129,7 +129,7 @@ func (e *ear) hear(pcm []int16) {
 	e.changed = make(chan struct{})
 }
 
-// until waits till what was heard so far satisfies ok.
+// until waits until ok holds for the sound heard so far.
 func (e *ear) until(t *testing.T, what string, ok func(pcm []int16) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -149,7 +149,7 @@ func (e *ear) until(t *testing.T, what string, ok func(pcm []int16) bool) {
 	}
 }
 
-// one counts a condition.
+// one returns 1 for true and 0 for false.
 func one(b bool) int {
 	if b {
 		return 1

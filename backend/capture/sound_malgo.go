@@ -16,16 +16,14 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// miniaudio is the audioSystem of the real devices. Every device has a context
-// of its own: a context does not survive the restart of a PulseAudio server,
-// and one that hangs must not hold up another.
+// miniaudio is the audioSystem of the real devices. Every device has a context of its own, because a context does not
+// survive the restart of a PulseAudio server, and one that hangs must not block another.
 type miniaudio struct{}
 
-// soundPeriods of 10 ms lie between us and the device.
+// soundPeriods is how many periods of 10 ms are buffered between us and the device.
 const soundPeriods = 3
 
-// backends leaves out miniaudio's null backend, which would hide that there
-// are no devices.
+// backends leaves out miniaudio's null backend, because that would hide that there are no devices.
 func backends() []malgo.Backend {
 	switch runtime.GOOS {
 	case "windows":
@@ -34,8 +32,7 @@ func backends() []malgo.Backend {
 		return []malgo.Backend{malgo.BackendCoreaudio}
 	}
 	found := []malgo.Backend{malgo.BackendPulseaudio}
-	// Without a card ALSA still lists devices, and complains on standard error
-	// about each.
+	// Without a sound card ALSA still lists devices, and complains about each on standard error.
 	if _, err := os.Stat("/dev/snd"); err == nil {
 		found = append(found, malgo.BackendAlsa)
 	}
@@ -51,7 +48,7 @@ func openContext() (*malgo.AllocatedContext, error) {
 }
 
 func closeContext(sound *malgo.AllocatedContext) {
-	_ = sound.Uninit() // nothing to be done about it
+	_ = sound.Uninit() // nothing can be done about an error
 	sound.Free()
 }
 
@@ -88,7 +85,7 @@ func (miniaudio) playback(id string, fill func(pcm []int16)) (audioDevice, error
 	return openSound(malgo.Playback, id, func(out, _ []byte, _ uint32) { fill(samples(out)) })
 }
 
-// samples looks at a driver's buffer, which miniaudio aligns, as 16-bit samples.
+// samples returns a driver's buffer, which miniaudio aligns, as 16-bit samples.
 func samples(b []byte) []int16 {
 	return unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
 }
@@ -104,7 +101,7 @@ type soundDevice struct {
 func openSound(kind malgo.DeviceType, id string, data malgo.DataProc) (_ audioDevice, err error) {
 	missing, refused := fault.MicrophoneMissing, fault.MicrophoneRefused
 	if kind == malgo.Playback {
-		missing, refused = fault.SpeakerMissing, fault.SpeakerMissing // no system refuses a speaker
+		missing, refused = fault.SpeakerMissing, fault.SpeakerMissing // no system refuses access to a speaker
 	}
 	sound, err := openContext()
 	if err != nil {
@@ -170,9 +167,8 @@ func (d *soundDevice) stopped() <-chan struct{} { return d.halted }
 // Close implements audioDevice.
 func (d *soundDevice) Close() error {
 	d.close.Do(func() {
-		// Stopping wakes the driver's thread; Uninit alone waits for data that
-		// a dead sound server never sends.
-		_ = d.device.Stop() // fails if it has stopped by itself
+		// Stop wakes the driver's thread. Uninit alone would wait for data that a dead sound server never sends.
+		_ = d.device.Stop() // fails if the device has stopped by itself
 		d.device.Uninit()
 		closeContext(d.sound)
 	})

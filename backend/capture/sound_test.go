@@ -19,7 +19,7 @@ func sine(hz, amplitude float64, n int) []int16 {
 	return pcm
 }
 
-// click is the largest step between two samples.
+// click returns the largest step between two samples.
 func click(pcm []int16) int {
 	largest := 0
 	for i := 1; i < len(pcm); i++ {
@@ -55,7 +55,7 @@ func TestStretch(t *testing.T) {
 	}
 }
 
-// pitchOf counts the rising zero crossings.
+// pitchOf returns the frequency, counted by rising zero crossings.
 func pitchOf(sound []int16) float64 {
 	n := 0
 	for i := 1; i < len(sound); i++ {
@@ -129,7 +129,7 @@ func TestMixerDoesNotClip(t *testing.T) {
 	if peak := slices.Max(out); peak < mixCeiling*9/10 {
 		t.Errorf("peak %d: limited too much", peak)
 	}
-	// The gain comes back.
+	// The gain recovers.
 	for range 100 {
 		m.begin(blockSize)
 		m.add(sine(440, 10_000, blockSize))

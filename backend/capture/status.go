@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// levelEvery is the least time between two changes of level that are told,
-	// levelStep the least change.
+	// levelEvery is the shortest time between two reported changes of level, and levelStep is the smallest reported
+	// change.
 	levelEvery = 100 * time.Millisecond
 	levelStep  = 0.02
 )
@@ -25,20 +25,20 @@ const (
 	parts
 )
 
-// status keeps the state of a session's devices and tells it when it changes.
+// status keeps the state of a session's devices and reports its changes.
 type status struct {
 	sink Sink
 
-	mu     sync.Mutex // also keeps Sink.State in order
+	mu     sync.Mutex // guards what follows; held during Sink.State to keep its calls in order
 	faults [parts]fault.Code
-	level  float64 // falls slower than it rises, as the eye expects
+	level  float64 // falls slower than it rises, as viewers expect
 	shown  float64
 	at     time.Time
 }
 
 func newStatus(sink Sink) *status { return &status{sink: sink} }
 
-// fault notes that a device can't be used, or can again ("").
+// fault notes that a device can't be used, or with "" that it can be used again.
 func (s *status) fault(of part, code fault.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *status) hear(level uint8) {
 	s.tell()
 }
 
-// tell is of mu.
+// tell reports the state if it has changed. The caller holds mu.
 func (s *status) tell() {
 	s.shown, s.at = s.level, time.Now()
 	state := State{
@@ -79,5 +79,5 @@ func (s *status) tell() {
 	s.sink.State(state)
 }
 
-// meter puts a level on the scale of State.Level.
+// meter converts a level to the scale of State.Level.
 func meter(level uint8) float64 { return min(max((60-float64(level))/54, 0), 1) }

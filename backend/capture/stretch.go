@@ -1,22 +1,19 @@
 package capture
 
-// Bounds of the pitch period that is searched for, in samples at 48 kHz:
-// 2.5 ms (400 Hz) to 10 ms (100 Hz).
+// Bounds of the pitch period to search for, in samples at 48 kHz: 2.5 ms (400 Hz) to 10 ms (100 Hz).
 const (
 	minPitch = 120
 	maxPitch = 480
 
-	pitchStep = 4 // the search looks at every fourth sample: 12 kHz is plenty for pitch
-	// A period may be cut out or repeated if the two neighbours resemble each
-	// other this much (normalised correlation), or if they are this quiet
-	// (mean square): 300 is −41 dBFS.
+	pitchStep = 4 // the search uses every fourth sample, because 12 kHz is enough for pitch
+	// A period may be cut out or repeated if it and its neighbour resemble each other this much (normalised
+	// correlation), or are this quiet (mean square; 300 is −41 dBFS).
 	minLikeness = 0.8
 	quietPower  = 300 * 300
 )
 
-// shorten plays frame a little faster without a change of pitch: it lays two
-// neighbouring periods over each other. It works in place and returns the
-// shorter frame, or the same one where that would be heard.
+// shorten makes frame a little shorter without changing its pitch, by crossfading two neighbouring periods into one.
+// It works in place and returns the shorter frame, or the unchanged one if the cut would be audible.
 func shorten(frame []int16) []int16 {
 	lag := pitchPeriod(frame)
 	if lag == 0 {
@@ -29,8 +26,8 @@ func shorten(frame []int16) []int16 {
 	return frame[:len(frame)-lag]
 }
 
-// lengthen plays frame a little slower without a change of pitch: it repeats a
-// period. The result is appended to dst, which must not overlap frame.
+// lengthen makes frame a little longer without changing its pitch, by repeating a period. It appends the result to
+// dst, which must not overlap frame.
 func lengthen(dst, frame []int16) []int16 {
 	lag := pitchPeriod(frame)
 	if lag == 0 {
@@ -43,13 +40,12 @@ func lengthen(dst, frame []int16) []int16 {
 	return append(dst, frame[lag:]...)
 }
 
-// crossfade goes over from a to b in n steps; i is the step.
+// crossfade returns step i of n of a crossfade from a to b.
 func crossfade(a, b int16, i, n int) int16 {
 	return int16((int32(a)*int32(n-i) + int32(b)*int32(i)) / int32(n))
 }
 
-// pitchPeriod returns the period after which the beginning of frame repeats
-// itself best, 0 if it does not.
+// pitchPeriod returns the period after which the beginning of frame repeats itself best, 0 if it does not repeat.
 func pitchPeriod(frame []int16) int {
 	if len(frame) < 2*maxPitch {
 		return 0
@@ -70,9 +66,8 @@ func pitchPeriod(frame []int16) int {
 	return 0
 }
 
-// likeness says how much the first lag samples resemble the next ones, 0 to 1:
-// their correlation over the greater of their energies, so that a period is not
-// laid over a louder one either.
+// likeness returns how much the first lag samples resemble the next ones, from 0 to 1. It divides their correlation
+// by the greater of their energies, so that a period is not mixed with a much louder one.
 func likeness(frame []int16, lag int) float64 {
 	var product, left, right float64
 	for i := 0; i < lag; i += pitchStep {

@@ -10,7 +10,7 @@ import (
 
 const (
 	toneFrequency = 440.0 // Hz
-	toneBeat      = 0.5   // Hz: how often its level rises and falls
+	toneBeat      = 0.5   // in Hz; how often the level rises and falls
 	toneLoud      = 0.25  // of full scale, −12 dBFS
 	toneSoft      = 0.05  // −26 dBFS
 )
@@ -29,7 +29,7 @@ func (t *tone) fill(pcm []int16) {
 	}
 }
 
-// syntheticAudio hands out a tone in real time, in blocks of 10 ms.
+// syntheticAudio delivers a tone in real time, in blocks of 10 ms.
 type syntheticAudio struct {
 	done  chan struct{}
 	ended chan struct{}
@@ -57,8 +57,7 @@ func (a *syntheticAudio) run(take func(pcm []int16)) {
 		case <-a.done:
 			return
 		case now := <-ticker.C:
-			// Catch up with ticks that were left out on a busy machine, but
-			// not with a suspended computer's night.
+			// Catch up with ticks that were dropped on a busy machine, but not with a suspended computer's night.
 			if behind := now.Sub(begin) - sent; behind > time.Second {
 				sent += behind
 			}
@@ -70,7 +69,7 @@ func (a *syntheticAudio) run(take func(pcm []int16)) {
 	}
 }
 
-// stopped implements audioDevice: a tone does not stop by itself.
+// stopped implements audioDevice. A tone does not stop by itself.
 func (a *syntheticAudio) stopped() <-chan struct{} { return nil }
 
 // Close implements audioDevice.

@@ -19,48 +19,47 @@ type soundEncoder interface {
 	Close()
 }
 
-// audioUplink makes RTP packets (RFC 7587) of the host's sound. Its clock runs
-// on while it is muted, and while no sound comes, so that receivers see a pause
-// and not a stop of time. It is not safe for concurrent use, except for muted.
+// audioUplink makes RTP packets (RFC 7587) from the host's sound. Its clock runs on while it is muted and while no
+// sound comes, so that receivers see a pause and not a clock that stops. It is not safe for concurrent use, except
+// for muted.
 type audioUplink struct {
 	encoder soundEncoder
 	sink    Sink
 	muted   atomic.Bool
 
 	frame  []int16
-	level  uint8 // of what was sent last, −dBov
+	level  uint8 // of the last sound, in −dBov
 	header rtp.Header
-	paused bool // nothing was sent of what came last
+	paused bool // the last sound was not sent
 
-	// The clock of blocks against that of their times.
+	// These fields compare the clock of the blocks with the times of the blocks.
 	begun  bool
 	due    time.Duration // when the next block is expected
-	least  time.Duration // by which the blocks since the last look were late
-	blocks int           // since then
+	least  time.Duration // the smallest lateness of the blocks since the last check
+	blocks int           // blocks since the last check
 }
 
-// soundBlock is a block of sound and when it was heard.
+// soundBlock is a block of sound and the time when it was heard.
 type soundBlock struct {
 	at      time.Duration // on a clock that only grows, from any zero
-	opened  bool          // the first that a microphone heard
-	dropped int           // blocks before it that were heard and left out
+	opened  bool          // the first block after a microphone was opened
+	dropped int           // blocks before this one that were heard and left out
 	pcm     [blockSize]int16
 }
 
 const (
-	// maxSoundDelay is how late blocks may be: clocks differ, machines are busy.
+	// maxSoundDelay is how late blocks may be, because clocks differ and machines are busy.
 	maxSoundDelay = 100 * time.Millisecond
-	// soundLook is how many blocks must all be late until some are missing. What
-	// a driver was only slow to deliver comes in a burst, and is soon in time again.
+	// soundLook is how many blocks in a row must be late to show that some are missing. Blocks that a driver
+	// delivered late come in a burst, and the blocks after them are in time.
 	soundLook = 50
-	// soundDrift is the part of a lateness that is taken for the drift of the
-	// microphone's clock, with each look.
+	// soundDrift: at each check, 1/soundDrift of the lateness counts as drift of the microphone's clock.
 	soundDrift = 8
 )
 
-// Levels as RFC 6464 counts them, in −dBov.
+// Levels as in RFC 6464, in −dBov.
 const (
-	speechLevel = 50 // the least that is marked as voice
+	speechLevel = 50 // the quietest level that is marked as voice
 	silence     = 127
 )
 
@@ -100,19 +99,18 @@ func (u *audioUplink) write(block *soundBlock) error {
 		return err
 	}
 	pkt := rtp.Packet{Header: u.header, Payload: payload}
-	pkt.Marker = u.paused // first of a talk spurt (RFC 3551 section 4.1)
+	pkt.Marker = u.paused // first packet of a talk spurt (RFC 3551 section 4.1)
 	u.level = audioLevel(frame)
 	if data, err := (rtp.AudioLevelExtension{Level: u.level, Voice: u.level < speechLevel}).Marshal(); err == nil {
-		_ = pkt.SetExtension(codec.AudioLevelID, data) // cannot fail: a fresh header, one byte
+		_ = pkt.SetExtension(codec.AudioLevelID, data) // can't fail for a fresh header and one byte
 	}
 	u.paused = false
 	u.header.SequenceNumber++
 	return u.sink.WriteRTP(signalling.KindAudio, &pkt)
 }
 
-// keepTime moves the clock on by what is missing before a block: blocks that were
-// left out, by us or by the driver, and the time without a microphone. Otherwise
-// all that follows would be late for ever.
+// keepTime advances the clock by what is missing before a block: blocks that were left out by us or by the driver,
+// and the time without a microphone. Without that, all later sound would stay late.
 func (u *audioUplink) keepTime(b *soundBlock) {
 	if !u.begun {
 		u.begun, u.due = true, b.at
@@ -141,15 +139,15 @@ func (u *audioUplink) keepTime(b *soundBlock) {
 		return
 	}
 	u.header.Timestamp += uint32(len(u.frame)) + uint32(missing/time.Microsecond*codec.AudioClockRate/1_000_000)
-	u.frame = u.frame[:0] // half a frame from before
+	u.frame = u.frame[:0] // half a frame from before the gap
 	u.paused = true
 }
 
-// microphone gives what is heard, from its opening on, to the encoder.
+// microphone passes the microphone's sound to the encoder, from its opening on.
 type microphone struct {
 	queue chan<- soundBlock
 	heard bool // a block was taken
-	// dropped counts the blocks since the last that was taken.
+	// dropped counts the blocks since the last one that was taken.
 	dropped int
 }
 
@@ -159,16 +157,15 @@ func (m *microphone) hear(pcm []int16) {
 	select {
 	case m.queue <- block:
 		m.heard, m.dropped = true, 0
-	default: // the encoder is 320 ms behind: leave out rather than grow
+	default: // the encoder is 320 ms behind; leave blocks out, so that the queue stays bounded
 		m.dropped++
 	}
 }
 
-// heard returns the level of what was sent last, in −dBov.
+// heard returns the level of the last sound, in −dBov.
 func (u *audioUplink) heard() uint8 { return u.level }
 
-// audioLevel returns the level of sound in −dBov (RFC 6464): 0 is the loudest,
-// 127 silence.
+// audioLevel returns the level of sound in −dBov (RFC 6464). 0 is the loudest, and 127 is silence.
 func audioLevel(pcm []int16) uint8 {
 	mean := power(pcm)
 	if mean < 1 {
@@ -178,11 +175,11 @@ func audioLevel(pcm []int16) uint8 {
 	return uint8(min(max(math.Round(db), 0), silence))
 }
 
-// videoUplink makes RTP packets (RFC 7741) of the host's picture.
+// videoUplink makes RTP packets (RFC 7741) from the host's picture.
 type videoUplink struct {
 	sink Sink
 
-	mu         sync.Mutex // a camera that hangs at its end may overlap with its successor
+	mu         sync.Mutex // needed because a camera that hangs while closing may overlap with its successor
 	header     rtp.Header
 	offset     uint32 // between the media clock and RTP's
 	packetiser vp8Packetiser
@@ -202,7 +199,7 @@ func newVideoUplink(sink Sink) *videoUplink {
 	}
 }
 
-// write sends a frame of media time at, in 1/90000 s.
+// write sends a frame with media time at, in 1/90000 s.
 func (u *videoUplink) write(frame []byte, at int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -212,6 +209,6 @@ func (u *videoUplink) write(frame []byte, at int64) {
 		pkt := rtp.Packet{Header: u.header, Payload: payload}
 		pkt.Marker = i == len(payloads)-1
 		u.header.SequenceNumber++
-		_ = u.sink.WriteRTP(signalling.KindVideo, &pkt) // the sink knows best what is wrong with it
+		_ = u.sink.WriteRTP(signalling.KindVideo, &pkt) // the sink handles its own errors
 	}
 }

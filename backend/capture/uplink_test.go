@@ -9,7 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// plainEncoder encodes nothing.
+// plainEncoder returns packets without encoding.
 type plainEncoder struct{}
 
 func (plainEncoder) Encode([]int16) ([]byte, error) { return []byte{0}, nil }
@@ -29,7 +29,7 @@ func simulateSpeech(t *testing.T) *speaking {
 	return s
 }
 
-// blocks hears so many blocks, one each interval.
+// blocks feeds n blocks, one each interval.
 func (s *speaking) blocks(n int, interval time.Duration, first soundBlock) {
 	s.t.Helper()
 	for i := range n {
@@ -49,8 +49,7 @@ func (s *speaking) packets() []*rtp.Packet { return s.sink.packets[signalling.Ki
 
 func (s *speaking) last() *rtp.Packet { return s.packets()[len(s.packets())-1] }
 
-// lag is by how much the newest packet's time is behind that of the first,
-// against the time that has passed.
+// lag returns by how much less the packets' time has advanced than the simulated time, since the first packet.
 func (s *speaking) lag() time.Duration {
 	return s.now - 2*blockTime - mediaTime(int64(s.last().Timestamp-s.packets()[0].Timestamp))
 }
@@ -62,7 +61,7 @@ func (s *speaking) mustKeepTime(what string, tolerance time.Duration) {
 	}
 }
 
-// markers are the packets that begin anew.
+// markers counts the packets that begin a talk spurt.
 func (s *speaking) markers() (n int) {
 	for _, p := range s.packets() {
 		n += one(p.Marker)
@@ -105,13 +104,13 @@ func TestSoundKeepsTimeWhereBlocksAreLeftOut(t *testing.T) {
 	}
 	s.mustKeepTime("one of ten blocks left out", 2*blockTime)
 
-	// The driver loses some, and says nothing.
+	// The driver loses some blocks, and does not report it.
 	s.now += 700 * time.Millisecond
 	s.blocks(2*soundLook, blockTime, soundBlock{})
 	s.mustKeepTime("blocks that the driver lost", 2*blockTime)
 }
 
-// What comes late and in a burst was heard in time.
+// Blocks that come late and in a burst were heard in time.
 func TestSoundInBurstsIsNotLate(t *testing.T) {
 	s := simulateSpeech(t)
 	s.blocks(100, blockTime, soundBlock{opened: true})
@@ -120,7 +119,7 @@ func TestSoundInBurstsIsNotLate(t *testing.T) {
 		s.blocks(40, 0, soundBlock{})
 		s.blocks(100, blockTime, soundBlock{})
 	}
-	for range 100 { // a device that works in blocks of 250 ms
+	for range 100 { // a device with blocks of 250 ms
 		s.now += 250 * time.Millisecond
 		s.blocks(25, 0, soundBlock{})
 	}
@@ -130,8 +129,8 @@ func TestSoundInBurstsIsNotLate(t *testing.T) {
 	}
 }
 
-// The clock of a microphone differs from the machine's: that is no pause, and none
-// is longer or shorter for it.
+// A microphone's clock differs from the machine's. That must not count as a pause, and must not change the length of
+// real pauses.
 func TestSoundOfAClockThatDrifts(t *testing.T) {
 	for _, drift := range []time.Duration{-3, 3} { // µs a block: 300 ppm
 		s := simulateSpeech(t)

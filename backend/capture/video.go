@@ -12,19 +12,18 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// videoSource is a camera, or what stands in for one.
+// videoSource is a camera or its replacement.
 type videoSource interface {
-	// Read waits for the next picture, which is valid until the next Read.
-	// After Close it returns io.EOF.
+	// Read waits for the next picture, which is valid until the next Read. After Close it returns io.EOF.
 	Read() (*image.YCbCr, error)
 	Close() error
 }
 
-// videoSystem are the cameras of this machine.
+// videoSystem is the cameras of this machine.
 type videoSystem interface {
 	cameras() ([]Device, error)
-	// open opens a camera by id, the default one for "" or an unknown id.
-	// Errors without a fault code count as fault.CameraLost. It may hang.
+	// open opens a camera by id. "" and unknown ids mean the default one. Errors without a fault code count as
+	// fault.CameraLost. It may hang.
 	open(ctx context.Context, id string) (videoSource, error)
 }
 
@@ -36,40 +35,37 @@ type videoEncoder interface {
 }
 
 const (
-	// pictureStall without a picture means that the camera has gone dark,
-	// pictureTimeout that it is lost.
+	// A camera without a picture for pictureStall counts as dark, and after pictureTimeout as lost.
 	pictureStall   = 800 * time.Millisecond
 	pictureTimeout = 5 * time.Second
-	// keyframeSpacing is the least time between two keyframes on demand;
-	// demands in between are met together.
+	// keyframeSpacing is the shortest time between two requested keyframes. Requests in between are met by one.
 	keyframeSpacing = 100 * time.Millisecond
-	// startInterval is taken for the time between pictures until it is known.
+	// startInterval is the assumed time between pictures until it is known.
 	startInterval = time.Second / 30
 )
 
-// camera reads a videoSource and encodes its pictures. It is a device.
+// camera reads a videoSource and encodes its pictures. It implements device.
 //
-// Two goroutines: one reads and scales into whichever of three pictures is
-// free, the other encodes the newest. A demand for a keyframe is met with the
-// picture encoded last, at once, rather than with the camera's next one up to
-// 33 ms later.
+// It has two goroutines. One reads and scales into a free one of three pictures, and the other encodes the newest
+// picture. A requested keyframe is made at once from the last encoded picture, because the camera's next picture may
+// take 33 ms.
 type camera struct {
 	source videoSource
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64 // 1/90000 s
-	fixed  bool         // one quality, whatever the load
-	ladder *governor    // the encoder's; nil before the first picture, and if fixed
+	fixed  bool         // always the same quality, whatever the load
+	ladder *governor    // used by the encoder's goroutine; nil before the first picture, and if fixed
 
-	demand  chan struct{} // a keyframe is wanted
+	demand  chan struct{} // buffered; full means that a keyframe is already requested
 	mailbox chan *image.YCbCr
 	free    chan *image.YCbCr
 	gone    chan error
 
 	opened      time.Duration
-	lastPicture atomic.Int64 // ns since epoch
+	lastPicture atomic.Int64 // in ns since epoch
 	motion      motion
-	scaleTime   atomic.Int64 // of the last picture, ns
+	scaleTime   atomic.Int64 // for the last picture, in ns
 	lines       atomic.Int64 // of the source's last picture
 	height      atomic.Int64 // lines to scale to
 
@@ -82,10 +78,10 @@ type cameraOptions struct {
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64
-	fixed  bool // one quality, whatever the load
+	fixed  bool // always the same quality, whatever the load
 }
 
-// startCamera takes over source.
+// startCamera starts to read source, and owns it from then on.
 func startCamera(source videoSource, o cameraOptions) *camera {
 	c := &camera{
 		source:  source,
@@ -135,7 +131,7 @@ func (c *camera) Close() error {
 	return err
 }
 
-// guard runs a loop, and turns its end and its panic into the camera's loss.
+// guard runs a loop. Its end and a panic in it count as the loss of the camera.
 func (c *camera) guard(name string, loop func() error) {
 	defer c.loops.Done()
 	defer func() {
@@ -168,7 +164,7 @@ func (c *camera) read() error {
 			return nil
 		case into = <-c.free:
 		default:
-			continue // the encoder has not kept up: leave this picture out
+			continue // the encoder is too slow, so this picture is left out
 		}
 		w, h := fit(picture.Rect.Dx(), picture.Rect.Dy(), int(c.height.Load()))
 		if into == nil || into.Rect.Dx() != w || into.Rect.Dy() != h {
@@ -177,7 +173,7 @@ func (c *camera) read() error {
 		scaleInto(into, picture)
 		c.scaleTime.Store(int64(time.Since(now)))
 		select {
-		case old := <-c.mailbox: // older than this one and not yet begun
+		case old := <-c.mailbox: // older than this picture, and not being encoded yet
 			c.free <- old
 		default:
 		}
@@ -185,17 +181,17 @@ func (c *camera) read() error {
 	}
 }
 
-// encodeAll encodes what comes into the mailbox.
+// encodeAll encodes the pictures in the mailbox.
 func (c *camera) encodeAll() error {
 	var (
 		encoder  videoEncoder
 		size     image.Rectangle
-		last     *image.YCbCr // encoded last
+		last     *image.YCbCr // the picture that was encoded last
 		lastAt   int64
 		lastKey  int64
 		interval = int64(startInterval.Seconds() * codec.VideoClockRate)
 		wantKey  = true
-		spacing  = time.NewTimer(0) // runs out when a demand that had to wait may be met
+		spacing  = time.NewTimer(0) // fires when a postponed request may be met
 	)
 	<-spacing.C
 	defer spacing.Stop()
@@ -263,7 +259,7 @@ func (c *camera) quality() quality {
 	return c.ladder.quality()
 }
 
-// govern adapts to the load that the last picture caused.
+// govern adapts the quality to the load of the last picture.
 func (c *camera) govern(encoder videoEncoder, took, interval time.Duration) {
 	if c.fixed {
 		return
@@ -274,11 +270,11 @@ func (c *camera) govern(encoder videoEncoder, took, interval time.Duration) {
 	if c.ladder.note(time.Since(epoch), took+time.Duration(c.scaleTime.Load()), interval) {
 		q := c.ladder.quality()
 		c.height.Store(int64(q.height))
-		_ = encoder.SetBitrate(q.bitrate) // a new size brings a new encoder anyway
+		_ = encoder.SetBitrate(q.bitrate) // a new size makes a new encoder anyway
 	}
 }
 
-// watch tells whether pictures come, and when none does any more.
+// watch reports whether pictures arrive. It returns an error when none has arrived for pictureTimeout.
 func (c *camera) watch() error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -300,5 +296,5 @@ func (c *camera) watch() error {
 // epoch is the zero of monotonic times in this package.
 var epoch = time.Now()
 
-// videoClock is the time since epoch in 1/90000 s.
+// videoClock returns the time since epoch in 1/90000 s.
 func videoClock() int64 { return int64(time.Since(epoch)) / 100 * 9 / 1000 }

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// SampleRate of all sound, in samples per second.
+	// SampleRate is the rate of all sound, in samples per second.
 	SampleRate = codec.AudioClockRate
-	// FrameSize is what the encoder takes at once: 20 ms.
+	// FrameSize is how many samples the encoder takes at once: 20 ms.
 	FrameSize = SampleRate / 50
-	// MaxFrameSize is the most one packet can hold: 120 ms (RFC 6716 section 3.2.5).
+	// MaxFrameSize is the most that one packet can contain: 120 ms (RFC 6716 section 3.2.5).
 	MaxFrameSize = SampleRate * 120 / 1000
 
-	// maxPacket is the most an encoder writes: at 64 kbit/s a 20 ms packet has
-	// 160 bytes; this stays below a UDP packet's MTU whatever happens.
+	// maxPacket is the most that an encoder writes, in bytes. A 20 ms packet at 64 kbit/s has 160 bytes, and this
+	// limit fits into a UDP packet in any case.
 	maxPacket = 1000
 )
 
@@ -35,8 +35,8 @@ type Encoder struct {
 	packet [maxPacket]byte
 }
 
-// NewEncoder opens an encoder with the bitrate in bit/s, which must be closed.
-// It expects a tenth of the packets to be lost and spends bits on repairing it.
+// NewEncoder opens an encoder with a bitrate in bit/s. It must be closed. It expects a tenth of the packets to be
+// lost, and spends bits on repairing that.
 func NewEncoder(bitrate int) (*Encoder, error) {
 	var code C.int
 	handle := C.opus_encoder_create(SampleRate, 1, C.OPUS_APPLICATION_VOIP, &code)
@@ -82,13 +82,12 @@ func (e *Encoder) Close() {
 	}
 }
 
-// Decoder decodes the packets of one sender, stereo mixed down to mono. It is
-// not safe for concurrent use.
+// Decoder decodes the packets of one sender, and mixes stereo down to mono. It is not safe for concurrent use.
 type Decoder struct {
 	handle *C.OpusDecoder
 }
 
-// NewDecoder opens a decoder, which must be closed.
+// NewDecoder opens a decoder. It must be closed.
 func NewDecoder() (*Decoder, error) {
 	var code C.int
 	handle := C.opus_decoder_create(SampleRate, 1, &code)
@@ -98,8 +97,7 @@ func NewDecoder() (*Decoder, error) {
 	return &Decoder{handle: handle}, nil
 }
 
-// Decode decodes a packet into pcm, which must hold [MaxFrameSize] samples,
-// and returns how many it wrote.
+// Decode decodes a packet into pcm, which must have room for [MaxFrameSize] samples. It returns how many it wrote.
 func (d *Decoder) Decode(packet []byte, pcm []int16) (int, error) {
 	if len(packet) == 0 {
 		return 0, errors.New("opus: empty packet")
@@ -107,13 +105,12 @@ func (d *Decoder) Decode(packet []byte, pcm []int16) (int, error) {
 	return d.decode(packet, pcm, 0)
 }
 
-// Repair fills pcm with what was in the packet before packet, from packet's
-// forward error correction where it has any, by concealment where not.
-// len(pcm) is how much is missing, a multiple of 2.5 ms.
+// Repair fills pcm with the sound of the packet before packet. It uses packet's forward error correction if there is
+// any, and conceals the loss otherwise. len(pcm) is how many samples are missing, a multiple of 2.5 ms.
 func (d *Decoder) Repair(packet []byte, pcm []int16) (int, error) { return d.decode(packet, pcm, 1) }
 
-// Conceal fills pcm with a continuation of what was heard last, fading out.
-// len(pcm) is how much is missing, a multiple of 2.5 ms.
+// Conceal fills pcm with a continuation of the last sound, fading out. len(pcm) is how many samples are missing, a
+// multiple of 2.5 ms.
 func (d *Decoder) Conceal(pcm []int16) (int, error) { return d.decode(nil, pcm, 0) }
 
 func (d *Decoder) decode(packet []byte, pcm []int16, fec C.int) (int, error) {
@@ -128,7 +125,7 @@ func (d *Decoder) decode(packet []byte, pcm []int16, fec C.int) (int, error) {
 	return int(n), nil
 }
 
-// Reset forgets what was heard, before a sender begins anew.
+// Reset forgets the sound so far, before a sender starts over.
 func (d *Decoder) Reset() {
 	if d.handle != nil {
 		C.porch_opus_reset(d.handle)

@@ -15,11 +15,11 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// ClockRate is the unit of time stamps, 1/s (RFC 7741 section 4.1).
+// ClockRate is the number of timestamp units per second (RFC 7741 section 4.1).
 const ClockRate = codec.VideoClockRate
 
-// speed is libvpx's cpu-used. Negative values fix the speed; positive ones let
-// libvpx measure wall-clock time, which goes wrong on a busy machine.
+// speed is libvpx's cpu-used. Negative values set a fixed speed. Positive ones let libvpx measure wall-clock time,
+// which goes wrong on a busy machine.
 const speed = -8
 
 var errClosed = errors.New("vp8: encoder closed")
@@ -28,7 +28,7 @@ var errClosed = errors.New("vp8: encoder closed")
 type Config struct {
 	Width, Height int
 	Bitrate       int // bit/s
-	Threads       int // 0: one
+	Threads       int // 0 for one
 }
 
 // Encoder encodes pictures of one size. It is not safe for concurrent use.
@@ -37,7 +37,7 @@ type Encoder struct {
 	handle *C.porch_vp8_encoder
 }
 
-// NewEncoder opens an encoder, which must be closed.
+// NewEncoder opens an encoder. It must be closed.
 func NewEncoder(c Config) (*Encoder, error) {
 	if c.Width <= 0 || c.Height <= 0 || c.Width%2 != 0 || c.Height%2 != 0 || c.Width > 1<<14-1 || c.Height > 1<<14-1 {
 		return nil, fmt.Errorf("vp8: picture of %d × %d", c.Width, c.Height)
@@ -51,9 +51,8 @@ func NewEncoder(c Config) (*Encoder, error) {
 	return &Encoder{config: c, handle: handle}, nil
 }
 
-// Encode encodes a 4:2:0 picture of the encoder's size. at counts in
-// 1/[ClockRate] s and must grow; duration is the time to the next picture in
-// the same unit. It returns nil when the rate control leaves the picture out.
+// Encode encodes a 4:2:0 picture of the encoder's size. at is in 1/[ClockRate] s and must grow. duration is the time
+// to the next picture in the same unit. It returns nil if the rate control drops the picture.
 func (e *Encoder) Encode(picture *image.YCbCr, at int64, duration uint32, key bool) (payload []byte, isKey bool, err error) {
 	if e.handle == nil {
 		return nil, false, errClosed
@@ -82,7 +81,7 @@ func (e *Encoder) Encode(picture *image.YCbCr, at int64, duration uint32, key bo
 	return C.GoBytes(unsafe.Pointer(data), C.int(size)), gotKey != 0, nil
 }
 
-// check keeps libvpx inside the picture's memory.
+// check keeps libvpx within the picture's memory.
 func (e *Encoder) check(p *image.YCbCr) error {
 	w, h := p.Rect.Dx(), p.Rect.Dy()
 	if w != e.config.Width || h != e.config.Height || p.SubsampleRatio != image.YCbCrSubsampleRatio420 {
