@@ -51,12 +51,12 @@ type Keeper interface {
 
 // Timing says how long the host waits. A zero field takes its default.
 type Timing struct {
-	Hello    time.Duration // for a guest's first words; default 10 s
-	SeatHold time.Duration // for a guest whose path is lost; default 2 minutes
-	Reload   time.Duration // for a guest whose page went away and may be a reload; default 10 s
-	Window   time.Duration // for the host's own window to come back; default 15 s
-	Passage  time.Duration // for TURN credentials that are late, when a guest is let in; default 500 ms
-	Probe    time.Duration // for a relay that is tested; default 10 s
+	Hello       time.Duration // for a guest's first words; default 10 s
+	SeatHold    time.Duration // for a guest whose path is lost; default 2 minutes
+	Reload      time.Duration // for a guest whose page went away and may be a reload; default 10 s
+	Window      time.Duration // for the host's own window to come back; default 15 s
+	Credentials time.Duration // for TURN credentials that are late, when a guest is let in; default 500 ms
+	Probe       time.Duration // for a relay that is tested; default 10 s
 }
 
 // Options are what a host is made of. The host closes none of them.
@@ -107,26 +107,26 @@ type Host struct {
 	cancel     context.CancelFunc
 	background background
 	still      chan struct{} // holds one: whose picture is being decoded
-	tally      tally
+	totals     totals
 	publisher  *hoststate.Publisher
 	loop       *loop
 
 	// Of the loop.
-	rooms    map[sealed.LinkID]*room
-	me       hoststate.Me
-	settings hoststate.Settings
-	reach    reachChoice
-	lines    []*line     // in the order of adding
-	dialled  int         // how many lines have been opened
-	tested   store.Relay // the relay tested last, with a key made for it
-	enter    *hoststate.EnterView
-	notice   *hoststate.Notice
-	notices  uint64
-	client   string // the window that attended last
-	changed  bool   // the state has to be published
-	parts    map[sealed.LinkID]parts
-	partsAt  []relay.Address // that parts were made with
-	over     bool
+	openLinks    map[sealed.LinkID]*openLink
+	me           hoststate.Me
+	settings     hoststate.Settings
+	reach        reachChoice
+	publicRelays []*publicRelay // in the order of adding
+	dialled      int            // how many relays have been dialled
+	tested       store.Relay    // the relay tested last, with a key made for it
+	enter        *hoststate.EnterView
+	notice       *hoststate.Notice
+	notices      uint64
+	client       string // the window that attended last
+	changed      bool   // the state has to be published
+	parts        map[sealed.LinkID]parts
+	partsAt      []relay.Address // that parts were made with
+	over         bool
 }
 
 // Open starts a host and announces every link that can be opened. After a
@@ -149,16 +149,16 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		log:       o.Logger,
 		now:       o.Now,
 		still:     make(chan struct{}, 1),
-		rooms:     make(map[sealed.LinkID]*room),
+		openLinks: make(map[sealed.LinkID]*openLink),
 		parts:     make(map[sealed.LinkID]parts),
 		publisher: hoststate.NewPublisher(),
-		tally:     tally{live: make(map[*call.Call]struct{})},
+		totals:    totals{live: make(map[*call.Call]struct{})},
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)
 	setDefault(&h.timing.Reload, 10*time.Second)
 	setDefault(&h.timing.Window, 15*time.Second)
-	setDefault(&h.timing.Passage, 500*time.Millisecond)
+	setDefault(&h.timing.Credentials, 500*time.Millisecond)
 	setDefault(&h.timing.Probe, 10*time.Second)
 	if h.attention == nil {
 		h.attention = func() {}
@@ -201,7 +201,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 			if l.State.Ended() {
 				continue
 			}
-			if err = h.announce(h.openRoom(l)); err != nil {
+			if err = h.announce(h.addLink(l)); err != nil {
 				return
 			}
 		}
@@ -226,13 +226,13 @@ func setDefault(d *time.Duration, v time.Duration) {
 func (h *Host) Close() {
 	_ = h.loop.do(context.Background(), func() {
 		h.over = true
-		for _, r := range h.rooms {
-			h.closeRoom(r, signalling.EndShutdown)
+		for _, r := range h.openLinks {
+			h.closeLink(r, signalling.EndShutdown)
 		}
 	})
 	h.cancel()
 	h.background.wait()
-	h.closeLines() // after what guests were told last has been sent
+	h.closeRelays() // after what guests were told last has been sent
 	h.loop.close()
 	if h.center != nil {
 		h.center.Close()
@@ -252,7 +252,7 @@ func (h *Host) Watch() *hoststate.Watcher { return h.publisher.Watch() }
 func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced() }
 
 // Stats sums what all calls have counted since the start.
-func (h *Host) Stats() call.Stats { return h.tally.total() }
+func (h *Host) Stats() call.Stats { return h.totals.total() }
 
 // Attend says that client's window is the one the host is looking at: the one
 // that enters a call when a guest is let in by a notification.
@@ -273,10 +273,10 @@ func (h *Host) do(ctx context.Context, fn func() error) error {
 	return err
 }
 
-// doRoom runs fn on the loop with a link that can be opened.
-func (h *Host) doRoom(ctx context.Context, linkID string, fn func(*room) error) error {
+// doLink runs fn on the loop with a link that can be opened.
+func (h *Host) doLink(ctx context.Context, linkID string, fn func(*openLink) error) error {
 	return h.do(ctx, func() error {
-		r := h.rooms[sealed.LinkID(linkID)]
+		r := h.openLinks[sealed.LinkID(linkID)]
 		if r != nil {
 			return fn(r)
 		}

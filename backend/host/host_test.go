@@ -215,7 +215,7 @@ func TestBlockKnowsTheDevice(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	device := token()
-	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
+	f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
 		_, err := r.lobby.Knock(f.ctx, lobby.Knock{Device: device, Name: "Eve"})
 		return err
 	}))
@@ -476,7 +476,7 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 		"before they can be told": func(f *fixture, l hoststate.LinkView, ada *visitor) {
 			id := f.request("Ada").ID
 			f.must(f.host.loop.do(f.ctx, func() { // what follows the verdict waits for the loop
-				f.must(f.host.rooms[sealed.LinkID(l.ID)].lobby.Admit(id))
+				f.must(f.host.openLinks[sealed.LinkID(l.ID)].lobby.Admit(id))
 				ada.vanish()
 			}))
 		},
@@ -494,7 +494,7 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 				ada := f.knock(l, "Ada")
 				lose(f, l, ada)
 				for gone := false; !gone; {
-					f.must(f.host.loop.do(f.ctx, func() { gone = len(f.host.rooms[sealed.LinkID(l.ID)].sessions) == 0 }))
+					f.must(f.host.loop.do(f.ctx, func() { gone = len(f.host.openLinks[sealed.LinkID(l.ID)].sessions) == 0 }))
 				}
 				f.untilLink(l.ID, "nobody is in", func(l hoststate.LinkView) bool { return l.Waiting == 0 && l.InCall == 0 })
 				again := f.greet(l, func(h *signalling.Hello) { ada.back(h) })

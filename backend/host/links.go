@@ -27,7 +27,7 @@ func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 		if err != nil {
 			return err
 		}
-		r := h.openRoom(l)
+		r := h.addLink(l)
 		if err := h.announce(r); err != nil {
 			return err
 		}
@@ -56,8 +56,8 @@ func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 			return err
 		}
 		h.touch()
-		if r := h.rooms[id]; r != nil {
-			h.closeRoom(r, signalling.EndRemoved)
+		if r := h.openLinks[id]; r != nil {
+			h.closeLink(r, signalling.EndRemoved)
 		}
 		return nil
 	})
@@ -170,7 +170,7 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 // this computer has come into another network.
 func (h *Host) AddressesChanged() {
 	h.loop.post("addresses", func() {
-		for _, ln := range h.lines {
+		for _, ln := range h.publicRelays {
 			if ln.remote != nil {
 				ln.remote.Wake()
 			}

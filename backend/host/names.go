@@ -10,9 +10,9 @@ import (
 // Two guests may give one name, or the host's. Where names are shown, in the
 // call and at its door, each is read as one person's: a later one has a number.
 
-// namesInCall are the names shown in a room's call. The host's is among them
+// namesInCall are the names shown in a link's call. The host's is among them
 // although the host may be outside.
-func (h *Host) namesInCall(r *room) []string {
+func (h *Host) namesInCall(r *openLink) []string {
 	names := []string{h.me.Name}
 	for st := range r.seats {
 		names = append(names, st.shown)
@@ -26,7 +26,7 @@ const maxGone = 64
 
 // nameRequests gives new requests the names under which they are shown. A name
 // stays: the host may be about to press a button that has it.
-func (h *Host) nameRequests(r *room) {
+func (h *Host) nameRequests(r *openLink) {
 	shown := make(map[string]string, len(r.queue.Requests))
 	taken := h.namesInCall(r)
 	for _, q := range r.queue.Requests {
@@ -51,7 +51,7 @@ func (h *Host) nameRequests(r *room) {
 
 // nameSeat returns the name in the call for a guest who is let in: the one under
 // which the request was shown, unless somebody in the call has got it meanwhile.
-func (h *Host) nameSeat(r *room, requestID, name string) string {
+func (h *Host) nameSeat(r *openLink, requestID, name string) string {
 	if shown, ok := r.shown[requestID]; ok {
 		name = shown
 	}
@@ -60,7 +60,7 @@ func (h *Host) nameSeat(r *room, requestID, name string) string {
 
 // resembles tells whether somebody in the call gave a request's name, and
 // otherwise whose name it may be taken for, "" for nobody's.
-func (h *Host) resembles(r *room, q lobby.Request) (inCall bool, looksLike string) {
+func (h *Host) resembles(r *openLink, q lobby.Request) (inCall bool, looksLike string) {
 	shape := signalling.ShapeOf(q.Name)
 	for st := range r.seats {
 		switch other := signalling.ShapeOf(st.name); {
@@ -72,7 +72,7 @@ func (h *Host) resembles(r *room, q lobby.Request) (inCall bool, looksLike strin
 	}
 	host := signalling.ShapeOf(h.me.Name)
 	switch {
-	case host.Same(shape) && r.presence != nil:
+	case host.Same(shape) && r.hostSeat != nil:
 		return true, ""
 	case host.Alike(shape):
 		return false, h.me.Name

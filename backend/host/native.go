@@ -12,7 +12,7 @@ import (
 )
 
 // startNative brings the native engine into the call.
-func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, window *windowsocket.Conn) error {
+func (h *Host) startNative(c *call.Call, profile call.Profile, p *hostSeat, window *windowsocket.Conn) error {
 	p.activeCapture = new(studio.ActiveCapture)
 	local, err := c.JoinLocal(profile, studio.NewSpeakerSink(p.activeCapture), window)
 	if err != nil {
@@ -25,7 +25,7 @@ func (h *Host) startNative(c *call.Call, profile call.Profile, p *presence, wind
 
 // startCapture opens the host's devices for a window. Opening may take long, so
 // it happens beside the loop.
-func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
+func (h *Host) startCapture(p *hostSeat, window *windowsocket.Conn) {
 	setup := capture.Setup{Choice: devicesOf(h.settings), Muted: p.muted, CameraOff: p.cameraOff}
 	st := studio.NewWindowSink(p.local, p.activeCapture, window, func() { h.loop.post("devices", h.tellDevices) })
 	p.windowSink = st
@@ -56,15 +56,15 @@ func (h *Host) startCapture(p *presence, window *windowsocket.Conn) {
 
 // tellDevices tells the calls what the stages have said since the last time.
 func (h *Host) tellDevices() {
-	for _, r := range h.rooms {
-		if p := r.presence; p != nil && p.windowSink != nil {
+	for _, r := range h.openLinks {
+		if p := r.hostSeat; p != nil && p.windowSink != nil {
 			p.noDevices(p.windowSink.Lacking())
 		}
 	}
 }
 
 // noDevices notes what can't be seen or heard of the host though it was asked for.
-func (p *presence) noDevices(m studio.Missing) {
+func (p *hostSeat) noDevices(m studio.Missing) {
 	if p.missing != m {
 		p.missing = m
 		_ = p.tellMedia() // fails once the host is out
@@ -73,7 +73,7 @@ func (p *presence) noDevices(m studio.Missing) {
 
 // tellMedia tells the call what is so of the host's microphone and camera, and not
 // what was asked for. The window hears the difference from its stage.
-func (p *presence) tellMedia() error {
+func (p *hostSeat) tellMedia() error {
 	return p.local.Handle(signalling.MediaState{
 		Muted:     p.muted || p.missing.Microphone,
 		CameraOff: p.cameraOff || p.missing.Camera,
@@ -81,7 +81,7 @@ func (p *presence) tellMedia() error {
 }
 
 // stopCapture closes the host's devices.
-func (h *Host) stopCapture(p *presence) {
+func (h *Host) stopCapture(p *hostSeat) {
 	p.windowSink = nil
 	s := p.capture
 	if s == nil {

@@ -56,8 +56,8 @@ func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 		ended *capture.Session
 	)
 	for ended == nil { // it starts beside the loop
-		f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
-			stage, ended = r.presence.windowSink, r.presence.capture
+		f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
+			stage, ended = r.hostSeat.windowSink, r.hostSeat.capture
 			return nil
 		}))
 	}

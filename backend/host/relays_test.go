@@ -420,7 +420,7 @@ func TestAddRelay(t *testing.T) {
 	}
 	r.connect()
 	f.until("the relay", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
-	f.through(r).knock(l, "Ada") // by the newest line
+	f.through(r).knock(l, "Ada") // by the newest connection
 	if _, err := f.host.TestRelay(f.ctx, "porch.example", ""); err != nil || far.probed[1].Token != "new" {
 		t.Error("the kept invitation is not tested")
 	}
@@ -475,7 +475,7 @@ func TestCredentialsAreRevoked(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	f, r := onRelay(t, setup{timing: Timing{Passage: patience}})
+	f, r := onRelay(t, setup{timing: Timing{Credentials: patience}})
 	l := f.link()
 	far := f.through(r)
 
@@ -515,7 +515,7 @@ func TestCredentialsAreRevoked(t *testing.T) {
 
 // A relay that is slow, or has none to give, keeps nobody at an open door.
 func TestCredentialsThatDoNotCome(t *testing.T) {
-	f, r := onRelay(t, setup{timing: Timing{Passage: 50 * time.Millisecond}})
+	f, r := onRelay(t, setup{timing: Timing{Credentials: 50 * time.Millisecond}})
 	l := f.link()
 	r.mu.Lock()
 	r.hold = make(chan struct{})
@@ -540,9 +540,9 @@ func TestPassage(t *testing.T) {
 		there, _ := far.Open(client.Options{URL: porchExample})
 		r := far.at(porchExample)
 		r.lasting = 10 * time.Minute
-		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Passage: time.Second}}
+		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Credentials: time.Second}}
 		h.ctx, h.cancel = context.WithCancel(t.Context())
-		p := h.newPassage(&line{remote: there})
+		p := h.newCredentials(&publicRelay{remote: there})
 		asked := func() int {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -600,7 +600,7 @@ func TestPassage(t *testing.T) {
 		}
 
 		// A relay whose clock is wrong, and one that fails for a while.
-		p = h.newPassage(&line{remote: there})
+		p = h.newCredentials(&publicRelay{remote: there})
 		change(-time.Hour, nil)
 		p.prepare()
 		p.await(h.ctx)
@@ -608,7 +608,7 @@ func TestPassage(t *testing.T) {
 			t.Errorf("handed out %q", got)
 		}
 		p.end()
-		p = h.newPassage(&line{remote: there})
+		p = h.newCredentials(&publicRelay{remote: there})
 		change(time.Hour, fault.New(fault.RelayUnreachable, nil))
 		p.prepare()
 		p.await(h.ctx)
@@ -621,13 +621,13 @@ func TestPassage(t *testing.T) {
 			t.Error("asks without a pause")
 		}
 		change(time.Hour, nil)
-		time.Sleep(passagePause + time.Second)
+		time.Sleep(credentialsPause + time.Second)
 		synctest.Wait()
 		if got := user(); got != "user-6" {
 			t.Errorf("handed out %q", got)
 		}
 		p.end()
-		var none *passage
+		var none *turnCredentials
 		none.prepare()
 		none.await(h.ctx)
 		none.end()

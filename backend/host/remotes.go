@@ -17,13 +17,13 @@ import (
 
 // Remotes dials public relays: [PublicRelays] in the app.
 type Remotes interface {
-	// Open starts a line to a relay. It never waits for the network.
+	// Open dials a relay. It never waits for the network.
 	Open(client.Options) (Remote, error)
 	// Probe dials once and says what the relay offers, or why not.
 	Probe(context.Context, client.Options) (client.Offer, error)
 }
 
-// Remote is the host's line to one public relay: [client.Client]. Of its methods
+// Remote is the host's end at one public relay: [client.Client]. Of its methods
 // only Credentials and Close wait.
 type Remote interface {
 	Status() client.Status

@@ -11,11 +11,11 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// doRequest runs fn on the loop with a request and the room at which it waits.
+// doRequest runs fn on the loop with a request and the link at which it waits.
 // Fault: RequestGone.
-func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*room, lobby.Request) error) error {
+func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*openLink, lobby.Request) error) error {
 	return h.do(ctx, func() error {
-		for _, r := range h.rooms {
+		for _, r := range h.openLinks {
 			for _, q := range r.queue.Requests {
 				if q.ID == requestID {
 					return fn(r, q)
@@ -29,7 +29,7 @@ func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*room, l
 // Admit lets a guest in, and asks the window that attended last to enter the
 // call if the host is outside. Fault: RequestGone.
 func (h *Host) Admit(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room, _ lobby.Request) error {
+	return h.doRequest(ctx, requestID, func(r *openLink, _ lobby.Request) error {
 		if err := r.lobby.Admit(requestID); err != nil {
 			return err
 		}
@@ -40,19 +40,19 @@ func (h *Host) Admit(ctx context.Context, requestID string) error {
 
 // Decline refuses a guest, who may ask once more. Fault: RequestGone.
 func (h *Host) Decline(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room, _ lobby.Request) error { return r.lobby.Decline(requestID) })
+	return h.doRequest(ctx, requestID, func(r *openLink, _ lobby.Request) error { return r.lobby.Decline(requestID) })
 }
 
 // AskToWait tells a guest that the host has seen the request. Fault:
 // RequestGone.
 func (h *Host) AskToWait(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room, _ lobby.Request) error { return r.lobby.AskToWait(requestID) })
+	return h.doRequest(ctx, requestID, func(r *openLink, _ lobby.Request) error { return r.lobby.AskToWait(requestID) })
 }
 
 // Block refuses a guest, whose browser can't ask again at this link. Fault:
 // RequestGone.
 func (h *Host) Block(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *room, q lobby.Request) error {
+	return h.doRequest(ctx, requestID, func(r *openLink, q lobby.Request) error {
 		if err := r.lobby.Block(requestID); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 // names the ones that it shows: a knock that came with the press of the button
 // must not slip in with the others. Fault: RequestGone when none waits any more.
 func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
 		if len(r.lobby.AdmitAll(requestIDs)) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
@@ -76,7 +76,7 @@ func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string)
 // DeclineAll declines those of these requests that still wait at a link. Fault:
 // RequestGone when none does.
 func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
 		if len(r.lobby.DeclineAll(requestIDs)) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
@@ -86,7 +86,7 @@ func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []strin
 
 // SilenceRequests quiets the bell of a link, or lets it ring again.
 func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
 		r.lobby.SetSilenced(on)
 		return nil
 	})
@@ -95,7 +95,7 @@ func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) erro
 // LockCall refuses new join requests at a link, or takes them again. Those who
 // wait stay.
 func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
 		r.lobby.SetLocked(on)
 		return nil
 	})
@@ -104,7 +104,7 @@ func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
 // RemoveParticipant takes a guest out of the call. With block, the guest's
 // browser can't ask again at this link. Fault: ParticipantGone.
 func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID string, block bool) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
 		st := r.seatOf(participantID)
 		if st == nil {
 			return fault.New(fault.ParticipantGone, nil)
@@ -122,7 +122,7 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 	})
 }
 
-func (r *room) seatOf(participantID string) *seat {
+func (r *openLink) seatOf(participantID string) *seat {
 	for st := range r.seats {
 		if st.participant.ID() == participantID {
 			return st
@@ -135,7 +135,7 @@ func (r *room) seatOf(participantID string) *seat {
 // ParticipantGone.
 func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string) error {
 	var c *call.Call
-	if err := h.doRoom(ctx, linkID, func(r *room) error {
+	if err := h.doLink(ctx, linkID, func(r *openLink) error {
 		c = r.call
 		return nil
 	}); err != nil {
@@ -147,9 +147,9 @@ func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string
 	return c.Mute(participantID)
 }
 
-// bringIn asks the window that attended last to enter a room's call.
-func (h *Host) bringIn(r *room) {
-	if r.presence != nil || h.client == "" {
+// bringIn asks the window that attended last to enter a link's call.
+func (h *Host) bringIn(r *openLink) {
+	if r.hostSeat != nil || h.client == "" {
 		return
 	}
 	h.enter = &hoststate.EnterView{LinkID: string(r.id), Client: h.client}

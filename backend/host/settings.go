@@ -65,8 +65,8 @@ func (h *Host) SetSettings(ctx context.Context, s hoststate.Settings) error {
 		switched := devicesOf(s) != devicesOf(h.settings)
 		h.settings = s
 		if switched {
-			for _, r := range h.rooms {
-				if p := r.presence; p != nil && p.capture != nil {
+			for _, r := range h.openLinks {
+				if p := r.hostSeat; p != nil && p.capture != nil {
 					p.capture.Switch(devicesOf(s))
 				}
 			}

@@ -48,7 +48,7 @@ type parts struct {
 
 // partsOf returns a link's parts, as made before if they are known. r is nil for a
 // link that has ended.
-func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
+func (h *Host) partsOf(l links.Link, r *openLink, addresses []relay.Address) parts {
 	if !slices.Equal(addresses, h.partsAt) {
 		clear(h.parts)
 		h.partsAt = slices.Clone(addresses)
@@ -61,7 +61,7 @@ func (h *Host) partsOf(l links.Link, r *room, addresses []relay.Address) parts {
 		return hoststate.VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
 	})
 	if r != nil {
-		if h.lineOf(l.Relay) != nil { // known whether or not the relay can be reached
+		if h.publicRelayOf(l.Relay) != nil { // known whether or not the relay can be reached
 			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
 		}
 		p.addresses = convert(shareOrder(addresses), func(a relay.Address) hoststate.AddressView {
@@ -94,7 +94,7 @@ func (h *Host) view() hoststate.State {
 		Notice:   h.notice,
 	}
 	for _, l := range h.book.List() {
-		r := h.rooms[l.ID]
+		r := h.openLinks[l.ID]
 		s.Links = append(s.Links, h.linkView(l, r, addresses))
 		if r == nil {
 			continue
@@ -115,7 +115,7 @@ func (h *Host) reachView(addresses []relay.Address) hoststate.Reach {
 	v := hoststate.Reach{
 		Kind:      string(relay.ReachComputer),
 		Addresses: []hoststate.AddressView{},
-		Relays:    convert(h.lines, h.relayView),
+		Relays:    convert(h.publicRelays, h.relayView),
 		NewLinks:  h.reach.Relay,
 		RelayOnly: h.reach.RelayOnly,
 	}
@@ -125,14 +125,14 @@ func (h *Host) reachView(addresses []relay.Address) hoststate.Reach {
 			v.Kind = string(a.Reach)
 		}
 	}
-	if ln := h.lineOf(h.reach.Relay); ln != nil && ln.status.State == client.StateConnected {
+	if ln := h.publicRelayOf(h.reach.Relay); ln != nil && ln.status.State == client.StateConnected {
 		v.Kind = string(relay.ReachAnywhere)
 	}
 	return v
 }
 
 // linkView shows a link. r is nil for one that has ended.
-func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) hoststate.LinkView {
+func (h *Host) linkView(l links.Link, r *openLink, addresses []relay.Address) hoststate.LinkView {
 	p := h.partsOf(l, r, addresses)
 	v := hoststate.LinkView{
 		ID:        string(l.ID),
@@ -151,7 +151,7 @@ func (h *Host) linkView(l links.Link, r *room, addresses []relay.Address) hostst
 	}
 	v.Waiting = len(r.queue.Requests)
 	v.InCall = len(r.roster)
-	v.HostInCall = r.presence != nil
+	v.HostInCall = r.hostSeat != nil
 	v.Silenced, v.Locked = r.queue.Silenced, r.queue.Locked
 	if v.InCall > 0 {
 		v.Group = hoststate.GroupLive
@@ -178,7 +178,7 @@ func shareOrder(addresses []relay.Address) []relay.Address {
 	return sorted
 }
 
-func (h *Host) requestView(l links.Link, r *room, q lobby.Request) hoststate.RequestView {
+func (h *Host) requestView(l links.Link, r *openLink, q lobby.Request) hoststate.RequestView {
 	v := hoststate.RequestView{
 		ID:         q.ID,
 		LinkID:     string(l.ID),
@@ -202,15 +202,15 @@ func (h *Host) requestView(l links.Link, r *room, q lobby.Request) hoststate.Req
 	return v
 }
 
-func callView(l links.Link, r *room) hoststate.CallView {
+func callView(l links.Link, r *openLink) hoststate.CallView {
 	v := hoststate.CallView{
 		LinkID:       string(l.ID),
 		Name:         l.Name,
-		HostIn:       r.presence != nil,
+		HostIn:       r.hostSeat != nil,
 		Participants: convert(r.roster, participantView),
 	}
-	if r.presence != nil {
-		v.Engine = r.presence.engine
+	if r.hostSeat != nil {
+		v.Engine = r.hostSeat.engine
 	}
 	return v
 }

@@ -63,7 +63,7 @@ func BenchmarkPublish(b *testing.B) {
 	h := &Host{
 		book:      book,
 		relay:     board{Memory: switchboard.NewMemory(1, 1)},
-		rooms:     make(map[sealed.LinkID]*room),
+		openLinks: make(map[sealed.LinkID]*openLink),
 		parts:     make(map[sealed.LinkID]parts),
 		settings:  hoststate.DefaultSettings(),
 		publisher: hoststate.NewPublisher(),
@@ -71,9 +71,9 @@ func BenchmarkPublish(b *testing.B) {
 	}
 	defer h.center.Close()
 	for _, l := range book.List() {
-		h.rooms[l.ID] = &room{id: l.ID}
+		h.openLinks[l.ID] = &openLink{id: l.ID}
 	}
-	r := h.rooms[book.List()[0].ID]
+	r := h.openLinks[book.List()[0].ID]
 	knock := lobby.Snapshot{Requests: []lobby.Request{{ID: "request", Name: "Ada", Bell: signalling.BellSilenced, Since: time.Now()}}}
 	for on := true; b.Loop(); on = !on {
 		snapshot := lobby.Snapshot{}

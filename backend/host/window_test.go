@@ -105,16 +105,16 @@ func TestAReplacedWindowHasNothingToSay(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	f.window(l, hoststate.EngineWebview).message("roster")
-	var p *presence
+	var p *hostSeat
 	var old *windowsocket.Conn
-	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
-		p, old = r.presence, r.presence.window
+	f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
+		p, old = r.hostSeat, r.hostSeat.window
 		return nil
 	}))
 	f.window(l, hoststate.EngineWebview).message("roster")
-	f.must(f.host.doRoom(f.ctx, l.ID, func(r *room) error {
+	f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
 		f.host.leaveBy(r.id, p, old)
-		if r.presence == nil {
+		if r.hostSeat == nil {
 			t.Error("the newer window is out of the call")
 		}
 		return nil

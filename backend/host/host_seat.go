@@ -16,8 +16,8 @@ import (
 	"github.com/porch-call/porch/backend/windowsocket"
 )
 
-// presence is the host's own part in one call. The loop owns it.
-type presence struct {
+// hostSeat is the host's own part in one call. The loop owns it.
+type hostSeat struct {
 	engine        string
 	window        *windowsocket.Conn    // nil while the window is away
 	participant   *call.Participant     // engine webview
@@ -44,7 +44,7 @@ type ticket struct {
 // EngineUnavailable.
 func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (hoststate.Entry, error) {
 	var e hoststate.Entry
-	err := h.doRoom(ctx, linkID, func(r *room) error {
+	err := h.doLink(ctx, linkID, func(r *openLink) error {
 		chosen, err := h.chooseEngine(engine)
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 		window.Close(fault.TokenRefused)
 		return
 	}
-	var p *presence
+	var p *hostSeat
 	err := h.do(h.ctx, func() (err error) {
 		p, err = h.enterWindow(t, window)
 		return err
@@ -121,7 +121,7 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 }
 
 // windowSaid handles a message of the host's window.
-func (h *Host) windowSaid(p *presence, m signalling.Message) error {
+func (h *Host) windowSaid(p *hostSeat, m signalling.Message) error {
 	if p.participant != nil {
 		return p.participant.Handle(m)
 	}
@@ -155,20 +155,20 @@ func (h *Host) windowSaid(p *presence, m signalling.Message) error {
 
 // enterWindow brings the host into a call, or a newer window into the place of
 // an older one. The host is in one call at a time: entering one leaves another.
-func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*presence, error) {
-	r := h.rooms[t.link]
+func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, error) {
+	r := h.openLinks[t.link]
 	if r == nil {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
-	for _, other := range h.rooms {
-		if other != r && other.presence != nil {
-			h.leavePresence(other)
+	for _, other := range h.openLinks {
+		if other != r && other.hostSeat != nil {
+			h.leaveHostSeat(other)
 		}
 	}
-	p := r.presence
+	p := r.hostSeat
 	if p != nil && p.engine != t.engine {
 		h.retire(p, "")
-		r.presence, p = nil, nil
+		r.hostSeat, p = nil, nil
 	}
 	if p != nil {
 		return p, h.returnWindow(p, window)
@@ -177,7 +177,7 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*presence, erro
 	if err != nil {
 		return nil, err
 	}
-	p = &presence{engine: t.engine, window: window}
+	p = &hostSeat{engine: t.engine, window: window}
 	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true}
 	if t.engine == hoststate.EngineWebview {
 		p.participant, err = c.Join(profile, window)
@@ -188,13 +188,13 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*presence, erro
 		h.settle(r)
 		return nil, err
 	}
-	r.presence, r.hostIn = p, true
+	r.hostSeat, r.hostIn = p, true
 	h.touch()
 	return p, nil
 }
 
-// returnWindow gives a presence its newer window: reloaded, or another one.
-func (h *Host) returnWindow(p *presence, window *windowsocket.Conn) error {
+// returnWindow gives the host's seat its newer window: reloaded, or another one.
+func (h *Host) returnWindow(p *hostSeat, window *windowsocket.Conn) error {
 	if p.expiry != nil {
 		p.expiry.Stop()
 		p.expiry = nil
@@ -216,9 +216,9 @@ func (h *Host) returnWindow(p *presence, window *windowsocket.Conn) error {
 
 // loseWindow keeps the host's place for a window that may come back. Camera and
 // microphone of the native engine are closed meanwhile.
-func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *windowsocket.Conn) {
-	r := h.rooms[link]
-	if r == nil || r.presence != p || p.window != window {
+func (h *Host) loseWindow(link sealed.LinkID, p *hostSeat, window *windowsocket.Conn) {
+	r := h.openLinks[link]
+	if r == nil || r.hostSeat != p || p.window != window {
 		return
 	}
 	p.window = nil
@@ -231,8 +231,8 @@ func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *windowsocket.
 	}
 	p.expiry = time.AfterFunc(h.timing.Window, func() {
 		h.loop.post("window "+string(link), func() {
-			if r.presence == p && p.window == nil {
-				h.leavePresence(r)
+			if r.hostSeat == p && p.window == nil {
+				h.leaveHostSeat(r)
 			}
 		})
 	})
@@ -242,18 +242,18 @@ func (h *Host) loseWindow(link sealed.LinkID, p *presence, window *windowsocket.
 // LeaveCall takes the host out of a call; guests go on while the app runs.
 // Fault: NotInCall.
 func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
-		if r.presence == nil {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
+		if r.hostSeat == nil {
 			return fault.New(fault.NotInCall, nil)
 		}
-		h.leavePresence(r)
+		h.leaveHostSeat(r)
 		return nil
 	})
 }
 
 // EndCall ends a call for everyone; the link is spent.
 func (h *Host) EndCall(ctx context.Context, linkID string) error {
-	return h.doRoom(ctx, linkID, func(r *room) error {
+	return h.doLink(ctx, linkID, func(r *openLink) error {
 		h.spend(r, signalling.EndEnded)
 		return nil
 	})
@@ -261,32 +261,32 @@ func (h *Host) EndCall(ctx context.Context, linkID string) error {
 
 // leaveBy takes the host out of a call when their window says so; one that a
 // newer window has replaced has nothing to say.
-func (h *Host) leaveBy(link sealed.LinkID, p *presence, window *windowsocket.Conn) {
-	r := h.rooms[link]
-	if r != nil && r.presence == p && p.window == window {
-		h.leavePresence(r)
+func (h *Host) leaveBy(link sealed.LinkID, p *hostSeat, window *windowsocket.Conn) {
+	r := h.openLinks[link]
+	if r != nil && r.hostSeat == p && p.window == window {
+		h.leaveHostSeat(r)
 	}
 }
 
-// leavePresence takes the host out of a room's call.
-func (h *Host) leavePresence(r *room) {
-	p := r.presence
-	r.presence = nil
+// leaveHostSeat takes the host out of a link's call.
+func (h *Host) leaveHostSeat(r *openLink) {
+	p := r.hostSeat
+	r.hostSeat = nil
 	h.retire(p, "")
 	h.touch()
 	h.settle(r)
 }
 
-// dismiss ends a presence whose call is over: the window is told why.
-func (h *Host) dismiss(p *presence, reason signalling.EndReason) {
+// dismiss ends the host's seat in a call that is over: the window is told why.
+func (h *Host) dismiss(p *hostSeat, reason signalling.EndReason) {
 	if p.window != nil {
 		_ = p.window.Send(signalling.Ended{Reason: reason})
 	}
 	h.retire(p, reason)
 }
 
-// retire closes what a presence has.
-func (h *Host) retire(p *presence, reason signalling.EndReason) {
+// retire closes what the host's seat has.
+func (h *Host) retire(p *hostSeat, reason signalling.EndReason) {
 	if p.expiry != nil {
 		p.expiry.Stop()
 	}

@@ -15,27 +15,27 @@ import (
 )
 
 const (
-	// passageTimeout bounds one request for credentials.
-	passageTimeout = 10 * time.Second
-	// passagePause follows a request that failed.
-	passagePause = 15 * time.Second
-	// passageMargin is how long credentials must be good for when they are
+	// credentialsTimeout bounds one request for credentials.
+	credentialsTimeout = 10 * time.Second
+	// credentialsPause follows a request that failed.
+	credentialsPause = 15 * time.Second
+	// credentialsMargin is how long credentials must be good for when they are
 	// handed out.
-	passageMargin = time.Minute
+	credentialsMargin = time.Minute
 	// maxEarly bounds for how many guests who wait credentials are fetched ahead at
 	// one relay. The others' are fetched when they are let in: strangers who knock
 	// must not use up what the relay gives.
 	maxEarly = 16
 )
 
-// passage is what lets one guest, or the host in one call, through networks
+// turnCredentials is what lets one guest, or the host in one call, through networks
 // that take no direct way: the STUN addresses of a relay, and credentials for
 // its TURN that are for this one only. They are fetched ahead of time, and taken
-// back when the passage ends. A nil passage is that of a guest who came by the
+// back at the end. Nil is that of a guest who came by the
 // relay inside the app, and needs none. It is safe for concurrent use.
-type passage struct {
-	host *Host
-	line *line
+type turnCredentials struct {
+	host        *Host
+	publicRelay *publicRelay
 
 	mu      sync.Mutex // a leaf but for background.mu and Remote.Revoke
 	have    []signalling.ICEServer
@@ -44,28 +44,28 @@ type passage struct {
 	asked   time.Time     // when the last request failed; zero after one that did not
 	renewal *time.Timer   // while nothing was handed out
 	given   []string      // usernames that were handed out
-	early   bool          // is one of the line's early ones
+	early   bool          // is one of the relay's early ones
 	over    bool
 }
 
-// newPassage returns the passage of somebody who comes by a line; nil for the
+// newCredentials returns the credentials of a guest who comes by a public relay; nil for the
 // relay inside the app.
-func (h *Host) newPassage(ln *line) *passage {
+func (h *Host) newCredentials(ln *publicRelay) *turnCredentials {
 	if ln == nil || ln.remote == nil {
 		return nil
 	}
-	return &passage{host: h, line: ln}
+	return &turnCredentials{host: h, publicRelay: ln}
 }
 
 // prepare has credentials fetched unless there are good ones, and kept fresh
 // until they are handed out. It returns at once.
-func (p *passage) prepare() {
+func (p *turnCredentials) prepare() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || p.pending != nil || p.good() || p.host.now().Sub(p.asked) < passagePause {
+	if p.over || p.pending != nil || p.good() || p.host.now().Sub(p.asked) < credentialsPause {
 		return
 	}
 	done := make(chan struct{})
@@ -77,14 +77,14 @@ func (p *passage) prepare() {
 }
 
 // prepareEarly is prepare for a guest who still waits: for a few at a time.
-func (p *passage) prepareEarly() {
+func (p *turnCredentials) prepareEarly() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	if !p.over && !p.early {
-		if p.early = p.line.early.Add(1) <= maxEarly; !p.early {
-			p.line.early.Add(-1)
+		if p.early = p.publicRelay.early.Add(1) <= maxEarly; !p.early {
+			p.publicRelay.early.Add(-1)
 		}
 	}
 	early := p.early
@@ -96,7 +96,7 @@ func (p *passage) prepareEarly() {
 
 // admit is prepare for a guest who is let in: the place among the early ones is
 // another's.
-func (p *passage) admit() {
+func (p *turnCredentials) admit() {
 	if p == nil {
 		return
 	}
@@ -106,22 +106,22 @@ func (p *passage) admit() {
 	p.prepare()
 }
 
-func (p *passage) notEarly() {
+func (p *turnCredentials) notEarly() {
 	if p.early {
 		p.early = false
-		p.line.early.Add(-1)
+		p.publicRelay.early.Add(-1)
 	}
 }
 
 // good tells whether the credentials can be handed out now.
-func (p *passage) good() bool {
+func (p *turnCredentials) good() bool {
 	return len(p.have) > 0 && p.host.now().Before(p.until)
 }
 
-func (p *passage) fetch(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(p.host.ctx, passageTimeout)
+func (p *turnCredentials) fetch(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(p.host.ctx, credentialsTimeout)
 	defer cancel()
-	got, err := p.line.remote.Credentials(ctx)
+	got, err := p.publicRelay.remote.Credentials(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending = nil
@@ -129,13 +129,13 @@ func (p *passage) fetch(done chan struct{}) {
 	if p.over {
 		return
 	}
-	next := passagePause
+	next := credentialsPause
 	if err != nil {
 		p.asked = p.host.now()
 		p.host.log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
 	} else {
 		now := p.host.now()
-		next = credentialsLast(got, now) - passageMargin
+		next = credentialsLast(got, now) - credentialsMargin
 		p.have, p.until, p.asked = got, now.Add(next), time.Time{}
 	}
 	if len(p.given) == 0 {
@@ -144,7 +144,7 @@ func (p *passage) fetch(done chan struct{}) {
 	}
 }
 
-func (p *passage) stopRenewal() {
+func (p *turnCredentials) stopRenewal() {
 	if p.renewal != nil {
 		p.renewal.Stop()
 		p.renewal = nil
@@ -153,7 +153,7 @@ func (p *passage) stopRenewal() {
 
 // await waits for a request that is under way, for a moment only: nobody stands
 // at an open door because a relay is slow.
-func (p *passage) await(ctx context.Context) {
+func (p *turnCredentials) await(ctx context.Context) {
 	if p == nil {
 		return
 	}
@@ -163,7 +163,7 @@ func (p *passage) await(ctx context.Context) {
 	if pending == nil {
 		return
 	}
-	enough := time.NewTimer(p.host.timing.Passage)
+	enough := time.NewTimer(p.host.timing.Credentials)
 	defer enough.Stop()
 	select {
 	case <-pending:
@@ -173,7 +173,7 @@ func (p *passage) await(ctx context.Context) {
 }
 
 // servers hands out what there is: STUN always, and credentials that are good.
-func (p *passage) servers() []signalling.ICEServer {
+func (p *turnCredentials) servers() []signalling.ICEServer {
 	if p == nil {
 		return nil
 	}
@@ -183,7 +183,7 @@ func (p *passage) servers() []signalling.ICEServer {
 // renewed is what somebody needs who goes on with the connection they have: the
 // credentials of before may have expired, and ICE may have to begin anew. nil
 // leaves them what they have.
-func (p *passage) renewed() []signalling.ICEServer {
+func (p *turnCredentials) renewed() []signalling.ICEServer {
 	if p == nil {
 		return nil
 	}
@@ -194,13 +194,13 @@ func (p *passage) renewed() []signalling.ICEServer {
 	return p.withSTUN(relayed)
 }
 
-func (p *passage) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
+func (p *turnCredentials) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
 	servers := append(p.stun(), relayed...)
 	return servers[:min(len(servers), signalling.MaxICEServers)]
 }
 
 // relayed hands out the credentials that there are.
-func (p *passage) relayed() []signalling.ICEServer {
+func (p *turnCredentials) relayed() []signalling.ICEServer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over || !p.good() {
@@ -213,11 +213,11 @@ func (p *passage) relayed() []signalling.ICEServer {
 	return p.have
 }
 
-// maxGiven bounds how many usernames one passage remembers: the seat of a guest
+// maxGiven bounds how many usernames are remembered of one guest: the seat of a guest
 // who comes back again and again gets new ones each time they have expired.
 const maxGiven = 16
 
-func (p *passage) give(username string) {
+func (p *turnCredentials) give(username string) {
 	if username == "" {
 		return
 	}
@@ -227,15 +227,15 @@ func (p *passage) give(username string) {
 		}
 	}
 	if len(p.given) == maxGiven {
-		p.line.remote.Revoke(p.given[0])
+		p.publicRelay.remote.Revoke(p.given[0])
 		p.given = p.given[1:]
 	}
 	p.given = append(p.given, username)
 }
 
 // stun is the relay's STUN, as one server.
-func (p *passage) stun() []signalling.ICEServer {
-	urls := p.line.remote.Status().Offer.STUN
+func (p *turnCredentials) stun() []signalling.ICEServer {
+	urls := p.publicRelay.remote.Status().Offer.STUN
 	if len(urls) == 0 {
 		return nil
 	}
@@ -243,7 +243,7 @@ func (p *passage) stun() []signalling.ICEServer {
 }
 
 // end takes back what was handed out. It never waits, and may be called again.
-func (p *passage) end() {
+func (p *turnCredentials) end() {
 	if p == nil {
 		return
 	}
@@ -253,33 +253,33 @@ func (p *passage) end() {
 	p.notEarly()
 	p.stopRenewal()
 	for _, username := range p.given {
-		p.line.remote.Revoke(username)
+		p.publicRelay.remote.Revoke(username)
 	}
 	p.given, p.have = nil, nil
 }
 
-// roomPassage is the host's own passage in a room's call.
-func (h *Host) roomPassage(r *room) *passage {
-	if p := r.passage; p != nil && (p.line == r.line || r.call != nil) {
+// hostCredentials are the host's own in a link's call.
+func (h *Host) hostCredentials(r *openLink) *turnCredentials {
+	if p := r.credentials; p != nil && (p.publicRelay == r.publicRelay || r.call != nil) {
 		return p
 	}
-	r.passage.end()
-	r.passage = h.newPassage(r.line)
-	return r.passage
+	r.credentials.end()
+	r.credentials = h.newCredentials(r.publicRelay)
+	return r.credentials
 }
 
-// reachOf is how a room's call is reached from elsewhere.
-func (h *Host) reachOf(r *room) call.Reach {
-	own := h.roomPassage(r)
+// reachOf is how a link's call is reached from elsewhere.
+func (h *Host) reachOf(r *openLink) call.Reach {
+	own := h.hostCredentials(r)
 	if own == nil {
 		return call.Reach{}
 	}
-	return call.Reach{STUN: r.line.stun(), Servers: own.turn, Relay: r.line.address, RelayOnly: h.reach.RelayOnly}
+	return call.Reach{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: h.reach.RelayOnly}
 }
 
-// stun is the STUN of a line's relay, which is guessed until the relay has said
-// it: a call may begin before the line stands.
-func (ln *line) stun() []string {
+// stun is the STUN of a relay, which is guessed until the relay has said
+// it: a call may begin before the host is connected to it.
+func (ln *publicRelay) stun() []string {
 	if urls := ln.status.Offer.STUN; len(urls) > 0 || ln.status.State == client.StateConnected {
 		return urls
 	}
@@ -290,8 +290,8 @@ func (ln *line) stun() []string {
 	return []string{"stun:" + net.JoinHostPort(u.Hostname(), "3478")}
 }
 
-// address is where the line's relay was reached; see [call.Reach].
-func (ln *line) address() netip.Addr {
+// address is where the relay was reached; see [call.Reach].
+func (ln *publicRelay) address() netip.Addr {
 	if ln.remote == nil {
 		return netip.Addr{}
 	}
@@ -299,7 +299,7 @@ func (ln *line) address() netip.Addr {
 }
 
 // turn returns credentials for the host itself, and waits for them: call.Reach.
-func (p *passage) turn(ctx context.Context) ([]signalling.ICEServer, error) {
+func (p *turnCredentials) turn(ctx context.Context) ([]signalling.ICEServer, error) {
 	p.prepare()
 	p.mu.Lock()
 	pending := p.pending
@@ -318,23 +318,23 @@ func (p *passage) turn(ctx context.Context) ([]signalling.ICEServer, error) {
 	return servers, nil
 }
 
-// prepareCall has ready what the host needs, ahead of a room's call: what STUN
+// prepareCall has ready what the host needs, ahead of a link's call: what STUN
 // servers say, and a relayed way if there is to be no other.
-func (h *Host) prepareCall(r *room) {
-	if r.ended != "" || r.call != nil || r.line == nil {
+func (h *Host) prepareCall(r *openLink) {
+	if r.ended != "" || r.call != nil || r.publicRelay == nil {
 		return
 	}
 	if h.reach.RelayOnly {
-		h.roomPassage(r).prepare()
+		h.hostCredentials(r).prepare()
 		return
 	}
 	if r.asking == nil {
-		r.asking = h.engine.Prepare(r.line.stun(), r.line.address)
+		r.asking = h.engine.Prepare(r.publicRelay.stun(), r.publicRelay.address)
 	}
 }
 
 // stopAsking undoes prepareCall once the call asks itself, or nobody waits.
-func (r *room) stopAsking() {
+func (r *openLink) stopAsking() {
 	if r.asking != nil {
 		r.asking()
 		r.asking = nil
@@ -343,25 +343,25 @@ func (r *room) stopAsking() {
 
 // prepareWay has ready what a guest who knocks, and the host, need to get
 // through, so that nobody waits for it once the guest is let in.
-func (s *session) prepareWay() {
-	if s.passage == nil {
+func (s *guestSession) prepareWay() {
+	if s.credentials == nil {
 		return
 	}
-	s.passage.prepareEarly()
-	h, r := s.host, s.room
+	s.credentials.prepareEarly()
+	h, r := s.host, s.link
 	h.loop.post("prepare "+string(r.id), func() { h.prepareCall(r) })
 }
 
 // prepareReturn has credentials ready for a guest who comes back into a seat. It
 // waits only where those of before have expired.
-func (s *session) prepareReturn(ctx context.Context, token []byte) error {
-	if s.passage == nil {
+func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
+	if s.credentials == nil {
 		return nil
 	}
-	var p *passage
+	var p *turnCredentials
 	if err := s.host.loop.do(ctx, func() {
-		if st, _ := s.room.findSeat(token, s); st != nil {
-			p = s.host.passageBack(st, s)
+		if st, _ := s.link.findSeat(token, s); st != nil {
+			p = s.host.credentialsBack(st, s)
 		}
 	}); err != nil {
 		return err
@@ -371,11 +371,11 @@ func (s *session) prepareReturn(ctx context.Context, token []byte) error {
 	return nil
 }
 
-// passageBack is the passage of a seat that a session takes up: the seat's, as
-// long as the guest comes by the same line.
-func (h *Host) passageBack(st *seat, s *session) *passage {
-	if st.passage == nil || s.passage != nil && s.passage.line != st.passage.line {
-		return s.passage
+// credentialsBack are the credentials of a seat that a session takes up: the seat's, as
+// long as the guest comes by the same relay.
+func (h *Host) credentialsBack(st *seat, s *guestSession) *turnCredentials {
+	if st.credentials == nil || s.credentials != nil && s.credentials.publicRelay != st.credentials.publicRelay {
+		return s.credentials
 	}
-	return st.passage
+	return st.credentials
 }

@@ -6,21 +6,21 @@ import (
 	"github.com/porch-call/porch/backend/call"
 )
 
-// tally sums what all calls since the start have counted.
-type tally struct {
+// totals sums what all calls since the start have counted.
+type totals struct {
 	mu   sync.Mutex // a leaf but for Call.Stats
 	done call.Stats
 	live map[*call.Call]struct{}
 }
 
-func (t *tally) begin(c *call.Call) {
+func (t *totals) begin(c *call.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.live[c] = struct{}{}
 }
 
 // end adds a call that is closed.
-func (t *tally) end(c *call.Call) {
+func (t *totals) end(c *call.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.live, c)
@@ -28,7 +28,7 @@ func (t *tally) end(c *call.Call) {
 	t.done.Participants = 0
 }
 
-func (t *tally) total() call.Stats {
+func (t *totals) total() call.Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	total := t.done

@@ -32,9 +32,9 @@ type reachChoice struct {
 	RelayOnly bool   `json:"relayOnly"` // media of links on a relay goes through it
 }
 
-// line is a public relay that the host uses. What never changes may be read
-// anywhere; a relay that gets another invitation gets another line.
-type line struct {
+// publicRelay is a public relay that the host uses. What never changes may be read
+// anywhere; a relay that gets another invitation is another publicRelay.
+type publicRelay struct {
 	url    string // never changes
 	row    store.Relay
 	remote Remote // never changes; nil when it could not be opened
@@ -43,7 +43,7 @@ type line struct {
 	early  atomic.Int32  // guests who wait and have credentials ready: at most maxEarly
 }
 
-// loadRelays opens a line to each relay of the store.
+// loadRelays dials each relay of the store.
 func (h *Host) loadRelays() error {
 	rows, err := h.keeper.Relays()
 	if err != nil {
@@ -53,23 +53,23 @@ func (h *Host) loadRelays() error {
 		return fmt.Errorf("load the choice of relay: %w", err)
 	}
 	for _, row := range rows[:min(len(rows), MaxRelays)] {
-		h.lines = append(h.lines, h.openLine(row))
+		h.publicRelays = append(h.publicRelays, h.dialRelay(row))
 	}
-	if h.lineOf(h.reach.Relay) == nil {
+	if h.publicRelayOf(h.reach.Relay) == nil {
 		h.reach.Relay = ""
 	}
 	return nil
 }
 
-// openLine dials a relay. It announces nothing yet.
-func (h *Host) openLine(row store.Relay) *line {
-	ln := &line{url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
+// dialRelay dials a relay. It announces nothing yet.
+func (h *Host) dialRelay(row store.Relay) *publicRelay {
+	ln := &publicRelay{url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
 	if h.remotes == nil || len(row.Key) != ed25519.SeedSize {
 		ln.status = client.Status{State: client.StateRefused, Code: fault.RelayRefused}
 		return ln
 	}
 	h.dialled++
-	task := "relay " + strconv.Itoa(h.dialled) // a line's own, not that of the one it replaces
+	task := "relay " + strconv.Itoa(h.dialled) // its own, not that of the one it replaces
 	far, err := h.remotes.Open(client.Options{
 		URL:   row.URL,
 		Token: row.Token,
@@ -85,7 +85,7 @@ func (h *Host) openLine(row store.Relay) *line {
 		},
 	})
 	if err != nil {
-		h.log.Error("open the line to a relay", "code", fault.CodeOf(err))
+		h.log.Error("dial a relay", "code", fault.CodeOf(err))
 		ln.status = client.Status{State: client.StateRefused, Code: fault.CodeOf(err)}
 		return ln
 	}
@@ -93,43 +93,43 @@ func (h *Host) openLine(row store.Relay) *line {
 	return ln
 }
 
-// closeLine ends a line beside the loop: it waits for guests' channels.
-func (h *Host) closeLine(ln *line) {
+// dropRelay hangs up beside the loop: it waits for guests' channels.
+func (h *Host) dropRelay(ln *publicRelay) {
 	if ln.remote == nil {
 		return
 	}
-	for _, r := range h.rooms {
-		if r.line == ln {
-			r.line, r.withdrawRemote = nil, func(*[sealed.NoteSize]byte) {}
+	for _, r := range h.openLinks {
+		if r.publicRelay == ln {
+			r.publicRelay, r.withdrawRemote = nil, func(*[sealed.NoteSize]byte) {}
 		}
 	}
 	h.background.Go(func() { h.hangUp(ln) })
 }
 
-func (h *Host) hangUp(ln *line) {
+func (h *Host) hangUp(ln *publicRelay) {
 	if err := ln.remote.Close(); err != nil {
-		h.log.Info("close the line to a relay", "code", fault.CodeOf(err))
+		h.log.Info("hang up at a relay", "code", fault.CodeOf(err))
 	}
 }
 
-func (h *Host) lineOf(url string) *line {
-	if i := slices.IndexFunc(h.lines, func(ln *line) bool { return ln.url == url }); i >= 0 {
-		return h.lines[i]
+func (h *Host) publicRelayOf(url string) *publicRelay {
+	if i := slices.IndexFunc(h.publicRelays, func(ln *publicRelay) bool { return ln.url == url }); i >= 0 {
+		return h.publicRelays[i]
 	}
 	return nil
 }
 
-// populate announces the links that live on a relay at its line.
-func (h *Host) populate(ln *line) {
-	for _, r := range h.rooms {
+// populate announces the links that live on a relay there.
+func (h *Host) populate(ln *publicRelay) {
+	for _, r := range h.openLinks {
 		if r.relay == ln.url {
 			h.announceAt(r, ln)
 		}
 	}
 }
 
-// announceAt makes a room reachable at the relay on which its link lives.
-func (h *Host) announceAt(r *room, ln *line) {
+// announceAt makes a link reachable at the relay on which its link lives.
+func (h *Host) announceAt(r *openLink, ln *publicRelay) {
 	if ln.remote == nil {
 		return
 	}
@@ -138,12 +138,12 @@ func (h *Host) announceAt(r *room, ln *line) {
 		h.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
 		return
 	}
-	r.line, r.withdrawRemote = ln, withdraw
+	r.publicRelay, r.withdrawRemote = ln, withdraw
 }
 
-// depart takes a room's link back from everywhere. One that has ended leaves its
+// depart takes an open link back from everywhere. One that has ended leaves its
 // note at its relay.
-func (h *Host) depart(r *room) {
+func (h *Host) depart(r *openLink) {
 	r.withdraw()
 	if note, ok := Note(h.book, r.id); ok {
 		r.withdrawRemote(&note)
@@ -154,7 +154,7 @@ func (h *Host) depart(r *room) {
 
 // relayForNew is the relay on which a link is made now. Fault: TooManyLinks.
 func (h *Host) relayForNew() (string, error) {
-	ln := h.lineOf(h.reach.Relay)
+	ln := h.publicRelayOf(h.reach.Relay)
 	if ln == nil {
 		return "", nil
 	}
@@ -166,7 +166,7 @@ func (h *Host) relayForNew() (string, error) {
 
 // linksOn counts the links on a relay that can be opened.
 func (h *Host) linksOn(url string) (n int) {
-	for _, r := range h.rooms {
+	for _, r := range h.openLinks {
 		if r.relay == url {
 			n++
 		}
@@ -192,7 +192,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hosts
 	}
 	o := client.Options{URL: url, Token: token, OnStatus: func(client.Status) {}}
 	if err := h.do(ctx, func() error {
-		ln := h.lineOf(url)
+		ln := h.publicRelayOf(url)
 		if ln != nil && o.Token == "" {
 			o.Token = ln.row.Token
 		}
@@ -216,7 +216,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hosts
 // relayKey is the seed of the host's key at a relay: the kept one, or the one
 // that was made when the relay was last tested, so that who allows the host in
 // after the test allows the key that is added.
-func (h *Host) relayKey(url string, ln *line) []byte {
+func (h *Host) relayKey(url string, ln *publicRelay) []byte {
 	if ln != nil && len(ln.row.Key) == ed25519.SeedSize {
 		return ln.row.Key
 	}
@@ -246,9 +246,9 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 	}
 	var v hoststate.RelayView
 	err = h.do(ctx, func() error {
-		old := h.lineOf(url)
+		old := h.publicRelayOf(url)
 		row := store.Relay{URL: url, Token: token, Key: h.relayKey(url, old), AddedAt: h.now()}
-		switch n := len(h.lines); {
+		switch n := len(h.publicRelays); {
 		case old != nil:
 			row.AddedAt = old.row.AddedAt
 			if token == "" {
@@ -258,7 +258,7 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 			return fault.New(fault.RelaysFull, nil)
 		case n > 0:
 			// The store keeps milliseconds, and the order by them.
-			if after := h.lines[n-1].row.AddedAt.Add(time.Millisecond); row.AddedAt.Before(after) {
+			if after := h.publicRelays[n-1].row.AddedAt.Add(time.Millisecond); row.AddedAt.Before(after) {
 				row.AddedAt = after
 			}
 		}
@@ -266,17 +266,17 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 			return err
 		}
 		h.tested = store.Relay{}
-		ln := h.openLine(row)
+		ln := h.dialRelay(row)
 		if old != nil {
-			h.closeLine(old)
-			h.lines[slices.Index(h.lines, old)] = ln
+			h.dropRelay(old)
+			h.publicRelays[slices.Index(h.publicRelays, old)] = ln
 		} else {
-			h.lines = append(h.lines, ln)
+			h.publicRelays = append(h.publicRelays, ln)
 		}
 		h.populate(ln)
 		h.forgetParts()
 		v = h.relayView(ln)
-		if len(h.lines) > 1 || h.reach.Relay != "" {
+		if len(h.publicRelays) > 1 || h.reach.Relay != "" {
 			return nil
 		}
 		return h.choose(reachChoice{Relay: url, RelayOnly: h.reach.RelayOnly})
@@ -289,7 +289,7 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 // is cut off. Fault: RelayNotFound.
 func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
-		ln := h.lineOf(url)
+		ln := h.publicRelayOf(url)
 		if ln == nil {
 			return fault.New(fault.RelayNotFound, nil)
 		}
@@ -301,8 +301,8 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 		if err := h.keeper.DeleteRelay(url); err != nil {
 			return err
 		}
-		h.closeLine(ln)
-		h.lines = slices.DeleteFunc(h.lines, func(other *line) bool { return other == ln })
+		h.dropRelay(ln)
+		h.publicRelays = slices.DeleteFunc(h.publicRelays, func(other *publicRelay) bool { return other == ln })
 		h.forgetParts()
 		return nil
 	})
@@ -313,7 +313,7 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	var key string
 	if err := h.do(ctx, func() error {
-		ln := h.lineOf(url)
+		ln := h.publicRelayOf(url)
 		if ln == nil || len(ln.row.Key) != ed25519.SeedSize {
 			return fault.New(fault.RelayNotFound, nil)
 		}
@@ -335,7 +335,7 @@ func publicText(seed []byte) string {
 // there stay where they live. Fault: RelayNotFound.
 func (h *Host) UseRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
-		if url != "" && h.lineOf(url) == nil {
+		if url != "" && h.publicRelayOf(url) == nil {
 			return fault.New(fault.RelayNotFound, nil)
 		}
 		return h.choose(reachChoice{Relay: url, RelayOnly: h.reach.RelayOnly})
@@ -367,7 +367,7 @@ const (
 	RelayRemoved     = "removed"     // of a link: its relay is not in the list any more
 )
 
-func (h *Host) relayView(ln *line) hoststate.RelayView {
+func (h *Host) relayView(ln *publicRelay) hoststate.RelayView {
 	v := hoststate.RelayView{
 		URL:     ln.url,
 		Name:    relayName(ln.url),
@@ -409,7 +409,7 @@ func (h *Host) linkRelay(l links.Link) (name, state, code string) {
 		return "", "", ""
 	}
 	name = relayName(l.Relay)
-	ln := h.lineOf(l.Relay)
+	ln := h.publicRelayOf(l.Relay)
 	if ln == nil {
 		return name, RelayRemoved, ""
 	}
@@ -427,12 +427,12 @@ func (h *Host) linkRelay(l links.Link) (name, state, code string) {
 	}
 }
 
-// closeLines ends all lines, and waits.
-func (h *Host) closeLines() {
-	var lines []*line
-	_ = h.loop.do(context.Background(), func() { lines, h.lines = h.lines, nil })
+// closeRelays hangs up at all relays, and waits.
+func (h *Host) closeRelays() {
+	var relays []*publicRelay
+	_ = h.loop.do(context.Background(), func() { relays, h.publicRelays = h.publicRelays, nil })
 	var closing sync.WaitGroup
-	for _, ln := range lines {
+	for _, ln := range relays {
 		if ln.remote != nil {
 			closing.Go(func() { h.hangUp(ln) })
 		}

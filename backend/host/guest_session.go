@@ -24,17 +24,17 @@ const (
 	rateInCall, burstInCall = 40, 256
 )
 
-// session is one guest's channel, from the first frame to the last. Its run
+// guestSession is one guest's channel, from the first frame to the last. Its run
 // goroutine owns it; a second goroutine reads.
-type session struct {
-	host    *Host
-	room    *room
-	frames  switchboard.Frames
-	passage *passage // the seat's, once the guest has one
-	out     *outbox
-	opening seatKey // digest of what opened the channel
-	device  string
-	seated  bool // of the loop: the passage is the seat's
+type guestSession struct {
+	host        *Host
+	link        *openLink
+	frames      switchboard.Frames
+	credentials *turnCredentials // the seat's, once the guest has one
+	out         *outbox
+	opening     seatKey // digest of what opened the channel
+	device      string
+	seated      bool // of the loop: the credentials are the seat's
 
 	token     seatKey // digest of the seat's token that this session was given; of the loop
 	confirmed bool    // the guest has that token; of the loop
@@ -47,16 +47,16 @@ type session struct {
 	limit atomic.Int64 // largest message, bytes
 }
 
-// accept takes a guest's channel from a relay: the one at the end of a line, or
-// the one inside the app, which is nil.
-func (h *Host) accept(r *room, ln *line, f switchboard.Frames) {
-	s := &session{
-		host:    h,
-		room:    r,
-		frames:  f,
-		passage: h.newPassage(ln),
-		out:     &outbox{frames: f},
-		in:      make(chan signalling.Message),
+// accept takes a guest's channel from a relay: a public one, or the one
+// inside the app, which is nil.
+func (h *Host) accept(r *openLink, ln *publicRelay, f switchboard.Frames) {
+	s := &guestSession{
+		host:        h,
+		link:        r,
+		frames:      f,
+		credentials: h.newCredentials(ln),
+		out:         &outbox{frames: f},
+		in:          make(chan signalling.Message),
 	}
 	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
 	s.limit.Store(signalling.MaxFrameBefore)
@@ -67,13 +67,13 @@ func (h *Host) accept(r *room, ln *line, f switchboard.Frames) {
 
 // end tells the guest why they are out, and closes the channel behind it. It
 // never blocks and may be called from any goroutine; the first reason stands.
-func (s *session) end(reason signalling.EndReason) {
+func (s *guestSession) end(reason signalling.EndReason) {
 	_ = s.out.Send(signalling.Ended{Reason: reason}) // a lost path ends as well
 	s.frames.Close(signalling.CloseDone)
 }
 
 // refuse ends a channel whose guest broke the protocol, and says how.
-func (s *session) refuse(err error) {
+func (s *guestSession) refuse(err error) {
 	code := fault.CodeOf(err)
 	s.host.log.Info("guest refused", "code", code)
 	s.tell(err)
@@ -95,7 +95,7 @@ func closeCode(code fault.Code) signalling.CloseCode {
 	}
 }
 
-func (s *session) run() {
+func (s *guestSession) run() {
 	ctx := s.host.ctx
 	hello, err := s.begin(ctx)
 	if err != nil { // nothing is told to somebody who has not shown the secret
@@ -130,14 +130,14 @@ func (s *session) run() {
 }
 
 // begin takes the opening of the channel and Hello, and checks the secret.
-func (s *session) begin(ctx context.Context) (signalling.Hello, error) {
+func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.host.timing.Hello, fault.New(fault.TooSlow, nil))
 	defer cancel()
 	frame, err := s.frames.Recv(ctx)
 	if err != nil {
 		return signalling.Hello{}, cause(ctx, err)
 	}
-	channel, err := sealed.OpenHost(s.room.keys, frame)
+	channel, err := sealed.OpenHost(s.link.keys, frame)
 	if err != nil {
 		return signalling.Hello{}, err
 	}
@@ -164,7 +164,7 @@ func (s *session) begin(ctx context.Context) (signalling.Hello, error) {
 		return signalling.Hello{}, fault.Newf(fault.MessageUnexpected, "%s before hello", m.Type())
 	}
 	secret, err := sealed.ParseSecret(hello.Secret)
-	if err != nil || !secret.Equal(s.room.secret) {
+	if err != nil || !secret.Equal(s.link.secret) {
 		return signalling.Hello{}, fault.New(fault.SecretWrong, nil)
 	}
 	s.device = hello.Device
@@ -180,9 +180,9 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// enroll makes the session known to its room and welcomes the guest.
-func (s *session) enroll(ctx context.Context) bool {
-	h, r := s.host, s.room
+// enroll makes the session known to its link and welcomes the guest.
+func (s *guestSession) enroll(ctx context.Context) bool {
+	h, r := s.host, s.link
 	ended := signalling.EndShutdown
 	var welcome signalling.Welcome
 	if err := h.loop.do(ctx, func() {
@@ -190,7 +190,7 @@ func (s *session) enroll(ctx context.Context) bool {
 			return
 		}
 		r.sessions[s] = struct{}{}
-		link, _ := h.book.Get(r.id) // a room's link is in the book
+		link, _ := h.book.Get(r.id) // an open link is in the book
 		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true}
 	}); err != nil || ended != "" {
 		s.end(ended)
@@ -200,18 +200,18 @@ func (s *session) enroll(ctx context.Context) bool {
 	return true
 }
 
-func (s *session) forget() {
+func (s *guestSession) forget() {
 	s.frames.Close(signalling.CloseDone)
 	_ = s.host.loop.do(context.WithoutCancel(s.host.ctx), func() {
-		delete(s.room.sessions, s)
+		delete(s.link.sessions, s)
 		if !s.seated {
-			s.passage.end()
+			s.credentials.end()
 		}
 	})
 }
 
 // admitted widens the limits, just before the guest is told.
-func (s *session) admitted() {
+func (s *guestSession) admitted() {
 	farewell := [tokenSize]byte(newSeatToken())
 	s.farewell = base64.RawURLEncoding.EncodeToString(farewell[:])
 	s.parting.Store(&farewell)
@@ -224,7 +224,7 @@ func (s *session) admitted() {
 // read opens, checks and hands on what the guest sends. It ends by closing in,
 // when the path is lost, the page goes away, ctx ends or the guest breaks the
 // protocol.
-func (s *session) read(ctx context.Context) {
+func (s *guestSession) read(ctx context.Context) {
 	defer close(s.in)
 	for {
 		frame, err := s.frames.Recv(ctx)
@@ -279,7 +279,7 @@ func isSlip(err error) bool {
 }
 
 // tell reports the guest's own error; the channel goes on.
-func (s *session) tell(err error) {
+func (s *guestSession) tell(err error) {
 	code := fault.CodeOf(err)
 	_ = s.out.Send(signalling.Fault{
 		Code: string(code), Message: fault.Sentence(code),
@@ -289,7 +289,7 @@ func (s *session) tell(err error) {
 
 // resume gives a guest who comes back their seat. ok is false when the session
 // is over; a nil seat means that they have to knock.
-func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat, ok bool) {
+func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *seat, ok bool) {
 	if hello.Seat == "" {
 		return nil, true
 	}
@@ -303,7 +303,7 @@ func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat,
 		return nil, false
 	}
 	var reason signalling.EndReason
-	if err := s.host.loop.do(ctx, func() { st, reason = s.host.resumeSeat(s.room, s, token, hello.Resume) }); err != nil {
+	if err := s.host.loop.do(ctx, func() { st, reason = s.host.resumeSeat(s.link, s, token, hello.Resume) }); err != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -320,7 +320,7 @@ func (s *session) resume(ctx context.Context, hello signalling.Hello) (st *seat,
 
 // wait takes the guest through the lobby. ok is false when the session is over;
 // a nil seat with ok means that the guest was declined and is still there.
-func (s *session) wait(ctx context.Context) (st *seat, ok bool) {
+func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 	var knock signalling.Knock
 	for asked := false; !asked; {
 		select {
@@ -365,17 +365,17 @@ func (s *session) wait(ctx context.Context) (st *seat, ok bool) {
 			return s.conclude(ctx, ticket, verdict, knock)
 		case m, open := <-s.in:
 			if !open {
-				s.room.lobby.Away(ticket)
+				s.link.lobby.Away(ticket)
 				return nil, false
 			}
 			switch m := m.(type) {
 			case signalling.Leave:
-				s.room.lobby.Leave(ticket)
+				s.link.lobby.Leave(ticket)
 				return nil, false
 			case signalling.MediaState:
 				knock.Muted, knock.CameraOff = m.Muted, m.CameraOff
 			default:
-				s.room.lobby.Leave(ticket)
+				s.link.lobby.Leave(ticket)
 				s.refuse(fault.Newf(fault.MessageUnexpected, "%s while waiting", m.Type()))
 				return nil, false
 			}
@@ -385,8 +385,8 @@ func (s *session) wait(ctx context.Context) (st *seat, ok bool) {
 
 // knock puts the guest into the lobby. Without a ticket, ok says whether the
 // guest may try again on this channel.
-func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.Ticket, ok bool) {
-	h, r := s.host, s.room
+func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.Ticket, ok bool) {
+	h, r := s.host, s.link
 	if h.book.Blocked(r.id, s.device) {
 		s.end(signalling.EndBlocked)
 		return nil, false
@@ -432,10 +432,10 @@ func (s *session) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.
 // there already. Pictures are decoded one at a time, so that many strangers cost
 // no more than one core, and only for knocks within their pace. What is no
 // picture is left out.
-func (s *session) show(ctx context.Context, ticket *lobby.Ticket, picture string) {
+func (s *guestSession) show(ctx context.Context, ticket *lobby.Ticket, picture string) {
 	switch {
 	case picture == "":
-		s.room.lobby.Picture(ticket, "") // the newest knock counts
+		s.link.lobby.Picture(ticket, "") // the newest knock counts
 		return
 	case !ticket.Paced():
 		return
@@ -449,11 +449,11 @@ func (s *session) show(ctx context.Context, ticket *lobby.Ticket, picture string
 	}
 	shown := still(picture)
 	<-s.host.still
-	s.room.lobby.Picture(ticket, shown)
+	s.link.lobby.Picture(ticket, shown)
 }
 
 // conclude acts on the lobby's verdict. The results are those of wait.
-func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
+func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
 	switch v.Outcome {
 	case lobby.Admitted:
 		return s.enter(ctx, ticket, k)
@@ -469,10 +469,10 @@ func (s *session) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Ve
 }
 
 // enter brings an admitted guest into the call.
-func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
-	h, r := s.host, s.room
-	s.passage.admit()
-	s.passage.await(ctx)
+func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
+	h, r := s.host, s.link
+	s.credentials.admit()
+	s.credentials.await(ctx)
 	var err error
 	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)
@@ -495,8 +495,8 @@ func (s *session) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.
 
 // take handles the guest's messages while they hold a seat, and lets go of it
 // when they leave or their path is lost.
-func (s *session) take(ctx context.Context, st *seat) {
-	h, r := s.host, s.room
+func (s *guestSession) take(ctx context.Context, st *seat) {
+	h, r := s.host, s.link
 	left, confirmed := false, false
 	for !left {
 		m, open := <-s.in // ends with ctx, by way of read

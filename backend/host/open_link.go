@@ -1,0 +1,243 @@
+package host
+
+import (
+
+	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// openLink is a link that can be opened: who is at it, who waits, who is in. The
+// loop owns its fields, unless they never change.
+type openLink struct {
+	id     sealed.LinkID
+	keys   sealed.LinkKeys // never changes
+	secret sealed.Secret   // never changes
+	lobby  *lobby.Lobby    // never changes
+	relay  string          // base of the public relay on which it lives, "" for none; never changes
+
+	withdraw func() // takes the id back from the relay inside the app
+	// publicRelay is the way to the relay on which the link lives; nil while there is
+	// none. withdrawRemote takes the id back from there, and leaves a note.
+	publicRelay    *publicRelay
+	withdrawRemote func(note *[sealed.NoteSize]byte)
+	credentials    *turnCredentials // the host's own in the call
+	asking         func()           // ends asking STUN servers ahead of the call; nil while nobody does
+
+	ended    signalling.EndReason
+	sessions map[*guestSession]struct{}
+	queue    lobby.Snapshot
+	shown    map[string]string // the names under which requests are shown, by request
+
+	call     *call.Call // nil while nobody is in
+	roster   []signalling.Participant
+	guestIn  bool // a guest who has left was in since the app started
+	hostIn   bool // the host has been in since the app started
+	seats    map[*seat]struct{}
+	hostSeat *hostSeat // the host's own part; nil while outside
+}
+
+// addLink starts what a link needs to be answered. It does not announce it.
+func (h *Host) addLink(l links.Link) *openLink {
+	r := &openLink{
+		id:             l.ID,
+		keys:           l.Keys,
+		secret:         l.Secret,
+		relay:          l.Relay,
+		withdraw:       func() {},
+		withdrawRemote: func(*[sealed.NoteSize]byte) {},
+		sessions:       make(map[*guestSession]struct{}),
+		seats:          make(map[*seat]struct{}),
+	}
+	r.lobby = lobby.New(lobby.Options{
+		OnChange: func(s lobby.Snapshot) {
+			h.loop.post("lobby "+string(r.id), func() { h.lobbyChanged(r, s) })
+		},
+	})
+	h.openLinks[r.id] = r
+	h.touch()
+	return r
+}
+
+// announce makes a link reachable: on this computer and its network, and at the
+// public relay on which the link lives.
+func (h *Host) announce(r *openLink) error {
+	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f switchboard.Frames) { h.accept(r, nil, f) })
+	if err != nil {
+		return err
+	}
+	r.withdraw = withdraw
+	if ln := h.publicRelayOf(r.relay); ln != nil {
+		h.announceAt(r, ln)
+	}
+	return nil
+}
+
+// closeLink tells everybody at a link that it is over for this reason, and
+// takes the link back from the relay. The book has been written before.
+func (h *Host) closeLink(r *openLink, reason signalling.EndReason) {
+	if r.ended != "" {
+		return
+	}
+	r.ended = reason
+	delete(h.openLinks, r.id)
+	if h.enter != nil && h.enter.LinkID == string(r.id) {
+		h.enter = nil
+	}
+	for s := range r.sessions {
+		s.end(reason)
+	}
+	for st := range r.seats {
+		st.stopExpiry()
+		st.credentials.end()
+	}
+	clear(r.seats)
+	r.lobby.Close(outcomeOf(reason))
+	if p := r.hostSeat; p != nil {
+		r.hostSeat = nil
+		h.dismiss(p, reason)
+	}
+	h.closeCall(r, reason)
+	h.depart(r)
+	r.stopAsking()
+	r.queue = lobby.Snapshot{}
+	h.forgetParts()
+}
+
+// closeCall ends a link's call, if there is one. The call's goroutines end in
+// the background; Host.Close waits for them.
+func (h *Host) closeCall(r *openLink, reason signalling.EndReason) {
+	r.credentials.end()
+	r.credentials = nil
+	c := r.call
+	if c == nil {
+		return
+	}
+	r.call, r.roster = nil, nil
+	h.background.Go(func() {
+		c.Close(reason)
+		h.totals.end(c)
+	})
+	h.touch()
+}
+
+// outcomeOf is what a link's end means to those who wait.
+func outcomeOf(reason signalling.EndReason) lobby.Outcome {
+	switch reason {
+	case signalling.EndRemoved:
+		return lobby.Removed
+	case signalling.EndSpent:
+		return lobby.Spent
+	case signalling.EndEnded:
+		return lobby.Ended
+	default:
+		return lobby.Shutdown
+	}
+}
+
+// lobbyChanged takes over the newest snapshot of a link's lobby.
+func (h *Host) lobbyChanged(r *openLink, s lobby.Snapshot) {
+	if r.ended != "" {
+		return
+	}
+	r.queue = s
+	if len(s.Requests) == 0 {
+		r.stopAsking()
+	}
+	h.touch()
+}
+
+// ensureCall returns the room's call and begins it if nobody was in.
+func (h *Host) ensureCall(r *openLink) (*call.Call, error) {
+	if r.call != nil {
+		return r.call, nil
+	}
+	var c *call.Call
+	c, err := h.engine.NewCall(call.Hooks{
+		OnRoster: func(ps []signalling.Participant) {
+			h.loop.post("roster "+string(r.id), func() {
+				if r.call == c {
+					h.rosterChanged(r, ps)
+				}
+			})
+		},
+	}, h.reachOf(r))
+	if err != nil {
+		return nil, err
+	}
+	r.call = c
+	r.stopAsking()
+	h.totals.begin(c)
+	if !h.engine.HasUDP() {
+		h.say(string(fault.UDPUnavailable))
+	}
+	return c, nil
+}
+
+// rosterChanged takes over who is in a link's call. Who holds a place and is not
+// in it has dropped out because the connection could not go on: the call has told
+// them so, and the place is given up.
+func (h *Host) rosterChanged(r *openLink, ps []signalling.Participant) {
+	r.roster = ps
+	h.touch()
+	in := make(map[string]bool, len(ps))
+	for _, p := range ps {
+		in[p.ID] = true
+	}
+	dropped := false
+	for st := range r.seats {
+		if !in[st.participant.ID()] {
+			h.freeSeat(r, st, signalling.EndFault)
+			dropped = true
+		}
+	}
+	switch {
+	case r.hostSeat != nil && !in[codec.HostID]:
+		h.leaveHostSeat(r)
+	case dropped:
+		h.settle(r)
+	}
+}
+
+// recordEntry writes down that a guest is in. It runs on a goroutine of its own,
+// so that the disk stands neither between Let in and the first picture nor in
+// anybody else's way.
+func (h *Host) recordEntry(r *openLink, device, name string) {
+	if _, err := h.book.Enter(r.id); err != nil {
+		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
+	}
+	if err := h.book.RecordVisitor(r.id, device, name); err != nil {
+		h.log.Error("record visitor", "error", err)
+	}
+	h.loop.post("visitors", h.forgetParts)
+}
+
+// settle ends the call once nobody is in it and no seat is held. The link is
+// spent if a guest was ever in and the one who was in last has left: a host who
+// looked in alone spends nothing, nor does a join that failed after a restart.
+func (h *Host) settle(r *openLink) {
+	if r.ended != "" || len(r.seats) > 0 || r.hostSeat != nil {
+		return
+	}
+	if !r.guestIn && (!r.hostIn || len(h.book.Visitors(r.id)) == 0) {
+		h.closeCall(r, "")
+		return
+	}
+	h.spend(r, signalling.EndSpent)
+}
+
+// spend uses up an open link.
+func (h *Host) spend(r *openLink, reason signalling.EndReason) {
+	if _, err := h.book.Enter(r.id); err != nil { // a link ended before anybody was in is spent as well
+		h.log.Error("mark link live", "error", err)
+	}
+	if _, err := h.book.Spend(r.id); err != nil {
+		h.log.Error("spend link", "error", err)
+	}
+	h.closeLink(r, reason)
+}
