@@ -49,12 +49,13 @@ type guestSession struct {
 
 // accept takes a guest's channel from a relay: a public one, or the one
 // inside the app, which is nil.
-func (h *Host) accept(r *openLink, ln *publicRelay, f switchboard.Frames) {
+func (r *openLink) accept(ln *publicRelay, f switchboard.Frames) {
+	h := r.host
 	s := &guestSession{
 		host:        h,
 		link:        r,
 		frames:      f,
-		credentials: h.newCredentials(ln),
+		credentials: ln.newCredentials(),
 		out:         &outbox{frames: f},
 		in:          make(chan signalling.Message),
 	}
@@ -303,7 +304,7 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 		return nil, false
 	}
 	var reason signalling.EndReason
-	if err := s.host.loop.do(ctx, func() { st, reason = s.host.resumeSeat(s.link, s, token, hello.Resume) }); err != nil {
+	if err := s.host.loop.do(ctx, func() { st, reason = s.link.resumeSeat(s, token, hello.Resume) }); err != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -474,7 +475,7 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 	s.credentials.admit()
 	s.credentials.await(ctx)
 	var err error
-	if gone := h.loop.do(ctx, func() { st, err = h.takeSeat(r, s, ticket, k) }); gone != nil {
+	if gone := h.loop.do(ctx, func() { st, err = r.takeSeat(s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -519,15 +520,15 @@ func (s *guestSession) take(ctx context.Context, st *seat) {
 			confirmed = h.loop.do(ctx, func() { st.confirm(s) }) == nil
 		}
 		if st.used.CompareAndSwap(false, true) {
-			h.background.Go(func() { h.recordEntry(r, s.device, st.name) })
+			h.background.Go(func() { r.recordEntry(s.device, st.name) })
 		}
 	}
 	_ = h.loop.do(context.WithoutCancel(ctx), func() {
 		if left && st.session == s {
-			h.freeSeat(r, st, "")
-			h.settle(r)
+			r.freeSeat(st, "")
+			r.settle()
 			return
 		}
-		h.loseSeat(r, st, s)
+		r.loseSeat(st, s)
 	})
 }

@@ -112,13 +112,13 @@ type Host struct {
 	loop       *loop
 
 	// Of the loop.
-	openLinks    map[sealed.LinkID]*openLink
+	openLinks    openLinks
 	me           hoststate.Me
 	settings     hoststate.Settings
 	reach        reachChoice
-	publicRelays []*publicRelay // in the order of adding
-	dialled      int            // how many relays have been dialled
-	tested       store.Relay    // the relay tested last, with a key made for it
+	publicRelays publicRelays
+	dialled      int         // how many relays have been dialled
+	tested       store.Relay // the relay tested last, with a key made for it
 	enter        *hoststate.EnterView
 	notice       *hoststate.Notice
 	notices      uint64
@@ -149,7 +149,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		log:       o.Logger,
 		now:       o.Now,
 		still:     make(chan struct{}, 1),
-		openLinks: make(map[sealed.LinkID]*openLink),
+		openLinks: make(openLinks),
 		parts:     make(map[sealed.LinkID]parts),
 		publisher: hoststate.NewPublisher(),
 		totals:    totals{live: make(map[*call.Call]struct{})},
@@ -201,7 +201,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 			if l.State.Ended() {
 				continue
 			}
-			if err = h.announce(h.addLink(l)); err != nil {
+			if err = h.addLink(l).announce(); err != nil {
 				return
 			}
 		}
@@ -227,7 +227,7 @@ func (h *Host) Close() {
 	_ = h.loop.do(context.Background(), func() {
 		h.over = true
 		for _, r := range h.openLinks {
-			h.closeLink(r, signalling.EndShutdown)
+			r.close(signalling.EndShutdown)
 		}
 	})
 	h.cancel()

@@ -18,6 +18,7 @@ import (
 
 // hostSeat is the host's own part in one call. The loop owns it.
 type hostSeat struct {
+	host          *Host
 	engine        string
 	window        *windowsocket.Conn    // nil while the window is away
 	participant   *call.Participant     // engine webview
@@ -45,7 +46,7 @@ type ticket struct {
 func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (hoststate.Entry, error) {
 	var e hoststate.Entry
 	err := h.doLink(ctx, linkID, func(r *openLink) error {
-		chosen, err := h.chooseEngine(engine)
+		chosen, err := chooseEngine(h.settings.Engine, engine)
 		if err != nil {
 			return err
 		}
@@ -62,11 +63,11 @@ func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (ho
 }
 
 // chooseEngine picks a media engine for a page that can do able.
-func (h *Host) chooseEngine(able string) (string, error) {
+func chooseEngine(preferred, able string) (string, error) {
 	native := capture.Available()
 	switch able {
 	case hoststate.EngineWebview:
-		if h.settings.Engine == hoststate.EngineNative && native {
+		if preferred == hoststate.EngineNative && native {
 			return hoststate.EngineNative, nil
 		}
 		return hoststate.EngineWebview, nil
@@ -105,10 +106,10 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 		case err == nil:
 			_, left = m.(signalling.Leave)
 			if !left {
-				err = h.windowSaid(p, m)
+				err = p.windowSaid(m)
 			}
 		case !errors.As(err, &broken): // the socket has ended
-			_ = h.loop.do(context.WithoutCancel(h.ctx), func() { h.loseWindow(t.link, p, window) })
+			_ = h.loop.do(context.WithoutCancel(h.ctx), func() { p.loseWindow(t.link, window) })
 			return
 		}
 		if err != nil {
@@ -116,12 +117,13 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 			_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
 		}
 	}
-	_ = h.loop.do(context.WithoutCancel(h.ctx), func() { h.leaveBy(t.link, p, window) })
+	_ = h.loop.do(context.WithoutCancel(h.ctx), func() { p.leaveBy(t.link, window) })
 	window.Close("")
 }
 
 // windowSaid handles a message of the host's window.
-func (h *Host) windowSaid(p *hostSeat, m signalling.Message) error {
+func (p *hostSeat) windowSaid(m signalling.Message) error {
+	h := p.host
 	if p.participant != nil {
 		return p.participant.Handle(m)
 	}
@@ -162,30 +164,30 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, erro
 	}
 	for _, other := range h.openLinks {
 		if other != r && other.hostSeat != nil {
-			h.leaveHostSeat(other)
+			other.leaveHostSeat()
 		}
 	}
 	p := r.hostSeat
 	if p != nil && p.engine != t.engine {
-		h.retire(p, "")
+		p.retire("")
 		r.hostSeat, p = nil, nil
 	}
 	if p != nil {
-		return p, h.returnWindow(p, window)
+		return p, p.returnWindow(window)
 	}
-	c, err := h.ensureCall(r)
+	c, err := r.ensureCall()
 	if err != nil {
 		return nil, err
 	}
-	p = &hostSeat{engine: t.engine, window: window}
+	p = &hostSeat{host: h, engine: t.engine, window: window}
 	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true}
 	if t.engine == hoststate.EngineWebview {
 		p.participant, err = c.Join(profile, window)
 	} else {
-		err = h.startNative(c, profile, p, window)
+		err = p.startNative(c, profile, window)
 	}
 	if err != nil {
-		h.settle(r)
+		r.settle()
 		return nil, err
 	}
 	r.hostSeat, r.hostIn = p, true
@@ -194,7 +196,7 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, erro
 }
 
 // returnWindow gives the host's seat its newer window: reloaded, or another one.
-func (h *Host) returnWindow(p *hostSeat, window *windowsocket.Conn) error {
+func (p *hostSeat) returnWindow(window *windowsocket.Conn) error {
 	if p.expiry != nil {
 		p.expiry.Stop()
 		p.expiry = nil
@@ -210,13 +212,14 @@ func (h *Host) returnWindow(p *hostSeat, window *windowsocket.Conn) error {
 	if err := p.local.Attach(window); err != nil {
 		return err
 	}
-	h.startCapture(p, window)
+	p.startCapture(window)
 	return nil
 }
 
 // loseWindow keeps the host's place for a window that may come back. Camera and
 // microphone of the native engine are closed meanwhile.
-func (h *Host) loseWindow(link sealed.LinkID, p *hostSeat, window *windowsocket.Conn) {
+func (p *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
+	h := p.host
 	r := h.openLinks[link]
 	if r == nil || r.hostSeat != p || p.window != window {
 		return
@@ -225,14 +228,14 @@ func (h *Host) loseWindow(link sealed.LinkID, p *hostSeat, window *windowsocket.
 	if p.participant != nil {
 		p.participant.Detach(window)
 	}
-	h.stopCapture(p)
+	p.stopCapture()
 	if p.local != nil {
 		p.noDevices(studio.Missing{Camera: true, Microphone: true})
 	}
 	p.expiry = time.AfterFunc(h.timing.Window, func() {
 		h.loop.post("window "+string(link), func() {
 			if r.hostSeat == p && p.window == nil {
-				h.leaveHostSeat(r)
+				r.leaveHostSeat()
 			}
 		})
 	})
@@ -246,7 +249,7 @@ func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
 		if r.hostSeat == nil {
 			return fault.New(fault.NotInCall, nil)
 		}
-		h.leaveHostSeat(r)
+		r.leaveHostSeat()
 		return nil
 	})
 }
@@ -254,43 +257,43 @@ func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
 // EndCall ends a call for everyone; the link is spent.
 func (h *Host) EndCall(ctx context.Context, linkID string) error {
 	return h.doLink(ctx, linkID, func(r *openLink) error {
-		h.spend(r, signalling.EndEnded)
+		r.spend(signalling.EndEnded)
 		return nil
 	})
 }
 
 // leaveBy takes the host out of a call when their window says so; one that a
 // newer window has replaced has nothing to say.
-func (h *Host) leaveBy(link sealed.LinkID, p *hostSeat, window *windowsocket.Conn) {
-	r := h.openLinks[link]
+func (p *hostSeat) leaveBy(link sealed.LinkID, window *windowsocket.Conn) {
+	r := p.host.openLinks[link]
 	if r != nil && r.hostSeat == p && p.window == window {
-		h.leaveHostSeat(r)
+		r.leaveHostSeat()
 	}
 }
 
 // leaveHostSeat takes the host out of a link's call.
-func (h *Host) leaveHostSeat(r *openLink) {
+func (r *openLink) leaveHostSeat() {
 	p := r.hostSeat
 	r.hostSeat = nil
-	h.retire(p, "")
-	h.touch()
-	h.settle(r)
+	p.retire("")
+	r.host.touch()
+	r.settle()
 }
 
 // dismiss ends the host's seat in a call that is over: the window is told why.
-func (h *Host) dismiss(p *hostSeat, reason signalling.EndReason) {
+func (p *hostSeat) dismiss(reason signalling.EndReason) {
 	if p.window != nil {
 		_ = p.window.Send(signalling.Ended{Reason: reason})
 	}
-	h.retire(p, reason)
+	p.retire(reason)
 }
 
 // retire closes what the host's seat has.
-func (h *Host) retire(p *hostSeat, reason signalling.EndReason) {
+func (p *hostSeat) retire(reason signalling.EndReason) {
 	if p.expiry != nil {
 		p.expiry.Stop()
 	}
-	h.stopCapture(p)
+	p.stopCapture()
 	if p.participant != nil {
 		p.participant.Leave(reason)
 	}

@@ -28,10 +28,10 @@ func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 			return err
 		}
 		r := h.addLink(l)
-		if err := h.announce(r); err != nil {
+		if err := r.announce(); err != nil {
 			return err
 		}
-		v = h.linkView(l, r, h.relay.Addresses())
+		v = draw(h).link(l, r)
 		return nil
 	})
 	return v, err
@@ -57,16 +57,16 @@ func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 		}
 		h.touch()
 		if r := h.openLinks[id]; r != nil {
-			h.closeLink(r, signalling.EndRemoved)
+			r.close(signalling.EndRemoved)
 		}
 		return nil
 	})
 }
 
-// address checks that url is one that this host gives out for a link, so that
+// addressOf checks that url is one that this host gives out for a link, so that
 // the window can't hand anything else to the system's programs.
-func (h *Host) address(linkID, url string) (hoststate.LinkView, error) {
-	for _, l := range h.Snapshot().Links {
+func addressOf(s hoststate.State, linkID, url string) (hoststate.LinkView, error) {
+	for _, l := range s.Links {
 		if linkID != "" && l.ID != linkID {
 			continue
 		}
@@ -82,20 +82,21 @@ func (h *Host) address(linkID, url string) (hoststate.LinkView, error) {
 // CopyLink puts an address of a link on the system's clipboard. Faults:
 // LinkNotFound, ClipboardUnavailable.
 func (h *Host) CopyLink(ctx context.Context, linkID, url string) error {
-	if _, err := h.address(linkID, url); err != nil {
+	if _, err := addressOf(h.Snapshot(), linkID, url); err != nil {
 		return err
 	}
-	return h.copy(ctx, url)
+	return copyText(ctx, url, h.clipboard)
 }
 
-// copy puts text on the system's clipboard, by one way or the other.
-func (h *Host) copy(ctx context.Context, text string) error {
+// copyText puts text on the system's clipboard, by the system's programs or by the
+// second way, if there is one.
+func copyText(ctx context.Context, text string, second func(string) error) error {
 	err := handover.Copy(ctx, text)
-	if err == nil || h.clipboard == nil {
+	if err == nil || second == nil {
 		return err
 	}
-	if second := h.clipboard(text); second != nil {
-		return errors.Join(err, second)
+	if failed := second(text); failed != nil {
+		return errors.Join(err, failed)
 	}
 	return nil
 }
@@ -103,27 +104,27 @@ func (h *Host) copy(ctx context.Context, text string) error {
 // MailLink opens the system's mail program with the address. Faults:
 // LinkNotFound, OpenerUnavailable.
 func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
-	l, err := h.address(linkID, url)
+	l, err := addressOf(h.Snapshot(), linkID, url)
 	if err != nil {
 		return err
 	}
-	subject, body := h.invitation(l, url)
+	subject, body := invitation(l, url)
 	return handover.Mail(ctx, subject, body)
 }
 
 // MessageLink opens the system's messages program with the address. Faults:
 // LinkNotFound, OpenerUnavailable.
 func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
-	l, err := h.address(linkID, url)
+	l, err := addressOf(h.Snapshot(), linkID, url)
 	if err != nil {
 		return err
 	}
-	_, body := h.invitation(l, url)
+	_, body := invitation(l, url)
 	return handover.Messages(ctx, body)
 }
 
 // invitation is what goes with an address.
-func (h *Host) invitation(l hoststate.LinkView, url string) (subject, body string) {
+func invitation(l hoststate.LinkView, url string) (subject, body string) {
 	subject = l.Name
 	if subject == "" {
 		subject = "Porch call"
@@ -134,7 +135,7 @@ func (h *Host) invitation(l hoststate.LinkView, url string) (subject, body strin
 // LinkQR draws one of this host's addresses as an SVG document. Fault:
 // LinkNotFound.
 func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
-	if _, err := h.address("", url); err != nil {
+	if _, err := addressOf(h.Snapshot(), "", url); err != nil {
 		return "", err
 	}
 	return handover.QR(url)
@@ -144,7 +145,7 @@ func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
 // for the file. The zero start is the next full hour on the host's clock. Fault:
 // LinkNotFound.
 func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
-	l, err := h.address(linkID, url)
+	l, err := addressOf(h.Snapshot(), linkID, url)
 	if err != nil {
 		return "", nil, err
 	}

@@ -12,8 +12,8 @@ import (
 
 // namesInCall are the names shown in a link's call. The host's is among them
 // although the host may be outside.
-func (h *Host) namesInCall(r *openLink) []string {
-	names := []string{h.me.Name}
+func (r *openLink) namesInCall() []string {
+	names := []string{r.host.me.Name}
 	for st := range r.seats {
 		names = append(names, st.shown)
 	}
@@ -26,9 +26,9 @@ const maxGone = 64
 
 // nameRequests gives new requests the names under which they are shown. A name
 // stays: the host may be about to press a button that has it.
-func (h *Host) nameRequests(r *openLink) {
+func (r *openLink) nameRequests() {
 	shown := make(map[string]string, len(r.queue.Requests))
-	taken := h.namesInCall(r)
+	taken := r.namesInCall()
 	for _, q := range r.queue.Requests {
 		if name, ok := r.shown[q.ID]; ok {
 			shown[q.ID] = name
@@ -51,16 +51,16 @@ func (h *Host) nameRequests(r *openLink) {
 
 // nameSeat returns the name in the call for a guest who is let in: the one under
 // which the request was shown, unless somebody in the call has got it meanwhile.
-func (h *Host) nameSeat(r *openLink, requestID, name string) string {
+func (r *openLink) nameSeat(requestID, name string) string {
 	if shown, ok := r.shown[requestID]; ok {
 		name = shown
 	}
-	return signalling.Distinct(name, h.namesInCall(r))
+	return signalling.Distinct(name, r.namesInCall())
 }
 
 // resembles tells whether somebody in the call gave a request's name, and
 // otherwise whose name it may be taken for, "" for nobody's.
-func (h *Host) resembles(r *openLink, q lobby.Request) (inCall bool, looksLike string) {
+func (r *openLink) resembles(q lobby.Request) (inCall bool, looksLike string) {
 	shape := signalling.ShapeOf(q.Name)
 	for st := range r.seats {
 		switch other := signalling.ShapeOf(st.name); {
@@ -70,12 +70,12 @@ func (h *Host) resembles(r *openLink, q lobby.Request) (inCall bool, looksLike s
 			looksLike = st.name
 		}
 	}
-	host := signalling.ShapeOf(h.me.Name)
+	host := signalling.ShapeOf(r.host.me.Name)
 	switch {
 	case host.Same(shape) && r.hostSeat != nil:
 		return true, ""
 	case host.Alike(shape):
-		return false, h.me.Name
+		return false, r.host.me.Name
 	case looksLike == "" && q.Known.TimesLetIn == 0 && !q.Known.NameKnown:
 		looksLike = q.Known.LooksLike
 	}

@@ -12,20 +12,21 @@ import (
 )
 
 // startNative brings the native engine into the call.
-func (h *Host) startNative(c *call.Call, profile call.Profile, p *hostSeat, window *windowsocket.Conn) error {
+func (p *hostSeat) startNative(c *call.Call, profile call.Profile, window *windowsocket.Conn) error {
 	p.activeCapture = new(studio.ActiveCapture)
 	local, err := c.JoinLocal(profile, studio.NewSpeakerSink(p.activeCapture), window)
 	if err != nil {
 		return err
 	}
 	p.local = local
-	h.startCapture(p, window)
+	p.startCapture(window)
 	return nil
 }
 
 // startCapture opens the host's devices for a window. Opening may take long, so
 // it happens beside the loop.
-func (h *Host) startCapture(p *hostSeat, window *windowsocket.Conn) {
+func (p *hostSeat) startCapture(window *windowsocket.Conn) {
+	h := p.host
 	setup := capture.Setup{Choice: devicesOf(h.settings), Muted: p.muted, CameraOff: p.cameraOff}
 	st := studio.NewWindowSink(p.local, p.activeCapture, window, func() { h.loop.post("devices", h.tellDevices) })
 	p.windowSink = st
@@ -81,7 +82,7 @@ func (p *hostSeat) tellMedia() error {
 }
 
 // stopCapture closes the host's devices.
-func (h *Host) stopCapture(p *hostSeat) {
+func (p *hostSeat) stopCapture() {
 	p.windowSink = nil
 	s := p.capture
 	if s == nil {
@@ -89,7 +90,7 @@ func (h *Host) stopCapture(p *hostSeat) {
 	}
 	p.capture = nil
 	p.activeCapture.Store(nil)
-	h.background.Go(func() { _ = s.Close() })
+	p.host.background.Go(func() { _ = s.Close() })
 }
 
 func tellWindow(window *windowsocket.Conn, code fault.Code) {

@@ -57,7 +57,9 @@ func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 	)
 	for ended == nil { // it starts beside the loop
 		f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
-			stage, ended = r.hostSeat.windowSink, r.hostSeat.capture
+			if p := r.hostSeat; p != nil {
+				stage, ended = p.windowSink, p.capture
+			}
 			return nil
 		}))
 	}

@@ -1,7 +1,6 @@
 package host
 
 import (
-
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
@@ -15,6 +14,7 @@ import (
 // openLink is a link that can be opened: who is at it, who waits, who is in. The
 // loop owns its fields, unless they never change.
 type openLink struct {
+	host   *Host // never changes
 	id     sealed.LinkID
 	keys   sealed.LinkKeys // never changes
 	secret sealed.Secret   // never changes
@@ -45,6 +45,7 @@ type openLink struct {
 // addLink starts what a link needs to be answered. It does not announce it.
 func (h *Host) addLink(l links.Link) *openLink {
 	r := &openLink{
+		host:           h,
 		id:             l.ID,
 		keys:           l.Keys,
 		secret:         l.Secret,
@@ -56,7 +57,7 @@ func (h *Host) addLink(l links.Link) *openLink {
 	}
 	r.lobby = lobby.New(lobby.Options{
 		OnChange: func(s lobby.Snapshot) {
-			h.loop.post("lobby "+string(r.id), func() { h.lobbyChanged(r, s) })
+			h.loop.post("lobby "+string(r.id), func() { r.lobbyChanged(s) })
 		},
 	})
 	h.openLinks[r.id] = r
@@ -66,21 +67,23 @@ func (h *Host) addLink(l links.Link) *openLink {
 
 // announce makes a link reachable: on this computer and its network, and at the
 // public relay on which the link lives.
-func (h *Host) announce(r *openLink) error {
-	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f switchboard.Frames) { h.accept(r, nil, f) })
+func (r *openLink) announce() error {
+	h := r.host
+	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f switchboard.Frames) { r.accept(nil, f) })
 	if err != nil {
 		return err
 	}
 	r.withdraw = withdraw
-	if ln := h.publicRelayOf(r.relay); ln != nil {
-		h.announceAt(r, ln)
+	if ln := h.publicRelays.of(r.relay); ln != nil {
+		r.announceAt(ln)
 	}
 	return nil
 }
 
-// closeLink tells everybody at a link that it is over for this reason, and
+// close tells everybody at a link that it is over for this reason, and
 // takes the link back from the relay. The book has been written before.
-func (h *Host) closeLink(r *openLink, reason signalling.EndReason) {
+func (r *openLink) close(reason signalling.EndReason) {
+	h := r.host
 	if r.ended != "" {
 		return
 	}
@@ -100,10 +103,10 @@ func (h *Host) closeLink(r *openLink, reason signalling.EndReason) {
 	r.lobby.Close(outcomeOf(reason))
 	if p := r.hostSeat; p != nil {
 		r.hostSeat = nil
-		h.dismiss(p, reason)
+		p.dismiss(reason)
 	}
-	h.closeCall(r, reason)
-	h.depart(r)
+	r.closeCall(reason)
+	r.depart()
 	r.stopAsking()
 	r.queue = lobby.Snapshot{}
 	h.forgetParts()
@@ -111,7 +114,8 @@ func (h *Host) closeLink(r *openLink, reason signalling.EndReason) {
 
 // closeCall ends a link's call, if there is one. The call's goroutines end in
 // the background; Host.Close waits for them.
-func (h *Host) closeCall(r *openLink, reason signalling.EndReason) {
+func (r *openLink) closeCall(reason signalling.EndReason) {
+	h := r.host
 	r.credentials.end()
 	r.credentials = nil
 	c := r.call
@@ -141,7 +145,7 @@ func outcomeOf(reason signalling.EndReason) lobby.Outcome {
 }
 
 // lobbyChanged takes over the newest snapshot of a link's lobby.
-func (h *Host) lobbyChanged(r *openLink, s lobby.Snapshot) {
+func (r *openLink) lobbyChanged(s lobby.Snapshot) {
 	if r.ended != "" {
 		return
 	}
@@ -149,11 +153,12 @@ func (h *Host) lobbyChanged(r *openLink, s lobby.Snapshot) {
 	if len(s.Requests) == 0 {
 		r.stopAsking()
 	}
-	h.touch()
+	r.host.touch()
 }
 
 // ensureCall returns the room's call and begins it if nobody was in.
-func (h *Host) ensureCall(r *openLink) (*call.Call, error) {
+func (r *openLink) ensureCall() (*call.Call, error) {
+	h := r.host
 	if r.call != nil {
 		return r.call, nil
 	}
@@ -162,11 +167,11 @@ func (h *Host) ensureCall(r *openLink) (*call.Call, error) {
 		OnRoster: func(ps []signalling.Participant) {
 			h.loop.post("roster "+string(r.id), func() {
 				if r.call == c {
-					h.rosterChanged(r, ps)
+					r.rosterChanged(ps)
 				}
 			})
 		},
-	}, h.reachOf(r))
+	}, r.reachOf())
 	if err != nil {
 		return nil, err
 	}
@@ -182,9 +187,9 @@ func (h *Host) ensureCall(r *openLink) (*call.Call, error) {
 // rosterChanged takes over who is in a link's call. Who holds a place and is not
 // in it has dropped out because the connection could not go on: the call has told
 // them so, and the place is given up.
-func (h *Host) rosterChanged(r *openLink, ps []signalling.Participant) {
+func (r *openLink) rosterChanged(ps []signalling.Participant) {
 	r.roster = ps
-	h.touch()
+	r.host.touch()
 	in := make(map[string]bool, len(ps))
 	for _, p := range ps {
 		in[p.ID] = true
@@ -192,22 +197,23 @@ func (h *Host) rosterChanged(r *openLink, ps []signalling.Participant) {
 	dropped := false
 	for st := range r.seats {
 		if !in[st.participant.ID()] {
-			h.freeSeat(r, st, signalling.EndFault)
+			r.freeSeat(st, signalling.EndFault)
 			dropped = true
 		}
 	}
 	switch {
 	case r.hostSeat != nil && !in[codec.HostID]:
-		h.leaveHostSeat(r)
+		r.leaveHostSeat()
 	case dropped:
-		h.settle(r)
+		r.settle()
 	}
 }
 
 // recordEntry writes down that a guest is in. It runs on a goroutine of its own,
 // so that the disk stands neither between Let in and the first picture nor in
 // anybody else's way.
-func (h *Host) recordEntry(r *openLink, device, name string) {
+func (r *openLink) recordEntry(device, name string) {
+	h := r.host
 	if _, err := h.book.Enter(r.id); err != nil {
 		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
 	}
@@ -220,24 +226,25 @@ func (h *Host) recordEntry(r *openLink, device, name string) {
 // settle ends the call once nobody is in it and no seat is held. The link is
 // spent if a guest was ever in and the one who was in last has left: a host who
 // looked in alone spends nothing, nor does a join that failed after a restart.
-func (h *Host) settle(r *openLink) {
+func (r *openLink) settle() {
 	if r.ended != "" || len(r.seats) > 0 || r.hostSeat != nil {
 		return
 	}
-	if !r.guestIn && (!r.hostIn || len(h.book.Visitors(r.id)) == 0) {
-		h.closeCall(r, "")
+	if !r.guestIn && (!r.hostIn || len(r.host.book.Visitors(r.id)) == 0) {
+		r.closeCall("")
 		return
 	}
-	h.spend(r, signalling.EndSpent)
+	r.spend(signalling.EndSpent)
 }
 
 // spend uses up an open link.
-func (h *Host) spend(r *openLink, reason signalling.EndReason) {
+func (r *openLink) spend(reason signalling.EndReason) {
+	h := r.host
 	if _, err := h.book.Enter(r.id); err != nil { // a link ended before anybody was in is spent as well
 		h.log.Error("mark link live", "error", err)
 	}
 	if _, err := h.book.Spend(r.id); err != nil {
 		h.log.Error("spend link", "error", err)
 	}
-	h.closeLink(r, reason)
+	r.close(reason)
 }

@@ -35,6 +35,7 @@ type reachChoice struct {
 // publicRelay is a public relay that the host uses. What never changes may be read
 // anywhere; a relay that gets another invitation is another publicRelay.
 type publicRelay struct {
+	host   *Host  // never changes
 	url    string // never changes
 	row    store.Relay
 	remote Remote // never changes; nil when it could not be opened
@@ -55,7 +56,7 @@ func (h *Host) loadRelays() error {
 	for _, row := range rows[:min(len(rows), MaxRelays)] {
 		h.publicRelays = append(h.publicRelays, h.dialRelay(row))
 	}
-	if h.publicRelayOf(h.reach.Relay) == nil {
+	if h.publicRelays.of(h.reach.Relay) == nil {
 		h.reach.Relay = ""
 	}
 	return nil
@@ -63,7 +64,7 @@ func (h *Host) loadRelays() error {
 
 // dialRelay dials a relay. It announces nothing yet.
 func (h *Host) dialRelay(row store.Relay) *publicRelay {
-	ln := &publicRelay{url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
+	ln := &publicRelay{host: h, url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
 	if h.remotes == nil || len(row.Key) != ed25519.SeedSize {
 		ln.status = client.Status{State: client.StateRefused, Code: fault.RelayRefused}
 		return ln
@@ -93,49 +94,53 @@ func (h *Host) dialRelay(row store.Relay) *publicRelay {
 	return ln
 }
 
-// dropRelay hangs up beside the loop: it waits for guests' channels.
-func (h *Host) dropRelay(ln *publicRelay) {
+// drop hangs up beside the loop: it waits for guests' channels.
+func (ln *publicRelay) drop() {
 	if ln.remote == nil {
 		return
 	}
-	for _, r := range h.openLinks {
+	for _, r := range ln.host.openLinks {
 		if r.publicRelay == ln {
 			r.publicRelay, r.withdrawRemote = nil, func(*[sealed.NoteSize]byte) {}
 		}
 	}
-	h.background.Go(func() { h.hangUp(ln) })
+	ln.host.background.Go(func() { ln.hangUp() })
 }
 
-func (h *Host) hangUp(ln *publicRelay) {
+func (ln *publicRelay) hangUp() {
 	if err := ln.remote.Close(); err != nil {
-		h.log.Info("hang up at a relay", "code", fault.CodeOf(err))
+		ln.host.log.Info("hang up at a relay", "code", fault.CodeOf(err))
 	}
 }
 
-func (h *Host) publicRelayOf(url string) *publicRelay {
-	if i := slices.IndexFunc(h.publicRelays, func(ln *publicRelay) bool { return ln.url == url }); i >= 0 {
-		return h.publicRelays[i]
+// publicRelays are in the order of adding.
+type publicRelays []*publicRelay
+
+// of returns the relay at a URL; nil when the host uses none there.
+func (p publicRelays) of(url string) *publicRelay {
+	if i := slices.IndexFunc(p, func(ln *publicRelay) bool { return ln.url == url }); i >= 0 {
+		return p[i]
 	}
 	return nil
 }
 
 // populate announces the links that live on a relay there.
-func (h *Host) populate(ln *publicRelay) {
-	for _, r := range h.openLinks {
+func (ln *publicRelay) populate() {
+	for _, r := range ln.host.openLinks {
 		if r.relay == ln.url {
-			h.announceAt(r, ln)
+			r.announceAt(ln)
 		}
 	}
 }
 
 // announceAt makes a link reachable at the relay on which its link lives.
-func (h *Host) announceAt(r *openLink, ln *publicRelay) {
+func (r *openLink) announceAt(ln *publicRelay) {
 	if ln.remote == nil {
 		return
 	}
-	withdraw, err := ln.remote.Announce(h.ctx, r.keys, func(f switchboard.Frames) { h.accept(r, ln, f) })
+	withdraw, err := ln.remote.Announce(r.host.ctx, r.keys, func(f switchboard.Frames) { r.accept(ln, f) })
 	if err != nil {
-		h.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
+		r.host.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
 		return
 	}
 	r.publicRelay, r.withdrawRemote = ln, withdraw
@@ -143,9 +148,9 @@ func (h *Host) announceAt(r *openLink, ln *publicRelay) {
 
 // depart takes an open link back from everywhere. One that has ended leaves its
 // note at its relay.
-func (h *Host) depart(r *openLink) {
+func (r *openLink) depart() {
 	r.withdraw()
-	if note, ok := Note(h.book, r.id); ok {
+	if note, ok := Note(r.host.book, r.id); ok {
 		r.withdrawRemote(&note)
 	} else {
 		r.withdrawRemote(nil)
@@ -154,19 +159,22 @@ func (h *Host) depart(r *openLink) {
 
 // relayForNew is the relay on which a link is made now. Fault: TooManyLinks.
 func (h *Host) relayForNew() (string, error) {
-	ln := h.publicRelayOf(h.reach.Relay)
+	ln := h.publicRelays.of(h.reach.Relay)
 	if ln == nil {
 		return "", nil
 	}
-	if most := ln.status.Offer.Links; most > 0 && h.linksOn(ln.url) >= most {
+	if most := ln.status.Offer.Links; most > 0 && h.openLinks.on(ln.url) >= most {
 		return "", fault.New(fault.TooManyLinks, nil)
 	}
 	return ln.url, nil
 }
 
-// linksOn counts the links on a relay that can be opened.
-func (h *Host) linksOn(url string) (n int) {
-	for _, r := range h.openLinks {
+// openLinks are the links that can be opened.
+type openLinks map[sealed.LinkID]*openLink
+
+// on counts those on a relay.
+func (o openLinks) on(url string) (n int) {
+	for _, r := range o {
 		if r.relay == url {
 			n++
 		}
@@ -192,7 +200,7 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hosts
 	}
 	o := client.Options{URL: url, Token: token, OnStatus: func(client.Status) {}}
 	if err := h.do(ctx, func() error {
-		ln := h.publicRelayOf(url)
+		ln := h.publicRelays.of(url)
 		if ln != nil && o.Token == "" {
 			o.Token = ln.row.Token
 		}
@@ -246,7 +254,7 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 	}
 	var v hoststate.RelayView
 	err = h.do(ctx, func() error {
-		old := h.publicRelayOf(url)
+		old := h.publicRelays.of(url)
 		row := store.Relay{URL: url, Token: token, Key: h.relayKey(url, old), AddedAt: h.now()}
 		switch n := len(h.publicRelays); {
 		case old != nil:
@@ -268,14 +276,14 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 		h.tested = store.Relay{}
 		ln := h.dialRelay(row)
 		if old != nil {
-			h.dropRelay(old)
+			old.drop()
 			h.publicRelays[slices.Index(h.publicRelays, old)] = ln
 		} else {
 			h.publicRelays = append(h.publicRelays, ln)
 		}
-		h.populate(ln)
+		ln.populate()
 		h.forgetParts()
-		v = h.relayView(ln)
+		v = ln.view()
 		if len(h.publicRelays) > 1 || h.reach.Relay != "" {
 			return nil
 		}
@@ -289,7 +297,7 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 // is cut off. Fault: RelayNotFound.
 func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
-		ln := h.publicRelayOf(url)
+		ln := h.publicRelays.of(url)
 		if ln == nil {
 			return fault.New(fault.RelayNotFound, nil)
 		}
@@ -301,7 +309,7 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 		if err := h.keeper.DeleteRelay(url); err != nil {
 			return err
 		}
-		h.dropRelay(ln)
+		ln.drop()
 		h.publicRelays = slices.DeleteFunc(h.publicRelays, func(other *publicRelay) bool { return other == ln })
 		h.forgetParts()
 		return nil
@@ -313,7 +321,7 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	var key string
 	if err := h.do(ctx, func() error {
-		ln := h.publicRelayOf(url)
+		ln := h.publicRelays.of(url)
 		if ln == nil || len(ln.row.Key) != ed25519.SeedSize {
 			return fault.New(fault.RelayNotFound, nil)
 		}
@@ -322,7 +330,7 @@ func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	}); err != nil {
 		return err
 	}
-	return h.copy(ctx, key)
+	return copyText(ctx, key, h.clipboard)
 }
 
 // publicText is the public key of a seed, as people hand it on.
@@ -335,7 +343,7 @@ func publicText(seed []byte) string {
 // there stay where they live. Fault: RelayNotFound.
 func (h *Host) UseRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
-		if url != "" && h.publicRelayOf(url) == nil {
+		if url != "" && h.publicRelays.of(url) == nil {
 			return fault.New(fault.RelayNotFound, nil)
 		}
 		return h.choose(reachChoice{Relay: url, RelayOnly: h.reach.RelayOnly})
@@ -367,7 +375,7 @@ const (
 	RelayRemoved     = "removed"     // of a link: its relay is not in the list any more
 )
 
-func (h *Host) relayView(ln *publicRelay) hoststate.RelayView {
+func (ln *publicRelay) view() hoststate.RelayView {
 	v := hoststate.RelayView{
 		URL:     ln.url,
 		Name:    relayName(ln.url),
@@ -375,7 +383,7 @@ func (h *Host) relayView(ln *publicRelay) hoststate.RelayView {
 		Code:    string(ln.status.Code),
 		RetryAt: millis(ln.status.Retry),
 		Offer:   offerView(ln.status.Offer),
-		Links:   h.linksOn(ln.url),
+		Links:   ln.host.openLinks.on(ln.url),
 	}
 	if v.Code != "" {
 		v.Message = fault.Sentence(ln.status.Code)
@@ -403,13 +411,14 @@ func offerView(o client.Offer) hoststate.RelayOfferView {
 	return hoststate.RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
 }
 
-// linkRelay is the relay on which a link lives, how it is to the link, and why.
-func (h *Host) linkRelay(l links.Link) (name, state, code string) {
+// relayOf is the relay on which a link lives, how it is to the link, and why.
+func (d drawing) relayOf(l links.Link) (name, state, code string) {
+	h := d.host
 	if l.Relay == "" {
 		return "", "", ""
 	}
 	name = relayName(l.Relay)
-	ln := h.publicRelayOf(l.Relay)
+	ln := h.publicRelays.of(l.Relay)
 	if ln == nil {
 		return name, RelayRemoved, ""
 	}
@@ -434,7 +443,7 @@ func (h *Host) closeRelays() {
 	var closing sync.WaitGroup
 	for _, ln := range relays {
 		if ln.remote != nil {
-			closing.Go(func() { h.hangUp(ln) })
+			closing.Go(func() { ln.hangUp() })
 		}
 	}
 	closing.Wait()

@@ -33,7 +33,7 @@ func (h *Host) Admit(ctx context.Context, requestID string) error {
 		if err := r.lobby.Admit(requestID); err != nil {
 			return err
 		}
-		h.bringIn(r)
+		r.bringIn()
 		return nil
 	})
 }
@@ -68,7 +68,7 @@ func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string)
 		if len(r.lobby.AdmitAll(requestIDs)) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
-		h.bringIn(r)
+		r.bringIn()
 		return nil
 	})
 }
@@ -116,8 +116,8 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 			r.lobby.BlockDevice(st.device)
 			err = h.book.Block(r.id, st.device)
 		}
-		h.freeSeat(r, st, reason)
-		h.settle(r)
+		r.freeSeat(st, reason)
+		r.settle()
 		return err
 	})
 }
@@ -148,7 +148,8 @@ func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string
 }
 
 // bringIn asks the window that attended last to enter a link's call.
-func (h *Host) bringIn(r *openLink) {
+func (r *openLink) bringIn() {
+	h := r.host
 	if r.hostSeat != nil || h.client == "" {
 		return
 	}
@@ -175,24 +176,18 @@ func (h *Host) pressed(d notify.Decision) {
 	})
 }
 
-// ring brings the system's notifications in step with who waits.
-func (h *Host) ring(requests []hoststate.RequestView) {
-	if h.center == nil {
-		return
+// notes is what the system's notifications say of those who wait.
+func notes(requests []hoststate.RequestView) (waiting []notify.Request) {
+	for _, q := range requests {
+		waiting = append(waiting, notify.Request{
+			ID:         q.ID,
+			Name:       q.Shown,
+			LinkName:   q.LinkName,
+			NameInCall: q.NameInCall,
+			NameKnown:  q.Known == hoststate.KnownName,
+			LooksLike:  q.LooksLike,
+			Quiet:      q.Bell != string(signalling.BellRung),
+		})
 	}
-	var waiting []notify.Request
-	if h.settings.Notifications {
-		for _, q := range requests {
-			waiting = append(waiting, notify.Request{
-				ID:         q.ID,
-				Name:       q.Shown,
-				LinkName:   q.LinkName,
-				NameInCall: q.NameInCall,
-				NameKnown:  q.Known == hoststate.KnownName,
-				LooksLike:  q.LooksLike,
-				Quiet:      q.Bell != string(signalling.BellRung),
-			})
-		}
-	}
-	h.center.Update(waiting)
+	return waiting
 }

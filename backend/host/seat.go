@@ -38,23 +38,23 @@ type seat struct {
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
-func (h *Host) takeSeat(r *openLink, s *guestSession, ticket *lobby.Ticket, k signalling.Knock) (*seat, error) {
+func (r *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.Knock) (*seat, error) {
 	if r.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
 	for st := range r.seats { // one that the same browser has lost without knowing
 		if st.device == s.device && st.session == nil {
-			h.freeSeat(r, st, signalling.EndReplaced)
+			r.freeSeat(st, signalling.EndReplaced)
 		}
 	}
-	c, err := h.ensureCall(r)
+	c, err := r.ensureCall()
 	if err != nil {
 		return nil, err
 	}
 	st := &seat{
 		ticket:      ticket,
 		name:        k.Name,
-		shown:       h.nameSeat(r, ticket.ID(), k.Name),
+		shown:       r.nameSeat(ticket.ID(), k.Name),
 		device:      s.device,
 		session:     s,
 		credentials: s.credentials,
@@ -75,12 +75,12 @@ func (h *Host) takeSeat(r *openLink, s *guestSession, ticket *lobby.Ticket, k si
 		},
 	}, s.out)
 	if err != nil {
-		h.settle(r)
+		r.settle()
 		return nil, err
 	}
 	s.seated = true
 	r.seats[st] = struct{}{}
-	h.touch()
+	r.host.touch()
 	return st, nil
 }
 
@@ -108,7 +108,7 @@ func (r *openLink) findSeat(token []byte, s *guestSession) (*seat, claim) {
 // resumeSeat gives a seat to a newer session of the same guest. It returns nil
 // and EndSeatGone when the seat is not held, and nil and EndReplaced when a newer
 // page has it; it never admits anybody who does not hold one.
-func (h *Host) resumeSeat(r *openLink, s *guestSession, token []byte, resume bool) (*seat, signalling.EndReason) {
+func (r *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat, signalling.EndReason) {
 	if r.ended != "" {
 		return nil, signalling.EndSeatGone
 	}
@@ -124,27 +124,27 @@ func (h *Host) resumeSeat(r *openLink, s *guestSession, token []byte, resume boo
 		}
 		st.tokens.spendAside(digest(token))
 	}
-	h.displace(st)
+	st.displace()
 	st.stopExpiry()
 	st.session, st.device, st.closing = s, s.device, false
-	if p := h.credentialsBack(st, s); p != st.credentials {
+	if p := st.credentialsBack(s); p != st.credentials {
 		st.credentials.end()
 		st.credentials, s.seated = p, true
 	}
 	st.open(s)
 	resumed, err := st.participant.Attach(s.out, resume && c.connection == st.connection)
 	if err != nil {
-		h.log.Info("resume seat", "code", fault.CodeOf(err))
+		r.host.log.Info("resume seat", "code", fault.CodeOf(err))
 		st.session = nil
-		h.freeSeat(r, st, "")
-		h.settle(r)
+		r.freeSeat(st, "")
+		r.settle()
 		return nil, signalling.EndSeatGone
 	}
 	if !resumed {
 		st.connection++
 		st.tokens.issued[len(st.tokens.issued)-1].connection = st.connection
 	}
-	h.touch()
+	r.host.touch()
 	return st, ""
 }
 
@@ -153,7 +153,7 @@ func (h *Host) resumeSeat(r *openLink, s *guestSession, token []byte, resume boo
 // session that has not confirmed its token is perhaps none that the guest knows
 // of, or the guest's true one while the relay delivers an older: its page tries
 // again.
-func (h *Host) displace(st *seat) {
+func (st *seat) displace() {
 	old := st.session
 	switch {
 	case old == nil:
@@ -178,26 +178,27 @@ func (st *seat) confirm(s *guestSession) {
 // loseSeat holds a seat whose path is lost, for a while. One that its guest has
 // not taken up is free at once: nobody was in, and the host's decision waits in
 // the lobby for the guest's return.
-func (h *Host) loseSeat(r *openLink, st *seat, s *guestSession) {
+func (r *openLink) loseSeat(st *seat, s *guestSession) {
 	if r.ended != "" || st.session != s {
 		return // gone, or taken over by a newer page
 	}
 	if !st.used.Load() {
-		h.freeSeat(r, st, "")
+		r.freeSeat(st, "")
 		r.lobby.Undelivered(st.ticket)
-		h.settle(r)
+		r.settle()
 		return
 	}
 	st.session, st.closing = nil, s.gone
 	st.participant.Detach(s.out)
-	h.holdSeat(r, st)
-	h.touch()
+	r.holdSeat(st)
+	r.host.touch()
 }
 
 // holdSeat frees a seat in a while, unless its guest is back by then, or their
 // media is still there: what a relay's absence takes is the path for messages.
 // One whose page went away is held for a reload only.
-func (h *Host) holdSeat(r *openLink, st *seat) {
+func (r *openLink) holdSeat(st *seat) {
+	h := r.host
 	hold := h.timing.SeatHold
 	if st.closing {
 		hold = min(hold, h.timing.Reload)
@@ -208,17 +209,17 @@ func (h *Host) holdSeat(r *openLink, st *seat) {
 			switch {
 			case st.session != nil || !held:
 			case st.participant.Alive() && !st.closing:
-				h.holdSeat(r, st)
+				r.holdSeat(st)
 			default:
-				h.freeSeat(r, st, signalling.EndSeatGone)
-				h.settle(r)
+				r.freeSeat(st, signalling.EndSeatGone)
+				r.settle()
 			}
 		})
 	})
 }
 
 // freeSeat takes a guest out of the call. "" tells them nothing.
-func (h *Host) freeSeat(r *openLink, st *seat, reason signalling.EndReason) {
+func (r *openLink) freeSeat(st *seat, reason signalling.EndReason) {
 	if _, held := r.seats[st]; !held {
 		return
 	}
@@ -232,7 +233,7 @@ func (h *Host) freeSeat(r *openLink, st *seat, reason signalling.EndReason) {
 	if s != nil && reason != "" {
 		s.end(reason)
 	}
-	h.touch()
+	r.host.touch()
 }
 
 func (st *seat) stopExpiry() {

@@ -48,13 +48,13 @@ type turnCredentials struct {
 	over    bool
 }
 
-// newCredentials returns the credentials of a guest who comes by a public relay; nil for the
-// relay inside the app.
-func (h *Host) newCredentials(ln *publicRelay) *turnCredentials {
+// newCredentials returns the credentials of a guest who comes by a public relay;
+// nil for the relay inside the app.
+func (ln *publicRelay) newCredentials() *turnCredentials {
 	if ln == nil || ln.remote == nil {
 		return nil
 	}
-	return &turnCredentials{host: h, publicRelay: ln}
+	return &turnCredentials{host: ln.host, publicRelay: ln}
 }
 
 // prepare has credentials fetched unless there are good ones, and kept fresh
@@ -258,23 +258,23 @@ func (p *turnCredentials) end() {
 	p.given, p.have = nil, nil
 }
 
-// hostCredentials are the host's own in a link's call.
-func (h *Host) hostCredentials(r *openLink) *turnCredentials {
+// ownCredentials are the host's own in a link's call.
+func (r *openLink) ownCredentials() *turnCredentials {
 	if p := r.credentials; p != nil && (p.publicRelay == r.publicRelay || r.call != nil) {
 		return p
 	}
 	r.credentials.end()
-	r.credentials = h.newCredentials(r.publicRelay)
+	r.credentials = r.publicRelay.newCredentials()
 	return r.credentials
 }
 
 // reachOf is how a link's call is reached from elsewhere.
-func (h *Host) reachOf(r *openLink) call.Reach {
-	own := h.hostCredentials(r)
+func (r *openLink) reachOf() call.Reach {
+	own := r.ownCredentials()
 	if own == nil {
 		return call.Reach{}
 	}
-	return call.Reach{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: h.reach.RelayOnly}
+	return call.Reach{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
 }
 
 // stun is the STUN of a relay, which is guessed until the relay has said
@@ -320,16 +320,16 @@ func (p *turnCredentials) turn(ctx context.Context) ([]signalling.ICEServer, err
 
 // prepareCall has ready what the host needs, ahead of a link's call: what STUN
 // servers say, and a relayed way if there is to be no other.
-func (h *Host) prepareCall(r *openLink) {
+func (r *openLink) prepareCall() {
 	if r.ended != "" || r.call != nil || r.publicRelay == nil {
 		return
 	}
-	if h.reach.RelayOnly {
-		h.hostCredentials(r).prepare()
+	if r.host.reach.RelayOnly {
+		r.ownCredentials().prepare()
 		return
 	}
 	if r.asking == nil {
-		r.asking = h.engine.Prepare(r.publicRelay.stun(), r.publicRelay.address)
+		r.asking = r.host.engine.Prepare(r.publicRelay.stun(), r.publicRelay.address)
 	}
 }
 
@@ -349,7 +349,7 @@ func (s *guestSession) prepareWay() {
 	}
 	s.credentials.prepareEarly()
 	h, r := s.host, s.link
-	h.loop.post("prepare "+string(r.id), func() { h.prepareCall(r) })
+	h.loop.post("prepare "+string(r.id), func() { r.prepareCall() })
 }
 
 // prepareReturn has credentials ready for a guest who comes back into a seat. It
@@ -361,7 +361,7 @@ func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 	var p *turnCredentials
 	if err := s.host.loop.do(ctx, func() {
 		if st, _ := s.link.findSeat(token, s); st != nil {
-			p = s.host.credentialsBack(st, s)
+			p = st.credentialsBack(s)
 		}
 	}); err != nil {
 		return err
@@ -373,7 +373,7 @@ func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 
 // credentialsBack are the credentials of a seat that a session takes up: the seat's, as
 // long as the guest comes by the same relay.
-func (h *Host) credentialsBack(st *seat, s *guestSession) *turnCredentials {
+func (st *seat) credentialsBack(s *guestSession) *turnCredentials {
 	if st.credentials == nil || s.credentials != nil && s.credentials.publicRelay != st.credentials.publicRelay {
 		return s.credentials
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/sealed"
@@ -24,9 +25,15 @@ func (h *Host) publish() {
 		return
 	}
 	h.changed = false
-	s := h.view()
+	s := draw(h).state()
 	h.publisher.Publish(s)
-	h.ring(s.Requests)
+	if h.center != nil {
+		var waiting []notify.Request
+		if h.settings.Notifications {
+			waiting = notes(s.Requests)
+		}
+		h.center.Update(waiting)
+	}
 	if h.awake != nil {
 		h.awake.Keep(guestIn(s.Calls))
 	}
@@ -48,7 +55,8 @@ type parts struct {
 
 // partsOf returns a link's parts, as made before if they are known. r is nil for a
 // link that has ended.
-func (h *Host) partsOf(l links.Link, r *openLink, addresses []relay.Address) parts {
+func (d drawing) partsOf(l links.Link, r *openLink) parts {
+	h, addresses := d.host, d.addresses
 	if !slices.Equal(addresses, h.partsAt) {
 		clear(h.parts)
 		h.partsAt = slices.Clone(addresses)
@@ -61,7 +69,7 @@ func (h *Host) partsOf(l links.Link, r *openLink, addresses []relay.Address) par
 		return hoststate.VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
 	})
 	if r != nil {
-		if h.publicRelayOf(l.Relay) != nil { // known whether or not the relay can be reached
+		if h.publicRelays.of(l.Relay) != nil { // known whether or not the relay can be reached
 			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
 		}
 		p.addresses = convert(shareOrder(addresses), func(a relay.Address) hoststate.AddressView {
@@ -79,12 +87,20 @@ func (h *Host) forgetParts() {
 	h.touch()
 }
 
-// view makes the state anew. What it returns is never changed.
-func (h *Host) view() hoststate.State {
-	addresses := h.relay.Addresses()
+// drawing makes what the window shows of the state that there is now.
+type drawing struct {
+	host      *Host
+	addresses []relay.Address // of the relay inside the app
+}
+
+func draw(h *Host) drawing { return drawing{h, h.relay.Addresses()} }
+
+// state makes the state anew. What it returns is never changed.
+func (d drawing) state() hoststate.State {
+	h := d.host
 	s := hoststate.State{
 		Me:       h.me,
-		Reach:    h.reachView(addresses),
+		Reach:    d.reach(),
 		Links:    []hoststate.LinkView{},
 		Requests: []hoststate.RequestView{},
 		Calls:    []hoststate.CallView{},
@@ -95,13 +111,13 @@ func (h *Host) view() hoststate.State {
 	}
 	for _, l := range h.book.List() {
 		r := h.openLinks[l.ID]
-		s.Links = append(s.Links, h.linkView(l, r, addresses))
+		s.Links = append(s.Links, d.link(l, r))
 		if r == nil {
 			continue
 		}
-		h.nameRequests(r)
+		r.nameRequests()
 		for _, q := range r.queue.Requests {
-			s.Requests = append(s.Requests, h.requestView(l, r, q))
+			s.Requests = append(s.Requests, r.requestView(l, q))
 		}
 		if r.call != nil && len(r.roster) > 0 {
 			s.Calls = append(s.Calls, callView(l, r))
@@ -111,29 +127,30 @@ func (h *Host) view() hoststate.State {
 	return s
 }
 
-func (h *Host) reachView(addresses []relay.Address) hoststate.Reach {
+func (d drawing) reach() hoststate.Reach {
+	h := d.host
 	v := hoststate.Reach{
 		Kind:      string(relay.ReachComputer),
 		Addresses: []hoststate.AddressView{},
-		Relays:    convert(h.publicRelays, h.relayView),
+		Relays:    convert(h.publicRelays, (*publicRelay).view),
 		NewLinks:  h.reach.Relay,
 		RelayOnly: h.reach.RelayOnly,
 	}
-	for _, a := range addresses {
+	for _, a := range d.addresses {
 		v.Addresses = append(v.Addresses, hoststate.AddressView{URL: a.Base, Reach: string(a.Reach), Tunnel: a.Tunnel})
 		if a.Reach == relay.ReachNetwork && v.Kind == string(relay.ReachComputer) || a.Reach == relay.ReachAnywhere {
 			v.Kind = string(a.Reach)
 		}
 	}
-	if ln := h.publicRelayOf(h.reach.Relay); ln != nil && ln.status.State == client.StateConnected {
+	if ln := h.publicRelays.of(h.reach.Relay); ln != nil && ln.status.State == client.StateConnected {
 		v.Kind = string(relay.ReachAnywhere)
 	}
 	return v
 }
 
-// linkView shows a link. r is nil for one that has ended.
-func (h *Host) linkView(l links.Link, r *openLink, addresses []relay.Address) hoststate.LinkView {
-	p := h.partsOf(l, r, addresses)
+// link shows a link. r is nil for one that has ended.
+func (d drawing) link(l links.Link, r *openLink) hoststate.LinkView {
+	p := d.partsOf(l, r)
 	v := hoststate.LinkView{
 		ID:        string(l.ID),
 		Name:      l.Name,
@@ -145,7 +162,7 @@ func (h *Host) linkView(l links.Link, r *openLink, addresses []relay.Address) ho
 		Addresses: p.addresses,
 		Visitors:  p.visitors,
 	}
-	v.Relay, v.RelayState, v.RelayCode = h.linkRelay(l)
+	v.Relay, v.RelayState, v.RelayCode = d.relayOf(l)
 	if r == nil {
 		return v
 	}
@@ -178,7 +195,7 @@ func shareOrder(addresses []relay.Address) []relay.Address {
 	return sorted
 }
 
-func (h *Host) requestView(l links.Link, r *openLink, q lobby.Request) hoststate.RequestView {
+func (r *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestView {
 	v := hoststate.RequestView{
 		ID:         q.ID,
 		LinkID:     string(l.ID),
@@ -198,7 +215,7 @@ func (h *Host) requestView(l links.Link, r *openLink, q lobby.Request) hoststate
 	case q.Known.NameKnown:
 		v.Known = hoststate.KnownName
 	}
-	v.NameInCall, v.LooksLike = h.resembles(r, q)
+	v.NameInCall, v.LooksLike = r.resembles(q)
 	return v
 }
 

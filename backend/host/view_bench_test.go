@@ -63,7 +63,7 @@ func BenchmarkPublish(b *testing.B) {
 	h := &Host{
 		book:      book,
 		relay:     board{Memory: switchboard.NewMemory(1, 1)},
-		openLinks: make(map[sealed.LinkID]*openLink),
+		openLinks: make(openLinks),
 		parts:     make(map[sealed.LinkID]parts),
 		settings:  hoststate.DefaultSettings(),
 		publisher: hoststate.NewPublisher(),
@@ -71,7 +71,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 	defer h.center.Close()
 	for _, l := range book.List() {
-		h.openLinks[l.ID] = &openLink{id: l.ID}
+		h.openLinks[l.ID] = &openLink{host: h, id: l.ID}
 	}
 	r := h.openLinks[book.List()[0].ID]
 	knock := lobby.Snapshot{Requests: []lobby.Request{{ID: "request", Name: "Ada", Bell: signalling.BellSilenced, Since: time.Now()}}}
@@ -80,7 +80,7 @@ func BenchmarkPublish(b *testing.B) {
 		if on {
 			snapshot = knock
 		}
-		h.lobbyChanged(r, snapshot)
+		r.lobbyChanged(snapshot)
 		h.publish()
 	}
 }

@@ -113,7 +113,7 @@ func TestAReplacedWindowHasNothingToSay(t *testing.T) {
 	}))
 	f.window(l, hoststate.EngineWebview).message("roster")
 	f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
-		f.host.leaveBy(r.id, p, old)
+		p.leaveBy(r.id, old)
 		if r.hostSeat == nil {
 			t.Error("the newer window is out of the call")
 		}
