@@ -1,10 +1,10 @@
 // Porch-relay is a public relay: it makes call links open from anywhere. It
 // serves the guest page under a domain of its own, passes sealed frames between
-// guests and the hosts that dial in, and relays media by TURN. All of that is
-// packages relay and relay/turn; package relayd has its settings, its certificate,
+// guests and the hosts that dial in, and relays media by TURN. Packages relay and
+// relay/turn do that. Package relayd has the program's settings, its certificate,
 // its metrics, and its life from start to drain.
 //
-// docs/relay.md is the operator's page, "porch-relay -help" the short one.
+// docs/relay.md is the operator's page; "porch-relay -help" is its short form.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 	os.Exit(relayd.Run(version, os.Args[1:], environment(), os.Stdout, os.Stderr))
 }
 
-// environment is the process's, by name.
+// environment returns the process's environment, by name.
 func environment() map[string]string {
 	out := map[string]string{}
 	for _, e := range os.Environ() {

@@ -14,14 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// admin is the listener for the operator alone.
+// admin is the listener for the operator only.
 type admin struct {
 	http *http.Server
 	done chan struct{}
 }
 
-// openAdmin serves /metrics and /healthz in plain HTTP, and Go's profiles when
-// asked for.
+// openAdmin serves /metrics and /healthz in plain HTTP, and Go's profiles if
+// profiles is true.
 func openAdmin(ctx context.Context, address string, profiles bool, registry *prometheus.Registry, state func() health, log *slog.Logger) (*admin, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)

@@ -16,19 +16,19 @@ import (
 	"github.com/porch-call/porch/backend/sealed"
 )
 
-// bus is what joins the machines of a relay.
+// bus connects the machines of a relay.
 type bus struct {
 	*nats.Board
-	own   *embedded.Server // nil when a NATS server stands apart
-	named int              // other machines: in the settings of that server
+	own   *embedded.Server // nil if there is a separate NATS server
+	named int              // how many other machines the settings of own name
 }
 
-// joinWithin is how long a machine that starts waits for those that it is to
-// know. One of them may not run yet, or no more.
+// joinWithin is how long a machine that starts waits for the others that its
+// settings name. One of them may not run.
 const joinWithin = 2 * time.Second
 
-// openBus connects this machine to the others of its relay. revoke is told
-// what credentials others have taken back.
+// openBus connects this machine to the others of its relay. revoke is called with
+// the credentials that others have revoked.
 func openBus(ctx context.Context, s settings, all secret, queued *switchboard.Budget, notes *relay.Notebook, revoke func(owner, username string), log *slog.Logger) (_ *bus, err error) {
 	key, err := all.key("bus")
 	if err != nil {
@@ -68,9 +68,9 @@ func openBus(ctx context.Context, s settings, all secret, queued *switchboard.Bu
 	return b, b.join(ctx, log)
 }
 
-// join waits until this machine has heard as many others as it was named, and so
-// knows what hosts they have: guests who came sooner would be told that there is
-// none. A NATS server that stands apart knows at once.
+// join waits until this machine has heard as many others as its settings name,
+// and therefore knows what hosts they have. A guest who came earlier would be
+// told that there is no host. A separate NATS server knows at once.
 func (b *bus) join(ctx context.Context, log *slog.Logger) error {
 	tick, patience := time.NewTicker(10*time.Millisecond), time.After(joinWithin)
 	defer tick.Stop()
@@ -87,7 +87,7 @@ func (b *bus) join(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// startOwn starts this machine's part of a bus that the machines make up.
+// startOwn starts this machine's server of a bus that the machines form together.
 func startOwn(ctx context.Context, s settings, all secret, log *slog.Logger) (*embedded.Server, error) {
 	key, err := all.key("cluster")
 	if err != nil {
@@ -100,22 +100,22 @@ func startOwn(ctx context.Context, s settings, all secret, log *slog.Logger) (*e
 	return own, nil
 }
 
-// Connected reports whether other machines can be reached, or would be if there
-// were any.
+// Connected reports whether other machines can be reached. It is true if there
+// are none.
 func (b *bus) Connected() bool {
 	return b.Board.Connected() && (b.own == nil || b.named == 0 || b.own.Peers() > 0)
 }
 
 func (b *bus) close() {
 	if b.Board != nil {
-		_ = b.Close() // nothing is lost with it
+		_ = b.Close() // loses nothing
 	}
 	if b.own != nil {
 		b.own.Close()
 	}
 }
 
-// sharedNotes keeps notes here, and at the other machines.
+// sharedNotes keeps notes here and at the other machines.
 func sharedNotes(notes *relay.Notebook, bus *bus) func(sealed.LinkID, [sealed.NoteSize]byte) {
 	return func(id sealed.LinkID, note [sealed.NoteSize]byte) {
 		notes.Put(id, note)
@@ -123,7 +123,7 @@ func sharedNotes(notes *relay.Notebook, bus *bus) func(sealed.LinkID, [sealed.No
 	}
 }
 
-// sharedTurn takes credentials back at every machine: they are good on all.
+// sharedTurn revokes credentials at every machine, because they are good on all.
 type sharedTurn struct {
 	*turn.Server
 	bus *bus

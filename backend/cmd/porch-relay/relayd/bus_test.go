@@ -22,7 +22,7 @@ import (
 )
 
 // TestTwoMachines opens a link at one machine that a host has announced at
-// another, and then takes away what joins them.
+// another, and then breaks the connection between them.
 func TestTwoMachines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs a server")
@@ -40,12 +40,12 @@ func TestTwoMachines(t *testing.T) {
 		peers := strings.Join(addresses, ",")
 		one := startRelay(t, "-cluster-listen", addresses[0], "-cluster-peers", peers, "-secret-file", secret)
 		two := startRelay(t, "-cluster-listen", addresses[1], "-cluster-peers", peers, "-secret-file", secret)
-		twoMachines(t, one, two, func() { _ = two.cmd.Process.Kill() }) // shows in what follows
+		twoMachines(t, one, two, func() { _ = two.cmd.Process.Kill() }) // an error shows in what follows
 	})
 }
 
-// TestMachineJoins has a guest come to a machine in the moment it starts, while
-// the way to the host's machine is slow.
+// TestMachineJoins has a guest come to a machine as it starts, while the
+// connection to the host's machine is slow.
 func TestMachineJoins(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs a server")
@@ -61,7 +61,7 @@ func TestMachineJoins(t *testing.T) {
 	}
 }
 
-// slowWay is an address that leads to another, after a while.
+// slowWay returns an address that leads to another after a delay.
 func slowWay(t *testing.T, to string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -115,7 +115,7 @@ func twoMachines(t *testing.T, one, two *running, part func()) {
 	})
 }
 
-// announce has a host announce a link.
+// announce makes a host announce a link.
 func (r *running) announce() sealed.LinkKeys {
 	r.t.Helper()
 	keys, err := sealed.NewLinkKeys()
@@ -129,7 +129,7 @@ func (r *running) announce() sealed.LinkKeys {
 	return keys
 }
 
-// opens reports whether a guest who asks for a link is told that a host answers.
+// opens reports whether a guest who asks for a link gets a host's answer.
 func (r *running) opens(id sealed.LinkID) bool {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)

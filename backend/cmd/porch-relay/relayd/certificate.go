@@ -19,44 +19,44 @@ import (
 	"go.uber.org/zap"
 )
 
-// certificates are where the relay's own certificate comes from. All methods
-// may be called from many goroutines.
+// certificates is a source of the relay's own certificate. All methods may be
+// called from many goroutines.
 type certificates interface {
-	// start begins to look after it. The relay's ports are open: the
-	// certificate authority may ask.
+	// start begins its work. It is called when the relay's ports are open, so
+	// that the certificate authority can reach them.
 	start()
-	// get answers a handshake.
+	// get returns the certificate for a handshake.
 	get(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// protocols are further ALPN names that get answers to.
+	// protocols are the ALPN names, besides HTTP's, that get answers to.
 	protocols() []string
-	// challenge answers a question of the certificate authority on plain HTTP,
-	// and reports whether it was one.
+	// challenge answers a question of the certificate authority on plain HTTP. It
+	// reports whether it was one.
 	challenge(http.ResponseWriter, *http.Request) bool
-	// status tells what there is now.
+	// status returns the current state.
 	status() certificateStatus
-	// refresh looks again at once.
+	// refresh makes it look again at once.
 	refresh()
-	// close ends it, and waits.
+	// close ends its work, and waits.
 	close()
 }
 
-// certificateStatus is what /healthz and the metrics tell.
+// certificateStatus is what /healthz and the metrics show.
 type certificateStatus struct {
-	expires time.Time // zero: there is none
+	expires time.Time // zero means that there is none
 	trouble error     // why there is no newer one
 }
 
-// usable reports whether browsers will take it.
+// usable reports whether browsers will accept it.
 func (s certificateStatus) usable(now time.Time) bool { return s.expires.After(now) }
 
-// acmePace is how often the certificate is looked at, and how soon it is tried
-// again after a failure: the pause doubles from first to last.
+// acmePace is how often the certificate is checked, and how long to wait after a
+// failure. That pause doubles from first to last.
 type acmePace struct {
 	look                         time.Duration
 	unreachable, unreachableLast time.Duration // the ACME server did not answer
-	refused, refusedLast         time.Duration // it did, and said no; it counts failures (Let's Encrypt: five in an hour)
-	renewalWindow                float64       // share of its lifetime that a certificate has left when it is renewed; 0 is certmagic's
-	byAgeOnly                    bool          // and not when the authority asks for it
+	refused, refusedLast         time.Duration // it refused, and counts failures (Let's Encrypt: five in an hour)
+	renewalWindow                float64       // share of its lifetime left when a certificate is renewed; 0: certmagic's
+	byAgeOnly                    bool          // even if the authority asks for it earlier
 }
 
 var defaultACMEPace = acmePace{
@@ -69,18 +69,18 @@ var defaultACMEPace = acmePace{
 type acmeOptions struct {
 	domain, email string
 	dir           string // for accounts, certificates and keys
-	directory     string // of the ACME server; "" is Let's Encrypt's
+	directory     string // of the ACME server; "" means Let's Encrypt's
 	roots         *x509.CertPool
-	host          string // that the relay listens on
-	https, http   int    // ports the relay listens on; http 0: none
+	host          string // on which the relay listens
+	https, http   int    // ports on which the relay listens; http is 0 for none
 	pace          acmePace
 	log           *slog.Logger
 }
 
-// acmeCertificates gets and renews a certificate by ACME (RFC 8555), proving
+// acmeCertificates gets and renews a certificate by ACME (RFC 8555). It proves
 // the domain by HTTP-01 (section 8.3) or TLS-ALPN-01 (RFC 8737) on the relay's
-// own ports. certmagic does the work; when it is done is decided here, so that
-// every failure is known and the wait for the next try can be cut short.
+// own ports. certmagic does the work. This type decides when, so that every
+// failure is known and the pause before the next try can be ended early.
 type acmeCertificates struct {
 	options acmeOptions
 	log     *slog.Logger
@@ -99,8 +99,8 @@ type acmeCertificates struct {
 	trouble error
 }
 
-// openACME uses what is in the folder. The rest is looked for in the
-// background, after start: nobody waits for the ACME server.
+// openACME uses what is in the folder. After start it gets the rest in the
+// background, so that nothing waits for the ACME server.
 func openACME(o acmeOptions) *acmeCertificates {
 	a := &acmeCertificates{options: o, log: o.log, again: make(chan struct{}, 1)}
 	const never = 1 << 62 // see ensure
@@ -112,10 +112,10 @@ func openACME(o acmeOptions) *acmeCertificates {
 	return a
 }
 
-// certmagic makes a cache that is looked at every so often, and what belongs to
-// it.
+// certmagic makes a cache whose certificates are checked at the interval look,
+// and its configuration and issuer.
 func (o acmeOptions) certmagic(look time.Duration) (cache *certmagic.Cache, config *certmagic.Config, issuer *certmagic.ACMEIssuer) {
-	quiet := zap.NewNop() // its own log names the addresses of those who connect
+	quiet := zap.NewNop() // its own log names the addresses of clients
 	cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil },
 		RenewCheckInterval: look, OCSPCheckInterval: look,
@@ -141,7 +141,7 @@ func (o acmeOptions) certmagic(look time.Duration) (cache *certmagic.Cache, conf
 
 func (a *acmeCertificates) start() { a.wg.Go(func() { a.run(a.lifetime) }) }
 
-// run looks at the certificate until ctx ends.
+// run checks the certificate until ctx ends.
 func (a *acmeCertificates) run(ctx context.Context) {
 	failures := 0
 	for {
@@ -169,7 +169,7 @@ func (a *acmeCertificates) run(ctx context.Context) {
 	}
 }
 
-// after is the pause after err, which is the failure number n in a row.
+// after returns the pause after err, which is failure number n in a row.
 func (p acmePace) after(err error, n int) time.Duration {
 	first, last := p.unreachable, p.unreachableLast
 	var problem acme.Problem
@@ -179,12 +179,12 @@ func (p acmePace) after(err error, n int) time.Duration {
 	return min(first<<min(n, 20), last)
 }
 
-// ensure gets a certificate when there is none, and a newer one when it is
-// time: by its age, or when the authority asks for it (RFC 9773).
+// ensure gets a certificate if there is none. It gets a newer one when that is
+// due by its age, or when the authority asks for it (RFC 9773).
 //
-// It does so in a cache of its own: certmagic looks after what it has just
-// loaded in one go and says how that went, but after what it holds already in
-// the background, with pauses of its own.
+// It uses a cache of its own for that. certmagic renews what it has just loaded
+// in one call and returns the result. What it already holds it renews in the
+// background, with pauses of its own.
 func (a *acmeCertificates) ensure(ctx context.Context) error {
 	cache, config, _ := a.options.certmagic(a.options.pace.look)
 	defer cache.Stop()
@@ -200,7 +200,8 @@ func (a *acmeCertificates) ensure(ctx context.Context) error {
 	return err
 }
 
-// take serves what is in the folder, and reports whether that is another one.
+// take serves what is in the folder, and reports whether that is another
+// certificate than before.
 func (a *acmeCertificates) take(ctx context.Context) (changed bool, err error) {
 	before, had := a.current()
 	now, err := a.config.CacheManagedCertificate(ctx, a.options.domain)
@@ -213,7 +214,7 @@ func (a *acmeCertificates) take(ctx context.Context) (changed bool, err error) {
 	return true, nil
 }
 
-// current is the newest certificate of the domain.
+// current returns the newest certificate of the domain.
 func (a *acmeCertificates) current() (newest certmagic.Certificate, ok bool) {
 	for _, c := range a.cache.AllMatchingCertificates(a.options.domain) {
 		if c.Leaf != nil && (!ok || c.Leaf.NotAfter.After(newest.Leaf.NotAfter)) {
@@ -276,7 +277,7 @@ type fileCertificates struct {
 	trouble error
 }
 
-// openFiles returns an error when the files can't be used.
+// openFiles returns an error if the files can't be used.
 func openFiles(certificate, key string, look time.Duration, log *slog.Logger) (*fileCertificates, error) {
 	f := &fileCertificates{certificate: certificate, key: key, look: look, log: log, again: make(chan struct{}, 1)}
 	if err := f.load(); err != nil {
@@ -302,7 +303,7 @@ func (f *fileCertificates) start() {
 	})
 }
 
-// load takes the files, and keeps what it has when they are wrong.
+// load reads the files. If they are wrong, it keeps the certificate that it has.
 func (f *fileCertificates) load() error {
 	pair, err := tls.LoadX509KeyPair(f.certificate, f.key)
 	f.mu.Lock()
@@ -343,7 +344,7 @@ func (f *fileCertificates) close() {
 	f.wg.Wait()
 }
 
-// openCertificates opens what the settings say.
+// openCertificates opens the source of certificates that the settings name.
 func openCertificates(s settings, log *slog.Logger) (certificates, error) {
 	if s.certificate != "" {
 		return openFiles(s.certificate, s.key, time.Minute, log)
@@ -380,7 +381,7 @@ func splitAddress(address string) (host string, port int, err error) {
 	return host, int(n), nil
 }
 
-// readRoots reads certificate authorities; "" is the system's.
+// readRoots reads certificate authorities. "" stands for the system's.
 func readRoots(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil

@@ -21,15 +21,15 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 const testDomain = "call.porch.test"
 
-// testPace is in a hurry, and renews in the second half of a lifetime.
+// testPace has short pauses, and renews in the second half of a lifetime.
 var testPace = acmePace{
 	look:        100 * time.Millisecond,
 	unreachable: 100 * time.Millisecond, unreachableLast: 200 * time.Millisecond,
 	refused: 200 * time.Millisecond, refusedLast: 400 * time.Millisecond,
-	renewalWindow: 0.5, byAgeOnly: true, // pebble's windows are days wide
+	renewalWindow: 0.5, byAgeOnly: true, // pebble's renewal windows are days long
 }
 
-// site is two listeners that a certificate authority asks, as the relay's.
+// site has two listeners that a certificate authority asks, like a relay's.
 type site struct {
 	t            *testing.T
 	https, plain int
@@ -70,7 +70,7 @@ func newSite(t *testing.T, c func(https, plain int) certificates, withPlain bool
 	}
 	t.Cleanup(func() {
 		s.certificates.close()
-		s.certificates.close() // twice is fine
+		s.certificates.close() // a second close does nothing
 		for _, server := range servers {
 			_ = server.Close()
 		}
@@ -78,7 +78,7 @@ func newSite(t *testing.T, c func(https, plain int) certificates, withPlain bool
 	return s
 }
 
-// leaf is the certificate that the site shows to a client that trusts roots.
+// leaf returns the certificate that the site shows to a client that trusts roots.
 func (s *site) leaf(domain string, roots *x509.CertPool) (*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
@@ -93,18 +93,19 @@ func (s *site) leaf(domain string, roots *x509.CertPool) (*x509.Certificate, err
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// TestACME is the life of a certificate at a real ACME server: the server is
-// down at first; the first certificate; renewal; the server gone again when
-// the next is due, back with its memory lost; and a restart of the relay.
+// TestACME follows the life of a certificate at a real ACME server. At first the
+// server is down. Then it issues the first certificate, and renews it. The server
+// is down again when the next is due, and comes back without its memory. Last,
+// the relay restarts.
 func TestACME(t *testing.T) {
 	for _, way := range []struct {
 		name  string
-		plain bool // port 80 answers: HTTP-01, else TLS-ALPN-01
+		plain bool // port 80 answers, for HTTP-01; otherwise TLS-ALPN-01
 	}{{"HTTP-01", true}, {"TLS-ALPN-01", false}} {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			domain := strings.ToLower(way.name) + ".porch.test" // certmagic's challenges are the process's
+			domain := strings.ToLower(way.name) + ".porch.test" // certmagic's challenges are global in the process
 			var p *pebble
 			open := func(https, plain int) certificates {
 				if p == nil {
@@ -157,14 +158,15 @@ func TestACME(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the old certificate is not served while renewal fails: %v", err)
 			}
-			p.start() // an authority that knows nobody
+			p.start() // an authority that knows no account
 			roots = p.issuers()
 			eventually(t, "recovery", func() bool {
 				now, err := s.leaf(domain, roots)
 				return err == nil && now.SerialNumber.Cmp(kept.SerialNumber) != 0
 			})
 
-			// A relay that starts again serves what it has, before it asks anybody.
+			// A relay that starts again serves what it has before it asks a
+			// server.
 			p.stop()
 			s.certificates.close()
 			again := open(s.https, s.plain)
@@ -249,7 +251,7 @@ func TestCertificateFiles(t *testing.T) {
 	}
 
 	second := selfSigned(t, testDomain)
-	writeFile(t, cert, second.certificate) // and the key not yet
+	writeFile(t, cert, second.certificate) // the key is still the old one
 	s.certificates.refresh()
 	eventually(t, "the trouble is known", func() bool { return s.certificates.status().trouble != nil })
 	if _, err := s.leaf(testDomain, first.pool); err != nil {

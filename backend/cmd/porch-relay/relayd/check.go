@@ -34,15 +34,15 @@ a relay that is open to all hosts needs none.
 
 `
 
-// errCheck says that something is wrong, which has been said already.
+// errCheck says that the check found a fault, which it has printed already.
 var errCheck = errors.New("check: something is wrong")
 
-// checker goes through a relay's parts. What it finds is written line by line.
+// checker checks a relay part by part, and writes each finding as a line.
 type checker struct {
 	out     io.Writer
 	host    string
 	port    int // of HTTPS
-	plain   int // of HTTP; 0 is not looked at
+	plain   int // of HTTP; 0 is not checked
 	roots   *x509.CertPool
 	token   string
 	timeout time.Duration
@@ -52,7 +52,7 @@ type checker struct {
 	addresses []netip.Addr
 }
 
-// runCheck is the command.
+// runCheck is the command "check".
 func runCheck(args []string, environment map[string]string, stdout, stderr io.Writer) error {
 	c, err := parseCheck(args, environment, stdout, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -138,7 +138,7 @@ func readToken(path string) ([]byte, error) {
 	return readSmall(path, 4096)
 }
 
-// The three verdicts.
+// The three verdicts of a part.
 
 func (c *checker) ok(what, format string, args ...any) {
 	fmt.Fprintf(c.out, "ok     %-14s %s\n", what, fmt.Sprintf(format, args...))
@@ -154,8 +154,7 @@ func (c *checker) bad(what, found, do string) {
 	fmt.Fprintf(c.out, "WRONG  %-14s %s\n       %-14s → %s\n", what, found, "", do)
 }
 
-// run looks at everything that can be looked at. What rests on something that
-// is wrong is left out.
+// run checks all parts. It leaves out those that depend on a part that is wrong.
 func (c *checker) run(ctx context.Context) {
 	if !c.dns(ctx) {
 		return
@@ -176,7 +175,7 @@ func (c *checker) run(ctx context.Context) {
 	}
 }
 
-// dns looks the name up.
+// dns looks up the name.
 func (c *checker) dns(ctx context.Context) bool {
 	const what = "DNS"
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -190,7 +189,7 @@ func (c *checker) dns(ctx context.Context) bool {
 	for _, a := range found {
 		a = a.Unmap()
 		if slices.Contains(c.addresses, a) {
-			continue // a hosts file may have it twice
+			continue // a hosts file may list it twice
 		}
 		c.addresses = append(c.addresses, a)
 		names = append(names, a.String())
@@ -225,7 +224,7 @@ func (c *checker) reach(ctx context.Context, what string, port int, do string) b
 	return reached > 0
 }
 
-// why is an error of the network in few words.
+// why returns an error of the network in few words.
 func why(err error) string {
 	var timeout net.Error
 	switch {
@@ -237,7 +236,7 @@ func why(err error) string {
 	return "can't be reached: " + err.Error()
 }
 
-// client speaks HTTP to one address.
+// client returns an HTTP client for one address.
 func (c *checker) client(a netip.Addr, port int) (client *http.Client, free func()) {
 	d := net.Dialer{Timeout: c.timeout}
 	t := &http.Transport{
@@ -253,12 +252,12 @@ func (c *checker) client(a netip.Addr, port int) (client *http.Client, free func
 	}, t.CloseIdleConnections
 }
 
-// reply is what a web server has answered.
+// reply is the answer of a web server.
 type reply struct {
 	status int
 	proto  string
 	header http.Header
-	body   string // up to 64 KB
+	body   string // the first 64 KB
 }
 
 // get asks one address for a page.
@@ -278,7 +277,7 @@ func (c *checker) get(ctx context.Context, a netip.Addr, port int, address strin
 	return reply{response.StatusCode, response.Proto, response.Header, string(b)}, err
 }
 
-// base is the address that links begin with.
+// base returns the address that links begin with.
 func (c *checker) base() string {
 	if c.port == 443 {
 		return "https://" + c.host
@@ -286,7 +285,7 @@ func (c *checker) base() string {
 	return "https://" + net.JoinHostPort(c.host, strconv.Itoa(c.port))
 }
 
-// redirect looks at plain HTTP.
+// redirect checks plain HTTP.
 func (c *checker) redirect(ctx context.Context) {
 	const what = "HTTP"
 	if !c.reach(ctx, what, c.plain, "open TCP port "+strconv.Itoa(c.plain)+" in the firewall: the certificate authority asks there, and so do browsers when somebody types the name") {
@@ -307,7 +306,7 @@ func (c *checker) redirect(ctx context.Context) {
 	}
 }
 
-// certificate looks at each address's.
+// certificate checks the certificate of each address.
 func (c *checker) certificate(ctx context.Context) bool {
 	const what = "certificate"
 	good := true
@@ -343,7 +342,7 @@ func days(d time.Duration) string {
 	return strconv.Itoa(int(d/(24*time.Hour))) + " days"
 }
 
-// explainTLS says what is wrong with a handshake, and what to do.
+// explainTLS returns what is wrong with a handshake, and what to do.
 func explainTLS(err error) (found, do string) {
 	var (
 		name    x509.HostnameError
@@ -367,7 +366,7 @@ func explainTLS(err error) (found, do string) {
 	return "no handshake: " + why(err), "see the relay's log"
 }
 
-// page looks at the guest page and at /healthz.
+// page checks the guest page and /healthz.
 func (c *checker) page(ctx context.Context) {
 	const what = "page"
 	for _, a := range c.addresses {
@@ -394,7 +393,7 @@ func (c *checker) page(ctx context.Context) {
 	}
 }
 
-// firstLine is the beginning of what a stranger has sent, fit to print.
+// firstLine returns the beginning of what a stranger has sent, safe to print.
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	return strconv.QuoteToASCII(s[:min(len(s), 80)])
@@ -428,7 +427,7 @@ func (c *checker) line(ctx context.Context) (offer client.Offer, ok bool) {
 	return offer, false
 }
 
-// stranger is a host that nobody has seen before.
+// stranger returns the options of a host with a new key.
 func (c *checker) stranger() client.Options {
 	_, key, _ := ed25519.GenerateKey(nil) // never fails
 	return client.Options{

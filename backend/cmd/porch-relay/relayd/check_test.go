@@ -27,7 +27,7 @@ func TestCheckWell(t *testing.T) {
 	}
 }
 
-// TestCheckWrong breaks a relay in each way that check knows.
+// TestCheckWrong breaks a relay in each way that check detects.
 func TestCheckWrong(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -66,7 +66,7 @@ func TestCheckWrong(t *testing.T) {
 	}
 }
 
-// recertify has the relay take another certificate, which check is told to
+// recertify makes the relay use another certificate, which check is told to
 // trust.
 func (r *running) recertify(end time.Time, names ...string) {
 	r.t.Helper()
@@ -77,7 +77,7 @@ func (r *running) recertify(end time.Time, names ...string) {
 	r.reload(before)
 }
 
-// TestCheckStranger looks at a web server that is no relay.
+// TestCheckStranger checks a web server that is not a relay.
 func TestCheckStranger(t *testing.T) {
 	r := prepareRelay(t)
 	plain, err := net.Listen("tcp", "127.0.0.1:"+itoa(r.plain))

@@ -18,7 +18,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// relayed looks at STUN and TURN.
+// relayed checks STUN and TURN.
 func (c *checker) relayed(ctx context.Context, offer client.Offer) {
 	var seen netip.Addr
 	for _, address := range offer.STUN {
@@ -44,7 +44,7 @@ func (c *checker) relayed(ctx context.Context, offer client.Offer) {
 	}
 }
 
-// credentials gets some as a host does.
+// credentials gets TURN credentials as a host does.
 func (c *checker) credentials(ctx context.Context) ([]signalling.ICEServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -62,7 +62,7 @@ func (c *checker) credentials(ctx context.Context) ([]signalling.ICEServer, erro
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = r.Close() }() // nothing is lost with it
+	defer func() { _ = r.Close() }() // loses nothing
 	select {
 	case <-connected:
 		return r.Credentials(ctx)
@@ -71,7 +71,7 @@ func (c *checker) credentials(ctx context.Context) ([]signalling.ICEServer, erro
 	}
 }
 
-// where finds a STUN or TURN server's address: an IPv4 one if there is one.
+// where returns the address of a STUN or TURN server, an IPv4 one if it has one.
 func (c *checker) where(uri *stun.URI) string {
 	a := c.addresses[0]
 	for _, b := range c.addresses {
@@ -86,7 +86,7 @@ func (c *checker) where(uri *stun.URI) string {
 	return net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
 }
 
-// turnClient is pion's, which keeps quiet.
+// turnClient returns pion's client, without its log.
 func turnClient(conn net.PacketConn, server string, s signalling.ICEServer) (*turn.Client, error) {
 	client, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: server, TURNServerAddr: server, Username: s.Username, Password: s.Credential, Conn: conn, LoggerFactory: pionlog.Silent{},
@@ -101,7 +101,7 @@ func turnClient(conn net.PacketConn, server string, s signalling.ICEServer) (*tu
 	return client, nil
 }
 
-// stun asks how the relay sees this computer.
+// stun returns the address that the relay sees of this computer.
 func (c *checker) stun(address string) (seen netip.Addr) {
 	const what = "STUN"
 	uri, err := stun.ParseURI(address)
@@ -137,8 +137,8 @@ func (c *checker) stun(address string) (seen netip.Addr) {
 	return seen
 }
 
-// listenUDP opens a socket of the family of an address: pion asks for relayed
-// addresses of its socket's family.
+// listenUDP opens a socket of the family of an address, because pion asks for
+// relayed addresses of its socket's family.
 func listenUDP(to string) (net.PacketConn, error) {
 	if a, err := netip.ParseAddrPort(to); err == nil && a.Addr().Is6() {
 		return net.ListenPacket("udp6", ":0")
@@ -146,7 +146,7 @@ func listenUDP(to string) (net.PacketConn, error) {
 	return net.ListenPacket("udp4", ":0")
 }
 
-// turn makes a relayed way over one transport and tries it.
+// turn allocates a relayed address over one transport and tries it.
 func (c *checker) turn(ctx context.Context, uri *stun.URI, s signalling.ICEServer, seen netip.Addr) {
 	what := "TURN/" + uri.Proto.String()
 	if uri.Scheme == stun.SchemeTypeTURNS {
@@ -177,7 +177,7 @@ func (c *checker) turn(ctx context.Context, uri *stun.URI, s signalling.ICEServe
 	defer relayed.Close()
 	c.ok(what, "relays at %s", relayed.LocalAddr())
 	for _, private := range []string{"10.0.0.1", "127.0.0.1", "169.254.169.254"} {
-		// Other relayed ways of the same machine may be reached.
+		// Relayed addresses of the same machine may be reached.
 		if relayed.LocalAddr().(*net.UDPAddr).IP.Equal(net.ParseIP(private)) {
 			continue
 		}
@@ -215,8 +215,8 @@ func (c *checker) turnConn(ctx context.Context, uri *stun.URI) (net.PacketConn, 
 	return turn.NewSTUNConn(conn), nil
 }
 
-// through sends a packet from this computer to the relayed way: the firewall
-// must let it in.
+// through sends a packet from this computer to the relayed address, which the
+// firewall must let in.
 func (c *checker) through(what string, client *turn.Client, relayed net.PacketConn, seen netip.Addr) {
 	if !seen.IsValid() || client.CreatePermission(&net.UDPAddr{IP: seen.AsSlice(), Port: 40000}) != nil {
 		c.note(what, "this computer is not on the internet as the relay sees it: whether its UDP ports are open could not be tried")
@@ -239,7 +239,7 @@ func (c *checker) through(what string, client *turn.Client, relayed net.PacketCo
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
 	for {
-		_, _ = own.WriteTo([]byte("porch-relay check"), relayed.LocalAddr()) // the next may arrive
+		_, _ = own.WriteTo([]byte("porch-relay check"), relayed.LocalAddr()) // one may be lost; the next may arrive
 		select {
 		case <-again.C:
 		case ok := <-arrived:

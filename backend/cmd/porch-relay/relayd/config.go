@@ -25,7 +25,7 @@ import (
 	"github.com/porch-call/porch/backend/relay/switchboard"
 )
 
-// settings are everything that an operator can say.
+// settings are all that an operator can set.
 type settings struct {
 	config string
 
@@ -41,7 +41,7 @@ type settings struct {
 	logFormat     string
 	logLevel      string
 
-	certificate, key string // files; ACME when empty
+	certificate, key string // files; ACME if empty
 	acmeDirectory    string
 	acmeRoot         string
 
@@ -54,15 +54,15 @@ type settings struct {
 	perLink     int
 	bytes       size // relayed per host and day
 
-	addressBytes size // for all open hosts of one address
-	queued       size // in memory, for those who read slowly
+	addressBytes size // the same for all open hosts of one address
+	queued       size // bytes in memory for slow readers
 
 	secret     string // shared by the machines of a relay
 	secretFile string
 
 	turn          bool
 	turnListen    string
-	turnAddresses list // that guests and hosts reach
+	turnAddresses list // at which guests and hosts reach TURN
 	turnPorts     string
 	turnTTL       time.Duration
 	turnAllow     list // prefixes that are not on the internet
@@ -80,8 +80,8 @@ type settings struct {
 	natsRoot        string // file
 }
 
-// defaultData is where a relay keeps its certificates and keys. systemd names
-// the folder that it made for the service.
+// defaultData returns where a relay keeps its certificates and keys. systemd
+// names the folder that it made for the service.
 func defaultData(environment map[string]string) string {
 	return cmp.Or(environment["STATE_DIRECTORY"], "/var/lib/porch-relay")
 }
@@ -92,14 +92,14 @@ const (
 	hostsInvited = "invited"
 )
 
-// environmentPrefix comes before a setting's name in the environment.
+// environmentPrefix stands in front of a setting's name in the environment.
 const environmentPrefix = "PORCH_RELAY_"
 
-// configuration knows every setting by name: what the command line, the
-// environment and the file may say.
+// configuration has every setting by name, as it stands on the command line, in
+// the environment and in the file.
 type configuration struct {
 	all    *flag.FlagSet
-	secret map[string]bool // not taken from the command line, which every user of the machine can read
+	secret map[string]bool // not taken from the command line, because every user of the machine can read that
 	groups []group
 }
 
@@ -199,18 +199,18 @@ func (c *configuration) names() (names []string) {
 	return names
 }
 
-// secretVar defines a setting for the environment and the file alone.
+// secretVar defines a setting for the environment and the file only.
 func (c *configuration) secretVar(v flag.Value, name, usage string) {
 	c.all.Var(v, name, usage)
 	c.secret[name] = true
 }
 
-// load fills the settings: the command line wins over the environment, and
-// that over the file. Whatever it does not know is an error that names it.
+// load fills the settings. The command line wins over the environment, and the
+// environment over the file. An unknown setting is an error that names it.
 func (c *configuration) load(args []string, environment map[string]string) error {
 	line := flag.NewFlagSet("porch-relay", flag.ContinueOnError)
-	line.SetOutput(io.Discard) // the caller says what is wrong, once
-	named := ""                // a secret that was given
+	line.SetOutput(io.Discard) // the caller prints what is wrong, once
+	named := ""                // the secret that was given, if any
 	c.all.VisitAll(func(f *flag.Flag) {
 		if c.secret[f.Name] {
 			line.Func(f.Name, f.Usage, func(string) error { named = f.Name; return errSecret })
@@ -261,7 +261,7 @@ func (c *configuration) fromEnvironment(environment map[string]string, said map[
 	return nil
 }
 
-// largestConfig is more than a file of settings needs.
+// largestConfig bounds a file of settings, in bytes.
 const largestConfig = 1 << 20
 
 func (c *configuration) fromFile(path string, said map[string]bool) error {
@@ -273,7 +273,7 @@ func (c *configuration) fromFile(path string, said map[string]bool) error {
 	if _, err := toml.Decode(string(b), &values); err != nil {
 		var wrong toml.ParseError
 		if errors.As(err, &wrong) {
-			// Its own text quotes the line, which may hold a secret.
+			// The parser's own text quotes the line, which may hold a secret.
 			return fmt.Errorf("%s, line %d: not \"name = value\" (a text stands in quotes)", path, wrong.Position.Line)
 		}
 		return fmt.Errorf("%s: not a file of settings", path)
@@ -297,7 +297,7 @@ func (c *configuration) fromFile(path string, said map[string]bool) error {
 	return nil
 }
 
-// set never repeats a secret in its error.
+// set sets one setting. Its error never repeats a secret.
 func (c *configuration) set(name, value string) error {
 	err := c.all.Set(name, value)
 	switch {
@@ -309,7 +309,7 @@ func (c *configuration) set(name, value string) error {
 	return fmt.Errorf("%q is no value for it: %w", value, err)
 }
 
-// textOf turns a value of the file into what the command line would say.
+// textOf returns a value of the file as it would stand on the command line.
 func textOf(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
@@ -332,8 +332,8 @@ func textOf(v any) (string, error) {
 	return "", errors.New("want a text, a number, true or false, or a list of texts")
 }
 
-// finish completes the settings and says what is wrong with them. check needs
-// less than running does.
+// finish completes the settings and returns what is wrong with them. check needs
+// fewer settings than a running relay.
 func (s *settings) finish() error {
 	switch {
 	case s.domain == "":
@@ -383,7 +383,7 @@ func (s *settings) finish() error {
 	return nil
 }
 
-// severalMachines is whether this is one machine of a relay of several.
+// severalMachines reports whether this is one machine of a relay of several.
 func (s *settings) severalMachines() bool { return len(s.nats) > 0 || s.clusterListen != "" }
 
 // finishServing also checks what only a running relay needs.
@@ -410,8 +410,8 @@ func (s *settings) finishServing() error {
 	return nil
 }
 
-// readDomain makes the domain what the network has, whatever script it was
-// written in. It reports whether it is a machine's name.
+// readDomain brings the domain into the form that the network uses, whatever
+// script it was written in. It reports whether it is a machine's name.
 func (s *settings) readDomain() bool {
 	host, port, err := net.SplitHostPort(s.domain)
 	if err != nil {
@@ -428,7 +428,7 @@ func (s *settings) readDomain() bool {
 	return true
 }
 
-// isHostName takes names alone, no addresses.
+// isHostName accepts names only, no addresses.
 func isHostName(s string) bool { return relay.IsHostName(s) && net.ParseIP(s) == nil }
 
 // portRange reads "from-to".
@@ -458,6 +458,7 @@ func prefixes(networks list) ([]netip.Prefix, error) {
 // list is a comma-separated setting.
 type list []string
 
+// String implements flag.Value.
 func (l *list) String() string { return strings.Join(*l, ",") }
 
 // Set implements flag.Value. It replaces what was there.
@@ -474,7 +475,10 @@ func (l *list) Set(s string) error {
 // text is a string as a flag.Value.
 type text string
 
-func (t *text) String() string     { return string(*t) }
+// String implements flag.Value.
+func (t *text) String() string { return string(*t) }
+
+// Set implements flag.Value.
 func (t *text) Set(s string) error { *t = text(s); return nil }
 
 // size is a number of bytes: "50GB", "20GiB", "1.5MB", "800".
@@ -485,6 +489,7 @@ var sizeUnits = []struct {
 	of   int64
 }{{"TIB", 1 << 40}, {"GIB", 1 << 30}, {"MIB", 1 << 20}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
 
+// String implements flag.Value.
 func (z *size) String() string {
 	for _, u := range sizeUnits {
 		if n := int64(*z); n != 0 && n%u.of == 0 {

@@ -26,7 +26,8 @@ func load(t *testing.T, file string, environment map[string]string, args ...stri
 	return s, err
 }
 
-// TestPrecedence: flags win over the environment, and that over the file.
+// TestPrecedence checks that flags win over the environment, and the environment
+// over the file.
 func TestPrecedence(t *testing.T) {
 	s, err := load(t, `
 domain = "file.example"
@@ -47,8 +48,8 @@ tokens = ["aaaaaaaaaaaaaaaaaaaa"]
 	}
 }
 
-// TestDomainOfAnotherScript: a domain is written as people write it, and used as
-// the network has it.
+// TestDomainOfAnotherScript checks that a domain may be written as people write
+// it, and is used as the network has it.
 func TestDomainOfAnotherScript(t *testing.T) {
 	for written, want := range map[string]string{
 		"Réle.example":      "xn--rle-bma.example",
@@ -62,8 +63,8 @@ func TestDomainOfAnotherScript(t *testing.T) {
 	}
 }
 
-// TestUnknown: whatever is not known is an error that names it, and no error
-// repeats a secret.
+// TestUnknown checks that an unknown setting is an error that names it, and that
+// no error repeats a secret.
 func TestUnknown(t *testing.T) {
 	for _, tc := range []struct {
 		file        string
@@ -132,8 +133,8 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestSample: the package's settings can be taken as they are, and with every
-// comment of a setting taken away.
+// TestSample checks that the package's sample settings are valid as they are, and
+// with every commented setting enabled.
 func TestSample(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "build", "relay", "porch-relay.conf"))
 	if err != nil {
@@ -264,11 +265,11 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// openOwner is the owner of TURN credentials of an open host.
+// openOwner returns the owner of TURN credentials of an open host.
 func openOwner(host int, address string) string { return fmt.Sprintf("%022d%s", host, address) }
 
-// TestAccountsOfStrangers: a new key of an open host is no new allowance, and
-// strangers, however many, take nothing from hosts that were invited.
+// TestAccountsOfStrangers checks that a new key of an open host gets no new
+// allowance, and that strangers, however many, take nothing from invited hosts.
 func TestAccountsOfStrangers(t *testing.T) {
 	const one, neighbour, another = "wide1111own11111", "wide1111own22222", "wide2222own33333"
 	a := newAccounts(func(string) int64 { return 100 }, 200)

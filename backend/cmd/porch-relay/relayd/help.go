@@ -44,7 +44,7 @@ func (c *configuration) writeHelp(w io.Writer) {
 	}
 }
 
-// writeWrapped writes a name, and what it means beside it.
+// writeWrapped writes a name with its meaning beside it.
 func writeWrapped(w io.Writer, name, meaning string) {
 	const column, width = 28, 100
 	line := name

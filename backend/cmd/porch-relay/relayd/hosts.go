@@ -16,16 +16,16 @@ import (
 )
 
 // digestPrefix marks what "porch-relay invite" writes into the file of
-// invitations: not the token itself, but its SHA-256.
+// invitations: the SHA-256 of the token in place of the token.
 const digestPrefix = "sha256:"
 
-// minToken is the least length of a token that somebody thought up.
+// minToken is the least length of a token that a person made up.
 const minToken = 16
 
-// largestList is more than a file of hosts needs.
+// largestList bounds a file of hosts, in bytes.
 const largestList = 4 << 20
 
-// policy reads who may dial in, and how much of the relay they may use.
+// policy reads which hosts may dial in, and how much of the relay they may use.
 func (s settings) policy() (*hosts.Policy, error) {
 	p := &hosts.Policy{
 		Open:   s.hosts == hostsOpen,
@@ -51,7 +51,7 @@ func (s settings) guestList() (invitations []hosts.Invitation, keys []hosts.Key,
 			invitations = append(invitations, i)
 			return err
 		})
-		// None yet is fine: "porch-relay invite" makes the file.
+		// The file may be missing, because "porch-relay invite" makes it.
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
@@ -99,7 +99,7 @@ func checkToken(token string) error {
 	return nil
 }
 
-// eachLine reads a file of hosts: on each line a word, a name, and quotas that
+// eachLine reads a file of hosts. Each line has a word, a name, and quotas that
 // differ from the others': "WORD Ada Lovelace links=10 bytes=5GB". "#" begins a
 // comment. An error names the line and quotes nothing of it.
 func eachLine(path string, take func(first, name string, quotas *hosts.Quotas) error) error {
@@ -126,7 +126,7 @@ func eachLine(path string, take func(first, name string, quotas *hosts.Quotas) e
 	return nil
 }
 
-// parseQuotas parts the words of a name from quotas.
+// parseQuotas separates the words of a name from quotas.
 func parseQuotas(words []string) (name string, quotas *hosts.Quotas, err error) {
 	var names []string
 	for _, w := range words {

@@ -49,8 +49,8 @@ func invite(args []string, stdout, stderr io.Writer) error {
 	digest := sha256.Sum256([]byte(token))
 	line := strings.Join(strings.Fields(digestPrefix+base64.RawURLEncoding.EncodeToString(digest[:])+" "+*name+" "+*quotas), " ") + "\n"
 
-	// Digests of 16 random bytes tell nobody the token; the service that reads
-	// the file is of another user.
+	// All users may read the file, because the service that reads it runs as
+	// another user, and a digest of 16 random bytes does not tell the token.
 	f, err := os.OpenFile(*file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// newLogger writes to w. What is logged is chosen where it is logged: no link
-// id, no address of a guest or a host, no token.
+// newLogger returns a logger that writes to w. It filters nothing: the code that
+// logs never passes a link id, a token, or an address of a guest or a host.
 func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/porch-call/porch/backend/relay/client"
 )
 
-// asProgram makes the test's binary be the command.
+// asProgram makes the test's binary run as the command.
 const asProgram = "PORCH_TEST_AS_RELAY"
 
 func TestMain(m *testing.M) {
@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(Run("", os.Args[1:], environment, os.Stdout, os.Stderr))
 	}
-	// Certmagic's: one for each account, for the process's life; and one that
-	// sees only after five seconds that its lock has been released.
+	// Certmagic's: one goroutine for each account, for the process's life, and
+	// one that notices only after five seconds that its lock was released.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
@@ -55,8 +55,8 @@ type running struct {
 	log           bytes.Buffer
 }
 
-// startRelay starts one for localhost, with a certificate of its own, and waits
-// until it answers.
+// startRelay starts a relay for localhost, with a certificate of its own, and
+// waits until it answers.
 func startRelay(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := prepareRelay(t)
@@ -72,7 +72,7 @@ func startRelay(t *testing.T, args ...string) *running {
 	return r
 }
 
-// once keeps no connection.
+// once keeps no connection open.
 var once = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 
 func prepareRelay(t *testing.T) *running {
@@ -173,8 +173,8 @@ func (r *running) probe(token string) error {
 	return err
 }
 
-// TestServe is a relay's life: it answers, tells its metrics, takes a host,
-// drains, and ends well.
+// TestServe follows a relay's life: it answers, serves its metrics, takes a host,
+// drains, and ends without an error.
 func TestServe(t *testing.T) {
 	r := startRelay(t, "-drain", "20s", "-pprof")
 	status, body := r.ask("/healthz")
@@ -204,7 +204,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("-pprof: %d", status)
 	}
 
-	// The host has no other relay to go to and stays; a second signal ends the
+	// The host has no other relay to go to and stays. A second signal ends the
 	// drain.
 	_ = r.cmd.Process.Signal(syscall.SIGTERM)
 	eventually(t, "it says that it drains", func() bool {
@@ -239,7 +239,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestDrainEnds ends a drain by its time, and by a second signal.
+// TestDrainEnds ends a drain by its time limit, and by a second signal.
 func TestDrainEnds(t *testing.T) {
 	for name, tc := range map[string]struct {
 		drain   string
@@ -249,7 +249,7 @@ func TestDrainEnds(t *testing.T) {
 			t.Parallel()
 			r := startRelay(t, "-drain", tc.drain, "-hosts", "open")
 			states := make(chan client.Status, 16)
-			// A host that stays: it has nowhere else to go.
+			// A host that stays, because it has no other relay to go to.
 			r.host("", func(s client.Status) { states <- s })
 			for s := range states {
 				if s.State == client.StateConnected {
@@ -274,8 +274,8 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
-// TestInvitations makes one while the relay runs, has it read, and takes it
-// back.
+// TestInvitations makes an invitation while the relay runs, makes the relay read
+// it, and takes it back.
 func TestInvitations(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "invitations")
 	r := startRelay(t, "-invitations", file)
@@ -318,7 +318,7 @@ func TestInvitations(t *testing.T) {
 	}
 }
 
-// reload has the relay read its certificate again, and waits until it shows
+// reload makes the relay read its certificate again, and waits until it shows
 // another than before.
 func (r *running) reload(before identity) {
 	r.t.Helper()

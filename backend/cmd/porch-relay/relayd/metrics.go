@@ -12,7 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/relay/turn"
 )
 
-// metrics are what /metrics tells. Their labels come from closed sets: no link,
+// metrics are what /metrics serves. Their labels come from closed sets; no link,
 // host or address is ever one.
 type metrics struct {
 	registry   *prometheus.Registry
@@ -23,10 +23,10 @@ type metrics struct {
 	bytes      *prometheus.CounterVec
 	draining   prometheus.Gauge
 
-	guests atomic.Int64 // sockets that are open
+	guests atomic.Int64 // open sockets
 }
 
-// newMetrics registers everything but TURN's, see watchTurn.
+// newMetrics registers all metrics but TURN's; for those see watchTurn.
 func newMetrics(version string, status func() certificateStatus) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -83,7 +83,7 @@ func newMetrics(version string, status func() certificateStatus) *metrics {
 	return m
 }
 
-// watchPanics counts what a part has contained.
+// watchPanics adds the number of panics that a part has contained.
 func (m *metrics) watchPanics(part string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "porch_panics_total", Help: "Faults of the program that have ended one client each. Tell us.",
@@ -117,7 +117,7 @@ func (m *metrics) Passed(toHost bool, bytes int) {
 	m.bytes.WithLabelValues(to).Add(float64(bytes))
 }
 
-// turnMetrics reads a TURN server's own counters when they are asked for.
+// turnMetrics reads a TURN server's own counters at each request.
 type turnMetrics struct{ stats func() turn.Stats }
 
 var (
@@ -157,12 +157,12 @@ func (t turnMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// health is what /healthz of the admin address tells.
+// health is what /healthz of the admin address returns.
 type health struct {
 	Well        bool      `json:"well"`
 	Draining    bool      `json:"draining"`
 	Certificate string    `json:"certificate"` // "ok", "none", "expired", or why the next one is late
 	Expires     time.Time `json:"expires,omitzero"`
-	Nodes       int       `json:"nodes,omitempty"` // of this relay, as this one sees it
+	Nodes       int       `json:"nodes,omitempty"` // of this relay, as far as this one has heard
 	Bus         string    `json:"bus,omitempty"`   // "ok" or "gone"
 }

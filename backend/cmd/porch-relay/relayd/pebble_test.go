@@ -44,7 +44,7 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// freePort is a port of loopback for a server of this test.
+// freePort returns a port of loopback for a server of this test.
 func freePort(t *testing.T) int {
 	t.Helper()
 	ports, release, err := freeport.Take(1)
@@ -55,8 +55,8 @@ func freePort(t *testing.T) int {
 	return ports[0]
 }
 
-// pebble is Let's Encrypt's test server, and a DNS server that says of every
-// name that it is this computer.
+// pebble is Let's Encrypt's test server, with a DNS server that resolves every
+// name to this computer.
 type pebble struct {
 	t         *testing.T
 	dir       string
@@ -70,8 +70,8 @@ type pebble struct {
 	cmd *exec.Cmd
 }
 
-// newPebble makes one whose certificates are valid for validity, and does not
-// start it. It validates at the ports https and http of this computer.
+// newPebble returns a pebble that is not started. Its certificates are valid for
+// validity. It validates at the ports https and http of this computer.
 func newPebble(t *testing.T, validity time.Duration, https, plain int) *pebble {
 	t.Helper()
 	p := &pebble{t: t, dir: t.TempDir(), admin: "127.0.0.1:" + itoa(freePort(t)), dns: "127.0.0.1:" + itoa(freePort(t))}
@@ -121,8 +121,8 @@ func (p *pebble) run(program string, environment []string, args ...string) *exec
 	return cmd
 }
 
-// start starts the ACME server and waits until it answers. It has forgotten
-// all accounts and makes a new authority.
+// start starts the ACME server and waits until it answers. The server has no
+// accounts, and makes a new authority.
 func (p *pebble) start() {
 	p.t.Helper()
 	cmd := p.run(tool(p.t, "pebble"), []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"},
@@ -141,7 +141,7 @@ func (p *pebble) stop() {
 	_ = p.cmd.Wait()
 }
 
-// issuers are the roots of the certificates that it makes.
+// issuers returns the roots of the certificates that it makes.
 func (p *pebble) issuers() *x509.CertPool {
 	p.t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.roots}, DisableKeepAlives: true}
@@ -163,7 +163,7 @@ func (p *pebble) issuers() *x509.CertPool {
 	return pool
 }
 
-// identity is a certificate that vouches for itself.
+// identity is a self-signed certificate.
 type identity struct {
 	certificate, key []byte // PEM
 	pool             *x509.CertPool
@@ -222,7 +222,7 @@ func writeFile(t *testing.T, path string, b []byte) {
 
 const patience = 60 * time.Second
 
-// eventually asks again until something is so.
+// eventually asks again until is reports true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -11,9 +11,9 @@ import (
 // maxAccounts bounds the memory of each kind of account: about 10 MB.
 const maxAccounts = 65536
 
-// accounts add up what is relayed for each host on this machine in a day (UTC),
-// and for all open hosts of one address. They are in memory: a restart begins the
-// day anew.
+// accounts add up what is relayed in a day (UTC) on this machine for each host,
+// and for all open hosts of one address. They are in memory, so a restart begins
+// the day anew.
 type accounts struct {
 	allowance  func(host string) int64
 	perAddress int64
@@ -21,9 +21,9 @@ type accounts struct {
 
 	mu        sync.Mutex
 	day       int64
-	invited   map[string]int64 // by host; apart from strangers, who could fill it
+	invited   map[string]int64 // by host; separate from strangers, who could fill it
 	strangers map[string]int64 // by host
-	addresses map[string]int64 // of strangers, by household.Key and household.WideKey
+	addresses map[string]int64 // of strangers' addresses, by household.Key and household.WideKey
 }
 
 func newAccounts(allowance func(host string) int64, perAddress int64) *accounts {
@@ -33,8 +33,8 @@ func newAccounts(allowance func(host string) int64, perAddress int64) *accounts 
 	}
 }
 
-// take adds bytes to an owner's accounts, and reports whether more may follow.
-// It fits turn.Options.Quota.
+// take adds bytes to an owner's accounts, and reports whether more may follow. It
+// fits turn.Options.Quota.
 func (a *accounts) take(owner string, bytes int64) bool {
 	host, address := hosts.SplitOwner(owner)
 	most := a.allowance(host)
@@ -57,8 +57,8 @@ func (a *accounts) take(owner string, bytes int64) bool {
 	return ok
 }
 
-// add reports whether an account stays below most. One that there is no room for
-// may have nothing.
+// add adds bytes and reports whether the account stays below most. An account
+// that no longer fits gets nothing.
 func add(to map[string]int64, key string, bytes, most int64) bool {
 	used, known := to[key]
 	if !known && len(to) >= maxAccounts {

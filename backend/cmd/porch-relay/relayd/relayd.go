@@ -20,14 +20,14 @@ import (
 const (
 	exitWell   = 0
 	exitFailed = 1
-	exitUsage  = 2 // what was said makes no sense
+	exitUsage  = 2 // the arguments or settings make no sense
 )
 
-// errUsage wraps what is wrong with what the operator said.
+// errUsage wraps a fault in the operator's arguments or settings.
 var errUsage = errors.New("usage")
 
-// Run is the whole command, and returns its exit code. version is what the build
-// says; "" is what Go knows of it.
+// Run runs the whole command and returns its exit code. version is the build's;
+// with "" it is what Go knows of the build.
 func Run(version string, args []string, environment map[string]string, stdout, stderr io.Writer) int {
 	command := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -52,7 +52,7 @@ func Run(version string, args []string, environment map[string]string, stdout, s
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return exitWell
 	case errors.Is(err, errCheck):
-		return exitFailed // said line by line
+		return exitFailed // printed line by line already
 	}
 	fmt.Fprintf(stderr, "porch-relay: %s\n", strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
 	if errors.Is(err, errUsage) {
@@ -65,7 +65,7 @@ func writeHelp(w io.Writer, environment map[string]string) {
 	newConfiguration(new(settings), environment).writeHelp(w)
 }
 
-// versionText is one line.
+// versionText returns the version in one line.
 func versionText(version string) string {
 	v := version
 	if info, ok := debug.ReadBuildInfo(); v == "" && ok {

@@ -16,11 +16,11 @@ import (
 // minSecret is the least length of the secret, in bytes.
 const minSecret = 32
 
-// secret is what all keys of this relay are made of, and what its machines
+// secret is what all keys of this relay are derived from, and what its machines
 // share. It is made on first use unless the operator gives one.
 type secret []byte
 
-// openSecret finds the secret, or makes it.
+// openSecret reads the secret, or makes it.
 func openSecret(s settings) (secret, error) {
 	value, from := s.secret, "the secret"
 	if value == "" {
@@ -44,7 +44,7 @@ func openSecret(s settings) (secret, error) {
 	return secret(value), nil
 }
 
-// makeSecret writes one where none is.
+// makeSecret writes a secret, unless the file exists.
 func makeSecret(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -62,7 +62,7 @@ func makeSecret(path string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// key is the key for one use (RFC 5869).
+// key returns the key for one use (RFC 5869).
 func (s secret) key(use string) ([]byte, error) {
 	return hkdf.Key(sha256.New, s, nil, "porch relay v1 "+use, 32)
 }

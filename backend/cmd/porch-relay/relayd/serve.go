@@ -30,7 +30,7 @@ type program struct {
 	policy       *hosts.Policy
 	certificates certificates
 	metrics      *metrics
-	turn         *turn.Server // nil without
+	turn         *turn.Server // nil if there is none
 	bus          *bus         // nil on a relay of one machine
 	relay        *relay.Server
 	draining     atomic.Bool
@@ -38,8 +38,8 @@ type program struct {
 	closers []func() // in the order of opening
 }
 
-// serve runs a relay until a signal says to stop, and drains it then. A second
-// such signal ends the drain. version is logged.
+// serve runs a relay until a signal, and then drains it. A second signal ends the
+// drain. version is logged.
 func serve(ctx context.Context, version string, s settings, signals <-chan os.Signal, log *slog.Logger) error {
 	p := &program{version: version, settings: s, log: log}
 	defer p.close()
@@ -110,7 +110,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		if p.turn, err = openTurn(ctx, s, key, newAccounts(p.policy.Allowance, int64(s.addressBytes)).take, p.log); err != nil {
 			return err
 		}
-		p.onClose(func() { _ = p.turn.Close() }) // nothing is lost with it
+		p.onClose(func() { _ = p.turn.Close() }) // loses nothing
 		p.metrics.registry.MustRegister(turnMetrics{p.turn.Stats})
 		p.metrics.watchPanics("turn", func() uint64 { return p.turn.Stats().Panics })
 		options.Turn = p.turn
@@ -136,7 +136,7 @@ func (p *program) open(ctx context.Context) (err error) {
 	if p.relay, err = relay.Open(ctx, options); err != nil {
 		return err
 	}
-	p.onClose(func() { _ = p.relay.Close() }) // as above
+	p.onClose(func() { _ = p.relay.Close() }) // loses nothing
 	p.metrics.watchPanics("relay", p.relay.Panics)
 	if s.admin != "" {
 		a, err := openAdmin(ctx, s.admin, s.pprof, p.metrics.registry, p.health, p.log)
@@ -161,8 +161,8 @@ func (p *program) close() {
 	}
 }
 
-// reload reads again who may dial in, and the certificate's files. What can't
-// be read leaves all as it was.
+// reload reads again which hosts may dial in, and the certificate's files. If the
+// lists of hosts can't be read, it changes nothing.
 func (p *program) reload() {
 	invitations, keys, err := p.settings.guestList()
 	if err != nil {
@@ -174,7 +174,7 @@ func (p *program) reload() {
 	p.log.Info("porch-relay: reloaded", "invitations", len(invitations), "keys", len(keys))
 }
 
-// drain lets those who are here finish, for as long as the settings say.
+// drain lets guests and hosts finish, for as long as the settings allow.
 func (p *program) drain(ctx context.Context, signals <-chan os.Signal) {
 	p.draining.Store(true)
 	p.metrics.draining.Set(1)
@@ -184,7 +184,7 @@ func (p *program) drain(ctx context.Context, signals <-chan os.Signal) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		// Its error is ctx's: whoever is left then is closed.
+		// Its error is ctx's. Connections that are left are then closed.
 		_ = p.relay.Drain(ctx)
 		p.untilEmpty(ctx)
 	}()
@@ -202,7 +202,7 @@ func (p *program) drain(ctx context.Context, signals <-chan os.Signal) {
 	}
 }
 
-// untilEmpty waits for guests and relayed ways to go.
+// untilEmpty waits until there is no guest and no TURN allocation.
 func (p *program) untilEmpty(ctx context.Context) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -215,7 +215,7 @@ func (p *program) untilEmpty(ctx context.Context) {
 	}
 }
 
-// health is the state for the operator.
+// health returns the state for the operator.
 func (p *program) health() health {
 	status := p.certificates.status()
 	h := health{Draining: p.draining.Load(), Expires: status.expires.UTC(), Certificate: "ok"}
@@ -232,7 +232,7 @@ func (p *program) health() health {
 	if p.bus != nil {
 		h.Nodes, h.Bus = p.bus.Nodes(), "ok"
 		if !p.bus.Connected() {
-			h.Bus = "gone" // this machine goes on by itself
+			h.Bus = "gone" // this machine works on alone
 		}
 	}
 	h.Well = usable && !h.Draining

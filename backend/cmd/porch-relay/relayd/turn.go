@@ -41,7 +41,7 @@ func openTurn(ctx context.Context, s settings, secret []byte, quota func(string,
 	})
 }
 
-// host is the domain without a port.
+// host returns the domain without a port.
 func (s settings) host() string {
 	if host, _, err := net.SplitHostPort(s.domain); err == nil {
 		return host
@@ -49,8 +49,8 @@ func (s settings) host() string {
 	return s.domain
 }
 
-// turnURLs are the addresses of STUN (RFC 7064) and TURN (RFC 7065): over UDP,
-// over TCP, and over TLS at the port of the web, which the strictest networks
+// turnURLs returns the addresses of STUN (RFC 7064) and TURN (RFC 7065): over
+// UDP, over TCP, and over TLS at the port of HTTPS, which the strictest networks
 // let through.
 func (s settings) turnURLs() (stun, urls []string, err error) {
 	_, port, err := splitAddress(s.turnListen)
@@ -74,9 +74,9 @@ func (s settings) turnURLs() (stun, urls []string, err error) {
 	}, nil
 }
 
-// publicAddresses are those at which peers find relayed media: what the
-// operator says, else this machine's own, else the domain's, for a machine
-// behind a NAT that maps ports one to one, as many clouds have.
+// publicAddresses returns the addresses at which peers find relayed media: those
+// of the settings, else this machine's own, else the domain's. The last are for a
+// machine behind a NAT that maps ports one to one, as in many clouds.
 func (s settings) publicAddresses(ctx context.Context, own func() ([]netip.Addr, error)) ([]netip.Addr, error) {
 	var out []netip.Addr
 	if len(s.turnAddresses) > 0 {
