@@ -8,8 +8,8 @@ import (
 	"github.com/porch-call/porch/backend/sessionbus/bustest"
 )
 
-// The computer stays awake while a guest is in, on buses like those of a
-// desktop: until the last has left, the command is told to end, or is killed.
+// The computer stays awake while a guest is in the call. It may sleep again when the last guest has left, and when
+// the command ends or is killed. The test runs on buses like those of a desktop.
 func TestStaysAwake(t *testing.T) {
 	system, session := bustest.Start(t), bustest.Start(t)
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", system)
@@ -31,7 +31,7 @@ func TestStaysAwake(t *testing.T) {
 	d.Until(t, held...)
 	h.stop(syscall.SIGTERM)
 	d.Until(t)
-	_ = boris.Close() // told that the app has ended, it keeps trying
+	_ = boris.Close() // it was told that the app has ended, and keeps trying
 
 	h = startHeadless(t, t.TempDir(), "-admit=all")
 	ada = knock(t, h.next("link").Link, guest.Options{Name: "Ada"}).in(t)

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// notifyDemand does nothing: there is no signal for it.
+// notifyDemand does nothing, because this system has no such signal.
 func notifyDemand(chan<- os.Signal) {}

@@ -8,5 +8,5 @@ import (
 	"syscall"
 )
 
-// notifyDemand sends on asked when somebody wants the stats.
+// notifyDemand sends on asked at each SIGUSR1, which asks for the stats.
 func notifyDemand(asked chan<- os.Signal) { signal.Notify(asked, syscall.SIGUSR1) }

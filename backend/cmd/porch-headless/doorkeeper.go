@@ -9,18 +9,17 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// doorkeeper stands in for the host: it lets guests in by the policy, and says
-// what happens.
+// doorkeeper acts for the host. It lets guests in by the policy, and prints what happens.
 type doorkeeper struct {
 	host *host.Host
 	out  *lines
 	all  bool
 
 	mu       sync.Mutex
-	expected map[string]int // name → how many of that name to let in
-	asked    chan struct{}  // holds one: expected has changed
+	expected map[string]int // how many guests of a name to let in
+	asked    chan struct{}  // buffered 1; full means already woken
 
-	// Of keep.
+	// Used only by keep.
 	waiting map[string]hoststate.RequestView
 	inside  map[string]inside
 	states  map[string]string
@@ -68,11 +67,11 @@ type endEvent struct {
 type relayEvent struct {
 	Event string `json:"event"`
 	Relay string `json:"relay"`
-	State string `json:"state"` // as in host.RelayView
+	State string `json:"state"` // as in hoststate.RelayView
 	Code  string `json:"code,omitempty"`
 }
 
-// prepare makes the links that are missing and prints all that can be opened.
+// prepare makes the missing links and prints all links that can be opened.
 func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
 	if s.hostName != "" {
 		if err := d.host.SetName(ctx, s.hostName); err != nil {
@@ -137,7 +136,7 @@ func (d *doorkeeper) openable() []hoststate.LinkView {
 	return links
 }
 
-// expect lets in one guest of this name, now or when they knock.
+// expect lets in one guest with this name, who waits or will knock.
 func (d *doorkeeper) expect(name string) {
 	d.mu.Lock()
 	d.expected[signalling.CleanName(name)]++
@@ -148,7 +147,7 @@ func (d *doorkeeper) expect(name string) {
 	}
 }
 
-// keep stands at the door until ctx ends.
+// keep watches the state and lets guests in until ctx ends.
 func (d *doorkeeper) keep(ctx context.Context) error {
 	w := d.host.Watch()
 	defer w.Close()
@@ -180,8 +179,7 @@ func (d *doorkeeper) keep(ctx context.Context) error {
 	}
 }
 
-// look compares the state with the last one, says what is new, and lets in
-// whom the policy lets in.
+// look compares the state with the last one, prints what is new, and lets guests in by the policy.
 func (d *doorkeeper) look(ctx context.Context) {
 	s := d.host.Snapshot()
 	waiting := make(map[string]hoststate.RequestView, len(s.Requests))
@@ -229,12 +227,12 @@ func (d *doorkeeper) look(ctx context.Context) {
 			continue
 		}
 		if err := d.host.Admit(ctx, q.ID); err != nil && !d.all {
-			d.give(q.Name) // this one has gone; the next of the name is let in
+			d.give(q.Name) // this guest has gone, so the next one with this name is let in
 		}
 	}
 }
 
-// take uses up one expected guest of a name.
+// take uses up one expected guest with this name.
 func (d *doorkeeper) take(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

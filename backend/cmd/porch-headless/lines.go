@@ -13,23 +13,22 @@ import (
 )
 
 const (
-	// maxLines bounds the lines that wait for a reader.
+	// maxLines bounds how many lines wait for a reader.
 	maxLines = 4096
-	// parting is how long the end waits for the lines that are left.
+	// parting is how long close waits until the remaining lines are written.
 	parting = 2 * time.Second
 )
 
-// lines writes events, one a line, in order. No writer waits for the reader:
-// what does not fit is dropped and counted.
+// lines writes events in order, one a line. Writers never wait for the reader. Events that don't fit are dropped and
+// counted.
 type lines struct {
 	encoder *json.Encoder
 	written chan struct{} // closed when run has returned
 
 	mu     sync.Mutex
-	more   *sync.Cond // waiting or closed has changed
+	more   *sync.Cond // signalled when waiting or closed has changed
 	closed bool
-	// At most maxLines events, then one *droppedEvent while there is no room,
-	// then what close adds.
+	// At most maxLines events, then one *droppedEvent while there is no room, and then the line that close adds.
 	waiting []any
 }
 
@@ -38,13 +37,13 @@ type statsEvent struct {
 	call.Stats
 }
 
-// droppedEvent stands in the place of lines that nobody read in time.
+// droppedEvent replaces the lines that were not read in time.
 type droppedEvent struct {
 	Event string `json:"event"`
 	Count int    `json:"count"`
 }
 
-// newLines starts to write to w; close ends it.
+// newLines begins to write to w. close ends it.
 func newLines(w io.Writer) *lines {
 	l := &lines{encoder: json.NewEncoder(w), written: make(chan struct{})}
 	l.more = sync.NewCond(&l.mu)
@@ -53,8 +52,8 @@ func newLines(w io.Writer) *lines {
 	return l
 }
 
-// run writes what waits. It ends when all is written after close, or with the
-// process where nobody reads.
+// run writes waiting lines. It ends when close was called and all lines are written. If w is not read, it ends with
+// the process.
 func (l *lines) run() {
 	defer close(l.written)
 	for {
@@ -62,11 +61,11 @@ func (l *lines) run() {
 		if !ok {
 			return
 		}
-		_ = l.encoder.Encode(v) // nobody may be reading any more
+		_ = l.encoder.Encode(v) // w may not be read any more
 	}
 }
 
-// next waits for the next line; it is false when there will be none.
+// next waits for the next line. ok is false when there will be none.
 func (l *lines) next() (v any, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +81,7 @@ func (l *lines) next() (v any, ok bool) {
 	return v, true
 }
 
-// write never blocks. After close it does nothing. v must not change any more.
+// write never blocks. After close it does nothing. v must not change afterwards.
 func (l *lines) write(v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,8 +101,8 @@ func (l *lines) write(v any) {
 	l.more.Signal()
 }
 
-// close writes one last line, for which there is always room, and waits until
-// all are written, but no longer than parting.
+// close adds one last line, for which there is always room. It waits until all lines are written, but no longer than
+// parting.
 func (l *lines) close(last any) {
 	l.mu.Lock()
 	l.waiting = append(l.waiting, last)
@@ -118,7 +117,7 @@ func (l *lines) close(last any) {
 	}
 }
 
-// onDemand prints the stats on SIGUSR1, where there is such a signal.
+// onDemand prints the stats on SIGUSR1, on systems that have that signal.
 func (l *lines) onDemand(ctx context.Context, stats func() call.Stats) {
 	asked := make(chan os.Signal, 1)
 	notifyDemand(asked)

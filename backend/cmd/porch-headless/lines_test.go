@@ -26,7 +26,7 @@ func TestLinesThatNobodyReads(t *testing.T) {
 				n++
 				l.write(numbered{N: n})
 			}
-			synctest.Wait() // the first is in the pipe, no longer in the queue
+			synctest.Wait() // the first line is in the pipe, and no longer in the queue
 		}
 		scanner := bufio.NewScanner(r)
 		read := func() (e numbered) {
@@ -49,7 +49,7 @@ func TestLinesThatNobodyReads(t *testing.T) {
 		write(1)
 		write(maxLines)
 		write(7)
-		want(1, 2) // now there is room for one: the count has a place, too
+		want(1, 2) // now there is room for one, and for the count
 		write(1)
 		write(2)
 		want(3, maxLines+1)

@@ -1,6 +1,5 @@
-// Porch-headless is Porch without a window: it keeps links, serves the guest
-// page from the same embedded relay, lets guests in by a policy and forwards
-// their calls. For servers, for load, and for tests.
+// Porch-headless is Porch without a window. It keeps links, serves the guest page from the same embedded relay, lets
+// guests in by a policy and forwards their calls. It is for servers, for load, and for tests.
 //
 // It prints JSON, one object a line, on standard output:
 //
@@ -13,20 +12,17 @@
 //	{"event":"stats", … what all calls have counted, see call.Stats}
 //	{"event":"dropped","count":n}
 //
-// Nobody has to read them: guests are let in meanwhile. When very many lines
-// wait, newer ones are dropped, and their count is told in their place.
+// The lines need not be read: guests are let in meanwhile. When more than 4,096 lines wait, newer ones are dropped,
+// and a line with their count replaces them.
 //
-// Links that can still be opened are kept from run to run (PORCH_DATA_DIR);
-// when there are fewer than -links, new ones are made. With -admit=ask it reads
-// names from standard input, one a line: each line lets in one guest of that
-// name, who waits already or will knock. With -admit=all it lets in everyone.
+// Links that can still be opened are kept from run to run (PORCH_DATA_DIR). If there are fewer than -links, new ones
+// are made. With -admit=ask it reads names from standard input, one a line. Each line lets in one guest with that
+// name, who waits already or will knock. With -admit=all it lets in all guests.
 //
-// With -relay, links live on a public relay, and "link" stays the address on this
-// computer: the one that opens anywhere is in "addresses", first. Without, what
-// was chosen in an earlier run holds.
+// With -relay, links use a public relay. "link" is still the address on this computer, and the address that can be
+// opened from anywhere comes first in "addresses". Without -relay, the choice of an earlier run is kept.
 //
-// SIGUSR1 prints the stats; SIGINT and SIGTERM print them and end. The link
-// stays for the next run.
+// SIGUSR1 prints the stats. SIGINT and SIGTERM print them and end the program. The links stay for the next run.
 package main
 
 import (
@@ -57,7 +53,7 @@ func main() {
 	}
 }
 
-// settings are the command's flags.
+// settings are the flags of the command.
 type settings struct {
 	admitAll bool
 	linkName string
@@ -69,7 +65,7 @@ type settings struct {
 
 	relay      string
 	invitation string
-	relayOnly  *bool // nil: as it is
+	relayOnly  *bool // nil to leave it as it is
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -149,7 +145,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	return err
 }
 
-// readNames hands the names on standard input to the doorkeeper.
+// readNames passes the names on standard input to the doorkeeper.
 func (d *doorkeeper) readNames(stdin io.Reader) {
 	scanner := bufio.NewScanner(stdin)
 	for scanner.Scan() {

@@ -25,7 +25,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// asProgram makes the test's binary be the command.
+// asProgram makes the test binary run as the command.
 const asProgram = "PORCH_TEST_AS_HEADLESS"
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// event is any of the command's lines.
+// event is any line that the command prints.
 type event struct {
 	Event       string `json:"event"`
 	ID          string `json:"id"`
@@ -105,7 +105,7 @@ func startHeadless(t *testing.T, dir string, args ...string) *headless {
 	return h
 }
 
-// stop sends a signal, waits for the end and returns what was printed last.
+// stop sends a signal, waits for the end and returns the last line.
 func (h *headless) stop(s syscall.Signal) (last event) {
 	h.t.Helper()
 	_ = h.cmd.Process.Signal(s) // it may have ended
@@ -123,7 +123,7 @@ func (h *headless) stop(s syscall.Signal) (last event) {
 
 const patience = 30 * time.Second
 
-// next returns the next event of a kind; others are not skipped but reported.
+// next returns the next event, which must be of this kind.
 func (h *headless) next(kind string) event {
 	h.t.Helper()
 	select {
@@ -179,9 +179,9 @@ func (k *knocker) in(t *testing.T) *guest.Guest {
 	return nil
 }
 
-// TestKill9 kills the app with three links, one of them live: afterwards the
-// links are there, those who were inside or waiting come back to the porch by
-// themselves, and nobody is in whom the host did not let in again.
+// TestKill9 kills the app with three links, one of them live. After a restart the links are there. Guests who were in
+// the call or waiting come back to the lobby by themselves. No guest is in the call whom the host has not let in
+// again.
 func TestKill9(t *testing.T) {
 	dir := t.TempDir()
 	h := startHeadless(t, dir, "-links", "3", "-name", "Tea")
@@ -222,7 +222,7 @@ func TestKill9(t *testing.T) {
 		t.Fatalf("%+v", e)
 	}
 	boris = knock(t, links[1].Link, guest.Options{Name: "Boris"})
-	if e := h.next("knock"); e.Name != "Boris" { // and nobody was admitted meanwhile
+	if e := h.next("knock"); e.Name != "Boris" { // and no guest was let in meanwhile
 		t.Fatalf("%+v", e)
 	}
 	h.letIn("Ada")
@@ -230,7 +230,7 @@ func TestKill9(t *testing.T) {
 	if e := h.next("admitted"); e.Name != "Ada" {
 		t.Fatalf("%+v", e)
 	}
-	<-ada.Connected() // in, and not only let in
+	<-ada.Connected() // connected, and not only let in
 	if err := ada.Leave(); err != nil {
 		t.Error(err)
 	}
@@ -271,13 +271,13 @@ func TestAdmitAll(t *testing.T) {
 		}
 	}
 	h.stop(syscall.SIGTERM)
-	for _, g := range guests { // told that the app is closing, they keep trying
+	for _, g := range guests { // they were told that the app is closing, and keep trying
 		_ = g.Close()
 	}
 }
 
-// Nobody reads what the command prints, and its pipe is full: guests get in
-// all the same, and the command ends when it is told to.
+// The command's output is not read, and its pipe is full. Guests still get in, and the command ends when it is told
+// to.
 func TestNobodyReads(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "stdout")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
@@ -353,8 +353,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// A relay that is not there holds nobody up: the link has its address there
-// already, and what became of the relay is said.
+// An unreachable relay delays nothing. The link has its address there already, and the state of the relay is printed.
 func TestPublicRelay(t *testing.T) {
 	dir := t.TempDir()
 	invitation := filepath.Join(t.TempDir(), "invitation")
@@ -374,7 +373,7 @@ func TestPublicRelay(t *testing.T) {
 	}
 	h.stop(syscall.SIGTERM)
 
-	h = startHeadless(t, dir) // what was chosen holds
+	h = startHeadless(t, dir) // the choice of the run before is kept
 	if again := h.next("link"); again.ID != l.ID || len(again.Addresses) != len(l.Addresses) {
 		t.Errorf("after a restart: %+v", again)
 	}
