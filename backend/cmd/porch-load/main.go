@@ -1,14 +1,13 @@
-// Porch-load lets a crowd of headless guests join a link, publish and receive
-// for a while, and prints what that cost the process that forwards it, as JSON:
+// Porch-load makes a number of headless guests join a link, publish and receive for a given time. It prints what that
+// cost the forwarding process, as JSON:
 //
 //	porch-load -link ADDRESS -guests 8 -for 10s -pid PID
 //
-// -pid is the forwarding process (Linux: read from /proc). What it used is
-// reported per 1,000 forwarded packets, which are those that the guests
-// received.
+// -pid is the forwarding process (Linux only, because it reads /proc). Its use is reported per 1,000 forwarded
+// packets. These are the packets that the guests received.
 //
-// "porch-load relay" loads a public relay instead, see relay.go; "porch-load
-// nodes" compares one machine of a relay with several, see nodes.go.
+// "porch-load relay" loads a public relay instead; see relay.go. "porch-load nodes" compares a relay of one machine
+// with a relay of several; see nodes.go.
 package main
 
 import (
@@ -25,13 +24,13 @@ import (
 	"github.com/porch-call/porch/backend/guest/crowd"
 )
 
-// result is what is printed.
+// result is printed as JSON.
 type result struct {
 	Guests           int     `json:"guests"`
 	Seconds          float64 `json:"seconds"`
 	Published        uint64  `json:"published"` // packets
 	Forwarded        uint64  `json:"forwarded"` // packets that arrived at guests
-	Missing          uint64  `json:"missing"`   // sequence numbers skipped, late ones included
+	Missing          uint64  `json:"missing"`   // sequence numbers that were skipped, including packets that came late
 	CPUPerThousandMS float64 `json:"cpuPerThousandMs"`
 	CPUShare         float64 `json:"cpuShare"` // of one core
 	MemoryBeforeMB   float64 `json:"memoryBeforeMB"`

@@ -24,26 +24,26 @@ import (
 	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
-// nodesGoal is how many times as long as at a relay of one machine 99 knocks
-// in 100 may take when guest and host are at different machines.
+// nodesGoal is how many times longer the 99th percentile of knocks may be when guest and host are at different
+// machines, compared with a relay of one machine.
 const nodesGoal = 2
 
 // nodesResult is what "porch-load nodes" prints.
 type nodesResult struct {
 	Nodes      int     `json:"nodes"`
-	Hosts      int     `json:"hosts"`         // of each relay, with a line and a link each
-	Guests     int     `json:"guests"`        // of each relay, who wait
+	Hosts      int     `json:"hosts"`         // of each relay, with a connection and a link each
+	Guests     int     `json:"guests"`        // waiting guests of each relay
 	Knocks     int     `json:"knocks"`        // of each kind
-	One        spread  `json:"one"`           // at a relay of one machine: knock sent by the guest → read by the host
+	One        spread  `json:"one"`           // at a relay of one machine, from sent by the guest to read by the host
 	Same       spread  `json:"same"`          // at one machine of several
 	Across     spread  `json:"across"`        // from one machine to another
-	Bus        *spread `json:"bus,omitempty"` // as many bytes from one client of the NATS server that stands apart to another
-	Ratio      float64 `json:"ratio"`         // of the p99 across to that of one machine
+	Bus        *spread `json:"bus,omitempty"` // for as many bytes between two clients of the separate NATS server
+	Ratio      float64 `json:"ratio"`         // of Across.p99 to One.p99
 	LoadBefore float64 `json:"loadBefore"`
 	LoadAfter  float64 `json:"loadAfter"`
 }
 
-// Ways of a knock that are compared.
+// The compared ways of a knock.
 const (
 	atOne = iota
 	atSame
@@ -52,21 +52,19 @@ const (
 	ways
 )
 
-// collectEvery is after how many knocks of each kind this process looks for
-// garbage, and only then: its own pauses are nobody's latency.
+// collectEvery is after how many knocks of each kind this process collects garbage. It does so at no other time, so
+// that its own pauses are not measured.
 const collectEvery = 100
 
-// runNodes starts a relay of one machine, and one of several, each with as many
-// hosts and waiting guests, and has further guests knock by turns at the one, at
-// their host's own machine of the several, and at another:
+// runNodes starts a relay of one machine and a relay of several machines, each with as many hosts and waiting guests.
+// Further guests knock in turn at the relay of one machine, at their host's machine of the several, and at another of
+// them:
 //
 //	porch-load nodes -relay build/bin/porch-relay -nodes 3
 //
-// The several are joined by the NATS servers that they have in them, or by one
-// that stands apart, with -nats-server. It prints how long a knock takes on each
-// way, and a message through that server alone, as JSON. It fails when a knock
-// across machines takes more than twice as long as at one. Linux only, as
-// "porch-load relay".
+// The several machines are joined by their embedded NATS servers, or by a separate one with -nats-server. It prints
+// as JSON how long a knock takes on each way, and a message through that server alone. It fails if a knock across
+// machines takes more than twice as long as at one machine. Linux only, as "porch-load relay".
 func runNodes(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet("porch-load nodes", flag.ContinueOnError)
 	program := f.String("relay", "build/bin/porch-relay", "the relay's `program`")
@@ -100,7 +98,7 @@ func runNodes(ctx context.Context, args []string) (err error) {
 	}
 	defer stop()
 
-	var streets []*street // the relay of one machine, then those of several
+	var streets []*street // the relay of one machine, then the relay of several
 	for i := range *nodes + 1 {
 		var more []string
 		if i > 0 {
@@ -151,7 +149,7 @@ func runNodes(ctx context.Context, args []string) (err error) {
 			r.LoadBefore = loadAverage()
 		}
 		a := mathrand.N(*nodes)
-		b := (a + 1 + mathrand.N(*nodes-1)) % *nodes // another
+		b := (a + 1 + mathrand.N(*nodes-1)) % *nodes // another machine
 		ends := [ways][2]*street{atOne: {one[0], one[0]}, atSame: {several[a], several[a]}, atAnother: {several[a], several[b]}}
 		for _, way := range mathrand.Perm(ways) {
 			if err := sleep(ctx, time.Duration(mathrand.ExpFloat64() / *rate * float64(time.Second))); err != nil {
@@ -192,7 +190,7 @@ func runNodes(ctx context.Context, args []string) (err error) {
 		}
 	}
 	for _, s := range streets {
-		s.leave() // all at once: guests have their hosts in other streets
+		s.leave() // all at the same time, because guests have their hosts in other streets
 	}
 	if r.Ratio > nodesGoal {
 		return fmt.Errorf("1 knock in 100 takes %.2f times as long across machines", r.Ratio)
@@ -200,8 +198,8 @@ func runNodes(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// joinNodes returns for each of n machines the arguments that join them: by the
-// NATS servers within them, or by one that stands apart, which has a probe then.
+// joinNodes returns the arguments that join n machines, one list for each. They are joined by their embedded NATS
+// servers, or by a separate one, which then has a probe.
 func joinNodes(ctx context.Context, n int, natsServer string) (arguments [][]string, floor *busProbe, stop func(), err error) {
 	if natsServer != "" {
 		url, stop, err := startNATS(ctx, natsServer)
@@ -229,7 +227,7 @@ func joinNodes(ctx context.Context, n int, natsServer string) (arguments [][]str
 	return arguments, nil, release, nil
 }
 
-// meet waits until each of the machines of a relay knows of all.
+// meet waits until each machine of a relay knows all others.
 func meet(ctx context.Context, several []*street) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
@@ -254,14 +252,13 @@ func meet(ctx context.Context, several []*street) error {
 	return nil
 }
 
-// busProbe sends from one client of a NATS server to another, by the shortest
-// way that its library has.
+// busProbe sends messages from one client of a NATS server to another, in the fastest way that the library offers.
 type busProbe struct {
 	from, to *nats.Conn
 	heard    chan *nats.Msg
 }
 
-// busProbeSize is that of a knock between two nodes, in bytes.
+// busProbeSize is the size of a knock between two nodes, in bytes.
 const busProbeSize = 256
 
 func newBusProbe(url string) (_ *busProbe, err error) {
@@ -290,7 +287,7 @@ func (p *busProbe) close() {
 	}
 }
 
-// knock is how long one message takes.
+// knock returns how long one message takes.
 func (p *busProbe) knock(ctx context.Context) (time.Duration, error) {
 	sent := time.Now()
 	if err := p.from.Publish("porch-load", make([]byte, busProbeSize)); err != nil {
@@ -304,14 +301,14 @@ func (p *busProbe) knock(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// startNATS returns the address of a server on loopback, when it takes
-// connections, and what ends it.
+// startNATS starts a NATS server on loopback. It returns the server's address once it accepts connections, and a
+// function that ends it.
 func startNATS(ctx context.Context, program string) (url string, stop func(), err error) {
 	ports, release, err := freeport.Take(1)
 	if err != nil {
 		return "", nil, err
 	}
-	defer release() // it listens then
+	defer release() // the server has its port by then
 	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	cmd := exec.Command(program, "-a", "127.0.0.1", "-p", strconv.Itoa(ports[0]))
 	if err := cmd.Start(); err != nil {
@@ -319,7 +316,7 @@ func startNATS(ctx context.Context, program string) (url string, stop func(), er
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // it is killed
+		_ = cmd.Wait() // an error, because it was killed
 		close(ended)
 	}()
 	stop = func() {
@@ -329,7 +326,7 @@ func startNATS(ctx context.Context, program string) (url string, stop func(), er
 	err = untilItAnswers(ctx, ended, func() error {
 		c, err := net.Dial("tcp", at)
 		if err == nil {
-			_ = c.Close() // nothing was said
+			_ = c.Close() // nothing was sent
 		}
 		return err
 	})

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// Bounds of what is waited for.
+// Limits of waiting.
 const (
 	openPatience = time.Minute     // for one host or guest
-	settling     = 3 * time.Second // after many have come
+	settling     = 3 * time.Second // after the hosts or the guests have come in
 	bellGoal     = 250 * time.Millisecond
-	tries        = 5  // for one to come in: on a busy machine the relay's own patience may end
-	perAddress   = 50 // hosts or guests of one source address: within the relay's own limits
+	tries        = 5  // for one host or guest: on a busy machine, the relay's own time limits may end the first
+	perAddress   = 50 // hosts or guests of one source address, which is within the relay's own limits
 )
 
 // relayResult is what "porch-load relay" prints.
 type relayResult struct {
-	Hosts  int `json:"hosts"`  // with a line and a link each
-	Guests int `json:"guests"` // who wait, after their knock
+	Hosts  int `json:"hosts"`  // with a connection and a link each
+	Guests int `json:"guests"` // waiting, after their knock
 
 	Before     held `json:"before"`
 	WithHosts  held `json:"withHosts"`
@@ -37,22 +37,22 @@ type relayResult struct {
 	HostLiveBytes   int     `json:"hostLiveBytes"`   // heap and stacks after a collection, for each host
 	GuestLiveBytes  int     `json:"guestLiveBytes"`  // heap and stacks after a collection, for each guest
 	KernelBytes     int     `json:"kernelBytes"`     // slab of the whole machine, for each end of a connection
-	HostsPerSecond  float64 `json:"hostsPerSecond"`  // who came in
-	GuestsPerSecond float64 `json:"guestsPerSecond"` // who came in
-	HostCPU         float64 `json:"hostCPUms"`       // of the relay, for one host to come in
-	GuestCPU        float64 `json:"guestCPUms"`      // of the relay, for one guest to come in and knock
-	IdleCPU         float64 `json:"idleCPUShare"`    // of one core, with everybody there and nobody saying a word
+	HostsPerSecond  float64 `json:"hostsPerSecond"`  // that came in
+	GuestsPerSecond float64 `json:"guestsPerSecond"` // that came in
+	HostCPU         float64 `json:"hostCPUms"`       // of the relay, for each host that comes in
+	GuestCPU        float64 `json:"guestCPUms"`      // of the relay, for each guest that comes in and knocks
+	IdleCPU         float64 `json:"idleCPUShare"`    // of one core, with all connected and none sending
 
 	Knocks     int     `json:"knocks"`
-	FirstFrame spread  `json:"firstFrame"` // sent by the guest → in the host's hands
-	Bell       spread  `json:"bell"`       // knock sent by the guest → read by the host
+	FirstFrame spread  `json:"firstFrame"` // from sent by the guest to read by the host
+	Bell       spread  `json:"bell"`       // from the knock sent by the guest to read by the host
 	Opening    spread  `json:"opening"`    // TCP, TLS, WebSocket and the answer to the guest's question
 	Dropped    int64   `json:"dropped"`    // connections that ended by themselves
-	LoadBefore float64 `json:"loadBefore"` // load average of the machine: others disturb the figures
+	LoadBefore float64 `json:"loadBefore"` // load average of the machine, because other programs disturb the figures
 	LoadAfter  float64 `json:"loadAfter"`
 }
 
-// spread is how long something took, in milliseconds.
+// spread is the distribution of a duration, in milliseconds.
 type spread struct {
 	P50  float64 `json:"p50"`
 	P95  float64 `json:"p95"`
@@ -71,16 +71,14 @@ func spreadOf(took []time.Duration) spread {
 	return spread{P50: at(0.5), P95: at(0.95), P99: at(0.99), Most: at(1)}
 }
 
-// runRelay starts a porch-relay and has many hosts dial in and many guests
-// wait, over TLS from many addresses of loopback, within the relay's own
-// limits:
+// runRelay starts a porch-relay. It makes many hosts dial in and many guests wait, over TLS from many addresses of
+// loopback, within the relay's own limits:
 //
 //	porch-load relay -relay build/bin/porch-relay -hosts 10000 -guests 2000
 //
-// It prints what they cost the relay, and how long further guests' knocks take
-// to their hosts while all are there, as JSON. It fails when a connection was
-// dropped, or when one knock in a hundred takes longer than -bell. Linux only:
-// it reads /proc, and takes all of 127.0.0.0/8 for its own.
+// It prints as JSON what they cost the relay, and how long the knocks of further guests take to reach their hosts
+// meanwhile. It fails if a connection was dropped, or if the 99th percentile of knocks is longer than -bell. Linux
+// only, because it reads /proc and uses all of 127.0.0.0/8.
 func runRelay(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("porch-load relay", flag.ContinueOnError)
 	program := f.String("relay", "build/bin/porch-relay", "the relay's `program`")
@@ -176,8 +174,8 @@ func runRelay(ctx context.Context, args []string) error {
 	return nil
 }
 
-// inParallel calls do for 0 to n-1, again where it fails, and returns how long
-// that took. Whoever never comes in ends it.
+// inParallel calls do for 0 to n-1, again up to [tries] times where it fails. It returns how long all of them took,
+// and an error as soon as one has used up its tries.
 func inParallel(ctx context.Context, n, workers int, what string, do func(context.Context, int) error) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -218,8 +216,7 @@ func inParallel(ctx context.Context, n, workers int, what string, do func(contex
 	return time.Since(began), context.Cause(ctx)
 }
 
-// knock lets further guests come, knock at random links at random times, and
-// go again.
+// knock makes further guests come, knock at random links at random times, and leave again.
 func (s *street) knock(ctx context.Context, n int, rate float64, r *relayResult) error {
 	var (
 		mu                        sync.Mutex
@@ -254,7 +251,7 @@ func (s *street) knock(ctx context.Context, n int, rate float64, r *relayResult)
 	return errors.Join(failed, ctx.Err())
 }
 
-// sleep waits, unless ctx ends.
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -26,20 +26,20 @@ import (
 	"github.com/porch-call/porch/backend/relay/freeport"
 )
 
-// relayProcess is a porch-relay that this program has started, with its own
-// defaults but for a certificate and ports.
+// relayProcess is a porch-relay that this program has started, with default settings except for a certificate and
+// ports.
 type relayProcess struct {
 	cmd   *exec.Cmd
 	dir   string
 	base  string // of links
-	at    string // where it listens
+	at    string // the address where it listens
 	admin string
 	roots *x509.CertPool
 	ended chan struct{}
-	err   error // once ended
+	err   error // set before ended is closed
 }
 
-// startRelay returns when the relay answers. More are further arguments for it.
+// startRelay starts a relay and returns when it answers. more are further arguments.
 func startRelay(ctx context.Context, program string, more ...string) (*relayProcess, error) {
 	dir, err := os.MkdirTemp("", "porch-load")
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *relayProcess) start(ctx context.Context, program string, more []string)
 		close(p.ended)
 		return err
 	}
-	defer release() // it listens then
+	defer release() // the relay has its port by then
 	local := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	p.roots, p.at, p.admin = roots, local(ports[0]), "http://"+local(ports[1])
 	domain := net.JoinHostPort("localhost", strconv.Itoa(ports[0]))
@@ -98,8 +98,7 @@ func (p *relayProcess) start(ctx context.Context, program string, more []string)
 
 var errEnded = errors.New("it has ended")
 
-// untilItAnswers asks a program that has just been started, again and again,
-// unless it has ended.
+// untilItAnswers calls ask repeatedly until it succeeds or the program has ended.
 func untilItAnswers(ctx context.Context, ended <-chan struct{}, ask func() error) error {
 	for late := time.Now().Add(openPatience); ; {
 		err := ask()
@@ -120,18 +119,18 @@ func untilItAnswers(ctx context.Context, ended <-chan struct{}, ask func() error
 	}
 }
 
-// stop ends it, and waits.
+// stop ends the relay and waits until it has ended.
 func (p *relayProcess) stop() {
 	if p.cmd != nil && p.cmd.Process != nil {
 		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended
 	}
 	<-p.ended
-	_ = os.RemoveAll(p.dir) // it is under the system's folder for such things
+	_ = os.RemoveAll(p.dir) // it lies in the system's folder for temporary files
 }
 
 func (p *relayProcess) pid() int { return p.cmd.Process.Pid }
 
-// get asks at the admin address.
+// get sends a request to the admin address.
 func (p *relayProcess) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
@@ -151,7 +150,7 @@ func (p *relayProcess) get(ctx context.Context, path string) ([]byte, error) {
 	return b, err
 }
 
-// metrics reads the relay's metrics, by name with labels.
+// metrics returns the relay's metrics by name with labels.
 func (p *relayProcess) metrics(ctx context.Context) (map[string]float64, error) {
 	b, err := p.get(ctx, "/metrics")
 	if err != nil {
@@ -167,16 +166,16 @@ func (p *relayProcess) metrics(ctx context.Context) (map[string]float64, error) 
 	return all, nil
 }
 
-// held is what a relay holds at one moment, in bytes.
+// held is the memory that a relay uses at one time, in bytes.
 type held struct {
-	Resident float64 `json:"resident"`  // of the process, as it was
+	Resident float64 `json:"resident"`  // of the process
 	Live     float64 `json:"live"`      // heap and stacks in use after a collection
-	Slab     float64 `json:"slab"`      // of the machine's kernel: sockets, among other things
-	Before   float64 `json:"cpuBefore"` // seconds of CPU that the relay has used
-	CPU      float64 `json:"cpu"`       // the same after this look at it, which costs some
+	Slab     float64 `json:"slab"`      // of the machine's kernel; includes sockets
+	Before   float64 `json:"cpuBefore"` // seconds of CPU that the relay has used before the measurement
+	CPU      float64 `json:"cpu"`       // the same after the measurement, which uses some
 }
 
-// held looks at the relay when it has settled.
+// held measures the relay's memory after it has settled.
 func (p *relayProcess) held(ctx context.Context) (h held, err error) {
 	u, err := usageOf(p.pid())
 	if err != nil {
@@ -193,8 +192,8 @@ func (p *relayProcess) held(ctx context.Context) (h held, err error) {
 	if h.Slab, err = slab(); err != nil {
 		return h, err
 	}
-	// A profile of the heap that asks for a collection first; twice, for what
-	// the first has freed late.
+	// This heap profile makes the relay collect garbage first. It is done twice, for memory that the first collection
+	// frees late.
 	for range 2 {
 		if _, err := p.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
 			return h, err
@@ -210,8 +209,7 @@ func (p *relayProcess) held(ctx context.Context) (h held, err error) {
 	return h, err
 }
 
-// writeCertificate makes one of localhost that vouches for itself, in
-// certificate.pem and key.pem.
+// writeCertificate makes a self-signed certificate for localhost, in certificate.pem and key.pem.
 func writeCertificate(dir string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -245,7 +243,7 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// slab is the kernel's own memory in small pieces (man 5 proc, /proc/meminfo).
+// slab returns the kernel's slab memory (man 5 proc, /proc/meminfo).
 func slab() (float64, error) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -260,7 +258,7 @@ func slab() (float64, error) {
 	return 0, errors.New("/proc/meminfo has no Slab")
 }
 
-// loadAverage is the machine's, over a minute; 0 where there is none.
+// loadAverage returns the machine's load average over a minute, 0 if it is not known.
 func loadAverage() float64 {
 	b, _ := os.ReadFile("/proc/loadavg")
 	text, _, _ := strings.Cut(string(b), " ")

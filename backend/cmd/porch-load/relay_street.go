@@ -27,27 +27,26 @@ import (
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
 
-// Second bytes of the addresses in 127.0.0.0/8 that people come from.
+// The second byte of the source addresses in 127.0.0.0/8, by kind of client.
 const (
 	hosting byte = 1 + iota
 	waiting
 	passing
 )
 
-// Pings of a host's line, as the app sends them; a browser sends none.
+// Pings on a host's connection, as the app sends them. Browsers send none.
 const (
 	pingEvery = 10 * time.Second
 	pongIn    = 8 * time.Second
 )
 
-// street is everybody who lives by one relay: hosts, and guests who wait at
-// their doors. It speaks the whole protocol (docs/protocol.md) in less memory
-// than the app and a browser need.
+// street is all clients of one relay: hosts, and guests who wait for them. It speaks the whole protocol
+// (docs/protocol.md) in less memory than the app and a browser need.
 type street struct {
 	relay *relayProcess
 	tls   *tls.Config
 
-	ctx     context.Context // of everybody
+	ctx     context.Context // ended when all clients leave
 	leave   context.CancelFunc
 	wg      sync.WaitGroup
 	dropped atomic.Int64
@@ -55,7 +54,7 @@ type street struct {
 	mu      sync.Mutex
 	clients map[[3]byte]*http.Client // by source address
 	links   []sealed.LinkID
-	knocks  map[string]*visitor // by device: whose frames are under way
+	knocks  map[string]*visitor // by device; guests whose frames are on their way
 }
 
 func newStreet(p *relayProcess) *street {
@@ -67,13 +66,13 @@ func newStreet(p *relayProcess) *street {
 	return s
 }
 
-// close lets everybody go.
+// close makes all clients leave.
 func (s *street) close() {
 	s.leave()
 	s.wg.Wait()
 }
 
-// missing is how many are not there any more, at this end or at the relay's.
+// missing returns how many clients are no longer connected, at this end or at the relay's.
 func (s *street) missing(ctx context.Context, hosts, guests int) (int64, error) {
 	m, err := s.relay.metrics(ctx)
 	if err != nil {
@@ -86,7 +85,7 @@ func (s *street) missing(ctx context.Context, hosts, guests int) (int64, error) 
 	return gone, nil
 }
 
-// client dials from the address that belongs to number i of a kind.
+// client returns a client that dials from the address for number i of a kind.
 func (s *street) client(kind byte, i int) *http.Client {
 	n := i / perAddress
 	from := [3]byte{kind, byte(n / 250), byte(1 + n%250)}
@@ -107,7 +106,7 @@ func (s *street) client(kind byte, i int) *http.Client {
 }
 
 func (s *street) dial(ctx context.Context, c *http.Client, path, subprotocol string) (*websocket.Conn, error) {
-	//nolint:bodyclose // its body is the socket, or read already
+	// the body is the socket, or was read
 	ws, _, err := websocket.Dial(ctx, s.relay.base+path, &websocket.DialOptions{
 		HTTPClient: c, Subprotocols: []string{subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
@@ -126,7 +125,7 @@ func say(ctx context.Context, ws *websocket.Conn, m signalling.Message) error {
 	return ws.Write(ctx, websocket.MessageText, b)
 }
 
-// told reads the relay's next message, which must be an M.
+// told returns the relay's next message, which must be of type M.
 func told[M signalling.Message](ctx context.Context, ws *websocket.Conn, decode func([]byte) (signalling.Message, error)) (got M, err error) {
 	_, b, err := ws.Read(ctx)
 	if err != nil {
@@ -143,13 +142,13 @@ func told[M signalling.Message](ctx context.Context, ws *websocket.Conn, decode 
 	return got, nil
 }
 
-// line is a host's line with its one link.
+// line is a host's connection with its only link.
 type line struct {
 	s    *street
 	ws   *websocket.Conn
 	keys sealed.LinkKeys
 
-	at map[uint32]*sealed.Channel // by channel; nil before the opening; the reader's alone
+	at map[uint32]*sealed.Channel // by channel number; nil before the opening; used only by the reader
 }
 
 // openHost dials in, registers and announces a link.
@@ -227,7 +226,7 @@ func (l *line) ping() {
 	}
 }
 
-// listen answers guests until the street is left.
+// listen answers guests until the street is closed.
 func (l *line) listen() {
 	defer func() { _ = l.ws.CloseNow() }()
 	for {
@@ -245,7 +244,7 @@ func (l *line) listen() {
 	}
 }
 
-// drop counts an end that nobody asked for.
+// drop counts an end that this program did not cause.
 func (s *street) drop(err error) {
 	if s.ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "dropped:", err)
@@ -267,7 +266,7 @@ func (l *line) message(b []byte) error {
 	return nil
 }
 
-// frame takes a guest's frame: an opening, Hello, or Knock.
+// frame handles a frame from a guest: an opening, Hello, or Knock.
 func (l *line) frame(b []byte, arrived time.Time) error {
 	if len(b) < signalling.ChannelSize {
 		return errors.New("a frame of no channel")
@@ -313,15 +312,15 @@ func (l *line) reply(number uint32, c *sealed.Channel, m signalling.Message) err
 	return l.ws.Write(l.s.ctx, websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, number), frame...))
 }
 
-// visitor is a guest, and how long its way to the bell was.
+// visitor is a guest, and how long each step up to the bell took.
 type visitor struct {
 	ws                   *websocket.Conn
 	device               string
-	heard, rang          chan time.Time // there is room for one
+	heard, rang          chan time.Time // buffered 1
 	opening, first, bell time.Duration
 }
 
-// visitorOf never returns nil: a device that nobody has is answered by nobody.
+// visitorOf returns the guest of a device. For an unknown device it returns a new visitor that is not used elsewhere.
 func (s *street) visitorOf(device string) *visitor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -331,8 +330,8 @@ func (s *street) visitorOf(device string) *visitor {
 	return &visitor{heard: make(chan time.Time, 1), rang: make(chan time.Time, 1)}
 }
 
-// openGuest comes to a random link of the hosts at home, and returns when the
-// bell has rung. Home is this street, or one at another node of its relay.
+// openGuest opens a random link of the hosts at home, and returns when the bell has rung. home is this street, or one
+// at another node of its relay.
 func (s *street) openGuest(ctx context.Context, home *street, kind byte, i int) (v *visitor, err error) {
 	device := make([]byte, 16)
 	_, _ = rand.Read(device) // never fails
@@ -343,7 +342,7 @@ func (s *street) openGuest(ctx context.Context, home *street, kind byte, i int) 
 	link := home.links[mathrand.N(len(home.links))]
 	home.knocks[name] = v
 	home.mu.Unlock()
-	defer func() { // an error has made v nil
+	defer func() { // v is nil after an error
 		home.mu.Lock()
 		delete(home.knocks, name)
 		home.mu.Unlock()
@@ -411,7 +410,7 @@ func (s *street) openGuest(ctx context.Context, home *street, kind byte, i int) 
 	return v, err
 }
 
-// after is how long it took until something was seen.
+// after returns how long after sent something was seen.
 func after(ctx context.Context, sent time.Time, seen <-chan time.Time) (time.Duration, error) {
 	select {
 	case at := <-seen:
@@ -421,7 +420,7 @@ func after(ctx context.Context, sent time.Time, seen <-chan time.Time) (time.Dur
 	}
 }
 
-// stay has a guest wait until the street is left.
+// stay keeps a guest waiting until the street is closed.
 func (s *street) stay(v *visitor) {
 	s.wg.Go(func() {
 		defer func() { _ = v.ws.CloseNow() }()

@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// usage is what a process has used.
+// usage is what a process has used so far.
 type usage struct {
 	cpu      time.Duration // user and system, since its start
 	memoryMB float64       // resident set
 }
 
-// clockTick is USER_HZ, which Linux fixes at 100 for what /proc shows
-// (man 5 proc, sysconf(_SC_CLK_TCK)).
+// clockTick is USER_HZ, which Linux fixes at 100 in /proc (man 5 proc, sysconf(_SC_CLK_TCK)).
 const clockTick = time.Second / 100
 
-// usageOf reads /proc/PID/stat (man 5 proc). pid 0 gives zero.
+// usageOf reads /proc/PID/stat (man 5 proc). For pid 0 it returns zero.
 func usageOf(pid int) (usage, error) {
 	if pid == 0 {
 		return usage{}, nil
@@ -27,8 +26,8 @@ func usageOf(pid int) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	// The second field is the program's name in parentheses, which may hold
-	// spaces; what follows it starts with field 3.
+	// The second field is the program's name in parentheses, and may contain spaces. The text after it starts with
+	// field 3.
 	fields := bytes.Fields(raw[bytes.LastIndexByte(raw, ')')+1:])
 	if len(fields) < 22 {
 		return usage{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
