@@ -35,7 +35,7 @@ type certificates struct {
 	folder folder
 	log    *slog.Logger
 
-	mu      sync.RWMutex
+	mu      sync.RWMutex // guards what follows
 	current *tls.Certificate
 }
 

@@ -11,7 +11,7 @@ import (
 // memory. Its methods fit Options.Notes and Options.OnNote, and may be called
 // from many goroutines.
 type Notebook struct {
-	mu    sync.Mutex
+	mu    sync.Mutex                                        // guards what follows
 	notes *recent.Map[sealed.LinkID, [sealed.NoteSize]byte] // reading a note makes it newest, as writing does
 }
 

@@ -88,7 +88,7 @@ type Server struct {
 	wg       sync.WaitGroup // counts watch, both HTTP servers, and the sockets
 	closing  sync.Once
 
-	mu          sync.Mutex
+	mu          sync.Mutex // guards what follows
 	closed      bool
 	draining    bool
 	attachments map[switchboard.Attachment]struct{}

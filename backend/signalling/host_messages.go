@@ -154,7 +154,7 @@ type Left struct {
 	ID string `json:"id"`
 }
 
-// Speaking lists who is speaking now, loudest first.
+// Speaking lists the participants who are speaking now, loudest first.
 type Speaking struct {
 	IDs []string `json:"ids"`
 }

@@ -43,7 +43,7 @@ type Register struct {
 	Key       string `json:"key"`             // base64url, 32 bytes: Ed25519 public key, made for this relay
 	Signature string `json:"signature"`       // base64url, 64 bytes, see RegisterContext
 	Token     string `json:"token,omitempty"` // an invitation
-	Probe     bool   `json:"probe,omitempty"` // only asks: the relay answers and closes; an open connection of the key stays
+	Probe     bool   `json:"probe,omitempty"` // only asks: the relay answers and closes; an open connection stays
 }
 
 // Registered answers Register: the host connection is open.

@@ -140,7 +140,7 @@ func NewOut(n int) *Out {
 	return o
 }
 
-// Len is how many datagrams are to be sent.
+// Len returns the number of datagrams that are to be sent.
 func (o *Out) Len() int { return o.n }
 
 // Add appends a datagram, which must not change until it is sent. If there is no

@@ -49,7 +49,7 @@ func NewOut(n int) *Out {
 	return &Out{data: make([][]byte, 0, n), to: make([]netip.AddrPort, 0, n)}
 }
 
-// Len is how many datagrams are to be sent.
+// Len returns the number of datagrams that are to be sent.
 func (o *Out) Len() int { return len(o.data) }
 
 // Add appends a datagram, which must not change until it is sent. If there is no

@@ -13,7 +13,7 @@ type PerAddress struct {
 	most, mostPerAddress int
 	changed              func(delta int)
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
 	total int
 	of    *household.Tally[netip.Prefix]
 }

@@ -121,7 +121,7 @@ type Client struct {
 	changed chan struct{}  // buffered 1; full means that OnStatus should be called
 	closing sync.Once
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	status  Status
 	line    *line // the one that links are announced on, or nil
 	links   map[sealed.LinkID]*link

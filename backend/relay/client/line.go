@@ -53,7 +53,7 @@ type line struct {
 	wg     sync.WaitGroup
 	guests sync.WaitGroup // counts the guests' goroutines, which wg counts, too
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows; acquired after Client.mu
 	ended    bool
 	moved    bool
 	leaving  bool // takes no further guests

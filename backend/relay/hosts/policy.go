@@ -27,7 +27,7 @@ type Policy struct {
 	// count. A zero field means that of DefaultAddressQuotas.
 	PerAddress AddressQuotas
 
-	mu      sync.Mutex       // guards what follows
+	mu      sync.Mutex       // guards what follows, Invitations and Keys
 	granted map[string]int64 // see Allowance
 	order   []string
 }

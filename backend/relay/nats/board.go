@@ -47,7 +47,7 @@ type Board struct {
 	interest sync.Mutex // guards subs; acquired before mu
 	subs     map[token]*nats.Subscription
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows, and the fields of legs that name it; acquired after interest
 	ended  bool
 	held   map[token]*attachment
 	asks   map[uint64]chan uint64

@@ -108,7 +108,8 @@ func TestLostAnswers(t *testing.T) {
 	pass(t, dial(t, nodes[0], h.id), h.guest(t), "still here")
 }
 
-// TestStrangersOnTheBus has others with access to NATS publish messages.
+// TestStrangersOnTheBus publishes messages as a stranger with access to NATS. The
+// nodes ignore them.
 func TestStrangersOnTheBus(t *testing.T) {
 	s := natstest.Start(t)
 	a, b := openNode(t, s.URL(), nil), openNode(t, s.URL(), nil)

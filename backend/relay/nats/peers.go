@@ -61,7 +61,8 @@ func (b *Board) heard(sender nodeID, c cipher.AEAD, m message) {
 	}
 }
 
-// others returns the nodes that this one has heard lately.
+// others returns the nodes that this one has heard within times.silence, and that
+// have not left.
 func (b *Board) others() []nodeID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +146,7 @@ func (b *Board) sweep() {
 }
 
 // wholeTally is the number of beats from one tally that names all channels to the
-// next. The tallies between name those that were in use lately.
+// next. The tallies between name the channels that were in use within two beats.
 const wholeTally = 10
 
 // keep does the work that can wait, until the board has closed.

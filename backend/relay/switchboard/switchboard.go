@@ -47,7 +47,7 @@ type Attachment interface {
 type Memory struct {
 	perLink, perAddress int
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards hosts, and the fields of attachments that name it
 	hosts map[sealed.LinkID]*attachment
 
 	// Queued bounds the queues of all channels. Set it before the first Attach.

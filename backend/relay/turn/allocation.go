@@ -45,7 +45,7 @@ type allocation struct {
 	bindings    atomic.Pointer[[]binding]
 	permissions atomic.Pointer[[]netip.Addr]
 
-	changing sync.Mutex  // guards what follows, and changes of bindings and permissions
+	changing sync.Mutex  // guards what follows, and changes of bindings and permissions; acquired after handling.mu
 	life     *time.Timer // until the allocation ends by itself
 	gone     bool        // pion has closed it
 	holding  *handling   // held until pion closes it

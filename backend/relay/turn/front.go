@@ -19,7 +19,7 @@ type front struct {
 	toPion   queue
 	handling handling
 
-	mu      sync.RWMutex
+	mu      sync.RWMutex // guards what follows
 	clients map[netip.AddrPort]*allocation
 }
 

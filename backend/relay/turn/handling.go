@@ -12,7 +12,7 @@ import (
 // the same client. Pion 5.1 puts a permission into its table before it has
 // started the permission's timer, and would then stop a timer that is nil.
 type handling struct {
-	mu   sync.Mutex // held while pion handles a message
+	mu   sync.Mutex // held while pion handles a message; acquired before allocation.changing
 	busy bool       // only pion's reader uses it
 }
 

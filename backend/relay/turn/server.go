@@ -131,7 +131,7 @@ type Server struct {
 	refused  [refusals]atomic.Uint64
 	panics   contain.Panics
 
-	mu          sync.RWMutex
+	mu          sync.RWMutex // guards what follows, and owner.allocations
 	closed      bool
 	allocations int                            // those that have not ended
 	relayed     map[netip.AddrPort]*allocation // all that pion has not closed

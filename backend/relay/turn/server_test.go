@@ -60,8 +60,8 @@ func TestRelays(t *testing.T) {
 	}
 }
 
-// TestNeighbours has two clients who both need the relay reach each other through
-// it, although it relays to no address of its own.
+// TestNeighbours checks that two clients who both need the relay reach each other
+// through it, although it relays to no address of its own.
 func TestNeighbours(t *testing.T) {
 	for _, w := range ways {
 		t.Run(string(w), func(t *testing.T) {
@@ -445,8 +445,8 @@ func TestTooManyStreams(t *testing.T) {
 	}
 }
 
-// TestFlood has strangers flood the port with all sorts of messages. They are
-// held off, and clients that relay notice nothing.
+// TestFlood floods the port with all sorts of messages of strangers. They are held
+// off, and clients that relay notice nothing.
 func TestFlood(t *testing.T) {
 	s := open(t, nil)
 	name, password := credentials(t, s, "host")

@@ -48,7 +48,7 @@ func refusalOf(err error) Refusal {
 	return RefusedMalformed
 }
 
-// Traffic is what was relayed in one direction, without any headers.
+// Traffic is what was relayed in one direction, without headers.
 type Traffic struct{ Bytes, Packets uint64 }
 
 type traffic struct{ bytes, packets atomic.Uint64 }

@@ -41,8 +41,8 @@ type Wire struct {
 
 	late atomic.Bool // a message was not written in time, which ends the socket
 
-	mu      sync.Mutex
-	closing bool // Close has set the read deadline for good
+	mu      sync.Mutex // guards what follows
+	closing bool       // Close has set the read deadline for good
 }
 
 // Upgrade makes a WebSocket of a request. If it can't, it answers the request
@@ -171,7 +171,7 @@ type Pulse struct {
 	every, patience time.Duration
 	dead            func() // called once, if a ping is not answered
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
 	stopped bool
 	running sync.WaitGroup

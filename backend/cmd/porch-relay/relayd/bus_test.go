@@ -44,7 +44,7 @@ func TestTwoMachines(t *testing.T) {
 	})
 }
 
-// TestMachineJoins has a guest come to a machine as it starts, while the
+// TestMachineJoins lets a guest come to a machine as it starts, while the
 // connection to the host's machine is slow.
 func TestMachineJoins(t *testing.T) {
 	if testing.Short() {

@@ -95,7 +95,7 @@ type acmeCertificates struct {
 	wg       sync.WaitGroup
 	closing  sync.Once
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	trouble error
 }
 
@@ -272,7 +272,7 @@ type fileCertificates struct {
 	end              context.CancelFunc
 	wg               sync.WaitGroup
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	now     *tls.Certificate
 	trouble error
 }

@@ -19,7 +19,7 @@ type accounts struct {
 	perAddress int64
 	now        func() time.Time
 
-	mu        sync.Mutex
+	mu        sync.Mutex // guards what follows
 	day       int64
 	invited   map[string]int64 // by host; separate from strangers, who could fill it
 	strangers map[string]int64 // by host

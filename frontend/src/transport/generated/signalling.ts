@@ -225,7 +225,7 @@ export interface Left {
 	id: string
 }
 
-/** Speaking lists who is speaking now, loudest first. */
+/** Speaking lists the participants who are speaking now, loudest first. */
 export interface Speaking {
 	ids: string[]
 }
