@@ -287,7 +287,9 @@ func (a *TURNSocket) Close() {
 	if a.Over() {
 		_ = a.base.Close() // there is nobody to take leave of
 	}
+	a.mu.Lock() // nothing begins from now on; see begin
 	a.fail()
+	a.mu.Unlock()
 	if a.conn != nil {
 		_ = a.conn.Close() // the server forgets it by itself, too
 	}
@@ -373,19 +375,36 @@ func (a *TURNSocket) send(d datagram) {
 		}
 		return
 	case !known:
-		select {
-		case a.openers <- struct{}{}:
-			a.workers.Go(func() {
-				defer func() { <-a.openers }()
-				a.permit(*d.buffer, d.to)
-				d.free()
-			})
+		if a.begin(func() {
+			a.permit(*d.buffer, d.to)
+			d.free()
+		}) {
 			return
-		default:
-			a.withdraw(d.to) // the next packet tries again
 		}
+		a.withdraw(d.to) // the next packet tries again
 	}
 	d.free()
+}
+
+// begin runs f on a goroutine of its own. It returns false if too many run, or if the address is of no use any longer:
+// Close waits for those that have begun before.
+func (a *TURNSocket) begin(f func()) bool {
+	select {
+	case a.openers <- struct{}{}:
+	default:
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.Over() {
+		<-a.openers
+		return false
+	}
+	a.workers.Go(func() {
+		defer func() { <-a.openers }()
+		f()
+	})
+	return true
 }
 
 // permitted reports whether packets to an address pass, and else whether somebody

@@ -3,9 +3,14 @@ package path
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/pion/turn/v5"
 
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
@@ -33,5 +38,40 @@ func TestTURNWays(t *testing.T) {
 	})
 	if len(got) != maxTURN || got[0].uri.Host != "a.example" || got[1].uri.Port != 443 || got[2].uri.Host != "c.example" {
 		t.Errorf("%d ways: %+v", len(got), got)
+	}
+}
+
+// away is a relayed socket whose packets go nowhere.
+type away struct{ net.PacketConn }
+
+func (away) WriteTo(b []byte, _ net.Addr) (int, error) { return len(b), nil }
+func (away) Close() error                              { return nil }
+
+// TestNothingBeginsOnceATURNSocketCloses sends to new addresses while it closes. The race detector sees a goroutine that
+// begins when Close may be waiting for the last one, which sync.WaitGroup takes for misuse and panics.
+func TestNothingBeginsOnceATURNSocketCloses(t *testing.T) {
+	for range 50 {
+		base, other := net.Pipe()
+		client, err := turn.NewClient(&turn.ClientConfig{Conn: connected{base}})
+		must(t, err)
+		lost := make(chan struct{})
+		a := &TURNSocket{
+			base: base, client: client, conn: away{}, lost: lost, fail: sync.OnceFunc(func() { close(lost) }),
+			openers: make(chan struct{}, maxOpeners), filled: make(chan struct{}, 1),
+			peers: make(map[netip.AddrPort]*permission), asked: make(map[netip.Addr]struct{}),
+		}
+		begun := make(chan struct{})
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			close(begun)
+			for port := range uint16(100) {
+				b := []byte{1}
+				a.send(datagram{buffer: &b, to: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), port)})
+			}
+		})
+		<-begun
+		a.Close()
+		sender.Wait()
+		must(t, other.Close())
 	}
 }
