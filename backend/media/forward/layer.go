@@ -16,10 +16,10 @@ const (
 	videoCache = 512 // packets: 2 s at 2.5 Mbit/s
 )
 
-// Sound is sent before everything else, so a flood of it would delay the pictures and the connectivity checks of
-// everybody. The limit is what Opus sends at most: 510 kbit/s (RFC 7587 section 3.1.1) in packets of 10 ms.
+// Sound is sent before everything else, so a flood of it would delay the pictures and the connectivity checks of all
+// receivers. The limit is what Opus sends at most: 510 kbit/s (RFC 7587 section 3.1.1) in packets of 10 ms.
 const (
-	soundBytes = 96 << 10 // per second, and at once
+	soundBytes = 96 << 10 // per second, and as a burst
 	soundCost  = 256      // bytes that a packet counts for in addition to its payload
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// presenter is a participant who sends sound, a camera's picture and a screen.
+// presenter is a participant that sends sound, a camera's picture and a screen.
 type presenter struct {
 	in             *Inbound
 	camera, screen *Track
@@ -35,7 +35,7 @@ func newPresenter() *presenter {
 	return p
 }
 
-// watch returns what a receiver of a track is sent.
+// watch returns what is sent to a receiver of a track.
 func (p *presenter) watch(t *Track) *fakeWriter {
 	w := new(fakeWriter)
 	s := NewSlot(t.Kind, &p.admitted, p.counters)
@@ -47,7 +47,7 @@ func (p *presenter) watch(t *Track) *fakeWriter {
 	return w
 }
 
-// send sends packets with header extensions: pairs of id and value.
+// send sends packets with header extensions, given as pairs of id and value.
 func (p *presenter) send(tb testing.TB, packets []*rtp.Packet, extensions ...any) {
 	tb.Helper()
 	for _, pkt := range packets {
@@ -67,7 +67,7 @@ func TestASecondPictureIsATrackOfItsOwn(t *testing.T) {
 	a, b := mediatest.VideoSender{SSRC: 1, Sequence: 10}, mediatest.VideoSender{SSRC: 2, Sequence: 500}
 	p.send(t, a.Frame(true, 1), codec.MidID, "1")
 	p.send(t, b.Frame(true, 2), codec.MidID, "2")
-	p.send(t, a.Frame(false, 1)) // from here on the SSRC says it
+	p.send(t, a.Frame(false, 1)) // the SSRC is known from here on
 	p.send(t, b.Frame(false, 1))
 	if got := camera.sequences(); !slices.Equal(got, []uint16{10, 11}) {
 		t.Errorf("camera: %v", got)
@@ -92,7 +92,7 @@ func TestStreamsOfOtherSectionsAreRefused(t *testing.T) {
 	v := mediatest.VideoSender{SSRC: 1}
 	p.send(t, v.Frame(true, 1), codec.MidID, "7")
 	w := mediatest.VideoSender{SSRC: 2}
-	p.send(t, w.Frame(true, 1), codec.MidID, "0") // a picture where the sound belongs
+	p.send(t, w.Frame(true, 1), codec.MidID, "0") // a picture in the section of the sound
 	if c := p.counters.Counts(); c.Malformed != 2 || c.ReceivedPackets != 0 {
 		t.Errorf("%+v", c)
 	}
@@ -126,7 +126,7 @@ func TestLayersAreReadByRID(t *testing.T) {
 	}
 }
 
-// TestLayersAreForgottenWithTheirConnection: a sender that comes back may send in other sizes.
+// TestLayersAreForgottenWithTheirConnection: a sender that comes back may send other sizes.
 func TestLayersAreForgottenWithTheirConnection(t *testing.T) {
 	p := newPresenter()
 	v := mediatest.VideoSender{SSRC: 1}
@@ -158,8 +158,8 @@ func TestSSRCsOfAConnectionAreBounded(t *testing.T) {
 	}
 }
 
-// TestAConnectionThatIsNotYetOneLeavesLayersAlone: packets of a new connection before Connect, and of the old one after
-// it, add no layer, and their SSRCs are not remembered.
+// TestAConnectionThatIsNotYetOneLeavesLayersAlone: packets of a new connection before Connect, and of the old one
+// after it, add no layer, and their SSRCs are not remembered.
 func TestAConnectionThatIsNotYetOneLeavesLayersAlone(t *testing.T) {
 	p := newPresenter()
 	camera := p.watch(p.camera)
@@ -188,7 +188,8 @@ func TestAConnectionThatIsNotYetOneLeavesLayersAlone(t *testing.T) {
 	}
 }
 
-// TestSoundIsForwardedAsFarAsOpusGoes: sound is sent before everything else, so a flood of it would harm everybody.
+// TestSoundIsForwardedAsFarAsOpusGoes: sound is sent before everything else, so a flood of it would harm all
+// receivers.
 func TestSoundIsForwardedAsFarAsOpusGoes(t *testing.T) {
 	for _, test := range []struct {
 		name             string

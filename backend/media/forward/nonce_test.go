@@ -15,18 +15,18 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// ledger encrypts what slots send as SRTP, and notes under which nonce. AES-GCM's key stream is known where the
-// plain text is, and is the same if and only if the nonce is.
+// ledger encrypts what slots send as SRTP, and records the nonces. Where the plain text is known, so is AES-GCM's key
+// stream, which is the same if and only if the nonce is.
 type ledger struct {
 	tb    testing.TB
 	srtp  *srtp.Context
-	lost  bool // there is no link
+	lost  bool // there is no path
 	seen  map[[16]byte][]byte
 	sent  int
-	twice int // packets that were sent again, the same to the bit
+	twice int // packets that were sent again without a change of any bit
 }
 
-// ledgerDatagram is the most that fits a datagram, as on the way of a call.
+// ledgerDatagram is the largest packet that fits into a datagram of a call.
 const ledgerDatagram = 1568
 
 func (l *ledger) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
@@ -57,8 +57,8 @@ func (l *ledger) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) 
 	return len(payload), nil
 }
 
-// hostile is everything that happens to the slots of one receiver: two senders who send what they like, and a receiver who
-// asks for what it likes.
+// hostile is all that can happen to the slots of one receiver. Two senders send arbitrary packets, and the receiver
+// asks for arbitrary ones.
 type hostile struct {
 	ledger   *ledger
 	admitted *rig
@@ -69,7 +69,7 @@ type hostile struct {
 	stamps   [2]uint32
 	slots    []*Slot
 	now      time.Time
-	random   *rand.Rand // of payloads
+	random   *rand.Rand // for payloads
 }
 
 func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
@@ -110,20 +110,20 @@ func (h *hostile) assign(slot, source int) {
 	h.slots[slot].Assign(h.sources[source])
 }
 
-// send sends a packet of a track. Its payload is new, whatever its number.
+// send sends a packet of a track. Its payload is always new, whatever its number.
 func (h *hostile) send(i int, number uint16, how byte) {
 	b := make([]byte, 32, 1600)
 	for j := range b {
 		b[j] = byte(h.random.Uint32())
 	}
-	clear(b[7:15]) // a keyframe states no size that is refused
+	clear(b[7:15]) // a keyframe must not state a size that is refused
 	if how&1 != 0 {
 		b[0], b[1] = 0x90, 0xc0 // a picture id, long or short
 	} else {
 		b[0] = 0x10
 	}
 	if how&2 != 0 {
-		b = b[:1570] // fits no datagram of ours
+		b = b[:1570] // too large for a datagram of a call
 	}
 	p := packet{
 		ssrc: h.ssrcs[i], sequence: number, timestamp: h.stamps[i], marker: how&4 != 0,
@@ -135,26 +135,26 @@ func (h *hostile) send(i int, number uint16, how byte) {
 	h.sources[i].first().receive(h.ups[i], &p, how&8 != 0, h.now)
 }
 
-// step does one thing.
+// step does one of the things that can happen.
 func (h *hostile) step(op byte, value uint16) {
 	i := int(op>>7) & 1
 	switch how := op & 0x0f; op >> 4 & 7 {
-	case 0, 1: // the next, perhaps with a hole
+	case 0, 1: // the next number, perhaps after a gap
 		h.numbers[i] += 1 + value%4/3
 		h.stamps[i] += 960
 		h.send(i, h.numbers[i], how&^8)
-	case 2: // any number, as a repeat or not
+	case 2: // any number, perhaps marked as a retransmission
 		if how&8 == 0 && how&4 != 0 {
 			h.numbers[i] = value
 		}
 		h.send(i, value, how)
 	case 3: // a recent number again
 		h.send(i, h.numbers[i]-value%600, how)
-	case 4: // lost packets of every slot
+	case 4: // a NACK to every slot
 		for _, s := range h.slots {
 			last := uint16(s.out.lastOutput)
 			s.resend([]uint16{value, last, last - value%8, last - value%300, last - 1})
-			s.resent, s.budget = nil, new(resends) // bounds don't hide what repeats would be
+			s.resent, s.budget = nil, new(resends) // without bounds, which would hide wrong retransmissions
 		}
 	case 5:
 		switch how & 3 {
@@ -168,12 +168,12 @@ func (h *hostile) step(op byte, value uint16) {
 		case 3:
 			h.ledger.lost = !h.ledger.lost
 		}
-	case 6: // many
+	case 6: // many packets
 		for range value % 2000 {
 			h.numbers[i]++
 			h.send(i, h.numbers[i], how&^8)
 		}
-	case 7: // leaps, below what breaks a stretch
+	case 7: // leaps that are too small to end a stretch
 		for range value % 300 {
 			h.numbers[i] += 250
 			h.now = h.now.Add(1100 * time.Millisecond)
@@ -184,8 +184,8 @@ func (h *hostile) step(op byte, value uint16) {
 	h.now = h.now.Add(time.Millisecond)
 }
 
-// TestNoNonceIsUsedTwice sends and asks for everything that a hostile guest can, and looks for a nonce that two
-// packets were encrypted with.
+// TestNoNonceIsUsedTwice sends and asks for all that a hostile guest can, and looks for two packets that were
+// encrypted with one nonce.
 func TestNoNonceIsUsedTwice(t *testing.T) {
 	for _, kind := range []signalling.Kind{signalling.KindAudio, signalling.KindVideo} {
 		for seed := range uint64(20) {
@@ -201,7 +201,7 @@ func TestNoNonceIsUsedTwice(t *testing.T) {
 	}
 }
 
-// TestRepeatedSoundIsTheSame: Chromium asks for sound that it lost, and gets it under the number that it had.
+// TestRepeatedSoundIsTheSame: Chromium asks for sound that was lost, and gets it under the same number.
 func TestRepeatedSoundIsTheSame(t *testing.T) {
 	h := newHostile(t, signalling.KindAudio, 1)
 	for range 20 {
@@ -209,14 +209,14 @@ func TestRepeatedSoundIsTheSame(t *testing.T) {
 	}
 	before := h.ledger.sent
 	last := uint16(h.slots[1].out.lastOutput)
-	time.Sleep(time.Millisecond) // another time to send
+	time.Sleep(time.Millisecond) // a different abs-send-time
 	h.slots[1].resend([]uint16{last, last - 3})
 	if h.ledger.sent != before+2 || h.ledger.twice != 2 {
 		t.Errorf("%d sent, %d the same", h.ledger.sent-before, h.ledger.twice)
 	}
 }
 
-// TestAnOldRepeatIsNotNew: after a long stretch a packet that claims to be repeated has a number of the distant past.
+// TestAnOldRepeatIsNotNew: after a long stretch, a packet marked as a retransmission has a number from long ago.
 func TestAnOldRepeatIsNotNew(t *testing.T) {
 	h := newHostile(t, signalling.KindVideo, 1)
 	for range 20_000 {
@@ -234,8 +234,8 @@ func TestAnOldRepeatIsNotNew(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeSentTakesNoNumbers: a receiver without a path, whose senders go on, comes back where SRTP's own count of
-// wraps still holds.
+// TestWhatCannotBeSentTakesNoNumbers: a receiver has no path for a time while its senders go on. When it has one
+// again, SRTP's own count of wraps is still right.
 func TestWhatCannotBeSentTakesNoNumbers(t *testing.T) {
 	h := newHostile(t, signalling.KindAudio, 1)
 	h.step(0, 0)
@@ -266,7 +266,7 @@ func FuzzNonces(f *testing.F) {
 	})
 }
 
-// TestReplayIsBoundedByWhatIsCached: opening a slot of a sender whose numbers leap walked over all that were left out.
+// TestReplayIsBoundedByWhatIsCached: opening a slot must not walk over all the numbers that a sender has left out.
 func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()

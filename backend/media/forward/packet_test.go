@@ -13,7 +13,7 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 )
 
-// richPacket is an RTP packet with everything in it.
+// richPacket returns an RTP packet with every optional part.
 func richPacket(tb testing.TB, payload []byte) []byte {
 	tb.Helper()
 	p := rtp.Packet{
@@ -194,7 +194,7 @@ func TestParseControl(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		for n := range b {
-			ParseFeedback(b[:n], us) // does not panic
+			ParseFeedback(b[:n], us) // must not panic
 		}
 	}
 }
@@ -209,7 +209,7 @@ func TestNACKIsBounded(t *testing.T) {
 	}
 }
 
-// TestTargetsAreBounded: a packet is read once for each SSRC that it concerns, so they must not grow with it.
+// TestTargetsAreBounded: a packet is read once for each SSRC that it concerns, so its size must not multiply them.
 func TestTargetsAreBounded(t *testing.T) {
 	fir := &rtcp.FullIntraRequest{SenderSSRC: 1, MediaSSRC: 2}
 	for i := range uint32(180) {
@@ -237,7 +237,7 @@ func FuzzPacket(f *testing.F) {
 		if !bytes.Contains(original, p.payload) {
 			t.Fatal("the payload is not of the packet")
 		}
-		// What this reads, pion reads as well.
+		// A packet that parse accepts, Pion accepts too.
 		var theirs rtp.Packet
 		if theirs.Unmarshal(b) == nil && (theirs.SequenceNumber != p.sequence || theirs.SSRC != p.ssrc ||
 			theirs.Timestamp != p.timestamp || !bytes.Equal(theirs.Payload, p.payload)) {
@@ -276,7 +276,7 @@ func FuzzControl(f *testing.F) {
 	})
 }
 
-// FuzzForward sends hostile packets through everything behind decryption.
+// FuzzForward sends hostile packets through all code after decryption.
 func FuzzForward(f *testing.F) {
 	f.Add(richPacket(f, []byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x00}), richPacket(f, []byte{0x90, 0xc0, 0x7f, 0x55, 0x00}))
 	f.Fuzz(func(t *testing.T, first, second []byte) {

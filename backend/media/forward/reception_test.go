@@ -20,7 +20,7 @@ func TestReceptionReport(t *testing.T) {
 		}
 	}
 	b, ok := r.report(at(256))
-	if !ok || b.fractionLost != 63 || b.totalLost != 63 { // of 255: the last, lost too, is not known yet
+	if !ok || b.fractionLost != 63 || b.totalLost != 63 { // of 255: the last one is lost too, which is not known yet
 		t.Errorf("%+v", b)
 	}
 	if want := uint32(65500 + 254); b.highest != want {

@@ -10,10 +10,9 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// STUNServer answers binding requests with what the test says; with nothing if that is
-// not valid.
+// STUNServer answers binding requests with the address that the test gives, and not at all if that is not valid.
 type STUNServer struct {
-	Asked atomic.Int32 // requests
+	Asked atomic.Int32 // requests so far
 
 	conn   *net.UDPConn
 	mu     sync.Mutex
@@ -21,7 +20,7 @@ type STUNServer struct {
 	asker  netip.AddrPort
 }
 
-// NewSTUNServer returns a server on this computer that ends with the test.
+// NewSTUNServer returns a server on this computer. It ends with the test.
 func NewSTUNServer(tb testing.TB, mapped func(from netip.AddrPort) netip.AddrPort) *STUNServer {
 	tb.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -57,27 +56,27 @@ func NewSTUNServer(tb testing.TB, mapped func(from netip.AddrPort) netip.AddrPor
 	return s
 }
 
-// Address returns where the server is asked.
+// Address returns the server's address.
 func (s *STUNServer) Address() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// URL returns the server's address as a call takes it.
+// URL returns the server's address in the form that a call takes.
 func (s *STUNServer) URL() string { return "stun:" + s.Address().String() }
 
-// LastAsker returns where the newest request came from.
+// LastAsker returns the source address of the newest request.
 func (s *STUNServer) LastAsker() netip.AddrPort {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asker
 }
 
-// Set changes what is answered.
+// Set changes the function that returns the answers.
 func (s *STUNServer) Set(mapped func(from netip.AddrPort) netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mapped = mapped
 }
 
-// BindingAnswer returns the answer to a request: it came from a.
+// BindingAnswer returns the answer to the request with this id. It says that the request came from a.
 func BindingAnswer(tb testing.TB, id [stun.TransactionIDSize]byte, a netip.AddrPort) []byte {
 	tb.Helper()
 	m, err := stun.Build(stun.BindingSuccess, stun.NewTransactionIDSetter(id),
@@ -89,11 +88,11 @@ func BindingAnswer(tb testing.TB, id [stun.TransactionIDSize]byte, a netip.AddrP
 	return m.Raw
 }
 
-// Always answers with one address.
+// Always returns a function for [NewSTUNServer] that answers with one address.
 func Always(a string) func(netip.AddrPort) netip.AddrPort {
 	p := netip.MustParseAddrPort(a)
 	return func(netip.AddrPort) netip.AddrPort { return p }
 }
 
-// Silent answers nothing.
+// Silent is a function for [NewSTUNServer] that answers nothing.
 func Silent(netip.AddrPort) netip.AddrPort { return netip.AddrPort{} }

@@ -23,22 +23,22 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// RelayedAt is where a [TURNServer] relays: an address that candidates of a host don't have.
+// RelayedAt is the address at which a [TURNServer] relays. The host candidates of this computer don't have it.
 const RelayedAt = "127.0.0.2"
 
 // TURNServer is a real TURN server on this computer.
 type TURNServer struct {
-	URLs   map[string]string // by way: "udp", "tcp", "tls"
-	TLS    *tls.Config       // of its clients
-	Asked  atomic.Int32      // for credentials
-	Refuse atomic.Bool       // credentials
+	URLs   map[string]string // by transport: "udp", "tcp", "tls"
+	TLS    *tls.Config       // for clients of the server
+	Asked  atomic.Int32      // how often Servers was asked for credentials
+	Refuse atomic.Bool       // makes the server refuse its credentials
 
 	server *turn.Server
 	mu     sync.Mutex
 	conns  []net.Conn // over TCP
 }
 
-// NewTURNServer returns a server that ends with the test.
+// NewTURNServer returns a server on this computer. It ends with the test.
 func NewTURNServer(tb testing.TB) *TURNServer {
 	tb.Helper()
 	if runtime.GOOS != "linux" {
@@ -75,7 +75,7 @@ func NewTURNServer(tb testing.TB) *TURNServer {
 	return s
 }
 
-// Servers gives out the ways with these names.
+// Servers returns a function that gives out the server with these transports.
 func (s *TURNServer) Servers(ways ...string) func(context.Context) ([]signalling.ICEServer, error) {
 	return func(context.Context) ([]signalling.ICEServer, error) {
 		s.Asked.Add(1)
@@ -87,7 +87,7 @@ func (s *TURNServer) Servers(ways ...string) func(context.Context) ([]signalling
 	}
 }
 
-// Cut ends all connections over TCP.
+// Cut closes all connections over TCP.
 func (s *TURNServer) Cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *TURNServer) Cut() {
 	s.conns = nil
 }
 
-// kept is a listener whose connections the server can cut.
+// kept is a listener that keeps its connections for [TURNServer.Cut].
 type kept struct {
 	net.Listener
 	server *TURNServer
