@@ -64,7 +64,7 @@ func documentOpen(ctx context.Context, address string) (*documentClient, error) 
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 	}
 	defer transport.CloseIdleConnections()
-	// the body is the socket
+	//nolint:bodyclose // the body is the socket
 	c.ws, _, err = websocket.Dial(ctx, u.Scheme+"://"+u.Host+"/socket", &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"porch.v1"},
 	})

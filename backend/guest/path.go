@@ -72,7 +72,7 @@ func dial(ctx context.Context, client *http.Client, a address, hello signalling.
 
 // open asks the relay for the host and opens the channel.
 func open(ctx context.Context, client *http.Client, a address) (*path, error) {
-	// the body is the socket, or was read
+	//nolint:bodyclose // the body is the socket, or was read
 	ws, response, err := websocket.Dial(ctx, a.base+socketPath, &websocket.DialOptions{
 		HTTPClient:   client,
 		Subprotocols: []string{signalling.Subprotocol},

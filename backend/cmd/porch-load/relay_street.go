@@ -106,7 +106,7 @@ func (s *street) client(kind byte, i int) *http.Client {
 }
 
 func (s *street) dial(ctx context.Context, c *http.Client, path, subprotocol string) (*websocket.Conn, error) {
-	// the body is the socket, or was read
+	//nolint:bodyclose // the body is the socket, or was read
 	ws, _, err := websocket.Dial(ctx, s.relay.base+path, &websocket.DialOptions{
 		HTTPClient: c, Subprotocols: []string{subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})

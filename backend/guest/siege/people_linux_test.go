@@ -158,7 +158,7 @@ func dial(ctx context.Context, w *town, client *http.Client) (*channel, error) {
 
 // ask opens a socket for a link, and returns the link's public key.
 func ask(ctx context.Context, w *town, client *http.Client, id sealed.LinkID) (_ *websocket.Conn, public []byte, err error) {
-	// the body is the socket, or was read
+	//nolint:bodyclose // the body is the socket, or was read
 	ws, _, err := websocket.Dial(ctx, w.base+"/socket", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.Subprotocol}})
 	if err != nil {
 		return nil, nil, err
@@ -262,7 +262,7 @@ func until[M signalling.Message](ctx context.Context, c *channel) (m M, err erro
 type owner struct{ ws *websocket.Conn }
 
 func register(ctx context.Context, w *town, client *http.Client) (*owner, error) {
-	// the body is the socket, or was read
+	//nolint:bodyclose // the body is the socket, or was read
 	ws, _, err := websocket.Dial(ctx, w.base+"/host", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{signalling.HostSubprotocol}})
 	if err != nil {
 		return nil, err
