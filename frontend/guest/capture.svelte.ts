@@ -1,5 +1,5 @@
-import type { Choice, DeviceFault, Devices } from '$src/call/engine';
-import type { Capture, Own } from '$src/media/capture.svelte';
+import type { Choice, DeviceFault, Devices } from '$src/media/engine';
+import type { Capture, Own } from '$src/media/webview/capture.svelte';
 
 /** How long until what could not be fetched is tried again, in milliseconds. */
 const pause = 1500;
@@ -21,7 +21,7 @@ export class LaterCapture implements Own {
   readonly #coming: Promise<Capture>;
 
   constructor(
-    fetch: () => Promise<typeof import('$src/media/capture.svelte')>,
+    fetch: () => Promise<typeof import('$src/media/webview/capture.svelte')>,
     { muted, cameraOff }: { muted: boolean; cameraOff: boolean },
   ) {
     this.#muted = muted;

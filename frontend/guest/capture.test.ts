@@ -26,7 +26,7 @@ class FakeCapture {
     calls.push('close');
   }
 }
-type Module = typeof import('$src/media/capture.svelte');
+type Module = typeof import('$src/media/webview/capture.svelte');
 const module = { Capture: FakeCapture } as unknown as Module;
 
 beforeEach(() => {

@@ -22,7 +22,7 @@ function begin(link: LinkAddress): void {
     return;
   }
   const session = new Session({
-    capture: new LaterCapture(() => import('$src/media/capture.svelte'), memory.switches),
+    capture: new LaterCapture(() => import('$src/media/webview/capture.svelte'), memory.switches),
     memory,
     channel: (resumable) => new GuestTransport({ link, resumable }),
     inside: () => import('./inside'),

@@ -1,6 +1,6 @@
-import type { Call } from '$src/call/call.svelte';
-import type { Own } from '$src/media/capture.svelte';
-import type { WebviewEngine } from '$src/media/webview.svelte';
+import type { Call } from '$src/call/model/call.svelte';
+import type { Own } from '$src/media/webview/capture.svelte';
+import type { WebviewEngine } from '$src/media/webview/webview.svelte';
 import type {
   Bell,
   EndReason,

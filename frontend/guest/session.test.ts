@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, type Mock, vi } from 'vitest';
-import { Call } from '$src/call/call.svelte';
-import type { Own } from '$src/media/capture.svelte';
+import { Call } from '$src/call/model/call.svelte';
+import type { Own } from '$src/media/webview/capture.svelte';
 import type {
   EndReason,
   GuestMessage,

@@ -2,7 +2,7 @@ import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { mount } from 'svelte';
 import { getLocale } from '$src/i18n';
-import { warm } from '$src/media/warm';
+import { warm } from '$src/media/webview/warm';
 import { backoff } from '$src/transport/backoff';
 import { keepWords } from '$src/ui/hands';
 import App from './App.svelte';

@@ -1,5 +1,5 @@
 // The drawer's people, still, for the gallery.
-import type { MediaEngine, Picture } from '../../src/call/engine';
+import type { MediaEngine, Picture } from '../../src/media/engine';
 import { draw, people } from '../people';
 
 /** A person of the drawer, still, in a picture of this ratio. */

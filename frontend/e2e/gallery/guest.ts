@@ -6,12 +6,12 @@ import type { Memory } from '../../guest/memory';
 import Incomplete from '../../guest/pages/Incomplete.svelte';
 import Unusable from '../../guest/pages/Unusable.svelte';
 import { type Channel, type Inside, Session } from '../../guest/session.svelte';
-import CallView from '../../src/call/CallView.svelte';
-import { Call } from '../../src/call/call.svelte';
-import { type MediaEngine, OWN } from '../../src/call/engine';
-import { Capture } from '../../src/media/capture.svelte';
-import type { Source } from '../../src/media/source';
-import { synthetic } from '../../src/media/synthetic';
+import { Call } from '../../src/call/model/call.svelte';
+import CallView from '../../src/call/view/CallView.svelte';
+import { type MediaEngine, OWN } from '../../src/media/engine';
+import { Capture } from '../../src/media/webview/capture.svelte';
+import type { Source } from '../../src/media/webview/source';
+import { synthetic } from '../../src/media/webview/synthetic';
 import type { HostMessage, Participant, TransportState } from '../../src/transport';
 import { face } from './faces';
 

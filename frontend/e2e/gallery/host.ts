@@ -12,7 +12,7 @@ import {
   type State,
 } from '../../host/model/backend';
 import { Host } from '../../host/model/host.svelte';
-import { OWN } from '../../src/call/engine';
+import { OWN } from '../../src/media/engine';
 import type { Transport } from '../../src/transport';
 import type { HostMessage, Participant } from '../../src/transport/transport';
 import { drawnEngine } from './faces';

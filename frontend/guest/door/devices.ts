@@ -1,3 +1,3 @@
 // What only some guests need before they join: fetched when they do.
-export { default as DevicePickers } from '$src/call/DevicePickers.svelte';
+export { default as DevicePickers } from '$src/call/view/DevicePickers.svelte';
 export { default as DeviceFaults } from './DeviceFaults.svelte';

@@ -1,5 +1,5 @@
 import { untrack } from 'svelte';
-import type { Choice, MediaEngine } from '$src/call/engine';
+import type { Choice, MediaEngine } from '$src/media/engine';
 import type { Settings } from '../model/backend';
 
 /**

@@ -1,9 +1,9 @@
-import type { MediaEngine } from '$src/call/engine';
-import { Capture } from '$src/media/capture.svelte';
-import { hardware } from '$src/media/source';
-import { synthetic } from '$src/media/synthetic';
-import { WebviewEngine } from '$src/media/webview.svelte';
-import { NativeEngine } from '$src/native/native.svelte';
+import type { MediaEngine } from '$src/media/engine';
+import { NativeEngine } from '$src/media/native/native.svelte';
+import { Capture } from '$src/media/webview/capture.svelte';
+import { hardware } from '$src/media/webview/source';
+import { synthetic } from '$src/media/webview/synthetic';
+import { WebviewEngine } from '$src/media/webview/webview.svelte';
 import { LoopbackTransport } from '$src/transport';
 import type { Commands, Entry, State } from './backend';
 import type { Parts } from './presence.svelte';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MediaEngine } from '$src/call/engine';
+import type { MediaEngine } from '$src/media/engine';
 import type { Backend, Change, LinkView, RequestView, State } from './backend';
 import { Fault, ownWindow } from './backend';
 import { Host, type HostOptions } from './host.svelte';
@@ -181,7 +181,7 @@ describe('the window', () => {
   });
 
   it('calls the app’s own window what the app calls it', () => {
-    const app = readFileSync(new URL('../../../app.go', import.meta.url), 'utf8');
+    const app = readFileSync(new URL('../../../desktop/lifecycle.go', import.meta.url), 'utf8');
     expect(app).toContain(`const ownWindow = "${ownWindow}"\n`);
   });
 

@@ -1,5 +1,5 @@
-import { Call } from '$src/call/call.svelte';
-import type { MediaEngine } from '$src/call/engine';
+import { Call } from '$src/call/model/call.svelte';
+import type { MediaEngine } from '$src/media/engine';
 import type { Transport } from '$src/transport';
 import type { HostMessage } from '$src/transport/transport';
 import type { Commands, Entry } from './backend';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MediaEngine } from '$src/call/engine';
+import type { MediaEngine } from '$src/media/engine';
 import type { Transport } from '$src/transport';
 import type { GuestMessage, HostMessage, TransportState } from '$src/transport/transport';
 import { Fault } from './backend';

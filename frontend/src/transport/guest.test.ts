@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeHost, FakeLink, FakeSocket } from './fakeHost';
+import { FakeHost, FakeLink, FakeSocket } from '../test/fakeHost';
 import { closeCodes, type HostMessage } from './generated/signalling';
 import { GuestTransport } from './guest';
 import type { TransportState } from './transport';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FakeSocket } from './fakeHost';
+import { FakeSocket } from '../test/fakeHost';
 import type { HostMessage } from './generated/signalling';
 import { type DeviceState, LoopbackTransport, type VideoFrame } from './loopback';
 import type { TransportState } from './transport';

@@ -1,5 +1,5 @@
 import { m } from '$src/i18n';
-import type { DeviceFault } from './engine';
+import type { DeviceFault } from '../../media/engine';
 
 const sentences: Record<DeviceFault, () => string> = {
   'camera-missing': m.call_fault_camera_missing,

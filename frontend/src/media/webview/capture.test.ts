@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Choice } from '$src/call/engine';
+import type { Choice } from '$src/media/engine';
 import { Capture } from './capture.svelte';
 import { whyOf } from './faults';
 import { type Changes, hardware, type Source } from './source';

@@ -45,8 +45,8 @@ export interface Picture {
 }
 
 /**
- * Captures and plays for the call view: in the page (src/media) or in the app
- * (src/native). An engine owns both directions, because echo cancellation
+ * Captures and plays for the call view: in the page (src/media/webview) or in the app
+ * (src/media/native). An engine owns both directions, because echo cancellation
  * needs both. Every readonly property and pictureOf are reactive.
  */
 export interface MediaEngine {

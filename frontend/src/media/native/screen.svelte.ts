@@ -1,4 +1,4 @@
-import type { Picture } from '$src/call/engine';
+import type { Picture } from '$src/media/engine';
 
 /** Draws one participant's pictures, decoded once, on a canvas in each container that shows them. */
 export class Screen {

@@ -1,4 +1,4 @@
-import type { Choice, DeviceFault, Devices } from '$src/call/engine';
+import type { Choice, DeviceFault, Devices } from '$src/media/engine';
 import { counts, type Device, type Event, next, off } from './device';
 import { whyOf } from './faults';
 import { Meter } from './meter.svelte';

@@ -1,5 +1,5 @@
-import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/call/engine';
-import { OWN } from '$src/call/engine';
+import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/media/engine';
+import { OWN } from '$src/media/engine';
 import type { GuestMessage, HostMessage, ICEServer, Kind } from '$src/transport';
 import type { Own } from './capture.svelte';
 import { whenInFront } from './front';

@@ -1,4 +1,4 @@
-import type { Picture } from '$src/call/engine';
+import type { Picture } from '$src/media/engine';
 import { Replay } from './replay';
 
 /** One picture: the element that draws it, wherever it is shown. */

@@ -1,4 +1,4 @@
-import type { Choice, Devices } from '$src/call/engine';
+import type { Choice, Devices } from '$src/media/engine';
 import { whenInFront } from './front';
 
 /** Where own sound and picture come from: devices, or something drawn. */

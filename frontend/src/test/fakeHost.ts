@@ -1,7 +1,7 @@
 // For tests: a WebSocket with a relay and a host of its own behind it.
 import { Aes128Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core';
-import { type Bytes, concat, fromText, toBase64url } from './bytes';
-import type { GuestMessage, HostMessage } from './generated/signalling';
+import { type Bytes, concat, fromText, toBase64url } from '../transport/bytes';
+import type { GuestMessage, HostMessage } from '../transport/generated/signalling';
 
 const suite = new CipherSuite({
   kem: new DhkemP256HkdfSha256(),

@@ -2,7 +2,7 @@ import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/tran
 import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
-import { type Choice, type MediaEngine, OWN } from './engine';
+import { type Choice, type MediaEngine, OWN } from '../../media/engine';
 import { Switch } from './switch.svelte';
 
 /** A participant as the views draw them. */

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { GuestMessage, HostMessage, Participant } from '$src/transport';
+import type { MediaEngine } from '../../media/engine';
 import { Call } from './call.svelte';
-import type { MediaEngine } from './engine';
 import { ownNoMedia, theirNoMedia } from './noMedia';
 
 class Engine implements MediaEngine {

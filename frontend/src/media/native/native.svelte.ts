@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/call/engine';
-import { OWN } from '$src/call/engine';
+import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/media/engine';
+import { OWN } from '$src/media/engine';
 import type { DeviceState, VideoFrame as EncodedPicture } from '$src/transport';
 import type { HostMessage } from '$src/transport/transport';
 import { PictureDecoder } from './decoder';

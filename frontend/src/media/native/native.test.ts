@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { OWN } from '$src/call/engine';
+import { OWN } from '$src/media/engine';
 import type { VideoFrame as EncodedPicture } from '$src/transport';
 import type { Participant } from '$src/transport/transport';
 import { NativeEngine } from './native.svelte';
