@@ -3,7 +3,7 @@ package path
 import "time"
 
 // sendQueue is what waits for a line that takes no more: sound, RTCP, checks and
-// handshakes before pictures. Pictures wait for a while only, because what comes too
+// handshakes before pictures. Everything waits for a while only, because what comes too
 // late is of no use and delays what follows. It is not safe for concurrent use.
 type sendQueue struct {
 	urgent, pictures []waiting
@@ -20,6 +20,9 @@ const (
 	maxUrgent   = 128 // datagrams: the oldest goes first, it would be the least use
 	maxPictures = 512 // the newest goes: what is left begins with a keyframe in one piece
 )
+
+// urgentAge is how long what is not a picture may wait. Later sound is not played, and checks and handshakes are repeated.
+const urgentAge = 500 * time.Millisecond
 
 // put takes a datagram, and drops one if there are too many.
 func (q *sendQueue) put(d datagram, now time.Time) {
@@ -42,14 +45,20 @@ func (q *sendQueue) put(d datagram, now time.Time) {
 	}
 }
 
-// expire drops the pictures that have waited for too long.
+// expire drops what has waited for too long.
 func (q *sendQueue) expire(now time.Time) {
+	q.urgent = expired(q.urgent, urgentAge, now)
+	q.pictures = expired(q.pictures, q.age, now)
+}
+
+// expired drops the datagrams of a list that are older than age, and returns the rest.
+func expired(list []waiting, age time.Duration, now time.Time) []waiting {
 	n := 0
-	for n < len(q.pictures) && now.Sub(q.pictures[n].since) > q.age {
-		q.pictures[n].drop()
+	for n < len(list) && now.Sub(list[n].since) > age {
+		list[n].drop()
 		n++
 	}
-	q.pictures = remove(q.pictures, n)
+	return remove(list, n)
 }
 
 // next appends what goes first to dst, until that is full. The queue keeps it until

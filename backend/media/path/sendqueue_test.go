@@ -59,6 +59,20 @@ func TestWhatWaitsTooLongIsDropped(t *testing.T) {
 	}
 }
 
+// TestAStuckLineIsGivenUp: what can't be sent doesn't wait for ever, or drain would try each millisecond after a call.
+func TestAStuckLineIsGivenUp(t *testing.T) {
+	q := sendQueue{age: lineAge}
+	begin := time.Now()
+	q.put(queued(1, nil), begin)
+	q.put(queued(2, nil), begin.Add(urgentAge))
+	if got := q.next(make([]datagram, 0, 3), begin.Add(urgentAge+1)); len(got) != 1 || (*got[0].buffer)[0] != 2 {
+		t.Errorf("%d wait", len(got))
+	}
+	if q.next(make([]datagram, 0, 3), begin.Add(2*urgentAge+1)); !q.empty() {
+		t.Error("not empty")
+	}
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	var dropped atomic.Uint64
 	q := sendQueue{age: lineAge}

@@ -53,9 +53,11 @@ type datagram struct {
 // free gives the buffer back.
 func (d datagram) free() { buffers.Put(d.buffer) }
 
-// drop gives the buffer of a picture back.
+// drop gives the buffer back of what found no room. Pictures are counted.
 func (d datagram) drop() {
-	d.picture.Add(1)
+	if d.picture != nil {
+		d.picture.Add(1)
+	}
 	d.free()
 }
 
