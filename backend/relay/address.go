@@ -27,8 +27,8 @@ type Address struct {
 	Tunnel string `json:"tunnel,omitempty"`
 }
 
-// addressesFor lists where a relay is found that is bound to bound; an
-// unspecified address stands for all interfaces.
+// addressesFor lists the addresses of a relay that listens at bound. An
+// unspecified address there stands for all interfaces.
 func addressesFor(bound netip.AddrPort, network []netaddr.Address) []Address {
 	port := strconv.Itoa(int(bound.Port()))
 	local := Address{Base: "http://localhost:" + port, Reach: ReachComputer}

@@ -27,7 +27,7 @@ const (
 )
 
 // certificates keeps the relay's own certificate current. A guest's browser asks
-// about a certificate that no authority has signed once, and again whenever it
+// once about a certificate that no authority has signed, and again whenever it
 // changes. Therefore it changes only near its end, or when this computer has an
 // address that it does not name. Addresses of other networks that this computer
 // has been in stay named.

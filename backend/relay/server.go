@@ -460,7 +460,7 @@ func (s *Server) guard(f func()) (returned bool) { return s.panics.Run(f) }
 // panic.
 func (s *Server) Panics() uint64 { return s.panics.Count() }
 
-// serve is the one entry for requests. It first checks where a request comes from
+// serve handles every request. It first checks where a request comes from
 // and which host it names.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !s.guard(func() { s.answer(w, r) }) {

@@ -32,7 +32,7 @@ type Policy struct {
 	order   []string
 }
 
-// Invitation lets a host dial in that shows its token.
+// Invitation lets a host that shows its token dial in.
 type Invitation struct {
 	Name   string            // for the relay's owner; it is logged
 	Digest [sha256.Size]byte // of the token: NewInvitation
