@@ -11,9 +11,9 @@
 //
 // # Subjects
 //
-// PREFIX.v1.link.TOKEN   asks for a link, and claims of it; its holder listens
-// PREFIX.v1.node.NODE.*  messages for one node: answers and frames, in order
-// PREFIX.v1.all          messages for all: heartbeats, notes, revocations
+//	PREFIX.v1.link.TOKEN   asks for a link, and claims of it; its holder listens
+//	PREFIX.v1.node.NODE.*  messages for one node: answers and frames, in order
+//	PREFIX.v1.all          messages for all: heartbeats, notes, revocations
 //
 // TOKEN is a keyed hash of a link's id. NODE is random and new at each start.
 //
