@@ -186,7 +186,7 @@ func (s *guestSession) enroll(ctx context.Context) bool {
 	h, r := s.host, s.link
 	ended := signalling.EndShutdown
 	var welcome signalling.Welcome
-	if err := h.loop.do(ctx, func() {
+	if err := h.loop.Do(ctx, func() {
 		if ended = r.ended; ended != "" {
 			return
 		}
@@ -203,7 +203,7 @@ func (s *guestSession) enroll(ctx context.Context) bool {
 
 func (s *guestSession) forget() {
 	s.frames.Close(signalling.CloseDone)
-	_ = s.host.loop.do(context.WithoutCancel(s.host.ctx), func() {
+	_ = s.host.loop.Do(context.WithoutCancel(s.host.ctx), func() {
 		delete(s.link.sessions, s)
 		if !s.seated {
 			s.credentials.end()
@@ -304,7 +304,7 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 		return nil, false
 	}
 	var reason signalling.EndReason
-	if err := s.host.loop.do(ctx, func() { st, reason = s.link.resumeSeat(s, token, hello.Resume) }); err != nil {
+	if err := s.host.loop.Do(ctx, func() { st, reason = s.link.resumeSeat(s, token, hello.Resume) }); err != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -475,7 +475,7 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 	s.credentials.admit()
 	s.credentials.await(ctx)
 	var err error
-	if gone := h.loop.do(ctx, func() { st, err = r.takeSeat(s, ticket, k) }); gone != nil {
+	if gone := h.loop.Do(ctx, func() { st, err = r.takeSeat(s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -517,13 +517,13 @@ func (s *guestSession) take(ctx context.Context, st *seat) {
 			continue
 		}
 		if !confirmed {
-			confirmed = h.loop.do(ctx, func() { st.confirm(s) }) == nil
+			confirmed = h.loop.Do(ctx, func() { st.confirm(s) }) == nil
 		}
 		if st.used.CompareAndSwap(false, true) {
 			h.background.Go(func() { r.recordEntry(s.device, st.name) })
 		}
 	}
-	_ = h.loop.do(context.WithoutCancel(ctx), func() {
+	_ = h.loop.Do(context.WithoutCancel(ctx), func() {
 		if left && st.session == s {
 			r.freeSeat(st, "")
 			r.settle()

@@ -11,6 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/loop"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/notify"
@@ -105,11 +106,11 @@ type Host struct {
 
 	ctx        context.Context // ends when Close has told everybody
 	cancel     context.CancelFunc
-	background background
+	background loop.Background
 	still      chan struct{} // holds one: whose picture is being decoded
 	totals     totals
 	publisher  *hoststate.Publisher
-	loop       *loop
+	loop       *loop.Loop
 
 	// Of the loop.
 	openLinks    openLinks
@@ -173,20 +174,20 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	h.loop = newLoop(h.publish)
+	h.loop = loop.New(h.publish)
 	if o.Notifier != nil {
 		h.center = notify.NewCenter(notify.Options{
 			Notifier:   o.Notifier,
 			OnDecision: h.pressed,
 			OnFailing: func() {
-				h.loop.post("notifications", func() { h.say(hoststate.NoticeNotifications) })
+				h.loop.Post("notifications", func() { h.say(hoststate.NoticeNotifications) })
 			},
 			Logger: h.log,
 		})
 	}
 
 	var err error
-	if gone := h.loop.do(ctx, func() {
+	if gone := h.loop.Do(ctx, func() {
 		h.touch()
 		if h.book.Damaged() > 0 {
 			h.say(hoststate.NoticeDamaged)
@@ -224,16 +225,16 @@ func setDefault(d *time.Duration, v time.Duration) {
 // Close tells everybody that the app is closing, and waits until all is quiet.
 // Links stay as they are. A second call waits as well.
 func (h *Host) Close() {
-	_ = h.loop.do(context.Background(), func() {
+	_ = h.loop.Do(context.Background(), func() {
 		h.over = true
 		for _, r := range h.openLinks {
 			r.close(signalling.EndShutdown)
 		}
 	})
 	h.cancel()
-	h.background.wait()
+	h.background.Wait()
 	h.closeRelays() // after what guests were told last has been sent
-	h.loop.close()
+	h.loop.Close()
 	if h.center != nil {
 		h.center.Close()
 	}
@@ -257,13 +258,13 @@ func (h *Host) Stats() call.Stats { return h.totals.total() }
 // Attend says that client's window is the one the host is looking at: the one
 // that enters a call when a guest is let in by a notification.
 func (h *Host) Attend(client string) {
-	h.loop.post("attend", func() { h.client = client })
+	h.loop.Post("attend", func() { h.client = client })
 }
 
 // do runs fn on the loop, in a host that is not closing.
 func (h *Host) do(ctx context.Context, fn func() error) error {
 	err := error(fault.New(fault.ShuttingDown, nil))
-	if gone := h.loop.do(ctx, func() {
+	if gone := h.loop.Do(ctx, func() {
 		if !h.over {
 			err = fn()
 		}

@@ -109,7 +109,7 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 				err = p.windowSaid(m)
 			}
 		case !errors.As(err, &broken): // the socket has ended
-			_ = h.loop.do(context.WithoutCancel(h.ctx), func() { p.loseWindow(t.link, window) })
+			_ = h.loop.Do(context.WithoutCancel(h.ctx), func() { p.loseWindow(t.link, window) })
 			return
 		}
 		if err != nil {
@@ -117,7 +117,7 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 			_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
 		}
 	}
-	_ = h.loop.do(context.WithoutCancel(h.ctx), func() { p.leaveBy(t.link, window) })
+	_ = h.loop.Do(context.WithoutCancel(h.ctx), func() { p.leaveBy(t.link, window) })
 	window.Close("")
 }
 
@@ -133,14 +133,14 @@ func (p *hostSeat) windowSaid(m signalling.Message) error {
 			p.local.RequestKeyframe(m.Participant)
 			return nil
 		}
-		return h.loop.do(h.ctx, func() {
+		return h.loop.Do(h.ctx, func() {
 			if p.capture != nil {
 				p.capture.ForceKeyframe()
 			}
 		})
 	case signalling.MediaState:
 		var refused error
-		if err := h.loop.do(h.ctx, func() {
+		if err := h.loop.Do(h.ctx, func() {
 			p.muted, p.cameraOff = m.Muted, m.CameraOff
 			if p.capture != nil {
 				p.capture.SetMuted(m.Muted)
@@ -233,7 +233,7 @@ func (p *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
 		p.noDevices(studio.Missing{Camera: true, Microphone: true})
 	}
 	p.expiry = time.AfterFunc(h.timing.Window, func() {
-		h.loop.post("window "+string(link), func() {
+		h.loop.Post("window "+string(link), func() {
 			if r.hostSeat == p && p.window == nil {
 				r.leaveHostSeat()
 			}

@@ -475,7 +475,7 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 	for name, lose := range map[string]func(f *fixture, l hoststate.LinkView, ada *visitor){
 		"before they can be told": func(f *fixture, l hoststate.LinkView, ada *visitor) {
 			id := f.request("Ada").ID
-			f.must(f.host.loop.do(f.ctx, func() { // what follows the verdict waits for the loop
+			f.must(f.host.loop.Do(f.ctx, func() { // what follows the verdict waits for the loop
 				f.must(f.host.openLinks[sealed.LinkID(l.ID)].lobby.Admit(id))
 				ada.vanish()
 			}))
@@ -494,7 +494,7 @@ func TestAPathLostAtTheVerdict(t *testing.T) {
 				ada := f.knock(l, "Ada")
 				lose(f, l, ada)
 				for gone := false; !gone; {
-					f.must(f.host.loop.do(f.ctx, func() { gone = len(f.host.openLinks[sealed.LinkID(l.ID)].sessions) == 0 }))
+					f.must(f.host.loop.Do(f.ctx, func() { gone = len(f.host.openLinks[sealed.LinkID(l.ID)].sessions) == 0 }))
 				}
 				f.untilLink(l.ID, "nobody is in", func(l hoststate.LinkView) bool { return l.Waiting == 0 && l.InCall == 0 })
 				again := f.greet(l, func(h *signalling.Hello) { ada.back(h) })

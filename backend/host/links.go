@@ -170,7 +170,7 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 // AddressesChanged says that the relay inside the app has other addresses now:
 // this computer has come into another network.
 func (h *Host) AddressesChanged() {
-	h.loop.post("addresses", func() {
+	h.loop.Post("addresses", func() {
 		for _, ln := range h.publicRelays {
 			if ln.remote != nil {
 				ln.remote.Wake()

@@ -28,7 +28,7 @@ func (p *hostSeat) startNative(c *call.Call, profile call.Profile, window *windo
 func (p *hostSeat) startCapture(window *windowsocket.Conn) {
 	h := p.host
 	setup := capture.Setup{Choice: devicesOf(h.settings), Muted: p.muted, CameraOff: p.cameraOff}
-	st := studio.NewWindowSink(p.local, p.activeCapture, window, func() { h.loop.post("devices", h.tellDevices) })
+	st := studio.NewWindowSink(p.local, p.activeCapture, window, func() { h.loop.Post("devices", h.tellDevices) })
 	p.windowSink = st
 	p.noDevices(studio.Missing{})
 	h.background.Go(func() {
@@ -39,7 +39,7 @@ func (p *hostSeat) startCapture(window *windowsocket.Conn) {
 			return
 		}
 		late := true
-		_ = h.loop.do(context.WithoutCancel(h.ctx), func() {
+		_ = h.loop.Do(context.WithoutCancel(h.ctx), func() {
 			if p.window != window { // the window has gone meanwhile, or the host has left
 				return
 			}

@@ -57,7 +57,7 @@ func (h *Host) addLink(l links.Link) *openLink {
 	}
 	r.lobby = lobby.New(lobby.Options{
 		OnChange: func(s lobby.Snapshot) {
-			h.loop.post("lobby "+string(r.id), func() { r.lobbyChanged(s) })
+			h.loop.Post("lobby "+string(r.id), func() { r.lobbyChanged(s) })
 		},
 	})
 	h.openLinks[r.id] = r
@@ -165,7 +165,7 @@ func (r *openLink) ensureCall() (*call.Call, error) {
 	var c *call.Call
 	c, err := h.engine.NewCall(call.Hooks{
 		OnRoster: func(ps []signalling.Participant) {
-			h.loop.post("roster "+string(r.id), func() {
+			h.loop.Post("roster "+string(r.id), func() {
 				if r.call == c {
 					r.rosterChanged(ps)
 				}
@@ -220,7 +220,7 @@ func (r *openLink) recordEntry(device, name string) {
 	if err := h.book.RecordVisitor(r.id, device, name); err != nil {
 		h.log.Error("record visitor", "error", err)
 	}
-	h.loop.post("visitors", h.forgetParts)
+	h.loop.Post("visitors", h.forgetParts)
 }
 
 // settle ends the call once nobody is in it and no seat is held. The link is

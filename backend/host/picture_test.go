@@ -145,7 +145,7 @@ func TestPictureOfAKnock(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	f.until("nobody waits", func(s hoststate.State) bool { return len(s.Requests) == 0 })
-	if err := f.host.loop.do(f.ctx, func() {
+	if err := f.host.loop.Do(f.ctx, func() {
 		for _, r := range f.host.openLinks {
 			for _, q := range r.lobby.Snapshot().Requests {
 				t.Errorf("%s is still there", q.Name)

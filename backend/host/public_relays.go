@@ -76,7 +76,7 @@ func (h *Host) dialRelay(row store.Relay) *publicRelay {
 		Token: row.Token,
 		Key:   ed25519.NewKeyFromSeed(row.Key),
 		OnStatus: func(s client.Status) {
-			h.loop.post(task, func() {
+			h.loop.Post(task, func() {
 				if s.State != client.StateConnected { // what was offered last is still told
 					s.Offer = ln.status.Offer
 				}
@@ -439,7 +439,7 @@ func (d drawing) relayOf(l links.Link) (name, state, code string) {
 // closeRelays hangs up at all relays, and waits.
 func (h *Host) closeRelays() {
 	var relays []*publicRelay
-	_ = h.loop.do(context.Background(), func() { relays, h.publicRelays = h.publicRelays, nil })
+	_ = h.loop.Do(context.Background(), func() { relays, h.publicRelays = h.publicRelays, nil })
 	var closing sync.WaitGroup
 	for _, ln := range relays {
 		if ln.remote != nil {

@@ -635,7 +635,7 @@ func TestPassage(t *testing.T) {
 			t.Error("a guest of the relay inside the app needs no servers")
 		}
 		h.cancel()
-		h.background.wait()
+		h.background.Wait()
 	})
 }
 

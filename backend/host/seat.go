@@ -204,7 +204,7 @@ func (r *openLink) holdSeat(st *seat) {
 		hold = min(hold, h.timing.Reload)
 	}
 	st.expiry = time.AfterFunc(hold, func() {
-		h.loop.post("seat "+st.participant.ID(), func() {
+		h.loop.Post("seat "+st.participant.ID(), func() {
 			_, held := r.seats[st]
 			switch {
 			case st.session != nil || !held:

@@ -349,7 +349,7 @@ func (s *guestSession) prepareWay() {
 	}
 	s.credentials.prepareEarly()
 	h, r := s.host, s.link
-	h.loop.post("prepare "+string(r.id), func() { r.prepareCall() })
+	h.loop.Post("prepare "+string(r.id), func() { r.prepareCall() })
 }
 
 // prepareReturn has credentials ready for a guest who comes back into a seat. It
@@ -359,7 +359,7 @@ func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 		return nil
 	}
 	var p *turnCredentials
-	if err := s.host.loop.do(ctx, func() {
+	if err := s.host.loop.Do(ctx, func() {
 		if st, _ := s.link.findSeat(token, s); st != nil {
 			p = st.credentialsBack(s)
 		}

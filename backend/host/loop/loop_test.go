@@ -1,4 +1,4 @@
-package host
+package loop
 
 import (
 	"context"
@@ -11,25 +11,25 @@ import (
 
 func TestLoopRunsTheNewestPostOfAKey(t *testing.T) {
 	afters := 0
-	l := newLoop(func() { afters++ })
-	defer l.close()
+	l := New(func() { afters++ })
+	defer l.Close()
 	var ran []string
 	hold, held := make(chan struct{}), make(chan struct{})
 	go func() {
-		_ = l.do(context.Background(), func() {
+		_ = l.Do(context.Background(), func() {
 			close(held)
 			<-hold
 		})
 	}()
 	<-held
 	for _, v := range []string{"a1", "b1", "a2", "a3"} {
-		l.post(v[:1], func() { ran = append(ran, v) })
+		l.Post(v[:1], func() { ran = append(ran, v) })
 	}
 	close(hold)
 	done := make(chan struct{})
-	l.post("last", func() { close(done) })
+	l.Post("last", func() { close(done) })
 	<-done
-	if err := l.do(t.Context(), func() {}); err != nil {
+	if err := l.Do(t.Context(), func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if len(ran) != 2 || ran[0] != "a3" || ran[1] != "b1" {
@@ -41,31 +41,31 @@ func TestLoopRunsTheNewestPostOfAKey(t *testing.T) {
 }
 
 func TestLoopAnswersEverybody(t *testing.T) {
-	l := newLoop(func() {})
+	l := New(func() {})
 	hold, held := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := l.do(context.Background(), func() { close(held); <-hold }); err != nil {
+		if err := l.Do(context.Background(), func() { close(held); <-hold }); err != nil {
 			t.Errorf("the task that ran: %v", err)
 		}
 	})
 	<-held
 	wg.Go(func() {
-		if err := l.do(context.Background(), func() {}); err != nil && fault.CodeOf(err) != fault.ShuttingDown {
+		if err := l.Do(context.Background(), func() {}); err != nil && fault.CodeOf(err) != fault.ShuttingDown {
 			t.Errorf("parked at the end: %v", err)
 		}
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.do(ctx, func() { t.Error("ran without its caller") }); !errors.Is(err, context.Canceled) {
+	if err := l.Do(ctx, func() { t.Error("ran without its caller") }); !errors.Is(err, context.Canceled) {
 		t.Errorf("parked with a dead context: %v", err)
 	}
-	wg.Go(l.close)
+	wg.Go(l.Close)
 	close(hold)
 	wg.Wait()
-	l.close()
-	if err := l.do(t.Context(), func() { t.Error("ran after the end") }); fault.CodeOf(err) != fault.ShuttingDown {
+	l.Close()
+	if err := l.Do(t.Context(), func() { t.Error("ran after the end") }); fault.CodeOf(err) != fault.ShuttingDown {
 		t.Errorf("after the end: %v", err)
 	}
-	l.post("x", func() { t.Error("ran after the end") })
+	l.Post("x", func() { t.Error("ran after the end") })
 }

@@ -1,9 +1,9 @@
-package host
+package loop
 
 import "sync"
 
-// background counts goroutines, so that Close can wait for them.
-type background struct {
+// Background counts goroutines, so that Close can wait for them.
+type Background struct {
 	mu     sync.Mutex // a leaf
 	wg     sync.WaitGroup
 	closed bool
@@ -11,10 +11,10 @@ type background struct {
 
 // Go runs f on a goroutine that wait waits for. After wait has begun it must
 // only be called by such a goroutine, or by the loop.
-func (b *background) Go(f func()) { b.wg.Go(f) }
+func (b *Background) Go(f func()) { b.wg.Go(f) }
 
 // TryGo is Go for callers that may come too late: it reports false then.
-func (b *background) TryGo(f func()) bool {
+func (b *Background) TryGo(f func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -24,8 +24,8 @@ func (b *background) TryGo(f func()) bool {
 	return true
 }
 
-// wait refuses further goroutines and waits for the others.
-func (b *background) wait() {
+// Wait refuses further goroutines and waits for the others.
+func (b *Background) Wait() {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()

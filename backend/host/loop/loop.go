@@ -1,4 +1,4 @@
-package host
+package loop
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// loop runs tasks one after the other on one goroutine: the owner of the
+// Loop runs tasks one after the other on one goroutine: the owner of the
 // host's state. Tasks are short; they may use the disk, but never wait for a
 // guest or for the network.
-type loop struct {
+type Loop struct {
 	tasks  chan func()
 	after  func() // runs after each task, before its caller is answered
 	closed chan struct{}
@@ -22,8 +22,8 @@ type loop struct {
 	signal chan struct{} // holds one
 }
 
-func newLoop(after func()) *loop {
-	l := &loop{
+func New(after func()) *Loop {
+	l := &Loop{
 		tasks:  make(chan func()),
 		after:  after,
 		closed: make(chan struct{}),
@@ -35,7 +35,7 @@ func newLoop(after func()) *loop {
 	return l
 }
 
-func (l *loop) run() {
+func (l *Loop) run() {
 	defer close(l.done)
 	for {
 		select {
@@ -52,9 +52,9 @@ func (l *loop) run() {
 	}
 }
 
-// do runs fn on the loop and waits until it has run. It returns ctx's error or
+// Do runs fn on the loop and waits until it has run. It returns ctx's error or
 // ShuttingDown if fn did not, and will not, run.
-func (l *loop) do(ctx context.Context, fn func()) error {
+func (l *Loop) Do(ctx context.Context, fn func()) error {
 	ran := make(chan struct{})
 	task := func() {
 		defer close(ran)
@@ -72,10 +72,10 @@ func (l *loop) do(ctx context.Context, fn func()) error {
 	}
 }
 
-// post runs fn on the loop some time later and never waits: for what other
+// Post runs fn on the loop some time later and never waits: for what other
 // loops tell this one. Of several posts with the same key that have not run
 // yet, only the newest runs, so the queue is bounded by the number of keys.
-func (l *loop) post(key string, fn func()) {
+func (l *Loop) Post(key string, fn func()) {
 	l.mu.Lock()
 	if _, ok := l.posted[key]; !ok {
 		l.order = append(l.order, key)
@@ -88,7 +88,7 @@ func (l *loop) post(key string, fn func()) {
 	}
 }
 
-func (l *loop) takePosted() []func() {
+func (l *Loop) takePosted() []func() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	tasks := make([]func(), 0, len(l.order))
@@ -100,9 +100,9 @@ func (l *loop) takePosted() []func() {
 	return tasks
 }
 
-// close ends the loop after the task that runs now. Tasks that were not taken
+// Close ends the loop after the task that runs now. Tasks that were not taken
 // don't run. A second call waits as well.
-func (l *loop) close() {
+func (l *Loop) Close() {
 	l.mu.Lock()
 	select {
 	case <-l.closed:
