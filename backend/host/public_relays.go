@@ -187,11 +187,11 @@ func (o openLinks) on(url string) (n int) {
 // RelayAddressInvalid, RelayIsLink, InvitationInvalid, and why it is refused or
 // not reached.
 func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hoststate.RelayOfferView, error) {
-	url, err := parseRelay(address)
+	url, err := client.ParsePasted(address)
 	if err != nil {
 		return hoststate.RelayOfferView{}, err
 	}
-	token, err := parseInvitation(invitation)
+	token, err := client.ParseInvitation(invitation)
 	if err != nil {
 		return hoststate.RelayOfferView{}, err
 	}
@@ -244,11 +244,11 @@ func (h *Host) relayKey(url string, ln *publicRelay) []byte {
 // that is added, until the host chooses otherwise. Faults: RelayAddressInvalid,
 // RelayIsLink, InvitationInvalid, RelaysFull.
 func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hoststate.RelayView, error) {
-	url, err := parseRelay(address)
+	url, err := client.ParsePasted(address)
 	if err != nil {
 		return hoststate.RelayView{}, err
 	}
-	token, err := parseInvitation(invitation)
+	token, err := client.ParseInvitation(invitation)
 	if err != nil {
 		return hoststate.RelayView{}, err
 	}
@@ -378,7 +378,7 @@ const (
 func (ln *publicRelay) view() hoststate.RelayView {
 	v := hoststate.RelayView{
 		URL:     ln.url,
-		Name:    relayName(ln.url),
+		Name:    client.Name(ln.url),
 		State:   relayState(ln.status),
 		Code:    string(ln.status.Code),
 		RetryAt: millis(ln.status.Retry),
@@ -417,7 +417,7 @@ func (d drawing) relayOf(l links.Link) (name, state, code string) {
 	if l.Relay == "" {
 		return "", "", ""
 	}
-	name = relayName(l.Relay)
+	name = client.Name(l.Relay)
 	ln := h.publicRelays.of(l.Relay)
 	if ln == nil {
 		return name, RelayRemoved, ""

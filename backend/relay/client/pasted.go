@@ -1,21 +1,20 @@
-package host
+package client
 
 import (
 	"strings"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/hostname"
-	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// parseRelay reads a relay's address as people paste it: with or without
+// ParsePasted reads a relay's address as people paste it: with or without
 // "https://", with a slash at its end, in capitals. It returns the one text by
 // which the relay is known, the base of addresses: "https://relay.example" or
 // "https://relay.example:8443". Faults: RelayIsLink for the address of a call,
 // RelayAddressInvalid. The error never repeats the text, which may be a link.
-func parseRelay(text string) (string, error) {
-	base, err := client.ParseURL(text)
+func ParsePasted(text string) (string, error) {
+	base, err := ParseURL(text)
 	if err == nil {
 		return base, nil
 	}
@@ -28,15 +27,15 @@ func parseRelay(text string) (string, error) {
 		return "", fault.New(fault.RelayIsLink, nil)
 	}
 	if strings.EqualFold(scheme, "http") && strings.Trim(path, "/") == "" { // a relay sends it on to https anyway
-		return client.ParseURL("https://" + strings.TrimSuffix(host, ":80"))
+		return ParseURL("https://" + strings.TrimSuffix(host, ":80"))
 	}
 	return "", err
 }
 
-// relayName is how people know a relay: its host, and its port if it has one of
+// Name is how people know a relay: its host, and its port if it has one of
 // its own; a name of another script is in that script where it can't be taken
 // for another name. base is what parseRelay returned.
-func relayName(base string) string {
+func Name(base string) string {
 	_, name, _ := strings.Cut(base, "://")
 	if host, port, found := strings.Cut(name, ":"); found && !strings.HasPrefix(name, "[") {
 		return hostname.Shown(host) + ":" + port
@@ -44,9 +43,9 @@ func relayName(base string) string {
 	return hostname.Shown(name)
 }
 
-// parseInvitation reads an invitation as people paste it: one word of printable
+// ParseInvitation reads an invitation as people paste it: one word of printable
 // ASCII, or nothing. Fault: InvitationInvalid.
-func parseInvitation(text string) (string, error) {
+func ParseInvitation(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if len(text) > signalling.MaxInvitation {
 		return "", fault.Newf(fault.InvitationInvalid, "invitation of %d bytes", len(text))

@@ -1,4 +1,4 @@
-package host
+package client
 
 import (
 	"strings"
@@ -48,7 +48,7 @@ func TestParseRelay(t *testing.T) {
 		"javascript:alert(1)":                    string(fault.RelayAddressInvalid),
 		"https://relay.example:443@elsewhere.example/x": string(fault.RelayAddressInvalid),
 	} {
-		got, err := parseRelay(text)
+		got, err := ParsePasted(text)
 		if err != nil {
 			got = string(fault.CodeOf(err))
 		}
@@ -56,7 +56,7 @@ func TestParseRelay(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if _, err := parseRelay(link); strings.Contains(err.Error(), "BBBB") {
+	if _, err := ParsePasted(link); strings.Contains(err.Error(), "BBBB") {
 		t.Error("the error repeats the link's secret")
 	}
 }
@@ -71,7 +71,7 @@ func TestRelayName(t *testing.T) {
 		"https://[2001:db8::1]:444":         "[2001:db8::1]:444",
 		"https://[2001:db8::1]":             "[2001:db8::1]",
 	} {
-		if got := relayName(base); got != want {
+		if got := Name(base); got != want {
 			t.Errorf("%s is called %q, want %q", base, got, want)
 		}
 	}
@@ -82,7 +82,7 @@ func TestParseInvitation(t *testing.T) {
 		"": "", " \t": "", " a-b_c==\n": "a-b_c==",
 		"two words": "!", "näh": "!", "a\x00": "!", strings.Repeat("x", signalling.MaxInvitation+1): "!",
 	} {
-		got, err := parseInvitation(text)
+		got, err := ParseInvitation(text)
 		if fault.CodeOf(err) == fault.InvitationInvalid {
 			got = "!"
 		}
@@ -99,14 +99,14 @@ func FuzzParseRelay(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		base, err := parseRelay(text)
+		base, err := ParsePasted(text)
 		if err != nil {
 			return
 		}
-		if again, err := parseRelay(base); err != nil || again != base {
+		if again, err := ParsePasted(base); err != nil || again != base {
 			t.Errorf("%q became %q, which is read as %q (%v)", text, base, again, err)
 		}
-		if name := relayName(base); name == base || strings.ContainsAny(name, "/@?#% ") {
+		if name := Name(base); name == base || strings.ContainsAny(name, "/@?#% ") {
 			t.Errorf("%q is called %q", base, name)
 		}
 	})
