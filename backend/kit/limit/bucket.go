@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -12,9 +13,13 @@ type Rate struct {
 	Every time.Duration
 }
 
-// PerSecond returns the Rate of n a second, and burst at once.
+// PerSecond returns the Rate of n a second, and burst at once. With an n of 0 or less the burst is all there is.
 func PerSecond(n, burst float64) Rate {
-	return Rate{Burst: int(burst), Every: time.Duration(float64(time.Second) / n)}
+	every := time.Duration(math.MaxInt64)
+	if n > 0 {
+		every = time.Duration(min(float64(time.Second)/n, float64(every/2))) // half, which a float64 does not round up
+	}
+	return Rate{Burst: int(burst), Every: every}
 }
 
 // Bucket returns a full bucket.

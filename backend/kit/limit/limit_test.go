@@ -154,3 +154,14 @@ func TestMeter(t *testing.T) {
 		}
 	}
 }
+
+// TestNoneASecondIsNone: a rate of 0 must not become one without a limit.
+func TestNoneASecondIsNone(t *testing.T) {
+	now := time.Now()
+	b := PerSecond(0, 2).Bucket()
+	for n := range 4 {
+		if ok := b.AllowN(now.Add(time.Duration(n)*time.Hour), 1); ok != (n < 2) {
+			t.Errorf("token %d: %v", n, ok)
+		}
+	}
+}
