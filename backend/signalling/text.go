@@ -175,7 +175,7 @@ var (
 
 // Characters counts what people take for one character: a letter with its
 // marks, a flag, a family of emoji. It is near the extended grapheme clusters of
-// UAX #29, and the same for the guest page (frontend/guest/names.ts), whatever
+// UAX #29, and the same for the guest page (frontend/src/ui/names.ts), whatever
 // version of Unicode a browser knows.
 func Characters(s string) int {
 	s = flags.ReplaceAllString(s, "a")
