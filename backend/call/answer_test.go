@@ -328,7 +328,7 @@ func TestAnswerCostsAsItsSize(t *testing.T) {
 			} else {
 				must(t, err)
 				done := make(chan struct{})
-				for !p.m.peer.do(func() { close(done) }) {
+				for !p.m.peer.enqueue(func() { close(done) }) {
 					runtime.Gosched()
 				}
 				<-done
@@ -355,7 +355,7 @@ func TestAnswerCostsAsItsSize(t *testing.T) {
 func FuzzSDPBounds(f *testing.F) {
 	e, err := NewEngine(Options{})
 	must(f, err)
-	c, err := e.NewCall(Hooks{}, Reach{})
+	c, err := e.NewCall(Hooks{}, ICEConfig{})
 	must(f, err)
 	_, _, offer := offerOf(f, c, "f")
 	f.Add(pionAnswer(f, offer.SDP))

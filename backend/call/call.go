@@ -64,7 +64,7 @@ type Profile struct {
 type Call struct {
 	engine      *Engine
 	hooks       Hooks
-	reach       Reach
+	iceConfig   ICEConfig
 	certificate webrtc.Certificate
 	counters    forward.Counters
 
@@ -77,7 +77,7 @@ type Call struct {
 	members atomic.Pointer[[]*member]
 	wake    chan struct{} // somebody has come: the reporter has work
 
-	// See reach.go.
+	// See outside.go.
 	outside     atomic.Pointer[outside]
 	relay       atomic.Pointer[path.TURNSocket] // nil: there is none
 	relayWanted chan struct{}                   // holds one: see keepRelay
@@ -93,9 +93,9 @@ type Call struct {
 	spoken []string // the same, owned by the reporter
 }
 
-func newCall(e *Engine, hooks Hooks, reach Reach, certificate webrtc.Certificate) *Call {
+func newCall(e *Engine, hooks Hooks, reach ICEConfig, certificate webrtc.Certificate) *Call {
 	c := &Call{
-		engine: e, hooks: hooks, reach: reach, certificate: certificate,
+		engine: e, hooks: hooks, iceConfig: reach, certificate: certificate,
 		requests:    make(chan func(), 64),
 		done:        make(chan struct{}),
 		wake:        make(chan struct{}, 1),
@@ -241,11 +241,11 @@ func (c *Call) connect(m *member, p *peer) {
 	p.in.Connect()
 	c.workers.Go(p.run)
 	n := len(*c.members.Load()) - 1 + sparePairs
-	p.do(func() { p.want(n) })
+	p.enqueue(func() { p.ensureSlots(n) })
 }
 
 // offered passes on an offer of p, and uses the slots that it brings.
-func (c *Call) offered(p *peer, o signalling.Offer, added []*pair) {
+func (c *Call) offered(p *peer, o signalling.Offer, added []*slotPair) {
 	if p.member.peer != p {
 		return
 	}
@@ -272,7 +272,7 @@ func (c *Call) assign(m *member) {
 		if o == m || m.pairOf(o) != nil {
 			continue
 		}
-		var free *pair
+		var free *slotPair
 		switch {
 		case m.local != nil:
 			free = m.local.pair(o)
@@ -292,7 +292,7 @@ func (c *Call) assign(m *member) {
 	if n := len(members) - 1; n > len(m.pairs) && len(m.pairs) > 0 {
 		p := m.peer
 		enough := min(max(n, len(m.pairs)+grownPairs), MaxParticipants-1)
-		p.do(func() { p.want(enough) })
+		p.enqueue(func() { p.ensureSlots(enough) })
 	}
 	if changed {
 		m.send(m.tracks())
@@ -335,7 +335,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		case o.local != nil:
 			pr.audio.Close()
 			pr.video.Close()
-			o.pairs = slices.DeleteFunc(o.pairs, func(x *pair) bool { return x == pr })
+			o.pairs = slices.DeleteFunc(o.pairs, func(x *slotPair) bool { return x == pr })
 		default:
 			o.send(o.tracks())
 		}
@@ -366,7 +366,7 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 		c.engine.stun.Recheck(c.watcher)
 	}
 	if m.outbox != nil {
-		p.do(func() { p.restartICE(false) })
+		p.enqueue(func() { p.restartICE(false) })
 	}
 }
 

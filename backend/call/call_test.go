@@ -24,7 +24,7 @@ func newHookedCall(tb testing.TB, o Options, h Hooks) *Call {
 	tb.Helper()
 	e, err := NewEngine(o)
 	must(tb, err)
-	c, err := e.NewCall(h, Reach{})
+	c, err := e.NewCall(h, ICEConfig{})
 	must(tb, err)
 	tb.Cleanup(func() {
 		must(tb, e.Close())
@@ -475,7 +475,7 @@ func TestHooks(t *testing.T) {
 func TestAfterTheEnd(t *testing.T) {
 	e, err := NewEngine(Options{})
 	must(t, err)
-	c, err := e.NewCall(Hooks{}, Reach{})
+	c, err := e.NewCall(Hooks{}, ICEConfig{})
 	must(t, err)
 	g := join(t, c, as("g"))
 	c.Close(signalling.EndRemoved)
@@ -496,7 +496,7 @@ func TestAfterTheEnd(t *testing.T) {
 	}
 	must(t, e.Close())
 	must(t, e.Close())
-	_, err = e.NewCall(Hooks{}, Reach{})
+	_, err = e.NewCall(Hooks{}, ICEConfig{})
 	codeIs(t, err, fault.ShuttingDown)
 }
 

@@ -139,7 +139,7 @@ func (p *peer) gather(gathered <-chan struct{}) {
 func (p *peer) ownCandidate(c *webrtc.ICECandidate) {
 	if c == nil {
 		// With servers more may come at any time.
-		if p.outside == nil || len(p.call.reach.STUN) == 0 && p.call.reach.Servers == nil {
+		if p.outside == nil || len(p.call.iceConfig.STUN) == 0 && p.call.iceConfig.Servers == nil {
 			p.call.post(func() { p.call.toPeer(p, signalling.Candidate{}) })
 		}
 		return
@@ -292,7 +292,7 @@ func (d *pathPreference) good(from netip.AddrPort, now time.Time) bool {
 // way that it finds, and on a slow computer that is by a TURN server as often as not:
 // an answer that may have come by one is lost for a moment. The agent asks again.
 func (p *peer) answeredBy(from netip.AddrPort) bool {
-	return p.call.reach.Servers == nil || p.relayOnly ||
+	return p.call.iceConfig.Servers == nil || p.relayOnly ||
 		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
 		p.preference.good(from, time.Now())
 }
@@ -306,16 +306,16 @@ func (p *peer) answered() {
 	if p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking || p.nudging.Swap(true) {
 		return
 	}
-	if !p.do(p.nudge) {
+	if !p.enqueue(p.forceCheckRound) {
 		p.nudging.Store(false)
 	}
 }
 
-// nudge has the agent nominate the pair that has just been found valid. By itself
+// forceCheckRound has the agent nominate the pair that has just been found valid. By itself
 // it waits for another check of the other side, which browsers send every 48 ms, or
 // for its own next round, up to 200 ms. A candidate begins a round at once; this one
 // is nobody's: TCP is not tried.
-func (p *peer) nudge() {
+func (p *peer) forceCheckRound() {
 	p.nudging.Store(false)
 	if p.nudges == maxNudges || p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking {
 		return
@@ -366,7 +366,7 @@ func (p *peer) acceptable(text string) bool {
 func (p *peer) outsideChanged(moved bool) {
 	p.offerReflexives()
 	if moved {
-		p.unstrand(true)
+		p.restartIfStranded(true)
 	}
 }
 
@@ -377,13 +377,13 @@ func (p *peer) relayChanged() {
 	case p.negotiation == 0:
 		p.negotiate() // has waited for it
 	default:
-		p.unstrand(true)
+		p.restartIfStranded(true)
 	}
 }
 
-// unstrand restarts ICE if media can't be flowing. anew says that an offer which
+// restartIfStranded restarts ICE if media can't be flowing. anew says that an offer which
 // is not answered yet won't do: it was made before something changed.
-func (p *peer) unstrand(anew bool) {
+func (p *peer) restartIfStranded(anew bool) {
 	if p.negotiation > 0 && p.stranded() {
 		p.restartICE(anew)
 	}

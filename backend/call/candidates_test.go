@@ -25,7 +25,7 @@ func hostCandidate(a string, port int) string {
 
 func TestCandidatesThatAreNotTried(t *testing.T) {
 	stun := mediatest.NewSTUNServer(t, mediatest.Silent)
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{stun.URL(), "stun:203.0.113.1:3478"}}, func(e *Engine) {
+	c := newReachedCall(t, Options{}, ICEConfig{STUN: []string{stun.URL(), "stun:203.0.113.1:3478"}}, func(e *Engine) {
 		e.mux.Lister = func() []netip.Prefix {
 			return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("192.168.7.5/24")}
 		}
@@ -118,7 +118,7 @@ func TestCandidatesAreBounded(t *testing.T) {
 	p := c.member("a").connection.Load()
 	taken := make(chan int)
 	mediatest.Eventually(t, "the answer and the candidates", func() bool {
-		return p.do(func() { taken <- len(p.taken) }) && <-taken == maxTaken
+		return p.enqueue(func() { taken <- len(p.taken) }) && <-taken == maxTaken
 	})
 	must(t, service.SetReadDeadline(time.Now().Add(500*time.Millisecond)))
 	if n, from, err := service.ReadFromUDP(make([]byte, 1600)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -139,7 +139,7 @@ func TestCandidatesAreBounded(t *testing.T) {
 // lead them to their own.
 func TestLoopbackIsForThisComputer(t *testing.T) {
 	told := func(elsewhere bool) (loopback, others int) {
-		c := newReachedCall(t, Options{}, Reach{}, func(e *Engine) {
+		c := newReachedCall(t, Options{}, ICEConfig{}, func(e *Engine) {
 			all := e.mux.Lister
 			e.mux.Lister = func() []netip.Prefix { return append(all(), netip.MustParsePrefix("127.0.0.2/8")) }
 		})
@@ -182,7 +182,7 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 	e, err := NewEngine(Options{})
 	must(t, err)
 	defer func() { must(t, e.Close()) }()
-	c, err := e.NewCall(Hooks{}, Reach{})
+	c, err := e.NewCall(Hooks{}, ICEConfig{})
 	must(t, err)
 	g := join(t, c, as("a"))
 	p := c.member(g.p.ID()).connection.Load()
@@ -190,7 +190,7 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 	early := hostCandidate("192.0.2.77", 50000)
 	on := func(f func()) {
 		done := make(chan struct{})
-		p.do(func() { f(); close(done) })
+		p.enqueue(func() { f(); close(done) })
 		<-done
 	}
 	mediatest.Eventually(t, "an offer that is answered", func() (answered bool) {

@@ -117,7 +117,7 @@ func costOfCall(tb testing.TB, n int) float64 {
 	e, err := NewEngine(Options{})
 	must(tb, err)
 	defer e.Close()
-	c, err := e.NewCall(Hooks{}, Reach{})
+	c, err := e.NewCall(Hooks{}, ICEConfig{})
 	must(tb, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(tb, err)

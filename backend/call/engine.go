@@ -35,7 +35,7 @@ type Options struct {
 	TLS *tls.Config
 
 	// Net is the network, nil for the machine's own. Tests give a virtual one, in
-	// which a call's Reach does nothing.
+	// which a call's ICEConfig does nothing.
 	Net transport.Net
 }
 
@@ -202,7 +202,7 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 
 // Prepare asks STUN servers ("stun:host:port") until stop is called, so that a
 // call which begins meanwhile offers from the start what they say. relay is that
-// of [Reach]. stop may be called twice.
+// of [ICEConfig]. stop may be called twice.
 func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
 	if e.stun == nil {
 		return func() {}
@@ -213,7 +213,7 @@ func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
 
 // NewCall begins a call with nobody in it. It returns fault.ShuttingDown after
 // Close.
-func (e *Engine) NewCall(hooks Hooks, reach Reach) (*Call, error) {
+func (e *Engine) NewCall(hooks Hooks, reach ICEConfig) (*Call, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {

@@ -136,7 +136,7 @@ func (labSource) KeyframeWanted()                                               
 func labHost(ctx context.Context, spec labSpec) {
 	e, err := NewEngine(Options{})
 	exitOn(err)
-	reach := Reach{STUN: spec.STUN, RelayOnly: spec.Only}
+	reach := ICEConfig{STUN: spec.STUN, RelayOnly: spec.Only}
 	if len(spec.TURN) > 0 {
 		reach.Servers = func(context.Context) ([]signalling.ICEServer, error) {
 			return []signalling.ICEServer{{URLs: spec.TURN, Username: "host", Credential: labSecret}}, nil

@@ -79,8 +79,8 @@ func (l *Local) run() {
 func (l *Local) end() { close(l.done) }
 
 // pair makes the slots in which the engine receives other.
-func (l *Local) pair(other *member) *pair {
-	pr := &pair{
+func (l *Local) pair(other *member) *slotPair {
+	pr := &slotPair{
 		audio: forward.NewSlot(signalling.KindAudio, &l.m.admitted, &l.m.call.counters),
 		video: forward.NewSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
 	}

@@ -34,8 +34,8 @@ type member struct {
 	peer *peer // nil for the native engine
 	// connection is peer, for the reporter.
 	connection atomic.Pointer[peer]
-	local      *Local  // nil for everybody else
-	pairs      []*pair // slots in which the member receives
+	local      *Local      // nil for everybody else
+	pairs      []*slotPair // slots in which the member receives
 	away       bool
 
 	// See nomedia.go.
@@ -84,7 +84,7 @@ func (m *member) send(message signalling.Message) {
 }
 
 // pairOf returns the pair that carries other, or nil.
-func (m *member) pairOf(other *member) *pair {
+func (m *member) pairOf(other *member) *slotPair {
 	for _, p := range m.pairs {
 		if p.member == other {
 			return p
@@ -94,7 +94,7 @@ func (m *member) pairOf(other *member) *pair {
 }
 
 // give makes pr carry other's media to m, or nobody's.
-func (m *member) give(pr *pair, other *member) {
+func (m *member) give(pr *slotPair, other *member) {
 	if old := pr.member; old != nil {
 		old.audio.RemoveReceiver(pr.audio)
 		old.video.RemoveReceiver(pr.video)

@@ -20,9 +20,15 @@ func (c *Call) awaitMedia(m *member) {
 	if m.left || m.overdue != nil || p.alive(webrtc.PeerConnectionStateConnected) {
 		return
 	}
-	m.overdue = time.AfterFunc(c.engine.mediaPatience, func() {
-		c.post(func() { c.mediaOverdue(p) })
+	var overdue *time.Timer
+	overdue = time.AfterFunc(c.engine.mediaPatience, func() {
+		c.post(func() {
+			if m.overdue == overdue { // otherwise another wait has begun
+				c.mediaOverdue(p)
+			}
+		})
 	})
+	m.overdue = overdue
 }
 
 // mediaFlows says that a member's connection stands, or is too new to be doubted.
@@ -41,7 +47,7 @@ func (c *Call) mediaFlows(m *member) {
 // should the reason become another one.
 func (c *Call) mediaOverdue(p *peer) {
 	m := p.member
-	if m.peer != p || m.left || m.overdue == nil {
+	if m.peer != p || m.left {
 		return
 	}
 	m.overdue = nil

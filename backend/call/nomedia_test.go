@@ -30,7 +30,7 @@ func (g *guest) seesNoMedia(id string, code fault.Code) {
 }
 
 func TestWhoseMediaFindsNoWayIsToldSo(t *testing.T) {
-	c := newReachedCall(t, Options{}, Reach{}, impatience)
+	c := newReachedCall(t, Options{}, ICEConfig{}, impatience)
 	o := as("a")
 	o.setting = func(s *webrtc.SettingEngine) { // a browser that opens no UDP socket
 		s.SetIPFilter(func(net.IP) bool { return false })
@@ -45,7 +45,7 @@ func TestWhoseMediaFindsNoWayIsToldSo(t *testing.T) {
 }
 
 func TestMediaThatComesLateIsNoLongerMissed(t *testing.T) {
-	c := newReachedCall(t, Options{}, Reach{}, impatience)
+	c := newReachedCall(t, Options{}, ICEConfig{}, impatience)
 	b := join(t, c, as("b"))
 	a := newGuest(t, c, as("a"))
 	p, err := c.Join(as("a").profile, a.out)
@@ -98,7 +98,7 @@ func TestAHostWithoutUDPSaysSo(t *testing.T) {
 	var refuse atomic.Bool
 	refuse.Store(true)
 	log := new(records)
-	c := newReachedCall(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))}, Reach{}, withoutUDP(&refuse))
+	c := newReachedCall(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))}, ICEConfig{}, withoutUDP(&refuse))
 	if c.engine.HasUDP() {
 		t.Error("there is UDP without a socket")
 	}
@@ -119,7 +119,7 @@ func TestAHostWithoutUDPUsesTURN(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	var refuse atomic.Bool
 	refuse.Store(true)
-	c := newReachedCall(t, Options{TLS: s.TLS}, Reach{Servers: s.Servers("tcp")}, withoutUDP(&refuse))
+	c := newReachedCall(t, Options{TLS: s.TLS}, ICEConfig{Servers: s.Servers("tcp")}, withoutUDP(&refuse))
 	a, b := join(t, c, onlyRelayed(as("a"))), join(t, c, onlyRelayed(as("b")))
 	a.send()
 	b.untilSees("a")
@@ -129,7 +129,7 @@ func TestAHostWithoutUDPUsesTURN(t *testing.T) {
 func TestWhoMayUseTURNOnlyIsToldThatThereIsNone(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	s.Refuse.Store(true)
-	c := newReachedCall(t, Options{TLS: s.TLS}, Reach{Servers: s.Servers("tcp"), RelayOnly: true}, impatience)
+	c := newReachedCall(t, Options{TLS: s.TLS}, ICEConfig{Servers: s.Servers("tcp"), RelayOnly: true}, impatience)
 	a := join(t, c, as("a"))
 	a.seesNoMedia("a", fault.TurnUnavailable)
 }

@@ -12,7 +12,7 @@ import (
 // where their messages are handled and where their media is read for everybody.
 func TestPanicEndsOnePeer(t *testing.T) {
 	for name, meet := range map[string]func(p *peer){
-		"messages": func(p *peer) { p.do(func() { panic("a fault") }) },
+		"messages": func(p *peer) { p.enqueue(func() { panic("a fault") }) },
 		"media": func(p *peer) {
 			p.direct.Store(new(path.SRTPPath)) // has no keys, and dereferences them
 			p.takeContained([]byte{0x80, codec.VideoPayloadType, 0, 0})

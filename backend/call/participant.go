@@ -33,11 +33,11 @@ func (m *member) handlePeer(message signalling.Message) error {
 	var taken bool
 	switch message := message.(type) {
 	case signalling.Answer:
-		taken = p.do(func() { p.answer(message) })
+		taken = p.enqueue(func() { p.answer(message) })
 	case signalling.Candidate:
-		taken = p.do(func() { p.candidate(message) })
+		taken = p.enqueue(func() { p.candidate(message) })
 	case signalling.Restart:
-		taken = m.restarts.Allow() && p.do(func() { p.restartICE(false) })
+		taken = m.restarts.Allow() && p.enqueue(func() { p.restartICE(false) })
 	default:
 		return fault.Newf(fault.MessageUnexpected, "%s in a call", message.Type())
 	}
@@ -120,8 +120,8 @@ func (c *Call) resume(m *member, out Outbox) {
 	c.reattach(m, out, true)
 	m.send(m.tracks())
 	p := m.peer
-	p.do(p.repeat)
-	p.do(func() { p.unstrand(false) })
+	p.enqueue(p.repeat)
+	p.enqueue(func() { p.restartIfStranded(false) })
 	c.refreshAway(m)
 	c.awaitMedia(m)
 }

@@ -46,7 +46,7 @@ type peer struct {
 	taken       []string                  // those of them that are tried
 	takes       *rate.Limiter
 	retry       *time.Timer // for a path that does not come up; see awaitPath
-	nudges      int         // so far; see nudge
+	nudges      int         // so far; see forceCheckRound
 
 	// outside returns what is known beyond this machine's addresses; nil if that
 	// is none of the peer's business.
@@ -64,9 +64,9 @@ type peer struct {
 	out *forward.Outbound
 }
 
-// pair is two slots that carry one participant: audio and video in one media
+// slotPair is two slots that carry one participant: audio and video in one media
 // stream, so that the receiver keeps them in step.
-type pair struct {
+type slotPair struct {
 	audio, video *forward.Slot
 	member       *member // whose media it carries, nil for a free pair
 }
@@ -89,7 +89,7 @@ func newPeer(m *member) (*peer, error) {
 	}
 	if !m.profile.Host {
 		p.outside = m.call.outside.Load
-		p.relayOnly = m.call.reach.RelayOnly
+		p.relayOnly = m.call.iceConfig.RelayOnly
 	}
 	p.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, p, &m.admitted, &m.call.counters)
 	p.out = forward.NewOutbound(&m.admitted, &m.call.counters)
@@ -134,8 +134,8 @@ func (p *peer) run() {
 // errPanic is why a connection fails whose guest has found a fault of ours.
 var errPanic = errors.New("a panic")
 
-// do has run do f. It returns false when the inbox is full.
-func (p *peer) do(f func()) bool {
+// enqueue has run do f. It returns false when the inbox is full.
+func (p *peer) enqueue(f func()) bool {
 	select {
 	case p.inbox <- f:
 		return true
@@ -152,8 +152,8 @@ func (p *peer) failed(err error) {
 	p.call.post(func() { p.call.peerFailed(p, err) })
 }
 
-// want sees to it that the description has at least n pairs of slots.
-func (p *peer) want(n int) {
+// ensureSlots sees to it that the description has at least n pairs of slots.
+func (p *peer) ensureSlots(n int) {
 	p.wanted = max(p.wanted, n)
 	p.negotiate()
 }
@@ -202,7 +202,7 @@ func (p *peer) negotiate() {
 	// Only now do the new sections have mids.
 	transceivers := p.pc.GetTransceivers()
 	p.in.SetMids(transceivers[0].Mid(), transceivers[1].Mid())
-	pairs := make([]*pair, 0, len(added))
+	pairs := make([]*slotPair, 0, len(added))
 	for _, a := range added {
 		a.pair.audio.Mid, a.pair.video.Mid = a.audio.Mid(), a.video.Mid()
 		p.sections[a.pair.audio.Mid], p.sections[a.pair.video.Mid] = a.pair.audio, a.pair.video
@@ -214,7 +214,7 @@ func (p *peer) negotiate() {
 }
 
 // sendOffer sends an offer with the candidates that are known.
-func (p *peer) sendOffer(sdp string, added []*pair) {
+func (p *peer) sendOffer(sdp string, added []*slotPair) {
 	sdp, _ = splitCandidates(sdp)
 	message := signalling.Offer{Negotiation: p.negotiation, SDP: joinCandidates(sdp, p.own)}
 	p.call.post(func() { p.call.offered(p, message, added) })
@@ -222,7 +222,7 @@ func (p *peer) sendOffer(sdp string, added []*pair) {
 
 // grown is a new pair with its transceivers.
 type grown struct {
-	pair         *pair
+	pair         *slotPair
 	audio, video *webrtc.RTPTransceiver
 }
 
@@ -230,7 +230,7 @@ type grown struct {
 func (p *peer) grow() (added []grown, err error) {
 	for ; p.pairs < p.wanted; p.pairs++ {
 		stream := "porch-" + strconv.Itoa(p.pairs+1)
-		s := grown{pair: &pair{
+		s := grown{pair: &slotPair{
 			audio: p.out.NewSlot(signalling.KindAudio),
 			video: p.out.NewSlot(signalling.KindVideo),
 		}}
@@ -301,7 +301,7 @@ func (p *peer) awaitPath() {
 	}
 	number := p.negotiation
 	p.retry = time.AfterFunc(pathPatience, func() {
-		p.do(func() {
+		p.enqueue(func() {
 			if p.negotiation == number && !p.outstanding && p.alive(
 				webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting) {
 				p.restartICE(false)
@@ -313,7 +313,7 @@ func (p *peer) awaitPath() {
 // onCandidate runs on pion's goroutine. Passing through the inbox keeps the
 // candidates behind the offer that they belong to.
 func (p *peer) onCandidate(c *webrtc.ICECandidate) {
-	p.do(func() { p.ownCandidate(c) })
+	p.enqueue(func() { p.ownCandidate(c) })
 }
 
 // onState runs on a goroutine of its own.

@@ -105,7 +105,7 @@ func (p *peer) feedback() {
 // report sends sender and receiver reports. It is called by the reporter.
 func (p *peer) report(now time.Time) {
 	if p.connected.Load() && !p.out.WasMeasured() {
-		p.do(p.measurePath)
+		p.enqueue(p.measurePath)
 	}
 	var packets []rtcp.Packet
 	if blocks := p.in.ReceptionReports(now); len(blocks) > 0 {

@@ -44,7 +44,7 @@ const (
 func stormHost(ctx context.Context, spec labSpec) {
 	e, err := NewEngine(Options{})
 	exitOn(err)
-	c, err := e.NewCall(Hooks{}, Reach{})
+	c, err := e.NewCall(Hooks{}, ICEConfig{})
 	exitOn(err)
 	listener, err := net.Listen("unix", spec.Socket)
 	exitOn(err)

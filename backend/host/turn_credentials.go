@@ -269,12 +269,12 @@ func (r *openLink) ownCredentials() *turnCredentials {
 }
 
 // reachOf is how a link's call is reached from elsewhere.
-func (r *openLink) reachOf() call.Reach {
+func (r *openLink) reachOf() call.ICEConfig {
 	own := r.ownCredentials()
 	if own == nil {
-		return call.Reach{}
+		return call.ICEConfig{}
 	}
-	return call.Reach{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
+	return call.ICEConfig{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
 }
 
 // stun is the STUN of a relay, which is guessed until the relay has said
@@ -290,7 +290,7 @@ func (ln *publicRelay) stun() []string {
 	return []string{"stun:" + net.JoinHostPort(u.Hostname(), "3478")}
 }
 
-// address is where the relay was reached; see [call.Reach].
+// address is where the relay was reached; see [call.ICEConfig].
 func (ln *publicRelay) address() netip.Addr {
 	if ln.remote == nil {
 		return netip.Addr{}
@@ -298,7 +298,7 @@ func (ln *publicRelay) address() netip.Addr {
 	return ln.remote.Status().Address
 }
 
-// turn returns credentials for the host itself, and waits for them: call.Reach.
+// turn returns credentials for the host itself, and waits for them: call.ICEConfig.
 func (p *turnCredentials) turn(ctx context.Context) ([]signalling.ICEServer, error) {
 	p.prepare()
 	p.mu.Lock()

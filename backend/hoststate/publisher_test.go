@@ -2,6 +2,7 @@ package hoststate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -150,4 +151,25 @@ func TestPace(t *testing.T) {
 			t.Errorf("told %d times in 5 s", told)
 		}
 	})
+}
+
+// TestNamesAreEscapedForTheWindow checks that a name ends no script and no line of one: what the window is told is put
+// into its page as JSON.
+func TestNamesAreEscapedForTheWindow(t *testing.T) {
+	p := NewPublisher()
+	p.Publish(State{})
+	w := p.Watch()
+	defer w.Close()
+	p.Publish(State{Me: Me{Name: "</script><!--&\u2028\u2029"}})
+	change, err := w.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(b); strings.ContainsAny(s, "<>&\u2028\u2029") || !strings.Contains(s, `\u003c/script\u003e\u003c!--\u0026\u2028\u2029`) {
+		t.Errorf("%s", s)
+	}
 }

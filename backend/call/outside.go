@@ -10,9 +10,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Reach says how guests outside this network reach a call. The zero value serves
+// ICEConfig says how guests outside this network reach a call. The zero value serves
 // those on it. It concerns guests only: the host's own window is on this machine.
-type Reach struct {
+type ICEConfig struct {
 	// STUN are servers ("stun:host:port", at most 4) that say how this machine's
 	// sockets look from outside. They are asked while the call lasts; what they
 	// say is offered to guests as it becomes known.
@@ -42,7 +42,7 @@ type outside struct {
 	blocked    bool // UDP is: by the network, or by this machine
 }
 
-// begin starts what the reach of a call needs.
+// begin starts what a call needs to be reached from outside.
 func (c *Call) begin(ctx context.Context) {
 	c.outside.Store(new(outside))
 	n := c.engine.stun
@@ -50,14 +50,14 @@ func (c *Call) begin(ctx context.Context) {
 		return
 	}
 	var urls []string
-	if !c.reach.RelayOnly {
-		urls = c.reach.STUN
+	if !c.iceConfig.RelayOnly {
+		urls = c.iceConfig.STUN
 	}
-	c.watcher, c.unwatch = n.Watch(urls, c.reach.Relay, c.networkChanged)
+	c.watcher, c.unwatch = n.Watch(urls, c.iceConfig.Relay, c.networkChanged)
 	c.takeOutside() // what is known already is no change that we would be told of
-	if c.reach.Servers != nil {
+	if c.iceConfig.Servers != nil {
 		c.workers.Go(func() { c.keepRelay(ctx) })
-		if c.reach.RelayOnly {
+		if c.iceConfig.RelayOnly {
 			c.wantRelay()
 		}
 	}
@@ -72,7 +72,7 @@ func (c *Call) networkChanged(moved bool) {
 		}
 		for _, m := range *c.members.Load() {
 			if p := m.peer; p != nil {
-				p.do(func() { p.outsideChanged(moved) })
+				p.enqueue(func() { p.outsideChanged(moved) })
 			}
 		}
 	})
@@ -89,7 +89,7 @@ func (c *Call) takeOutside() {
 }
 
 // needsRelay reports whether the call should have an address at a TURN server.
-func (c *Call) needsRelay() bool { return c.reach.RelayOnly || c.outside.Load().blocked }
+func (c *Call) needsRelay() bool { return c.iceConfig.RelayOnly || c.outside.Load().blocked }
 
 // wantRelay has keepRelay see to it.
 func (c *Call) wantRelay() {
@@ -111,7 +111,7 @@ func (c *Call) turnSocket() *path.TURNSocket {
 func (c *Call) relayChanged() {
 	for _, m := range *c.members.Load() {
 		if p := m.peer; p != nil {
-			p.do(p.relayChanged)
+			p.enqueue(p.relayChanged)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (c *Call) relayChanged() {
 const (
 	relayPause    = time.Second // before a TURN server is tried again, at first
 	maxRelayPause = 30 * time.Second
-	serversWithin = 10 * time.Second // that Reach.Servers may take
+	serversWithin = 10 * time.Second // that ICEConfig.Servers may take
 )
 
 // keepRelay sees to it that the call has an address at a TURN server as long as
@@ -178,9 +178,9 @@ func (c *Call) swapRelay(next *path.TURNSocket) {
 func (c *Call) newRelay(ctx context.Context) (*path.TURNSocket, error) {
 	within, cancel := context.WithTimeout(ctx, serversWithin)
 	defer cancel()
-	servers, err := c.reach.Servers(within)
+	servers, err := c.iceConfig.Servers(within)
 	if err != nil {
 		return nil, err
 	}
-	return c.engine.turn.Allocate(ctx, servers, c.reach.Relay)
+	return c.engine.turn.Allocate(ctx, servers, c.iceConfig.Relay)
 }

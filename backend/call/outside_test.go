@@ -75,7 +75,7 @@ func recorded(o guestOptions) (guestOptions, *recorder) {
 }
 
 // newReachedCall returns a call of an engine that prepare may change first.
-func newReachedCall(tb testing.TB, o Options, r Reach, prepare func(*Engine)) *Call {
+func newReachedCall(tb testing.TB, o Options, r ICEConfig, prepare func(*Engine)) *Call {
 	tb.Helper()
 	e, err := NewEngine(o)
 	must(tb, err)
@@ -95,7 +95,7 @@ func newReachedCall(tb testing.TB, o Options, r Reach, prepare func(*Engine)) *C
 
 func TestReflexiveCandidatesAreOffered(t *testing.T) {
 	s := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.URL(), "nonsense", "stuns:example.org:1"}}, nil)
+	c := newReachedCall(t, Options{}, ICEConfig{STUN: []string{s.URL(), "nonsense", "stuns:example.org:1"}}, nil)
 	o, sent := recorded(as("a"))
 	a := join(t, c, o)
 	var text string
@@ -132,7 +132,7 @@ func TestReflexiveCandidatesAreOffered(t *testing.T) {
 
 func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 	s := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{s.URL()}}, func(e *Engine) {
+	c := newReachedCall(t, Options{}, ICEConfig{STUN: []string{s.URL()}}, func(e *Engine) {
 		e.stun.Refresh = 30 * time.Millisecond
 	})
 	o, sent := recorded(as("a"))
@@ -168,7 +168,7 @@ func (p *peer) strandedOn(l *path.Route) bool {
 // ask returns what f does on the peer's goroutine.
 func (p *peer) ask(f func() bool) bool {
 	answer := make(chan bool, 1)
-	p.do(func() { answer <- f() })
+	p.enqueue(func() { answer <- f() })
 	return <-answer
 }
 
@@ -183,7 +183,7 @@ func TestPrepareAsksBeforeTheCall(t *testing.T) {
 	defer unwatch()
 	mediatest.Eventually(t, "an answer", func() bool { return len(e.stun.Reflexives(w)) == 1 })
 	unwatch()
-	c, err := e.NewCall(Hooks{}, Reach{STUN: []string{s.URL()}})
+	c, err := e.NewCall(Hooks{}, ICEConfig{STUN: []string{s.URL()}})
 	must(t, err)
 	stop()
 	stop()
@@ -219,7 +219,7 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			s := mediatest.NewTURNServer(t)
 			leak := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
-			c := newReachedCall(t, Options{TLS: s.TLS}, Reach{
+			c := newReachedCall(t, Options{TLS: s.TLS}, ICEConfig{
 				STUN: []string{leak.URL()}, Servers: s.Servers(way), RelayOnly: true,
 			}, nil)
 			oa, sentA := recorded(as("a"))
@@ -283,7 +283,7 @@ func onlyRelayed(o guestOptions) guestOptions {
 func TestBlockedUDPBringsInTURN(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	blocked := mediatest.NewSTUNServer(t, mediatest.Silent)
-	c := newReachedCall(t, Options{TLS: s.TLS}, Reach{STUN: []string{blocked.URL()}, Servers: s.Servers("tcp", "tls")}, nil)
+	c := newReachedCall(t, Options{TLS: s.TLS}, ICEConfig{STUN: []string{blocked.URL()}, Servers: s.Servers("tcp", "tls")}, nil)
 	a := join(t, c, onlyRelayed(as("a")))
 	b := join(t, c, as("b")) // on this network, and not disturbed
 	a.send()
@@ -303,7 +303,7 @@ func TestBlockedUDPBringsInTURN(t *testing.T) {
 func TestUDPThatIsBlockedLater(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	open := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.URL()}, Servers: s.Servers("tcp")}, nil)
+	c := newReachedCall(t, Options{}, ICEConfig{STUN: []string{open.URL()}, Servers: s.Servers("tcp")}, nil)
 	mediatest.Eventually(t, "an answer", func() bool { return len(c.engine.stun.Reflexives(c.watcher)) > 0 })
 	open.Set(mediatest.Silent)
 	c.engine.stun.Recheck(c.watcher)
@@ -323,7 +323,7 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 func TestOpenUDPNeedsNoTURN(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	open := mediatest.NewSTUNServer(t, func(from netip.AddrPort) netip.AddrPort { return from })
-	c := newReachedCall(t, Options{}, Reach{STUN: []string{open.URL()}, Servers: s.Servers("udp")}, nil)
+	c := newReachedCall(t, Options{}, ICEConfig{STUN: []string{open.URL()}, Servers: s.Servers("udp")}, nil)
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
@@ -337,7 +337,7 @@ func TestOpenUDPNeedsNoTURN(t *testing.T) {
 
 func TestALostAllocationIsReplaced(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
-	c := newReachedCall(t, Options{}, Reach{Servers: s.Servers("tcp"), RelayOnly: true}, nil)
+	c := newReachedCall(t, Options{}, ICEConfig{Servers: s.Servers("tcp"), RelayOnly: true}, nil)
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
@@ -369,7 +369,7 @@ func TestServersThatFailAreTriedAgain(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	var tries atomic.Int32
 	good := s.Servers("udp")
-	c := newReachedCall(t, Options{}, Reach{RelayOnly: true, Servers: func(ctx context.Context) ([]signalling.ICEServer, error) {
+	c := newReachedCall(t, Options{}, ICEConfig{RelayOnly: true, Servers: func(ctx context.Context) ([]signalling.ICEServer, error) {
 		switch tries.Add(1) {
 		case 1:
 			return nil, errors.New("the relay is away")
@@ -423,7 +423,7 @@ func TestAnotherNetworkRestartsICE(t *testing.T) {
 	}
 	network := new(movable)
 	network.set("127.0.0.1/8")
-	c := newReachedCall(t, Options{}, Reach{}, network.use)
+	c := newReachedCall(t, Options{}, ICEConfig{}, network.use)
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
@@ -464,7 +464,7 @@ func TestAnotherNetworkWhileThePathIsLost(t *testing.T) {
 	}
 	net := new(movable)
 	net.set("127.0.0.1/8")
-	c := newReachedCall(t, Options{}, Reach{}, net.use)
+	c := newReachedCall(t, Options{}, ICEConfig{}, net.use)
 	o, sent := recorded(as("b"))
 	a, b := join(t, c, as("a")), join(t, c, o)
 	a.send()
@@ -482,7 +482,7 @@ func TestAnotherNetworkWhileThePathIsLost(t *testing.T) {
 	if b.p.Alive() {
 		t.Error("alive without a path")
 	}
-	if p.ask(func() bool { p.unstrand(false); return p.restart }) {
+	if p.ask(func() bool { p.restartIfStranded(false); return p.restart }) {
 		t.Error("another restart follows the one that is not answered yet")
 	}
 	b.reopen()
