@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -41,7 +40,7 @@ type publicRelay struct {
 	remote Remote // never changes; nil when it could not be opened
 
 	status client.Status // of the loop
-	early  atomic.Int32  // guests who wait and have credentials ready: at most maxEarly
+	source *source       // of TURN credentials; never changes; nil without remote
 }
 
 // loadRelays dials each relay of the store.
@@ -90,7 +89,7 @@ func (h *Host) dialRelay(row store.Relay) *publicRelay {
 		ln.status = client.Status{State: client.StateRefused, Code: fault.CodeOf(err)}
 		return ln
 	}
-	ln.remote = far
+	ln.remote, ln.source = far, sourceOf(h, far)
 	return ln
 }
 

@@ -542,7 +542,7 @@ func TestPassage(t *testing.T) {
 		r.lasting = 10 * time.Minute
 		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Credentials: time.Second}}
 		h.ctx, h.cancel = context.WithCancel(t.Context())
-		p := (&publicRelay{host: h, remote: there}).newCredentials()
+		p := from(sourceOf(h, there))
 		asked := func() int {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -600,7 +600,7 @@ func TestPassage(t *testing.T) {
 		}
 
 		// A relay whose clock is wrong, and one that fails for a while.
-		p = (&publicRelay{host: h, remote: there}).newCredentials()
+		p = from(sourceOf(h, there))
 		change(-time.Hour, nil)
 		p.prepare()
 		p.await(h.ctx)
@@ -608,7 +608,7 @@ func TestPassage(t *testing.T) {
 			t.Errorf("handed out %q", got)
 		}
 		p.end()
-		p = (&publicRelay{host: h, remote: there}).newCredentials()
+		p = from(sourceOf(h, there))
 		change(time.Hour, fault.New(fault.RelayUnreachable, nil))
 		p.prepare()
 		p.await(h.ctx)

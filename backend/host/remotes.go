@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -55,31 +52,4 @@ func (p PublicRelays) Open(o client.Options) (Remote, error) {
 func (p PublicRelays) Probe(ctx context.Context, o client.Options) (client.Offer, error) {
 	o.TLS, o.Logger = p.TLS, p.Logger
 	return client.Probe(ctx, o)
-}
-
-// How long new credentials count as good: as long as their username says, which
-// begins with the end in Unix seconds (draft-uberti-behave-turn-rest), within
-// bounds, since the clocks of the relay and of this computer may differ.
-const (
-	credentialsShortest = 3 * time.Minute
-	credentialsDefault  = 10 * time.Minute
-	credentialsLongest  = 6 * time.Hour
-)
-
-// credentialsLast returns how long servers' credentials are good from now on.
-func credentialsLast(servers []signalling.ICEServer, now time.Time) time.Duration {
-	last := credentialsLongest
-	for _, s := range servers {
-		if s.Username == "" {
-			continue
-		}
-		end, _, _ := strings.Cut(s.Username, ":")
-		seconds, err := strconv.ParseInt(end, 10, 64)
-		if err != nil {
-			last = min(last, credentialsDefault)
-			continue
-		}
-		last = min(last, time.Unix(seconds, 0).Sub(now))
-	}
-	return max(last, credentialsShortest)
 }

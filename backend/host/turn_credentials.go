@@ -2,13 +2,13 @@ package host
 
 import (
 	"context"
-	"net"
-	"net/netip"
-	"net/url"
+	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/signalling"
@@ -28,14 +28,32 @@ const (
 	maxEarly = 16
 )
 
+// giver is a relay that gives credentials.
+type giver interface {
+	Status() client.Status
+	Credentials(context.Context) ([]signalling.ICEServer, error)
+	Revoke(username string)
+}
+
+// source is where credentials come from. Its exported fields never change.
+type source struct {
+	Relay    giver
+	Context  context.Context // ends with the host
+	Now      func() time.Time
+	Log      *slog.Logger
+	Patience time.Duration     // for credentials that are late
+	TryGo    func(func()) bool // runs a request beside; false once the host closes
+
+	early atomic.Int32 // guests who wait and have credentials ready: at most maxEarly
+}
+
 // turnCredentials is what lets one guest, or the host in one call, through networks
 // that take no direct way: the STUN addresses of a relay, and credentials for
 // its TURN that are for this one only. They are fetched ahead of time, and taken
 // back at the end. Nil is that of a guest who came by the
 // relay inside the app, and needs none. It is safe for concurrent use.
 type turnCredentials struct {
-	host        *Host
-	publicRelay *publicRelay
+	source *source
 
 	mu      sync.Mutex // a leaf but for background.mu and Remote.Revoke
 	have    []signalling.ICEServer
@@ -48,14 +66,19 @@ type turnCredentials struct {
 	over    bool
 }
 
-// newCredentials returns the credentials of a guest who comes by a public relay;
-// nil for the relay inside the app.
-func (ln *publicRelay) newCredentials() *turnCredentials {
-	if ln == nil || ln.remote == nil {
+// from returns new credentials of a relay; nil for a nil source.
+func from(s *source) *turnCredentials {
+	if s == nil {
 		return nil
 	}
-	return &turnCredentials{host: ln.host, publicRelay: ln}
+	return &turnCredentials{source: s}
 }
+
+// isFrom tells whether s is where they come from.
+func (p *turnCredentials) isFrom(s *source) bool { return p.source == s }
+
+// sameRelay tells whether both come from one relay.
+func (p *turnCredentials) sameRelay(other *turnCredentials) bool { return p.source == other.source }
 
 // prepare has credentials fetched unless there are good ones, and kept fresh
 // until they are handed out. It returns at once.
@@ -65,12 +88,12 @@ func (p *turnCredentials) prepare() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || p.pending != nil || p.good() || p.host.now().Sub(p.asked) < credentialsPause {
+	if p.over || p.pending != nil || p.good() || p.source.Now().Sub(p.asked) < credentialsPause {
 		return
 	}
 	done := make(chan struct{})
 	p.pending = done
-	if !p.host.background.TryGo(func() { p.fetch(done) }) {
+	if !p.source.TryGo(func() { p.fetch(done) }) {
 		p.pending = nil
 		close(done)
 	}
@@ -83,8 +106,8 @@ func (p *turnCredentials) prepareEarly() {
 	}
 	p.mu.Lock()
 	if !p.over && !p.early {
-		if p.early = p.publicRelay.early.Add(1) <= maxEarly; !p.early {
-			p.publicRelay.early.Add(-1)
+		if p.early = p.source.early.Add(1) <= maxEarly; !p.early {
+			p.source.early.Add(-1)
 		}
 	}
 	early := p.early
@@ -109,19 +132,19 @@ func (p *turnCredentials) admit() {
 func (p *turnCredentials) notEarly() {
 	if p.early {
 		p.early = false
-		p.publicRelay.early.Add(-1)
+		p.source.early.Add(-1)
 	}
 }
 
 // good tells whether the credentials can be handed out now.
 func (p *turnCredentials) good() bool {
-	return len(p.have) > 0 && p.host.now().Before(p.until)
+	return len(p.have) > 0 && p.source.Now().Before(p.until)
 }
 
 func (p *turnCredentials) fetch(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(p.host.ctx, credentialsTimeout)
+	ctx, cancel := context.WithTimeout(p.source.Context, credentialsTimeout)
 	defer cancel()
-	got, err := p.publicRelay.remote.Credentials(ctx)
+	got, err := p.source.Relay.Credentials(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending = nil
@@ -131,10 +154,10 @@ func (p *turnCredentials) fetch(done chan struct{}) {
 	}
 	next := credentialsPause
 	if err != nil {
-		p.asked = p.host.now()
-		p.host.log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
+		p.asked = p.source.Now()
+		p.source.Log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
 	} else {
-		now := p.host.now()
+		now := p.source.Now()
 		next = credentialsLast(got, now) - credentialsMargin
 		p.have, p.until, p.asked = got, now.Add(next), time.Time{}
 	}
@@ -163,7 +186,7 @@ func (p *turnCredentials) await(ctx context.Context) {
 	if pending == nil {
 		return
 	}
-	enough := time.NewTimer(p.host.timing.Credentials)
+	enough := time.NewTimer(p.source.Patience)
 	defer enough.Stop()
 	select {
 	case <-pending:
@@ -227,7 +250,7 @@ func (p *turnCredentials) give(username string) {
 		}
 	}
 	if len(p.given) == maxGiven {
-		p.publicRelay.remote.Revoke(p.given[0])
+		p.source.Relay.Revoke(p.given[0])
 		p.given = p.given[1:]
 	}
 	p.given = append(p.given, username)
@@ -235,7 +258,7 @@ func (p *turnCredentials) give(username string) {
 
 // stun is the relay's STUN, as one server.
 func (p *turnCredentials) stun() []signalling.ICEServer {
-	urls := p.publicRelay.remote.Status().Offer.STUN
+	urls := p.source.Relay.Status().Offer.STUN
 	if len(urls) == 0 {
 		return nil
 	}
@@ -253,49 +276,9 @@ func (p *turnCredentials) end() {
 	p.notEarly()
 	p.stopRenewal()
 	for _, username := range p.given {
-		p.publicRelay.remote.Revoke(username)
+		p.source.Relay.Revoke(username)
 	}
 	p.given, p.have = nil, nil
-}
-
-// ownCredentials are the host's own in a link's call.
-func (r *openLink) ownCredentials() *turnCredentials {
-	if p := r.credentials; p != nil && (p.publicRelay == r.publicRelay || r.call != nil) {
-		return p
-	}
-	r.credentials.end()
-	r.credentials = r.publicRelay.newCredentials()
-	return r.credentials
-}
-
-// reachOf is how a link's call is reached from elsewhere.
-func (r *openLink) reachOf() call.ICEConfig {
-	own := r.ownCredentials()
-	if own == nil {
-		return call.ICEConfig{}
-	}
-	return call.ICEConfig{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
-}
-
-// stun is the STUN of a relay, which is guessed until the relay has said
-// it: a call may begin before the host is connected to it.
-func (ln *publicRelay) stun() []string {
-	if urls := ln.status.Offer.STUN; len(urls) > 0 || ln.status.State == client.StateConnected {
-		return urls
-	}
-	u, err := url.Parse(ln.url)
-	if err != nil { // it was parsed before
-		return nil
-	}
-	return []string{"stun:" + net.JoinHostPort(u.Hostname(), "3478")}
-}
-
-// address is where the relay was reached; see [call.ICEConfig].
-func (ln *publicRelay) address() netip.Addr {
-	if ln.remote == nil {
-		return netip.Addr{}
-	}
-	return ln.remote.Status().Address
 }
 
 // turn returns credentials for the host itself, and waits for them: call.ICEConfig.
@@ -318,64 +301,29 @@ func (p *turnCredentials) turn(ctx context.Context) ([]signalling.ICEServer, err
 	return servers, nil
 }
 
-// prepareCall has ready what the host needs, ahead of a link's call: what STUN
-// servers say, and a relayed way if there is to be no other.
-func (r *openLink) prepareCall() {
-	if r.ended != "" || r.call != nil || r.publicRelay == nil {
-		return
-	}
-	if r.host.reach.RelayOnly {
-		r.ownCredentials().prepare()
-		return
-	}
-	if r.asking == nil {
-		r.asking = r.host.engine.Prepare(r.publicRelay.stun(), r.publicRelay.address)
-	}
-}
+// How long new credentials count as good: as long as their username says, which
+// begins with the end in Unix seconds (draft-uberti-behave-turn-rest), within
+// bounds, since the clocks of the relay and of this computer may differ.
+const (
+	credentialsShortest = 3 * time.Minute
+	credentialsDefault  = 10 * time.Minute
+	credentialsLongest  = 6 * time.Hour
+)
 
-// stopAsking undoes prepareCall once the call asks itself, or nobody waits.
-func (r *openLink) stopAsking() {
-	if r.asking != nil {
-		r.asking()
-		r.asking = nil
-	}
-}
-
-// prepareWay has ready what a guest who knocks, and the host, need to get
-// through, so that nobody waits for it once the guest is let in.
-func (s *guestSession) prepareWay() {
-	if s.credentials == nil {
-		return
-	}
-	s.credentials.prepareEarly()
-	h, r := s.host, s.link
-	h.loop.Post("prepare "+string(r.id), func() { r.prepareCall() })
-}
-
-// prepareReturn has credentials ready for a guest who comes back into a seat. It
-// waits only where those of before have expired.
-func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
-	if s.credentials == nil {
-		return nil
-	}
-	var p *turnCredentials
-	if err := s.host.loop.Do(ctx, func() {
-		if st, _ := s.link.findSeat(token, s); st != nil {
-			p = st.credentialsBack(s)
+// credentialsLast returns how long servers' credentials are good from now on.
+func credentialsLast(servers []signalling.ICEServer, now time.Time) time.Duration {
+	last := credentialsLongest
+	for _, s := range servers {
+		if s.Username == "" {
+			continue
 		}
-	}); err != nil {
-		return err
+		end, _, _ := strings.Cut(s.Username, ":")
+		seconds, err := strconv.ParseInt(end, 10, 64)
+		if err != nil {
+			last = min(last, credentialsDefault)
+			continue
+		}
+		last = min(last, time.Unix(seconds, 0).Sub(now))
 	}
-	p.prepare()
-	p.await(ctx)
-	return nil
-}
-
-// credentialsBack are the credentials of a seat that a session takes up: the seat's, as
-// long as the guest comes by the same relay.
-func (st *seat) credentialsBack(s *guestSession) *turnCredentials {
-	if st.credentials == nil || s.credentials != nil && s.credentials.publicRelay != st.credentials.publicRelay {
-		return s.credentials
-	}
-	return st.credentials
+	return max(last, credentialsShortest)
 }
