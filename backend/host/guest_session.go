@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
@@ -30,7 +31,7 @@ type guestSession struct {
 	host        *Host
 	link        *openLink
 	frames      switchboard.Frames
-	credentials *turnCredentials // the seat's, once the guest has one
+	credentials *turncredentials.Credentials // the seat's, once the guest has one
 	out         *outbox
 	opening     seatKey // digest of what opened the channel
 	device      string
@@ -206,7 +207,7 @@ func (s *guestSession) forget() {
 	_ = s.host.loop.Do(context.WithoutCancel(s.host.ctx), func() {
 		delete(s.link.sessions, s)
 		if !s.seated {
-			s.credentials.end()
+			s.credentials.End()
 		}
 	})
 }
@@ -472,8 +473,8 @@ func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lob
 // enter brings an admitted guest into the call.
 func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
 	h, r := s.host, s.link
-	s.credentials.admit()
-	s.credentials.await(ctx)
+	s.credentials.Admit()
+	s.credentials.Await(ctx)
 	var err error
 	if gone := h.loop.Do(ctx, func() { st, err = r.takeSeat(s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)

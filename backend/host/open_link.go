@@ -3,6 +3,7 @@ package host
 import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/media/codec"
@@ -26,8 +27,8 @@ type openLink struct {
 	// none. withdrawRemote takes the id back from there, and leaves a note.
 	publicRelay    *publicRelay
 	withdrawRemote func(note *[sealed.NoteSize]byte)
-	credentials    *turnCredentials // the host's own in the call
-	asking         func()           // ends asking STUN servers ahead of the call; nil while nobody does
+	credentials    *turncredentials.Credentials // the host's own in the call
+	asking         func()                       // ends asking STUN servers ahead of the call; nil while nobody does
 
 	ended    signalling.EndReason
 	sessions map[*guestSession]struct{}
@@ -97,7 +98,7 @@ func (r *openLink) close(reason signalling.EndReason) {
 	}
 	for st := range r.seats {
 		st.stopExpiry()
-		st.credentials.end()
+		st.credentials.End()
 	}
 	clear(r.seats)
 	r.lobby.Close(outcomeOf(reason))
@@ -116,7 +117,7 @@ func (r *openLink) close(reason signalling.EndReason) {
 // the background; Host.Close waits for them.
 func (r *openLink) closeCall(reason signalling.EndReason) {
 	h := r.host
-	r.credentials.end()
+	r.credentials.End()
 	r.credentials = nil
 	c := r.call
 	if c == nil {

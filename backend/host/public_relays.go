@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -39,8 +40,8 @@ type publicRelay struct {
 	row    store.Relay
 	remote Remote // never changes; nil when it could not be opened
 
-	status client.Status // of the loop
-	source *source       // of TURN credentials; never changes; nil without remote
+	status client.Status           // of the loop
+	source *turncredentials.Source // of TURN credentials; never changes; nil without remote
 }
 
 // loadRelays dials each relay of the store.

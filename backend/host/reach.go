@@ -7,31 +7,32 @@ import (
 	"net/url"
 
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/relay/client"
 )
 
 // newCredentials returns the credentials of a guest who comes by a public relay;
 // nil for the relay inside the app.
-func (ln *publicRelay) newCredentials() *turnCredentials {
+func (ln *publicRelay) newCredentials() *turncredentials.Credentials {
 	if ln == nil {
 		return nil
 	}
-	return from(ln.source)
+	return turncredentials.From(ln.source)
 }
 
 // sourceOf returns the source of credentials of a public relay.
-func sourceOf(h *Host, relay giver) *source {
-	return &source{
+func sourceOf(h *Host, relay turncredentials.Giver) *turncredentials.Source {
+	return &turncredentials.Source{
 		Relay: relay, Context: h.ctx, Now: h.now, Log: h.log, Patience: h.timing.Credentials, TryGo: h.background.TryGo,
 	}
 }
 
 // ownCredentials are the host's own in a link's call.
-func (r *openLink) ownCredentials() *turnCredentials {
-	if p := r.credentials; p != nil && (r.publicRelay != nil && p.isFrom(r.publicRelay.source) || r.call != nil) {
+func (r *openLink) ownCredentials() *turncredentials.Credentials {
+	if p := r.credentials; p != nil && (r.publicRelay != nil && p.IsFrom(r.publicRelay.source) || r.call != nil) {
 		return p
 	}
-	r.credentials.end()
+	r.credentials.End()
 	r.credentials = r.publicRelay.newCredentials()
 	return r.credentials
 }
@@ -42,7 +43,7 @@ func (r *openLink) reachOf() call.ICEConfig {
 	if own == nil {
 		return call.ICEConfig{}
 	}
-	return call.ICEConfig{STUN: r.publicRelay.stun(), Servers: own.turn, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
+	return call.ICEConfig{STUN: r.publicRelay.stun(), Servers: own.Own, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
 }
 
 // stun is the STUN of a relay, which is guessed until the relay has said
@@ -73,7 +74,7 @@ func (r *openLink) prepareCall() {
 		return
 	}
 	if r.host.reach.RelayOnly {
-		r.ownCredentials().prepare()
+		r.ownCredentials().Prepare()
 		return
 	}
 	if r.asking == nil {
@@ -95,7 +96,7 @@ func (s *guestSession) prepareWay() {
 	if s.credentials == nil {
 		return
 	}
-	s.credentials.prepareEarly()
+	s.credentials.PrepareEarly()
 	h, r := s.host, s.link
 	h.loop.Post("prepare "+string(r.id), func() { r.prepareCall() })
 }
@@ -106,7 +107,7 @@ func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 	if s.credentials == nil {
 		return nil
 	}
-	var p *turnCredentials
+	var p *turncredentials.Credentials
 	if err := s.host.loop.Do(ctx, func() {
 		if st, _ := s.link.findSeat(token, s); st != nil {
 			p = st.credentialsBack(s)
@@ -114,15 +115,15 @@ func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 	}); err != nil {
 		return err
 	}
-	p.prepare()
-	p.await(ctx)
+	p.Prepare()
+	p.Await(ctx)
 	return nil
 }
 
 // credentialsBack are the credentials of a seat that a session takes up: the seat's, as
 // long as the guest comes by the same relay.
-func (st *seat) credentialsBack(s *guestSession) *turnCredentials {
-	if st.credentials == nil || s.credentials != nil && !s.credentials.sameRelay(st.credentials) {
+func (st *seat) credentialsBack(s *guestSession) *turncredentials.Credentials {
+	if st.credentials == nil || s.credentials != nil && !s.credentials.SameRelay(st.credentials) {
 		return s.credentials
 	}
 	return st.credentials

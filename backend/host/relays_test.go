@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -542,7 +543,7 @@ func TestPassage(t *testing.T) {
 		r.lasting = 10 * time.Minute
 		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Credentials: time.Second}}
 		h.ctx, h.cancel = context.WithCancel(t.Context())
-		p := from(sourceOf(h, there))
+		p := turncredentials.From(sourceOf(h, there))
 		asked := func() int {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -554,17 +555,17 @@ func TestPassage(t *testing.T) {
 			r.lasting, r.failing = lasting, failing
 		}
 		user := func() string {
-			if s := p.servers(); len(s) > 0 {
+			if s := p.Servers(); len(s) > 0 {
 				_, user, _ := strings.Cut(s[0].Username, ":")
 				return user
 			}
 			return ""
 		}
 
-		p.await(h.ctx) // nothing is under way
-		p.prepare()
-		p.prepare() // one request
-		p.await(h.ctx)
+		p.Await(h.ctx) // nothing is under way
+		p.Prepare()
+		p.Prepare() // one request
+		p.Await(h.ctx)
 		synctest.Wait()
 		if asked() != 1 {
 			t.Errorf("%d requests", asked())
@@ -582,53 +583,53 @@ func TestPassage(t *testing.T) {
 		if asked() != 3 || user() != "" {
 			t.Errorf("%d requests; expired ones are handed out", asked())
 		}
-		if got := p.renewed(); got != nil { // STUN alone would take the relayed way from a connection
+		if got := p.Renewed(); got != nil { // STUN alone would take the relayed way from a connection
 			t.Errorf("handed out %v to somebody whose connection goes on", got)
 		}
-		p.prepare() // the guest comes back
-		p.await(h.ctx)
-		if got := p.renewed(); len(got) == 0 || !strings.HasSuffix(got[len(got)-1].Username, ":user-4") || user() != "user-4" {
+		p.Prepare() // the guest comes back
+		p.Await(h.ctx)
+		if got := p.Renewed(); len(got) == 0 || !strings.HasSuffix(got[len(got)-1].Username, ":user-4") || user() != "user-4" {
 			t.Errorf("handed out %v", got)
 		}
-		p.end()
-		p.end()
+		p.End()
+		p.End()
 		if got := r.revocations(); !slices.Equal(got, []string{"user-3", "user-4"}) {
 			t.Errorf("revoked %q", got)
 		}
-		if p.prepare(); user() != "" || asked() != 4 {
+		if p.Prepare(); user() != "" || asked() != 4 {
 			t.Error("goes on after its end")
 		}
 
 		// A relay whose clock is wrong, and one that fails for a while.
-		p = from(sourceOf(h, there))
+		p = turncredentials.From(sourceOf(h, there))
 		change(-time.Hour, nil)
-		p.prepare()
-		p.await(h.ctx)
+		p.Prepare()
+		p.Await(h.ctx)
 		if got := user(); got != "user-5" {
 			t.Errorf("handed out %q", got)
 		}
-		p.end()
-		p = from(sourceOf(h, there))
+		p.End()
+		p = turncredentials.From(sourceOf(h, there))
 		change(time.Hour, fault.New(fault.RelayUnreachable, nil))
-		p.prepare()
-		p.await(h.ctx)
+		p.Prepare()
+		p.Await(h.ctx)
 		change(time.Hour, nil)
-		p.prepare() // not at once again
+		p.Prepare() // not at once again
 		synctest.Wait()
 		if asked() != 5 {
 			t.Error("asks without a pause")
 		}
-		time.Sleep(credentialsPause + time.Second)
+		time.Sleep(turncredentials.Pause + time.Second)
 		synctest.Wait()
 		if got := user(); got != "user-6" {
 			t.Errorf("handed out %q", got)
 		}
-		p.end()
-		var none *turnCredentials
-		none.prepare()
-		none.await(h.ctx)
-		none.end()
-		if none.servers() != nil || none.renewed() != nil {
+		p.End()
+		var none *turncredentials.Credentials
+		none.Prepare()
+		none.Await(h.ctx)
+		none.End()
+		if none.Servers() != nil || none.Renewed() != nil {
 			t.Error("a guest of the relay inside the app needs no servers")
 		}
 		h.cancel()
@@ -701,14 +702,14 @@ func TestStrangersUseUpNoCredentials(t *testing.T) {
 	}
 	f.must(f.host.LockCall(f.ctx, l.ID, false))
 	var last *visitor
-	for i := range 3 * maxEarly {
+	for i := range 3 * turncredentials.MaxEarly {
 		last = far.knock(l, fmt.Sprint("Guest ", i))
 	}
-	f.until("all wait", func(s hoststate.State) bool { return len(s.Requests) == 3*maxEarly })
-	if n := given(); n > maxEarly {
-		t.Errorf("%d credentials for %d who wait", n, 3*maxEarly)
+	f.until("all wait", func(s hoststate.State) bool { return len(s.Requests) == 3*turncredentials.MaxEarly })
+	if n := given(); n > turncredentials.MaxEarly {
+		t.Errorf("%d credentials for %d who wait", n, 3*turncredentials.MaxEarly)
 	}
-	f.admit(fmt.Sprint("Guest ", 3*maxEarly-1))
+	f.admit(fmt.Sprint("Guest ", 3*turncredentials.MaxEarly-1))
 	last.seated()
 	relayed := func(s signalling.ICEServer) bool { return s.Username != "" }
 	if !slices.ContainsFunc(last.seat.ICEServers, relayed) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -32,7 +33,7 @@ type seat struct {
 	device      string
 	session     *guestSession // nil while the guest is away
 	used        atomic.Bool   // the guest has shown that they are in
-	credentials *turnCredentials
+	credentials *turncredentials.Credentials
 	expiry      *time.Timer
 	closing     bool // the page that held it last went away, and said so
 }
@@ -65,9 +66,9 @@ func (r *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 		ID: id, Name: st.shown, Muted: k.Muted, CameraOff: k.CameraOff,
 		Elsewhere: !s.frames.Remote().Loopback,
 		Admission: func(resumed bool) signalling.Message {
-			servers := st.credentials.servers
+			servers := st.credentials.Servers
 			if resumed {
-				servers = st.credentials.renewed
+				servers = st.credentials.Renewed
 			}
 			return signalling.Admitted{
 				Participant: id, Seat: st.newest, Resumed: resumed, ICEServers: servers(), Farewell: st.session.farewell,
@@ -128,7 +129,7 @@ func (r *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 	st.stopExpiry()
 	st.session, st.device, st.closing = s, s.device, false
 	if p := st.credentialsBack(s); p != st.credentials {
-		st.credentials.end()
+		st.credentials.End()
 		st.credentials, s.seated = p, true
 	}
 	st.open(s)
@@ -224,7 +225,7 @@ func (r *openLink) freeSeat(st *seat, reason signalling.EndReason) {
 		return
 	}
 	st.stopExpiry()
-	st.credentials.end()
+	st.credentials.End()
 	delete(r.seats, st)
 	r.guestIn = r.guestIn || st.used.Load()
 	s := st.session

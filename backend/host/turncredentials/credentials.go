@@ -1,4 +1,4 @@
-package host
+package turncredentials
 
 import (
 	"context"
@@ -17,27 +17,27 @@ import (
 const (
 	// credentialsTimeout bounds one request for credentials.
 	credentialsTimeout = 10 * time.Second
-	// credentialsPause follows a request that failed.
-	credentialsPause = 15 * time.Second
+	// Pause follows a request that failed.
+	Pause = 15 * time.Second
 	// credentialsMargin is how long credentials must be good for when they are
 	// handed out.
 	credentialsMargin = time.Minute
-	// maxEarly bounds for how many guests who wait credentials are fetched ahead at
+	// MaxEarly bounds for how many guests who wait credentials are fetched ahead at
 	// one relay. The others' are fetched when they are let in: strangers who knock
 	// must not use up what the relay gives.
-	maxEarly = 16
+	MaxEarly = 16
 )
 
-// giver is a relay that gives credentials.
-type giver interface {
+// Giver is a relay that gives credentials.
+type Giver interface {
 	Status() client.Status
 	Credentials(context.Context) ([]signalling.ICEServer, error)
 	Revoke(username string)
 }
 
-// source is where credentials come from. Its exported fields never change.
-type source struct {
-	Relay    giver
+// Source is where credentials come from. Its exported fields never change.
+type Source struct {
+	Relay    Giver
 	Context  context.Context // ends with the host
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -47,13 +47,13 @@ type source struct {
 	early atomic.Int32 // guests who wait and have credentials ready: at most maxEarly
 }
 
-// turnCredentials is what lets one guest, or the host in one call, through networks
+// Credentials is what lets one guest, or the host in one call, through networks
 // that take no direct way: the STUN addresses of a relay, and credentials for
 // its TURN that are for this one only. They are fetched ahead of time, and taken
 // back at the end. Nil is that of a guest who came by the
 // relay inside the app, and needs none. It is safe for concurrent use.
-type turnCredentials struct {
-	source *source
+type Credentials struct {
+	source *Source
 
 	mu      sync.Mutex // a leaf but for background.mu and Remote.Revoke
 	have    []signalling.ICEServer
@@ -66,29 +66,29 @@ type turnCredentials struct {
 	over    bool
 }
 
-// from returns new credentials of a relay; nil for a nil source.
-func from(s *source) *turnCredentials {
+// From returns new credentials of a relay; nil for a nil source.
+func From(s *Source) *Credentials {
 	if s == nil {
 		return nil
 	}
-	return &turnCredentials{source: s}
+	return &Credentials{source: s}
 }
 
-// isFrom tells whether s is where they come from.
-func (p *turnCredentials) isFrom(s *source) bool { return p.source == s }
+// IsFrom tells whether s is where they come from.
+func (p *Credentials) IsFrom(s *Source) bool { return p.source == s }
 
-// sameRelay tells whether both come from one relay.
-func (p *turnCredentials) sameRelay(other *turnCredentials) bool { return p.source == other.source }
+// SameRelay tells whether both come from one relay.
+func (p *Credentials) SameRelay(other *Credentials) bool { return p.source == other.source }
 
-// prepare has credentials fetched unless there are good ones, and kept fresh
+// Prepare has credentials fetched unless there are good ones, and kept fresh
 // until they are handed out. It returns at once.
-func (p *turnCredentials) prepare() {
+func (p *Credentials) Prepare() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || p.pending != nil || p.good() || p.source.Now().Sub(p.asked) < credentialsPause {
+	if p.over || p.pending != nil || p.good() || p.source.Now().Sub(p.asked) < Pause {
 		return
 	}
 	done := make(chan struct{})
@@ -99,37 +99,37 @@ func (p *turnCredentials) prepare() {
 	}
 }
 
-// prepareEarly is prepare for a guest who still waits: for a few at a time.
-func (p *turnCredentials) prepareEarly() {
+// PrepareEarly is prepare for a guest who still waits: for a few at a time.
+func (p *Credentials) PrepareEarly() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	if !p.over && !p.early {
-		if p.early = p.source.early.Add(1) <= maxEarly; !p.early {
+		if p.early = p.source.early.Add(1) <= MaxEarly; !p.early {
 			p.source.early.Add(-1)
 		}
 	}
 	early := p.early
 	p.mu.Unlock()
 	if early {
-		p.prepare()
+		p.Prepare()
 	}
 }
 
-// admit is prepare for a guest who is let in: the place among the early ones is
+// Admit is prepare for a guest who is let in: the place among the early ones is
 // another's.
-func (p *turnCredentials) admit() {
+func (p *Credentials) Admit() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	p.notEarly()
 	p.mu.Unlock()
-	p.prepare()
+	p.Prepare()
 }
 
-func (p *turnCredentials) notEarly() {
+func (p *Credentials) notEarly() {
 	if p.early {
 		p.early = false
 		p.source.early.Add(-1)
@@ -137,11 +137,11 @@ func (p *turnCredentials) notEarly() {
 }
 
 // good tells whether the credentials can be handed out now.
-func (p *turnCredentials) good() bool {
+func (p *Credentials) good() bool {
 	return len(p.have) > 0 && p.source.Now().Before(p.until)
 }
 
-func (p *turnCredentials) fetch(done chan struct{}) {
+func (p *Credentials) fetch(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(p.source.Context, credentialsTimeout)
 	defer cancel()
 	got, err := p.source.Relay.Credentials(ctx)
@@ -152,7 +152,7 @@ func (p *turnCredentials) fetch(done chan struct{}) {
 	if p.over {
 		return
 	}
-	next := credentialsPause
+	next := Pause
 	if err != nil {
 		p.asked = p.source.Now()
 		p.source.Log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
@@ -163,20 +163,20 @@ func (p *turnCredentials) fetch(done chan struct{}) {
 	}
 	if len(p.given) == 0 {
 		p.stopRenewal()
-		p.renewal = time.AfterFunc(next, p.prepare)
+		p.renewal = time.AfterFunc(next, p.Prepare)
 	}
 }
 
-func (p *turnCredentials) stopRenewal() {
+func (p *Credentials) stopRenewal() {
 	if p.renewal != nil {
 		p.renewal.Stop()
 		p.renewal = nil
 	}
 }
 
-// await waits for a request that is under way, for a moment only: nobody stands
+// Await waits for a request that is under way, for a moment only: nobody stands
 // at an open door because a relay is slow.
-func (p *turnCredentials) await(ctx context.Context) {
+func (p *Credentials) Await(ctx context.Context) {
 	if p == nil {
 		return
 	}
@@ -195,18 +195,18 @@ func (p *turnCredentials) await(ctx context.Context) {
 	}
 }
 
-// servers hands out what there is: STUN always, and credentials that are good.
-func (p *turnCredentials) servers() []signalling.ICEServer {
+// Servers hands out what there is: STUN always, and credentials that are good.
+func (p *Credentials) Servers() []signalling.ICEServer {
 	if p == nil {
 		return nil
 	}
 	return p.withSTUN(p.relayed())
 }
 
-// renewed is what somebody needs who goes on with the connection they have: the
+// Renewed is what somebody needs who goes on with the connection they have: the
 // credentials of before may have expired, and ICE may have to begin anew. nil
 // leaves them what they have.
-func (p *turnCredentials) renewed() []signalling.ICEServer {
+func (p *Credentials) Renewed() []signalling.ICEServer {
 	if p == nil {
 		return nil
 	}
@@ -217,13 +217,13 @@ func (p *turnCredentials) renewed() []signalling.ICEServer {
 	return p.withSTUN(relayed)
 }
 
-func (p *turnCredentials) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
+func (p *Credentials) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
 	servers := append(p.stun(), relayed...)
 	return servers[:min(len(servers), signalling.MaxICEServers)]
 }
 
 // relayed hands out the credentials that there are.
-func (p *turnCredentials) relayed() []signalling.ICEServer {
+func (p *Credentials) relayed() []signalling.ICEServer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over || !p.good() {
@@ -240,7 +240,7 @@ func (p *turnCredentials) relayed() []signalling.ICEServer {
 // who comes back again and again gets new ones each time they have expired.
 const maxGiven = 16
 
-func (p *turnCredentials) give(username string) {
+func (p *Credentials) give(username string) {
 	if username == "" {
 		return
 	}
@@ -257,7 +257,7 @@ func (p *turnCredentials) give(username string) {
 }
 
 // stun is the relay's STUN, as one server.
-func (p *turnCredentials) stun() []signalling.ICEServer {
+func (p *Credentials) stun() []signalling.ICEServer {
 	urls := p.source.Relay.Status().Offer.STUN
 	if len(urls) == 0 {
 		return nil
@@ -265,8 +265,8 @@ func (p *turnCredentials) stun() []signalling.ICEServer {
 	return []signalling.ICEServer{{URLs: urls[:min(len(urls), signalling.MaxICEServers)]}}
 }
 
-// end takes back what was handed out. It never waits, and may be called again.
-func (p *turnCredentials) end() {
+// End takes back what was handed out. It never waits, and may be called again.
+func (p *Credentials) End() {
 	if p == nil {
 		return
 	}
@@ -281,9 +281,9 @@ func (p *turnCredentials) end() {
 	p.given, p.have = nil, nil
 }
 
-// turn returns credentials for the host itself, and waits for them: call.ICEConfig.
-func (p *turnCredentials) turn(ctx context.Context) ([]signalling.ICEServer, error) {
-	p.prepare()
+// Own returns credentials for the host itself, and waits for them: call.ICEConfig.
+func (p *Credentials) Own(ctx context.Context) ([]signalling.ICEServer, error) {
+	p.Prepare()
 	p.mu.Lock()
 	pending := p.pending
 	p.mu.Unlock()
