@@ -108,7 +108,7 @@ type Host struct {
 	cancel     context.CancelFunc
 	background loop.Background
 	still      chan struct{} // holds one: whose picture is being decoded
-	totals     totals
+	totals     *totals
 	publisher  *hoststate.Publisher
 	loop       *loop.Loop
 
@@ -153,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		openLinks: make(openLinks),
 		parts:     make(map[sealed.LinkID]parts),
 		publisher: hoststate.NewPublisher(),
-		totals:    totals{live: make(map[*call.Call]struct{})},
+		totals:    newTotals(),
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)

@@ -13,6 +13,10 @@ type totals struct {
 	live map[*call.Call]struct{}
 }
 
+// newTotals returns totals of no calls.
+func newTotals() *totals { return &totals{live: make(map[*call.Call]struct{})} }
+
+// begin counts in a call.
 func (t *totals) begin(c *call.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -24,20 +28,21 @@ func (t *totals) end(c *call.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.live, c)
-	t.done = sum(t.done, c.Stats())
+	t.done = plus(t.done, c.Stats())
 	t.done.Participants = 0
 }
 
+// total sums what was counted so far.
 func (t *totals) total() call.Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	total := t.done
 	for c := range t.live {
-		total = sum(total, c.Stats())
+		total = plus(total, c.Stats())
 	}
 	return total
 }
 
-func sum(a, b call.Stats) call.Stats {
+func plus(a, b call.Stats) call.Stats {
 	return call.Stats{Participants: a.Participants + b.Participants, Counts: a.Plus(b.Counts)}
 }
