@@ -108,7 +108,7 @@ type Host struct {
 	cancel     context.CancelFunc
 	background loop.Background
 	still      chan struct{} // holds one: whose picture is being decoded
-	totals     *totals
+	totals     *call.Totals
 	publisher  *hoststate.Publisher
 	loop       *loop.Loop
 
@@ -153,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		openLinks: make(openLinks),
 		parts:     make(map[sealed.LinkID]parts),
 		publisher: hoststate.NewPublisher(),
-		totals:    newTotals(),
+		totals:    call.NewTotals(),
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)
@@ -253,7 +253,7 @@ func (h *Host) Watch() *hoststate.Watcher { return h.publisher.Watch() }
 func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced() }
 
 // Stats sums what all calls have counted since the start.
-func (h *Host) Stats() call.Stats { return h.totals.total() }
+func (h *Host) Stats() call.Stats { return h.totals.Sum() }
 
 // Attend says that client's window is the one the host is looking at: the one
 // that enters a call when a guest is let in by a notification.

@@ -718,7 +718,7 @@ func TestSumAddsEveryCount(t *testing.T) {
 			field.SetUint(uint64(i + 1))
 		}
 	}
-	got := reflect.ValueOf(sum(a, a))
+	got := reflect.ValueOf(a.Plus(a))
 	for i := range fields.NumField() {
 		switch field := fields.Field(i); field.Kind() {
 		case reflect.Int:

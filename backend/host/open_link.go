@@ -126,7 +126,7 @@ func (r *openLink) closeCall(reason signalling.EndReason) {
 	r.call, r.roster = nil, nil
 	h.background.Go(func() {
 		c.Close(reason)
-		h.totals.end(c)
+		h.totals.End(c)
 	})
 	h.touch()
 }
@@ -178,7 +178,7 @@ func (r *openLink) ensureCall() (*call.Call, error) {
 	}
 	r.call = c
 	r.stopAsking()
-	h.totals.begin(c)
+	h.totals.Begin(c)
 	if !h.engine.HasUDP() {
 		h.say(string(fault.UDPUnavailable))
 	}
