@@ -23,14 +23,13 @@ type socketIO struct {
 	errno syscall.Errno
 	write func(fd uintptr)
 
-	marks *marks // nil where the system takes none
+	urgent *mark // nil where the system takes none
 }
 
-// marks are the control messages that mark what is sent for whoever ranks it, Wi-Fi
-// first: sound, and checks like it (RFC 8445 section 7.2.2), with EF, pictures with AF41
-// (RFC 8837 section 5).
-type marks struct{ urgent, picture mark }
-
+// mark is the control message that marks what is sent for whoever ranks it, Wi-Fi
+// first: sound, and checks like it (RFC 8445 section 7.2.2), with EF. The socket itself
+// marks the rest, pictures, with AF41 (RFC 8837 section 5): a control message costs the
+// system time, and most datagrams are pictures.
 type mark struct {
 	header unix.Cmsghdr
 	value  int64 // of which the system reads an int
@@ -41,28 +40,21 @@ const (
 	markAF41 = 34 << 2
 )
 
-func newMarks(a netip.Addr) *marks {
-	of := func(value int64) (m mark) {
-		m.header.Level, m.header.Type = unix.IPPROTO_IP, unix.IP_TOS
-		if a.Is6() {
-			m.header.Level, m.header.Type = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
-		}
-		m.header.SetLen(unix.CmsgLen(4))
-		m.value = value
-		return m
-	}
-	return &marks{of(markEF), of(markAF41)}
-}
-
-// takesMarks reports whether the system lets a socket mark what it sends. It is left as
-// it was.
-func takesMarks(fd uintptr, a netip.Addr) bool {
-	level, option := unix.IPPROTO_IP, unix.IP_TOS
+// newMark marks the socket, and returns what marks single datagrams of it; nil where the
+// system lets us do neither.
+func newMark(fd uintptr, a netip.Addr) *mark {
+	m := &mark{value: markEF}
+	m.header.Level, m.header.Type = unix.IPPROTO_IP, unix.IP_TOS
 	if a.Is6() {
-		level, option = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+		m.header.Level, m.header.Type = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
 	}
-	return unix.SetsockoptInt(int(fd), level, option, markEF) == nil &&
-		unix.SetsockoptInt(int(fd), level, option, 0) == nil
+	m.header.SetLen(unix.CmsgLen(4))
+	level, option := int(m.header.Level), int(m.header.Type)
+	if unix.SetsockoptInt(int(fd), level, option, markEF) != nil ||
+		unix.SetsockoptInt(int(fd), level, option, markAF41) != nil {
+		return nil
+	}
+	return m
 }
 
 // message is struct mmsghdr.
@@ -110,13 +102,15 @@ func (m *messages) setName(i int, a netip.AddrPort) {
 	m.names[i] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: a.Addr().As16()}
 }
 
-func (m *messages) setMark(i int, of *marks, picture bool) {
-	chosen := &of.urgent
-	if picture {
-		chosen = &of.picture
-	}
+// setMark makes the i-th message be marked with m, or as its socket is.
+func (m *messages) setMark(i int, with *mark) {
 	h := &m.headers[i].header
-	h.Control = (*byte)(unsafe.Pointer(chosen))
+	if with == nil {
+		h.Control = nil
+		h.SetControllen(0)
+		return
+	}
+	h.Control = (*byte)(unsafe.Pointer(with))
 	h.SetControllen(unix.CmsgSpace(4))
 }
 
@@ -137,9 +131,7 @@ func (s *udpSocket) prepare() (err error) {
 		return err
 	}
 	return s.io.raw.Control(func(fd uintptr) {
-		if takesMarks(fd, s.local.Addr()) {
-			s.io.marks = newMarks(s.local.Addr())
-		}
+		s.io.urgent = newMark(fd, s.local.Addr())
 	})
 }
 
@@ -162,8 +154,10 @@ func (s *udpSocket) writeBatch(batch []datagram) (done int) {
 		m.vectors[i].Base = unsafe.SliceData(*d.buffer)
 		m.vectors[i].SetLen(len(*d.buffer))
 		m.setName(i, d.to)
-		if s.io.marks != nil {
-			m.setMark(i, s.io.marks, d.picture != nil)
+		if d.picture != nil {
+			m.setMark(i, nil)
+		} else {
+			m.setMark(i, s.io.urgent)
 		}
 	}
 	for done < len(batch) {
