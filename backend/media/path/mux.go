@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/porch-call/porch/backend/kit/netaddr"
 )
 
 // Mux carries the packets of all peer connections over one UDP port per
@@ -159,25 +161,19 @@ func (m *Mux) Broadcasts(a netip.Addr) bool {
 // localAddresses returns the addresses under which peers may reach this
 // machine, loopback included: guests may be on this computer.
 func localAddresses() []netip.Prefix {
-	all, err := net.InterfaceAddrs()
+	all, err := netaddr.Own()
 	if err != nil {
 		return nil
 	}
 	var addresses []netip.Prefix
-	for _, a := range all {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			continue
-		}
-		ip, ok := netip.AddrFromSlice(n.IP)
-		ip = ip.Unmap()
-		bits, _ := n.Mask.Size()
-		same := func(p netip.Prefix) bool { return p.Addr() == ip }
+	for _, p := range all {
+		ip := p.Addr()
+		same := func(o netip.Prefix) bool { return o.Addr() == ip }
 		// A link-local IPv6 address means nothing without its zone, which
 		// candidates don't carry.
-		if ok && !ip.IsUnspecified() && !ip.IsMulticast() && (ip.Is4() || !ip.IsLinkLocalUnicast()) &&
+		if !ip.IsUnspecified() && !ip.IsMulticast() && (ip.Is4() || !ip.IsLinkLocalUnicast()) &&
 			!slices.ContainsFunc(addresses, same) {
-			addresses = append(addresses, netip.PrefixFrom(ip, bits))
+			addresses = append(addresses, p)
 		}
 	}
 	// Of pairs of equal priority the agent takes the first: that of a network
