@@ -31,8 +31,34 @@ func take(ctx context.Context) (func(), error) {
 }
 
 // takeSystem takes an inhibitor lock of logind (https://systemd.io/INHIBITOR_LOCKS/): a file descriptor, which ends
-// with the process. A user without a seat may often inhibit only "idle".
+// with the process. If ctx ends first, a lock that still arrives is closed at once.
 func takeSystem(ctx context.Context) (func(), error) {
+	locks, refusal := make(chan *os.File), make(chan error, 1)
+	go func() {
+		lock, err := inhibit(context.WithoutCancel(ctx))
+		if err != nil {
+			refusal <- err
+			return
+		}
+		select {
+		case locks <- lock:
+		case <-ctx.Done():
+			_ = lock.Close()
+		}
+	}()
+	select {
+	case lock := <-locks:
+		return func() { _ = lock.Close() }, nil
+	case err := <-refusal:
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// inhibit asks logind for a lock, and waits no longer than sessionbus.Patience. A user without a seat may often inhibit
+// only "idle".
+func inhibit(ctx context.Context) (*os.File, error) {
 	conn, err := sessionbus.ConnectSystem(ctx)
 	if err != nil {
 		return nil, err
@@ -43,8 +69,7 @@ func takeSystem(ctx context.Context) (func(), error) {
 		var fd dbus.UnixFD
 		if err = sessionbus.Call(ctx, logind, "org.freedesktop.login1.Manager.Inhibit", what, "Porch", reason, "block").Store(&fd); err == nil {
 			syscall.CloseOnExec(int(fd))
-			lock := os.NewFile(uintptr(fd), "inhibitor lock")
-			return func() { _ = lock.Close() }, nil
+			return os.NewFile(uintptr(fd), "inhibitor lock"), nil
 		}
 	}
 	return nil, fmt.Errorf("awake: logind: %w", err)

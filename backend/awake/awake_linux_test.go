@@ -109,6 +109,23 @@ func TestEachWayIsTakenAndGivenBack(t *testing.T) {
 	}
 }
 
+// The answer of logind carries a file descriptor, so that nothing but its close gives the lock back. Close comes here
+// while that answer is on its way.
+func TestClosedWhileTheSystemAnswers(t *testing.T) {
+	system, _ := buses(t)
+	var d bustest.Desktop
+	d.Logind(t, system, "")
+	for range 50 {
+		k, _ := openLogged(t)
+		k.Keep(true)
+		d.Until(t, "logind sleep:idle")
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d.Until(t)
+	}
+}
+
 func TestAKilledProcessHoldsNothing(t *testing.T) {
 	system, session := buses(t)
 	var d bustest.Desktop
