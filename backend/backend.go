@@ -14,9 +14,9 @@ import (
 
 	"github.com/porch-call/porch/backend/awake"
 	"github.com/porch-call/porch/backend/call"
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"

@@ -67,12 +67,11 @@ var parts = map[string]part{
 	"backend/media/forward":   {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp", "interceptor"}},
 	"backend/media/rate":      {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp"}},
 	"backend/media/share":     {tier: media, beside: []string{"backend/media/codec"}},
-	"backend/media/capture":   {tier: media, beside: []string{"backend/media/codec"}, pion: every},
+	"backend/media/capture":   {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"mediadevices", "rtp"}},
 	"backend/media/mediatest": {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":        {tier: subjects, lower: []string{"backend/sessionbus"}},
 	"backend/call":         {tier: subjects, pion: every},
-	"backend/capture":      {tier: subjects, pion: every},
 	"backend/guest":        {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
 	"backend/handover":     {tier: subjects},
 	"backend/links":        {tier: subjects},
@@ -111,6 +110,7 @@ var parts = map[string]part{
 // Parts that few may import, whatever their floor.
 var onlyFor = map[string][]string{
 	"backend/guest":          {"backend/cmd", "backend/cmd/porch-relay"},
+	"backend/media/capture":  {"backend", "backend/host", "backend/studio"},
 	"backend/sessionbus":     {"backend/awake", "desktop", ""},
 	"frontend":               {"backend/cmd", "backend/cmd/porch-relay", "desktop", ""},
 	"backend/relay/freeport": {"backend/relay/nats", "backend/cmd"},
@@ -261,9 +261,15 @@ func TestTheImportRuleBites(t *testing.T) {
 		{"backend/media/forward", "net", "forward has no net"},
 		{"backend/media/forward", "net/http", "forward has no net"},
 		{"backend/media/path", "net", ""},
+		{"backend/media/capture", "backend/media/codec", ""},
+		{"backend/media/capture", "backend/media/forward", "a neighbour"},
+		{"backend/media/capture", "backend/call", "a higher floor"},
+		{"backend/media/capture", "github.com/pion/webrtc/v4", "Pion is for few"},
+		{"backend/studio", "backend/media/capture", ""},
+		{"backend/cmd/porch-load", "backend/media/capture", "only for few"},
 		{"backend/media/share", "github.com/pion/rtp", "Pion is for few"},
 		{"backend/call", "backend/media/forward", ""},
-		{"backend/call", "backend/capture", "a neighbour"},
+		{"backend/call", "backend/media/capture", "only for few"},
 		{"backend/call", "backend/host", "a higher floor"},
 		{"backend/lobby", "backend/links", "a neighbour"},
 		{"backend/store", "backend/links", ""},

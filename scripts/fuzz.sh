@@ -7,7 +7,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 fuzz() {
-  # Without C: the fuzzer's instrumentation would have backend/capture's C++ compiled once more, for minutes.
+  # Without C: the fuzzer's instrumentation would have backend/media/capture's C++ compiled once more, for minutes.
   CGO_ENABLED=0 go test "./$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s | tee "$log"
 }
 

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/switchboard"

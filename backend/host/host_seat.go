@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/porch-call/porch/backend/call"
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/studio"
 	"github.com/porch-call/porch/backend/windowsocket"

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/studio"

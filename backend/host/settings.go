@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/signalling"
 )
 

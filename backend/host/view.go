@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"

@@ -9,7 +9,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/call"
-	"github.com/porch-call/porch/backend/capture"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 	"github.com/porch-call/porch/backend/windowsocket"

@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
-	"github.com/porch-call/porch/backend/capture"
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/hosts"

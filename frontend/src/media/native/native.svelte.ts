@@ -6,7 +6,7 @@ import type { HostMessage } from '$src/transport/transport';
 import { PictureDecoder } from './decoder';
 import { Screen } from './screen.svelte';
 
-/** The participant of the own picture, as backend/capture names it. */
+/** The participant of the own picture, as backend/media/capture names it. */
 const self = 'host';
 
 export interface NativeEngineOptions {
@@ -21,9 +21,9 @@ export interface NativeEngineOptions {
 }
 
 /**
- * The engine that captures and plays in the app (backend/capture). Sound never comes here; pictures come as VP8 and are
- * decoded (WebCodecs) and drawn on canvases. What is switched and chosen here goes to the app by the call's messages and
- * by the settings.
+ * The engine that captures and plays in the app (backend/media/capture). Sound never comes here; pictures come as VP8
+ * and are decoded (WebCodecs) and drawn on canvases. What is switched and chosen here goes to the app by the call's
+ * messages and by the settings.
  */
 export class NativeEngine implements MediaEngine {
   muted = $state(false);

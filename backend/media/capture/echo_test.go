@@ -11,7 +11,7 @@ import (
 
 	"github.com/pion/rtp"
 
-	"github.com/porch-call/porch/backend/capture/internal/opus"
+	"github.com/porch-call/porch/backend/media/capture/internal/opus"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/porch-call/porch/backend/capture/internal/opus"
-	"github.com/porch-call/porch/backend/capture/internal/vp8"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/capture/internal/opus"
+	"github.com/porch-call/porch/backend/media/capture/internal/vp8"
 )
 
 // Available reports whether this build has the native engine.

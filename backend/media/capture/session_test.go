@@ -16,8 +16,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
 
-	"github.com/porch-call/porch/backend/capture/internal/opus"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/capture/internal/opus"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
