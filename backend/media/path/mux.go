@@ -27,6 +27,7 @@ type Mux struct {
 	mu      sync.Mutex
 	closed  bool
 	asked   time.Time // when the machine's addresses were looked up
+	moves   int       // see look
 	current []netip.Prefix
 	refused error // by the system, when a socket was last wanted; nil when one was opened since
 	sockets map[netip.Addr]*udpSocket
@@ -87,21 +88,23 @@ func (m *Mux) addresses() []*udpSocket {
 	return sockets
 }
 
-// look looks at the machine's addresses now, and reports whether they are
-// others than at the last look, or can be used for the first time.
-func (m *Mux) look() (changed bool) {
+// look looks at the machine's addresses now. It returns the number of moves since
+// the mux was made. At a move the addresses differ from those of the look before,
+// or can be used for the first time. A caller that compares two numbers hears also
+// of a move that [Mux.addresses] saw first. The first look is no move.
+func (m *Mux) look() (moves int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return false
+	if !m.closed {
+		m.refresh()
 	}
-	return m.refresh()
+	return m.moves
 }
 
 // refresh opens sockets for new addresses, and closes those of addresses that
-// have gone once nobody uses them. The caller holds the lock.
-func (m *Mux) refresh() (changed bool) {
-	before, unusable := m.current, len(m.sockets) == 0
+// have gone once nobody uses them. It counts moves. The caller holds the lock.
+func (m *Mux) refresh() {
+	first, before, unusable := m.asked.IsZero(), m.current, len(m.sockets) == 0
 	m.current, m.asked = m.Lister(), time.Now()
 	// What one look finds shares a port. What a later one finds has another: a NAT
 	// that remembers an address which has gone gives the same port behind a new one
@@ -132,7 +135,9 @@ func (m *Mux) refresh() (changed bool) {
 		_ = s.conn.Close() // its address has gone, and so has what could fail
 	}
 	m.list.Store(&list)
-	return !slices.Equal(before, m.current) || unusable && len(m.sockets) > 0
+	if !first && (!slices.Equal(before, m.current) || unusable && len(m.sockets) > 0) {
+		m.moves++
+	}
 }
 
 // owns reports whether a was among the machine's addresses at the last look.

@@ -38,6 +38,7 @@ type STUNClient struct {
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
 	servers  map[string]*stunServer // by host:port
+	moves    int                    // of the mux, when the probes were last compared with it
 }
 
 // Watcher is somebody who wants to know how things stand.
@@ -49,7 +50,7 @@ type Watcher struct {
 	// of its sockets another.
 	notify func(moved bool)
 
-	begun          bool // what was before the first look moved nobody
+	moves          int  // of the mux, when last compared
 	changed, moved bool // not notified yet
 }
 
@@ -134,7 +135,7 @@ func (n *STUNClient) wake() {
 // notify, which may be nil, must not block. stop may be called twice; notify may
 // be on its way when it returns.
 func (n *STUNClient) Watch(urls []string, by Named, notify func(moved bool)) (w *Watcher, stop func()) {
-	w = &Watcher{servers: stunNames(urls), by: by, notify: notify}
+	w = &Watcher{servers: stunNames(urls), by: by, notify: notify, moves: n.mux.look()}
 	n.mu.Lock()
 	n.watchers[w] = struct{}{}
 	for _, name := range w.servers {
@@ -201,17 +202,19 @@ func (n *STUNClient) step(now time.Time) time.Duration {
 	if !watched {
 		return never
 	}
-	moved := n.mux.look()
+	moves := n.mux.look()
 	sockets := n.mux.addresses()
 	var out []question
 	wait := lookEvery
 	n.mu.Lock()
 	for w := range n.watchers {
-		if moved && w.begun {
+		if w.moves < moves { // not so if it began to watch after this look
+			w.moves = moves
 			w.changed, w.moved = true, true
 		}
-		w.begun = true
 	}
+	moved := n.moves != moves
+	n.moves = moves
 	for _, s := range n.servers {
 		if moved {
 			s.asked, s.answered, s.silent = time.Time{}, false, false

@@ -78,6 +78,27 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 	}
 }
 
+// TestAMoveThatGatheringSawFirstIsReported checks that a watcher hears of other
+// addresses although a peer that gathered candidates has looked at them first.
+func TestAMoveThatGatheringSawFirstIsReported(t *testing.T) {
+	n := newTestSTUN(t)
+	moves := make(chan bool, 16)
+	_, stop := n.Watch(nil, nil, func(moved bool) { moves <- moved })
+	defer stop()
+	n.mux.mu.Lock() // held until refresh returns, as in addresses when the last look is too old
+	n.mux.Lister = func() []netip.Prefix { return nil }
+	n.mux.refresh()
+	n.mux.mu.Unlock()
+	select {
+	case moved := <-moves:
+		if !moved {
+			t.Error("something changed, but the machine did not move")
+		}
+	case <-time.After(mediatest.Patience):
+		t.Error("nothing was reported")
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	f.Add(mediatest.BindingAnswer(f, [12]byte{1}, netip.MustParseAddrPort("203.0.113.7:4242")))
 	f.Add([]byte{1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42})
