@@ -2,8 +2,8 @@ package share
 
 import "testing"
 
-func newcomer(id ID) Newcomer {
-	return Newcomer{Receiver: Receiver{ID: id, Way: wan, Capacity: 10_000_000}, Track: camera(id, 1)}
+func newcomer() Newcomer {
+	return Newcomer{Receiver: Receiver{ID: 99, Way: wan, Capacity: 10_000_000}, Track: camera(99, 1)}
 }
 
 func TestForecast(t *testing.T) {
@@ -21,7 +21,7 @@ func TestForecast(t *testing.T) {
 		w := newWorld(t, c.guests, 1, c.uplink)
 		w.run(5)
 		var f Forecaster
-		got, ok := f.Admit(&w.in, newcomer(99), 4)
+		got, ok := f.Admit(&w.in, newcomer(), 4)
 		if got != c.want || ok != c.ok {
 			t.Errorf("%s: %+v %v, want %+v %v", c.name, got, ok, c.want, c.ok)
 		}
@@ -33,8 +33,8 @@ func TestForecast(t *testing.T) {
 				t.Errorf("%s: pair %d was %+v and is %+v after the forecast", c.name, i, before[i], choice)
 			}
 		}
-		w.in.Receivers = append(w.in.Receivers, newcomer(99).Receiver)
-		w.in.Tracks = append(w.in.Tracks, newcomer(99).Track)
+		w.in.Receivers = append(w.in.Receivers, newcomer().Receiver)
+		w.in.Tracks = append(w.in.Tracks, newcomer().Track)
 		w.last = nil
 		w.run(20)
 		if u, _ := w.allocator.Uplink(&w.in, wan); c.ok && u.Height > c.want.After {
@@ -70,7 +70,7 @@ func TestForecastAllocatesNothing(t *testing.T) {
 	w := fullCall(33)
 	w.run(5)
 	var f Forecaster
-	n := newcomer(99)
+	n := newcomer()
 	f.Admit(&w.in, n, 4)
 	if allocs := testing.AllocsPerRun(20, func() { f.Admit(&w.in, n, 4) }); allocs > 0 {
 		t.Errorf("a forecast allocates %g times", allocs)

@@ -78,7 +78,7 @@ func FuzzAllocate(f *testing.F) {
 func TestAnyCall(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 2))
 	var b []byte
-	for range 2000 {
+	for range 500 {
 		b = b[:0]
 		for range 20 + random.IntN(80) {
 			b = binary.LittleEndian.AppendUint64(b, random.Uint64())
