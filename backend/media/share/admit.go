@@ -78,15 +78,17 @@ func (a *Allocator) budgets(in *Input) {
 		a.lines[n+w].budget = max(0, useful*a.lines[n+w].budget)
 	}
 	a.lines[len(a.lines)-1].budget = 0
-	rise := min(1, (a.now-a.before).Seconds()/trust.Seconds())
 	for i := range a.lines {
 		l := &a.lines[i]
 		l.short, l.used = l.used > l.budget, 0
-		if l.primed && l.budget > l.low {
-			l.low += (l.budget - l.low) * rise
-			continue
+		switch {
+		case l.turned == 0:
+			l.low, l.lowBefore, l.turned = l.budget, l.budget, a.now
+		case a.now-l.turned >= trust:
+			l.low, l.lowBefore, l.turned = l.budget, l.low, a.now
+		default:
+			l.low = min(l.low, l.budget)
 		}
-		l.low, l.primed = l.budget, true
 	}
 }
 

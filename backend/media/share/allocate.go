@@ -100,7 +100,8 @@ const (
 	failedOnce  = 30 * time.Second
 	failedAgain = 60 * time.Second
 	retry       = 15 * time.Second
-	// trust is the time in which a risen capacity counts for upgrades. A rate follows it at once.
+	// trust is how long a capacity must have been as high for an upgrade, at least; it may be twice as long. A rate
+	// follows the capacity at once.
 	trust = 4 * time.Second
 )
 
@@ -123,9 +124,8 @@ const (
 // given to the encoders as rate, in proportion to the weights of their pictures, until the line of one of its takers is
 // full. What a quiet encoder leaves of its rate is not given away, because the next motion needs it.
 type Allocator struct {
-	begun  time.Time
-	now    time.Duration // since begun
-	before time.Duration // of the last decision
+	begun time.Time
+	now   time.Duration // since begun
 
 	// State from one decision to the next, by the ids in order.
 	receivers []ID
@@ -170,10 +170,11 @@ func (p *pair) held(layer int) bool { return p.wanted && int(p.layer) >= layer }
 // line is a receiver's path or a way out.
 type line struct {
 	budget float64 // bit/s for pictures
-	low    float64 // budget as upgrades see it: it falls at once and rises within trust
-	primed bool    // low is set
-	used   float64 // of budget
-	short  bool    // budget is less than what the last decision used
+	// Upgrades must fit into the least budget of this time and of the one before, each as long as trust.
+	low, lowBefore float64
+	turned         time.Duration // when low began; 0 is never
+	used           float64       // of budget
+	short          bool          // budget is less than what the last decision used
 
 	until    time.Duration // no upgrade before
 	wait     time.Duration // before upgrades after the last downgrade
@@ -191,7 +192,7 @@ type line struct {
 func (l *line) fits(cost float64) bool { return l.used+cost <= l.budget }
 
 // spares reports whether an upgrade can be added that wants so much free.
-func (l *line) spares(spare float64) bool { return l.used+spare <= min(l.budget, l.low) }
+func (l *line) spares(spare float64) bool { return l.used+spare <= min(l.low, l.lowBefore) }
 
 const longAgo = -time.Hour
 
@@ -201,7 +202,7 @@ func (a *Allocator) Allocate(in *Input, now time.Time) *Plan {
 		a.begun = now
 	}
 	// A clock that goes back must not stretch the waits.
-	a.now = max(a.now, now.Sub(a.begun))
+	a.now = max(a.now, now.Sub(a.begun), 1)
 	a.follow(in)
 	a.measureAll(in)
 	a.want(in)
@@ -213,6 +214,5 @@ func (a *Allocator) Allocate(in *Input, now time.Time) *Plan {
 	a.remember(in)
 	a.fill(in)
 	a.ask(in)
-	a.before = a.now
 	return &a.plan
 }

@@ -20,10 +20,8 @@ type world struct {
 	talk      bool // the sound of all others is reserved
 	deaf      bool // publishers don't do what they are asked
 
-	switches []int           // by pair
-	changes  []time.Duration // of all pairs, when
+	switches []int // by pair
 	last     []Choice
-	began    time.Time
 }
 
 const (
@@ -34,7 +32,6 @@ const (
 // newWorld returns a call of guests who come by the internet, and of a host whose window comes by the loopback.
 func newWorld(t testing.TB, guests, layers, uplink int) *world {
 	w := &world{t: t, now: time.Unix(1_000_000, 0), talk: true}
-	w.began = w.now
 	w.in.Ways = []Way{wan: {uplink}, loopback: {Unlimited}}
 	for i := range guests + 1 {
 		r := Receiver{ID: ID(i), Way: wan, Capacity: 50_000_000}
@@ -78,7 +75,6 @@ func (w *world) decide(after time.Duration) {
 	for i, c := range w.plan.choices {
 		if c.Layer != w.last[i].Layer {
 			w.switches[i]++
-			w.changes = append(w.changes, w.now.Sub(w.began))
 		}
 	}
 	copy(w.last, w.plan.choices)
@@ -298,6 +294,37 @@ func TestOneGuestGetsSlow(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestALineOnTheEdge: the capacity of the host's line is never still, and the line is full. After a minute no picture
+// changes more than twice in 30 s.
+func TestALineOnTheEdge(t *testing.T) {
+	const window = 30
+	for _, layers := range []int{1, 2, 3} {
+		for _, uplink := range []int{1_000_000, 2_000_000, 3_300_000} {
+			random := rand.New(rand.NewPCG(uint64(uplink), uint64(layers)))
+			w := newWorld(t, 5, layers, uplink)
+			var seconds [][]int
+			for second := range 240 {
+				w.in.Ways[wan].Capacity = uplink - uplink/20 + random.IntN(uplink/10)
+				clear(w.switches)
+				w.decide(time.Second)
+				if second < 60 {
+					continue
+				}
+				seconds = append(seconds, append([]int(nil), w.switches...))
+				for pair := range w.switches {
+					n := 0
+					for _, s := range seconds[max(0, len(seconds)-window):] {
+						n += s[pair]
+					}
+					if n > 2 {
+						t.Fatalf("%d layers, %d bit/s: pair %d changes %d times in the 30 s before %d s", layers, uplink, pair, n, second)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -133,7 +133,7 @@ func (a *Allocator) middle(in *Input, way, receivers, tracks int) (height int, o
 
 // forget makes the next decision the first one.
 func (a *Allocator) forget() {
-	a.begun, a.now, a.before = time.Time{}, 0, 0
+	a.begun, a.now = time.Time{}, 0
 	a.receivers, a.tracks = a.receivers[:0], a.tracks[:0]
 	a.lines = a.lines[:0]
 }
