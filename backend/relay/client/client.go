@@ -32,8 +32,9 @@ type Options struct {
 	// TLS is for relays whose certificate no authority has signed. nil means the
 	// system's authorities.
 	TLS *tls.Config
-	// OnStatus is called after the status of the line or of a link has changed.
-	// The calls come from one goroutine, for which Close waits. It may be nil.
+	// OnStatus is called after the status of the connection or of a link has
+	// changed. The calls come from one goroutine, for which Close waits. It may
+	// be nil.
 	OnStatus func(Status)
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
@@ -41,7 +42,7 @@ type Options struct {
 	times *times // for tests of this package
 }
 
-// State is the state of the line.
+// State is the state of the connection.
 type State string
 
 // The states.
@@ -51,7 +52,7 @@ const (
 	StateRefused    State = "refused" // the relay does not want this host; it is asked again after a longer pause
 )
 
-// Status is the state of the line, with its details.
+// Status is the state of the connection, with its details.
 type Status struct {
 	State State      `json:"state"`
 	Code  fault.Code `json:"code,omitempty"` // why it is refused, or why the last try failed
@@ -73,7 +74,7 @@ type Offer struct {
 	STUN    []string `json:"stun"`    // "stun:host:port"
 }
 
-// times are how long a line waits for each thing.
+// times are how long a connection waits for each thing.
 type times struct {
 	dial     time.Duration // until the relay's Registered
 	write    time.Duration // of one message
@@ -84,7 +85,7 @@ type times struct {
 	firstTry time.Duration // the longest first pause; it doubles
 	lastTry  time.Duration // the longest pause between tries
 	refused  time.Duration // the longest pause after a refusal that will last
-	steady   time.Duration // a line that lived this long counts as a good one
+	steady   time.Duration // a connection that lived this long counts as a good one
 	moving   time.Duration // the longest pause before moving
 	farewell time.Duration // for messages from before Close to be sent
 }
@@ -97,13 +98,13 @@ var defaultTimes = times{
 
 // Bounds of what a relay can make this app store or do.
 const (
-	maxNotes    = 256  // of links that have ended, to be told on each line
-	maxRevoked  = 1024 // revocations while there is no line
+	maxNotes    = 256  // of links that have ended, to be told on each connection
+	maxRevoked  = 1024 // revocations while there is no connection
 	maxAnnounce = 2048 // links at one relay
 )
 
-// Client keeps the line to one public relay. Its methods may be called from any
-// goroutine. Only Credentials and Close wait.
+// Client keeps the connection to one public relay. Its methods may be called from
+// any goroutine. Only Credentials and Close wait.
 type Client struct {
 	o        Options
 	base     string
@@ -123,7 +124,7 @@ type Client struct {
 
 	mu      sync.Mutex // guards what follows
 	status  Status
-	line    *line // the one that links are announced on, or nil
+	conn    *hostConn // the one that links are announced on, or nil
 	links   map[sealed.LinkID]*link
 	order   []*link // in the order of Announce
 	notes   []*note // the newest last
@@ -135,7 +136,7 @@ type link struct {
 	id        sealed.LinkID
 	keys      sealed.LinkKeys
 	accept    func(switchboard.Frames)
-	line      *line // on which it was asked for; nil if it was not
+	conn      *hostConn // on which it was asked for; nil if it was not
 	proved    bool
 	announced bool
 	code      fault.Code // why it is not announced
@@ -146,19 +147,19 @@ type note struct {
 	id   sealed.LinkID
 	keys sealed.LinkKeys // to prove the link once more
 	note [sealed.NoteSize]byte
-	line *line // on which it was told and is not proved yet
+	conn *hostConn // on which it was told and is not proved yet
 }
 
 // Open checks the options and dials in the background. Its faults are
 // [fault.RelayAddressInvalid], and [fault.Internal] if there is no key.
 func Open(o Options) (*Client, error) {
-	r, err := newClient(o)
+	c, err := newClient(o)
 	if err != nil {
 		return nil, err
 	}
-	r.wg.Go(r.run)
-	r.wg.Go(r.notify)
-	return r, nil
+	c.wg.Go(c.run)
+	c.wg.Go(c.notify)
+	return c, nil
 }
 
 func newClient(o Options) (*Client, error) {
@@ -172,53 +173,53 @@ func newClient(o Options) (*Client, error) {
 	if len(o.Token) > signalling.MaxInvitation {
 		return nil, fault.Newf(fault.InvitationRefused, "client: a token of %d bytes", len(o.Token))
 	}
-	r := &Client{
+	c := &Client{
 		o: o, base: base, times: defaultTimes, log: o.Logger,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		status: Status{State: StateConnecting}, links: make(map[sealed.LinkID]*link),
 	}
-	r.o.Token = strings.TrimSpace(o.Token)
-	_, r.hostName, _ = strings.Cut(base, "://")
-	r.hostName = bareHost(r.hostName)
+	c.o.Token = strings.TrimSpace(o.Token)
+	_, c.hostName, _ = strings.Cut(base, "://")
+	c.hostName = bareHost(c.hostName)
 	if o.times != nil {
-		r.times = *o.times
+		c.times = *o.times
 	}
-	if r.log == nil {
-		r.log = slog.Default()
+	if c.log == nil {
+		c.log = slog.Default()
 	}
-	r.panics.Log, r.panics.Part = r.log, "remote"
-	r.client, r.free = newHTTPClient(o.TLS, r.times.dial)
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	return r, nil
+	c.panics.Log, c.panics.Part = c.log, "remote"
+	c.client, c.free = newHTTPClient(o.TLS, c.times.dial)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
 }
 
 // Base returns what the addresses of links at this relay begin with.
-func (r *Client) Base() string { return r.base }
+func (c *Client) Base() string { return c.base }
 
-// Status returns the state of the line.
-func (r *Client) Status() Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.status
+// Status returns the state of the connection.
+func (c *Client) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.status
 	s.Offer.STUN = slices.Clone(s.Offer.STUN)
 	return s
 }
 
 // LinkStatus reports whether guests find a link at this relay now. If the
 // relay has refused it, code says why.
-func (r *Client) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.links[id]
+func (c *Client) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.links[id]
 	if l == nil {
 		return false, ""
 	}
 	return l.announced, l.code
 }
 
-// Announce makes a link reachable whenever the line is open. accept is called
-// once for each guest, on that guest's goroutine. A second Announce of the same
-// keys replaces the first.
+// Announce makes a link reachable whenever the connection is open. accept is
+// called once for each guest, on that guest's goroutine. A second Announce of the
+// same keys replaces the first.
 //
 // withdraw takes the link back; its guests' channels close with
 // [signalling.CloseHostGone]. A note says that the link has ended for good. The
@@ -227,148 +228,149 @@ func (r *Client) LinkStatus(id sealed.LinkID) (announced bool, code fault.Code) 
 //
 // The error is [fault.ShuttingDown] after Close. ctx is not used, because nothing
 // waits.
-func (r *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
+func (c *Client) Announce(_ context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(*[sealed.NoteSize]byte), err error) {
 	l := &link{id: keys.ID(), keys: keys, accept: accept}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
 		return nil, fault.New(fault.ShuttingDown, nil)
 	}
-	if before := r.links[l.id]; before != nil {
-		r.order[slices.Index(r.order, before)] = l
-		l.line, l.proved, l.announced, l.code = before.line, before.proved, before.announced, before.code
+	if before := c.links[l.id]; before != nil {
+		c.order[slices.Index(c.order, before)] = l
+		l.conn, l.proved, l.announced, l.code = before.conn, before.proved, before.announced, before.code
 	} else {
-		r.order = append(r.order, l)
+		c.order = append(c.order, l)
 	}
-	r.links[l.id] = l
-	r.announceLocked()
-	return func(n *[sealed.NoteSize]byte) { r.withdraw(l, n) }, nil
+	c.links[l.id] = l
+	c.announceLocked()
+	return func(n *[sealed.NoteSize]byte) { c.withdraw(l, n) }, nil
 }
 
-// announceLocked announces the links that were not yet announced on this line, as
-// many as the relay takes.
-func (r *Client) announceLocked() {
-	if r.line == nil {
+// announceLocked announces the links that were not yet announced on this
+// connection, as many as the relay takes.
+func (c *Client) announceLocked() {
+	if c.conn == nil {
 		return
 	}
-	most, taken := min(r.line.offer.Links, maxAnnounce), 0
-	for _, l := range r.order {
-		if l.line == r.line && l.code == "" {
+	most, taken := min(c.conn.offer.Links, maxAnnounce), 0
+	for _, l := range c.order {
+		if l.conn == c.conn && l.code == "" {
 			taken++
 		}
 	}
-	for _, l := range r.order {
+	for _, l := range c.order {
 		switch {
-		case l.line == r.line && l.code != fault.TooManyLinks:
+		case l.conn == c.conn && l.code != fault.TooManyLinks:
 		case taken >= most:
 			l.code = fault.TooManyLinks
 		default:
 			taken++
-			l.line, l.proved, l.announced, l.code = r.line, false, false, ""
-			r.line.tell(signalling.Announce{Key: b64.EncodeToString(l.keys.Public())})
+			l.conn, l.proved, l.announced, l.code = c.conn, false, false, ""
+			c.conn.tell(signalling.Announce{Key: b64.EncodeToString(l.keys.Public())})
 		}
 	}
 }
 
-func (r *Client) withdraw(l *link, n *[sealed.NoteSize]byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.links[l.id] != l {
+func (c *Client) withdraw(l *link, n *[sealed.NoteSize]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.links[l.id] != l {
 		return
 	}
-	delete(r.links, l.id)
-	r.order = slices.DeleteFunc(r.order, func(o *link) bool { return o == l })
-	asked := r.line != nil && l.line == r.line && l.code == ""
+	delete(c.links, l.id)
+	c.order = slices.DeleteFunc(c.order, func(o *link) bool { return o == l })
+	asked := c.conn != nil && l.conn == c.conn && l.code == ""
 	if asked {
 		m := signalling.Withdraw{Link: string(l.id)}
 		if n != nil && l.announced {
 			m.Note = b64.EncodeToString(n[:])
 		}
-		r.line.tell(m)
+		c.conn.tell(m)
 	}
 	if n != nil {
 		left := &note{id: l.id, keys: l.keys, note: *n}
-		r.notes = append(r.notes, left)
-		if len(r.notes) > maxNotes {
-			r.notes = slices.Delete(r.notes, 0, 1)
+		c.notes = append(c.notes, left)
+		if len(c.notes) > maxNotes {
+			c.notes = slices.Delete(c.notes, 0, 1)
 		}
-		if r.line != nil && (!asked || !l.announced) {
-			r.leaveLocked(left)
+		if c.conn != nil && (!asked || !l.announced) {
+			c.leaveLocked(left)
 		}
 	}
-	r.announceLocked() // a place is free for another
+	c.announceLocked() // a place is free for another
 }
 
 // leaveLocked tells the relay of a link that has ended.
-func (r *Client) leaveLocked(n *note) {
-	n.line = r.line
-	r.line.tell(signalling.Note{Key: b64.EncodeToString(n.keys.Public()), Note: b64.EncodeToString(n.note[:])})
+func (c *Client) leaveLocked(n *note) {
+	n.conn = c.conn
+	c.conn.tell(signalling.Note{Key: b64.EncodeToString(n.keys.Public()), Note: b64.EncodeToString(n.note[:])})
 }
 
-// adopt puts a registered line to use, and tells it of all links and notes.
-func (r *Client) adopt(l *line) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.line = l
-	for _, k := range r.order {
+// adopt puts a registered connection to use, and tells it of all links and notes.
+func (c *Client) adopt(h *hostConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = h
+	for _, k := range c.order {
 		k.announced, k.code = false, ""
 	}
-	r.setStatusLocked(Status{State: StateConnected, Offer: l.offer, Address: l.remote})
-	r.announceLocked()
-	for _, n := range r.notes {
-		r.leaveLocked(n)
+	c.setStatusLocked(Status{State: StateConnected, Offer: h.offer, Address: h.remote})
+	c.announceLocked()
+	for _, n := range c.notes {
+		c.leaveLocked(n)
 	}
-	for _, u := range r.revoked {
-		l.tell(signalling.Revoke{Username: u})
+	for _, u := range c.revoked {
+		h.tell(signalling.Revoke{Username: u})
 	}
-	r.revoked = nil
+	c.revoked = nil
 }
 
-// drop records that the line has ended, or that a try to get one has failed.
-func (r *Client) drop(l *line, err error) {
+// drop records that the connection has ended, or that a try to get one has
+// failed.
+func (c *Client) drop(h *hostConn, err error) {
 	code := fault.CodeOf(err)
 	state := StateConnecting
 	if staysRefused(code) {
 		state = StateRefused
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.line != l {
-		return // another line is in use
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != h {
+		return // another connection is in use
 	}
-	r.line = nil
-	for _, k := range r.order {
-		k.line, k.announced, k.code = nil, false, ""
+	c.conn = nil
+	for _, k := range c.order {
+		k.conn, k.announced, k.code = nil, false, ""
 	}
-	for _, n := range r.notes {
-		n.line = nil
+	for _, n := range c.notes {
+		n.conn = nil
 	}
-	r.setStatusLocked(Status{State: state, Code: code})
+	c.setStatusLocked(Status{State: state, Code: code})
 }
 
-func (r *Client) setStatusLocked(s Status) {
-	r.status = s
-	r.touch()
+func (c *Client) setStatusLocked(s Status) {
+	c.status = s
+	c.touch()
 }
 
 // touch wakes notify, which calls OnStatus.
-func (r *Client) touch() {
+func (c *Client) touch() {
 	select {
-	case r.changed <- struct{}{}:
+	case c.changed <- struct{}{}:
 	default:
 	}
 }
 
 // notify calls OnStatus whenever touch wakes it.
-func (r *Client) notify() {
+func (c *Client) notify() {
 	for {
 		select {
-		case <-r.changed:
-		case <-r.ctx.Done():
+		case <-c.changed:
+		case <-c.ctx.Done():
 			return
 		}
-		if r.o.OnStatus != nil {
-			r.o.OnStatus(r.Status())
+		if c.o.OnStatus != nil {
+			c.o.OnStatus(c.Status())
 		}
 	}
 }
@@ -384,9 +386,9 @@ func staysRefused(code fault.Code) bool {
 	return false
 }
 
-// run keeps a line open until Close.
-func (r *Client) run() {
-	var current *line
+// run keeps a connection open until Close.
+func (c *Client) run() {
+	var current *hostConn
 	defer func() {
 		if current != nil {
 			current.leave()
@@ -394,45 +396,45 @@ func (r *Client) run() {
 	}()
 	tries := 0
 	for {
-		next, err := r.dial(r.ctx, false)
-		if r.ctx.Err() != nil {
+		next, err := c.dial(c.ctx, false)
+		if c.ctx.Err() != nil {
 			if next != nil {
 				next.fail(fault.New(fault.ShuttingDown, nil))
 				next.wg.Wait()
 			}
 			return
 		}
-		most := r.pauseAfter(err, tries)
+		most := c.pauseAfter(err, tries)
 		if err == nil {
-			r.log.Info("relay line: open")
+			c.log.Info("relay line: open")
 			began := time.Now()
-			r.adopt(next)
+			c.adopt(next)
 			if current != nil {
 				current.retire()
 			}
 			current = next
 			select {
 			case <-current.done:
-				if time.Since(began) >= r.times.steady {
+				if time.Since(began) >= c.times.steady {
 					tries = 0
 				}
-				err, most = current.err, r.pauseAfter(current.err, tries)
+				err, most = current.err, c.pauseAfter(current.err, tries)
 			case <-current.moving:
-				tries, most = 0, r.times.moving
-			case <-r.ctx.Done():
+				tries, most = 0, c.times.moving
+			case <-c.ctx.Done():
 				return
 			}
 		}
 		if current == nil || isDone(current) {
-			r.log.Info("relay line: lost", "code", fault.CodeOf(err))
-			r.drop(current, err)
+			c.log.Info("relay line: lost", "code", fault.CodeOf(err))
+			c.drop(current, err)
 			if current != nil {
 				current.wg.Wait()
 				current = nil
 			}
 		}
 		tries++
-		if !r.pause(most, current) {
+		if !c.pause(most, current) {
 			return
 		}
 	}
@@ -440,116 +442,117 @@ func (r *Client) run() {
 
 // pauseAfter returns the longest pause after a failure. It doubles with each try
 // ("full jitter": the pause is any time up to that).
-func (r *Client) pauseAfter(err error, tries int) time.Duration {
+func (c *Client) pauseAfter(err error, tries int) time.Duration {
 	if staysRefused(fault.CodeOf(err)) {
-		return r.times.refused
+		return c.times.refused
 	}
-	return min(r.times.firstTry<<min(tries, 16), r.times.lastTry)
+	return min(c.times.firstTry<<min(tries, 16), c.times.lastTry)
 }
 
-// pause waits for any time up to most, for Wake, or for the end of a line that is
-// still in use. It reports false if the client closes.
-func (r *Client) pause(most time.Duration, current *line) bool {
+// pause waits for any time up to most, for Wake, or for the end of a connection
+// that is still in use. It reports false if the client closes.
+func (c *Client) pause(most time.Duration, current *hostConn) bool {
 	var lost chan struct{}
 	if current != nil {
 		lost = current.done
 	}
 	wait := rand.N(most + 1)
 	if current == nil {
-		r.mu.Lock()
-		s := r.status
+		c.mu.Lock()
+		s := c.status
 		s.Retry = time.Now().Add(wait)
-		r.setStatusLocked(s)
-		r.mu.Unlock()
+		c.setStatusLocked(s)
+		c.mu.Unlock()
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-r.wake:
+	case <-c.wake:
 	case <-lost:
-		r.drop(current, current.err)
-	case <-r.ctx.Done():
+		c.drop(current, current.err)
+	case <-c.ctx.Done():
 		return false
 	}
 	return true
 }
 
 // Wake says that the network has changed. It ends a pause between tries, and
-// pings an open line, which must answer in 4 s.
-func (r *Client) Wake() {
-	r.mu.Lock()
-	l := r.line
-	r.mu.Unlock()
-	if l != nil {
-		l.check()
+// pings an open connection, which must answer in 4 s.
+func (c *Client) Wake() {
+	c.mu.Lock()
+	h := c.conn
+	c.mu.Unlock()
+	if h != nil {
+		h.check()
 		return
 	}
 	select {
-	case r.wake <- struct{}{}:
+	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
 // Credentials asks the relay for TURN servers and credentials, for one guest or
-// for this host itself. Its faults are RelayUnreachable while there is no line,
-// TurnUnavailable, TurnUsedUp and TooFast. It also returns ctx's error.
-func (r *Client) Credentials(ctx context.Context) ([]signalling.ICEServer, error) {
-	r.mu.Lock()
-	l := r.line
-	r.mu.Unlock()
+// for this host itself. Its faults are RelayUnreachable while there is no
+// connection, TurnUnavailable, TurnUsedUp and TooFast. It also returns ctx's
+// error.
+func (c *Client) Credentials(ctx context.Context) ([]signalling.ICEServer, error) {
+	c.mu.Lock()
+	h := c.conn
+	c.mu.Unlock()
 	switch {
-	case l == nil:
+	case h == nil:
 		return nil, fault.Newf(fault.RelayUnreachable, "no line")
-	case !l.offer.Turn:
+	case !h.offer.Turn:
 		return nil, fault.New(fault.TurnUnavailable, nil)
 	}
-	return l.credentials(ctx)
+	return h.credentials(ctx)
 }
 
 // Revoke takes credentials back, by their username. The relay is told now, or on
-// the next line.
-func (r *Client) Revoke(username string) {
+// the next connection.
+func (c *Client) Revoke(username string) {
 	m := signalling.Revoke{Username: username}
 	if m.Validate() != nil {
 		return // no relay can have given it out
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
-	case r.line != nil:
-		r.line.tell(m)
-	case len(r.revoked) < maxRevoked:
-		r.revoked = append(r.revoked, username)
+	case c.conn != nil:
+		c.conn.tell(m)
+	case len(c.revoked) < maxRevoked:
+		c.revoked = append(c.revoked, username)
 	}
 }
 
-// Close ends the line; guests' channels close with [signalling.CloseHostGone].
-// What was sent and withdrawn before has 1.5 s to leave. Close waits, and may be
-// called twice.
-func (r *Client) Close() error {
-	r.closing.Do(func() {
-		r.mu.Lock()
-		r.cancel()
-		r.mu.Unlock()
-		r.wg.Wait()
-		r.free()
+// Close ends the connection; guests' channels close with
+// [signalling.CloseHostGone]. What was sent and withdrawn before has 1.5 s to
+// leave. Close waits, and may be called twice.
+func (c *Client) Close() error {
+	c.closing.Do(func() {
+		c.mu.Lock()
+		c.cancel()
+		c.mu.Unlock()
+		c.wg.Wait()
+		c.free()
 	})
 	return nil
 }
 
 // Probe dials once, registers and returns what the relay offers. It does not
-// disturb an open line of the same key. Its faults are those of Status.
+// disturb an open connection of the same key. Its faults are those of Status.
 func Probe(ctx context.Context, o Options) (Offer, error) {
-	r, err := newClient(o)
+	c, err := newClient(o)
 	if err != nil {
 		return Offer{}, err
 	}
-	defer r.free()
-	defer r.cancel()
-	l, err := r.dial(ctx, true)
+	defer c.free()
+	defer c.cancel()
+	h, err := c.dial(ctx, true)
 	if err != nil {
 		return Offer{}, err
 	}
-	return l.offer, nil
+	return h.offer, nil
 }

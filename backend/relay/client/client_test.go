@@ -76,7 +76,7 @@ func TestTheRelayRestarts(t *testing.T) {
 	select {
 	case <-ada.away:
 	case <-time.After(patience):
-		t.Fatalf("the guest does not come back; line %+v", p.line.Status())
+		t.Fatalf("the guest does not come back; line %+v", p.client.Status())
 	}
 	ada.chats("still here")
 	if ada.Seat() == "" || ada.PeerConnection() != pc {
@@ -84,8 +84,8 @@ func TestTheRelayRestarts(t *testing.T) {
 	}
 }
 
-// TestProbe asks what a relay offers while a line of the same key is open, and
-// what is wrong with others.
+// TestProbe asks what a relay offers while a connection of the same key is open,
+// and what is wrong with others.
 func TestProbe(t *testing.T) {
 	a := newAuthority(t)
 	s := openPublic(t, a, "127.0.0.1:0", func(o *relay.Options) {
@@ -104,8 +104,8 @@ func TestProbe(t *testing.T) {
 	if err != nil || offer.Links != hosts.DefaultQuotas.Links || len(offer.STUN) != 1 {
 		t.Errorf("%+v, %v", offer, err)
 	}
-	if ok, code := p.line.LinkStatus(id); !ok || p.line.Status().State != client.StateConnected {
-		t.Errorf("the open line: %+v, %q", p.line.Status(), code)
+	if ok, code := p.client.LinkStatus(id); !ok || p.client.Status().State != client.StateConnected {
+		t.Errorf("the open line: %+v, %q", p.client.Status(), code)
 	}
 	app, err := relay.Open(p.ctx, relay.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Logger: p.log.Logger()})
 	p.must(err)
@@ -124,21 +124,21 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestWake checks that a line whose network is gone without a word is found out
-// after Wake.
+// TestWake checks that a connection whose network is gone without a word is found
+// out after Wake.
 func TestWake(t *testing.T) {
 	a := newAuthority(t)
 	s := openPublic(t, a, "127.0.0.1:0", nil)
 	p := dial(t, s.base(), a, nil)
 	id, _ := p.link(s.base())
-	p.line.Wake() // an open line answers
-	p.line.Wake()
-	if ok, _ := p.line.LinkStatus(id); !ok {
+	p.client.Wake() // an open connection answers
+	p.client.Wake()
+	if ok, _ := p.client.LinkStatus(id); !ok {
 		t.Error("the line was lost")
 	}
 }
 
-// TestKnockToBell measures what a line adds: from the guest's knock to the
+// TestKnockToBell measures what a connection adds: from the guest's knock to the
 // host's state.
 func TestKnockToBell(t *testing.T) {
 	a := newAuthority(t)

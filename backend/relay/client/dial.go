@@ -59,10 +59,10 @@ func bareHost(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// dial opens a line and registers. A probe only learns the offer: dial closes its
-// line before it returns.
-func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.times.dial, fault.Newf(fault.RelayUnreachable, "no answer"))
+// dial opens a connection and registers. A probe only learns the offer: dial
+// closes its connection before it returns.
+func (c *Client) dial(ctx context.Context, probe bool) (*hostConn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.times.dial, fault.Newf(fault.RelayUnreachable, "no answer"))
 	defer cancel()
 	pings := rate.NewLimiter(2, 10)
 	var local, remote netip.AddrPort
@@ -75,8 +75,8 @@ func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 		}
 	}})
 	//nolint:bodyclose // its body is the socket, or read already
-	ws, response, err := websocket.Dial(ctx, r.base+switchboard.HostPath, &websocket.DialOptions{
-		HTTPClient:      r.client,
+	ws, response, err := websocket.Dial(ctx, c.base+switchboard.HostPath, &websocket.DialOptions{
+		HTTPClient:      c.client,
 		Subprotocols:    []string{signalling.HostSubprotocol},
 		CompressionMode: websocket.CompressionDisabled,
 		OnPingReceived:  func(context.Context, []byte) bool { return pings.Allow() },
@@ -84,14 +84,14 @@ func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 	if err != nil {
 		return nil, refusal(ctx, response, err)
 	}
-	l := newLine(r, ws)
-	l.local = local.Addr().Unmap().WithZone("")
-	if u, err := url.Parse(r.base); err == nil {
+	h := newHostConn(c, ws)
+	h.local = local.Addr().Unmap().WithZone("")
+	if u, err := url.Parse(c.base); err == nil {
 		if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy == nil {
-			l.remote = remote.Addr().Unmap().WithZone("")
+			h.remote = remote.Addr().Unmap().WithZone("")
 		}
 	}
-	if err := l.register(ctx, probe); err != nil {
+	if err := h.register(ctx, probe); err != nil {
 		_ = ws.CloseNow()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -100,10 +100,10 @@ func (r *Client) dial(ctx context.Context, probe bool) (*line, error) {
 	}
 	if probe {
 		_ = ws.CloseNow()
-		return l, nil
+		return h, nil
 	}
-	l.start()
-	return l, nil
+	h.start()
+	return h, nil
 }
 
 // refusal returns why there is no WebSocket.
@@ -140,11 +140,11 @@ func refusal(ctx context.Context, r *http.Response, err error) error {
 }
 
 // register identifies this host to the relay, and takes the relay's offer.
-func (l *line) register(ctx context.Context, probe bool) error {
-	if l.ws.Subprotocol() != signalling.HostSubprotocol {
+func (h *hostConn) register(ctx context.Context, probe bool) error {
+	if h.ws.Subprotocol() != signalling.HostSubprotocol {
 		return fault.Newf(fault.RelayAbsent, "another subprotocol")
 	}
-	m, err := l.hear(ctx)
+	m, err := h.hear(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,37 +156,37 @@ func (l *line) register(ctx context.Context, probe bool) error {
 	if err != nil {
 		return fault.New(fault.MessageInvalid, err)
 	}
-	key := l.r.o.Key
+	key := h.client.o.Key
 	b, err := signalling.Encode(signalling.Register{
 		Version:   signalling.HostVersion,
 		Key:       b64.EncodeToString(key.Public().(ed25519.PublicKey)),
-		Signature: b64.EncodeToString(ed25519.Sign(key, append([]byte(signalling.RegisterContext+l.r.hostName), nonce...))),
-		Token:     l.r.o.Token,
+		Signature: b64.EncodeToString(ed25519.Sign(key, append([]byte(signalling.RegisterContext+h.client.hostName), nonce...))),
+		Token:     h.client.o.Token,
 		Probe:     probe,
 	})
 	if err != nil {
 		return err
 	}
-	if err := l.ws.Write(ctx, websocket.MessageText, b); err != nil {
+	if err := h.ws.Write(ctx, websocket.MessageText, b); err != nil {
 		return lost(err)
 	}
-	if m, err = l.hear(ctx); err != nil {
+	if m, err = h.hear(ctx); err != nil {
 		return err
 	}
 	offer, ok := m.(signalling.Registered)
 	if !ok {
 		return unexpected(m)
 	}
-	l.offer = Offer{
+	h.offer = Offer{
 		Links: offer.Links, Guests: offer.Guests, PerLink: offer.PerLink, Bytes: offer.Bytes,
 		Turn: offer.Turn, STUN: offer.STUN,
 	}
 	return nil
 }
 
-// hear returns the relay's next message before the line is open.
-func (l *line) hear(ctx context.Context) (signalling.Message, error) {
-	kind, b, err := l.ws.Read(ctx)
+// hear returns the relay's next message before the connection is open.
+func (h *hostConn) hear(ctx context.Context) (signalling.Message, error) {
+	kind, b, err := h.ws.Read(ctx)
 	if err != nil {
 		return nil, lost(err)
 	}
@@ -211,7 +211,7 @@ func unexpected(m signalling.Message) error {
 	return fault.Newf(fault.MessageUnexpected, "%s at the wrong moment", m.Type())
 }
 
-// lost returns the end of a line's connection as a fault.
+// lost returns the end of a connection as a fault.
 func lost(err error) error {
 	var known *fault.Error
 	if errors.As(err, &known) {

@@ -142,7 +142,7 @@ type porch struct {
 	ctx    context.Context
 	host   *host.Host
 	book   *links.Book
-	line   *client.Client
+	client *client.Client
 	status chan client.Status
 	log    *testlog.Log
 	tls    *tls.Config
@@ -150,7 +150,7 @@ type porch struct {
 	closers []func()
 }
 
-// dial starts a host whose line goes to url.
+// dial starts a host whose connection goes to url.
 func dial(t testing.TB, url string, a authority, change func(*client.Options)) *porch {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
@@ -169,9 +169,9 @@ func dial(t testing.TB, url string, a authority, change func(*client.Options)) *
 		change(&o)
 	}
 	var err error
-	p.line, err = client.Open(o)
+	p.client, err = client.Open(o)
 	p.must(err)
-	p.closers = append(p.closers, func() { _ = p.line.Close() })
+	p.closers = append(p.closers, func() { _ = p.client.Close() })
 
 	kept, err := store.Open(t.TempDir())
 	p.must(err)
@@ -190,7 +190,7 @@ func dial(t testing.TB, url string, a authority, change func(*client.Options)) *
 	p.must(err)
 	p.closers = append(p.closers, func() { _ = windows.Close() })
 	p.host, err = host.Open(ctx, host.Options{
-		Book: p.book, Settings: kept, Relay: dialled{p.line, func() *links.Book { return p.book }}, Calls: calls, Capture: devices,
+		Book: p.book, Settings: kept, Relay: dialled{p.client, func() *links.Book { return p.book }}, Calls: calls, Capture: devices,
 		Windows: windows, Synthetic: true, Timing: host.Timing{Hello: 2 * time.Second, SeatHold: patience}, Logger: log,
 	})
 	p.must(err)
@@ -245,14 +245,14 @@ func (p *porch) link(base string) (id sealed.LinkID, address string) {
 func (p *porch) untilAnnounced(id sealed.LinkID) {
 	p.t.Helper()
 	for late := time.After(patience); ; {
-		if ok, _ := p.line.LinkStatus(id); ok {
+		if ok, _ := p.client.LinkStatus(id); ok {
 			return
 		}
 		select {
 		case <-p.status:
 		case <-late:
-			_, code := p.line.LinkStatus(id)
-			p.t.Fatalf("not announced: %q, line %+v", code, p.line.Status())
+			_, code := p.client.LinkStatus(id)
+			p.t.Fatalf("not announced: %q, line %+v", code, p.client.Status())
 		}
 	}
 }

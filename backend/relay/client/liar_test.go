@@ -27,8 +27,8 @@ type message struct {
 type way string
 
 const (
-	toHost    way = "to host"    // on the host's line
-	fromHost  way = "from host"  // on the host's line
+	toHost    way = "to host"    // on the host's connection
+	fromHost  way = "from host"  // on the host's connection
 	toGuest   way = "to guest"   // on a guest's socket
 	fromGuest way = "from guest" // on a guest's socket
 )
@@ -182,7 +182,7 @@ func typeOf(m message) signalling.Type {
 }
 
 // frameOf returns the channel and the frame of a binary message of the host's
-// line.
+// connection.
 func frameOf(m message) (channel uint32, frame []byte) {
 	return binary.BigEndian.Uint32(m.b), m.b[signalling.ChannelSize:]
 }

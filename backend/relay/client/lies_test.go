@@ -34,7 +34,7 @@ type scene struct {
 	rang      map[string]bool // of knocks
 }
 
-// The bystander is the line's first guest.
+// The bystander is the connection's first guest.
 const bystanderChannel = 1
 
 func newScene(t *testing.T) *scene {

@@ -42,7 +42,7 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// FuzzFromRelay gives a line any message and any frame of a relay.
+// FuzzFromRelay gives a connection any message and any frame of a relay.
 func FuzzFromRelay(f *testing.F) {
 	f.Add([]byte(`{"type":"guest","payload":{"channel":1,"link":"AAAAAAAAAAAAAAAAAAAAAA"}}`), []byte("\x00\x00\x00\x01x"))
 	f.Add([]byte(`{"type":"closed","payload":{"channel":7,"code":1000}}`), []byte("\x00\x00\x00\x07x"))
@@ -60,29 +60,29 @@ func FuzzFromRelay(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text, frame []byte) {
-		r, err := newClient(Options{URL: "https://relay.example", Key: key, Logger: slog.New(slog.DiscardHandler)})
+		c, err := newClient(Options{URL: "https://relay.example", Key: key, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &line{
-			r: r, out: make(chan control, maxControl), done: make(chan struct{}), moving: make(chan struct{}),
+		h := &hostConn{
+			client: c, out: make(chan outgoing, maxOutgoing), done: make(chan struct{}), moving: make(chan struct{}),
 			budget: switchboard.NewBudget(maxQueued), channels: map[uint32]*guest{}, perLink: map[sealed.LinkID]int{},
 			wanted: map[uint32]chan signalling.Credentials{}, offer: Offer{Links: 1},
 		}
-		r.adopt(l)
-		host, far := switchboard.Pipe(switchboard.RemoteInfo{}, l.budget)
-		l.channels[7] = &guest{Frames: host, far: far, line: l, number: 7}
-		withdraw, err := r.Announce(t.Context(), keys, func(f switchboard.Frames) { f.Close(signalling.CloseDone) })
+		c.adopt(h)
+		host, far := switchboard.Pipe(switchboard.RemoteInfo{}, h.budget)
+		h.channels[7] = &guest{Frames: host, far: far, conn: h, number: 7}
+		withdraw, err := c.Announce(t.Context(), keys, func(f switchboard.Frames) { f.Close(signalling.CloseDone) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, err := range []error{l.message(text), l.frame(frame)} {
+		for _, err := range []error{h.message(text), h.frame(frame)} {
 			var known *fault.Error
 			if err != nil && !errors.As(err, &known) {
 				t.Fatalf("%v is no fault", err)
 			}
 		}
 		withdraw(nil)
-		r.cancel()
+		c.cancel()
 	})
 }

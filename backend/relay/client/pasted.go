@@ -32,9 +32,9 @@ func ParsePasted(text string) (string, error) {
 	return "", err
 }
 
-// Name is how people know a relay: its host, and its port if it has one of
-// its own; a name of another script is in that script where it can't be taken
-// for another name. base is what parseRelay returned.
+// Name is how people know a relay: its host, and its port if it has one of its
+// own. A name of another script is in that script where it can't be taken for
+// another name. base is what ParsePasted returned.
 func Name(base string) string {
 	_, name, _ := strings.Cut(base, "://")
 	if host, port, found := strings.Cut(name, ":"); found && !strings.HasPrefix(name, "[") {

@@ -24,35 +24,35 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
-// scripted is a relay that a test plays: lines arrive on a channel.
+// scripted is a relay that a test plays: connections arrive on a channel.
 type scripted struct {
 	t     testing.TB
 	url   string
-	lines chan *scriptedLine
+	conns chan *scriptedConn
 }
 
-type scriptedLine struct {
+type scriptedConn struct {
 	t      testing.TB
 	ws     *websocket.Conn
 	unread []signalling.Message
 }
 
 func newScripted(t testing.TB) *scripted {
-	s := &scripted{t: t, lines: make(chan *scriptedLine, 16)}
+	s := &scripted{t: t, conns: make(chan *scriptedConn, 16)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{signalling.HostSubprotocol}})
 		if err != nil {
 			return
 		}
 		ws.SetReadLimit(-1)
-		s.lines <- &scriptedLine{t: t, ws: ws}
+		s.conns <- &scriptedConn{t: t, ws: ws}
 	}))
 	t.Cleanup(func() {
 		server.Close()
 		for {
 			select {
-			case l := <-s.lines:
-				_ = l.ws.CloseNow()
+			case c := <-s.conns:
+				_ = c.ws.CloseNow()
 			default:
 				return
 			}
@@ -68,73 +68,73 @@ func contextFor(t testing.TB) context.Context {
 	return ctx
 }
 
-// line waits for the app to dial, and registers it unless offer is nil.
-func (s *scripted) line(offer *signalling.Registered) *scriptedLine {
+// conn waits for the app to dial, and registers it unless offer is nil.
+func (s *scripted) conn(offer *signalling.Registered) *scriptedConn {
 	s.t.Helper()
 	select {
-	case l := <-s.lines:
-		s.t.Cleanup(func() { _ = l.ws.CloseNow() })
-		l.say(signalling.ChallengeHost{Version: 1, Nonce: b64.EncodeToString(make([]byte, 32))})
-		heard[signalling.Register](l)
+	case c := <-s.conns:
+		s.t.Cleanup(func() { _ = c.ws.CloseNow() })
+		c.say(signalling.ChallengeHost{Version: 1, Nonce: b64.EncodeToString(make([]byte, 32))})
+		heard[signalling.Register](c)
 		if offer != nil {
-			l.say(*offer)
+			c.say(*offer)
 		}
-		return l
+		return c
 	case <-time.After(patience):
 		s.t.Fatal("the app does not dial")
 		return nil
 	}
 }
 
-func (l *scriptedLine) say(m signalling.Message) {
-	l.t.Helper()
+func (c *scriptedConn) say(m signalling.Message) {
+	c.t.Helper()
 	b, err := signalling.Encode(m)
 	if err != nil {
-		l.t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	_ = l.ws.Write(contextFor(l.t), websocket.MessageText, b) // the app may have gone
+	_ = c.ws.Write(contextFor(c.t), websocket.MessageText, b) // the app may have gone
 }
 
-func (l *scriptedLine) frame(channel uint32, frame []byte) error {
-	return l.ws.Write(contextFor(l.t), websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, channel), frame...))
+func (c *scriptedConn) frame(channel uint32, frame []byte) error {
+	return c.ws.Write(contextFor(c.t), websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, channel), frame...))
 }
 
 // heard returns the app's next message of type M, and keeps others for later.
-func heard[M signalling.Message](l *scriptedLine) M {
-	l.t.Helper()
-	for i, m := range l.unread {
+func heard[M signalling.Message](c *scriptedConn) M {
+	c.t.Helper()
+	for i, m := range c.unread {
 		if got, ok := m.(M); ok {
-			l.unread = slices.Delete(l.unread, i, i+1)
+			c.unread = slices.Delete(c.unread, i, i+1)
 			return got
 		}
 	}
 	for {
-		kind, b, err := l.ws.Read(contextFor(l.t))
+		kind, b, err := c.ws.Read(contextFor(c.t))
 		if err != nil {
 			var want M
-			l.t.Fatalf("waiting for %s: %v", want.Type(), err)
+			c.t.Fatalf("waiting for %s: %v", want.Type(), err)
 		}
 		if kind != websocket.MessageText {
 			continue
 		}
 		m, err := signalling.DecodeToRelayHost(b)
 		if err != nil {
-			l.t.Fatal(err)
+			c.t.Fatal(err)
 		}
 		if got, ok := m.(M); ok {
 			return got
 		}
-		l.unread = append(l.unread, m)
+		c.unread = append(c.unread, m)
 	}
 }
 
-// gone waits until the app has ended the line.
-func (l *scriptedLine) gone() {
-	l.t.Helper()
+// gone waits until the app has ended the connection.
+func (c *scriptedConn) gone() {
+	c.t.Helper()
 	for {
-		if _, _, err := l.ws.Read(contextFor(l.t)); err != nil {
+		if _, _, err := c.ws.Read(contextFor(c.t)); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
-				l.t.Fatal("the line stays")
+				c.t.Fatal("the line stays")
 			}
 			return
 		}
@@ -142,27 +142,27 @@ func (l *scriptedLine) gone() {
 }
 
 // announces plays the relay's part of an announcement.
-func (l *scriptedLine) announces() sealed.LinkID {
-	l.t.Helper()
-	public, err := b64.DecodeString(heard[signalling.Announce](l).Key)
+func (c *scriptedConn) announces() sealed.LinkID {
+	c.t.Helper()
+	public, err := b64.DecodeString(heard[signalling.Announce](c).Key)
 	if err != nil {
-		l.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	id := sealed.IDOf(public)
-	l.proves(id, public)
-	l.say(signalling.Announced{Link: string(id)})
+	c.proves(id, public)
+	c.say(signalling.Announced{Link: string(id)})
 	return id
 }
 
-func (l *scriptedLine) proves(id sealed.LinkID, public []byte) {
-	l.t.Helper()
+func (c *scriptedConn) proves(id sealed.LinkID, public []byte) {
+	c.t.Helper()
 	challenge, want, err := sealed.NewChallenge(public)
 	if err != nil {
-		l.t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	l.say(signalling.Prove{Link: string(id), Challenge: b64.EncodeToString(challenge)})
-	if p := heard[signalling.Proof](l); p.Link != string(id) || p.Answer != b64.EncodeToString(want) {
-		l.t.Fatal("a wrong proof")
+	c.say(signalling.Prove{Link: string(id), Challenge: b64.EncodeToString(challenge)})
+	if p := heard[signalling.Proof](c); p.Link != string(id) || p.Answer != b64.EncodeToString(want) {
+		c.t.Fatal("a wrong proof")
 	}
 }
 
@@ -185,23 +185,23 @@ func open(t testing.TB, s *scripted, change func(*Options)) *Client {
 	if change != nil {
 		change(&o)
 	}
-	r, err := Open(o)
+	c, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.Close() })
-	return r
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // newLink announces a link whose guests arrive on a channel.
-func newLink(t testing.TB, r *Client) (keys sealed.LinkKeys, guests chan switchboard.Frames, withdraw func(*[sealed.NoteSize]byte)) {
+func newLink(t testing.TB, c *Client) (keys sealed.LinkKeys, guests chan switchboard.Frames, withdraw func(*[sealed.NoteSize]byte)) {
 	t.Helper()
 	keys, err := sealed.NewLinkKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
 	guests = make(chan switchboard.Frames, 4096)
-	withdraw, err = r.Announce(t.Context(), keys, func(f switchboard.Frames) { guests <- f })
+	withdraw, err = c.Announce(t.Context(), keys, func(f switchboard.Frames) { guests <- f })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,24 +221,24 @@ func until(t testing.TB, what string, ok func() bool) {
 // announces all links anew, and its guests' channels have closed.
 func TestReconnects(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, nil)
-	keys, guests, withdraw := newLink(t, r)
-	_, _, keep := newLink(t, r)
+	c := open(t, s, nil)
+	keys, guests, withdraw := newLink(t, c)
+	_, _, keep := newLink(t, c)
 	defer keep(nil)
-	for i, end := range []func(*scriptedLine){
-		func(l *scriptedLine) { _ = l.ws.CloseNow() },
-		func(l *scriptedLine) { _ = l.ws.Close(4410, "shutting-down") },
-		func(l *scriptedLine) { l.say(signalling.Refused{Code: string(fault.RelayFull)}) },
-		func(l *scriptedLine) { l.say(signalling.Registered{}) },                            // at the wrong moment
-		func(l *scriptedLine) { _ = l.ws.Write(contextFor(t), websocket.MessageText, nil) }, // no message
-		func(l *scriptedLine) { _ = l.frame(1, make([]byte, maxMessage)) },                  // larger than any
+	for i, end := range []func(*scriptedConn){
+		func(c *scriptedConn) { _ = c.ws.CloseNow() },
+		func(c *scriptedConn) { _ = c.ws.Close(4410, "shutting-down") },
+		func(c *scriptedConn) { c.say(signalling.Refused{Code: string(fault.RelayFull)}) },
+		func(c *scriptedConn) { c.say(signalling.Registered{}) },                            // at the wrong moment
+		func(c *scriptedConn) { _ = c.ws.Write(contextFor(t), websocket.MessageText, nil) }, // no message
+		func(c *scriptedConn) { _ = c.frame(1, make([]byte, maxMessage)) },                  // larger than any
 	} {
-		l := s.line(&wide)
+		l := s.conn(&wide)
 		if id := l.announces(); id != keys.ID() {
 			t.Fatalf("%d: announced another link first", i)
 		}
 		l.announces()
-		until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok })
+		until(t, "announced", func() bool { ok, _ := c.LinkStatus(keys.ID()); return ok })
 		l.say(signalling.Guest{Channel: 1, Link: string(keys.ID()), Remote: "somewhere"})
 		f := <-guests
 		if f.Remote() != (switchboard.RemoteInfo{Key: "somewhere"}) {
@@ -250,10 +250,10 @@ func TestReconnects(t *testing.T) {
 			t.Errorf("%d: Recv = %v", i, err)
 		}
 	}
-	l := s.line(&wide)
+	l := s.conn(&wide)
 	l.announces()
 	l.announces()
-	until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok })
+	until(t, "announced", func() bool { ok, _ := c.LinkStatus(keys.ID()); return ok })
 	withdraw(nil)
 	if m := heard[signalling.Withdraw](l); m.Link != string(keys.ID()) || m.Note != "" {
 		t.Errorf("%+v", m)
@@ -264,28 +264,28 @@ func TestReconnects(t *testing.T) {
 	}
 }
 
-// TestMoves opens another line before it leaves one that is about to close.
+// TestMoves opens another connection before it leaves one that is about to close.
 func TestMoves(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, nil)
-	keys, guests, _ := newLink(t, r)
-	before := s.line(&wide)
+	c := open(t, s, nil)
+	keys, guests, _ := newLink(t, c)
+	before := s.conn(&wide)
 	before.announces()
 	before.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
 	f := <-guests
 	before.say(signalling.Moving{})
-	refused := s.line(nil)
+	refused := s.conn(nil)
 	refused.say(signalling.Refused{Code: string(fault.RelayFull)})
 	if err := f.Send([]byte("still here")); err != nil {
 		t.Error(err)
 	}
-	after := s.line(&wide)
+	after := s.conn(&wide)
 	after.announces()
 	if _, err := f.Recv(contextFor(t)); fault.CodeOf(err) != fault.HostGone {
 		t.Errorf("Recv = %v", err)
 	}
 	before.gone()
-	until(t, "announced", func() bool { ok, _ := r.LinkStatus(keys.ID()); return ok && r.Status().State == StateConnected })
+	until(t, "announced", func() bool { ok, _ := c.LinkStatus(keys.ID()); return ok && c.Status().State == StateConnected })
 	after.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
 	<-guests
 }
@@ -294,7 +294,7 @@ func TestMoves(t *testing.T) {
 func TestStatus(t *testing.T) {
 	s := newScripted(t)
 	states := make(chan Status, 100)
-	r := open(t, s, func(o *Options) { o.OnStatus = func(s Status) { states <- s } })
+	c := open(t, s, func(o *Options) { o.OnStatus = func(s Status) { states <- s } })
 	next := func(state State) Status {
 		t.Helper()
 		for late := time.After(patience); ; {
@@ -308,11 +308,11 @@ func TestStatus(t *testing.T) {
 			}
 		}
 	}
-	s.line(nil).say(signalling.Refused{Code: string(fault.InvitationWanted)})
+	s.conn(nil).say(signalling.Refused{Code: string(fault.InvitationWanted)})
 	if got := next(StateRefused); got.Code != fault.InvitationWanted {
 		t.Errorf("%+v", got)
 	}
-	l := s.line(&wide)
+	l := s.conn(&wide)
 	if got := next(StateConnected); got.Offer.Links != 64 || got.Code != "" || len(got.Offer.STUN) != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -320,11 +320,11 @@ func TestStatus(t *testing.T) {
 	if got := next(StateConnecting); got.Code != fault.RelayUnreachable {
 		t.Errorf("%+v", got)
 	}
-	if r.Base() != s.url {
-		t.Errorf("base %s", r.Base())
+	if c.Base() != s.url {
+		t.Errorf("base %s", c.Base())
 	}
-	s.line(nil).say(signalling.Refused{Code: "a-code-of-tomorrow"})
-	l = s.line(nil)
+	s.conn(nil).say(signalling.Refused{Code: "a-code-of-tomorrow"})
+	l = s.conn(nil)
 	_ = l.ws.Write(contextFor(t), websocket.MessageText, []byte(`{"type":"registered","payload":{"links":-1}}`))
 	l.gone()
 }
@@ -333,45 +333,45 @@ func TestStatus(t *testing.T) {
 // a place is free.
 func TestQuotaOfLinks(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, nil)
-	first, _, withdraw := newLink(t, r)
-	second, _, _ := newLink(t, r)
+	c := open(t, s, nil)
+	first, _, withdraw := newLink(t, c)
+	second, _, _ := newLink(t, c)
 	few := wide
 	few.Links = 1
-	l := s.line(&few)
+	l := s.conn(&few)
 	if id := l.announces(); id != first.ID() {
 		t.Fatalf("announced %s", id)
 	}
-	until(t, "too many", func() bool { _, code := r.LinkStatus(second.ID()); return code == fault.TooManyLinks })
+	until(t, "too many", func() bool { _, code := c.LinkStatus(second.ID()); return code == fault.TooManyLinks })
 	withdraw(nil)
 	if id := l.announces(); id != second.ID() {
 		t.Fatalf("announced %s", id)
 	}
 	l.say(signalling.Unannounced{Link: string(second.ID()), Code: string(fault.IdentityTaken)})
-	until(t, "taken", func() bool { ok, code := r.LinkStatus(second.ID()); return !ok && code == fault.IdentityTaken })
+	until(t, "taken", func() bool { ok, code := c.LinkStatus(second.ID()); return !ok && code == fault.IdentityTaken })
 }
 
-// TestNotesAreToldAgain leaves notes while the line is open and while it is not,
-// and expects them on each line.
+// TestNotesAreToldAgain leaves notes while the connection is open and while it is
+// not, and expects them on each connection.
 func TestNotesAreToldAgain(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, nil)
-	online, _, endOnline := newLink(t, r)
+	c := open(t, s, nil)
+	online, _, endOnline := newLink(t, c)
 	note := &[sealed.NoteSize]byte{7}
-	l := s.line(&wide)
+	l := s.conn(&wide)
 	l.announces()
-	until(t, "announced", func() bool { ok, _ := r.LinkStatus(online.ID()); return ok })
+	until(t, "announced", func() bool { ok, _ := c.LinkStatus(online.ID()); return ok })
 	endOnline(note)
 	if m := heard[signalling.Withdraw](l); m.Note != b64.EncodeToString(note[:]) {
 		t.Errorf("%+v", m)
 	}
 	endOnline(nil) // only the first counts
 	_ = l.ws.CloseNow()
-	l = s.line(nil)
-	offline, _, endOffline := newLink(t, r)
+	l = s.conn(nil)
+	offline, _, endOffline := newLink(t, c)
 	endOffline(note)
 	l.say(wide)
-	for range 2 { // and the line after it
+	for range 2 { // and the connection after it
 		for _, keys := range []sealed.LinkKeys{online, offline} {
 			m := heard[signalling.Note](l)
 			if m.Key != b64.EncodeToString(keys.Public()) || m.Note != b64.EncodeToString(note[:]) {
@@ -383,28 +383,28 @@ func TestNotesAreToldAgain(t *testing.T) {
 			l.say(signalling.Noted{Link: string(keys.ID())})
 		}
 		_ = l.ws.CloseNow()
-		l = s.line(&wide)
+		l = s.conn(&wide)
 	}
 	// Only the newest are kept.
 	for range maxNotes + 5 {
-		_, _, end := newLink(t, r)
+		_, _, end := newLink(t, c)
 		end(note)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.notes) != maxNotes {
-		t.Errorf("%d notes", len(r.notes))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.notes) != maxNotes {
+		t.Errorf("%d notes", len(c.notes))
 	}
 }
 
 func TestCredentials(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, nil)
-	if _, err := r.Credentials(t.Context()); fault.CodeOf(err) != fault.RelayUnreachable {
+	c := open(t, s, nil)
+	if _, err := c.Credentials(t.Context()); fault.CodeOf(err) != fault.RelayUnreachable {
 		t.Errorf("without a line: %v", err)
 	}
-	r.Revoke("before there is a line")
-	l := s.line(&wide)
+	c.Revoke("before there is a line")
+	l := s.conn(&wide)
 	if m := heard[signalling.Revoke](l); m.Username != "before there is a line" {
 		t.Errorf("%+v", m)
 	}
@@ -415,7 +415,7 @@ func TestCredentials(t *testing.T) {
 	results := make(chan result, 1)
 	want := func(ctx context.Context) {
 		go func() {
-			servers, err := r.Credentials(ctx)
+			servers, err := c.Credentials(ctx)
 			results <- result{servers, err}
 		}()
 	}
@@ -448,13 +448,13 @@ func TestCredentials(t *testing.T) {
 
 // TestARelayFloods sends more guests than a host can have, frames for them and
 // for unknown channels, and questions without end. The cost is bounded, and the
-// line still works.
+// connection still works.
 func TestARelayFloods(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, nil)
-	keys, guests, _ := newLink(t, r)
-	other, _, _ := newLink(t, r)
-	l := s.line(&wide)
+	c := open(t, s, nil)
+	keys, guests, _ := newLink(t, c)
+	other, _, _ := newLink(t, c)
+	l := s.conn(&wide)
 	l.announces()
 	l.announces()
 	for i := range uint32(maxPerLink + 50) {
@@ -512,25 +512,25 @@ func TestARelayFloods(t *testing.T) {
 		}
 		return false
 	})
-	if ok, _ := r.LinkStatus(other.ID()); !ok {
+	if ok, _ := c.LinkStatus(other.ID()); !ok {
 		t.Error("the other link is gone")
 	}
 
-	// A number that is in use is a lie that ends the line.
+	// A number that is in use is a lie that ends the connection.
 	l.say(signalling.Guest{Channel: 3, Link: string(keys.ID())})
 	l.gone()
-	s.line(&wide)
+	s.conn(&wide)
 }
 
 // TestARelayReadsNothing makes the host send without end. What waits is bounded;
-// the guest's channel ends first, then the line.
+// the guest's channel ends first, then the connection.
 func TestARelayReadsNothing(t *testing.T) {
 	s := newScripted(t)
-	r := open(t, s, func(o *Options) {
+	c := open(t, s, func(o *Options) {
 		o.times.write, o.times.ping, o.times.pong = 500*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
 	})
-	keys, guests, _ := newLink(t, r)
-	l := s.line(&wide)
+	keys, guests, _ := newLink(t, c)
+	l := s.conn(&wide)
 	l.announces()
 	l.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
 	f := <-guests
@@ -545,7 +545,7 @@ func TestARelayReadsNothing(t *testing.T) {
 	if sent > 1000 { // 1 MB in the queue, some more in the network
 		t.Errorf("%d frames were taken", sent)
 	}
-	s.line(&wide)
+	s.conn(&wide)
 }
 
 // TestBudget checks the bound on what waits for the host in all channels

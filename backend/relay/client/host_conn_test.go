@@ -10,21 +10,21 @@ import (
 )
 
 func TestPauses(t *testing.T) {
-	r := &Client{times: defaultTimes}
-	if d := r.pauseAfter(nil, 0); d != 250*time.Millisecond {
+	c := &Client{times: defaultTimes}
+	if d := c.pauseAfter(nil, 0); d != 250*time.Millisecond {
 		t.Errorf("the first pause is up to %v", d)
 	}
-	if d := r.pauseAfter(nil, 100); d != 30*time.Second {
+	if d := c.pauseAfter(nil, 100); d != 30*time.Second {
 		t.Errorf("the hundredth pause is up to %v", d)
 	}
-	if d := r.pauseAfter(fault.New(fault.InvitationRefused, nil), 0); d != 5*time.Minute {
+	if d := c.pauseAfter(fault.New(fault.InvitationRefused, nil), 0); d != 5*time.Minute {
 		t.Errorf("the pause after a refusal is up to %v", d)
 	}
 }
 
-// TestALineIsStrandedWithoutItsAddress checks that a line is given up when this
-// machine no longer has the address at which it began.
-func TestALineIsStrandedWithoutItsAddress(t *testing.T) {
+// TestHostConnIsStrandedWithoutItsAddress checks that a connection is given up when
+// this machine no longer has the address at which it began.
+func TestHostConnIsStrandedWithoutItsAddress(t *testing.T) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -36,11 +36,11 @@ func TestALineIsStrandedWithoutItsAddress(t *testing.T) {
 		}
 	}
 	for _, a := range kept {
-		if (&line{local: a}).stranded() {
+		if (&hostConn{local: a}).stranded() {
 			t.Errorf("%v is here", a)
 		}
 	}
-	if !(&line{local: netip.MustParseAddr("192.0.2.1")}).stranded() {
+	if !(&hostConn{local: netip.MustParseAddr("192.0.2.1")}).stranded() {
 		t.Error("an address that nobody has")
 	}
 }
