@@ -14,7 +14,7 @@ type limits struct {
 	connectionsPerAddress int
 	sockets               int // WebSockets, all together
 	socketsPerAddress     int
-	hosts                 int // lines, all together
+	hosts                 int // host connections, all together
 	perLink               int // guests on one link
 
 	// Token buckets: so many a second, and so many at once.
@@ -45,7 +45,7 @@ type Capacity struct {
 	Connections, ConnectionsPerAddress int // TCP
 	Guests, GuestsPerAddress           int // sockets
 	GuestsPerLink                      int // for the Switchboard in memory
-	Hosts                              int // lines
+	Hosts                              int // host connections
 	OpensPerAddress                    int // WebSockets opened a second; 15 times as many at once
 }
 

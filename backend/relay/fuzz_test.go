@@ -87,9 +87,9 @@ func FuzzSocket(f *testing.F) {
 	})
 }
 
-// FuzzHostLine sends any text and then any frame over a line that has registered
-// and has a guest. The line goes on or ends with a code, and the guest of another
-// host is not disturbed.
+// FuzzHostLine sends any text and then any frame over a connection that has
+// registered and has a guest. The connection goes on or ends with a code, and the
+// guest of another host is not disturbed.
 func FuzzHostLine(f *testing.F) {
 	f.Add([]byte(`{"type":"announce","payload":{"key":"B"}}`), []byte("\x00\x00\x00\x01x"))
 	f.Add([]byte(`{"type":"limit","payload":{"channel":1,"bytes":262144}}`), []byte("\x00\x00\x00\x01"))
@@ -114,7 +114,8 @@ func FuzzHostLine(f *testing.F) {
 		own := newLinkKeys(t)
 		h.announces(own)
 		mustOpen(t, s, h, own.ID())
-		// Whatever the text does, the line or the relay must end here in time.
+		// Whatever the text does, the connection or the relay must end here in
+		// time.
 		_ = h.ws.Write(contextFor(t), websocket.MessageText, text)
 		_ = h.ws.Write(contextFor(t), websocket.MessageBinary, frame)
 		_ = h.ws.Close(websocket.StatusNormalClosure, "")

@@ -81,7 +81,7 @@ type Options struct {
 	// Meter counts. It may be nil.
 	Meter metering.Meter
 	// Queued bounds what may wait for hosts and guests that read slowly, in all;
-	// one host's line may hold a sixteenth. A channel that finds no room is
+	// one host's connection may hold a sixteenth. A channel that finds no room is
 	// closed with [signalling.CloseTooSlow]. nil means one of DefaultQueued.
 	Queued *switchboard.Budget
 	// Capacity bounds how much is taken on at once.

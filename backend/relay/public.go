@@ -127,9 +127,9 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 }
 
 // Drain prepares for Close. From then on it refuses new sockets, HealthPath
-// answers 503, and hosts that have dialled in are asked to open a line elsewhere.
-// It waits until they have, or returns ctx's error. Guests stay until Close.
-// Calls don't notice either.
+// answers 503, and hosts that have dialled in are asked to open a connection
+// elsewhere. It waits until they have, or returns ctx's error. Guests stay until
+// Close. Calls don't notice either.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
@@ -145,7 +145,7 @@ func (s *Server) Drain(ctx context.Context) error {
 			return ctx.Err()
 		case <-s.lifetime.Done():
 			return nil
-		case <-time.After(time.Second): // for lines that were being opened
+		case <-time.After(time.Second): // for connections that were being opened
 		}
 	}
 }

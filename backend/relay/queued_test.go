@@ -30,7 +30,7 @@ func TestQueuesOfOneHost(t *testing.T) {
 		h.say(signalling.Limit{Channel: channel, Bytes: signalling.MaxFrame})
 		guests = append(guests, ws)
 	}
-	// From here on nothing is read from the host's line.
+	// From here on nothing is read from the host's connection.
 	frame := make([]byte, 250<<10)
 	ended := make(chan error, len(guests))
 	for _, ws := range guests {

@@ -25,7 +25,7 @@ func decoded(text string) []byte {
 	return b
 }
 
-// rawHost is a host's end of a line, message by message.
+// rawHost is a host's end of a connection, message by message.
 type rawHost struct {
 	t  *testing.T
 	ws *websocket.Conn
@@ -121,7 +121,7 @@ func (h *rawHost) registered(key ed25519.PrivateKey) signalling.Registered {
 	return r
 }
 
-// refused expects this code, and then the end of the line.
+// refused expects this code, and then the end of the connection.
 func (h *rawHost) refused(code fault.Code) {
 	h.t.Helper()
 	if m := told[signalling.Refused](h); m.Code != string(code) {

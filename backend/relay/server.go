@@ -76,10 +76,10 @@ type Server struct {
 	addresses    atomic.Pointer[[]Address] // the addresses that watch saw last
 	addressKey   []byte                    // of RemoteInfo.Key
 
-	requests *limit.Buckets[netip.Prefix]
-	opens    *limit.Buckets[netip.Prefix]
-	sockets  *limit.PerAddress
-	lines    *limit.PerAddress
+	requests  *limit.Buckets[netip.Prefix]
+	opens     *limit.Buckets[netip.Prefix]
+	sockets   *limit.PerAddress
+	hostConns *limit.PerAddress
 
 	connections *limit.PerAddress
 
@@ -142,7 +142,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
 	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
 	s.sockets = limit.NewPerAddress(s.limits.sockets, s.limits.socketsPerAddress, s.metered(metering.Guests))
-	s.lines = limit.NewPerAddress(s.limits.hosts, s.limits.connectionsPerAddress, nil)
+	s.hostConns = limit.NewPerAddress(s.limits.hosts, s.limits.connectionsPerAddress, nil)
 	s.names = hostNames()
 
 	f, err := openFolder(options.Dir)
@@ -245,7 +245,7 @@ func (s *Server) start(l net.Listener) {
 	}
 	s.hosts = hosts.NewServer(hosts.Options{
 		Policy: policy, Board: s.board, Turn: s.turn, STUN: s.stun, Meter: s.meter, OnNote: s.onNote,
-		Queued: s.queued, KeyOf: s.keyOf, Opens: s.opens, Lines: s.lines, Times: s.times.wire(), Register: s.times.open,
+		Queued: s.queued, KeyOf: s.keyOf, Opens: s.opens, Conns: s.hostConns, Times: s.times.wire(), Register: s.times.open,
 		Limits: hosts.Limits{
 			Bytes: s.limits.lineBytes, Burst: s.limits.lineBurst, Pings: s.limits.pings, PingBurst: s.limits.pingBurst,
 		},

@@ -26,8 +26,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// The bytes of heap and stacks that one idle line with a link, and one waiting
-// guest of such a line, may cost a relay, over TLS.
+// The bytes of heap and stacks that one idle connection with a link, and one
+// waiting guest of such a connection, may cost a relay, over TLS.
 const (
 	lineWeight  = 32 << 10
 	guestWeight = 42 << 10
@@ -119,7 +119,7 @@ func weight() uint64 {
 	return m.HeapInuse + m.StackInuse
 }
 
-// crowd is the other process: "host:port,lines,guests".
+// crowd is the other process: "host:port,connections,guests".
 func crowd(t *testing.T, what string) {
 	part := strings.Split(what, ",")
 	lines, _ := strconv.Atoi(part[1])

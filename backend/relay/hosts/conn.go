@@ -81,54 +81,54 @@ type hostChannel struct {
 }
 
 // run speaks the whole protocol of a host connection.
-func (l *hostConn) run() {
-	before, err := l.register()
+func (h *hostConn) run() {
+	before, err := h.register()
 	if err != nil {
-		l.refuse(err)
+		h.refuse(err)
 		return
 	}
-	if l.owner == "" { // it was a probe
-		l.Close(signalling.CloseDone, "")
+	if h.owner == "" { // it was a probe
+		h.Close(signalling.CloseDone, "")
 		return
 	}
 	if before != nil {
 		before.end(fault.LineReplaced)
 	}
-	pulse := l.Pulse(func() { l.CloseNow() })
-	if l.s.o.Closing() { // Close has ended only the connections that it knew
-		l.end(fault.ShuttingDown)
+	pulse := h.Pulse(func() { h.CloseNow() })
+	if h.s.o.Closing() { // Close has ended only the connections that it knew
+		h.end(fault.ShuttingDown)
 	}
-	l.listen()
-	l.end("")
-	l.others.Wait()
-	l.CloseNow()
+	h.listen()
+	h.end("")
+	h.others.Wait()
+	h.CloseNow()
 	pulse.Stop()
 }
 
 // refuse ends a connection that has not registered.
-func (l *hostConn) refuse(err error) {
+func (h *hostConn) refuse(err error) {
 	code := fault.CodeOf(err)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		code = fault.TooSlow
 	}
-	l.s.o.Meter.Refused(metering.Hosts, code)
+	h.s.o.Meter.Refused(metering.Hosts, code)
 	if wire.CloseOf(err) != signalling.CloseDone { // the host is still there to be told
-		l.say(signalling.Refused{Code: string(code)})
+		h.say(signalling.Refused{Code: string(code)})
 	}
-	l.Close(wire.CloseOf(err), code)
+	h.Close(wire.CloseOf(err), code)
 }
 
 // register asks the host for its key, and admits it. An owner of "" is a probe.
-func (l *hostConn) register() (before *hostConn, err error) {
-	l.Deadline(time.Now().Add(l.s.o.Register))
-	defer l.Deadline(time.Time{})
-	stop := context.AfterFunc(l.s.o.Lifetime, func() { l.Deadline(time.Now()) })
+func (h *hostConn) register() (before *hostConn, err error) {
+	h.Deadline(time.Now().Add(h.s.o.Register))
+	defer h.Deadline(time.Time{})
+	stop := context.AfterFunc(h.s.o.Lifetime, func() { h.Deadline(time.Now()) })
 	defer stop()
 
 	nonce := make([]byte, 32)
 	rand.Read(nonce) // never fails
-	l.say(signalling.ChallengeHost{Version: signalling.HostVersion, Nonce: b64.EncodeToString(nonce)})
-	kind, b, err := l.Read(func() int { return signalling.MaxToRelayHost })
+	h.say(signalling.ChallengeHost{Version: signalling.HostVersion, Nonce: b64.EncodeToString(nonce)})
+	kind, b, err := h.Read(func() int { return signalling.MaxToRelayHost })
 	if err != nil {
 		return nil, err
 	}
@@ -144,27 +144,27 @@ func (l *hostConn) register() (before *hostConn, err error) {
 		return nil, fault.Newf(fault.MessageUnexpected, "%s before Register", m.Type())
 	}
 	key, signature := decoded(r.Key), decoded(r.Signature)
-	signed := append([]byte(signalling.RegisterContext+l.hostName), nonce...)
+	signed := append([]byte(signalling.RegisterContext+h.hostName), nonce...)
 	if !ed25519.Verify(key, signed, signature) {
 		return nil, fault.Newf(fault.RelayRefused, "register: bad signature")
 	}
-	if l.grant, err = l.s.o.Policy.admit(key, r.Token); err != nil {
+	if h.grant, err = h.s.o.Policy.admit(key, r.Token); err != nil {
 		return nil, err
 	}
-	q := l.grant.quotas
-	l.proofs.SetBurst(q.Links + pendingNotes)
+	q := h.grant.quotas
+	h.proofs.SetBurst(q.Links + pendingNotes)
 	if !r.Probe {
-		l.owner = OwnerOf(key)
-		if before, err = l.s.tenants.enter(l); err != nil {
+		h.owner = OwnerOf(key)
+		if before, err = h.s.tenants.enter(h); err != nil {
 			return nil, err
 		}
-		if !l.grant.open { // strangers must not push other hosts out of the memory, and have the policy's quota anyhow
-			l.s.o.Policy.remember(l.owner, q.Bytes)
+		if !h.grant.open { // strangers must not push other hosts out of the memory, and have the policy's quota anyhow
+			h.s.o.Policy.remember(h.owner, q.Bytes)
 		}
-		l.s.o.Log.Info("relay: host registered", "as", l.grant.name)
+		h.s.o.Log.Info("relay: host registered", "as", h.grant.name)
 	}
-	l.say(signalling.Registered{
-		Links: q.Links, Guests: q.Guests, PerLink: q.PerLink, Bytes: q.Bytes, Turn: l.s.o.Turn != nil, STUN: l.s.o.STUN,
+	h.say(signalling.Registered{
+		Links: q.Links, Guests: q.Guests, PerLink: q.PerLink, Bytes: q.Bytes, Turn: h.s.o.Turn != nil, STUN: h.s.o.STUN,
 	})
 	return before, nil
 }
@@ -176,24 +176,24 @@ func decoded(text string) []byte {
 }
 
 // listen acts on what the host sends until the connection ends.
-func (l *hostConn) listen() {
+func (h *hostConn) listen() {
 	for {
-		kind, b, err := l.Read(func() int { return maxLineMessage })
+		kind, b, err := h.Read(func() int { return maxLineMessage })
 		if err != nil {
 			return
 		}
 		// Slows down a host that sends more than it may, and no other host.
-		if l.bytes.WaitN(l.s.o.Lifetime, max(len(b), lineMessageCost)) != nil {
+		if h.bytes.WaitN(h.s.o.Lifetime, max(len(b), lineMessageCost)) != nil {
 			return
 		}
 		if kind == websocket.MessageBinary {
-			err = l.frame(b)
+			err = h.frame(b)
 		} else {
-			err = l.message(b)
+			err = h.message(b)
 		}
 		if err != nil {
-			l.s.o.Log.Info("relay: host refused", "code", fault.CodeOf(err))
-			l.end(fault.CodeOf(err))
+			h.s.o.Log.Info("relay: host refused", "code", fault.CodeOf(err))
+			h.end(fault.CodeOf(err))
 			return
 		}
 	}
@@ -201,56 +201,56 @@ func (l *hostConn) listen() {
 
 // frame passes on a frame of the host's. An unknown channel has just ended, so
 // its frame is dropped.
-func (l *hostConn) frame(b []byte) error {
+func (h *hostConn) frame(b []byte) error {
 	if len(b) < signalling.ChannelSize {
 		return fault.Newf(fault.FrameTruncated, "a binary message of %d bytes", len(b))
 	}
-	if c := l.channel(binary.BigEndian.Uint32(b)); c != nil {
+	if c := h.channel(binary.BigEndian.Uint32(b)); c != nil {
 		frame := b[signalling.ChannelSize:]
-		l.s.o.Meter.Passed(false, len(frame))
+		h.s.o.Meter.Passed(false, len(frame))
 		_ = c.frames.Send(frame) // if it has ended, the channel's goroutine reports it
 	}
 	return nil
 }
 
-func (l *hostConn) channel(number uint32) *hostChannel {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.channels[number]
+func (h *hostConn) channel(number uint32) *hostChannel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.channels[number]
 }
 
 // message acts on a message of the host.
-func (l *hostConn) message(b []byte) error {
+func (h *hostConn) message(b []byte) error {
 	m, err := signalling.DecodeToRelayHost(b)
 	if err != nil {
 		return err
 	}
 	switch m := m.(type) {
 	case signalling.Announce:
-		return l.challenge(decoded(m.Key), nil)
+		return h.challenge(decoded(m.Key), nil)
 	case signalling.Note:
 		note := [sealed.NoteSize]byte(decoded(m.Note))
-		return l.challenge(decoded(m.Key), &note)
+		return h.challenge(decoded(m.Key), &note)
 	case signalling.Proof:
-		l.proved(sealed.LinkID(m.Link), decoded(m.Answer))
+		h.proved(sealed.LinkID(m.Link), decoded(m.Answer))
 	case signalling.Withdraw:
-		l.withdraw(m)
+		h.withdraw(m)
 	case signalling.Limit:
-		if c := l.channel(m.Channel); c != nil {
+		if c := h.channel(m.Channel); c != nil {
 			c.frames.SetLimit(m.Bytes)
 		}
 	case signalling.Closed:
-		if c := l.channel(m.Channel); c != nil {
-			l.mu.Lock()
+		if c := h.channel(m.Channel); c != nil {
+			h.mu.Lock()
 			c.told = true
-			l.mu.Unlock()
+			h.mu.Unlock()
 			c.frames.Close(m.Code)
 		}
 	case signalling.WantCredentials:
-		l.say(l.credentials(m))
+		h.say(h.credentials(m))
 	case signalling.Revoke:
-		if l.s.o.Turn != nil {
-			l.s.o.Turn.Revoke(l.owner, m.Username)
+		if h.s.o.Turn != nil {
+			h.s.o.Turn.Revoke(h.owner, m.Username)
 		}
 	default:
 		return fault.Newf(fault.MessageUnexpected, "%s on an open hostConn", m.Type())
@@ -260,97 +260,97 @@ func (l *hostConn) message(b []byte) error {
 
 // accept takes a guest of one of the host's links. It is the Switchboard's
 // callback, and does not block.
-func (l *hostConn) accept(link *hostLink, f switchboard.Frames) {
-	if full, gone := l.s.tenants.takeGuest(l, link, f.Remote().Key); gone {
+func (h *hostConn) accept(link *hostLink, f switchboard.Frames) {
+	if full, gone := h.s.tenants.takeGuest(h, link, f.Remote().Key); gone {
 		f.Close(signalling.CloseHostGone)
 		return
 	} else if full {
-		l.s.o.Meter.Refused(metering.Guests, fault.TooFast)
+		h.s.o.Meter.Refused(metering.Guests, fault.TooFast)
 		f.Close(signalling.CloseTooFast)
 		return
 	}
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
-		l.s.tenants.releaseGuest(l, link, f.Remote().Key)
+	h.mu.Lock()
+	if h.ended {
+		h.mu.Unlock()
+		h.s.tenants.releaseGuest(h, link, f.Remote().Key)
 		f.Close(signalling.CloseHostGone)
 		return
 	}
-	switchboard.Charge(f, l.queued)
-	l.last++ // no connection lives for 2^32 guests
-	c := &hostChannel{number: l.last, link: link, frames: f}
-	if l.channels == nil {
-		l.channels = make(map[uint32]*hostChannel)
+	switchboard.Charge(f, h.queued)
+	h.last++ // no connection lives for 2^32 guests
+	c := &hostChannel{number: h.last, link: link, frames: f}
+	if h.channels == nil {
+		h.channels = make(map[uint32]*hostChannel)
 	}
-	l.channels[c.number] = c
-	l.others.Add(1)
-	l.mu.Unlock()
+	h.channels[c.number] = c
+	h.others.Add(1)
+	h.mu.Unlock()
 	go func() {
-		defer l.others.Done()
-		if !l.s.o.Panics.Run(func() { l.bring(c) }) {
+		defer h.others.Done()
+		if !h.s.o.Panics.Run(func() { h.bring(c) }) {
 			c.frames.Close(signalling.CloseHostGone)
-			l.dismiss(c, signalling.CloseHostGone)
+			h.dismiss(c, signalling.CloseHostGone)
 		}
 	}()
 }
 
 // bring tells the host of a guest, and carries the guest's frames to it until the
 // channel ends.
-func (l *hostConn) bring(c *hostChannel) {
+func (h *hostConn) bring(c *hostChannel) {
 	remote := c.frames.Remote().Key
-	there := l.say(signalling.Guest{Channel: c.number, Link: string(c.link.id), Remote: remote})
+	there := h.say(signalling.Guest{Channel: c.number, Link: string(c.link.id), Remote: remote})
 	for there {
 		frame, err := c.frames.Recv(context.Background()) // ends with the channel
 		if err != nil {
-			l.dismiss(c, wire.CloseOf(err))
+			h.dismiss(c, wire.CloseOf(err))
 			return
 		}
-		l.s.o.Meter.Passed(true, len(frame))
+		h.s.o.Meter.Passed(true, len(frame))
 		b := make([]byte, signalling.ChannelSize, signalling.ChannelSize+len(frame))
 		binary.BigEndian.PutUint32(b, c.number)
-		there = l.Write(websocket.MessageBinary, append(b, frame...))
+		there = h.Write(websocket.MessageBinary, append(b, frame...))
 	}
 	// The host does not read, or is gone.
 	c.frames.Close(signalling.CloseHostGone)
-	l.dismiss(c, signalling.CloseHostGone)
-	l.CloseNow()
+	h.dismiss(c, signalling.CloseHostGone)
+	h.CloseNow()
 }
 
 // dismiss removes a channel that has ended, and tells the host, unless the host
 // ended it.
-func (l *hostConn) dismiss(c *hostChannel, code signalling.CloseCode) {
-	l.mu.Lock()
-	delete(l.channels, c.number)
-	told := c.told || l.ended
-	l.mu.Unlock()
-	l.s.tenants.releaseGuest(l, c.link, c.frames.Remote().Key)
+func (h *hostConn) dismiss(c *hostChannel, code signalling.CloseCode) {
+	h.mu.Lock()
+	delete(h.channels, c.number)
+	told := c.told || h.ended
+	h.mu.Unlock()
+	h.s.tenants.releaseGuest(h, c.link, c.frames.Remote().Key)
 	if !told {
-		l.say(signalling.Closed{Channel: c.number, Code: code})
+		h.say(signalling.Closed{Channel: c.number, Code: code})
 	}
 }
 
 // credentials answers a request for TURN servers and credentials.
-func (l *hostConn) credentials(m signalling.WantCredentials) signalling.Credentials {
+func (h *hostConn) credentials(m signalling.WantCredentials) signalling.Credentials {
 	answer := signalling.Credentials{Request: m.Request}
 	switch {
-	case l.s.o.Turn == nil:
+	case h.s.o.Turn == nil:
 		answer.Code = string(fault.TurnUnavailable)
 		return answer
-	case !l.wants.Allow():
+	case !h.wants.Allow():
 		answer.Code = string(fault.TooFast)
 		return answer
 	}
-	if !l.s.tenants.takeCredential(l, time.Now()) {
+	if !h.s.tenants.takeCredential(h, time.Now()) {
 		answer.Code = string(fault.TurnUsedUp)
 		return answer
 	}
-	servers, expires, err := l.s.o.Turn.Credentials(l.turnOwner())
+	servers, expires, err := h.s.o.Turn.Credentials(h.turnOwner())
 	if err != nil {
 		answer.Code = string(fault.TurnUnavailable)
 		if fault.CodeOf(err) == fault.TurnUsedUp {
 			answer.Code = string(fault.TurnUsedUp)
 		} else {
-			l.s.o.Log.Error("relay: credentials", "error", err)
+			h.s.o.Log.Error("relay: credentials", "error", err)
 		}
 		return answer
 	}
@@ -359,68 +359,68 @@ func (l *hostConn) credentials(m signalling.WantCredentials) signalling.Credenti
 }
 
 // turnOwner returns the name by which TURN knows the host: see [SplitOwner].
-func (l *hostConn) turnOwner() string {
-	if l.grant.open {
-		return l.owner + l.s.o.KeyOf(l.from)
+func (h *hostConn) turnOwner() string {
+	if h.grant.open {
+		return h.owner + h.s.o.KeyOf(h.from)
 	}
-	return l.owner
+	return h.owner
 }
 
 // say sends a message and reports whether it was written.
-func (l *hostConn) say(m signalling.Message) bool {
+func (h *hostConn) say(m signalling.Message) bool {
 	b, err := signalling.Encode(m)
 	if err != nil {
-		l.s.o.Log.Error("relay: encode", "type", m.Type(), "error", err)
+		h.s.o.Log.Error("relay: encode", "type", m.Type(), "error", err)
 		return false
 	}
-	return l.Write(websocket.MessageText, b)
+	return h.Write(websocket.MessageText, b)
 }
 
 // end gives back all that the connection holds, and tells the host code, unless
 // that is "". It does not wait for the host. Only the first call counts.
-func (l *hostConn) end(code fault.Code) {
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
+func (h *hostConn) end(code fault.Code) {
+	h.mu.Lock()
+	if h.ended {
+		h.mu.Unlock()
 		return
 	}
-	l.ended = true
-	links := l.links
-	l.links, l.pending = nil, nil
+	h.ended = true
+	links := h.links
+	h.links, h.pending = nil, nil
 	if code != "" {
-		l.others.Add(1)
+		h.others.Add(1)
 	}
-	l.mu.Unlock()
+	h.mu.Unlock()
 	for _, link := range links {
 		link.attachment.Detach()
 	}
-	l.s.tenants.leave(l)
+	h.s.tenants.leave(h)
 	if code == "" {
-		l.CloseNow() // writers that wait can stop
+		h.CloseNow() // writers that wait can stop
 		return
 	}
 	go func() {
-		defer l.others.Done()
+		defer h.others.Done()
 		if code == fault.ShuttingDown {
-			l.Close(signalling.CloseHostGone, code)
+			h.Close(signalling.CloseHostGone, code)
 			return
 		}
-		l.say(signalling.Refused{Code: string(code)})
-		l.Close(signalling.CloseRefused, code)
+		h.say(signalling.Refused{Code: string(code)})
+		h.Close(signalling.CloseRefused, code)
 	}()
 }
 
 // move asks the host, once, to open another connection.
-func (l *hostConn) move() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended || l.moved {
+func (h *hostConn) move() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended || h.moved {
 		return
 	}
-	l.moved = true
-	l.others.Add(1)
+	h.moved = true
+	h.others.Add(1)
 	go func() {
-		defer l.others.Done()
-		l.say(signalling.Moving{})
+		defer h.others.Done()
+		h.say(signalling.Moving{})
 	}()
 }

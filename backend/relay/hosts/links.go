@@ -28,162 +28,162 @@ type hostLink struct {
 }
 
 // challenge asks the host to prove that it holds a link's private key.
-func (l *hostConn) challenge(public []byte, note *[sealed.NoteSize]byte) error {
-	if l.proofs.Wait(l.s.o.Lifetime) != nil {
+func (h *hostConn) challenge(public []byte, note *[sealed.NoteSize]byte) error {
+	if h.proofs.Wait(h.s.o.Lifetime) != nil {
 		return fault.New(fault.ShuttingDown, nil)
 	}
 	id := sealed.IDOf(public)
 	challenge, want, err := sealed.NewChallenge(public)
 	if err != nil {
-		l.say(signalling.Unannounced{Link: string(id), Code: string(fault.CodeOf(err))})
+		h.say(signalling.Unannounced{Link: string(id), Code: string(fault.CodeOf(err))})
 		return nil
 	}
-	l.mu.Lock()
-	if l.pending == nil {
-		l.pending = make(map[sealed.LinkID]*proof)
+	h.mu.Lock()
+	if h.pending == nil {
+		h.pending = make(map[sealed.LinkID]*proof)
 	}
-	if before := l.pending[id]; before != nil {
-		l.forget(id, before)
+	if before := h.pending[id]; before != nil {
+		h.forget(id, before)
 	}
-	announced, full := l.links[id] != nil, false
+	announced, full := h.links[id] != nil, false
 	switch {
 	case note != nil:
-		if full = l.notes >= pendingNotes; !full {
-			l.notes++
+		if full = h.notes >= pendingNotes; !full {
+			h.notes++
 		}
 	case !announced:
-		full = len(l.links)+len(l.pending)-l.notes >= l.grant.quotas.Links
+		full = len(h.links)+len(h.pending)-h.notes >= h.grant.quotas.Links
 	}
 	if !full {
-		l.pending[id] = &proof{public: public, want: want, note: note}
+		h.pending[id] = &proof{public: public, want: want, note: note}
 	}
-	l.mu.Unlock()
+	h.mu.Unlock()
 	if full {
-		l.say(signalling.Unannounced{Link: string(id), Code: string(fault.TooManyLinks)})
+		h.say(signalling.Unannounced{Link: string(id), Code: string(fault.TooManyLinks)})
 		return nil
 	}
-	l.say(signalling.Prove{Link: string(id), Challenge: b64.EncodeToString(challenge)})
+	h.say(signalling.Prove{Link: string(id), Challenge: b64.EncodeToString(challenge)})
 	return nil
 }
 
 // forget takes a challenge back. The caller holds mu.
-func (l *hostConn) forget(id sealed.LinkID, p *proof) {
-	delete(l.pending, id)
+func (h *hostConn) forget(id sealed.LinkID, p *proof) {
+	delete(h.pending, id)
 	if p.note != nil {
-		l.notes--
+		h.notes--
 	}
 }
 
 // proved announces the link if the answer is right, or keeps its note.
-func (l *hostConn) proved(id sealed.LinkID, answer []byte) {
-	l.mu.Lock()
-	p := l.pending[id]
+func (h *hostConn) proved(id sealed.LinkID, answer []byte) {
+	h.mu.Lock()
+	p := h.pending[id]
 	if p != nil {
-		l.forget(id, p)
+		h.forget(id, p)
 	}
-	announced := l.links[id] != nil
-	l.mu.Unlock()
+	announced := h.links[id] != nil
+	h.mu.Unlock()
 	if p == nil {
 		return // withdrawn meanwhile
 	}
 	if subtle.ConstantTimeCompare(answer, p.want) != 1 {
-		l.unannounced(id, fault.SealBroken)
+		h.unannounced(id, fault.SealBroken)
 		return
 	}
 	switch {
 	case p.note != nil:
-		l.leave(id, *p.note)
-		l.say(signalling.Noted{Link: string(id)})
+		h.leave(id, *p.note)
+		h.say(signalling.Noted{Link: string(id)})
 	case announced:
-		l.say(signalling.Announced{Link: string(id)})
+		h.say(signalling.Announced{Link: string(id)})
 	default:
-		if err := l.announce(id, p.public); err != nil {
-			l.unannounced(id, fault.CodeOf(err))
+		if err := h.announce(id, p.public); err != nil {
+			h.unannounced(id, fault.CodeOf(err))
 			return
 		}
-		l.say(signalling.Announced{Link: string(id)})
+		h.say(signalling.Announced{Link: string(id)})
 	}
 }
 
-func (l *hostConn) unannounced(id sealed.LinkID, code fault.Code) {
-	l.s.o.Meter.Refused(metering.Links, code)
-	l.say(signalling.Unannounced{Link: string(id), Code: string(code)})
+func (h *hostConn) unannounced(id sealed.LinkID, code fault.Code) {
+	h.s.o.Meter.Refused(metering.Links, code)
+	h.say(signalling.Unannounced{Link: string(id), Code: string(code)})
 }
 
 // leave keeps the note of a link that has ended.
-func (l *hostConn) leave(id sealed.LinkID, note [sealed.NoteSize]byte) {
-	if l.s.o.OnNote != nil {
-		l.s.o.OnNote(id, note)
+func (h *hostConn) leave(id sealed.LinkID, note [sealed.NoteSize]byte) {
+	if h.s.o.OnNote != nil {
+		h.s.o.OnNote(id, note)
 	}
 }
 
 // announce takes the id of a link after the host has proved that it holds the
 // keys.
-func (l *hostConn) announce(id sealed.LinkID, public []byte) error {
-	if !l.s.tenants.takeLink(l) {
+func (h *hostConn) announce(id sealed.LinkID, public []byte) error {
+	if !h.s.tenants.takeLink(h) {
 		return fault.New(fault.TooManyLinks, nil)
 	}
-	ctx, cancel := context.WithTimeout(l.s.o.Lifetime, attachTimeout)
+	ctx, cancel := context.WithTimeout(h.s.o.Lifetime, attachTimeout)
 	defer cancel()
 	link := &hostLink{id: id}
-	a, err := l.s.o.Board.Attach(ctx, id, public, func(f switchboard.Frames) { l.accept(link, f) })
+	a, err := h.s.o.Board.Attach(ctx, id, public, func(f switchboard.Frames) { h.accept(link, f) })
 	if err != nil {
-		l.s.tenants.releaseLink(l)
+		h.s.tenants.releaseLink(h)
 		return err
 	}
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
+	h.mu.Lock()
+	if h.ended {
+		h.mu.Unlock()
 		a.Detach()
 		return fault.New(fault.ShuttingDown, nil)
 	}
 	link.attachment = a
-	if l.links == nil {
-		l.links = make(map[sealed.LinkID]*hostLink)
+	if h.links == nil {
+		h.links = make(map[sealed.LinkID]*hostLink)
 	}
-	l.links[id] = link
-	l.others.Add(1)
-	l.mu.Unlock()
+	h.links[id] = link
+	h.others.Add(1)
+	h.mu.Unlock()
 	switchboard.AfterLost(a, func() {
-		defer l.others.Done()
-		l.lost(link)
+		defer h.others.Done()
+		h.lost(link)
 	})
 	return nil
 }
 
 // lost handles a link that this connection did not end: another announced it, or
 // the switchboard was cut off.
-func (l *hostConn) lost(link *hostLink) {
-	l.mu.Lock()
-	mine := l.links[link.id] == link
+func (h *hostConn) lost(link *hostLink) {
+	h.mu.Lock()
+	mine := h.links[link.id] == link
 	if mine {
-		delete(l.links, link.id)
+		delete(h.links, link.id)
 	}
-	l.mu.Unlock()
+	h.mu.Unlock()
 	if mine {
-		l.s.tenants.releaseLink(l)
-		l.unannounced(link.id, fault.IdentityTaken)
+		h.s.tenants.releaseLink(h)
+		h.unannounced(link.id, fault.IdentityTaken)
 	}
 }
 
 // withdraw takes a link back. It keeps a note only if the host has proved this
 // link. It does so before the link is gone, so that the link always has one or
 // the other.
-func (l *hostConn) withdraw(m signalling.Withdraw) {
+func (h *hostConn) withdraw(m signalling.Withdraw) {
 	id := sealed.LinkID(m.Link)
-	l.mu.Lock()
-	link := l.links[id]
-	delete(l.links, id)
-	if p := l.pending[id]; p != nil && p.note == nil {
-		l.forget(id, p)
+	h.mu.Lock()
+	link := h.links[id]
+	delete(h.links, id)
+	if p := h.pending[id]; p != nil && p.note == nil {
+		h.forget(id, p)
 	}
-	l.mu.Unlock()
+	h.mu.Unlock()
 	if link == nil {
 		return
 	}
 	if m.Note != "" {
-		l.leave(id, [sealed.NoteSize]byte(decoded(m.Note)))
+		h.leave(id, [sealed.NoteSize]byte(decoded(m.Note)))
 	}
-	l.s.tenants.releaseLink(l)
+	h.s.tenants.releaseLink(h)
 	link.attachment.Detach()
 }

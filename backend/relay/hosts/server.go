@@ -47,7 +47,7 @@ type Options struct {
 	KeyOf  func(netip.Prefix) string                  // returns the key of a household where its address must not be known
 
 	Opens    *limit.Buckets[netip.Prefix] // bounds the WebSockets opened
-	Lines    *limit.PerAddress
+	Conns    *limit.PerAddress
 	Limits   Limits
 	Times    wire.Times
 	Register time.Duration // how long a host may take to register
@@ -100,15 +100,15 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c *oneport.Conn) 
 		s.o.Meter.Refused(metering.Hosts, fault.TooFast)
 		wire.RefuseTooFast(w)
 		return
-	case !s.o.Lines.Take(from):
+	case !s.o.Conns.Take(from):
 		refuse(http.StatusServiceUnavailable, fault.RelayFull)
 		return
 	case !s.o.Begin():
-		s.o.Lines.Release(from)
+		s.o.Conns.Release(from)
 		refuse(http.StatusServiceUnavailable, fault.ShuttingDown)
 		return
 	}
-	l := &hostConn{
+	h := &hostConn{
 		Wire: wire.Wire{Times: s.o.Times, Conn: c}, s: s, hostName: bareHost(r.Host), from: from,
 		bytes:  rate.NewLimiter(rate.Limit(s.o.Limits.Bytes), int(s.o.Limits.Burst)),
 		wants:  rate.NewLimiter(5, 256),
@@ -116,13 +116,13 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c *oneport.Conn) 
 		queued: s.o.Queued.Part(lineQueued(s.o.Queued.Most())),
 	}
 	pings := rate.NewLimiter(rate.Limit(s.o.Limits.Pings), int(s.o.Limits.PingBurst))
-	upgraded := l.Upgrade(w, r, signalling.HostSubprotocol, pings.Allow)
+	upgraded := h.Upgrade(w, r, signalling.HostSubprotocol, pings.Allow)
 	go func() {
 		defer s.o.End()
-		defer s.o.Lines.Release(from)
+		defer s.o.Conns.Release(from)
 		if upgraded {
-			defer l.CloseNow()
-			s.o.Panics.Run(l.run)
+			defer h.CloseNow()
+			s.o.Panics.Run(h.run)
 		}
 	}()
 }
@@ -140,15 +140,15 @@ func (s *Server) Quiet() <-chan struct{} { return s.tenants.quiet() }
 
 // Move asks every host to open another connection.
 func (s *Server) Move() {
-	for _, l := range s.tenants.all() {
-		l.move()
+	for _, h := range s.tenants.all() {
+		h.move()
 	}
 }
 
 // Close starts the end of every connection, and does not wait for it.
 func (s *Server) Close() {
-	for _, l := range s.tenants.all() {
-		l.end(fault.ShuttingDown)
+	for _, h := range s.tenants.all() {
+		h.end(fault.ShuttingDown)
 	}
 }
 

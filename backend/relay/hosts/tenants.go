@@ -18,7 +18,7 @@ type tenants struct {
 	meter  metering.Meter
 
 	mu    sync.Mutex              // guards what follows, and the fields of hostConn and hostLink that name it
-	lines map[string]*hostConn    // by owner
+	conns map[string]*hostConn    // by owner
 	of    map[netip.Prefix]*usage // all open hosts of one address together
 	empty chan struct{}           // closed when the last host leaves; nil until quiet is called
 
@@ -32,7 +32,7 @@ type usage struct{ hosts, links, guests int }
 
 func newTenants(p *Policy, m metering.Meter) *tenants {
 	return &tenants{
-		policy: p, meter: m, lines: make(map[string]*hostConn), of: make(map[netip.Prefix]*usage), given: household.ByPrefix(),
+		policy: p, meter: m, conns: make(map[string]*hostConn), of: make(map[netip.Prefix]*usage), given: household.ByPrefix(),
 	}
 }
 
@@ -42,8 +42,8 @@ const maxGiven = 65536
 // takeCredential counts one more of a day (UTC) for the address of an open host.
 // It reports false if that is too many. When there are more addresses than it can
 // count, further strangers get none. It does not count invited hosts.
-func (t *tenants) takeCredential(l *hostConn, now time.Time) bool {
-	if !l.grant.open {
+func (t *tenants) takeCredential(h *hostConn, now time.Time) bool {
+	if !h.grant.open {
 		return true
 	}
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
@@ -52,26 +52,26 @@ func (t *tenants) takeCredential(l *hostConn, now time.Time) bool {
 	if day := now.Unix() / (24 * 60 * 60); day != t.day {
 		t.day, t.given = day, household.ByPrefix()
 	}
-	if !t.given.Room(l.from, most.Credentials) || t.given.Len() >= maxGiven {
+	if !t.given.Room(h.from, most.Credentials) || t.given.Len() >= maxGiven {
 		return false
 	}
-	t.given.Add(l.from)
+	t.given.Add(h.from)
 	return true
 }
 
 // enter takes a host that has registered. It returns an earlier connection of the
 // same host, which has lost its place and must end. The fault is
 // [fault.RelayFull] if the address has too many.
-func (t *tenants) enter(l *hostConn) (before *hostConn, err error) {
+func (t *tenants) enter(h *hostConn) (before *hostConn, err error) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before = t.lines[l.owner]
-	if l.grant.open {
-		u := t.of[l.from]
+	before = t.conns[h.owner]
+	if h.grant.open {
+		u := t.of[h.from]
 		if u == nil {
 			u = new(usage)
-			t.of[l.from] = u
+			t.of[h.from] = u
 		}
 		hosts := u.hosts
 		if before != nil && before.shared == u {
@@ -81,112 +81,112 @@ func (t *tenants) enter(l *hostConn) (before *hostConn, err error) {
 			return nil, fault.Newf(fault.RelayFull, "%d hosts of one address", hosts)
 		}
 		u.hosts++
-		l.shared = u
+		h.shared = u
 	}
-	t.lines[l.owner] = l
+	t.conns[h.owner] = h
 	t.meter.Open(metering.Hosts, 1)
 	return before, nil
 }
 
 // leave takes back all that a connection has taken. Its channels have ended, or
 // end without being counted.
-func (t *tenants) leave(l *hostConn) {
+func (t *tenants) leave(h *hostConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lines[l.owner] == l {
-		delete(t.lines, l.owner)
+	if t.conns[h.owner] == h {
+		delete(t.conns, h.owner)
 	}
-	if len(t.lines) == 0 && t.empty != nil {
+	if len(t.conns) == 0 && t.empty != nil {
 		close(t.empty)
 		t.empty = nil
 	}
-	if u := l.shared; u != nil {
+	if u := h.shared; u != nil {
 		u.hosts--
-		u.links -= l.used.links
-		u.guests -= l.used.guests
-		if *u == (usage{}) && t.of[l.from] == u {
-			delete(t.of, l.from)
+		u.links -= h.used.links
+		u.guests -= h.used.guests
+		if *u == (usage{}) && t.of[h.from] == u {
+			delete(t.of, h.from)
 		}
 	}
-	t.meter.Open(metering.Links, -l.used.links)
+	t.meter.Open(metering.Links, -h.used.links)
 	t.meter.Open(metering.Hosts, -1)
-	l.left, l.used = true, usage{}
+	h.left, h.used = true, usage{}
 }
 
 // takeLink counts one more link of a connection. It reports false if that is too
 // many.
-func (t *tenants) takeLink(l *hostConn) bool {
+func (t *tenants) takeLink(h *hostConn) bool {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if l.left || l.used.links >= l.grant.quotas.Links || l.shared != nil && l.shared.links >= most.Links {
+	if h.left || h.used.links >= h.grant.quotas.Links || h.shared != nil && h.shared.links >= most.Links {
 		return false
 	}
-	l.used.links++
-	if l.shared != nil {
-		l.shared.links++
+	h.used.links++
+	if h.shared != nil {
+		h.shared.links++
 	}
 	t.meter.Open(metering.Links, 1)
 	return true
 }
 
-func (t *tenants) releaseLink(l *hostConn) {
+func (t *tenants) releaseLink(h *hostConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if l.left {
+	if h.left {
 		return
 	}
-	l.used.links--
-	if l.shared != nil {
-		l.shared.links--
+	h.used.links--
+	if h.shared != nil {
+		h.shared.links--
 	}
 	t.meter.Open(metering.Links, -1)
 }
 
 // takeGuest counts one more guest at a link, by the key of its address. full
 // means that there are too many, gone that the connection has ended.
-func (t *tenants) takeGuest(l *hostConn, at *hostLink, from string) (full, gone bool) {
+func (t *tenants) takeGuest(h *hostConn, at *hostLink, from string) (full, gone bool) {
 	most := t.policy.PerAddress.or(DefaultAddressQuotas)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if l.left {
+	if h.left {
 		return false, true
 	}
-	if at.guests >= l.grant.quotas.PerLink || l.used.guests >= l.grant.quotas.Guests ||
-		l.shared != nil && l.shared.guests >= most.Guests {
+	if at.guests >= h.grant.quotas.PerLink || h.used.guests >= h.grant.quotas.Guests ||
+		h.shared != nil && h.shared.guests >= most.Guests {
 		return true, false
 	}
 	if at.places == nil {
 		at.places = household.ByKey()
 	}
-	if l.places == nil {
-		l.places = household.ByKey()
+	if h.places == nil {
+		h.places = household.ByKey()
 	}
-	if !at.places.Room(from, switchboard.Share(l.grant.quotas.PerLink)) || !l.places.Room(from, switchboard.Share(l.grant.quotas.Guests)) {
+	if !at.places.Room(from, switchboard.Share(h.grant.quotas.PerLink)) || !h.places.Room(from, switchboard.Share(h.grant.quotas.Guests)) {
 		return true, false
 	}
 	at.places.Add(from)
-	l.places.Add(from)
+	h.places.Add(from)
 	at.guests++
-	l.used.guests++
-	if l.shared != nil {
-		l.shared.guests++
+	h.used.guests++
+	if h.shared != nil {
+		h.shared.guests++
 	}
 	return false, false
 }
 
-func (t *tenants) releaseGuest(l *hostConn, at *hostLink, from string) {
+func (t *tenants) releaseGuest(h *hostConn, at *hostLink, from string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at.places.Drop(from)
-	l.places.Drop(from)
+	h.places.Drop(from)
 	at.guests--
-	if l.left {
+	if h.left {
 		return
 	}
-	l.used.guests--
-	if l.shared != nil {
-		l.shared.guests--
+	h.used.guests--
+	if h.shared != nil {
+		h.shared.guests--
 	}
 }
 
@@ -198,7 +198,7 @@ func (t *tenants) quiet() <-chan struct{} {
 		t.empty = make(chan struct{})
 	}
 	c := t.empty
-	if len(t.lines) == 0 {
+	if len(t.conns) == 0 {
 		close(c)
 		t.empty = nil
 	}
@@ -209,9 +209,9 @@ func (t *tenants) quiet() <-chan struct{} {
 func (t *tenants) all() []*hostConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]*hostConn, 0, len(t.lines))
-	for _, l := range t.lines {
-		all = append(all, l)
+	all := make([]*hostConn, 0, len(t.conns))
+	for _, h := range t.conns {
+		all = append(all, h)
 	}
 	return all
 }

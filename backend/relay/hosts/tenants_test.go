@@ -42,12 +42,12 @@ func TestCredentialsOfAnAddress(t *testing.T) {
 func TestOwners(t *testing.T) {
 	s := &Server{o: Options{KeyOf: func(p netip.Prefix) string { return "key of " + p.String() }}}
 	owner := OwnerOf(make([]byte, 32))
-	l := &hostConn{s: s, owner: owner, from: household.Of(netip.MustParseAddr("192.0.2.1"))}
-	if host, address := SplitOwner(l.turnOwner()); host != owner || address != "" {
+	h := &hostConn{s: s, owner: owner, from: household.Of(netip.MustParseAddr("192.0.2.1"))}
+	if host, address := SplitOwner(h.turnOwner()); host != owner || address != "" {
 		t.Errorf("%q %q", host, address)
 	}
-	l.grant.open = true
-	if host, address := SplitOwner(l.turnOwner()); host != owner || address != s.o.KeyOf(l.from) || address == "" {
+	h.grant.open = true
+	if host, address := SplitOwner(h.turnOwner()); host != owner || address != s.o.KeyOf(h.from) || address == "" {
 		t.Errorf("%q %q", host, address)
 	}
 }

@@ -36,9 +36,9 @@ type TLSDemux struct {
 
 // NewTLSDemux takes the TLS connections of a Port. timeout bounds the handshake,
 // and then the first bytes. The caller runs Run.
-func NewTLSDemux(g *Port, config *tls.Config, turn StreamServer, timeout time.Duration) *TLSDemux {
-	in := g.tls
-	out := &subListener{g: g, ready: make(chan net.Conn), closed: in.closed}
+func NewTLSDemux(p *Port, config *tls.Config, turn StreamServer, timeout time.Duration) *TLSDemux {
+	in := p.tls
+	out := &subListener{port: p, ready: make(chan net.Conn), closed: in.closed}
 	return &TLSDemux{subListener: out, in: in, config: config, turn: turn, timeout: timeout}
 }
 
@@ -52,7 +52,7 @@ func (s *TLSDemux) Run() {
 			return
 		}
 		s.wg.Go(func() {
-			if !s.in.g.panics.Run(func() { s.route(c.(*Conn)) }) {
+			if !s.in.port.panics.Run(func() { s.route(c.(*Conn)) }) {
 				c.Close()
 			}
 		})
@@ -90,7 +90,7 @@ func (s *TLSDemux) route(c *Conn) {
 	case s.ready <- conn:
 	case <-s.closed:
 		c.Close()
-	case <-s.g.closing:
+	case <-s.port.closing:
 		c.Close()
 	}
 }

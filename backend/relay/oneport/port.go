@@ -40,46 +40,46 @@ type Port struct {
 // New takes connections from l until Stop. The first byte, and the header of a
 // proxy before it, must come within timeout.
 func New(l net.Listener, c *limit.PerAddress, timeout time.Duration, p *Proxies, panics *contain.Panics, log *slog.Logger) *Port {
-	g := &Port{
+	port := &Port{
 		listener: l, counts: c, timeout: timeout, proxies: p, panics: panics, log: log,
 		closing: make(chan struct{}), open: make(map[*Conn]struct{}),
 	}
-	g.plain = &subListener{g: g, ready: make(chan net.Conn), closed: make(chan struct{})}
-	g.tls = &subListener{g: g, ready: make(chan net.Conn), closed: make(chan struct{})}
-	g.wg.Go(g.accept)
-	return g
+	port.plain = &subListener{port: port, ready: make(chan net.Conn), closed: make(chan struct{})}
+	port.tls = &subListener{port: port, ready: make(chan net.Conn), closed: make(chan struct{})}
+	port.wg.Go(port.accept)
+	return port
 }
 
 // accept runs until Stop.
-func (g *Port) accept() {
+func (p *Port) accept() {
 	pause := time.Duration(0)
 	for {
-		raw, err := g.listener.Accept()
+		raw, err := p.listener.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			// Out of file descriptors, or a connection that broke at once.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			g.log.Warn("relay: accept", "error", err)
+			p.log.Warn("relay: accept", "error", err)
 			select {
 			case <-time.After(pause):
 				continue
-			case <-g.closing:
+			case <-p.closing:
 				return
 			}
 		}
 		pause = 0
-		c := &Conn{Conn: raw, g: g, from: addrOf(raw.RemoteAddr())}
-		if g.proxies.trust(c.from) {
-			c.Conn = g.proxies.wrap(raw, g.timeout)
+		c := &Conn{Conn: raw, port: p, from: addrOf(raw.RemoteAddr())}
+		if p.proxies.trust(c.from) {
+			c.Conn = p.proxies.wrap(raw, p.timeout)
 		}
-		if !g.enter(c) {
+		if !p.enter(c) {
 			raw.Close()
 			continue
 		}
-		g.wg.Go(func() {
-			if !g.panics.Run(func() { g.route(c) }) {
+		p.wg.Go(func() {
+			if !p.panics.Run(func() { p.route(c) }) {
 				c.Close()
 			}
 		})
@@ -87,46 +87,46 @@ func (g *Port) accept() {
 }
 
 // enter counts a connection. It reports false if there are too many.
-func (g *Port) enter(c *Conn) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ended || !g.counts.Take(household.Of(c.from)) {
+func (p *Port) enter(c *Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || !p.counts.Take(household.Of(c.from)) {
 		return false
 	}
-	g.open[c] = struct{}{}
+	p.open[c] = struct{}{}
 	return true
 }
 
-func (g *Port) leave(c *Conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.open, c)
-	g.counts.Release(household.Of(c.from))
+func (p *Port) leave(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, c)
+	p.counts.Release(household.Of(c.from))
 }
 
 // move counts a connection for the address that a proxy has named. It reports
 // false if that address has too many, or if the connection has ended.
-func (g *Port) move(c *Conn, from netip.Addr) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if _, open := g.open[c]; !open || !g.counts.Take(household.Of(from)) {
+func (p *Port) move(c *Conn, from netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, open := p.open[c]; !open || !p.counts.Take(household.Of(from)) {
 		return false
 	}
-	g.counts.Release(household.Of(c.from))
+	p.counts.Release(household.Of(c.from))
 	c.from = from
 	return true
 }
 
 // route reads the first byte and hands the connection to its listener.
-func (g *Port) route(c *Conn) {
-	if p, ok := c.Conn.(*proxyproto.Conn); ok {
-		from, ok := g.proxies.source(p)
-		if !ok || !g.move(c, from) {
+func (p *Port) route(c *Conn) {
+	if proxied, ok := c.Conn.(*proxyproto.Conn); ok {
+		from, ok := p.proxies.source(proxied)
+		if !ok || !p.move(c, from) {
 			c.Close()
 			return
 		}
 	}
-	_ = c.SetReadDeadline(time.Now().Add(g.timeout)) // an error shows at Read
+	_ = c.SetReadDeadline(time.Now().Add(p.timeout)) // an error shows at Read
 	var first [1]byte
 	if n, _ := c.Conn.Read(first[:]); n != 1 {
 		c.Close()
@@ -136,51 +136,51 @@ func (g *Port) route(c *Conn) {
 	c.first, c.hasFirst = first[0], true
 	switch sniff(first[0]) {
 	case plainHTTP:
-		g.plain.hand(c)
+		p.plain.hand(c)
 	case tlsHandshake:
-		g.tls.hand(c)
+		p.tls.hand(c)
 	default:
 		c.Close()
 	}
 }
 
 // Plain returns the listener of plain HTTP.
-func (g *Port) Plain() net.Listener { return g.plain }
+func (p *Port) Plain() net.Listener { return p.plain }
 
 // TLS returns the listener of TLS.
-func (g *Port) TLS() net.Listener { return g.tls }
+func (p *Port) TLS() net.Listener { return p.tls }
 
 // Stop ends accepting. Open connections stay.
-func (g *Port) Stop() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ended {
+func (p *Port) Stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
 		return
 	}
-	g.ended = true
-	close(g.closing)
-	g.listener.Close()
+	p.ended = true
+	close(p.closing)
+	p.listener.Close()
 }
 
 // Cut closes every connection and waits for the Port's own goroutines. Call it
 // after Stop.
-func (g *Port) Cut() {
-	g.mu.Lock()
-	open := make([]*Conn, 0, len(g.open))
-	for c := range g.open {
+func (p *Port) Cut() {
+	p.mu.Lock()
+	open := make([]*Conn, 0, len(p.open))
+	for c := range p.open {
 		open = append(open, c)
 	}
-	g.mu.Unlock()
+	p.mu.Unlock()
 	for _, c := range open {
 		c.Close()
 	}
-	g.wg.Wait()
+	p.wg.Wait()
 }
 
 // Conn is one TCP connection whose first byte has been read.
 type Conn struct {
 	net.Conn
-	g        *Port
+	port     *Port
 	from     netip.Addr
 	first    byte
 	hasFirst bool
@@ -222,7 +222,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
-		c.g.leave(c)
+		c.port.leave(c)
 		err = c.Conn.Close()
 	})
 	return err

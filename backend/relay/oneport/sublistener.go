@@ -7,7 +7,7 @@ import (
 
 // subListener is the net.Listener of one protocol.
 type subListener struct {
-	g      *Port
+	port   *Port
 	ready  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
@@ -18,7 +18,7 @@ func (l *subListener) hand(c *Conn) {
 	case l.ready <- c:
 	case <-l.closed:
 		c.Close()
-	case <-l.g.closing:
+	case <-l.port.closing:
 		c.Close()
 	}
 }
@@ -30,7 +30,7 @@ func (l *subListener) Accept() (net.Conn, error) {
 		return c, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
-	case <-l.g.closing:
+	case <-l.port.closing:
 		return nil, net.ErrClosed
 	}
 }
@@ -42,4 +42,4 @@ func (l *subListener) Close() error {
 }
 
 // Addr implements net.Listener.
-func (l *subListener) Addr() net.Addr { return l.g.listener.Addr() }
+func (l *subListener) Addr() net.Addr { return l.port.listener.Addr() }

@@ -85,7 +85,7 @@ func TestAHostDialsIn(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 
-	// The line ends.
+	// The connection ends.
 	ws, _ = mustOpen(t, s, h, keys.ID())
 	_ = h.ws.CloseNow()
 	if code, reason := closedWith(t, ws); code != signalling.CloseHostGone || reason != string(fault.HostGone) {
@@ -198,8 +198,8 @@ func TestHostsAreRefused(t *testing.T) {
 	})
 }
 
-// TestHostBreaksTheProtocol ends lines that can't be understood, each with its
-// code.
+// TestHostBreaksTheProtocol ends connections that can't be understood, each with
+// its code.
 func TestHostBreaksTheProtocol(t *testing.T) {
 	s := openToHosts(t, nil)
 	for _, c := range []struct {
@@ -314,7 +314,7 @@ func TestQuotas(t *testing.T) {
 	if m := third.tries(hostKey(t), "", nil); m != (signalling.Refused{Code: string(fault.RelayFull)}) {
 		t.Errorf("%+v", m)
 	}
-	// Its own key may come back, though: then the earlier line ends.
+	// Its own key may come back, though: then the earlier connection ends.
 	again := openHost(t, s)
 	again.registered(key)
 	for {
@@ -410,7 +410,7 @@ func TestNotes(t *testing.T) {
 }
 
 // TestSlowHost has a host that reads nothing. Its guests' channels end, then its
-// line, and another host notices nothing.
+// connection, and another host notices nothing.
 func TestSlowHost(t *testing.T) {
 	quick := defaultTimes
 	quick.write = 300 * time.Millisecond
@@ -438,7 +438,7 @@ func TestSlowHost(t *testing.T) {
 	}
 }
 
-// TestSlowGuestOfALine has a guest that reads nothing. The host's line and
+// TestSlowGuestOfALine has a guest that reads nothing. The host's connection and
 // another guest go on.
 func TestSlowGuestOfALine(t *testing.T) {
 	quick := defaultTimes
