@@ -69,8 +69,8 @@ func (d *devices) touch(id string) *device {
 	return dev
 }
 
-// settle updates the rank of a device after its fields have changed.
-func (d *devices) settle(dev *device) {
+// rerank updates the rank of a device after its fields have changed.
+func (d *devices) rerank(dev *device) {
 	rank := rankPlain
 	switch {
 	case dev.blocked:

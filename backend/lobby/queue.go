@@ -219,7 +219,7 @@ func (q *queue) blockDevice(device string, now time.Time) {
 	}
 	dev := q.devices.touch(device)
 	dev.blocked, dev.promise = true, nil
-	q.devices.settle(dev)
+	q.devices.rerank(dev)
 	if e := q.byDevice(device); e != nil {
 		q.decide(e, Verdict{Outcome: Blocked}, now)
 	}
@@ -235,7 +235,7 @@ func (q *queue) decide(e *entry, v Verdict, now time.Time) {
 	if e.request.Away && e.ticket.take() {
 		dev.promise = &promise{name: e.request.Name, verdict: v, until: now.Add(q.o.AwayGrace)}
 	}
-	q.devices.settle(dev)
+	q.devices.rerank(dev)
 }
 
 // takePromise removes the decision that waits for a device's return. It returns nil if there is none or it has
@@ -243,7 +243,7 @@ func (q *queue) decide(e *entry, v Verdict, now time.Time) {
 func (q *queue) takePromise(dev *device, now time.Time) *promise {
 	p := dev.promise
 	dev.promise = nil
-	q.devices.settle(dev)
+	q.devices.rerank(dev)
 	if p != nil && !now.Before(p.until) {
 		return nil
 	}
@@ -272,7 +272,7 @@ func (q *queue) away(t *Ticket, now time.Time) {
 	dev := q.devices.touch(t.device)
 	if !dev.blocked && dev.decided == t && q.byDevice(t.device) == nil && t.take() {
 		dev.promise = &promise{name: t.name, verdict: t.verdict, until: now.Add(q.o.AwayGrace)}
-		q.devices.settle(dev)
+		q.devices.rerank(dev)
 	}
 }
 

@@ -244,7 +244,7 @@ func (b *Board) Attach(ctx context.Context, id sealed.LinkID, pub []byte, accept
 		defer cancel()
 		_ = b.nc.FlushWithContext(flush) // the bus may be away again
 		if b.nc.ConnectedClusterName() != "" {
-			b.settle(flush)
+			b.awaitInterest(flush)
 			if b.holder(a.token) == a {
 				// A node that took the same link at the same time may have missed
 				// the first claim.
@@ -275,10 +275,10 @@ func (b *Board) ask(ctx context.Context, t token) uint64 {
 	return epoch
 }
 
-// settle matters where NATS has several servers. It waits until the servers of
-// all other nodes know what this node listens to. Each server tells the others on
-// the connection that also carries the messages. ctx bounds it.
-func (b *Board) settle(ctx context.Context) {
+// awaitInterest matters where NATS has several servers. It waits until the
+// servers of all other nodes know what this node listens to. Each server tells
+// the others on the connection that also carries the messages. ctx bounds it.
+func (b *Board) awaitInterest(ctx context.Context) {
 	type question struct {
 		node    nodeID
 		number  uint64

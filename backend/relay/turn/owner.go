@@ -31,8 +31,8 @@ func (o *owner) spend(s *Server, bytes int64) {
 	}
 }
 
-// settle asks the quota about each owner that has used something.
-func (s *Server) settle() {
+// askQuotas asks the quota about each owner that has used something.
+func (s *Server) askQuotas() {
 	if s.quota == nil {
 		return
 	}
@@ -149,7 +149,7 @@ func (s *Server) cut(which func(*allocation) bool) {
 	}
 }
 
-// tend settles with the quota and forgets what has expired, until Close.
+// tend asks the quotas and forgets what has expired, until Close.
 func (s *Server) tend() {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -158,9 +158,9 @@ func (s *Server) tend() {
 	for {
 		select {
 		case <-second.C:
-			s.settle()
+			s.askQuotas()
 		case <-s.kick:
-			s.settle()
+			s.askQuotas()
 		case now := <-minute.C:
 			s.mu.Lock()
 			s.revoked.sweep(now)

@@ -114,17 +114,17 @@ type Server struct {
 	ports       ports
 	quota       func(string, int64) bool
 
-	pion        *turn.Server
-	fronts      []*front
-	lane        *lane
-	strangers   *limit.Hashed
-	connections *limit.PerAddress
-	kick        chan struct{}
-	closing     chan struct{}
-	idled       chan struct{} // closed when pion has closed every allocation, after Close has begun
-	idle        func()
-	once        sync.Once
-	wg          sync.WaitGroup // counts this server's goroutines
+	pion           *turn.Server
+	fronts         []*front
+	streamListener *streamListener
+	strangers      *limit.Hashed
+	connections    *limit.PerAddress
+	kick           chan struct{}
+	closing        chan struct{}
+	idled          chan struct{} // closed when pion has closed every allocation, after Close has begun
+	idle           func()
+	once           sync.Once
+	wg             sync.WaitGroup // counts this server's goroutines
 
 	made     atomic.Uint64
 	up, down traffic
@@ -147,7 +147,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 		log: options.Logger, keys: newKeys(options.Secret), realm: options.Realm, ttl: options.TTL,
 		turn: options.TURN, limits: options.Limits.orDefaults(), streamTimes: defaultStreamTimes,
 		peers: peers{allow: options.AllowPeers, deny: options.DenyPeers}, quota: options.Quota,
-		lane: newLane(), strangers: limit.NewHashed(100, 600),
+		streamListener: newStreamListener(), strangers: limit.NewHashed(100, 600),
 		kick: make(chan struct{}, 1), closing: make(chan struct{}), idled: make(chan struct{}),
 		relayed: make(map[netip.AddrPort]*allocation), owners: make(map[string]*owner), revoked: newRevoked(),
 		streams: make(map[ends]*stream), listeners: make(map[net.Listener]struct{}),
@@ -255,7 +255,7 @@ func (s *Server) startPion() error {
 		Realm: s.realm, AuthHandler: s.authenticate, QuotaHandler: s.mayHave, EventHandler: s.events(),
 		LoggerFactory: pionlog.Silent{}, InboundMTU: maxDatagram + 1,
 		ListenerConfigs: []turn.ListenerConfig{{
-			Listener: s.lane, RelayAddressGenerator: &generator{server: s}, PermissionHandler: s.mayReach,
+			Listener: s.streamListener, RelayAddressGenerator: &generator{server: s}, PermissionHandler: s.mayReach,
 		}},
 	}
 	for _, f := range s.fronts {
@@ -486,7 +486,7 @@ func (s *Server) ServeStream(conn net.Conn) {
 	s.streams[at] = st
 	s.wg.Go(func() { s.panics.Run(st.read) })
 	s.wg.Go(func() { s.panics.Run(st.write) })
-	s.wg.Go(func() { s.lane.hand(st) })
+	s.wg.Go(func() { s.streamListener.hand(st) })
 }
 
 // Serve takes the connections of a listener, of TCP or TLS. It returns at once.
@@ -560,7 +560,7 @@ func (s *Server) Close() error {
 		for _, f := range s.fronts {
 			f.Close()
 		}
-		s.lane.Close()
+		s.streamListener.Close()
 		s.wg.Wait()
 		s.log.Info("turn: closed")
 	})

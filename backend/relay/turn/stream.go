@@ -313,16 +313,18 @@ func (s *stream) SetReadDeadline(time.Time) error { return nil }
 // SetWriteDeadline implements net.Conn.
 func (s *stream) SetWriteDeadline(time.Time) error { return nil }
 
-// lane is the net.Listener from which pion gets the streams.
-type lane struct {
+// streamListener is the net.Listener from which pion gets the streams.
+type streamListener struct {
 	ready   chan *stream
 	closing chan struct{}
 	once    sync.Once
 }
 
-func newLane() *lane { return &lane{ready: make(chan *stream), closing: make(chan struct{})} }
+func newStreamListener() *streamListener {
+	return &streamListener{ready: make(chan *stream), closing: make(chan struct{})}
+}
 
-func (l *lane) hand(s *stream) {
+func (l *streamListener) hand(s *stream) {
 	select {
 	case l.ready <- s:
 	case <-l.closing:
@@ -331,7 +333,7 @@ func (l *lane) hand(s *stream) {
 }
 
 // Accept implements net.Listener.
-func (l *lane) Accept() (net.Conn, error) {
+func (l *streamListener) Accept() (net.Conn, error) {
 	select {
 	case s := <-l.ready:
 		return s, nil
@@ -341,10 +343,10 @@ func (l *lane) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener. It may be called twice.
-func (l *lane) Close() error {
+func (l *streamListener) Close() error {
 	l.once.Do(func() { close(l.closing) })
 	return nil
 }
 
 // Addr implements net.Listener. Pion does not call it.
-func (l *lane) Addr() net.Addr { return &net.TCPAddr{} }
+func (l *streamListener) Addr() net.Addr { return &net.TCPAddr{} }
