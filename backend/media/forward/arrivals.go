@@ -59,8 +59,8 @@ func (a *arrivals) begin(number uint16, now time.Time) {
 	a.newest, a.left, a.renewed = number, maxTransportLeaps, now
 }
 
-// report returns the feedback on all packets since the last report.
-func (a *arrivals) report() (packets []rtcp.Packet) {
+// transportFeedback returns the feedback on all packets since the last report.
+func (a *arrivals) transportFeedback() (packets []rtcp.Packet) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.unreported {

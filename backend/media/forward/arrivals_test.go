@@ -43,16 +43,16 @@ func reported(tb testing.TB, packets []rtcp.Packet) (numbers []uint16) {
 func TestArrivalsAreReported(t *testing.T) {
 	var a arrivals
 	now := time.Now()
-	if len(a.report()) != 0 {
+	if len(a.transportFeedback()) != 0 {
 		t.Error("a report of nothing")
 	}
 	for _, n := range []uint16{65534, 65535, 1, 0, 1, 5} {
 		a.record(1, n, time.Second, now)
 	}
-	if got := reported(t, a.report()); len(got) != 5 || got[0] != 65534 || got[4] != 5 {
+	if got := reported(t, a.transportFeedback()); len(got) != 5 || got[0] != 65534 || got[4] != 5 {
 		t.Errorf("%v", got)
 	}
-	if len(a.report()) != 0 {
+	if len(a.transportFeedback()) != 0 {
 		t.Error("reported twice")
 	}
 }
@@ -65,14 +65,14 @@ func TestLeapsOfArrivalsAreBounded(t *testing.T) {
 		a.record(1, 20_000+200*i, time.Second, now)
 	}
 	a.record(1, 2, time.Second, now)
-	if got := reported(t, a.report()); len(got) != 2 || got[1] != 2 {
+	if got := reported(t, a.transportFeedback()); len(got) != 2 || got[1] != 2 {
 		t.Errorf("%v", got)
 	}
 	// Each of these leaps is allowed alone; together they are too many.
 	for range 1000 {
 		a.record(1, a.newest+100, time.Second, now)
 	}
-	if got := len(reported(t, a.report())); got == 0 || got > maxTransportLeaps/99+1 {
+	if got := len(reported(t, a.transportFeedback())); got == 0 || got > maxTransportLeaps/99+1 {
 		t.Errorf("%d leaps were taken", got)
 	}
 }
@@ -82,12 +82,12 @@ func TestArrivalsGoOnAfterALeap(t *testing.T) {
 	var a arrivals
 	now := time.Now()
 	a.record(1, 0, time.Second, now)
-	a.report()
+	a.transportFeedback()
 	now = now.Add(2 * renewRecorder)
 	for n := range uint16(10) {
 		a.record(1, 20_000+n, 3*time.Second, now)
 	}
-	if got := reported(t, a.report()); len(got) != 9 || got[0] != 20_001 {
+	if got := reported(t, a.transportFeedback()); len(got) != 9 || got[0] != 20_001 {
 		t.Errorf("%v", got)
 	}
 }

@@ -33,8 +33,8 @@ type senderClock struct {
 // clockReset is a difference too large to be delay. It means that the sender's clock was set.
 const clockReset = 2 * time.Second
 
-// report takes the NTP time of a sender report and the time of its arrival.
-func (c *senderClock) report(ntp uint64, arrival time.Time) {
+// addReport takes the NTP time of a sender report and the time of its arrival.
+func (c *senderClock) addReport(ntp uint64, arrival time.Time) {
 	offset := arrival.Sub(fromNTP(ntp))
 	diff := offset - c.offset
 	switch {
@@ -69,8 +69,8 @@ const (
 
 func (m *mediaClock) reset() { *m = mediaClock{clockRate: m.clockRate} }
 
-// report takes the RTP timestamp of a sender report and its time on our clock.
-func (m *mediaClock) report(timestamp uint32, at time.Time) {
+// addReport takes the RTP timestamp of a sender report and its time on our clock.
+func (m *mediaClock) addReport(timestamp uint32, at time.Time) {
 	m.known, m.reported, m.timestamp, m.at = true, true, timestamp, at
 }
 

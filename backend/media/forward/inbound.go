@@ -180,7 +180,7 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 		return
 	}
 	in.clockMu.Lock()
-	in.clock.report(f.ntp, now)
+	in.clock.addReport(f.ntp, now)
 	at := fromNTP(f.ntp).Add(in.clock.offset)
 	in.clockMu.Unlock()
 	for l := range in.layers {
@@ -189,12 +189,12 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 }
 
 // CongestionReport returns the transport-wide congestion control feedback on all packets since the last report.
-func (in *Inbound) CongestionReport() []rtcp.Packet { return in.arrivals.report() }
+func (in *Inbound) CongestionReport() []rtcp.Packet { return in.arrivals.transportFeedback() }
 
 // ReceptionReports returns the report blocks of the streams that arrive.
 func (in *Inbound) ReceptionReports(now time.Time) (reports []rtcp.ReceptionReport) {
 	for l := range in.layers {
-		if ssrc, b, ok := l.report(in.from, now); ok {
+		if ssrc, b, ok := l.reportBlock(in.from, now); ok {
 			reports = append(reports, rtcp.ReceptionReport{
 				SSRC: ssrc, FractionLost: b.fractionLost, TotalLost: b.totalLost,
 				LastSequenceNumber: b.highest, Jitter: b.jitter,

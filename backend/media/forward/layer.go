@@ -292,14 +292,14 @@ func (l *layer) judgeLoudness() (sp Speaker, active bool) {
 	return Speaker{l.track.owner, l.loudness.average}, active && !l.track.silent.Load()
 }
 
-// report returns the reception report block for u's stream.
-func (l *layer) report(u Upstream, now time.Time) (ssrc uint32, b receptionReport, ok bool) {
+// reportBlock returns the reception report block for u's stream.
+func (l *layer) reportBlock(u Upstream, now time.Time) (ssrc uint32, b receptionReport, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.upstream != u || !l.hasSSRC {
 		return 0, receptionReport{}, false
 	}
-	b, ok = l.reception.report(now)
+	b, ok = l.reception.nextReport(now)
 	return l.ssrc, b, ok
 }
 
@@ -312,7 +312,7 @@ func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp ui
 		return
 	}
 	l.reception.senderReport(ntp, now)
-	l.clock.report(timestamp, at)
+	l.clock.addReport(timestamp, at)
 }
 
 // timestampAt returns the stream's RTP timestamp at now.

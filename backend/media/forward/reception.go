@@ -62,8 +62,9 @@ type receptionReport struct {
 	delay        uint32 // since lastReport, in 1/65536 s
 }
 
-// report returns the report block for now and begins a new interval. ok is false before the first packet.
-func (r *reception) report(now time.Time) (b receptionReport, ok bool) {
+// nextReport returns the report block for now and begins a new interval. ok is
+// false before the first packet.
+func (r *reception) nextReport(now time.Time) (b receptionReport, ok bool) {
 	if !r.begun {
 		return receptionReport{}, false
 	}

@@ -10,7 +10,7 @@ import (
 func TestReceptionReport(t *testing.T) {
 	r := reception{clockRate: codec.VideoClockRate}
 	start := time.Unix(1_000_000, 0)
-	if _, ok := r.report(start); ok {
+	if _, ok := r.nextReport(start); ok {
 		t.Fatal("a report about nothing")
 	}
 	at := func(i int) time.Time { return start.Add(time.Duration(i) * 10 * time.Millisecond) }
@@ -19,7 +19,7 @@ func TestReceptionReport(t *testing.T) {
 			r.packet(uint16(65500+i), uint32(i*900), at(i))
 		}
 	}
-	b, ok := r.report(at(256))
+	b, ok := r.nextReport(at(256))
 	if !ok || b.fractionLost != 63 || b.totalLost != 63 { // of 255: the last one is lost too, which is not known yet
 		t.Errorf("%+v", b)
 	}
@@ -36,7 +36,7 @@ func TestReceptionReport(t *testing.T) {
 		r.packet(uint16(65500+i), uint32(i*900), at(i))
 	}
 	r.senderReport(0x1234_5678_9abc_def0, at(300))
-	b, _ = r.report(at(350))
+	b, _ = r.nextReport(at(350))
 	if b.fractionLost != 5 { // one (255) of 45
 		t.Errorf("fraction lost %d", b.fractionLost)
 	}
@@ -51,7 +51,7 @@ func TestDuplicatesDoNotBecomeNegativeLoss(t *testing.T) {
 	for range 10 {
 		r.packet(1, 1, now)
 	}
-	if b, _ := r.report(now); b.totalLost != 0 || b.fractionLost != 0 {
+	if b, _ := r.nextReport(now); b.totalLost != 0 || b.fractionLost != 0 {
 		t.Errorf("%+v", b)
 	}
 }
@@ -63,7 +63,7 @@ func TestJitterOfUnevenStream(t *testing.T) {
 		late := time.Duration(i%2) * 10 * time.Millisecond
 		r.packet(uint16(i), uint32(i*960), start.Add(time.Duration(i)*20*time.Millisecond+late))
 	}
-	if b, _ := r.report(start); b.jitter < 470 || b.jitter > 480 { // 10 ms are 480 ticks
+	if b, _ := r.nextReport(start); b.jitter < 470 || b.jitter > 480 { // 10 ms are 480 ticks
 		t.Errorf("jitter %d", b.jitter)
 	}
 }

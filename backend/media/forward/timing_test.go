@@ -139,7 +139,7 @@ func TestMediaClockPrefersTheFastestPacket(t *testing.T) {
 	if got := m.timestampAt(at(310)); got != 27000 { // by the packet with 10 ms of delay
 		t.Errorf("%d", got)
 	}
-	m.report(27000, at(300))
+	m.addReport(27000, at(300))
 	m.packet(40000, at(300)) // an anchor by sender report is known, so packets are ignored
 	if got := m.timestampAt(at(400)); got != 36000 {
 		t.Errorf("%d", got)
@@ -193,12 +193,12 @@ func TestSenderClock(t *testing.T) {
 			t.Errorf("offset %v, want %v", c.offset, want)
 		}
 	}
-	c.report(theirs(0), ours(80))
+	c.addReport(theirs(0), ours(80))
 	near(time.Hour + 80*time.Millisecond)
-	c.report(theirs(1000), ours(1020))
+	c.addReport(theirs(1000), ours(1020))
 	near(time.Hour + 20*time.Millisecond)
-	c.report(theirs(2000), ours(2084)) // a report with more delay changes the offset little
+	c.addReport(theirs(2000), ours(2084)) // a report with more delay changes the offset little
 	near(time.Hour + 21*time.Millisecond)
-	c.report(toNTP(ours(3000)), ours(3010)) // the sender's clock was set
+	c.addReport(toNTP(ours(3000)), ours(3010)) // the sender's clock was set
 	near(10 * time.Millisecond)
 }
