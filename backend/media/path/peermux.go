@@ -32,8 +32,8 @@ func (m PeerMux) relaySocket() *udpSocket {
 	if m.TURN == nil {
 		return nil
 	}
-	if a := m.TURN(); a != nil {
-		return a.socket
+	if s := m.TURN(); s != nil {
+		return s.socket
 	}
 	return nil
 }

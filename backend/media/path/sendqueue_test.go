@@ -117,24 +117,24 @@ func (c stuckConn) WriteTo(b []byte, _ net.Addr) (int, error) {
 func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
 	conn := stuckConn{take: make(chan []byte)}
 	to := netip.MustParseAddrPort("203.0.113.1:9")
-	a := &TURNSocket{
+	s := &TURNSocket{
 		conn: conn, queue: sendQueue{age: relayAge}, filled: make(chan struct{}, 1), lost: make(chan struct{}),
 		peers: map[netip.AddrPort]*permission{to: {ready: true}},
 	}
-	a.workers.Go(a.write)
-	defer a.workers.Wait()
-	defer close(a.lost)
+	s.workers.Go(s.write)
+	defer s.workers.Wait()
+	defer close(s.lost)
 	var dropped atomic.Uint64
 	send := func(n byte, picture *atomic.Uint64) {
 		d := queued(int(n), picture)
 		d.to = to
-		a.send(d)
+		s.send(d)
 	}
 	send(0, &dropped)
 	waits := func() bool {
-		a.queueMu.Lock()
-		defer a.queueMu.Unlock()
-		return !a.queue.empty()
+		s.queueMu.Lock()
+		defer s.queueMu.Unlock()
+		return !s.queue.empty()
 	}
 	for waits() { // until the server is asked to take it
 		time.Sleep(time.Millisecond)

@@ -92,8 +92,8 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	must(t, err)
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:"+port)
 	must(t, err)
-	n := newTestSTUN(t)
-	client := TURNClient{Mux: n.mux, TLS: new(tls.Config), Logger: n.logger}
+	c := newTestSTUN(t)
+	client := TURNClient{Mux: c.mux, TLS: new(tls.Config), Logger: c.logger}
 	var servers []signalling.ICEServer
 	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
 		servers = append(servers, signalling.ICEServer{URLs: []string{
@@ -103,16 +103,16 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	if _, err := client.Allocate(t.Context(), servers, at("198.51.100.1")); !errors.Is(err, errNearby) {
 		t.Errorf("%v", err)
 	}
-	n.resolve = func(context.Context, string) ([]netip.Addr, error) {
+	c.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	w, stop := n.Watch([]string{"stun:127.0.0.1:" + port, "stun:rebound.example:" + port}, at("198.51.100.1"), nil)
+	w, stop := c.Watch([]string{"stun:127.0.0.1:" + port, "stun:rebound.example:" + port}, at("198.51.100.1"), nil)
 	defer stop()
 	mediatest.Eventually(t, "both names were looked at", func() bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		for _, name := range w.servers {
-			if s := n.servers[name]; s.resolved.IsZero() || s.resolving || len(s.addresses) > 0 {
+			if s := c.servers[name]; s.resolved.IsZero() || s.resolving || len(s.addresses) > 0 {
 				return false
 			}
 		}

@@ -101,7 +101,7 @@ const (
 
 // NewSTUNClient returns a client that asks from the sockets of mux, which has no other.
 func NewSTUNClient(mux *Mux, logger *slog.Logger) *STUNClient {
-	n := &STUNClient{
+	c := &STUNClient{
 		mux: mux, logger: logger,
 		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -111,22 +111,22 @@ func NewSTUNClient(mux *Mux, logger *slog.Logger) *STUNClient {
 		watchers: make(map[*Watcher]struct{}),
 		servers:  make(map[string]*stunServer),
 	}
-	n.ctx, n.cancel = context.WithCancel(context.Background())
-	mux.answers = n.answer
-	n.workers.Go(n.run)
-	return n
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	mux.answers = c.answer
+	c.workers.Go(c.run)
+	return c
 }
 
 // Close ends the asking, and waits for it.
-func (n *STUNClient) Close() {
-	n.cancel()
-	n.workers.Wait()
+func (c *STUNClient) Close() {
+	c.cancel()
+	c.workers.Wait()
 }
 
 // wake makes run look at everything soon.
-func (n *STUNClient) wake() {
+func (c *STUNClient) wake() {
 	select {
-	case n.woken <- struct{}{}:
+	case c.woken <- struct{}{}:
 	default:
 	}
 }
@@ -134,28 +134,28 @@ func (n *STUNClient) wake() {
 // Watch begins to look and ask. urls are "stun:host:port"; others are left out.
 // notify, which may be nil, must not block. stop may be called twice; notify may
 // be on its way when it returns.
-func (n *STUNClient) Watch(urls []string, by Named, notify func(moved bool)) (w *Watcher, stop func()) {
-	w = &Watcher{servers: stunNames(urls), by: by, notify: notify, moves: n.mux.look()}
-	n.mu.Lock()
-	n.watchers[w] = struct{}{}
+func (c *STUNClient) Watch(urls []string, by Named, notify func(moved bool)) (w *Watcher, stop func()) {
+	w = &Watcher{servers: stunNames(urls), by: by, notify: notify, moves: c.mux.look()}
+	c.mu.Lock()
+	c.watchers[w] = struct{}{}
 	for _, name := range w.servers {
-		s := n.servers[name]
+		s := c.servers[name]
 		if s == nil {
 			s = &stunServer{name: name, probes: make(map[probeKey]*probe)}
-			n.servers[name] = s
+			c.servers[name] = s
 		}
 		s.watchers++
 	}
-	n.mu.Unlock()
-	n.wake()
+	c.mu.Unlock()
+	c.wake()
 	return w, sync.OnceFunc(func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.watchers, w)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.watchers, w)
 		for _, name := range w.servers {
-			s := n.servers[name]
+			s := c.servers[name]
 			if s.watchers--; s.watchers == 0 {
-				delete(n.servers, name)
+				delete(c.servers, name)
 			}
 		}
 	})
@@ -177,17 +177,17 @@ func stunNames(urls []string) (names []string) {
 }
 
 // run looks and asks until close.
-func (n *STUNClient) run() {
+func (c *STUNClient) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
-		case <-n.ctx.Done():
+		case <-c.ctx.Done():
 			return
-		case <-n.woken:
+		case <-c.woken:
 		case <-timer.C:
 		}
-		timer.Reset(n.step(time.Now()))
+		timer.Reset(c.step(time.Now()))
 	}
 }
 
@@ -195,27 +195,27 @@ func (n *STUNClient) run() {
 const never = 24 * time.Hour
 
 // step does what is due and returns how long nothing more is.
-func (n *STUNClient) step(now time.Time) time.Duration {
-	n.mu.Lock()
-	watched := len(n.watchers) > 0
-	n.mu.Unlock()
+func (c *STUNClient) step(now time.Time) time.Duration {
+	c.mu.Lock()
+	watched := len(c.watchers) > 0
+	c.mu.Unlock()
 	if !watched {
 		return never
 	}
-	moves := n.mux.look()
-	sockets := n.mux.addresses()
+	moves := c.mux.look()
+	sockets := c.mux.addresses()
 	var out []question
 	wait := lookEvery
-	n.mu.Lock()
-	for w := range n.watchers {
+	c.mu.Lock()
+	for w := range c.watchers {
 		if w.moves < moves { // not so if it began to watch after this look
 			w.moves = moves
 			w.changed, w.moved = true, true
 		}
 	}
-	moved := n.moves != moves
-	n.moves = moves
-	for _, s := range n.servers {
+	moved := c.moves != moves
+	c.moves = moves
+	for _, s := range c.servers {
 		if moved {
 			s.asked, s.answered, s.silent = time.Time{}, false, false
 			s.resolved = now
@@ -227,14 +227,14 @@ func (n *STUNClient) step(now time.Time) time.Duration {
 				}
 			}
 		}
-		out = n.ask(out, s, sockets, now)
-		n.lookUp(s, now)
+		out = c.ask(out, s, sockets, now)
+		c.lookUp(s, now)
 		if !s.asked.IsZero() && !s.answered && !s.silent {
 			if since := now.Sub(s.asked); since < silence {
 				wait = min(wait, silence-since)
 			} else {
 				s.silent = true
-				n.changed(s)
+				c.changed(s)
 			}
 		}
 		for _, p := range s.probes {
@@ -242,13 +242,13 @@ func (n *STUNClient) step(now time.Time) time.Duration {
 		}
 	}
 	var due []Watcher
-	for w := range n.watchers {
+	for w := range c.watchers {
 		if w.changed && w.notify != nil {
 			due = append(due, *w)
 		}
 		w.changed, w.moved = false, false
 	}
-	n.mu.Unlock()
+	c.mu.Unlock()
 	for _, q := range out {
 		q.socket.send(datagram{buffer: q.buffer, to: q.server})
 	}
@@ -260,8 +260,8 @@ func (n *STUNClient) step(now time.Time) time.Duration {
 
 // changed notes that watchers of s have something to hear. The caller holds the
 // lock.
-func (n *STUNClient) changed(s *stunServer) {
-	for w := range n.watchers {
+func (c *STUNClient) changed(s *stunServer) {
+	for w := range c.watchers {
 		if slices.Contains(w.servers, s.name) {
 			w.changed = true
 		}
@@ -269,22 +269,22 @@ func (n *STUNClient) changed(s *stunServer) {
 }
 
 // lookUp resolves a server's name if that is due. The caller holds the lock.
-func (n *STUNClient) lookUp(s *stunServer, now time.Time) {
+func (c *STUNClient) lookUp(s *stunServer, now time.Time) {
 	if s.resolving || now.Before(s.resolved) {
 		return
 	}
 	s.resolving = true
 	host, port, _ := net.SplitHostPort(s.name) // stunNames has made it
 	number, _ := strconv.ParseUint(port, 10, 16)
-	n.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(n.ctx, resolveWithin)
+	c.workers.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, resolveWithin)
 		defer cancel()
 		var all []netip.Addr
 		var err error
 		if a, notIP := netip.ParseAddr(host); notIP == nil {
 			all = []netip.Addr{a}
-		} else if all, err = n.resolve(ctx, host); err != nil {
-			n.logger.Debug("name of a STUN server", "err", err)
+		} else if all, err = c.resolve(ctx, host); err != nil {
+			c.logger.Debug("name of a STUN server", "err", err)
 		}
 		var addresses []netip.AddrPort
 		four, six := 0, 0
@@ -298,9 +298,9 @@ func (n *STUNClient) lookUp(s *stunServer, now time.Time) {
 				addresses = append(addresses, netip.AddrPortFrom(a, uint16(number)))
 			}
 		}
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		addresses = slices.DeleteFunc(addresses, func(a netip.AddrPort) bool { return !n.allowed(s, a.Addr()) })
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		addresses = slices.DeleteFunc(addresses, func(a netip.AddrPort) bool { return !c.allowed(s, a.Addr()) })
 		s.resolving = false
 		s.resolved = time.Now().Add(resolveEvery)
 		if len(addresses) == 0 { // what was true before may still be
@@ -311,13 +311,13 @@ func (n *STUNClient) lookUp(s *stunServer, now time.Time) {
 		maps.DeleteFunc(s.probes, func(k probeKey, _ *probe) bool {
 			return !slices.Contains(addresses, k.server)
 		})
-		n.wake()
+		c.wake()
 	})
 }
 
 // allowed reports whether one of those who watch a server may have it asked at this address. The caller holds the lock.
-func (n *STUNClient) allowed(s *stunServer, a netip.Addr) bool {
-	for w := range n.watchers {
+func (c *STUNClient) allowed(s *stunServer, a netip.Addr) bool {
+	for w := range c.watchers {
 		if slices.Contains(w.servers, s.name) && w.by.allows(a) {
 			return true
 		}
@@ -333,7 +333,7 @@ type question struct {
 }
 
 // ask adds the questions that are due. The caller holds the lock.
-func (n *STUNClient) ask(out []question, s *stunServer, sockets []*udpSocket, now time.Time) []question {
+func (c *STUNClient) ask(out []question, s *stunServer, sockets []*udpSocket, now time.Time) []question {
 	for _, a := range s.addresses {
 		for _, socket := range sockets {
 			local := socket.local.Addr()
@@ -360,7 +360,7 @@ func (n *STUNClient) ask(out []question, s *stunServer, sockets []*udpSocket, no
 			p.next = now.Add(stunInterval << (p.sent - 1))
 			if p.sent == stunSends {
 				p.sent = 0
-				p.next = now.Add(n.refreshAfter())
+				p.next = now.Add(c.refreshAfter())
 			}
 			buffer := buffers.Get().(*[]byte)
 			*buffer = append((*buffer)[:0], bindingRequest(p.id).Raw...)
@@ -370,7 +370,7 @@ func (n *STUNClient) ask(out []question, s *stunServer, sockets []*udpSocket, no
 	return out
 }
 
-func (n *STUNClient) refreshAfter() time.Duration { return n.Refresh + mathrand.N(n.Refresh/3) }
+func (c *STUNClient) refreshAfter() time.Duration { return c.Refresh + mathrand.N(c.Refresh/3) }
 
 func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
 	m := &stun.Message{Type: stun.BindingRequest, TransactionID: id}
@@ -380,25 +380,25 @@ func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
 
 // answer takes a STUN response if it is one to a question of ours. It runs on the
 // goroutine that reads the socket.
-func (n *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, s := range n.servers {
+func (c *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.servers {
 		p := s.probes[probeKey{socket, from}]
 		if p == nil {
 			continue
 		}
 		if p.open && bytes.Equal(b[8:20], p.id[:]) { // IsMessage has seen to the length
 			p.open = false
-			p.sent, p.next = 0, time.Now().Add(n.refreshAfter())
+			p.sent, p.next = 0, time.Now().Add(c.refreshAfter())
 			if !s.answered {
 				s.answered = true
 				if s.silent {
 					s.silent = false
-					n.changed(s)
+					c.changed(s)
 				}
 			}
-			n.learn(s, p, socket, mappedAddress(b, socket.local.Addr(), from.Addr()))
+			c.learn(s, p, socket, mappedAddress(b, socket.local.Addr(), from.Addr()))
 			return true
 		}
 	}
@@ -406,22 +406,22 @@ func (n *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bo
 }
 
 // learn notes what a server calls a socket. The caller holds the lock.
-func (n *STUNClient) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip.AddrPort) {
+func (c *STUNClient) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip.AddrPort) {
 	if !mapped.IsValid() || mapped == p.mapped {
 		return
 	}
 	before := p.mapped
 	p.mapped = mapped
-	n.changed(s)
+	c.changed(s)
 	if before.IsValid() {
 		socket.rebound.Add(1)
-		for w := range n.watchers {
+		for w := range c.watchers {
 			if slices.Contains(w.servers, s.name) {
 				w.moved = true
 			}
 		}
 	}
-	n.wake()
+	c.wake()
 }
 
 // mappedAddress returns what a server's binding response says of a socket with this
@@ -446,12 +446,12 @@ func mappedAddress(b []byte, local, server netip.Addr) (none netip.AddrPort) {
 
 // Recheck asks w's servers again at once. A path was lost: perhaps this is another
 // network with the same addresses, or one that lets no UDP through any longer.
-func (n *STUNClient) Recheck(w *Watcher) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (c *STUNClient) Recheck(w *Watcher) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	now := time.Now()
 	for _, name := range w.servers {
-		s := n.servers[name]
+		s := c.servers[name]
 		if s == nil || now.Sub(s.rechecked) < recheckEvery {
 			continue
 		}
@@ -461,16 +461,16 @@ func (n *STUNClient) Recheck(w *Watcher) {
 			p.sent, p.next = 0, now
 		}
 	}
-	n.wake()
+	c.wake()
 }
 
 // Reflexives returns what w's servers say, without addresses that this machine
 // has itself.
-func (n *STUNClient) Reflexives(w *Watcher) (all []Reflexive) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (c *STUNClient) Reflexives(w *Watcher) (all []Reflexive) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, name := range w.servers {
-		s := n.servers[name]
+		s := c.servers[name]
 		if s == nil {
 			continue // no longer watched
 		}
@@ -486,12 +486,12 @@ func (n *STUNClient) Reflexives(w *Watcher) (all []Reflexive) {
 
 // Blocked reports whether w's servers were asked on this network, and none of
 // them has answered.
-func (n *STUNClient) Blocked(w *Watcher) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (c *STUNClient) Blocked(w *Watcher) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	silent := false
 	for _, name := range w.servers {
-		s := n.servers[name]
+		s := c.servers[name]
 		if s == nil {
 			continue
 		}
@@ -504,10 +504,10 @@ func (n *STUNClient) Blocked(w *Watcher) bool {
 }
 
 // Asks reports whether a is where a STUN server is asked.
-func (n *STUNClient) Asks(a netip.AddrPort) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, s := range n.servers {
+func (c *STUNClient) Asks(a netip.AddrPort) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.servers {
 		if slices.Contains(s.addresses, a) {
 			return true
 		}

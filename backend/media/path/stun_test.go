@@ -16,12 +16,12 @@ import (
 func newTestSTUN(tb testing.TB) *STUNClient {
 	tb.Helper()
 	m := NewMux()
-	n := NewSTUNClient(m, slog.New(slog.DiscardHandler))
+	c := NewSTUNClient(m, slog.New(slog.DiscardHandler))
 	tb.Cleanup(func() {
-		n.Close()
+		c.Close()
 		must(tb, m.Close())
 	})
-	return n
+	return c
 }
 
 func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
@@ -29,39 +29,39 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	must(t, err)
 	defer func() { must(t, stranger.Close()) }()
-	n := newTestSTUN(t)
-	w, stop := n.Watch([]string{s.URL()}, nil, nil)
+	c := newTestSTUN(t)
+	w, stop := c.Watch([]string{s.URL()}, nil, nil)
 	defer stop()
-	mediatest.Eventually(t, "silence", func() bool { return n.Blocked(w) })
+	mediatest.Eventually(t, "silence", func() bool { return c.Blocked(w) })
 
 	server := s.Address()
-	n.mu.Lock()
+	c.mu.Lock()
 	var id [stun.TransactionIDSize]byte
 	var socket *udpSocket
-	for key, p := range n.servers[w.servers[0]].probes {
+	for key, p := range c.servers[w.servers[0]].probes {
 		id, socket = p.id, key.socket
 		p.next = time.Now().Add(never) // the question stays the same
 		p.open = true
 	}
-	n.mu.Unlock()
+	c.mu.Unlock()
 	good := netip.MustParseAddrPort("203.0.113.7:4242")
 	wrong := id
 	wrong[0]++
 	for what, refused := range map[string]bool{
-		"another's address":  n.answer(socket, mediatest.BindingAnswer(t, id, good), stranger.LocalAddr().(*net.UDPAddr).AddrPort()),
-		"another's question": n.answer(socket, mediatest.BindingAnswer(t, wrong, good), server),
+		"another's address":  c.answer(socket, mediatest.BindingAnswer(t, id, good), stranger.LocalAddr().(*net.UDPAddr).AddrPort()),
+		"another's question": c.answer(socket, mediatest.BindingAnswer(t, wrong, good), server),
 	} {
 		if refused {
 			t.Errorf("an answer from %s was taken", what)
 		}
 	}
-	if !n.Blocked(w) {
+	if !c.Blocked(w) {
 		t.Error("a wrong answer ends the silence")
 	}
-	if !n.answer(socket, mediatest.BindingAnswer(t, id, good), server) || len(n.Reflexives(w)) != 1 || n.Blocked(w) {
+	if !c.answer(socket, mediatest.BindingAnswer(t, id, good), server) || len(c.Reflexives(w)) != 1 || c.Blocked(w) {
 		t.Error("the right answer was not taken")
 	}
-	if n.answer(socket, mediatest.BindingAnswer(t, id, netip.MustParseAddrPort("203.0.113.9:1")), server) {
+	if c.answer(socket, mediatest.BindingAnswer(t, id, netip.MustParseAddrPort("203.0.113.9:1")), server) {
 		t.Error("a second answer was taken")
 	}
 	for _, bad := range []string{"224.0.0.1:5", "0.0.0.0:5", "127.0.0.1:5", "169.254.1.1:5", "[2001:db8::1]:5", "203.0.113.7:0"} {
@@ -81,14 +81,14 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 // TestAMoveThatGatheringSawFirstIsReported checks that a watcher hears of other
 // addresses although a peer that gathered candidates has looked at them first.
 func TestAMoveThatGatheringSawFirstIsReported(t *testing.T) {
-	n := newTestSTUN(t)
+	c := newTestSTUN(t)
 	moves := make(chan bool, 16)
-	_, stop := n.Watch(nil, nil, func(moved bool) { moves <- moved })
+	_, stop := c.Watch(nil, nil, func(moved bool) { moves <- moved })
 	defer stop()
-	n.mux.mu.Lock() // held until refresh returns, as in addresses when the last look is too old
-	n.mux.Lister = func() []netip.Prefix { return nil }
-	n.mux.refresh()
-	n.mux.mu.Unlock()
+	c.mux.mu.Lock() // held until refresh returns, as in addresses when the last look is too old
+	c.mux.Lister = func() []netip.Prefix { return nil }
+	c.mux.refresh()
+	c.mux.mu.Unlock()
 	select {
 	case moved := <-moves:
 		if !moved {

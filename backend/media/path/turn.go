@@ -117,8 +117,8 @@ func (t *TURNClient) Allocate(ctx context.Context, servers []signalling.ICEServe
 			defer timer.Stop()
 			select {
 			case <-timer.C:
-				a, err := t.allocateAt(ctx, w, by)
-				results <- result{a, err}
+				s, err := t.allocateAt(ctx, w, by)
+				results <- result{s, err}
 			case <-ctx.Done():
 				results <- result{nil, ctx.Err()}
 			}
@@ -162,7 +162,7 @@ func (t *TURNClient) allocateAt(ctx context.Context, w turnWay, by Named) (*TURN
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("TURN client: %w", err), base.Close())
 	}
-	a := &TURNSocket{
+	s := &TURNSocket{
 		base: base, packets: packets, client: client,
 		queue:   sendQueue{age: relayAge},
 		filled:  make(chan struct{}, 1),
@@ -172,8 +172,8 @@ func (t *TURNClient) allocateAt(ctx context.Context, w turnWay, by Named) (*TURN
 		peers:   make(map[netip.AddrPort]*permission),
 		asked:   make(map[netip.Addr]struct{}),
 	}
-	a.fail = sync.OnceFunc(func() { close(a.lost) })
-	a.workers.Go(a.readServer)
+	s.fail = sync.OnceFunc(func() { close(s.lost) })
+	s.workers.Go(s.readServer)
 	abort := context.AfterFunc(ctx, func() {
 		_ = base.Close() // ends what waits for an answer
 		client.Close()
@@ -183,14 +183,14 @@ func (t *TURNClient) allocateAt(ctx context.Context, w turnWay, by Named) (*TURN
 		err = ctx.Err()
 	}
 	if err == nil {
-		a.conn = conn
-		err = a.open(t.Mux)
+		s.conn = conn
+		err = s.open(t.Mux)
 	}
 	if err != nil {
-		a.Close()
+		s.Close()
 		return nil, fmt.Errorf("TURN allocation: %w", err)
 	}
-	return a, nil
+	return s, nil
 }
 
 // dial connects to a server.
@@ -244,20 +244,20 @@ func (c connected) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b
 var errRelayedAddress = errors.New("the server relays at an address that can't be")
 
 // open begins to use what the server gave.
-func (a *TURNSocket) open(mux *Mux) error {
-	local, ok := addrPortOf(a.conn.LocalAddr())
-	server, _ := addrPortOf(a.base.RemoteAddr())
+func (s *TURNSocket) open(mux *Mux) error {
+	local, ok := addrPortOf(s.conn.LocalAddr())
+	server, _ := addrPortOf(s.base.RemoteAddr())
 	if !ok || !local.Addr().Is4() || local.Port() == 0 || local.Addr().IsUnspecified() || local.Addr().IsMulticast() ||
 		local.Addr().IsLoopback() && !server.Addr().IsLoopback() {
 		return errRelayedAddress
 	}
-	a.socket = &udpSocket{
-		mux: mux, relay: a, local: local,
+	s.socket = &udpSocket{
+		mux: mux, relay: s, local: local,
 		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
 	}
-	a.workers.Go(a.readRelayed)
-	a.workers.Go(a.write)
-	a.workers.Go(a.keep)
+	s.workers.Go(s.readRelayed)
+	s.workers.Go(s.write)
+	s.workers.Go(s.keep)
 	return nil
 }
 
@@ -276,48 +276,48 @@ func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
 }
 
 // Moved gives up if this machine has the address no longer that the server is reached from.
-func (a *TURNSocket) Moved() {
-	if p, _ := addrPortOf(a.base.LocalAddr()); !a.socket.mux.Has(p.Addr()) {
-		a.fail()
+func (s *TURNSocket) Moved() {
+	if p, _ := addrPortOf(s.base.LocalAddr()); !s.socket.mux.Has(p.Addr()) {
+		s.fail()
 	}
 }
 
 // Close gives the address back and waits for the goroutines.
-func (a *TURNSocket) Close() {
-	if a.Over() {
-		_ = a.base.Close() // there is nobody to take leave of
+func (s *TURNSocket) Close() {
+	if s.Over() {
+		_ = s.base.Close() // there is nobody to take leave of
 	}
-	a.mu.Lock() // nothing begins from now on; see begin
-	a.fail()
-	a.mu.Unlock()
-	if a.conn != nil {
-		_ = a.conn.Close() // the server forgets it by itself, too
+	s.mu.Lock() // nothing begins from now on; see begin
+	s.fail()
+	s.mu.Unlock()
+	if s.conn != nil {
+		_ = s.conn.Close() // the server forgets it by itself, too
 	}
-	_ = a.base.Close()
-	a.client.Close()
-	a.workers.Wait()
-	if a.socket != nil {
-		a.socket.shut()
+	_ = s.base.Close()
+	s.client.Close()
+	s.workers.Wait()
+	if s.socket != nil {
+		s.socket.shut()
 	}
-	a.queueMu.Lock()
-	defer a.queueMu.Unlock()
-	a.queue.close()
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	s.queue.close()
 }
 
 // readServer takes what the server sends.
-func (a *TURNSocket) readServer() {
-	defer a.fail()
+func (s *TURNSocket) readServer() {
+	defer s.fail()
 	b := make([]byte, 1<<16)
 	for {
-		n, from, err := a.packets.ReadFrom(b)
+		n, from, err := s.packets.ReadFrom(b)
 		if err != nil {
-			if a.Over() || !isTemporary(err) {
+			if s.Over() || !isTemporary(err) {
 				return
 			}
 			continue
 		}
 		// What it does not understand is lost, as on the network.
-		_, _ = a.client.HandleInbound(b[:n], from)
+		_, _ = s.client.HandleInbound(b[:n], from)
 	}
 }
 
@@ -329,12 +329,12 @@ func isTemporary(err error) bool {
 }
 
 // Gone is closed when the address is of no use any longer.
-func (a *TURNSocket) Gone() <-chan struct{} { return a.lost }
+func (s *TURNSocket) Gone() <-chan struct{} { return s.lost }
 
 // Over reports whether the address is of no use any longer.
-func (a *TURNSocket) Over() bool {
+func (s *TURNSocket) Over() bool {
 	select {
-	case <-a.lost:
+	case <-s.lost:
 		return true
 	default:
 		return false
@@ -342,11 +342,11 @@ func (a *TURNSocket) Over() bool {
 }
 
 // readRelayed takes what peers send.
-func (a *TURNSocket) readRelayed() {
-	defer a.fail()
+func (s *TURNSocket) readRelayed() {
+	defer s.fail()
 	b := make([]byte, maxDatagram)
 	for {
-		n, from, err := a.conn.ReadFrom(b)
+		n, from, err := s.conn.ReadFrom(b)
 		if errors.Is(err, io.ErrShortBuffer) {
 			continue
 		}
@@ -354,54 +354,54 @@ func (a *TURNSocket) readRelayed() {
 			return
 		}
 		if p, ok := addrPortOf(from); ok {
-			a.socket.mux.Cork()
-			a.socket.receive(b[:n], p)
-			a.socket.mux.Uncork()
+			s.socket.mux.Cork()
+			s.socket.receive(b[:n], p)
+			s.socket.mux.Uncork()
 		}
 	}
 }
 
 // send sends a buffer of the pool, or drops it: when the server is slow, and as
 // long as it has not agreed to the address. It never blocks.
-func (a *TURNSocket) send(d datagram) {
-	switch ready, known := a.permitted(d.to); {
+func (s *TURNSocket) send(d datagram) {
+	switch ready, known := s.permitted(d.to); {
 	case ready:
-		a.queueMu.Lock()
-		a.queue.put(d, time.Now())
-		a.queueMu.Unlock()
+		s.queueMu.Lock()
+		s.queue.put(d, time.Now())
+		s.queueMu.Unlock()
 		select {
-		case a.filled <- struct{}{}:
+		case s.filled <- struct{}{}:
 		default:
 		}
 		return
 	case !known:
-		if a.begin(func() {
-			a.permit(*d.buffer, d.to)
+		if s.begin(func() {
+			s.permit(*d.buffer, d.to)
 			d.free()
 		}) {
 			return
 		}
-		a.withdraw(d.to) // the next packet tries again
+		s.withdraw(d.to) // the next packet tries again
 	}
 	d.free()
 }
 
 // begin runs f on a goroutine of its own. It returns false if too many run, or if the address is of no use any longer:
 // Close waits for those that have begun before.
-func (a *TURNSocket) begin(f func()) bool {
+func (s *TURNSocket) begin(f func()) bool {
 	select {
-	case a.openers <- struct{}{}:
+	case s.openers <- struct{}{}:
 	default:
 		return false
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.Over() {
-		<-a.openers
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Over() {
+		<-s.openers
 		return false
 	}
-	a.workers.Go(func() {
-		defer func() { <-a.openers }()
+	s.workers.Go(func() {
+		defer func() { <-s.openers }()
 		f()
 	})
 	return true
@@ -409,57 +409,57 @@ func (a *TURNSocket) begin(f func()) bool {
 
 // permitted reports whether packets to an address pass, and else whether somebody
 // sees to it. If nobody does, the caller must.
-func (a *TURNSocket) permitted(to netip.AddrPort) (ready, known bool) {
+func (s *TURNSocket) permitted(to netip.AddrPort) (ready, known bool) {
 	now := time.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if p := a.peers[to]; p != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.peers[to]; p != nil {
 		p.used = now
 		return p.ready, true
 	}
-	if len(a.peers) >= maxPermissions || a.Over() {
+	if len(s.peers) >= maxPermissions || s.Over() {
 		return false, true
 	}
-	a.peers[to] = &permission{used: now}
+	s.peers[to] = &permission{used: now}
 	return false, false
 }
 
-func (a *TURNSocket) withdraw(to netip.AddrPort) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.peers, to)
+func (s *TURNSocket) withdraw(to netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.peers, to)
 }
 
 // permit asks the server to let packets to an address through, and sends the
 // first. An address that the server refuses stays refused.
-func (a *TURNSocket) permit(first []byte, to netip.AddrPort) {
-	a.mu.Lock()
-	_, again := a.asked[to.Addr()]
-	a.asked[to.Addr()] = struct{}{}
-	a.mu.Unlock()
+func (s *TURNSocket) permit(first []byte, to netip.AddrPort) {
+	s.mu.Lock()
+	_, again := s.asked[to.Addr()]
+	s.asked[to.Addr()] = struct{}{}
+	s.mu.Unlock()
 	address := net.UDPAddrFromAddrPort(to)
 	var err error
 	if again { // else the client asks before it writes
-		err = a.ask(address)
+		err = s.ask(address)
 	}
 	if err == nil {
-		_, err = a.conn.WriteTo(first, address)
+		_, err = s.conn.WriteTo(first, address)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch p := a.peers[to]; {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch p := s.peers[to]; {
 	case err == nil && p != nil:
 		p.ready = true
 	case err != nil && !refused(err):
-		a.fail()
+		s.fail()
 	}
 }
 
 // ask asks for permissions. A server that finds our nonce old gives a new one
 // with its answer.
-func (a *TURNSocket) ask(addresses ...net.Addr) (err error) {
+func (s *TURNSocket) ask(addresses ...net.Addr) (err error) {
 	for range 2 {
-		if err = a.client.CreatePermission(addresses...); err == nil || turnCode(err) != 0 {
+		if err = s.client.CreatePermission(addresses...); err == nil || turnCode(err) != 0 {
 			return err
 		}
 	}
@@ -486,78 +486,78 @@ func refused(err error) bool {
 }
 
 // write sends what is queued.
-func (a *TURNSocket) write() {
+func (s *TURNSocket) write() {
 	for {
 		select {
-		case <-a.filled:
-		case <-a.lost:
+		case <-s.filled:
+		case <-s.lost:
 			return
 		}
-		for d, ok := a.next(); ok; d, ok = a.next() {
+		for d, ok := s.next(); ok; d, ok = s.next() {
 			// What can't be sent is lost, as on the network; keep finds out why.
-			_, err := a.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
+			_, err := s.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
 			d.free()
 			if err != nil {
-				a.Recheck()
+				s.Recheck()
 			}
 		}
 	}
 }
 
 // next takes what is to be sent next from the queue.
-func (a *TURNSocket) next() (d datagram, ok bool) {
-	a.queueMu.Lock()
-	defer a.queueMu.Unlock()
-	return a.queue.take(time.Now())
+func (s *TURNSocket) next() (d datagram, ok bool) {
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	return s.queue.take(time.Now())
 }
 
 // Recheck makes keep ask the server whether all is well.
-func (a *TURNSocket) Recheck() {
+func (s *TURNSocket) Recheck() {
 	select {
-	case a.check <- struct{}{}:
+	case s.check <- struct{}{}:
 	default:
 	}
 }
 
 // keep keeps permissions, and the NAT in front of us, from forgetting us. It
 // notices a server that has.
-func (a *TURNSocket) keep() {
+func (s *TURNSocket) keep() {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-		case <-a.check:
-		case <-a.lost:
+		case <-s.check:
+		case <-s.lost:
 			return
 		}
-		chunks := a.live(time.Now())
+		chunks := s.live(time.Now())
 		for _, chunk := range chunks {
-			if err := a.ask(chunk...); err != nil && !refused(err) {
-				a.fail()
+			if err := s.ask(chunk...); err != nil && !refused(err) {
+				s.fail()
 				return
 			}
 		}
 		if len(chunks) > 0 {
 			continue
 		}
-		if _, err := a.client.SendBindingRequestTo(a.base.RemoteAddr()); err != nil {
-			a.fail()
+		if _, err := s.client.SendBindingRequestTo(s.base.RemoteAddr()); err != nil {
+			s.fail()
 			return
 		}
 	}
 }
 
 // live returns the addresses that were used lately, and forgets the others.
-func (a *TURNSocket) live(now time.Time) (chunks [][]net.Addr) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.asked) > maxAsked {
-		a.fail() // a new one forgets them
+func (s *TURNSocket) live(now time.Time) (chunks [][]net.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.asked) > maxAsked {
+		s.fail() // a new one forgets them
 	}
-	for to, p := range a.peers {
+	for to, p := range s.peers {
 		if now.Sub(p.used) > permissionAge {
-			delete(a.peers, to)
+			delete(s.peers, to)
 			continue
 		}
 		if !p.ready {

@@ -55,7 +55,7 @@ func TestNothingBeginsOnceATURNSocketCloses(t *testing.T) {
 		client, err := turn.NewClient(&turn.ClientConfig{Conn: connected{base}})
 		must(t, err)
 		lost := make(chan struct{})
-		a := &TURNSocket{
+		s := &TURNSocket{
 			base: base, client: client, conn: away{}, lost: lost, fail: sync.OnceFunc(func() { close(lost) }),
 			openers: make(chan struct{}, maxOpeners), filled: make(chan struct{}, 1),
 			peers: make(map[netip.AddrPort]*permission), asked: make(map[netip.Addr]struct{}),
@@ -66,11 +66,11 @@ func TestNothingBeginsOnceATURNSocketCloses(t *testing.T) {
 			close(begun)
 			for port := range uint16(100) {
 				b := []byte{1}
-				a.send(datagram{buffer: &b, to: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), port)})
+				s.send(datagram{buffer: &b, to: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), port)})
 			}
 		})
 		<-begun
-		a.Close()
+		s.Close()
 		sender.Wait()
 		must(t, other.Close())
 	}
