@@ -78,12 +78,12 @@ type Call struct {
 	wake    chan struct{} // somebody has come: the reporter has work
 
 	// See outside.go.
-	outside     atomic.Pointer[outside]
-	relay       atomic.Pointer[path.TURNSocket] // nil: there is none
-	relayWanted chan struct{}                   // holds one: see keepRelay
-	watcher     *path.Watcher                   // nil with a virtual network
-	unwatch     func()
-	cancel      context.CancelFunc // ends keepRelay
+	outside    atomic.Pointer[outside]
+	turn       atomic.Pointer[path.TURNSocket] // nil: there is none
+	turnWanted chan struct{}                   // holds one: see keepTURN
+	watcher    *path.Watcher                   // nil with a virtual network
+	unwatch    func()
+	cancel     context.CancelFunc // ends keepTURN
 
 	// Owned by the call's goroutine.
 	ended    bool
@@ -93,21 +93,21 @@ type Call struct {
 	spoken []string // the same, owned by the reporter
 }
 
-func newCall(e *Engine, hooks Hooks, reach ICEConfig, certificate webrtc.Certificate) *Call {
+func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certificate) *Call {
 	c := &Call{
-		engine: e, hooks: hooks, iceConfig: reach, certificate: certificate,
-		requests:    make(chan func(), 64),
-		done:        make(chan struct{}),
-		wake:        make(chan struct{}, 1),
-		relayWanted: make(chan struct{}, 1),
-		unwatch:     func() {},
+		engine: e, hooks: hooks, iceConfig: config, certificate: certificate,
+		requests:   make(chan func(), 64),
+		done:       make(chan struct{}),
+		wake:       make(chan struct{}, 1),
+		turnWanted: make(chan struct{}, 1),
+		unwatch:    func() {},
 	}
 	c.members.Store(new([]*member))
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	c.begin(ctx)
 	go c.run()
-	c.workers.Go(c.report)
+	c.workers.Go(c.runReporter)
 	return c
 }
 

@@ -249,14 +249,14 @@ type pathPreference struct {
 	first  time.Time        // when another address answered first, zero before
 }
 
-func (d *pathPreference) reset() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.direct, d.first = nil, time.Time{}
+func (p *pathPreference) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.direct, p.first = nil, time.Time{}
 }
 
 // learn takes a candidate of the other side.
-func (d *pathPreference) learn(text string) {
+func (p *pathPreference) learn(text string) {
 	c, err := ice.UnmarshalCandidate(text)
 	if err != nil || c.Type() == ice.CandidateTypeRelay {
 		return
@@ -265,26 +265,26 @@ func (d *pathPreference) learn(text string) {
 	if err != nil {
 		return // an mDNS name
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.direct) >= maxTaken {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.direct) >= maxTaken {
 		return
 	}
-	d.direct = append(d.direct, netip.AddrPortFrom(a.Unmap(), uint16(c.Port())))
+	p.direct = append(p.direct, netip.AddrPortFrom(a.Unmap(), uint16(c.Port())))
 }
 
 // good reports whether the way to an address is to be taken now: it is direct, or
 // none of those has come up within relayWait after the first that may not be.
-func (d *pathPreference) good(from netip.AddrPort, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if slices.Contains(d.direct, from) {
+func (p *pathPreference) good(from netip.AddrPort, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Contains(p.direct, from) {
 		return true
 	}
-	if d.first.IsZero() {
-		d.first = now
+	if p.first.IsZero() {
+		p.first = now
 	}
-	return now.Sub(d.first) >= relayWait
+	return now.Sub(p.first) >= relayWait
 }
 
 // answeredBy runs on a socket's goroutine when one of our checks may have been
@@ -297,17 +297,17 @@ func (p *peer) answeredBy(from netip.AddrPort) bool {
 		p.preference.good(from, time.Now())
 }
 
-// maxNudges is for the life of a peer: a stranger can forge answers.
-const maxNudges = 64
+// maxForcedRounds is for the life of a peer: a stranger can forge answers.
+const maxForcedRounds = 64
 
 // answered runs on a socket's goroutine when one of our checks may have been
 // answered.
 func (p *peer) answered() {
-	if p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking || p.nudging.Swap(true) {
+	if p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking || p.roundForced.Swap(true) {
 		return
 	}
 	if !p.enqueue(p.forceCheckRound) {
-		p.nudging.Store(false)
+		p.roundForced.Store(false)
 	}
 }
 
@@ -316,12 +316,12 @@ func (p *peer) answered() {
 // for its own next round, up to 200 ms. A candidate begins a round at once; this one
 // is nobody's: TCP is not tried.
 func (p *peer) forceCheckRound() {
-	p.nudging.Store(false)
-	if p.nudges == maxNudges || p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking {
+	p.roundForced.Store(false)
+	if p.forcedRounds == maxForcedRounds || p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking {
 		return
 	}
-	p.nudges++
-	text := fmt.Sprintf("candidate:0 1 tcp 1 0.0.0.0 %d typ host tcptype passive", p.nudges)
+	p.forcedRounds++
+	text := fmt.Sprintf("candidate:0 1 tcp 1 0.0.0.0 %d typ host tcptype passive", p.forcedRounds)
 	if err := p.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: text}); err != nil {
 		p.call.engine.logger.Debug("a round of checks", "err", err)
 	}
@@ -370,8 +370,8 @@ func (p *peer) outsideChanged(moved bool) {
 	}
 }
 
-// relayChanged uses another address at a TURN server.
-func (p *peer) relayChanged() {
+// turnChanged uses another address at a TURN server.
+func (p *peer) turnChanged() {
 	switch {
 	case p.outside == nil:
 	case p.negotiation == 0:

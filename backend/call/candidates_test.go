@@ -213,21 +213,21 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 // A way that may lead through a TURN server waits for a direct one, and not for long.
 func TestADirectWayIsWaitedFor(t *testing.T) {
 	relayed, direct := netip.MustParseAddrPort("198.51.100.1:50000"), netip.MustParseAddrPort("198.51.100.7:4242")
-	var d pathPreference
+	var p pathPreference
 	now := time.Now()
-	d.learn("candidate:1 1 udp 1 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 0")
-	if d.good(relayed, now) || d.good(direct, now) {
+	p.learn("candidate:1 1 udp 1 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 0")
+	if p.good(relayed, now) || p.good(direct, now) {
 		t.Error("an unknown way is taken at once")
 	}
-	d.learn("candidate:2 1 udp 2 198.51.100.7 4242 typ srflx raddr 0.0.0.0 rport 0")
-	if !d.good(direct, now.Add(relayWait/2)) {
+	p.learn("candidate:2 1 udp 2 198.51.100.7 4242 typ srflx raddr 0.0.0.0 rport 0")
+	if !p.good(direct, now.Add(relayWait/2)) {
 		t.Error("a direct way is not taken at once")
 	}
-	if d.good(relayed, now.Add(relayWait-1)) || !d.good(relayed, now.Add(relayWait)) {
+	if p.good(relayed, now.Add(relayWait-1)) || !p.good(relayed, now.Add(relayWait)) {
 		t.Error("not the wait that was meant")
 	}
-	d.reset()
-	if d.good(direct, now.Add(relayWait)) {
+	p.reset()
+	if p.good(direct, now.Add(relayWait)) {
 		t.Error("something is known of an earlier offer")
 	}
 }

@@ -213,7 +213,7 @@ func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
 
 // NewCall begins a call with nobody in it. It returns fault.ShuttingDown after
 // Close.
-func (e *Engine) NewCall(hooks Hooks, reach ICEConfig) (*Call, error) {
+func (e *Engine) NewCall(hooks Hooks, config ICEConfig) (*Call, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -224,7 +224,7 @@ func (e *Engine) NewCall(hooks Hooks, reach ICEConfig) (*Call, error) {
 		return nil, fmt.Errorf("certificate of a call: %w", err)
 	}
 	e.sayUnusable()
-	c := newCall(e, hooks, reach, certificate)
+	c := newCall(e, hooks, config, certificate)
 	e.calls[c] = struct{}{}
 	return c, nil
 }

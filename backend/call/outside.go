@@ -56,9 +56,9 @@ func (c *Call) begin(ctx context.Context) {
 	c.watcher, c.unwatch = n.Watch(urls, c.iceConfig.Relay, c.networkChanged)
 	c.takeOutside() // what is known already is no change that we would be told of
 	if c.iceConfig.Servers != nil {
-		c.workers.Go(func() { c.keepRelay(ctx) })
+		c.workers.Go(func() { c.keepTURN(ctx) })
 		if c.iceConfig.RelayOnly {
-			c.wantRelay()
+			c.wantTURN()
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (c *Call) begin(ctx context.Context) {
 func (c *Call) networkChanged(moved bool) {
 	c.post(func() {
 		c.takeOutside()
-		if a := c.relay.Load(); a != nil && moved {
+		if a := c.turn.Load(); a != nil && moved {
 			a.Moved()
 		}
 		for _, m := range *c.members.Load() {
@@ -84,51 +84,51 @@ func (c *Call) takeOutside() {
 	o := &outside{reflexives: n.Reflexives(c.watcher), blocked: n.Blocked(c.watcher) || !c.engine.mux.Usable()}
 	c.outside.Store(o)
 	if o.blocked {
-		c.wantRelay()
+		c.wantTURN()
 	}
 }
 
-// needsRelay reports whether the call should have an address at a TURN server.
-func (c *Call) needsRelay() bool { return c.iceConfig.RelayOnly || c.outside.Load().blocked }
+// needsTURN reports whether the call should have an address at a TURN server.
+func (c *Call) needsTURN() bool { return c.iceConfig.RelayOnly || c.outside.Load().blocked }
 
-// wantRelay has keepRelay see to it.
-func (c *Call) wantRelay() {
+// wantTURN wakes keepTURN, which allocates a TURN address if the call needs one.
+func (c *Call) wantTURN() {
 	select {
-	case c.relayWanted <- struct{}{}:
+	case c.turnWanted <- struct{}{}:
 	default:
 	}
 }
 
 // turnSocket returns the address at a TURN server, or nil.
 func (c *Call) turnSocket() *path.TURNSocket {
-	if a := c.relay.Load(); a != nil && !a.Over() {
+	if a := c.turn.Load(); a != nil && !a.Over() {
 		return a
 	}
 	return nil
 }
 
-// relayChanged tells the peers of another address at a TURN server.
-func (c *Call) relayChanged() {
+// turnChanged tells the peers of another address at a TURN server.
+func (c *Call) turnChanged() {
 	for _, m := range *c.members.Load() {
 		if p := m.peer; p != nil {
-			p.enqueue(p.relayChanged)
+			p.enqueue(p.turnChanged)
 		}
 	}
 }
 
 const (
-	relayPause    = time.Second // before a TURN server is tried again, at first
-	maxRelayPause = 30 * time.Second
+	turnPause     = time.Second // before a TURN server is tried again, at first
+	maxTURNPause  = 30 * time.Second
 	serversWithin = 10 * time.Second // that ICEConfig.Servers may take
 )
 
-// keepRelay sees to it that the call has an address at a TURN server as long as
-// it needs one. It runs until ctx ends.
-func (c *Call) keepRelay(ctx context.Context) {
-	defer func() { c.swapRelay(nil) }()
-	pause := relayPause
+// keepTURN sees to it that the call has an address at a TURN server as long as it
+// needs one. It runs until ctx ends.
+func (c *Call) keepTURN(ctx context.Context) {
+	defer func() { c.swapTURN(nil) }()
+	pause := turnPause
 	for {
-		current := c.relay.Load()
+		current := c.turn.Load()
 		var lost <-chan struct{}
 		if current != nil {
 			lost = current.Gone()
@@ -136,21 +136,21 @@ func (c *Call) keepRelay(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.relayWanted:
+		case <-c.turnWanted:
 		case <-lost:
 		}
 		if current != nil && !current.Over() {
 			continue
 		}
-		if !c.needsRelay() {
-			c.swapRelay(nil)
+		if !c.needsTURN() {
+			c.swapTURN(nil)
 			continue
 		}
-		next, err := c.newRelay(ctx)
+		next, err := c.newTURNSocket(ctx)
 		if err == nil {
-			pause = relayPause
-			c.swapRelay(next)
-			c.post(c.relayChanged)
+			pause = turnPause
+			c.swapTURN(next)
+			c.post(c.turnChanged)
 			continue
 		}
 		c.engine.logger.Info("no TURN server", "code", string(fault.CodeOf(err)))
@@ -161,21 +161,21 @@ func (c *Call) keepRelay(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		pause = min(2*pause, maxRelayPause)
-		c.wantRelay()
+		pause = min(2*pause, maxTURNPause)
+		c.wantTURN()
 	}
 }
 
-// swapRelay uses another address at a TURN server, nil for none, and gives the
-// one before back.
-func (c *Call) swapRelay(next *path.TURNSocket) {
-	if old := c.relay.Swap(next); old != nil {
+// swapTURN uses another address at a TURN server, nil for none, and gives the one
+// before back.
+func (c *Call) swapTURN(next *path.TURNSocket) {
+	if old := c.turn.Swap(next); old != nil {
 		old.Close()
 	}
 }
 
-// newRelay asks for credentials and uses them.
-func (c *Call) newRelay(ctx context.Context) (*path.TURNSocket, error) {
+// newTURNSocket asks for credentials and uses them.
+func (c *Call) newTURNSocket(ctx context.Context) (*path.TURNSocket, error) {
 	within, cancel := context.WithTimeout(ctx, serversWithin)
 	defer cancel()
 	servers, err := c.iceConfig.Servers(within)

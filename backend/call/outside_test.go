@@ -315,7 +315,7 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 	a.untilSees("b")
 	b.untilSees("a")
 	open.Set(mediatest.Always("203.0.113.7:4242"))
-	if !c.needsRelay() {
+	if !c.needsTURN() {
 		t.Error("UDP is not taken to be blocked")
 	}
 }
@@ -341,23 +341,23 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
-	first := c.relay.Load()
+	first := c.turn.Load()
 	s.Cut()
 	mediatest.Eventually(t, "another address", func() bool {
-		next := c.relay.Load()
+		next := c.turn.Load()
 		return next != nil && next != first
 	})
 	b.until("a restart", func() bool { return b.offers >= 2 })
 	b.forget()
 	b.untilSees("a")
 	// A server that has forgotten us, or takes our credentials no longer, is found out.
-	second := c.relay.Load()
+	second := c.turn.Load()
 	s.Refuse.Store(true)
 	second.Recheck()
 	mediatest.Eventually(t, "the loss", second.Over)
 	s.Refuse.Store(false)
 	mediatest.Eventually(t, "a third address", func() bool {
-		next := c.relay.Load()
+		next := c.turn.Load()
 		return next != nil && next != second
 	})
 	b.until("another restart", func() bool { return b.offers >= 3 })

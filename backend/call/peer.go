@@ -31,34 +31,34 @@ type peer struct {
 	pc *webrtc.PeerConnection
 
 	// Owned by run.
-	negotiation uint32                    // number of the last offer
-	outstanding bool                      // it is not answered yet
-	restart     bool                      // the next offer restarts ICE
-	pairs       int                       // slots the description has, in pairs
-	wanted      int                       // and should have
-	restarting  bool                      // the outstanding offer restarts ICE
-	offer       string                    // the last one
-	sections    map[string]*forward.Slot  // all of them, by mid
-	ufrag       string                    // of the last offer
-	own         []string                  // candidates that belong to it
-	early       []webrtc.ICECandidateInit // that have come before the answer
-	remote      int                       // candidates since the last offer
-	taken       []string                  // those of them that are tried
-	takes       *rate.Limiter
-	retry       *time.Timer // for a path that does not come up; see awaitPath
-	nudges      int         // so far; see forceCheckRound
+	negotiation  uint32                    // number of the last offer
+	outstanding  bool                      // it is not answered yet
+	restart      bool                      // the next offer restarts ICE
+	pairs        int                       // slots the description has, in pairs
+	wanted       int                       // and should have
+	restarting   bool                      // the outstanding offer restarts ICE
+	offer        string                    // the last one
+	sections     map[string]*forward.Slot  // all of them, by mid
+	ufrag        string                    // of the last offer
+	own          []string                  // candidates that belong to it
+	early        []webrtc.ICECandidateInit // that have come before the answer
+	remote       int                       // candidates since the last offer
+	taken        []string                  // those of them that are tried
+	takes        *rate.Limiter
+	retry        *time.Timer // for a path that does not come up; see awaitPath
+	forcedRounds int         // so far; see forceCheckRound
 
 	// outside returns what is known beyond this machine's addresses; nil if that
 	// is none of the peer's business.
 	outside   func() *outside
 	relayOnly bool
 
-	nudging    atomic.Bool                // a nudge is on its way
-	preference pathPreference             // see answeredBy
-	path       atomic.Pointer[path.Route] // the selected pair
-	secrets    path.Secrets
-	direct     atomic.Pointer[path.SRTPPath] // nil: no keys yet; or, without a mux, media goes pion's way
-	connected  atomic.Bool
+	roundForced atomic.Bool                // forceCheckRound is queued
+	preference  pathPreference             // see answeredBy
+	path        atomic.Pointer[path.Route] // the selected pair
+	secrets     path.Secrets
+	direct      atomic.Pointer[path.SRTPPath] // nil: no keys yet; or, without a mux, media goes pion's way
+	connected   atomic.Bool
 
 	in  *forward.Inbound
 	out *forward.Outbound
@@ -174,7 +174,7 @@ func (p *peer) negotiate() {
 		return
 	}
 	if p.relayOnly && p.turnSocket() == nil {
-		return // relayChanged tries again
+		return // turnChanged tries again
 	}
 	added, err := p.grow()
 	if err != nil {

@@ -61,12 +61,12 @@ func (p *peer) measurePath() {
 
 // RequestKeyframe implements [forward.Upstream].
 func (p *peer) RequestKeyframe(ssrc uint32) {
-	p.control(&rtcp.PictureLossIndication{SenderSSRC: forward.ReporterSSRC, MediaSSRC: ssrc})
+	p.sendRTCP(&rtcp.PictureLossIndication{SenderSSRC: forward.ReporterSSRC, MediaSSRC: ssrc})
 }
 
 // RequestPackets implements [forward.Upstream].
 func (p *peer) RequestPackets(ssrc uint32, sequences []uint16) {
-	p.control(&rtcp.TransportLayerNack{
+	p.sendRTCP(&rtcp.TransportLayerNack{
 		SenderSSRC: forward.ReporterSSRC, MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(sequences),
 	})
 }
@@ -74,8 +74,8 @@ func (p *peer) RequestPackets(ssrc uint32, sequences []uint16) {
 // RoundTrip implements [forward.Upstream].
 func (p *peer) RoundTrip() time.Duration { return p.out.RoundTrip() }
 
-// control sends RTCP. What can't be sent is lost, as on the network.
-func (p *peer) control(packets ...rtcp.Packet) {
+// sendRTCP sends RTCP. What can't be sent is lost, as on the network.
+func (p *peer) sendRTCP(packets ...rtcp.Packet) {
 	if !p.connected.Load() || len(packets) == 0 {
 		return
 	}
@@ -96,14 +96,14 @@ func (p *peer) writeRTCP(packets []rtcp.Packet) error {
 	return d.WriteRTCP(b)
 }
 
-// feedback sends what has arrived since the last time (transport-wide
-// congestion control). It is called by the reporter.
-func (p *peer) feedback() {
-	p.control(p.in.CongestionReport()...)
+// sendCongestionFeedback sends what has arrived since the last time
+// (transport-wide congestion control). It is called by the reporter.
+func (p *peer) sendCongestionFeedback() {
+	p.sendRTCP(p.in.CongestionReport()...)
 }
 
-// report sends sender and receiver reports. It is called by the reporter.
-func (p *peer) report(now time.Time) {
+// sendReports sends sender and receiver reports. It is called by the reporter.
+func (p *peer) sendReports(now time.Time) {
 	if p.connected.Load() && !p.out.WasMeasured() {
 		p.enqueue(p.measurePath)
 	}
@@ -114,11 +114,11 @@ func (p *peer) report(now time.Time) {
 	for _, sr := range p.out.SenderReports(now) {
 		packets = append(packets, sr)
 		if len(packets) == maxReports { // keeps the compound below the MTU
-			p.control(packets...)
+			p.sendRTCP(packets...)
 			packets = packets[:0]
 		}
 	}
-	p.control(packets...)
+	p.sendRTCP(packets...)
 }
 
 const maxReports = 32

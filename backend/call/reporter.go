@@ -16,10 +16,10 @@ const (
 	reportInterval   = 20                    // ticks: sender and receiver reports
 )
 
-// report is the goroutine that does what time makes necessary: it repeats
-// requests, sends RTCP reports and judges who is speaking. While nobody is in
-// the call it rests.
-func (c *Call) report() {
+// runReporter is the goroutine that does what time makes necessary: it repeats
+// requests, sends RTCP reports and judges who is speaking. While nobody is in the
+// call it rests.
+func (c *Call) runReporter() {
 	ticker := time.NewTicker(reporterTick)
 	defer ticker.Stop()
 	for n := uint(1); ; n++ {
@@ -57,11 +57,11 @@ func (c *Call) tick(n uint, now time.Time) {
 			continue
 		}
 		if n%feedbackInterval == 0 {
-			p.feedback()
+			p.sendCongestionFeedback()
 		}
 		// Spread, so that reports of a large call don't leave as one burst.
 		if (n+uint(i))%reportInterval == 0 {
-			p.report(now)
+			p.sendReports(now)
 		}
 	}
 	if n%speakingInterval == 0 {
