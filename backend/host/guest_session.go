@@ -50,13 +50,13 @@ type guestSession struct {
 
 // accept takes a guest's channel from a relay: a public one, or the one
 // inside the app, which is nil.
-func (r *openLink) accept(ln *publicRelay, f switchboard.Frames) {
-	h := r.host
+func (o *openLink) accept(r *publicRelay, f switchboard.Frames) {
+	h := o.host
 	s := &guestSession{
 		host:        h,
-		link:        r,
+		link:        o,
 		frames:      f,
-		credentials: ln.newCredentials(),
+		credentials: r.newCredentials(),
 		out:         &outbox{frames: f},
 		in:          make(chan signalling.Message),
 	}
@@ -184,15 +184,15 @@ func cause(ctx context.Context, err error) error {
 
 // enroll makes the session known to its link and welcomes the guest.
 func (s *guestSession) enroll(ctx context.Context) bool {
-	h, r := s.host, s.link
+	h, o := s.host, s.link
 	ended := signalling.EndShutdown
 	var welcome signalling.Welcome
 	if err := h.loop.Do(ctx, func() {
-		if ended = r.ended; ended != "" {
+		if ended = o.ended; ended != "" {
 			return
 		}
-		r.sessions[s] = struct{}{}
-		link, _ := h.book.Get(r.id) // an open link is in the book
+		o.sessions[s] = struct{}{}
+		link, _ := h.book.Get(o.id) // an open link is in the book
 		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true}
 	}); err != nil || ended != "" {
 		s.end(ended)
@@ -388,13 +388,13 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 // knock puts the guest into the lobby. Without a ticket, ok says whether the
 // guest may try again on this channel.
 func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.Ticket, ok bool) {
-	h, r := s.host, s.link
-	if h.book.Blocked(r.id, s.device) {
+	h, o := s.host, s.link
+	if h.book.Blocked(o.id, s.device) {
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
 	known := h.book.Known(s.device, k.Name)
-	ticket, err := r.lobby.Knock(ctx, lobby.Knock{
+	ticket, err := o.lobby.Knock(ctx, lobby.Knock{
 		Device:  s.device,
 		Name:    k.Name,
 		Known:   lobby.Known(known),
@@ -472,11 +472,11 @@ func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lob
 
 // enter brings an admitted guest into the call.
 func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
-	h, r := s.host, s.link
+	h, o := s.host, s.link
 	s.credentials.Admit()
 	s.credentials.Await(ctx)
 	var err error
-	if gone := h.loop.Do(ctx, func() { st, err = r.takeSeat(s, ticket, k) }); gone != nil {
+	if gone := h.loop.Do(ctx, func() { st, err = o.takeSeat(s, ticket, k) }); gone != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -498,7 +498,7 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 // take handles the guest's messages while they hold a seat, and lets go of it
 // when they leave or their path is lost.
 func (s *guestSession) take(ctx context.Context, st *seat) {
-	h, r := s.host, s.link
+	h, o := s.host, s.link
 	left, confirmed := false, false
 	for !left {
 		m, open := <-s.in // ends with ctx, by way of read
@@ -521,15 +521,15 @@ func (s *guestSession) take(ctx context.Context, st *seat) {
 			confirmed = h.loop.Do(ctx, func() { st.confirm(s) }) == nil
 		}
 		if st.used.CompareAndSwap(false, true) {
-			h.background.Go(func() { r.recordEntry(s.device, st.name) })
+			h.background.Go(func() { o.recordEntry(s.device, st.name) })
 		}
 	}
 	_ = h.loop.Do(context.WithoutCancel(ctx), func() {
 		if left && st.session == s {
-			r.freeSeat(st, "")
-			r.settle()
+			o.freeSeat(st, "")
+			o.endIfEmpty()
 			return
 		}
-		r.loseSeat(st, s)
+		o.loseSeat(st, s)
 	})
 }

@@ -227,8 +227,8 @@ func setDefault(d *time.Duration, v time.Duration) {
 func (h *Host) Close() {
 	_ = h.loop.Do(context.Background(), func() {
 		h.over = true
-		for _, r := range h.openLinks {
-			r.close(signalling.EndShutdown)
+		for _, o := range h.openLinks {
+			o.close(signalling.EndShutdown)
 		}
 	})
 	h.cancel()
@@ -277,9 +277,9 @@ func (h *Host) do(ctx context.Context, fn func() error) error {
 // doLink runs fn on the loop with a link that can be opened.
 func (h *Host) doLink(ctx context.Context, linkID string, fn func(*openLink) error) error {
 	return h.do(ctx, func() error {
-		r := h.openLinks[sealed.LinkID(linkID)]
-		if r != nil {
-			return fn(r)
+		o := h.openLinks[sealed.LinkID(linkID)]
+		if o != nil {
+			return fn(o)
 		}
 		l, err := h.book.Get(sealed.LinkID(linkID))
 		switch {

@@ -45,7 +45,7 @@ type ticket struct {
 // EngineUnavailable.
 func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (hoststate.Entry, error) {
 	var e hoststate.Entry
-	err := h.doLink(ctx, linkID, func(r *openLink) error {
+	err := h.doLink(ctx, linkID, func(o *openLink) error {
 		chosen, err := chooseEngine(h.settings.Engine, engine)
 		if err != nil {
 			return err
@@ -55,7 +55,7 @@ func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (ho
 			h.enter = nil
 			h.touch()
 		}
-		t := h.windows.Grant(ticket{link: r.id, engine: chosen})
+		t := h.windows.Grant(ticket{link: o.id, engine: chosen})
 		e = hoststate.Entry{URL: t.URL, Token: t.Token, Engine: chosen}
 		return nil
 	})
@@ -89,9 +89,9 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 		window.Close(fault.TokenRefused)
 		return
 	}
-	var p *hostSeat
+	var s *hostSeat
 	err := h.do(h.ctx, func() (err error) {
-		p, err = h.enterWindow(t, window)
+		s, err = h.enterWindow(t, window)
 		return err
 	})
 	if err != nil {
@@ -106,10 +106,10 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 		case err == nil:
 			_, left = m.(signalling.Leave)
 			if !left {
-				err = p.windowSaid(m)
+				err = s.windowSaid(m)
 			}
 		case !errors.As(err, &broken): // the socket has ended
-			_ = h.loop.Do(context.WithoutCancel(h.ctx), func() { p.loseWindow(t.link, window) })
+			_ = h.loop.Do(context.WithoutCancel(h.ctx), func() { s.loseWindow(t.link, window) })
 			return
 		}
 		if err != nil {
@@ -117,125 +117,125 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 			_ = window.Send(signalling.Fault{Code: string(code), Message: fault.Sentence(code)})
 		}
 	}
-	_ = h.loop.Do(context.WithoutCancel(h.ctx), func() { p.leaveBy(t.link, window) })
+	_ = h.loop.Do(context.WithoutCancel(h.ctx), func() { s.leaveBy(t.link, window) })
 	window.Close("")
 }
 
 // windowSaid handles a message of the host's window.
-func (p *hostSeat) windowSaid(m signalling.Message) error {
-	h := p.host
-	if p.participant != nil {
-		return p.participant.Handle(m)
+func (s *hostSeat) windowSaid(m signalling.Message) error {
+	h := s.host
+	if s.participant != nil {
+		return s.participant.Handle(m)
 	}
 	switch m := m.(type) {
 	case windowsocket.KeyframeWanted:
 		if m.Participant != codec.HostID {
-			p.local.RequestKeyframe(m.Participant)
+			s.local.RequestKeyframe(m.Participant)
 			return nil
 		}
 		return h.loop.Do(h.ctx, func() {
-			if p.capture != nil {
-				p.capture.ForceKeyframe()
+			if s.capture != nil {
+				s.capture.ForceKeyframe()
 			}
 		})
 	case signalling.MediaState:
 		var refused error
 		if err := h.loop.Do(h.ctx, func() {
-			p.muted, p.cameraOff = m.Muted, m.CameraOff
-			if p.capture != nil {
-				p.capture.SetMuted(m.Muted)
-				p.capture.SetCameraOff(m.CameraOff)
+			s.muted, s.cameraOff = m.Muted, m.CameraOff
+			if s.capture != nil {
+				s.capture.SetMuted(m.Muted)
+				s.capture.SetCameraOff(m.CameraOff)
 			}
-			refused = p.tellMedia()
+			refused = s.tellMedia()
 		}); err != nil {
 			return err
 		}
 		return refused
 	}
-	return p.local.Handle(m)
+	return s.local.Handle(m)
 }
 
 // enterWindow brings the host into a call, or a newer window into the place of
 // an older one. The host is in one call at a time: entering one leaves another.
 func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, error) {
-	r := h.openLinks[t.link]
-	if r == nil {
+	o := h.openLinks[t.link]
+	if o == nil {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
 	for _, other := range h.openLinks {
-		if other != r && other.hostSeat != nil {
+		if other != o && other.hostSeat != nil {
 			other.leaveHostSeat()
 		}
 	}
-	p := r.hostSeat
-	if p != nil && p.engine != t.engine {
-		p.retire("")
-		r.hostSeat, p = nil, nil
+	s := o.hostSeat
+	if s != nil && s.engine != t.engine {
+		s.retire("")
+		o.hostSeat, s = nil, nil
 	}
-	if p != nil {
-		return p, p.returnWindow(window)
+	if s != nil {
+		return s, s.returnWindow(window)
 	}
-	c, err := r.ensureCall()
+	c, err := o.ensureCall()
 	if err != nil {
 		return nil, err
 	}
-	p = &hostSeat{host: h, engine: t.engine, window: window}
+	s = &hostSeat{host: h, engine: t.engine, window: window}
 	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true}
 	if t.engine == hoststate.EngineWebview {
-		p.participant, err = c.Join(profile, window)
+		s.participant, err = c.Join(profile, window)
 	} else {
-		err = p.startNative(c, profile, window)
+		err = s.startNative(c, profile, window)
 	}
 	if err != nil {
-		r.settle()
+		o.endIfEmpty()
 		return nil, err
 	}
-	r.hostSeat, r.hostIn = p, true
+	o.hostSeat, o.hostIn = s, true
 	h.touch()
-	return p, nil
+	return s, nil
 }
 
 // returnWindow gives the host's seat its newer window: reloaded, or another one.
-func (p *hostSeat) returnWindow(window *windowsocket.Conn) error {
-	if p.expiry != nil {
-		p.expiry.Stop()
-		p.expiry = nil
+func (s *hostSeat) returnWindow(window *windowsocket.Conn) error {
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
 	}
-	if old := p.window; old != nil {
+	if old := s.window; old != nil {
 		old.Close(fault.SeatTaken)
 	}
-	p.window = window
-	if p.participant != nil {
-		_, err := p.participant.Attach(window, false) // a new page has no peer connection
+	s.window = window
+	if s.participant != nil {
+		_, err := s.participant.Attach(window, false) // a new page has no peer connection
 		return err
 	}
-	if err := p.local.Attach(window); err != nil {
+	if err := s.local.Attach(window); err != nil {
 		return err
 	}
-	p.startCapture(window)
+	s.startCapture(window)
 	return nil
 }
 
 // loseWindow keeps the host's place for a window that may come back. Camera and
 // microphone of the native engine are closed meanwhile.
-func (p *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
-	h := p.host
-	r := h.openLinks[link]
-	if r == nil || r.hostSeat != p || p.window != window {
+func (s *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
+	h := s.host
+	o := h.openLinks[link]
+	if o == nil || o.hostSeat != s || s.window != window {
 		return
 	}
-	p.window = nil
-	if p.participant != nil {
-		p.participant.Detach(window)
+	s.window = nil
+	if s.participant != nil {
+		s.participant.Detach(window)
 	}
-	p.stopCapture()
-	if p.local != nil {
-		p.noDevices(studio.Missing{Camera: true, Microphone: true})
+	s.stopCapture()
+	if s.local != nil {
+		s.noDevices(studio.Missing{Camera: true, Microphone: true})
 	}
-	p.expiry = time.AfterFunc(h.timing.Window, func() {
+	s.expiry = time.AfterFunc(h.timing.Window, func() {
 		h.loop.Post("window "+string(link), func() {
-			if r.hostSeat == p && p.window == nil {
-				r.leaveHostSeat()
+			if o.hostSeat == s && s.window == nil {
+				o.leaveHostSeat()
 			}
 		})
 	})
@@ -245,63 +245,63 @@ func (p *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
 // LeaveCall takes the host out of a call; guests go on while the app runs.
 // Fault: NotInCall.
 func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		if r.hostSeat == nil {
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		if o.hostSeat == nil {
 			return fault.New(fault.NotInCall, nil)
 		}
-		r.leaveHostSeat()
+		o.leaveHostSeat()
 		return nil
 	})
 }
 
 // EndCall ends a call for everyone; the link is spent.
 func (h *Host) EndCall(ctx context.Context, linkID string) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		r.spend(signalling.EndEnded)
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		o.spend(signalling.EndEnded)
 		return nil
 	})
 }
 
 // leaveBy takes the host out of a call when their window says so; one that a
 // newer window has replaced has nothing to say.
-func (p *hostSeat) leaveBy(link sealed.LinkID, window *windowsocket.Conn) {
-	r := p.host.openLinks[link]
-	if r != nil && r.hostSeat == p && p.window == window {
-		r.leaveHostSeat()
+func (s *hostSeat) leaveBy(link sealed.LinkID, window *windowsocket.Conn) {
+	o := s.host.openLinks[link]
+	if o != nil && o.hostSeat == s && s.window == window {
+		o.leaveHostSeat()
 	}
 }
 
 // leaveHostSeat takes the host out of a link's call.
-func (r *openLink) leaveHostSeat() {
-	p := r.hostSeat
-	r.hostSeat = nil
-	p.retire("")
-	r.host.touch()
-	r.settle()
+func (o *openLink) leaveHostSeat() {
+	s := o.hostSeat
+	o.hostSeat = nil
+	s.retire("")
+	o.host.touch()
+	o.endIfEmpty()
 }
 
 // dismiss ends the host's seat in a call that is over: the window is told why.
-func (p *hostSeat) dismiss(reason signalling.EndReason) {
-	if p.window != nil {
-		_ = p.window.Send(signalling.Ended{Reason: reason})
+func (s *hostSeat) dismiss(reason signalling.EndReason) {
+	if s.window != nil {
+		_ = s.window.Send(signalling.Ended{Reason: reason})
 	}
-	p.retire(reason)
+	s.retire(reason)
 }
 
 // retire closes what the host's seat has.
-func (p *hostSeat) retire(reason signalling.EndReason) {
-	if p.expiry != nil {
-		p.expiry.Stop()
+func (s *hostSeat) retire(reason signalling.EndReason) {
+	if s.expiry != nil {
+		s.expiry.Stop()
 	}
-	p.stopCapture()
-	if p.participant != nil {
-		p.participant.Leave(reason)
+	s.stopCapture()
+	if s.participant != nil {
+		s.participant.Leave(reason)
 	}
-	if p.local != nil {
-		p.local.Leave(reason)
+	if s.local != nil {
+		s.local.Leave(reason)
 	}
-	if p.window != nil {
-		p.window.Close("")
-		p.window = nil
+	if s.window != nil {
+		s.window.Close("")
+		s.window = nil
 	}
 }

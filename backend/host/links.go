@@ -27,11 +27,11 @@ func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 		if err != nil {
 			return err
 		}
-		r := h.addLink(l)
-		if err := r.announce(); err != nil {
+		o := h.addLink(l)
+		if err := o.announce(); err != nil {
 			return err
 		}
-		v = draw(h).link(l, r)
+		v = draw(h).link(l, o)
 		return nil
 	})
 	return v, err
@@ -56,8 +56,8 @@ func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 			return err
 		}
 		h.touch()
-		if r := h.openLinks[id]; r != nil {
-			r.close(signalling.EndRemoved)
+		if o := h.openLinks[id]; o != nil {
+			o.close(signalling.EndRemoved)
 		}
 		return nil
 	})
@@ -171,9 +171,9 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 // this computer has come into another network.
 func (h *Host) AddressesChanged() {
 	h.loop.Post("addresses", func() {
-		for _, ln := range h.publicRelays {
-			if ln.remote != nil {
-				ln.remote.Wake()
+		for _, r := range h.publicRelays {
+			if r.remote != nil {
+				r.remote.Wake()
 			}
 		}
 		h.touch()

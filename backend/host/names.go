@@ -12,9 +12,9 @@ import (
 
 // namesInCall are the names shown in a link's call. The host's is among them
 // although the host may be outside.
-func (r *openLink) namesInCall() []string {
-	names := []string{r.host.me.Name}
-	for st := range r.seats {
+func (o *openLink) namesInCall() []string {
+	names := []string{o.host.me.Name}
+	for st := range o.seats {
 		names = append(names, st.shown)
 	}
 	return names
@@ -26,43 +26,43 @@ const maxGone = 64
 
 // nameRequests gives new requests the names under which they are shown. A name
 // stays: the host may be about to press a button that has it.
-func (r *openLink) nameRequests() {
-	shown := make(map[string]string, len(r.queue.Requests))
-	taken := r.namesInCall()
-	for _, q := range r.queue.Requests {
-		if name, ok := r.shown[q.ID]; ok {
+func (o *openLink) nameRequests() {
+	shown := make(map[string]string, len(o.queue.Requests))
+	taken := o.namesInCall()
+	for _, q := range o.queue.Requests {
+		if name, ok := o.shown[q.ID]; ok {
 			shown[q.ID] = name
 			taken = append(taken, name)
 		}
 	}
-	gone := len(r.shown) - len(shown)
-	for _, q := range r.queue.Requests {
+	gone := len(o.shown) - len(shown)
+	for _, q := range o.queue.Requests {
 		if _, ok := shown[q.ID]; !ok {
 			shown[q.ID] = signalling.Distinct(q.Name, taken)
 			taken = append(taken, shown[q.ID])
 		}
 	}
-	if r.shown == nil || gone > maxGone {
-		r.shown = shown
+	if o.shown == nil || gone > maxGone {
+		o.shown = shown
 		return
 	}
-	maps.Copy(r.shown, shown)
+	maps.Copy(o.shown, shown)
 }
 
 // nameSeat returns the name in the call for a guest who is let in: the one under
 // which the request was shown, unless somebody in the call has got it meanwhile.
-func (r *openLink) nameSeat(requestID, name string) string {
-	if shown, ok := r.shown[requestID]; ok {
+func (o *openLink) nameSeat(requestID, name string) string {
+	if shown, ok := o.shown[requestID]; ok {
 		name = shown
 	}
-	return signalling.Distinct(name, r.namesInCall())
+	return signalling.Distinct(name, o.namesInCall())
 }
 
 // resembles tells whether somebody in the call gave a request's name, and
 // otherwise whose name it may be taken for, "" for nobody's.
-func (r *openLink) resembles(q lobby.Request) (inCall bool, looksLike string) {
+func (o *openLink) resembles(q lobby.Request) (inCall bool, looksLike string) {
 	shape := signalling.ShapeOf(q.Name)
-	for st := range r.seats {
+	for st := range o.seats {
 		switch other := signalling.ShapeOf(st.name); {
 		case other.Same(shape):
 			return true, ""
@@ -70,12 +70,12 @@ func (r *openLink) resembles(q lobby.Request) (inCall bool, looksLike string) {
 			looksLike = st.name
 		}
 	}
-	host := signalling.ShapeOf(r.host.me.Name)
+	host := signalling.ShapeOf(o.host.me.Name)
 	switch {
-	case host.Same(shape) && r.hostSeat != nil:
+	case host.Same(shape) && o.hostSeat != nil:
 		return true, ""
 	case host.Alike(shape):
-		return false, r.host.me.Name
+		return false, o.host.me.Name
 	case looksLike == "" && q.Known.TimesLetIn == 0 && !q.Known.NameKnown:
 		looksLike = q.Known.LooksLike
 	}

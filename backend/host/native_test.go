@@ -56,9 +56,9 @@ func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 		ended *capture.Session
 	)
 	for ended == nil { // it starts beside the loop
-		f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
-			if p := r.hostSeat; p != nil {
-				stage, ended = p.windowSink, p.capture
+		f.must(f.host.doLink(f.ctx, l.ID, func(o *openLink) error {
+			if s := o.hostSeat; s != nil {
+				stage, ended = s.windowSink, s.capture
 			}
 			return nil
 		}))

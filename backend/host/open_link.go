@@ -45,7 +45,7 @@ type openLink struct {
 
 // addLink starts what a link needs to be answered. It does not announce it.
 func (h *Host) addLink(l links.Link) *openLink {
-	r := &openLink{
+	o := &openLink{
 		host:           h,
 		id:             l.ID,
 		keys:           l.Keys,
@@ -56,74 +56,74 @@ func (h *Host) addLink(l links.Link) *openLink {
 		sessions:       make(map[*guestSession]struct{}),
 		seats:          make(map[*seat]struct{}),
 	}
-	r.lobby = lobby.New(lobby.Options{
+	o.lobby = lobby.New(lobby.Options{
 		OnChange: func(s lobby.Snapshot) {
-			h.loop.Post("lobby "+string(r.id), func() { r.lobbyChanged(s) })
+			h.loop.Post("lobby "+string(o.id), func() { o.lobbyChanged(s) })
 		},
 	})
-	h.openLinks[r.id] = r
+	h.openLinks[o.id] = o
 	h.touch()
-	return r
+	return o
 }
 
 // announce makes a link reachable: on this computer and its network, and at the
 // public relay on which the link lives.
-func (r *openLink) announce() error {
-	h := r.host
-	withdraw, err := h.relay.Announce(h.ctx, r.keys, func(f switchboard.Frames) { r.accept(nil, f) })
+func (o *openLink) announce() error {
+	h := o.host
+	withdraw, err := h.relay.Announce(h.ctx, o.keys, func(f switchboard.Frames) { o.accept(nil, f) })
 	if err != nil {
 		return err
 	}
-	r.withdraw = withdraw
-	if ln := h.publicRelays.of(r.relay); ln != nil {
-		r.announceAt(ln)
+	o.withdraw = withdraw
+	if r := h.publicRelays.of(o.relay); r != nil {
+		o.announceAt(r)
 	}
 	return nil
 }
 
 // close tells everybody at a link that it is over for this reason, and
 // takes the link back from the relay. The book has been written before.
-func (r *openLink) close(reason signalling.EndReason) {
-	h := r.host
-	if r.ended != "" {
+func (o *openLink) close(reason signalling.EndReason) {
+	h := o.host
+	if o.ended != "" {
 		return
 	}
-	r.ended = reason
-	delete(h.openLinks, r.id)
-	if h.enter != nil && h.enter.LinkID == string(r.id) {
+	o.ended = reason
+	delete(h.openLinks, o.id)
+	if h.enter != nil && h.enter.LinkID == string(o.id) {
 		h.enter = nil
 	}
-	for s := range r.sessions {
+	for s := range o.sessions {
 		s.end(reason)
 	}
-	for st := range r.seats {
+	for st := range o.seats {
 		st.stopExpiry()
 		st.credentials.End()
 	}
-	clear(r.seats)
-	r.lobby.Close(outcomeOf(reason))
-	if p := r.hostSeat; p != nil {
-		r.hostSeat = nil
-		p.dismiss(reason)
+	clear(o.seats)
+	o.lobby.Close(outcomeOf(reason))
+	if s := o.hostSeat; s != nil {
+		o.hostSeat = nil
+		s.dismiss(reason)
 	}
-	r.closeCall(reason)
-	r.depart()
-	r.stopAsking()
-	r.queue = lobby.Snapshot{}
+	o.closeCall(reason)
+	o.depart()
+	o.stopAsking()
+	o.queue = lobby.Snapshot{}
 	h.forgetParts()
 }
 
 // closeCall ends a link's call, if there is one. The call's goroutines end in
 // the background; Host.Close waits for them.
-func (r *openLink) closeCall(reason signalling.EndReason) {
-	h := r.host
-	r.credentials.End()
-	r.credentials = nil
-	c := r.call
+func (o *openLink) closeCall(reason signalling.EndReason) {
+	h := o.host
+	o.credentials.End()
+	o.credentials = nil
+	c := o.call
 	if c == nil {
 		return
 	}
-	r.call, r.roster = nil, nil
+	o.call, o.roster = nil, nil
 	h.background.Go(func() {
 		c.Close(reason)
 		h.totals.End(c)
@@ -146,38 +146,38 @@ func outcomeOf(reason signalling.EndReason) lobby.Outcome {
 }
 
 // lobbyChanged takes over the newest snapshot of a link's lobby.
-func (r *openLink) lobbyChanged(s lobby.Snapshot) {
-	if r.ended != "" {
+func (o *openLink) lobbyChanged(s lobby.Snapshot) {
+	if o.ended != "" {
 		return
 	}
-	r.queue = s
+	o.queue = s
 	if len(s.Requests) == 0 {
-		r.stopAsking()
+		o.stopAsking()
 	}
-	r.host.touch()
+	o.host.touch()
 }
 
 // ensureCall returns the room's call and begins it if nobody was in.
-func (r *openLink) ensureCall() (*call.Call, error) {
-	h := r.host
-	if r.call != nil {
-		return r.call, nil
+func (o *openLink) ensureCall() (*call.Call, error) {
+	h := o.host
+	if o.call != nil {
+		return o.call, nil
 	}
 	var c *call.Call
 	c, err := h.engine.NewCall(call.Hooks{
 		OnRoster: func(ps []signalling.Participant) {
-			h.loop.Post("roster "+string(r.id), func() {
-				if r.call == c {
-					r.rosterChanged(ps)
+			h.loop.Post("roster "+string(o.id), func() {
+				if o.call == c {
+					o.rosterChanged(ps)
 				}
 			})
 		},
-	}, r.reachOf())
+	}, o.reachOf())
 	if err != nil {
 		return nil, err
 	}
-	r.call = c
-	r.stopAsking()
+	o.call = c
+	o.stopAsking()
 	h.totals.Begin(c)
 	if !h.engine.HasUDP() {
 		h.say(string(fault.UDPUnavailable))
@@ -188,64 +188,64 @@ func (r *openLink) ensureCall() (*call.Call, error) {
 // rosterChanged takes over who is in a link's call. Who holds a place and is not
 // in it has dropped out because the connection could not go on: the call has told
 // them so, and the place is given up.
-func (r *openLink) rosterChanged(ps []signalling.Participant) {
-	r.roster = ps
-	r.host.touch()
+func (o *openLink) rosterChanged(ps []signalling.Participant) {
+	o.roster = ps
+	o.host.touch()
 	in := make(map[string]bool, len(ps))
 	for _, p := range ps {
 		in[p.ID] = true
 	}
 	dropped := false
-	for st := range r.seats {
+	for st := range o.seats {
 		if !in[st.participant.ID()] {
-			r.freeSeat(st, signalling.EndFault)
+			o.freeSeat(st, signalling.EndFault)
 			dropped = true
 		}
 	}
 	switch {
-	case r.hostSeat != nil && !in[codec.HostID]:
-		r.leaveHostSeat()
+	case o.hostSeat != nil && !in[codec.HostID]:
+		o.leaveHostSeat()
 	case dropped:
-		r.settle()
+		o.endIfEmpty()
 	}
 }
 
 // recordEntry writes down that a guest is in. It runs on a goroutine of its own,
 // so that the disk stands neither between Let in and the first picture nor in
 // anybody else's way.
-func (r *openLink) recordEntry(device, name string) {
-	h := r.host
-	if _, err := h.book.Enter(r.id); err != nil {
+func (o *openLink) recordEntry(device, name string) {
+	h := o.host
+	if _, err := h.book.Enter(o.id); err != nil {
 		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
 	}
-	if err := h.book.RecordVisitor(r.id, device, name); err != nil {
+	if err := h.book.RecordVisitor(o.id, device, name); err != nil {
 		h.log.Error("record visitor", "error", err)
 	}
 	h.loop.Post("visitors", h.forgetParts)
 }
 
-// settle ends the call once nobody is in it and no seat is held. The link is
+// endIfEmpty ends the call once nobody is in it and no seat is held. The link is
 // spent if a guest was ever in and the one who was in last has left: a host who
 // looked in alone spends nothing, nor does a join that failed after a restart.
-func (r *openLink) settle() {
-	if r.ended != "" || len(r.seats) > 0 || r.hostSeat != nil {
+func (o *openLink) endIfEmpty() {
+	if o.ended != "" || len(o.seats) > 0 || o.hostSeat != nil {
 		return
 	}
-	if !r.guestIn && (!r.hostIn || len(r.host.book.Visitors(r.id)) == 0) {
-		r.closeCall("")
+	if !o.guestIn && (!o.hostIn || len(o.host.book.Visitors(o.id)) == 0) {
+		o.closeCall("")
 		return
 	}
-	r.spend(signalling.EndSpent)
+	o.spend(signalling.EndSpent)
 }
 
 // spend uses up an open link.
-func (r *openLink) spend(reason signalling.EndReason) {
-	h := r.host
-	if _, err := h.book.Enter(r.id); err != nil { // a link ended before anybody was in is spent as well
+func (o *openLink) spend(reason signalling.EndReason) {
+	h := o.host
+	if _, err := h.book.Enter(o.id); err != nil { // a link ended before anybody was in is spent as well
 		h.log.Error("mark link live", "error", err)
 	}
-	if _, err := h.book.Spend(r.id); err != nil {
+	if _, err := h.book.Spend(o.id); err != nil {
 		h.log.Error("spend link", "error", err)
 	}
-	r.close(reason)
+	o.close(reason)
 }

@@ -146,8 +146,8 @@ func TestPictureOfAKnock(t *testing.T) {
 	}
 	f.until("nobody waits", func(s hoststate.State) bool { return len(s.Requests) == 0 })
 	if err := f.host.loop.Do(f.ctx, func() {
-		for _, r := range f.host.openLinks {
-			for _, q := range r.lobby.Snapshot().Requests {
+		for _, o := range f.host.openLinks {
+			for _, q := range o.lobby.Snapshot().Requests {
 				t.Errorf("%s is still there", q.Name)
 			}
 		}

@@ -64,10 +64,10 @@ func (h *Host) loadRelays() error {
 
 // dialRelay dials a relay. It announces nothing yet.
 func (h *Host) dialRelay(row store.Relay) *publicRelay {
-	ln := &publicRelay{host: h, url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
+	r := &publicRelay{host: h, url: row.URL, row: row, status: client.Status{State: client.StateConnecting}}
 	if h.remotes == nil || len(row.Key) != ed25519.SeedSize {
-		ln.status = client.Status{State: client.StateRefused, Code: fault.RelayRefused}
-		return ln
+		r.status = client.Status{State: client.StateRefused, Code: fault.RelayRefused}
+		return r
 	}
 	h.dialled++
 	task := "relay " + strconv.Itoa(h.dialled) // its own, not that of the one it replaces
@@ -78,38 +78,38 @@ func (h *Host) dialRelay(row store.Relay) *publicRelay {
 		OnStatus: func(s client.Status) {
 			h.loop.Post(task, func() {
 				if s.State != client.StateConnected { // what was offered last is still told
-					s.Offer = ln.status.Offer
+					s.Offer = r.status.Offer
 				}
-				ln.status = s
+				r.status = s
 				h.touch()
 			})
 		},
 	})
 	if err != nil {
 		h.log.Error("dial a relay", "code", fault.CodeOf(err))
-		ln.status = client.Status{State: client.StateRefused, Code: fault.CodeOf(err)}
-		return ln
+		r.status = client.Status{State: client.StateRefused, Code: fault.CodeOf(err)}
+		return r
 	}
-	ln.remote, ln.source = far, sourceOf(h, far)
-	return ln
+	r.remote, r.source = far, sourceOf(h, far)
+	return r
 }
 
 // drop hangs up beside the loop: it waits for guests' channels.
-func (ln *publicRelay) drop() {
-	if ln.remote == nil {
+func (r *publicRelay) drop() {
+	if r.remote == nil {
 		return
 	}
-	for _, r := range ln.host.openLinks {
-		if r.publicRelay == ln {
-			r.publicRelay, r.withdrawRemote = nil, func(*[sealed.NoteSize]byte) {}
+	for _, o := range r.host.openLinks {
+		if o.publicRelay == r {
+			o.publicRelay, o.withdrawRemote = nil, func(*[sealed.NoteSize]byte) {}
 		}
 	}
-	ln.host.background.Go(func() { ln.hangUp() })
+	r.host.background.Go(func() { r.hangUp() })
 }
 
-func (ln *publicRelay) hangUp() {
-	if err := ln.remote.Close(); err != nil {
-		ln.host.log.Info("hang up at a relay", "code", fault.CodeOf(err))
+func (r *publicRelay) hangUp() {
+	if err := r.remote.Close(); err != nil {
+		r.host.log.Info("hang up at a relay", "code", fault.CodeOf(err))
 	}
 }
 
@@ -118,55 +118,55 @@ type publicRelays []*publicRelay
 
 // of returns the relay at a URL; nil when the host uses none there.
 func (p publicRelays) of(url string) *publicRelay {
-	if i := slices.IndexFunc(p, func(ln *publicRelay) bool { return ln.url == url }); i >= 0 {
+	if i := slices.IndexFunc(p, func(r *publicRelay) bool { return r.url == url }); i >= 0 {
 		return p[i]
 	}
 	return nil
 }
 
 // populate announces the links that live on a relay there.
-func (ln *publicRelay) populate() {
-	for _, r := range ln.host.openLinks {
-		if r.relay == ln.url {
-			r.announceAt(ln)
+func (r *publicRelay) populate() {
+	for _, o := range r.host.openLinks {
+		if o.relay == r.url {
+			o.announceAt(r)
 		}
 	}
 }
 
 // announceAt makes a link reachable at the relay on which its link lives.
-func (r *openLink) announceAt(ln *publicRelay) {
-	if ln.remote == nil {
+func (o *openLink) announceAt(r *publicRelay) {
+	if r.remote == nil {
 		return
 	}
-	withdraw, err := ln.remote.Announce(r.host.ctx, r.keys, func(f switchboard.Frames) { r.accept(ln, f) })
+	withdraw, err := r.remote.Announce(o.host.ctx, o.keys, func(f switchboard.Frames) { o.accept(r, f) })
 	if err != nil {
-		r.host.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
+		o.host.log.Error("announce a link at a relay", "code", fault.CodeOf(err))
 		return
 	}
-	r.publicRelay, r.withdrawRemote = ln, withdraw
+	o.publicRelay, o.withdrawRemote = r, withdraw
 }
 
 // depart takes an open link back from everywhere. One that has ended leaves its
 // note at its relay.
-func (r *openLink) depart() {
-	r.withdraw()
-	if note, ok := Note(r.host.book, r.id); ok {
-		r.withdrawRemote(&note)
+func (o *openLink) depart() {
+	o.withdraw()
+	if note, ok := Note(o.host.book, o.id); ok {
+		o.withdrawRemote(&note)
 	} else {
-		r.withdrawRemote(nil)
+		o.withdrawRemote(nil)
 	}
 }
 
 // relayForNew is the relay on which a link is made now. Fault: TooManyLinks.
 func (h *Host) relayForNew() (string, error) {
-	ln := h.publicRelays.of(h.reach.Relay)
-	if ln == nil {
+	r := h.publicRelays.of(h.reach.Relay)
+	if r == nil {
 		return "", nil
 	}
-	if most := ln.status.Offer.Links; most > 0 && h.openLinks.on(ln.url) >= most {
+	if most := r.status.Offer.Links; most > 0 && h.openLinks.on(r.url) >= most {
 		return "", fault.New(fault.TooManyLinks, nil)
 	}
-	return ln.url, nil
+	return r.url, nil
 }
 
 // openLinks are the links that can be opened.
@@ -174,8 +174,8 @@ type openLinks map[sealed.LinkID]*openLink
 
 // on counts those on a relay.
 func (o openLinks) on(url string) (n int) {
-	for _, r := range o {
-		if r.relay == url {
+	for _, link := range o {
+		if link.relay == url {
 			n++
 		}
 	}
@@ -200,11 +200,11 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hosts
 	}
 	o := client.Options{URL: url, Token: token, OnStatus: func(client.Status) {}}
 	if err := h.do(ctx, func() error {
-		ln := h.publicRelays.of(url)
-		if ln != nil && o.Token == "" {
-			o.Token = ln.row.Token
+		r := h.publicRelays.of(url)
+		if r != nil && o.Token == "" {
+			o.Token = r.row.Token
 		}
-		o.Key = ed25519.NewKeyFromSeed(h.relayKey(url, ln))
+		o.Key = ed25519.NewKeyFromSeed(h.relayKey(url, r))
 		return nil
 	}); err != nil {
 		return hoststate.RelayOfferView{}, err
@@ -224,9 +224,9 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hosts
 // relayKey is the seed of the host's key at a relay: the kept one, or the one
 // that was made when the relay was last tested, so that who allows the host in
 // after the test allows the key that is added.
-func (h *Host) relayKey(url string, ln *publicRelay) []byte {
-	if ln != nil && len(ln.row.Key) == ed25519.SeedSize {
-		return ln.row.Key
+func (h *Host) relayKey(url string, r *publicRelay) []byte {
+	if r != nil && len(r.row.Key) == ed25519.SeedSize {
+		return r.row.Key
 	}
 	if h.tested.URL != url {
 		_, key, err := ed25519.GenerateKey(nil)
@@ -274,16 +274,16 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 			return err
 		}
 		h.tested = store.Relay{}
-		ln := h.dialRelay(row)
+		r := h.dialRelay(row)
 		if old != nil {
 			old.drop()
-			h.publicRelays[slices.Index(h.publicRelays, old)] = ln
+			h.publicRelays[slices.Index(h.publicRelays, old)] = r
 		} else {
-			h.publicRelays = append(h.publicRelays, ln)
+			h.publicRelays = append(h.publicRelays, r)
 		}
-		ln.populate()
+		r.populate()
 		h.forgetParts()
-		v = ln.view()
+		v = r.view()
 		if len(h.publicRelays) > 1 || h.reach.Relay != "" {
 			return nil
 		}
@@ -297,8 +297,8 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 // is cut off. Fault: RelayNotFound.
 func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
-		ln := h.publicRelays.of(url)
-		if ln == nil {
+		r := h.publicRelays.of(url)
+		if r == nil {
 			return fault.New(fault.RelayNotFound, nil)
 		}
 		if h.reach.Relay == url {
@@ -309,8 +309,8 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 		if err := h.keeper.DeleteRelay(url); err != nil {
 			return err
 		}
-		ln.drop()
-		h.publicRelays = slices.DeleteFunc(h.publicRelays, func(other *publicRelay) bool { return other == ln })
+		r.drop()
+		h.publicRelays = slices.DeleteFunc(h.publicRelays, func(other *publicRelay) bool { return other == r })
 		h.forgetParts()
 		return nil
 	})
@@ -321,11 +321,11 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	var key string
 	if err := h.do(ctx, func() error {
-		ln := h.publicRelays.of(url)
-		if ln == nil || len(ln.row.Key) != ed25519.SeedSize {
+		r := h.publicRelays.of(url)
+		if r == nil || len(r.row.Key) != ed25519.SeedSize {
 			return fault.New(fault.RelayNotFound, nil)
 		}
-		key = publicText(ln.row.Key)
+		key = publicText(r.row.Key)
 		return nil
 	}); err != nil {
 		return err
@@ -375,21 +375,21 @@ const (
 	RelayRemoved     = "removed"     // of a link: its relay is not in the list any more
 )
 
-func (ln *publicRelay) view() hoststate.RelayView {
+func (r *publicRelay) view() hoststate.RelayView {
 	v := hoststate.RelayView{
-		URL:     ln.url,
-		Name:    client.Name(ln.url),
-		State:   relayState(ln.status),
-		Code:    string(ln.status.Code),
-		RetryAt: millis(ln.status.Retry),
-		Offer:   offerView(ln.status.Offer),
-		Links:   ln.host.openLinks.on(ln.url),
+		URL:     r.url,
+		Name:    client.Name(r.url),
+		State:   relayState(r.status),
+		Code:    string(r.status.Code),
+		RetryAt: millis(r.status.Retry),
+		Offer:   offerView(r.status.Offer),
+		Links:   r.host.openLinks.on(r.url),
 	}
 	if v.Code != "" {
-		v.Message = fault.Sentence(ln.status.Code)
+		v.Message = fault.Sentence(r.status.Code)
 	}
-	if v.State == RelayRefused && len(ln.row.Key) == ed25519.SeedSize {
-		v.HostKey = publicText(ln.row.Key)
+	if v.State == RelayRefused && len(r.row.Key) == ed25519.SeedSize {
+		v.HostKey = publicText(r.row.Key)
 	}
 	return v
 }
@@ -418,15 +418,15 @@ func (d drawing) relayOf(l links.Link) (name, state, code string) {
 		return "", "", ""
 	}
 	name = client.Name(l.Relay)
-	ln := h.publicRelays.of(l.Relay)
-	if ln == nil {
+	r := h.publicRelays.of(l.Relay)
+	if r == nil {
 		return name, RelayRemoved, ""
 	}
-	state, code = relayState(ln.status), string(ln.status.Code)
+	state, code = relayState(r.status), string(r.status.Code)
 	if state != RelayConnected || l.State.Ended() {
 		return name, state, code
 	}
-	switch announced, refused := ln.remote.LinkStatus(l.ID); {
+	switch announced, refused := r.remote.LinkStatus(l.ID); {
 	case refused != "":
 		return name, RelayRefused, string(refused)
 	case !announced:
@@ -441,9 +441,9 @@ func (h *Host) closeRelays() {
 	var relays []*publicRelay
 	_ = h.loop.Do(context.Background(), func() { relays, h.publicRelays = h.publicRelays, nil })
 	var closing sync.WaitGroup
-	for _, ln := range relays {
-		if ln.remote != nil {
-			closing.Go(func() { ln.hangUp() })
+	for _, r := range relays {
+		if r.remote != nil {
+			closing.Go(func() { r.hangUp() })
 		}
 	}
 	closing.Wait()

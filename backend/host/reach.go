@@ -13,11 +13,11 @@ import (
 
 // newCredentials returns the credentials of a guest who comes by a public relay;
 // nil for the relay inside the app.
-func (ln *publicRelay) newCredentials() *turncredentials.Credentials {
-	if ln == nil {
+func (r *publicRelay) newCredentials() *turncredentials.Credentials {
+	if r == nil {
 		return nil
 	}
-	return turncredentials.From(ln.source)
+	return turncredentials.From(r.source)
 }
 
 // sourceOf returns the source of credentials of a public relay.
@@ -28,31 +28,31 @@ func sourceOf(h *Host, relay turncredentials.Giver) *turncredentials.Source {
 }
 
 // ownCredentials are the host's own in a link's call.
-func (r *openLink) ownCredentials() *turncredentials.Credentials {
-	if p := r.credentials; p != nil && (r.publicRelay != nil && p.IsFrom(r.publicRelay.source) || r.call != nil) {
+func (o *openLink) ownCredentials() *turncredentials.Credentials {
+	if p := o.credentials; p != nil && (o.publicRelay != nil && p.IsFrom(o.publicRelay.source) || o.call != nil) {
 		return p
 	}
-	r.credentials.End()
-	r.credentials = r.publicRelay.newCredentials()
-	return r.credentials
+	o.credentials.End()
+	o.credentials = o.publicRelay.newCredentials()
+	return o.credentials
 }
 
 // reachOf is how a link's call is reached from elsewhere.
-func (r *openLink) reachOf() call.ICEConfig {
-	own := r.ownCredentials()
+func (o *openLink) reachOf() call.ICEConfig {
+	own := o.ownCredentials()
 	if own == nil {
 		return call.ICEConfig{}
 	}
-	return call.ICEConfig{STUN: r.publicRelay.stun(), Servers: own.Own, Relay: r.publicRelay.address, RelayOnly: r.host.reach.RelayOnly}
+	return call.ICEConfig{STUN: o.publicRelay.stun(), Servers: own.Own, Relay: o.publicRelay.address, RelayOnly: o.host.reach.RelayOnly}
 }
 
 // stun is the STUN of a relay, which is guessed until the relay has said
 // it: a call may begin before the host is connected to it.
-func (ln *publicRelay) stun() []string {
-	if urls := ln.status.Offer.STUN; len(urls) > 0 || ln.status.State == client.StateConnected {
+func (r *publicRelay) stun() []string {
+	if urls := r.status.Offer.STUN; len(urls) > 0 || r.status.State == client.StateConnected {
 		return urls
 	}
-	u, err := url.Parse(ln.url)
+	u, err := url.Parse(r.url)
 	if err != nil { // it was parsed before
 		return nil
 	}
@@ -60,33 +60,33 @@ func (ln *publicRelay) stun() []string {
 }
 
 // address is where the relay was reached; see [call.ICEConfig].
-func (ln *publicRelay) address() netip.Addr {
-	if ln.remote == nil {
+func (r *publicRelay) address() netip.Addr {
+	if r.remote == nil {
 		return netip.Addr{}
 	}
-	return ln.remote.Status().Address
+	return r.remote.Status().Address
 }
 
 // prepareCall has ready what the host needs, ahead of a link's call: what STUN
 // servers say, and a relayed way if there is to be no other.
-func (r *openLink) prepareCall() {
-	if r.ended != "" || r.call != nil || r.publicRelay == nil {
+func (o *openLink) prepareCall() {
+	if o.ended != "" || o.call != nil || o.publicRelay == nil {
 		return
 	}
-	if r.host.reach.RelayOnly {
-		r.ownCredentials().Prepare()
+	if o.host.reach.RelayOnly {
+		o.ownCredentials().Prepare()
 		return
 	}
-	if r.asking == nil {
-		r.asking = r.host.engine.Prepare(r.publicRelay.stun(), r.publicRelay.address)
+	if o.asking == nil {
+		o.asking = o.host.engine.Prepare(o.publicRelay.stun(), o.publicRelay.address)
 	}
 }
 
 // stopAsking undoes prepareCall once the call asks itself, or nobody waits.
-func (r *openLink) stopAsking() {
-	if r.asking != nil {
-		r.asking()
-		r.asking = nil
+func (o *openLink) stopAsking() {
+	if o.asking != nil {
+		o.asking()
+		o.asking = nil
 	}
 }
 
@@ -97,8 +97,8 @@ func (s *guestSession) prepareWay() {
 		return
 	}
 	s.credentials.PrepareEarly()
-	h, r := s.host, s.link
-	h.loop.Post("prepare "+string(r.id), func() { r.prepareCall() })
+	h, o := s.host, s.link
+	h.loop.Post("prepare "+string(o.id), func() { o.prepareCall() })
 }
 
 // prepareReturn has credentials ready for a guest who comes back into a seat. It

@@ -15,10 +15,10 @@ import (
 // Fault: RequestGone.
 func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*openLink, lobby.Request) error) error {
 	return h.do(ctx, func() error {
-		for _, r := range h.openLinks {
-			for _, q := range r.queue.Requests {
+		for _, o := range h.openLinks {
+			for _, q := range o.queue.Requests {
 				if q.ID == requestID {
-					return fn(r, q)
+					return fn(o, q)
 				}
 			}
 		}
@@ -29,34 +29,34 @@ func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*openLin
 // Admit lets a guest in, and asks the window that attended last to enter the
 // call if the host is outside. Fault: RequestGone.
 func (h *Host) Admit(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *openLink, _ lobby.Request) error {
-		if err := r.lobby.Admit(requestID); err != nil {
+	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error {
+		if err := o.lobby.Admit(requestID); err != nil {
 			return err
 		}
-		r.bringIn()
+		o.bringIn()
 		return nil
 	})
 }
 
 // Decline refuses a guest, who may ask once more. Fault: RequestGone.
 func (h *Host) Decline(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *openLink, _ lobby.Request) error { return r.lobby.Decline(requestID) })
+	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error { return o.lobby.Decline(requestID) })
 }
 
 // AskToWait tells a guest that the host has seen the request. Fault:
 // RequestGone.
 func (h *Host) AskToWait(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *openLink, _ lobby.Request) error { return r.lobby.AskToWait(requestID) })
+	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error { return o.lobby.AskToWait(requestID) })
 }
 
 // Block refuses a guest, whose browser can't ask again at this link. Fault:
 // RequestGone.
 func (h *Host) Block(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(r *openLink, q lobby.Request) error {
-		if err := r.lobby.Block(requestID); err != nil {
+	return h.doRequest(ctx, requestID, func(o *openLink, q lobby.Request) error {
+		if err := o.lobby.Block(requestID); err != nil {
 			return err
 		}
-		return h.book.Block(r.id, q.Device)
+		return h.book.Block(o.id, q.Device)
 	})
 }
 
@@ -64,11 +64,11 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 // names the ones that it shows: a knock that came with the press of the button
 // must not slip in with the others. Fault: RequestGone when none waits any more.
 func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		if len(r.lobby.AdmitAll(requestIDs)) == 0 {
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		if len(o.lobby.AdmitAll(requestIDs)) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
-		r.bringIn()
+		o.bringIn()
 		return nil
 	})
 }
@@ -76,8 +76,8 @@ func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string)
 // DeclineAll declines those of these requests that still wait at a link. Fault:
 // RequestGone when none does.
 func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		if len(r.lobby.DeclineAll(requestIDs)) == 0 {
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		if len(o.lobby.DeclineAll(requestIDs)) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
 		return nil
@@ -86,8 +86,8 @@ func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []strin
 
 // SilenceRequests quiets the bell of a link, or lets it ring again.
 func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		r.lobby.SetSilenced(on)
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		o.lobby.SetSilenced(on)
 		return nil
 	})
 }
@@ -95,8 +95,8 @@ func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) erro
 // LockCall refuses new join requests at a link, or takes them again. Those who
 // wait stay.
 func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		r.lobby.SetLocked(on)
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		o.lobby.SetLocked(on)
 		return nil
 	})
 }
@@ -104,8 +104,8 @@ func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
 // RemoveParticipant takes a guest out of the call. With block, the guest's
 // browser can't ask again at this link. Fault: ParticipantGone.
 func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID string, block bool) error {
-	return h.doLink(ctx, linkID, func(r *openLink) error {
-		st := r.seatOf(participantID)
+	return h.doLink(ctx, linkID, func(o *openLink) error {
+		st := o.seatOf(participantID)
 		if st == nil {
 			return fault.New(fault.ParticipantGone, nil)
 		}
@@ -113,17 +113,17 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 		reason := signalling.EndKicked
 		if block {
 			reason = signalling.EndBlocked
-			r.lobby.BlockDevice(st.device)
-			err = h.book.Block(r.id, st.device)
+			o.lobby.BlockDevice(st.device)
+			err = h.book.Block(o.id, st.device)
 		}
-		r.freeSeat(st, reason)
-		r.settle()
+		o.freeSeat(st, reason)
+		o.endIfEmpty()
 		return err
 	})
 }
 
-func (r *openLink) seatOf(participantID string) *seat {
-	for st := range r.seats {
+func (o *openLink) seatOf(participantID string) *seat {
+	for st := range o.seats {
 		if st.participant.ID() == participantID {
 			return st
 		}
@@ -135,8 +135,8 @@ func (r *openLink) seatOf(participantID string) *seat {
 // ParticipantGone.
 func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string) error {
 	var c *call.Call
-	if err := h.doLink(ctx, linkID, func(r *openLink) error {
-		c = r.call
+	if err := h.doLink(ctx, linkID, func(o *openLink) error {
+		c = o.call
 		return nil
 	}); err != nil {
 		return err
@@ -148,12 +148,12 @@ func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string
 }
 
 // bringIn asks the window that attended last to enter a link's call.
-func (r *openLink) bringIn() {
-	h := r.host
-	if r.hostSeat != nil || h.client == "" {
+func (o *openLink) bringIn() {
+	h := o.host
+	if o.hostSeat != nil || h.client == "" {
 		return
 	}
-	h.enter = &hoststate.EnterView{LinkID: string(r.id), Client: h.client}
+	h.enter = &hoststate.EnterView{LinkID: string(o.id), Client: h.client}
 	h.touch()
 }
 

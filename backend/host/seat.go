@@ -39,23 +39,23 @@ type seat struct {
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
-func (r *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.Knock) (*seat, error) {
-	if r.ended != "" {
+func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.Knock) (*seat, error) {
+	if o.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
-	for st := range r.seats { // one that the same browser has lost without knowing
+	for st := range o.seats { // one that the same browser has lost without knowing
 		if st.device == s.device && st.session == nil {
-			r.freeSeat(st, signalling.EndReplaced)
+			o.freeSeat(st, signalling.EndReplaced)
 		}
 	}
-	c, err := r.ensureCall()
+	c, err := o.ensureCall()
 	if err != nil {
 		return nil, err
 	}
 	st := &seat{
 		ticket:      ticket,
 		name:        k.Name,
-		shown:       r.nameSeat(ticket.ID(), k.Name),
+		shown:       o.nameSeat(ticket.ID(), k.Name),
 		device:      s.device,
 		session:     s,
 		credentials: s.credentials,
@@ -76,12 +76,12 @@ func (r *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 		},
 	}, s.out)
 	if err != nil {
-		r.settle()
+		o.endIfEmpty()
 		return nil, err
 	}
 	s.seated = true
-	r.seats[st] = struct{}{}
-	r.host.touch()
+	o.seats[st] = struct{}{}
+	o.host.touch()
 	return st, nil
 }
 
@@ -96,9 +96,9 @@ func (st *seat) open(s *guestSession) {
 }
 
 // findSeat returns the seat that a token claims.
-func (r *openLink) findSeat(token []byte, s *guestSession) (*seat, claim) {
+func (o *openLink) findSeat(token []byte, s *guestSession) (*seat, claim) {
 	key := digest(token)
-	for st := range r.seats {
+	for st := range o.seats {
 		if c, ok := st.tokens.find(key, s.opening); ok {
 			return st, c
 		}
@@ -109,11 +109,11 @@ func (r *openLink) findSeat(token []byte, s *guestSession) (*seat, claim) {
 // resumeSeat gives a seat to a newer session of the same guest. It returns nil
 // and EndSeatGone when the seat is not held, and nil and EndReplaced when a newer
 // page has it; it never admits anybody who does not hold one.
-func (r *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat, signalling.EndReason) {
-	if r.ended != "" {
+func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat, signalling.EndReason) {
+	if o.ended != "" {
 		return nil, signalling.EndSeatGone
 	}
-	st, c := r.findSeat(token, s)
+	st, c := o.findSeat(token, s)
 	if st == nil {
 		return nil, signalling.EndSeatGone
 	}
@@ -135,17 +135,17 @@ func (r *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 	st.open(s)
 	resumed, err := st.participant.Attach(s.out, resume && c.connection == st.connection)
 	if err != nil {
-		r.host.log.Info("resume seat", "code", fault.CodeOf(err))
+		o.host.log.Info("resume seat", "code", fault.CodeOf(err))
 		st.session = nil
-		r.freeSeat(st, "")
-		r.settle()
+		o.freeSeat(st, "")
+		o.endIfEmpty()
 		return nil, signalling.EndSeatGone
 	}
 	if !resumed {
 		st.connection++
 		st.tokens.issued[len(st.tokens.issued)-1].connection = st.connection
 	}
-	r.host.touch()
+	o.host.touch()
 	return st, ""
 }
 
@@ -179,62 +179,62 @@ func (st *seat) confirm(s *guestSession) {
 // loseSeat holds a seat whose path is lost, for a while. One that its guest has
 // not taken up is free at once: nobody was in, and the host's decision waits in
 // the lobby for the guest's return.
-func (r *openLink) loseSeat(st *seat, s *guestSession) {
-	if r.ended != "" || st.session != s {
+func (o *openLink) loseSeat(st *seat, s *guestSession) {
+	if o.ended != "" || st.session != s {
 		return // gone, or taken over by a newer page
 	}
 	if !st.used.Load() {
-		r.freeSeat(st, "")
-		r.lobby.Undelivered(st.ticket)
-		r.settle()
+		o.freeSeat(st, "")
+		o.lobby.Undelivered(st.ticket)
+		o.endIfEmpty()
 		return
 	}
 	st.session, st.closing = nil, s.gone
 	st.participant.Detach(s.out)
-	r.holdSeat(st)
-	r.host.touch()
+	o.holdSeat(st)
+	o.host.touch()
 }
 
 // holdSeat frees a seat in a while, unless its guest is back by then, or their
 // media is still there: what a relay's absence takes is the path for messages.
 // One whose page went away is held for a reload only.
-func (r *openLink) holdSeat(st *seat) {
-	h := r.host
+func (o *openLink) holdSeat(st *seat) {
+	h := o.host
 	hold := h.timing.SeatHold
 	if st.closing {
 		hold = min(hold, h.timing.Reload)
 	}
 	st.expiry = time.AfterFunc(hold, func() {
 		h.loop.Post("seat "+st.participant.ID(), func() {
-			_, held := r.seats[st]
+			_, held := o.seats[st]
 			switch {
 			case st.session != nil || !held:
 			case st.participant.Alive() && !st.closing:
-				r.holdSeat(st)
+				o.holdSeat(st)
 			default:
-				r.freeSeat(st, signalling.EndSeatGone)
-				r.settle()
+				o.freeSeat(st, signalling.EndSeatGone)
+				o.endIfEmpty()
 			}
 		})
 	})
 }
 
 // freeSeat takes a guest out of the call. "" tells them nothing.
-func (r *openLink) freeSeat(st *seat, reason signalling.EndReason) {
-	if _, held := r.seats[st]; !held {
+func (o *openLink) freeSeat(st *seat, reason signalling.EndReason) {
+	if _, held := o.seats[st]; !held {
 		return
 	}
 	st.stopExpiry()
 	st.credentials.End()
-	delete(r.seats, st)
-	r.guestIn = r.guestIn || st.used.Load()
+	delete(o.seats, st)
+	o.guestIn = o.guestIn || st.used.Load()
 	s := st.session
 	st.session = nil
 	st.participant.Leave(reason)
 	if s != nil && reason != "" {
 		s.end(reason)
 	}
-	r.host.touch()
+	o.host.touch()
 }
 
 func (st *seat) stopExpiry() {

@@ -65,9 +65,9 @@ func (h *Host) SetSettings(ctx context.Context, s hoststate.Settings) error {
 		switched := devicesOf(s) != devicesOf(h.settings)
 		h.settings = s
 		if switched {
-			for _, r := range h.openLinks {
-				if p := r.hostSeat; p != nil && p.capture != nil {
-					p.capture.Switch(devicesOf(s))
+			for _, o := range h.openLinks {
+				if seat := o.hostSeat; seat != nil && seat.capture != nil {
+					seat.capture.Switch(devicesOf(s))
 				}
 			}
 		}

@@ -55,7 +55,7 @@ type parts struct {
 
 // partsOf returns a link's parts, as made before if they are known. r is nil for a
 // link that has ended.
-func (d drawing) partsOf(l links.Link, r *openLink) parts {
+func (d drawing) partsOf(l links.Link, o *openLink) parts {
 	h, addresses := d.host, d.addresses
 	if !slices.Equal(addresses, h.partsAt) {
 		clear(h.parts)
@@ -68,7 +68,7 @@ func (d drawing) partsOf(l links.Link, r *openLink) parts {
 	p.visitors = convert(h.book.Visitors(l.ID), func(v links.Visitor) hoststate.VisitorView {
 		return hoststate.VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
 	})
-	if r != nil {
+	if o != nil {
 		if h.publicRelays.of(l.Relay) != nil { // known whether or not the relay can be reached
 			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
 		}
@@ -110,17 +110,17 @@ func (d drawing) state() hoststate.State {
 		Notice:   h.notice,
 	}
 	for _, l := range h.book.List() {
-		r := h.openLinks[l.ID]
-		s.Links = append(s.Links, d.link(l, r))
-		if r == nil {
+		o := h.openLinks[l.ID]
+		s.Links = append(s.Links, d.link(l, o))
+		if o == nil {
 			continue
 		}
-		r.nameRequests()
-		for _, q := range r.queue.Requests {
-			s.Requests = append(s.Requests, r.requestView(l, q))
+		o.nameRequests()
+		for _, q := range o.queue.Requests {
+			s.Requests = append(s.Requests, o.requestView(l, q))
 		}
-		if r.call != nil && len(r.roster) > 0 {
-			s.Calls = append(s.Calls, callView(l, r))
+		if o.call != nil && len(o.roster) > 0 {
+			s.Calls = append(s.Calls, callView(l, o))
 		}
 	}
 	slices.SortStableFunc(s.Requests, func(a, b hoststate.RequestView) int { return cmp.Compare(a.Since, b.Since) })
@@ -142,15 +142,15 @@ func (d drawing) reach() hoststate.Reach {
 			v.Kind = string(a.Reach)
 		}
 	}
-	if ln := h.publicRelays.of(h.reach.Relay); ln != nil && ln.status.State == client.StateConnected {
+	if r := h.publicRelays.of(h.reach.Relay); r != nil && r.status.State == client.StateConnected {
 		v.Kind = string(relay.ReachAnywhere)
 	}
 	return v
 }
 
 // link shows a link. r is nil for one that has ended.
-func (d drawing) link(l links.Link, r *openLink) hoststate.LinkView {
-	p := d.partsOf(l, r)
+func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
+	p := d.partsOf(l, o)
 	v := hoststate.LinkView{
 		ID:        string(l.ID),
 		Name:      l.Name,
@@ -163,13 +163,13 @@ func (d drawing) link(l links.Link, r *openLink) hoststate.LinkView {
 		Visitors:  p.visitors,
 	}
 	v.Relay, v.RelayState, v.RelayCode = d.relayOf(l)
-	if r == nil {
+	if o == nil {
 		return v
 	}
-	v.Waiting = len(r.queue.Requests)
-	v.InCall = len(r.roster)
-	v.HostInCall = r.hostSeat != nil
-	v.Silenced, v.Locked = r.queue.Silenced, r.queue.Locked
+	v.Waiting = len(o.queue.Requests)
+	v.InCall = len(o.roster)
+	v.HostInCall = o.hostSeat != nil
+	v.Silenced, v.Locked = o.queue.Silenced, o.queue.Locked
 	if v.InCall > 0 {
 		v.Group = hoststate.GroupLive
 	} else {
@@ -195,13 +195,13 @@ func shareOrder(addresses []relay.Address) []relay.Address {
 	return sorted
 }
 
-func (r *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestView {
+func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestView {
 	v := hoststate.RequestView{
 		ID:         q.ID,
 		LinkID:     string(l.ID),
 		LinkName:   l.Name,
 		Name:       q.Name,
-		Shown:      r.shown[q.ID],
+		Shown:      o.shown[q.ID],
 		Since:      millis(q.Since),
 		Known:      hoststate.KnownFirst,
 		TimesLetIn: q.Known.TimesLetIn,
@@ -215,19 +215,19 @@ func (r *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 	case q.Known.NameKnown:
 		v.Known = hoststate.KnownName
 	}
-	v.NameInCall, v.LooksLike = r.resembles(q)
+	v.NameInCall, v.LooksLike = o.resembles(q)
 	return v
 }
 
-func callView(l links.Link, r *openLink) hoststate.CallView {
+func callView(l links.Link, o *openLink) hoststate.CallView {
 	v := hoststate.CallView{
 		LinkID:       string(l.ID),
 		Name:         l.Name,
-		HostIn:       r.hostSeat != nil,
-		Participants: convert(r.roster, participantView),
+		HostIn:       o.hostSeat != nil,
+		Participants: convert(o.roster, participantView),
 	}
-	if r.hostSeat != nil {
-		v.Engine = r.hostSeat.engine
+	if o.hostSeat != nil {
+		v.Engine = o.hostSeat.engine
 	}
 	return v
 }

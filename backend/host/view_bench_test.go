@@ -73,14 +73,14 @@ func BenchmarkPublish(b *testing.B) {
 	for _, l := range book.List() {
 		h.openLinks[l.ID] = &openLink{host: h, id: l.ID}
 	}
-	r := h.openLinks[book.List()[0].ID]
+	o := h.openLinks[book.List()[0].ID]
 	knock := lobby.Snapshot{Requests: []lobby.Request{{ID: "request", Name: "Ada", Bell: signalling.BellSilenced, Since: time.Now()}}}
 	for on := true; b.Loop(); on = !on {
 		snapshot := lobby.Snapshot{}
 		if on {
 			snapshot = knock
 		}
-		r.lobbyChanged(snapshot)
+		o.lobbyChanged(snapshot)
 		h.publish()
 	}
 }

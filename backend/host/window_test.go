@@ -105,16 +105,16 @@ func TestAReplacedWindowHasNothingToSay(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
 	f.window(l, hoststate.EngineWebview).message("roster")
-	var p *hostSeat
+	var s *hostSeat
 	var old *windowsocket.Conn
-	f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
-		p, old = r.hostSeat, r.hostSeat.window
+	f.must(f.host.doLink(f.ctx, l.ID, func(o *openLink) error {
+		s, old = o.hostSeat, o.hostSeat.window
 		return nil
 	}))
 	f.window(l, hoststate.EngineWebview).message("roster")
-	f.must(f.host.doLink(f.ctx, l.ID, func(r *openLink) error {
-		p.leaveBy(r.id, old)
-		if r.hostSeat == nil {
+	f.must(f.host.doLink(f.ctx, l.ID, func(o *openLink) error {
+		s.leaveBy(o.id, old)
+		if o.hostSeat == nil {
 			t.Error("the newer window is out of the call")
 		}
 		return nil

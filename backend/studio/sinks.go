@@ -33,20 +33,20 @@ func (p *ActiveCapture) ForceKeyframe() {
 
 // SpeakerSink is a [call.LocalSink] that gives all to the session that plays, while
 // there is one.
-type SpeakerSink struct{ playing *ActiveCapture }
+type SpeakerSink struct{ active *ActiveCapture }
 
 // NewSpeakerSink returns a sink for what a call forwards to the host.
 func NewSpeakerSink(p *ActiveCapture) *SpeakerSink { return &SpeakerSink{p} }
 
 // ReceiveRTP implements call.LocalSink.
-func (e *SpeakerSink) ReceiveRTP(participant string, kind signalling.Kind, packet *rtp.Packet, roundTrip time.Duration) {
-	if s := e.playing.Load(); s != nil {
+func (s *SpeakerSink) ReceiveRTP(participant string, kind signalling.Kind, packet *rtp.Packet, roundTrip time.Duration) {
+	if s := s.active.Load(); s != nil {
 		s.ReceiveRTP(participant, kind, packet, roundTrip)
 	}
 }
 
 // KeyframeWanted implements call.LocalSink.
-func (e *SpeakerSink) KeyframeWanted() { e.playing.ForceKeyframe() }
+func (s *SpeakerSink) KeyframeWanted() { s.active.ForceKeyframe() }
 
 // keyframePause is the least time between two requests for a keyframe of one
 // participant because the window dropped a picture.
@@ -56,7 +56,7 @@ const keyframePause = 300 * time.Millisecond
 // embedded Local, and pictures and faults to the window.
 type WindowSink struct {
 	*call.Local
-	playing *ActiveCapture
+	active  *ActiveCapture
 	window  *windowsocket.Conn
 	changed func() // what lacks is another; it does not block
 
@@ -68,7 +68,7 @@ type WindowSink struct {
 // NewWindowSink returns a sink for a capture session. changed is called when what
 // lacks is another; it does not block.
 func NewWindowSink(local *call.Local, p *ActiveCapture, window *windowsocket.Conn, changed func()) *WindowSink {
-	return &WindowSink{Local: local, playing: p, window: window, changed: changed, asked: make(map[string]time.Time)}
+	return &WindowSink{Local: local, active: p, window: window, changed: changed, asked: make(map[string]time.Time)}
 }
 
 // Lacks notes what there is no working device for.
@@ -99,7 +99,7 @@ func (s *WindowSink) Frame(f capture.Frame) {
 	})
 	if errors.Is(err, windowsocket.ErrKeyframeWanted) && s.mayAsk(f.Participant) {
 		if f.Participant == codec.HostID {
-			s.playing.ForceKeyframe()
+			s.active.ForceKeyframe()
 		} else {
 			s.RequestKeyframe(f.Participant)
 		}

@@ -75,118 +75,118 @@ func From(s *Source) *Credentials {
 }
 
 // IsFrom tells whether s is where they come from.
-func (p *Credentials) IsFrom(s *Source) bool { return p.source == s }
+func (c *Credentials) IsFrom(s *Source) bool { return c.source == s }
 
 // SameRelay tells whether both come from one relay.
-func (p *Credentials) SameRelay(other *Credentials) bool { return p.source == other.source }
+func (c *Credentials) SameRelay(other *Credentials) bool { return c.source == other.source }
 
 // Prepare has credentials fetched unless there are good ones, and kept fresh
 // until they are handed out. It returns at once.
-func (p *Credentials) Prepare() {
-	if p == nil {
+func (c *Credentials) Prepare() {
+	if c == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.over || p.pending != nil || p.good() || p.source.Now().Sub(p.asked) < Pause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || c.pending != nil || c.good() || c.source.Now().Sub(c.asked) < Pause {
 		return
 	}
 	done := make(chan struct{})
-	p.pending = done
-	if !p.source.TryGo(func() { p.fetch(done) }) {
-		p.pending = nil
+	c.pending = done
+	if !c.source.TryGo(func() { c.fetch(done) }) {
+		c.pending = nil
 		close(done)
 	}
 }
 
 // PrepareEarly is prepare for a guest who still waits: for a few at a time.
-func (p *Credentials) PrepareEarly() {
-	if p == nil {
+func (c *Credentials) PrepareEarly() {
+	if c == nil {
 		return
 	}
-	p.mu.Lock()
-	if !p.over && !p.early {
-		if p.early = p.source.early.Add(1) <= MaxEarly; !p.early {
-			p.source.early.Add(-1)
+	c.mu.Lock()
+	if !c.over && !c.early {
+		if c.early = c.source.early.Add(1) <= MaxEarly; !c.early {
+			c.source.early.Add(-1)
 		}
 	}
-	early := p.early
-	p.mu.Unlock()
+	early := c.early
+	c.mu.Unlock()
 	if early {
-		p.Prepare()
+		c.Prepare()
 	}
 }
 
 // Admit is prepare for a guest who is let in: the place among the early ones is
 // another's.
-func (p *Credentials) Admit() {
-	if p == nil {
+func (c *Credentials) Admit() {
+	if c == nil {
 		return
 	}
-	p.mu.Lock()
-	p.notEarly()
-	p.mu.Unlock()
-	p.Prepare()
+	c.mu.Lock()
+	c.notEarly()
+	c.mu.Unlock()
+	c.Prepare()
 }
 
-func (p *Credentials) notEarly() {
-	if p.early {
-		p.early = false
-		p.source.early.Add(-1)
+func (c *Credentials) notEarly() {
+	if c.early {
+		c.early = false
+		c.source.early.Add(-1)
 	}
 }
 
 // good tells whether the credentials can be handed out now.
-func (p *Credentials) good() bool {
-	return len(p.have) > 0 && p.source.Now().Before(p.until)
+func (c *Credentials) good() bool {
+	return len(c.have) > 0 && c.source.Now().Before(c.until)
 }
 
-func (p *Credentials) fetch(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(p.source.Context, credentialsTimeout)
+func (c *Credentials) fetch(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(c.source.Context, credentialsTimeout)
 	defer cancel()
-	got, err := p.source.Relay.Credentials(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pending = nil
+	got, err := c.source.Relay.Credentials(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending = nil
 	close(done)
-	if p.over {
+	if c.over {
 		return
 	}
 	next := Pause
 	if err != nil {
-		p.asked = p.source.Now()
-		p.source.Log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
+		c.asked = c.source.Now()
+		c.source.Log.Info("no relayed way for a guest", "code", fault.CodeOf(err))
 	} else {
-		now := p.source.Now()
+		now := c.source.Now()
 		next = credentialsLast(got, now) - credentialsMargin
-		p.have, p.until, p.asked = got, now.Add(next), time.Time{}
+		c.have, c.until, c.asked = got, now.Add(next), time.Time{}
 	}
-	if len(p.given) == 0 {
-		p.stopRenewal()
-		p.renewal = time.AfterFunc(next, p.Prepare)
+	if len(c.given) == 0 {
+		c.stopRenewal()
+		c.renewal = time.AfterFunc(next, c.Prepare)
 	}
 }
 
-func (p *Credentials) stopRenewal() {
-	if p.renewal != nil {
-		p.renewal.Stop()
-		p.renewal = nil
+func (c *Credentials) stopRenewal() {
+	if c.renewal != nil {
+		c.renewal.Stop()
+		c.renewal = nil
 	}
 }
 
 // Await waits for a request that is under way, for a moment only: nobody stands
 // at an open door because a relay is slow.
-func (p *Credentials) Await(ctx context.Context) {
-	if p == nil {
+func (c *Credentials) Await(ctx context.Context) {
+	if c == nil {
 		return
 	}
-	p.mu.Lock()
-	pending := p.pending
-	p.mu.Unlock()
+	c.mu.Lock()
+	pending := c.pending
+	c.mu.Unlock()
 	if pending == nil {
 		return
 	}
-	enough := time.NewTimer(p.source.Patience)
+	enough := time.NewTimer(c.source.Patience)
 	defer enough.Stop()
 	select {
 	case <-pending:
@@ -196,69 +196,69 @@ func (p *Credentials) Await(ctx context.Context) {
 }
 
 // Servers hands out what there is: STUN always, and credentials that are good.
-func (p *Credentials) Servers() []signalling.ICEServer {
-	if p == nil {
+func (c *Credentials) Servers() []signalling.ICEServer {
+	if c == nil {
 		return nil
 	}
-	return p.withSTUN(p.relayed())
+	return c.withSTUN(c.relayed())
 }
 
 // Renewed is what somebody needs who goes on with the connection they have: the
 // credentials of before may have expired, and ICE may have to begin anew. nil
 // leaves them what they have.
-func (p *Credentials) Renewed() []signalling.ICEServer {
-	if p == nil {
+func (c *Credentials) Renewed() []signalling.ICEServer {
+	if c == nil {
 		return nil
 	}
-	relayed := p.relayed()
+	relayed := c.relayed()
 	if len(relayed) == 0 {
 		return nil
 	}
-	return p.withSTUN(relayed)
+	return c.withSTUN(relayed)
 }
 
-func (p *Credentials) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
-	servers := append(p.stun(), relayed...)
+func (c *Credentials) withSTUN(relayed []signalling.ICEServer) []signalling.ICEServer {
+	servers := append(c.stun(), relayed...)
 	return servers[:min(len(servers), signalling.MaxICEServers)]
 }
 
 // relayed hands out the credentials that there are.
-func (p *Credentials) relayed() []signalling.ICEServer {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.over || !p.good() {
+func (c *Credentials) relayed() []signalling.ICEServer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || !c.good() {
 		return nil
 	}
-	p.stopRenewal()
-	for _, s := range p.have {
-		p.give(s.Username)
+	c.stopRenewal()
+	for _, s := range c.have {
+		c.give(s.Username)
 	}
-	return p.have
+	return c.have
 }
 
 // maxGiven bounds how many usernames are remembered of one guest: the seat of a guest
 // who comes back again and again gets new ones each time they have expired.
 const maxGiven = 16
 
-func (p *Credentials) give(username string) {
+func (c *Credentials) give(username string) {
 	if username == "" {
 		return
 	}
-	for _, known := range p.given {
+	for _, known := range c.given {
 		if known == username {
 			return
 		}
 	}
-	if len(p.given) == maxGiven {
-		p.source.Relay.Revoke(p.given[0])
-		p.given = p.given[1:]
+	if len(c.given) == maxGiven {
+		c.source.Relay.Revoke(c.given[0])
+		c.given = c.given[1:]
 	}
-	p.given = append(p.given, username)
+	c.given = append(c.given, username)
 }
 
 // stun is the relay's STUN, as one server.
-func (p *Credentials) stun() []signalling.ICEServer {
-	urls := p.source.Relay.Status().Offer.STUN
+func (c *Credentials) stun() []signalling.ICEServer {
+	urls := c.source.Relay.Status().Offer.STUN
 	if len(urls) == 0 {
 		return nil
 	}
@@ -266,27 +266,27 @@ func (p *Credentials) stun() []signalling.ICEServer {
 }
 
 // End takes back what was handed out. It never waits, and may be called again.
-func (p *Credentials) End() {
-	if p == nil {
+func (c *Credentials) End() {
+	if c == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.over = true
-	p.notEarly()
-	p.stopRenewal()
-	for _, username := range p.given {
-		p.source.Relay.Revoke(username)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.notEarly()
+	c.stopRenewal()
+	for _, username := range c.given {
+		c.source.Relay.Revoke(username)
 	}
-	p.given, p.have = nil, nil
+	c.given, c.have = nil, nil
 }
 
 // Own returns credentials for the host itself, and waits for them: call.ICEConfig.
-func (p *Credentials) Own(ctx context.Context) ([]signalling.ICEServer, error) {
-	p.Prepare()
-	p.mu.Lock()
-	pending := p.pending
-	p.mu.Unlock()
+func (c *Credentials) Own(ctx context.Context) ([]signalling.ICEServer, error) {
+	c.Prepare()
+	c.mu.Lock()
+	pending := c.pending
+	c.mu.Unlock()
 	if pending != nil {
 		select {
 		case <-pending:
@@ -294,7 +294,7 @@ func (p *Credentials) Own(ctx context.Context) ([]signalling.ICEServer, error) {
 			return nil, ctx.Err()
 		}
 	}
-	servers := p.relayed()
+	servers := c.relayed()
 	if len(servers) == 0 {
 		return nil, fault.New(fault.TurnUnavailable, nil)
 	}
