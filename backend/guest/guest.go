@@ -342,7 +342,7 @@ func (g *Guest) handle(p *path, m signalling.Message) error {
 	case signalling.Candidate:
 		g.peer.candidate(m)
 	case signalling.Tracks:
-		g.peer.lanes.assign(m.Slots)
+		g.peer.sections.assign(m.Slots)
 	case signalling.Roster:
 		g.mu.Lock()
 		clear(g.roster)

@@ -14,11 +14,11 @@ import (
 // peer is one peer connection to the host. The guest's goroutine calls its methods, and Pion's goroutines deliver
 // media.
 type peer struct {
-	pc      *webrtc.PeerConnection
-	tracks  []webrtc.TrackLocal
-	lanes   *lanes
-	wg      sync.WaitGroup
-	trickle trickle
+	pc       *webrtc.PeerConnection
+	tracks   []webrtc.TrackLocal
+	sections *sections
+	wg       sync.WaitGroup
+	trickle  trickle
 
 	sending    map[webrtc.TrackLocal]bool
 	early      []webrtc.ICECandidateInit // received before the first description
@@ -43,7 +43,7 @@ func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.IC
 		return nil, fault.Newf(fault.ConnectFailed, "guest: peer connection: %w", err)
 	}
 	p := &peer{
-		pc: pc, tracks: o.Tracks, lanes: newLanes(o.OnTrack),
+		pc: pc, tracks: o.Tracks, sections: newSections(o.OnTrack),
 		sending: make(map[webrtc.TrackLocal]bool), onKeyframe: o.OnKeyframeRequest,
 	}
 	p.trickle.send = events.candidate
@@ -67,7 +67,7 @@ func newPeer(o *Options, certificate webrtc.Certificate, servers []signalling.IC
 	})
 	pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		if mid, ok := p.midOf(receiver); ok {
-			p.lanes.read(pc, mid, remote) // on Pion's goroutine for this track
+			p.sections.read(pc, mid, remote) // on Pion's goroutine for this track
 		}
 	})
 	return p, nil
@@ -202,7 +202,7 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 // close ends the connection and waits for its goroutines.
 func (p *peer) close() error {
 	err := p.pc.GracefulClose()
-	p.lanes.close()
+	p.sections.close()
 	p.wg.Wait()
 	if err != nil {
 		return fmt.Errorf("guest: close peer connection: %w", err)

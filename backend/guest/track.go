@@ -31,7 +31,7 @@ type Track struct {
 	// Mid identifies the slot: the media section of the description (RFC 5888).
 	Mid string
 
-	lane    *lane
+	section *section
 	packets chan *rtp.Packet // closed when the slot is reassigned or gone
 }
 
@@ -47,19 +47,20 @@ func (t *Track) ReadRTP() (*rtp.Packet, error) {
 
 // RequestKeyframe asks the host for a keyframe (PLI, RFC 4585 section 6.3.1). It does nothing before the first packet
 // has arrived.
-func (t *Track) RequestKeyframe() { t.lane.requestKeyframe() }
+func (t *Track) RequestKeyframe() { t.section.requestKeyframe() }
 
-// lanes passes the packets of the peer connection's sections to the tracks that they are assigned to.
-type lanes struct {
+// sections passes the packets of the peer connection's sections to the tracks
+// that they are assigned to.
+type sections struct {
 	onTrack func(*Track) // may be nil
 	mu      sync.Mutex
 	closed  bool
-	byMid   map[string]*lane
+	byMid   map[string]*section
 }
 
-// lane is one media section.
-type lane struct {
-	all    *lanes
+// section is one media section.
+type section struct {
+	all    *sections
 	mid    string
 	track  *Track              // the track that gets the packets; nil while the slot is not assigned
 	held   []heldPacket        // packets that arrived while track is nil
@@ -72,100 +73,100 @@ type heldPacket struct {
 	at     time.Time
 }
 
-func newLanes(onTrack func(*Track)) *lanes {
-	return &lanes{onTrack: onTrack, byMid: make(map[string]*lane)}
+func newSections(onTrack func(*Track)) *sections {
+	return &sections{onTrack: onTrack, byMid: make(map[string]*section)}
 }
 
-// lane returns the lane of a mid. The caller holds mu.
-func (l *lanes) lane(mid string) *lane {
-	n := l.byMid[mid]
-	if n == nil {
-		n = &lane{all: l, mid: mid}
-		l.byMid[mid] = n
+// section returns the section of a mid. The caller holds mu.
+func (s *sections) section(mid string) *section {
+	sec := s.byMid[mid]
+	if sec == nil {
+		sec = &section{all: s, mid: mid}
+		s.byMid[mid] = sec
 	}
-	return n
+	return sec
 }
 
 // assign takes a complete assignment of slots and announces the new tracks.
-func (l *lanes) assign(slots []signalling.Slot) {
-	if l.onTrack == nil {
+func (s *sections) assign(slots []signalling.Slot) {
+	if s.onTrack == nil {
 		return
 	}
-	for _, t := range l.reassign(slots) {
-		l.onTrack(t)
+	for _, t := range s.reassign(slots) {
+		s.onTrack(t)
 	}
 }
 
-func (l *lanes) reassign(slots []signalling.Slot) (begun []*Track) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+func (s *sections) reassign(slots []signalling.Slot) (begun []*Track) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return nil
 	}
 	named := make(map[string]signalling.Slot, len(slots))
-	for _, s := range slots {
-		named[s.Mid] = s
+	for _, slot := range slots {
+		named[slot.Mid] = slot
 	}
-	for mid, n := range l.byMid {
-		if s, ok := named[mid]; !ok || n.track != nil && (n.track.Participant != s.Participant || n.track.Kind != s.Kind) {
-			n.end()
+	for mid, sec := range s.byMid {
+		if slot, ok := named[mid]; !ok || sec.track != nil && (sec.track.Participant != slot.Participant || sec.track.Kind != slot.Kind) {
+			sec.end()
 		}
 	}
-	for _, s := range slots {
-		n := l.lane(s.Mid)
-		if n.track != nil {
+	for _, slot := range slots {
+		sec := s.section(slot.Mid)
+		if sec.track != nil {
 			continue
 		}
-		n.track = &Track{
-			Participant: s.Participant, Kind: s.Kind, Mid: s.Mid,
-			lane: n, packets: make(chan *rtp.Packet, trackBuffer),
+		sec.track = &Track{
+			Participant: slot.Participant, Kind: slot.Kind, Mid: slot.Mid,
+			section: sec, packets: make(chan *rtp.Packet, trackBuffer),
 		}
-		n.release()
-		begun = append(begun, n.track)
+		sec.release()
+		begun = append(begun, sec.track)
 	}
 	return begun
 }
 
-// end ends the lane's track. The caller holds mu.
-func (n *lane) end() {
-	if n.track != nil {
-		close(n.track.packets)
-		n.track = nil
+// end ends the section's track. The caller holds mu.
+func (sec *section) end() {
+	if sec.track != nil {
+		close(sec.track.packets)
+		sec.track = nil
 	}
 }
 
 // release gives a new track the packets that came too early. The caller holds mu.
-func (n *lane) release() {
+func (sec *section) release() {
 	oldest := time.Now().Add(-heldFor)
-	for _, h := range n.held {
+	for _, h := range sec.held {
 		if h.at.After(oldest) {
-			n.track.packets <- h.packet // a new track has room for all held packets
+			sec.track.packets <- h.packet // a new track has room for all held packets
 		}
 	}
-	n.held = nil
+	sec.held = nil
 }
 
-// deliver passes a packet to the lane's track.
-func (n *lane) deliver(p *rtp.Packet) {
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	if n.track == nil {
-		if len(n.held) == heldPackets {
-			n.held = append(n.held[:0], n.held[1:]...)
+// deliver passes a packet to the section's track.
+func (sec *section) deliver(p *rtp.Packet) {
+	sec.all.mu.Lock()
+	defer sec.all.mu.Unlock()
+	if sec.track == nil {
+		if len(sec.held) == heldPackets {
+			sec.held = append(sec.held[:0], sec.held[1:]...)
 		}
-		n.held = append(n.held, heldPacket{p, time.Now()})
+		sec.held = append(sec.held, heldPacket{p, time.Now()})
 		return
 	}
 	select {
-	case n.track.packets <- p:
+	case sec.track.packets <- p:
 	default: // the reader is too slow
 	}
 }
 
-func (n *lane) requestKeyframe() {
-	n.all.mu.Lock()
-	remote, pc := n.remote, n.pc
-	n.all.mu.Unlock()
+func (sec *section) requestKeyframe() {
+	sec.all.mu.Lock()
+	remote, pc := sec.remote, sec.pc
+	sec.all.mu.Unlock()
 	if remote == nil {
 		return
 	}
@@ -174,12 +175,12 @@ func (n *lane) requestKeyframe() {
 }
 
 // read reads packets from Pion until the connection closes.
-func (l *lanes) read(pc *webrtc.PeerConnection, mid string, remote *webrtc.TrackRemote) {
-	l.mu.Lock()
-	n := l.lane(mid)
-	n.remote, n.pc = remote, pc
-	l.mu.Unlock()
-	if l.onTrack == nil {
+func (s *sections) read(pc *webrtc.PeerConnection, mid string, remote *webrtc.TrackRemote) {
+	s.mu.Lock()
+	sec := s.section(mid)
+	sec.remote, sec.pc = remote, pc
+	s.mu.Unlock()
+	if s.onTrack == nil {
 		discard(remote)
 		return
 	}
@@ -188,7 +189,7 @@ func (l *lanes) read(pc *webrtc.PeerConnection, mid string, remote *webrtc.Track
 		if err != nil {
 			return
 		}
-		n.deliver(p)
+		sec.deliver(p)
 	}
 }
 
@@ -203,12 +204,12 @@ func discard(remote *webrtc.TrackRemote) {
 }
 
 // close ends all tracks.
-func (l *lanes) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	for _, n := range l.byMid {
-		n.end()
-		n.held = nil
+func (s *sections) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, sec := range s.byMid {
+		sec.end()
+		sec.held = nil
 	}
 }
