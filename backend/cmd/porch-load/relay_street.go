@@ -142,8 +142,8 @@ func told[M signalling.Message](ctx context.Context, ws *websocket.Conn, decode 
 	return got, nil
 }
 
-// line is a host's connection with its only link.
-type line struct {
+// hostConn is a host's connection with its only link.
+type hostConn struct {
 	s    *street
 	ws   *websocket.Conn
 	keys sealed.LinkKeys
@@ -203,7 +203,7 @@ func (s *street) openHost(ctx context.Context, i int) error {
 	if _, err := told[signalling.Announced](ctx, ws, signalling.DecodeFromRelayHost); err != nil {
 		return err
 	}
-	l := &line{s: s, ws: ws, keys: keys, at: make(map[uint32]*sealed.Channel)}
+	l := &hostConn{s: s, ws: ws, keys: keys, at: make(map[uint32]*sealed.Channel)}
 	s.wg.Go(l.listen)
 	s.wg.Go(l.ping)
 	s.mu.Lock()
@@ -212,7 +212,7 @@ func (s *street) openHost(ctx context.Context, i int) error {
 	return nil
 }
 
-func (l *line) ping() {
+func (l *hostConn) ping() {
 	wait := mathrand.N(pingEvery)
 	for sleep(l.s.ctx, wait) == nil {
 		wait = pingEvery
@@ -227,7 +227,7 @@ func (l *line) ping() {
 }
 
 // listen answers guests until the street is closed.
-func (l *line) listen() {
+func (l *hostConn) listen() {
 	defer func() { _ = l.ws.CloseNow() }()
 	for {
 		kind, b, err := l.ws.Read(l.s.ctx)
@@ -252,7 +252,7 @@ func (s *street) drop(err error) {
 	}
 }
 
-func (l *line) message(b []byte) error {
+func (l *hostConn) message(b []byte) error {
 	m, err := signalling.DecodeFromRelayHost(b)
 	if err != nil {
 		return err
@@ -267,7 +267,7 @@ func (l *line) message(b []byte) error {
 }
 
 // frame handles a frame from a guest: an opening, Hello, or Knock.
-func (l *line) frame(b []byte, arrived time.Time) error {
+func (l *hostConn) frame(b []byte, arrived time.Time) error {
 	if len(b) < signalling.ChannelSize {
 		return errors.New("a frame of no channel")
 	}
@@ -300,7 +300,7 @@ func (l *line) frame(b []byte, arrived time.Time) error {
 	return fmt.Errorf("a guest says %q", m.Type())
 }
 
-func (l *line) reply(number uint32, c *sealed.Channel, m signalling.Message) error {
+func (l *hostConn) reply(number uint32, c *sealed.Channel, m signalling.Message) error {
 	plain, err := signalling.Encode(m)
 	if err != nil {
 		return err
