@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// What a guest answers is not handed to pion. It is read here, and what pion gets is written anew: the lines of our own
-// offer that the guest has agreed to, and of the guest's no more than credentials, fingerprint and SSRCs. So pion's work is
-// bounded by the offer, nothing is negotiated that was not offered (a data channel, say), and an answer that is legal but
-// unusual (RFC 3264: a section refused with port 0, a codec or an extension left out) costs what it refuses, not the call.
+// A guest's answer is not passed on to pion. It is read here, and pion gets a new description: those lines of our own
+// offer that the guest has agreed to, and of the guest's lines only credentials, fingerprint and SSRCs. So the offer
+// bounds pion's work, and nothing is negotiated that was not offered (a data channel, for example). An answer may be
+// legal but unusual (RFC 3264), and refuse a section with port 0 or leave out a codec or an extension. Then it loses
+// what it refuses, not the call.
 
 // section is a media section of a description (RFC 8866).
 type section struct {
@@ -21,13 +22,13 @@ type section struct {
 
 type attribute struct{ key, value string }
 
-// description is a description as far as answers need it.
+// description holds the parts of a description that answers need.
 type description struct {
 	attributes []attribute // of the session
 	sections   []section
 }
 
-// parseDescription reads a description whose form signalling has checked.
+// parseDescription reads a description. Package signalling has checked its form.
 func parseDescription(sdp string) (d description) {
 	for line := range strings.Lines(sdp) {
 		line = strings.TrimRight(line, "\r\n")
@@ -61,7 +62,7 @@ func find(attributes []attribute, key string) (value string, ok bool) {
 	return "", false
 }
 
-// about returns the values of the attributes of one name that concern a format, without the format.
+// about returns the values of the attributes with this name that concern a format, without the format.
 func (s *section) about(key, format string) (values []string) {
 	for _, a := range s.attributes {
 		if a.key != key {
@@ -74,14 +75,14 @@ func (s *section) about(key, format string) (values []string) {
 	return values
 }
 
-// refused reports whether the section is (RFC 8843 section 7.2.1: in a bundle port 0 alone does not say so).
+// refused reports whether the section is refused. In a bundle, port 0 alone does not say so (RFC 8843 section 7.2.1).
 func (s *section) refused() bool {
 	_, bundled := find(s.attributes, "bundle-only")
 	return s.port == "0" && !bundled
 }
 
-// agreed returns the formats of an offered section with which the answer's takes the same codec, by the offered one. A format
-// that the answer does not explain is the offered one of that number.
+// agreed compares an offered section with its answer. It returns the formats of the same codec: the answer's format by
+// the offered one. A format that the answer does not explain means the offered one of that number.
 func (s *section) agreed(answer *section) map[string]string {
 	formats := make(map[string]string)
 	for _, own := range s.formats {
@@ -92,7 +93,7 @@ func (s *section) agreed(answer *section) map[string]string {
 				continue
 			}
 			names := answer.about("rtpmap", theirs)
-			same := theirs == own // a payload type that is not named is ours
+			same := theirs == own // a payload type without a name means ours
 			if len(names) > 0 {
 				same = strings.EqualFold(names[0], name)
 			}
@@ -109,7 +110,7 @@ func (s *section) agreed(answer *section) map[string]string {
 	return formats
 }
 
-// repairs reports whether parameters are those of retransmissions of a format.
+// repairs reports whether parameters describe the retransmissions of a format.
 func repairs(parameters []string, format string) bool {
 	for _, p := range parameters {
 		for one := range strings.SplitSeq(p, ";") {
@@ -121,10 +122,10 @@ func repairs(parameters []string, format string) bool {
 	return false
 }
 
-// answered is an answer that was read.
+// answered is what readAnswer returns.
 type answered struct {
 	sdp   string
-	takes map[string]bool // the slots, by mid, that the guest will receive
+	takes map[string]bool // by mid: slots that the guest wants to receive
 }
 
 var (
@@ -134,9 +135,9 @@ var (
 	errTransport = errors.New("the answer lacks credentials or a fingerprint")
 )
 
-// readAnswer reads an answer to an offer of ours. It refuses one whose sender would not be the DTLS client, as all
-// browsers are that answer actpass (RFC 5763 section 5): without our server's hello there are no keys for [path.SRTPPath], and
-// pion's own way does not bound how many streams a peer sends.
+// readAnswer reads an answer to an offer of ours. It refuses an answer whose sender would not be the DTLS client. All
+// browsers are the client when they answer actpass (RFC 5763 section 5). Without our server's hello there are no keys
+// for [path.SRTPPath], and pion's own packet path does not bound how many streams a peer sends.
 func readAnswer(offer, answer string) (answered, error) {
 	ours, theirs := parseDescription(offer), parseDescription(answer)
 	matched, err := match(ours.sections, theirs.sections)
@@ -177,13 +178,13 @@ func readAnswer(offer, answer string) (answered, error) {
 			head += "a=" + flag + "\r\n"
 		}
 	}
-	// The role is read from the first section.
+	// Pion reads the role from the first section.
 	r.sdp = head + strings.Replace(body.String(), "a=mid:", "a=setup:active\r\na=mid:", 1)
 	return r, nil
 }
 
-// match returns the answer's section for each that was offered, nil for those it leaves out: by mid, or by place where an
-// answer does without.
+// match returns the answer's section for each offered one, nil for those that the answer leaves out. It goes by mid, or
+// by place if the answer has no mids.
 func match(ours, theirs []section) ([]*section, error) {
 	if len(theirs) > len(ours) {
 		return nil, errSections
@@ -209,7 +210,8 @@ func match(ours, theirs []section) ([]*section, error) {
 	return matched, nil
 }
 
-// directionOf returns which way media goes in an accepted section, as its answer says it: never one that was not offered.
+// directionOf returns the direction of media in an accepted section, from the answer. It never returns one that was not
+// offered.
 func (s *section) directionOf(session *description, answer *section) string {
 	said := "sendrecv" // RFC 8866 section 6.7
 	for _, attributes := range [][]attribute{answer.attributes, session.attributes} {
@@ -231,8 +233,8 @@ func (s *section) directionOf(session *description, answer *section) string {
 	return "inactive"
 }
 
-// transport returns the lines of the one transport that all sections share: of the section that leads the bundle, or else
-// of the first that has them, or else of the session.
+// transport returns the lines of the one transport that all sections share. They come from the section that leads the
+// bundle, else from the first section that has them, else from the session.
 func (d *description) transport() (lines string, err error) {
 	places := [][]attribute{}
 	for _, a := range d.attributes {
@@ -261,7 +263,7 @@ func (d *description) transport() (lines string, err error) {
 		return ""
 	}
 	ufrag, password, fingerprint := first("ice-ufrag"), first("ice-pwd"), first("fingerprint")
-	for _, place := range places { // several are legal (RFC 8122 section 5): the one that we have made ourselves, too
+	for _, place := range places { // Several are legal (RFC 8122 section 5). We prefer the one whose hash we use ourselves.
 		for _, a := range place {
 			if a.key == "fingerprint" && strings.HasPrefix(a.value, "sha-256 ") && !strings.HasPrefix(fingerprint, "sha-256 ") {
 				fingerprint = a.value
@@ -281,8 +283,8 @@ func (d *description) transport() (lines string, err error) {
 	return lines, nil
 }
 
-// write writes an offered section as answered. One that is not accepted keeps its codecs: pion negotiates those of a kind
-// once, with the first section.
+// write writes an offered section as it was answered. A section that is not accepted keeps its codecs, because pion
+// negotiates the codecs of a kind only once, with the first section.
 func (s *section) write(b *strings.Builder, answer *section, formats map[string]string, mid, direction string) {
 	accepted := len(formats) > 0
 	b.WriteString("m=" + s.kind + " 9 UDP/TLS/RTP/SAVPF")
@@ -320,7 +322,7 @@ func (s *section) write(b *strings.Builder, answer *section, formats map[string]
 	}
 }
 
-// extends reports whether the answer's section takes an offered header extension (RFC 8285 section 6).
+// extends reports whether the answer's section accepts an offered header extension (RFC 8285 section 6).
 func (s *section) extends(offered string) bool {
 	for _, a := range s.attributes {
 		if a.key != "extmap" {
@@ -338,10 +340,10 @@ func (s *section) extends(offered string) bool {
 	return false
 }
 
-// maxSSRCs is how many streams of one section a description names: one, its retransmissions, and some to spare.
+// maxSSRCs is how many streams one section may name: one, its retransmissions, and some to spare.
 const maxSSRCs = 4
 
-// writeStreams writes which SSRCs the guest will send.
+// writeStreams writes the SSRCs that the guest will send.
 func (s *section) writeStreams(b *strings.Builder) {
 	b.WriteString("a=msid:porch " + s.kind + "\r\n")
 	var ssrcs []string

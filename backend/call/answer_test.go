@@ -16,7 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// sections splits a description before each media line.
+// sectionsOf splits a description before each media line.
 func sectionsOf(sdp string) []string { return regexp.MustCompile(`(?m)^m=`).Split(sdp, -1) }
 
 func joinSections(parts []string) string { return strings.Join(parts, "m=") }
@@ -41,21 +41,21 @@ func without(line string) func(string) string {
 	return func(s string) string { return e.ReplaceAllString(s, "") }
 }
 
-// replaced is a section's text with its value of one line replaced.
+// replaced returns a section with the match of a line replaced.
 func replaced(section, line, by string) string {
 	return regexp.MustCompile(line).ReplaceAllLiteralString(section, by)
 }
 
 var directions = `a=(sendrecv|sendonly|recvonly|inactive)`
 
-// TestUnusualAnswers: an answer that is legal but rare costs what it refuses, and nothing else.
+// TestUnusualAnswers checks that an answer that is legal but rare loses what it refuses, and nothing else.
 func TestUnusualAnswers(t *testing.T) {
 	rejected := func(_ int, s string) string {
 		return "video 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n" + mids.FindString(s)
 	}
 	for name, test := range map[string]struct {
 		alter                    func(string) string
-		noSound, noPictures      bool // towards the guest
+		noSound, noPictures      bool // to the guest
 		noSoundOut, noPicturesUp bool // from the guest
 	}{
 		"all pictures rejected": {alter: eachSection("video", rejected), noPictures: true, noPicturesUp: true},
@@ -171,7 +171,7 @@ func TestUnusualAnswers(t *testing.T) {
 			got(b, signalling.KindVideo, "a", test.noPictures)
 			got(a, signalling.KindAudio, "b", test.noSoundOut)
 			got(a, signalling.KindVideo, "b", test.noPicturesUp)
-			x := join(t, c, as("x")) // another negotiation
+			x := join(t, c, as("x")) // causes another negotiation
 			x.send()
 			got(b, signalling.KindAudio, "x", test.noSound)
 			got(b, signalling.KindVideo, "x", test.noPictures)
@@ -188,7 +188,7 @@ func TestUnusualAnswers(t *testing.T) {
 
 var mids = regexp.MustCompile(`a=mid:.*\r\n`)
 
-// TestRefusedSectionIsTakenLater: what an answer refuses may be accepted by the next.
+// TestRefusedSectionIsTakenLater checks that a later answer may accept what an earlier one refused.
 func TestRefusedSectionIsTakenLater(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a := join(t, c, as("a"))
@@ -221,7 +221,7 @@ func TestHandshakeIsBegunByTheGuest(t *testing.T) {
 		active + section:           nil, // RFC 8842 section 5.1
 		credentials + active + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n": nil,
 		section + "a=setup:passive\r\n":                              errHandshake,
-		section + "a=setup:actpass\r\n":                              errHandshake, // the roles of ICE, which a guest can turn round, would decide
+		section + "a=setup:actpass\r\n":                              errHandshake, // the roles of ICE, which a guest can reverse, would decide
 		section + "a=setup:passive\r\n" + section + active:           errHandshake,
 		section + "a=setup: active\r\n":                              errHandshake,
 		section:                                                      errHandshake,
@@ -243,7 +243,7 @@ func TestHandshakeIsBegunByTheGuest(t *testing.T) {
 	}
 }
 
-// offerOf returns the first offer to somebody in a call.
+// offerOf returns the first offer to a participant.
 func offerOf(tb testing.TB, c *Call, id string) (*Participant, outbox, signalling.Offer) {
 	tb.Helper()
 	out := newOutbox()
@@ -262,7 +262,7 @@ func offerOf(tb testing.TB, c *Call, id string) (*Participant, outbox, signallin
 	}
 }
 
-// pionAnswer is what a pion guest answers.
+// pionAnswer returns the answer of a pion guest.
 func pionAnswer(tb testing.TB, offer string) string {
 	tb.Helper()
 	pc, err := newGuestAPI(tb, nil, nil).NewPeerConnection(webrtc.Configuration{})
@@ -274,8 +274,8 @@ func pionAnswer(tb testing.TB, offer string) string {
 	return answer.SDP
 }
 
-// TestAnswerCostsAsItsSize: the largest answers of the worst forms (formats times lines of feedback took 21 s and 1.3 GB)
-// are refused, or cost little.
+// TestAnswerCostsAsItsSize checks that the largest answers of the worst forms are refused, or cost little. Many
+// formats with many lines of feedback once took 21 s and 1.3 GB.
 func TestAnswerCostsAsItsSize(t *testing.T) {
 	c := newTestCall(t, Options{})
 	_, _, first := offerOf(t, c, "first")
@@ -315,7 +315,7 @@ func TestAnswerCostsAsItsSize(t *testing.T) {
 			p, out, offer := offerOf(t, c, "hostile")
 			defer p.Leave("")
 			sdp := test.sdp
-			for _, key := range []string{"ufrag", "pwd"} { // any will do
+			for _, key := range []string{"ufrag", "pwd"} { // any value will do
 				sdp = replaced(sdp, "a=ice-"+key+":.*", "a=ice-"+key+":abcdefghijklmnopqrstuvwx\r")
 			}
 			m := signalling.Answer{Negotiation: offer.Negotiation, SDP: sdp}
@@ -351,7 +351,8 @@ func TestAnswerCostsAsItsSize(t *testing.T) {
 	}
 }
 
-// FuzzSDPBounds: whatever passes is a description with the sections of the offer, of bounded size, that pion can read.
+// FuzzSDPBounds checks that an answer which passes becomes a description with the offer's sections, of bounded size,
+// that pion can read.
 func FuzzSDPBounds(f *testing.F) {
 	e, err := NewEngine(Options{})
 	must(f, err)

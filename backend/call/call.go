@@ -16,33 +16,34 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// MaxParticipants is how many may be in a call.
+// MaxParticipants is how many people may be in a call.
 const MaxParticipants = 64
 
-// How many pairs of slots offers make beyond those that are needed, so that the
-// next to come need no negotiation with everybody. The first offer, for which
-// somebody waits at the door, is short.
+// How many pairs of slots an offer adds beyond those that are needed. With
+// spare pairs, the next participant to join needs no negotiation with the
+// others. The first offer is short, because a guest waits for it at the door.
 const (
 	sparePairs = 1
-	grownPairs = 4 // that an offer adds in mid-call
+	grownPairs = 4 // added by an offer in mid-call
 )
 
 // Hooks tell the owner of a call what happens in it. They run on the call's
-// goroutine: they must not block, and must not call the Call or a Participant.
+// goroutine, so they must not block and must not call the Call or a
+// Participant.
 type Hooks struct {
-	// OnRoster gets everybody in the call, in order of joining, whenever
-	// that list or one of its entries has changed.
+	// OnRoster gets all participants, in order of joining, whenever that list
+	// or one of its entries has changed.
 	OnRoster func([]signalling.Participant)
 }
 
-// Outbox takes messages for one participant, in order. Send never blocks; an
-// error means that the path is dead, after which the call detaches that
-// participant and sends nothing more.
+// Outbox takes messages for one participant, in order. Send never blocks. An
+// error means that the path is dead: the call then detaches that participant
+// and sends nothing more.
 type Outbox interface {
 	Send(signalling.Message) error
 }
 
-// Profile is who joins.
+// Profile describes whoever joins.
 type Profile struct {
 	ID        string // unique in the call, not a secret
 	Name      string
@@ -50,13 +51,14 @@ type Profile struct {
 	Muted     bool
 	CameraOff bool
 
-	// Elsewhere is somebody who is not on this computer: its loopback addresses
-	// are none of their business, and lead them to their own.
+	// Elsewhere means that the participant is not on this computer. They are
+	// not told its loopback addresses, which would lead them to their own
+	// computer.
 	Elsewhere bool
 
-	// Admission makes the message (signalling.Admitted) that is sent before
-	// everything else, on Join and on each Attach; nil for none. It runs on
-	// the call's goroutine. Not used by JoinLocal.
+	// Admission makes the message (signalling.Admitted) that is sent before all
+	// others, on Join and on each Attach; nil sends none. It runs on the call's
+	// goroutine. JoinLocal does not use it.
 	Admission func(resumed bool) signalling.Message
 }
 
@@ -69,19 +71,19 @@ type Call struct {
 	counters    forward.Counters
 
 	requests chan func()
-	done     chan struct{}  // the call's goroutine has ended
-	workers  sync.WaitGroup // all others
+	done     chan struct{}  // closed when the call's goroutine has ended
+	workers  sync.WaitGroup // all other goroutines
 
-	// members is for the reporter and for lookups off the call's goroutine.
-	// It is swapped, never changed.
+	// members serves the reporter, and lookups from other goroutines. It is
+	// swapped, never changed.
 	members atomic.Pointer[[]*member]
-	wake    chan struct{} // somebody has come: the reporter has work
+	wake    chan struct{} // buffered 1; full means that the reporter is woken already
 
 	// See outside.go.
 	outside    atomic.Pointer[outside]
-	turn       atomic.Pointer[path.TURNSocket] // nil: there is none
-	turnWanted chan struct{}                   // holds one: see keepTURN
-	watcher    *path.Watcher                   // nil with a virtual network
+	turn       atomic.Pointer[path.TURNSocket] // nil while there is none
+	turnWanted chan struct{}                   // buffered 1; full means that keepTURN is woken already
+	watcher    *path.Watcher                   // nil on a virtual network
 	unwatch    func()
 	cancel     context.CancelFunc // ends keepTURN
 
@@ -90,7 +92,7 @@ type Call struct {
 	chat     chat
 	speaking []string
 
-	spoken []string // the same, owned by the reporter
+	spoken []string // the newest IDs that are speaking; owned by the reporter
 }
 
 func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certificate) *Call {
@@ -120,8 +122,8 @@ func (c *Call) run() {
 	}
 }
 
-// do has the call's goroutine do f, and waits. It returns fault.CallEnded when
-// the call is over.
+// do runs f on the call's goroutine and waits for it. It returns
+// fault.CallEnded if the call is over.
 func (c *Call) do(f func()) error {
 	finished := make(chan struct{})
 	select {
@@ -133,7 +135,7 @@ func (c *Call) do(f func()) error {
 	case <-finished:
 		return nil
 	case <-c.done:
-		select { // the request that ended the call was perhaps this one
+		select { // perhaps f itself has ended the call
 		case <-finished:
 			return nil
 		default:
@@ -142,7 +144,7 @@ func (c *Call) do(f func()) error {
 	}
 }
 
-// post has the call's goroutine do f, soon, unless the call is over.
+// post queues f for the call's goroutine, unless the call is over.
 func (c *Call) post(f func()) {
 	select {
 	case c.requests <- f:
@@ -150,10 +152,10 @@ func (c *Call) post(f func()) {
 	}
 }
 
-// Join admits somebody with a peer connection: a guest, or the host's webview
-// engine. It sends Admission, Roster, Offer, Tracks and Candidates to out, and
-// asks all senders for a keyframe. It returns a fault: CallFull above
-// [MaxParticipants], CallEnded; then nothing was sent.
+// Join admits a participant with a peer connection: a guest, or the host's
+// webview engine. It sends Admission, Roster, Offer, Tracks and Candidates to
+// out, and asks all senders for a keyframe. It returns fault.CallFull above
+// [MaxParticipants], or fault.CallEnded. In both cases nothing was sent.
 func (c *Call) Join(p Profile, out Outbox) (*Participant, error) {
 	m := newMember(c, p, out)
 	peer, err := newPeer(m)
@@ -175,7 +177,7 @@ func (c *Call) Join(p Profile, out Outbox) (*Participant, error) {
 	return &Participant{m}, nil
 }
 
-// discard closes a peer that nobody has seen.
+// discard closes a peer that was never put to use.
 func discard(p *peer, err error) error {
 	if closeErr := p.pc.GracefulClose(); closeErr != nil {
 		p.call.engine.logger.Debug("closing a peer connection", "err", closeErr)
@@ -183,7 +185,7 @@ func discard(p *peer, err error) error {
 	return err
 }
 
-// enter admits m.
+// enter admits m to the call.
 func (c *Call) enter(m *member) error {
 	others := *c.members.Load()
 	if len(others) >= MaxParticipants {
@@ -218,7 +220,7 @@ func (c *Call) enter(m *member) error {
 	return nil
 }
 
-// greet sends m the snapshot of the call.
+// greet sends m a snapshot of the call.
 func (c *Call) greet(m *member) {
 	m.send(signalling.Roster{
 		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.since(m.firstLine),
@@ -228,7 +230,7 @@ func (c *Call) greet(m *member) {
 	}
 }
 
-// connect gives m a peer connection, in place of the one it had.
+// connect gives m a peer connection and closes the earlier one.
 func (c *Call) connect(m *member, p *peer) {
 	m.closeSlots()
 	if m.peer != nil {
@@ -244,7 +246,7 @@ func (c *Call) connect(m *member, p *peer) {
 	p.enqueue(func() { p.ensureSlots(n) })
 }
 
-// offered passes on an offer of p, and uses the slots that it brings.
+// offered sends an offer of p to its member, and puts its new slots to use.
 func (c *Call) offered(p *peer, o signalling.Offer, added []*slotPair) {
 	if p.member.peer != p {
 		return
@@ -256,15 +258,16 @@ func (c *Call) offered(p *peer, o signalling.Offer, added []*slotPair) {
 	}
 }
 
-// toPeer sends a message that belongs to p's connection.
+// toPeer sends a message that belongs to p's connection. It sends nothing if
+// the member has another connection by now.
 func (c *Call) toPeer(p *peer, message signalling.Message) {
 	if p.member.peer == p {
 		p.member.send(message)
 	}
 }
 
-// assign gives each of the others a pair of m's slots and tells m of it. When
-// there are too few, more are asked for, and assign runs again with the offer.
+// assign gives each of the others a pair of m's slots, and tells m. If there
+// are too few pairs, it asks for more. It runs again when they are offered.
 func (c *Call) assign(m *member) {
 	members := *c.members.Load()
 	changed := false
@@ -299,14 +302,14 @@ func (c *Call) assign(m *member) {
 	}
 }
 
-// leave takes m out.
+// leave takes m out of the call.
 func (c *Call) leave(m *member, reason signalling.EndReason) {
 	if m.left {
 		return
 	}
 	m.left = true
-	// First the slots, then the admission: a packet on its way finds a closed
-	// slot, and is not taken for one to somebody unadmitted.
+	// Slots close before the admission ends. A packet on its way then finds a
+	// closed slot, and does not count as media for a guest who is not admitted.
 	m.closeSlots()
 	m.admitted.Store(false)
 	members := slices.DeleteFunc(slices.Clone(*c.members.Load()), func(o *member) bool { return o == m })
@@ -343,7 +346,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 	c.rosterChanged()
 }
 
-// peerState follows the connection of a member.
+// peerState acts on a new state of a member's connection.
 func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 	m := p.member
 	if m.peer != p {
@@ -370,7 +373,7 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 	}
 }
 
-// peerFailed ends the part of a member whose connection can't go on.
+// peerFailed takes out a member whose connection can't go on.
 func (c *Call) peerFailed(p *peer, err error) {
 	m := p.member
 	if m.peer != p {
@@ -378,7 +381,7 @@ func (c *Call) peerFailed(p *peer, err error) {
 	}
 	code := fault.CodeOf(err)
 	if code == fault.SDPInvalid {
-		err = nil // it quotes what a stranger sent
+		err = nil // it quotes what a guest sent
 	}
 	c.engine.logger.Info("a participant's connection failed", "code", string(code), "err", err)
 	if code == fault.Internal {
@@ -388,8 +391,8 @@ func (c *Call) peerFailed(p *peer, err error) {
 	c.leave(m, signalling.EndFault)
 }
 
-// refreshAway tells everybody when somebody has gone away or come back: away is
-// who has neither a path for messages nor a connection for media.
+// refreshAway tells all participants when m goes away or comes back. A member
+// is away if it has neither a path for messages nor a connection for media.
 func (c *Call) refreshAway(m *member) {
 	away := m.outbox == nil && (m.peer == nil || !m.peer.alive(webrtc.PeerConnectionStateConnected))
 	if away != m.away && !m.left {
@@ -398,7 +401,7 @@ func (c *Call) refreshAway(m *member) {
 	}
 }
 
-// changed tells everybody of m's new state.
+// changed tells all participants of m's new state.
 func (c *Call) changed(m *member) {
 	c.broadcast(signalling.Joined{Participant: m.entry()})
 	c.rosterChanged()
@@ -425,8 +428,8 @@ func (c *Call) rosterChanged() {
 	}
 }
 
-// say adds a chat line of m. One that has arrived before is not said again: its
-// sender has lost the path before hearing so, and hears it now.
+// say adds a chat line of m. A line that has arrived before is not added again.
+// Its sender lost the path before they heard of it, so they hear now.
 func (c *Call) say(m *member, text, token string) error {
 	now := time.Now()
 	if !m.chat.AllowN(now, 1) {
@@ -446,7 +449,7 @@ func (c *Call) say(m *member, text, token string) error {
 	return nil
 }
 
-// setMedia takes m's own word on microphone and camera.
+// setMedia notes what m says of its microphone and camera.
 func (c *Call) setMedia(m *member, s signalling.MediaState) {
 	if m.muted == s.Muted && m.cameraOff == s.CameraOff {
 		return
@@ -457,7 +460,7 @@ func (c *Call) setMedia(m *member, s signalling.MediaState) {
 	c.changed(m)
 }
 
-// handle takes what any member may say.
+// handle takes a message that any member may send.
 func (c *Call) handle(m *member, message signalling.Message) error {
 	if err := message.Validate(); err != nil {
 		return err
@@ -502,7 +505,8 @@ func (c *Call) Mute(id string) error {
 	return refused
 }
 
-// member may be called from any goroutine; it returns nil for nobody.
+// member returns the member with this id, or nil. It may be called from any
+// goroutine.
 func (c *Call) member(id string) *member {
 	for _, m := range *c.members.Load() {
 		if m.profile.ID == id {
@@ -536,10 +540,10 @@ func (c *Call) Stats() Stats {
 	return s
 }
 
-// Close ends the call: everybody gets Ended with this reason. It waits until
-// all goroutines of the call are gone and may be called twice.
+// Close ends the call and sends Ended with this reason to all participants. It
+// waits until all goroutines of the call are gone, and may be called twice.
 func (c *Call) Close(reason signalling.EndReason) {
-	// An error means that it has ended already.
+	// An error means that the call has ended already.
 	_ = c.do(func() {
 		c.ended = true
 		for _, m := range *c.members.Load() {

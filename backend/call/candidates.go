@@ -15,22 +15,22 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Candidates of a peer (RFC 8445), in both directions. Pion's descriptions lose
-// theirs, so that one place decides what leaves: own ones that are there at once
-// go with the offer, and the others as they become known (RFC 8838). Those of the
-// other side are taken out, so that one place decides what is tried. This file's
-// methods run on the peer's goroutine.
+// Candidates of a peer (RFC 8445), in both directions. Our own candidates are taken
+// out of pion's descriptions, so that one place decides which are sent. Those that
+// exist at once go with the offer, and others follow as they become known (RFC
+// 8838). The other side's candidates are taken out as well, so that one place
+// decides which are tried. The methods in this file run on the peer's goroutine.
 
 const (
-	maxCandidates = 128 // messages from one side, per offer
-	maxTaken      = 48  // addresses of one side that are tried, per offer
+	maxCandidates = 128 // messages of the other side, for each offer
+	maxTaken      = 48  // addresses of the other side that are tried, for each offer
 	takenEvery    = 2 * time.Second
 	takenBurst    = 96
 	maxOwn        = 64
 
-	// gatherPatience is how long an offer waits at most for candidates to take
-	// along. Those of the engine's sockets take a millisecond, more on a machine
-	// that is busy; what servers have to be asked for may come later.
+	// gatherPatience is how long an offer waits at most for candidates. Those of
+	// the engine's sockets take a millisecond, or more on a busy machine.
+	// Candidates that a server must be asked for may come later.
 	gatherPatience = 30 * time.Millisecond
 )
 
@@ -53,8 +53,8 @@ func splitCandidates(sdp string) (rest string, candidates []string) {
 	return b.String(), candidates
 }
 
-// joinCandidates puts candidates into the first section of a description without
-// any: the others are bundled with it.
+// joinCandidates puts candidates into the first section of a description that has
+// none. One section is enough, because the others are bundled with it.
 func joinCandidates(sdp string, candidates []string) string {
 	end := len(sdp)
 	if first := strings.Index(sdp, "\r\nm="); first >= 0 {
@@ -81,15 +81,15 @@ func ufragOf(sdp string) string {
 	return ""
 }
 
-// Priorities of candidates (RFC 8445 section 5.1.2.1), of the best local
+// Priorities of candidates (RFC 8445 section 5.1.2.1), for the highest local
 // preference and the only component.
 const (
 	reflexivePriority = 100<<24 | 65535<<8 | 255
 	relayedPriority   = 0<<24 | 65535<<8 | 255
 )
 
-// candidateText returns a candidate whose base is one of our sockets. hide leaves
-// the base out.
+// candidateText returns a candidate whose base is one of our sockets. If hide is
+// set, it leaves the base out.
 func candidateText(kind string, priority uint32, a, base netip.AddrPort, hide bool, ufrag string) string {
 	foundation := crc32.ChecksumIEEE([]byte(kind + base.Addr().String()))
 	related := base
@@ -100,10 +100,11 @@ func candidateText(kind string, priority uint32, a, base netip.AddrPort, hide bo
 		foundation, priority, a.Addr(), a.Port(), kind, related.Addr(), related.Port(), ufrag)
 }
 
-// describe begins what belongs to a description of ours, with the candidates that
-// are there at once. They go with the offer: the other side need not read messages
-// of their own before it can begin its checks. In a restart those of pion's
-// description may still be the old ones, so the new ones trickle.
+// describe starts the list of own candidates of a new description. It begins with
+// those that exist at once. They go with the offer, so that the other side can
+// begin its checks before it reads further messages. In a restart, the candidates
+// in pion's description may still be the old ones, so the new ones follow the
+// offer.
 func (p *peer) describe(sdp string, gathered <-chan struct{}) {
 	first := p.ufrag == ""
 	if u := ufragOf(sdp); u != p.ufrag {
@@ -118,7 +119,8 @@ func (p *peer) describe(sdp string, gathered <-chan struct{}) {
 	}
 }
 
-// gather takes what pion finds at once, for the first description.
+// gather collects the candidates that pion finds at once, for the first
+// description.
 func (p *peer) gather(gathered <-chan struct{}) {
 	late := time.NewTimer(gatherPatience)
 	defer late.Stop()
@@ -135,10 +137,10 @@ func (p *peer) gather(gathered <-chan struct{}) {
 	}
 }
 
-// ownCandidate takes a candidate of pion's, nil for the end of them.
+// ownCandidate takes a candidate from pion; nil means that it has no more.
 func (p *peer) ownCandidate(c *webrtc.ICECandidate) {
 	if c == nil {
-		// With servers more may come at any time.
+		// If there are servers, more candidates may come at any time.
 		if p.outside == nil || len(p.call.iceConfig.STUN) == 0 && p.call.iceConfig.Servers == nil {
 			p.call.post(func() { p.call.toPeer(p, signalling.Candidate{}) })
 		}
@@ -147,8 +149,8 @@ func (p *peer) ownCandidate(c *webrtc.ICECandidate) {
 	p.announce(p.leaving(c.ToJSON().Candidate, c.Address, int(c.Port)))
 }
 
-// leaving returns how a candidate of pion's is told to the other side, "" for one
-// that is not.
+// leaving returns a candidate of pion's as the other side is told of it, or "" if
+// it is not told.
 func (p *peer) leaving(text, address string, port int) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || p.call.engine.mux == nil {
@@ -164,7 +166,7 @@ func (p *peer) leaving(text, address string, port int) string {
 	return text
 }
 
-// reflexives returns what STUN servers have said of our sockets.
+// reflexives returns the candidates that STUN servers have told us.
 func (p *peer) reflexives() (texts []string) {
 	if p.outside == nil || p.relayOnly || p.ufrag == "" {
 		return nil
@@ -175,7 +177,7 @@ func (p *peer) reflexives() (texts []string) {
 	return texts
 }
 
-// offerReflexives offers them.
+// offerReflexives sends the reflexive candidates that are new.
 func (p *peer) offerReflexives() {
 	for _, text := range p.reflexives() {
 		p.announce(text)
@@ -191,7 +193,7 @@ func (p *peer) announce(text string) {
 	}
 }
 
-// withOwn returns own with a candidate that is new there.
+// withOwn returns own with the candidate, unless it is there already.
 func (p *peer) withOwn(text string) []string {
 	if text == "" || len(p.own) >= maxOwn || slices.Contains(p.own, text) {
 		return p.own
@@ -199,7 +201,7 @@ func (p *peer) withOwn(text string) []string {
 	return append(p.own, text)
 }
 
-// sendCandidate sends a candidate behind the offer that it belongs to.
+// sendCandidate sends a candidate after the offer to which it belongs.
 func (p *peer) sendCandidate(text string) {
 	mid, line, ufrag := "0", uint16(0), p.ufrag
 	message := signalling.Candidate{Candidate: text, SDPMid: &mid, SDPMLineIndex: &line}
@@ -219,8 +221,8 @@ func (p *peer) candidate(c signalling.Candidate) {
 		UsernameFragment: c.UsernameFragment,
 	}
 	if p.outstanding {
-		// It may belong to the answer that is to come, which alone says so: pion
-		// drops what does not belong to the description that it has.
+		// It may belong to the answer that is still to come. Pion would drop it
+		// now, because it does not fit the description that pion has.
 		p.early = append(p.early, init)
 		return
 	}
@@ -237,16 +239,17 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 	p.taken = append(p.taken, init.Candidate)
 	p.preference.learn(init.Candidate)
 	if err := p.pc.AddICECandidate(init); err != nil {
-		// One that can't be used leaves the others.
+		// The other candidates may still work.
 		p.call.engine.logger.Debug("candidate of a participant", "err", err)
 	}
 }
 
-// pathPreference is what is known of the ways to the other side while none is taken.
+// pathPreference decides which path to the other side is taken while there is none.
+// mu guards all of it, and no other lock is taken under it.
 type pathPreference struct {
 	mu     sync.Mutex
-	direct []netip.AddrPort // candidates of the other side that are none of a TURN server
-	first  time.Time        // when another address answered first, zero before
+	direct []netip.AddrPort // candidates of the other side, except those at a TURN server
+	first  time.Time        // when an address answered that is not in direct; zero before
 }
 
 func (p *pathPreference) reset() {
@@ -255,7 +258,7 @@ func (p *pathPreference) reset() {
 	p.direct, p.first = nil, time.Time{}
 }
 
-// learn takes a candidate of the other side.
+// learn adds a candidate of the other side.
 func (p *pathPreference) learn(text string) {
 	c, err := ice.UnmarshalCandidate(text)
 	if err != nil || c.Type() == ice.CandidateTypeRelay {
@@ -273,8 +276,9 @@ func (p *pathPreference) learn(text string) {
 	p.direct = append(p.direct, netip.AddrPortFrom(a.Unmap(), uint16(c.Port())))
 }
 
-// good reports whether the way to an address is to be taken now: it is direct, or
-// none of those has come up within relayWait after the first that may not be.
+// good reports whether the path to an address should be taken now. It should if it
+// is direct, or if no direct path has come up within relayWait after the first
+// other one.
 func (p *pathPreference) good(from netip.AddrPort, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -287,21 +291,23 @@ func (p *pathPreference) good(from netip.AddrPort, now time.Time) bool {
 	return now.Sub(p.first) >= relayWait
 }
 
-// answeredBy runs on a socket's goroutine when one of our checks may have been
-// answered, and reports whether the agent is to know. The agent would take the first
-// way that it finds, and on a slow computer that is by a TURN server as often as not:
-// an answer that may have come by one is lost for a moment. The agent asks again.
+// answeredBy reports whether the agent should hear of an answer from this address
+// to one of our checks. It runs on a socket's goroutine. The agent takes the first
+// path that it finds, and on a slow computer that is often a path through a TURN
+// server. So an answer that may have come through one is dropped for up to
+// relayWait. The agent asks again.
 func (p *peer) answeredBy(from netip.AddrPort) bool {
 	return p.call.iceConfig.Servers == nil || p.relayOnly ||
 		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
 		p.preference.good(from, time.Now())
 }
 
-// maxForcedRounds is for the life of a peer: a stranger can forge answers.
+// maxForcedRounds bounds the forced rounds of one peer, because a stranger can
+// forge answers.
 const maxForcedRounds = 64
 
-// answered runs on a socket's goroutine when one of our checks may have been
-// answered.
+// answered queues a check round when one of our checks may have been answered. It
+// runs on a socket's goroutine.
 func (p *peer) answered() {
 	if p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking || p.roundForced.Swap(true) {
 		return
@@ -311,10 +317,11 @@ func (p *peer) answered() {
 	}
 }
 
-// forceCheckRound has the agent nominate the pair that has just been found valid. By itself
-// it waits for another check of the other side, which browsers send every 48 ms, or
-// for its own next round, up to 200 ms. A candidate begins a round at once; this one
-// is nobody's: TCP is not tried.
+// forceCheckRound makes the agent nominate the pair that has just been found valid.
+// Otherwise the agent would wait for the next check of the other side, which
+// browsers send every 48 ms, or for its own next round, up to 200 ms. Any new
+// candidate begins a round at once. This one leads nowhere, because it is a TCP
+// candidate and the agent does not try TCP.
 func (p *peer) forceCheckRound() {
 	p.roundForced.Store(false)
 	if p.forcedRounds == maxForcedRounds || p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking {
@@ -327,12 +334,12 @@ func (p *peer) forceCheckRound() {
 	}
 }
 
-// acceptable reports whether checks may go to a candidate. A guest names
-// addresses that we then send to: they must not lead to well-known services or to
-// everybody on the network. This machine's own addresses are taken, except
-// loopback: a guest on the same machine who came by a public relay has no others,
-// and can't be told from one elsewhere. What goes there are checks (RFC 8445), to
-// ports that nothing well known has.
+// acceptable reports whether checks may be sent to a candidate. A guest names
+// addresses to which we then send, so they must not lead to well-known services or
+// to all hosts on the network. This machine's own addresses are accepted, except
+// loopback. A guest on this machine who came through a public relay has no others,
+// and looks like a guest elsewhere. Only checks (RFC 8445) go there, and only to
+// ports that no well-known service has.
 func (p *peer) acceptable(text string) bool {
 	c, err := ice.UnmarshalCandidate(text)
 	if err != nil || !c.NetworkType().IsUDP() {
@@ -340,7 +347,7 @@ func (p *peer) acceptable(text string) bool {
 	}
 	a, err := netip.ParseAddr(c.Address())
 	if err != nil {
-		return false // an mDNS name: such a guest is known by its checks
+		return false // an mDNS name; the checks of such a guest show its address
 	}
 	a = a.Unmap()
 	at := netip.AddrPortFrom(a, uint16(c.Port()))
@@ -361,8 +368,8 @@ func (p *peer) acceptable(text string) bool {
 	return true
 }
 
-// outsideChanged takes over what is known of the network. moved says that paths
-// may be dead without anybody having noticed.
+// outsideChanged acts on news of the network. moved says that paths may be dead
+// although no side has noticed it yet.
 func (p *peer) outsideChanged(moved bool) {
 	p.offerReflexives()
 	if moved {
@@ -370,26 +377,26 @@ func (p *peer) outsideChanged(moved bool) {
 	}
 }
 
-// turnChanged uses another address at a TURN server.
+// turnChanged puts another address at a TURN server to use.
 func (p *peer) turnChanged() {
 	switch {
 	case p.outside == nil:
 	case p.negotiation == 0:
-		p.negotiate() // has waited for it
+		p.negotiate() // it has waited for the address
 	default:
 		p.restartIfStranded(true)
 	}
 }
 
-// restartIfStranded restarts ICE if media can't be flowing. anew says that an offer which
-// is not answered yet won't do: it was made before something changed.
+// restartIfStranded restarts ICE if no media can flow. anew means that an
+// unanswered offer does not count, because it was made before the change.
 func (p *peer) restartIfStranded(anew bool) {
 	if p.negotiation > 0 && p.stranded() {
 		p.restartICE(anew)
 	}
 }
 
-// stranded reports whether there is no path, or one that leads nowhere any longer.
+// stranded reports whether there is no path, or only one that leads nowhere.
 func (p *peer) stranded() bool {
 	if !p.alive(webrtc.PeerConnectionStateConnected) {
 		return true

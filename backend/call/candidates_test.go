@@ -78,7 +78,7 @@ func TestCandidatesThatAreNotTried(t *testing.T) {
 	}
 }
 
-// TestCandidatesAreBounded has an admitted guest name a service of this machine,
+// TestCandidatesAreBounded lets an admitted guest name a service of this machine,
 // and thousands of addresses.
 func TestCandidatesAreBounded(t *testing.T) {
 	service, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -88,7 +88,7 @@ func TestCandidatesAreBounded(t *testing.T) {
 	out := newOutbox()
 	participant, err := c.Join(Profile{ID: "a"}, out)
 	must(t, err)
-	// Another guest's answer serves: nobody answers its checks.
+	// Another guest's answer will do, because no peer answers its checks.
 	other := newGuest(t, c, as("b"))
 	other.p = participant
 	var offer signalling.Offer
@@ -97,7 +97,7 @@ func TestCandidatesAreBounded(t *testing.T) {
 			offer = m
 		}
 	}
-	const many = 100 // signalling takes no more than 128 in a section
+	const many = 100 // signalling allows at most 128 in a section
 	var lines strings.Builder
 	for i := range many {
 		fmt.Fprintf(&lines, "a=%s\r\n", hostCandidate(fmt.Sprintf("10.9.%d.%d", i/250, i%250+1), 50000))
@@ -135,8 +135,8 @@ func TestCandidatesAreBounded(t *testing.T) {
 	}
 }
 
-// Who is not on this computer is told none of its loopback addresses: they would
-// lead them to their own.
+// TestLoopbackIsForThisComputer checks that a guest elsewhere is told none of this
+// computer's loopback addresses, which would lead them to their own computer.
 func TestLoopbackIsForThisComputer(t *testing.T) {
 	told := func(elsewhere bool) (loopback, others int) {
 		c := newReachedCall(t, Options{}, ICEConfig{}, func(e *Engine) {
@@ -146,7 +146,7 @@ func TestLoopbackIsForThisComputer(t *testing.T) {
 		options, record := recorded(as("a"))
 		options.profile.Elsewhere = elsewhere
 		join(t, c, options)
-		ended := func() bool { // the end of candidates is told, too
+		ended := func() bool { // the end of candidates is a message as well
 			record.mu.Lock()
 			defer record.mu.Unlock()
 			return slices.ContainsFunc(record.messages, func(m signalling.Message) bool {
@@ -176,8 +176,8 @@ func TestLoopbackIsForThisComputer(t *testing.T) {
 	}
 }
 
-// A candidate that overtakes the answer it belongs to is kept for it: pion knows
-// only the description before, and would drop it.
+// TestCandidateBeforeItsAnswer checks that a candidate is kept if it overtakes its
+// answer. Pion knows only the earlier description, and would drop it.
 func TestCandidateBeforeItsAnswer(t *testing.T) {
 	e, err := NewEngine(Options{})
 	must(t, err)
@@ -210,7 +210,8 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 	})
 }
 
-// A way that may lead through a TURN server waits for a direct one, and not for long.
+// TestADirectWayIsWaitedFor checks that a path that may lead through a TURN server
+// waits for a direct one, at most for relayWait.
 func TestADirectWayIsWaitedFor(t *testing.T) {
 	relayed, direct := netip.MustParseAddrPort("198.51.100.1:50000"), netip.MustParseAddrPort("198.51.100.7:4242")
 	var p pathPreference

@@ -9,7 +9,7 @@ import (
 )
 
 // newCertificate returns the DTLS certificate of a call. All connections of a
-// call share it; two calls have nothing in common.
+// call share it. No two calls share one.
 func newCertificate() (webrtc.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -6,11 +6,11 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// What is kept of the chat, for those who come back. A roster with all of it
-// stays below signalling.MaxFrame.
+// How much of the chat is kept for participants who come back. A roster with
+// all of it stays below signalling.MaxFrame.
 const (
 	maxLines     = 500
-	maxChatBytes = 96 << 10 // of names and text as JSON
+	maxChatBytes = 96 << 10 // bytes of names and text as JSON
 	chatEvery    = 500 * time.Millisecond
 	chatBurst    = 10
 )
@@ -35,7 +35,7 @@ func (c *chat) add(l signalling.ChatLine) signalling.ChatLine {
 	return l
 }
 
-// again is the line that was said with a token, if it is still kept.
+// again returns the line that was said with a token, if it is still kept.
 func (c *chat) again(token string) (signalling.ChatLine, bool) {
 	if token == "" {
 		return signalling.ChatLine{}, false
@@ -59,7 +59,7 @@ func (c *chat) since(first uint64) []signalling.ChatLine {
 	return lines
 }
 
-// lineSize is at least about what a line takes in JSON.
+// lineSize is about the number of bytes that a line takes in JSON, or more.
 func lineSize(l signalling.ChatLine) int {
 	n := 128 + len(l.Participant) + len(l.Token)
 	for _, s := range []string{l.Name, l.Text} {

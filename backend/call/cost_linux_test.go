@@ -29,9 +29,10 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// What forwarding costs, against a floor that does no more than it must: read a
-// packet, decrypt it once, and for each receiver encrypt it and send it. Guests
-// run in a process of their own, so that only the forwarder's CPU is counted.
+// The cost of forwarding, compared with a floor that does only what it must:
+// read a packet, decrypt it once, and for each receiver encrypt it and send it.
+// Guests run in their own process, so that only the forwarder's CPU time is
+// counted.
 //
 //	go test -run '^$' -bench ForwardingCost -benchtime 1x ./backend/call
 
@@ -78,18 +79,18 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// cpu is the time that this process has been running on a processor.
+// cpu returns how long this process has been running on a processor.
 func cpu(tb testing.TB) time.Duration {
 	var u unix.Rusage
 	must(tb, unix.Getrusage(unix.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// measureCost returns microseconds of CPU per packet counted.
+// measureCost returns microseconds of CPU time for each packet counted.
 func measureCost(tb testing.TB, forwarded func() uint64, want uint64) float64 {
 	tb.Helper()
 	deadline := time.Now().Add(patience)
-	for first := forwarded(); forwarded() < first+want/4; { // warm
+	for first := forwarded(); forwarded() < first+want/4; { // warms up
 		if time.Now().After(deadline) {
 			tb.Fatal("nothing is forwarded")
 		}
@@ -107,7 +108,7 @@ func costProcess(tb testing.TB, role string, args ...string) (stop func()) {
 	in, err := cmd.StdinPipe()
 	must(tb, err)
 	must(tb, cmd.Start())
-	return func() { // the child ends when its input does
+	return func() { // the child ends when its input ends
 		must(tb, in.Close())
 		must(tb, cmd.Wait())
 	}
@@ -139,7 +140,7 @@ func costOfCall(tb testing.TB, n int) float64 {
 	rate := uint64(costRate * n * (n - 1))
 	full := func() uint64 { return c.counters.Counts().ForwardedPackets }
 	deadline := time.Now().Add(patience)
-	for last := full(); ; { // until everybody receives everybody
+	for last := full(); ; { // until each receives all others
 		time.Sleep(200 * time.Millisecond)
 		now := full()
 		if now-last > rate/5*9/10 {
@@ -222,7 +223,7 @@ func costGuest(ctx context.Context, address string) {
 	exitOn(m.RegisterDefaultCodecs())
 	var s webrtc.SettingEngine
 	s.SetIncludeLoopbackCandidate(true)
-	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4}) // as the floor
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4}) // as the floor does
 	s.BufferFactory = func(packetio.BufferPacketType, uint32) io.ReadWriteCloser {
 		return newTap(func([]byte) {})
 	}
@@ -269,7 +270,8 @@ func costGuest(ctx context.Context, address string) {
 	}
 }
 
-// costSend sends a keyframe now and then, and packets of costSize all the time.
+// costSend sends a keyframe every few seconds, and packets of costSize all the
+// time.
 func costSend(ctx context.Context, track *webrtc.TrackLocalStaticRTP) {
 	v := mediatest.VideoSender{Size: costSize - 5}
 	tick := time.NewTicker(time.Second / (costRate / 4))
@@ -296,8 +298,8 @@ func costContext(err *error) *srtp.Context {
 	return c
 }
 
-// costOfFloor forwards in the dearest way that has nothing to spare: a socket
-// and a goroutine per participant.
+// costOfFloor forwards in the simplest way: a socket and a goroutine for each
+// participant.
 func costOfFloor(tb testing.TB, n int) float64 {
 	type participant struct {
 		conn   *net.UDPConn
@@ -364,7 +366,8 @@ func costOfFloor(tb testing.TB, n int) float64 {
 	return cost
 }
 
-// costFloorGuests is the process that sends to the floor, and drains.
+// costFloorGuests is the process that sends to the floor, and reads what comes
+// back.
 func costFloorGuests(spec string) {
 	var ports []int
 	exitOn(json.Unmarshal([]byte(spec), &ports))
@@ -375,7 +378,7 @@ func costFloorGuests(spec string) {
 		conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		exitOn(err)
 		conns = append(conns, conn)
-		wg.Go(func() { // as a peer does, it reads what it gets
+		wg.Go(func() { // reads what it gets, as a peer does
 			in := costContext(&err)
 			b, plain := make([]byte, 1500), make([]byte, 1500)
 			var h rtp.Header

@@ -1,21 +1,22 @@
 // Package call carries calls: who is in, their peer connections, and the
-// forwarding of their media (an SFU, selective forwarding unit).
+// forwarding of their media. It is an SFU, a selective forwarding unit.
 //
-// A [Call] is owned by one goroutine. Whoever wants something of it sends a
-// request and waits for the answer or for the end of the call. The packet path
-// takes no part in that: a packet is read, cached, rewritten for each receiver
-// and written on the goroutine that decrypted it, against an immutable list
-// that is swapped when people come and go.
+// One goroutine owns a [Call]. Other goroutines send it a request and wait for
+// the answer or for the end of the call. Packets do not pass that goroutine.
+// The goroutine that decrypted a packet also caches it, rewrites it for each
+// receiver and writes it. It finds the receivers in an immutable list, which is
+// swapped when participants join or leave.
 //
-// Nothing is decoded or transcoded. Video is VP8 (RFC 7741), audio is Opus
-// (RFC 7587). Per receiver, sequence numbers, timestamps and VP8 picture ids
-// are rewritten, so that one slot of a receiver's description can carry one
+// Nothing is decoded or transcoded. Video is VP8 (RFC 7741), audio is Opus (RFC
+// 7587). Sequence numbers, timestamps and VP8 picture ids are rewritten for
+// each receiver, so that one slot of a receiver's description can carry one
 // participant after another without a new negotiation.
 //
-// Before somebody is admitted this package knows nothing of them: admission is
-// [Call.Join]. Every write of media asks whether its receiver is admitted, and
-// [Stats.UnadmittedMedia] counts the packets that were stopped there.
+// This package knows nothing of guests who are not admitted, because
+// [Call.Join] is the admission. Every write of media checks that its receiver
+// is admitted, and [Stats.UnadmittedMedia] counts the packets that were stopped
+// there.
 //
-// It knows nothing of links, lobbies, sealed channels or sockets: an [Outbox]
-// takes the messages, in order.
+// The package knows nothing of links, lobbies, sealed channels or sockets. An
+// [Outbox] takes the messages, in order.
 package call

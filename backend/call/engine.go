@@ -29,23 +29,23 @@ import (
 
 // Options configure an [Engine]. The zero value is what the app uses.
 type Options struct {
-	Logger *slog.Logger // nil: nothing is logged
+	Logger *slog.Logger // nil logs nothing
 
-	// TLS is for TURN servers; nil takes the system's certificate authorities.
+	// TLS is for TURN servers. nil takes the system's certificate authorities.
 	TLS *tls.Config
 
-	// Net is the network, nil for the machine's own. Tests give a virtual one, in
-	// which a call's ICEConfig does nothing.
+	// Net is the network; nil is the machine's own. Tests give a virtual one, in
+	// which a call's ICEConfig has no effect.
 	Net transport.Net
 }
 
-// Engine is what all calls of a process share: codecs, settings, sockets. It is
+// Engine is what all calls of a process share: codecs, settings and sockets. It is
 // safe for concurrent use.
 type Engine struct {
 	logger  *slog.Logger
 	media   *webrtc.MediaEngine
 	setting webrtc.SettingEngine
-	mux     *path.Mux        // nil: pion opens sockets, and all media goes its way
+	mux     *path.Mux        // nil on a virtual network: pion opens sockets and carries all media
 	stun    *path.STUNClient // nil without mux
 	turn    path.TURNClient
 	panics  contain.Panics
@@ -133,8 +133,8 @@ const (
 	iceDisconnected    = 4 * time.Second
 	iceFailed          = 20 * time.Second
 	iceKeepAlive       = 2 * time.Second
-	iceRequests        = 25                     // to one pair, 200 ms apart: the other side may learn of us late
-	relayWait          = 500 * time.Millisecond // before a relayed way is taken
+	iceRequests        = 25                     // to one pair, 200 ms apart, because the other side may learn of us late
+	relayWait          = 500 * time.Millisecond // before a path through a TURN server is taken
 )
 
 func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
@@ -147,8 +147,8 @@ func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	s.DisableActiveTCP(true)
 	s.SetICEMaxBindingRequests(iceRequests)
 	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
-	// Browsers that hide their addresses behind mDNS names are known by their
-	// checks only; pion would wait a second for something better.
+	// Browsers that hide their addresses behind mDNS names become known by their
+	// checks alone. By default pion would wait a second for a better candidate.
 	s.SetPrflxAcceptanceMinWait(0)
 	s.SetSrflxAcceptanceMinWait(0)
 	s.SetRelayAcceptanceMinWait(relayWait)
@@ -158,7 +158,7 @@ func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
 	return s
 }
 
-// cork holds back packets until uncork, so that many leave together.
+// cork holds packets back until uncork, so that many leave with one system call.
 func (e *Engine) cork() {
 	if e != nil && e.mux != nil {
 		e.mux.Cork()
@@ -171,9 +171,9 @@ func (e *Engine) uncork() {
 	}
 }
 
-// newConnection returns a peer connection for p. Once it stands, media goes the
-// direct way (see [path.SRTPPath]). On a network of tests pion decrypts, and RTP and RTCP
-// are taken on the goroutine that did.
+// newConnection returns a peer connection for p. Once it is connected, media takes
+// the direct way (see [path.SRTPPath]). On a virtual network pion decrypts, and RTP
+// and RTCP are handled on the goroutine that decrypted them.
 func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*webrtc.PeerConnection, error) {
 	setting := e.setting
 	setting.BufferFactory = func(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
@@ -200,9 +200,9 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 	})
 }
 
-// Prepare asks STUN servers ("stun:host:port") until stop is called, so that a
-// call which begins meanwhile offers from the start what they say. relay is that
-// of [ICEConfig]. stop may be called twice.
+// Prepare asks STUN servers ("stun:host:port") until stop is called. A call that
+// begins meanwhile offers their answers from the start. relay is that of
+// [ICEConfig]. stop may be called twice.
 func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
 	if e.stun == nil {
 		return func() {}
@@ -211,7 +211,7 @@ func (e *Engine) Prepare(urls []string, relay func() netip.Addr) (stop func()) {
 	return stop
 }
 
-// NewCall begins a call with nobody in it. It returns fault.ShuttingDown after
+// NewCall begins a call without participants. It returns fault.ShuttingDown after
 // Close.
 func (e *Engine) NewCall(hooks Hooks, config ICEConfig) (*Call, error) {
 	e.mu.Lock()
@@ -235,8 +235,8 @@ func (e *Engine) forget(c *Call) {
 	delete(e.calls, c)
 }
 
-// Close ends all calls with EndShutdown and waits until their goroutines are
-// gone. It may be called twice.
+// Close ends all calls with EndShutdown and waits until their goroutines have
+// ended. It may be called twice.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.closed = true
@@ -255,7 +255,7 @@ func (e *Engine) Close() error {
 	return e.mux.Close()
 }
 
-// tap is what pion takes for the buffer of a stream: every packet goes to take
+// tap is what pion takes for the buffer of a stream. It gives every packet to take
 // at once, and there is nothing to read. take must not keep the packet.
 type tap struct {
 	take   func([]byte)
@@ -274,8 +274,8 @@ func (t *tap) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Read waits for Close: pion looks at the first packet of a stream to find out
-// its codec, which the payload type tells us.
+// Read waits for Close. Pion would read the first packet of a stream to find out
+// its codec, which the payload type tells us already.
 func (t *tap) Read([]byte) (int, error) {
 	<-t.closed.Done()
 	return 0, io.EOF
@@ -286,7 +286,7 @@ func (t *tap) Close() error {
 	return nil
 }
 
-// writers hands the ways out of a peer connection to the peer's slots.
+// writers gives a peer connection's RTP writers to the peer's slots.
 type writers struct {
 	interceptor.NoOp
 	peer *peer

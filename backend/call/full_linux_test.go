@@ -21,11 +21,11 @@ import (
 
 const (
 	fullRate = "500kbit"
-	fullLate = 50 * time.Millisecond // more than a busy machine needs for an answer within it
+	fullLate = 50 * time.Millisecond // more than a busy machine needs to answer
 )
 
-// fullHost asks a line for much more than it can take, and meanwhile has something on its
-// own computer answered: what happened there in the last 50 ms is in its events.
+// fullHost sends much more to a line than it can carry. Meanwhile checks on its own
+// computer must be answered. Its events tell what happened there in the last 50 ms.
 func fullHost(ctx context.Context) {
 	m := path.NewMux()
 	var line, own netip.AddrPort
@@ -55,7 +55,7 @@ func fullHost(ctx context.Context) {
 	window := path.PeerMux{
 		Mux: m, AnsweredBy: func(netip.AddrPort) bool { return true }, Answered: func() {},
 		Take: func(b []byte) bool {
-			forward(1) // as what the window sends is
+			forward(1) // like what the window sends
 			_, err := answers.WriteTo(b, remote.LocalAddr())
 			exitOn(err)
 			return true
@@ -105,7 +105,8 @@ func fullHost(ctx context.Context) {
 	exitOn(m.Close())
 }
 
-// fullMedia returns the media of a guest, as after a handshake that was ours to serve.
+// fullMedia returns the media of a guest, as after a handshake in which we were the
+// server.
 func fullMedia(dropped *atomic.Uint64) *path.SRTPPath {
 	suite := uint16(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
 	var keys path.Secrets
@@ -121,8 +122,8 @@ func fullMedia(dropped *atomic.Uint64) *path.SRTPPath {
 	return media
 }
 
-// TestFullLineStopsNobody has an interface that takes nothing for seconds. What is on
-// other interfaces, the host's own window first, goes on.
+// TestFullLineStopsNobody checks that an interface that takes nothing for seconds
+// does not stop other interfaces, above all the one of the host's own window.
 func TestFullLineStopsNobody(t *testing.T) {
 	l := newNarrowLab(t)
 	l.in("host", "tc qdisc change dev eth0 root tbf rate "+fullRate+" burst 2kb limit 40mb")

@@ -20,7 +20,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// patience is how long tests wait for what should take milliseconds.
+// patience is how long a test waits for something that should take milliseconds.
 const patience = mediatest.Patience
 
 // outbox queues what a call sends to one participant.
@@ -37,7 +37,7 @@ func (o outbox) Send(m signalling.Message) error {
 	}
 }
 
-// received is a packet that a guest has got.
+// received is a packet that a guest has received.
 type received struct {
 	mid    string
 	kind   signalling.Kind
@@ -64,10 +64,10 @@ type guest struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	wgReader sync.WaitGroup // of the outbox
+	wgReader sync.WaitGroup // the outbox's reader
 
 	mu       sync.Mutex
-	changed  chan struct{} // closed and replaced with every change
+	changed  chan struct{} // closed and replaced at every change
 	roster   map[string]signalling.Participant
 	chat     []signalling.ChatLine
 	tracks   signalling.Tracks
@@ -78,10 +78,10 @@ type guest struct {
 	resumed  *bool
 	packets  []received
 	counts   map[stream]int // of packets
-	onRTP    func(received) // instead of packets
+	onRTP    func(received) // gets the packets instead of packets; may be nil
 	alter    func(answer string) string
 	plis     int
-	nacks    int // packets that were asked for
+	nacks    int // packets that the call has asked for
 	twcc     int
 	reports  int
 	srs      int
@@ -94,10 +94,10 @@ type guestOptions struct {
 	wrap    func(Outbox) Outbox
 	onRTP   func(received)
 	setting func(*webrtc.SettingEngine)
-	alter   func(answer string) string // before it is sent
+	alter   func(answer string) string // changes the answer before it is sent
 }
 
-// newGuestAPI is a client's own stack: Pion's defaults and the audio level.
+// newGuestAPI returns a client's own stack: Pion's defaults and the audio level.
 func newGuestAPI(tb testing.TB, net transport.Net, setting func(*webrtc.SettingEngine)) *webrtc.API {
 	tb.Helper()
 	m := new(webrtc.MediaEngine)
@@ -367,7 +367,7 @@ func (g *guest) update(f func()) {
 	g.changed = make(chan struct{})
 }
 
-// until waits until ok, which runs with the guest's lock held.
+// until waits until ok, which is called with the guest's lock held.
 func (g *guest) until(what string, ok func() bool) {
 	g.t.Helper()
 	deadline := time.NewTimer(patience)
@@ -405,8 +405,8 @@ type media struct {
 	stop func()
 }
 
-// send sends a frame of video and a packet of audio every 40 ms; a keyframe first
-// and whenever one was asked for.
+// send sends a frame of video and a packet of audio every 40 ms. The first frame
+// is a keyframe, and so is the next one after each request.
 func (g *guest) send() media {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -27,8 +27,8 @@ import (
 //
 //	host 10.77.1.2 ── NAT A 198.51.100.2 ── 198.51.100.1 public 203.0.113.1 ── 203.0.113.2 NAT B ── 10.77.2.2 guest
 //
-// Host, guest and the STUN and TURN server are processes of this test. What a
-// relay would pass on goes over a socket in the file system.
+// Host, guest and the STUN and TURN server are processes of this test. The
+// messages that a relay would pass on go over a socket in the file system.
 
 const (
 	labChild  = "PORCH_CALL_LAB_CHILD" // "server", "host" or "guest"
@@ -46,7 +46,7 @@ func init() {
 	}
 }
 
-// labSpec is what a child is told.
+// labSpec is what a child is told to do.
 type labSpec struct {
 	Socket string
 	STUN   []string
@@ -57,15 +57,15 @@ type labSpec struct {
 // labEvent is a line that a child writes.
 type labEvent struct {
 	Event   string
-	Packets int64         // count: that have come
+	Packets int64         // count: packets that have arrived
 	At      time.Duration // since the guest dialled
-	Gap     time.Duration // the longest between two packets, of those that ended since the last event
+	Gap     time.Duration // the longest gap between two packets, of the gaps that ended since the last event
 	Remote  string        // selected: type of the host's candidate
 	Address string        // its address
 	Port    uint16        // and port
 
 	Call                   Stats // of the host, on a narrow line
-	Sound, SoundLost       int64 // packets that were due, of the guests there
+	Sound, SoundLost       int64 // packets that were due at the guests there
 	Pictures, PicturesLost int64
 }
 
@@ -126,7 +126,7 @@ func labServe(ctx context.Context) {
 	_ = s.Close()
 }
 
-// labSource looks at nothing.
+// labSource ignores what it receives.
 type labSource struct{}
 
 func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {}
@@ -168,7 +168,7 @@ func labHost(ctx context.Context, spec labSpec) {
 	_ = e.Close()
 }
 
-// labGuest is a guest with Pion's own way of doing everything.
+// labGuest is a guest that does all in Pion's own way.
 func labGuest(ctx context.Context, spec labSpec) {
 	var arrivals labArrivals
 	begin := time.Now()
@@ -249,8 +249,8 @@ func (a *labArrivals) add(now time.Time) {
 	a.last = now
 }
 
-// take returns how many have come, and the longest time between two since it was
-// called last.
+// take returns how many packets have arrived since it was last called, and the
+// longest time between two of them.
 func (a *labArrivals) take() (packets int64, gap time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -324,7 +324,7 @@ func (l *lab) in(space, line string) {
 	}
 }
 
-// ip has ip(8) do several things with little time between them.
+// ip makes ip(8) do several things with little time between them.
 func (l *lab) ip(space string, lines ...string) {
 	l.t.Helper()
 	command := exec.Command("ip", "-n", l.prefix+space, "-batch", "-")
@@ -357,7 +357,7 @@ func (l *lab) nat(space string, symmetric bool) {
 		rule += " --random-fully"
 	}
 	l.in(space, rule)
-	l.in(space, "iptables -A INPUT -i out -j DROP") // as home routers; else what knocks spoils mappings
+	l.in(space, "iptables -A INPUT -i out -j DROP") // as home routers do; otherwise packets from outside spoil mappings
 }
 
 // child is a process in a namespace.
@@ -387,13 +387,13 @@ func (l *lab) child(t *testing.T, space, role string, spec labSpec) *child {
 			if json.Unmarshal(lines.Bytes(), &e) == nil {
 				select {
 				case c.events <- e:
-				default: // nobody looks
+				default: // the test does not read
 				}
 			}
 		}
 	}()
 	c.stop = sync.OnceFunc(func() {
-		_ = in.Close() // the child ends when its input does
+		_ = in.Close() // the child ends when its input ends
 		<-read
 		_ = cmd.Wait()
 	})
@@ -401,7 +401,8 @@ func (l *lab) child(t *testing.T, space, role string, spec labSpec) *child {
 	return c
 }
 
-// until returns the first event of which ok is true, or false after a while.
+// until returns the first event for which ok is true, or false if there is none
+// within that time.
 func (c *child) until(within time.Duration, ok func(labEvent) bool) (labEvent, bool) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -484,7 +485,7 @@ func TestLaboratory(t *testing.T) {
 }
 
 // TestLaboratoryMoves gives the host another address in mid-call, behind the same
-// NAT, which gives it another one, too; and then lets no UDP through any longer.
+// NAT, which gets another one, too. Then the network lets no UDP through.
 func TestLaboratoryMoves(t *testing.T) {
 	l := newLab(t)
 	l.child(t, "pub", "server", labSpec{}).ready(t)
@@ -512,11 +513,11 @@ func TestLaboratoryMoves(t *testing.T) {
 	}
 }
 
-// after makes a change, waits until media comes on a path that is settled, and
-// returns the longest time without any.
+// after makes a change and waits until media arrives on a path for which settled
+// is true. It returns the longest time without media.
 func (c *child) after(t *testing.T, change func(), settled func(labEvent) bool) (gap time.Duration, e labEvent) {
 	t.Helper()
-	for len(c.events) > 0 { // what is known of before
+	for len(c.events) > 0 { // events from before the change
 		<-c.events
 	}
 	change()

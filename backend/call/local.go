@@ -12,17 +12,18 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// LocalSink takes what a [Local] receives. Calls come on the goroutines that
-// read from the network, several at a time; they must not block.
+// LocalSink takes what a [Local] receives. Its methods are called on the
+// goroutines that read from the network, several at a time. They must not block.
 type LocalSink interface {
-	// ReceiveRTP takes a packet of a participant. Per participant and kind,
-	// sequence numbers count without a break (but for loss and reordering on
-	// the network), and video begins with a keyframe. What the network loses on
-	// its way from the participant is asked for and comes after about roundTrip,
-	// which is 0 while it is unknown. pkt is valid only during the call.
+	// ReceiveRTP takes a packet of a participant. For each participant and kind,
+	// sequence numbers have no gaps but those of loss and reordering on the
+	// network, and video begins with a keyframe. Packets that the network lost
+	// between the participant and us are asked for and arrive after about
+	// roundTrip, which is 0 while it is unknown. pkt is valid only during the
+	// call.
 	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration)
-	// KeyframeWanted asks for a keyframe on the video that WriteRTP sends. It
-	// is called on a goroutine of its own.
+	// KeyframeWanted asks for a keyframe in the video that WriteRTP sends. It is
+	// called on its own goroutine.
 	KeyframeWanted()
 }
 
@@ -37,9 +38,9 @@ type Local struct {
 	in *forward.Inbound
 }
 
-// JoinLocal admits the native engine, which lives in this process and has no
-// peer connection. Out gets Roster, Joined, Left, Speaking, Chat and Mute. It
-// returns the faults of Join.
+// JoinLocal admits the native engine, which runs in this process and has no peer
+// connection. out gets Roster, Joined, Left, Speaking, Chat and Mute. The faults
+// are those of Join.
 func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) {
 	p.Admission = nil
 	m := newMember(c, p, out)
@@ -63,8 +64,8 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	return l, nil
 }
 
-// run passes on wishes for keyframes, so that the sink is never called with a
-// lock held.
+// run passes on requests for keyframes, so that the sink is never called while a
+// lock is held.
 func (l *Local) run() {
 	for {
 		select {
@@ -111,18 +112,19 @@ func (w *localWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attribu
 	return len(payload), nil
 }
 
-// localUpstream is the way back to the engine.
+// localUpstream asks the engine for what receivers of its media need.
 type localUpstream struct{ l *Local }
 
 // RequestKeyframe implements [forward.Upstream].
 func (u localUpstream) RequestKeyframe(uint32) {
 	select {
 	case u.l.keyframe <- struct{}{}:
-	default: // one is on its way
+	default: // a request is pending already
 	}
 }
 
-// RequestPackets implements [forward.Upstream]. Nothing is lost within a process.
+// RequestPackets implements [forward.Upstream]. It does nothing, because no
+// packet is lost within a process.
 func (localUpstream) RequestPackets(uint32, []uint16) {}
 
 // RoundTrip implements [forward.Upstream].
@@ -131,8 +133,8 @@ func (localUpstream) RoundTrip() time.Duration { return 0 }
 // ID returns the id of the participant's profile.
 func (l *Local) ID() string { return l.m.profile.ID }
 
-// WriteRTP forwards a packet to everybody else. The payload type does not
-// matter; of the header extensions only [codec.AudioLevelID] is read. It keeps
+// WriteRTP forwards a packet to all other participants. The payload type does not
+// matter. Of the header extensions it reads only [codec.AudioLevelID]. It keeps
 // nothing of pkt. It returns fault.NotInCall after Leave, and
 // fault.MessageInvalid for an unknown kind.
 func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
@@ -149,7 +151,8 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	return nil
 }
 
-// RequestKeyframe asks a participant for a keyframe, as often as a receiver may.
+// RequestKeyframe asks a participant for a keyframe, at most as often as other
+// receivers may.
 func (l *Local) RequestKeyframe(participant string) {
 	m := l.m.call.member(participant)
 	if m == nil || m == l.m {
@@ -163,8 +166,9 @@ func (l *Local) Handle(message signalling.Message) error {
 	return l.m.call.handle(l.m, message)
 }
 
-// Attach gives a new path for messages (the window was reloaded): Roster again.
-// It returns fault.ParticipantGone after Leave, and fault.CallEnded.
+// Attach gives the participant a new path for messages, because the window was
+// reloaded. The Roster is sent again. It returns fault.ParticipantGone after
+// Leave, and fault.CallEnded.
 func (l *Local) Attach(out Outbox) error {
 	m, c := l.m, l.m.call
 	var refused error
@@ -184,6 +188,6 @@ func (l *Local) Attach(out Outbox) error {
 
 // Leave takes the participant out. It may be called twice.
 func (l *Local) Leave(reason signalling.EndReason) {
-	// An error means that the call is over, and everybody out.
+	// An error means that the call is over, and nobody is in it.
 	_ = l.m.call.do(func() { l.m.call.leave(l.m, reason) })
 }

@@ -69,7 +69,7 @@ func (s *sink) until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// feed sends video through l until stop, with keyframes when they are wanted.
+// feed sends video through l until stop, with keyframes when they are asked for.
 func feed(t testing.TB, l *Local, s *sink) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -159,8 +159,8 @@ func TestNativeEngineAndGuests(t *testing.T) {
 	b.until("the host has left", func() bool { return len(b.roster) == 1 })
 }
 
-// TestNativeEngineKnowsTheRoundTrip: it waits for what is lost as long as a repeat
-// takes from that very guest.
+// TestNativeEngineKnowsTheRoundTrip checks that the engine knows how long a packet
+// takes that this guest sends again, because it waits that long for a lost one.
 func TestNativeEngineKnowsTheRoundTrip(t *testing.T) {
 	c := newTestCall(t, Options{})
 	s := new(sink)
@@ -169,7 +169,7 @@ func TestNativeEngineKnowsTheRoundTrip(t *testing.T) {
 	a := join(t, c, as("a"))
 	a.send()
 	s.until(t, "media of a", func() bool { return len(s.packets["a video"]) > 0 })
-	for range 64 { // it is smoothed
+	for range 64 { // the value is smoothed
 		c.member("a").peer.out.Took(250 * time.Millisecond)
 	}
 	s.until(t, "the round trip", func() bool { return s.roundTrip > 200*time.Millisecond })
@@ -177,8 +177,8 @@ func TestNativeEngineKnowsTheRoundTrip(t *testing.T) {
 
 func TestSinkMayCallBack(t *testing.T) {
 	c := newTestCall(t, Options{})
-	// Two engines that answer every packet and every wish with a packet and a
-	// wish: nothing may lock up.
+	// Two engines answer every packet and every request with a packet and a
+	// request. Nothing may lock up.
 	var locals [2]*Local
 	var sinks [2]*callbackSink
 	for i := range locals {
@@ -225,7 +225,7 @@ func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Dur
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.local.RequestKeyframe(s.other)
-	if s.n++; s.n == 20 { // of 300: who always wants a keyframe gets little else
+	if s.n++; s.n == 20 { // of 300, because a receiver that always asks for a keyframe gets little else
 		close(s.done)
 	}
 }

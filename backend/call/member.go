@@ -11,30 +11,30 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// member is somebody in the call. The fields without a comment of their own are
-// owned by the call's goroutine.
+// member is a participant as the call sees them. The call's goroutine owns the
+// fields without a comment of their own.
 type member struct {
 	call     *Call
 	profile  Profile
 	joinedAt time.Time
 
-	// admitted is true between admission and leaving; the packet path asks it.
+	// admitted is true between admission and leaving. The packet path reads it.
 	admitted atomic.Bool
 
-	// The media that the member sends; each does its own locking.
+	// The media that the member sends. Each track does its own locking.
 	audio, video *forward.Track
 
 	muted, cameraOff bool
 	outbox           Outbox // nil while the path is lost
 	left             bool
-	firstLine        uint64 // the first chat line that the member may read
+	firstLine        uint64 // number of the first chat line that the member may read
 	chat             *rate.Limiter
-	restarts         *rate.Limiter // that the member asks for
+	restarts         *rate.Limiter // bounds the restarts that the member asks for
 
 	peer *peer // nil for the native engine
-	// connection is peer, for the reporter.
+	// connection is peer, for other goroutines.
 	connection atomic.Pointer[peer]
-	local      *Local      // nil for everybody else
+	local      *Local      // nil for all but the native engine
 	pairs      []*slotPair // slots in which the member receives
 	away       bool
 
@@ -56,13 +56,14 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 	return m
 }
 
-// Restarts of ICE that a member may ask for: each has us try all its addresses.
+// Restarts of ICE that a member may ask for. Each makes us try all their
+// addresses.
 const (
 	restartEvery = 2 * time.Second
 	restartBurst = 8
 )
 
-// entry is the member as others see it.
+// entry is the member as others see them.
 func (m *member) entry() signalling.Participant {
 	return signalling.Participant{
 		ID: m.profile.ID, Name: m.profile.Name, Host: m.profile.Host,
@@ -71,7 +72,8 @@ func (m *member) entry() signalling.Participant {
 	}
 }
 
-// send gives the member a message. A path that takes it no more is lost.
+// send gives the member a message. If the path does not take it, the path is
+// lost.
 func (m *member) send(message signalling.Message) {
 	if m.outbox == nil {
 		return
@@ -83,7 +85,7 @@ func (m *member) send(message signalling.Message) {
 	}
 }
 
-// pairOf returns the pair that carries other, or nil.
+// pairOf returns the pair of slots that carries other, or nil.
 func (m *member) pairOf(other *member) *slotPair {
 	for _, p := range m.pairs {
 		if p.member == other {
@@ -93,7 +95,7 @@ func (m *member) pairOf(other *member) *slotPair {
 	return nil
 }
 
-// give makes pr carry other's media to m, or nobody's.
+// give makes pr carry other's media to m. If other is nil, pr carries none.
 func (m *member) give(pr *slotPair, other *member) {
 	if old := pr.member; old != nil {
 		old.audio.RemoveReceiver(pr.audio)
@@ -111,7 +113,7 @@ func (m *member) give(pr *slotPair, other *member) {
 	pr.video.Assign(other.video)
 }
 
-// closeSlots ends everything that the member receives.
+// closeSlots ends all that the member receives.
 func (m *member) closeSlots() {
 	for _, pr := range m.pairs {
 		m.give(pr, nil)
@@ -121,7 +123,7 @@ func (m *member) closeSlots() {
 	m.pairs = nil
 }
 
-// tracks is the assignment of slots as the member is told it.
+// tracks is the assignment of slots that the member is told.
 func (m *member) tracks() signalling.Tracks {
 	slots := []signalling.Slot{}
 	for _, pr := range m.pairs {

@@ -9,12 +9,13 @@ import (
 )
 
 // mediaPatience is how long a member whose messages arrive may be without media
-// before everybody is told why: longer than a first try (pathPatience) and most of
-// a second one, and short enough to be said within 15 s.
+// before all participants are told why. It is longer than a first try
+// (pathPatience) and most of a second one. It is short enough that the reason is
+// told within 15 s.
 const mediaPatience = 12 * time.Second
 
-// awaitMedia waits for the media of a connection that has no path, unless that
-// is waited for already.
+// awaitMedia starts to wait for a connection's media, if it has no path and the
+// wait has not begun.
 func (c *Call) awaitMedia(m *member) {
 	p := m.peer
 	if m.left || m.overdue != nil || p.alive(webrtc.PeerConnectionStateConnected) {
@@ -31,7 +32,8 @@ func (c *Call) awaitMedia(m *member) {
 	m.overdue = overdue
 }
 
-// mediaFlows says that a member's connection stands, or is too new to be doubted.
+// mediaFlows ends the wait: a member's connection is up, or it is too new to
+// doubt.
 func (c *Call) mediaFlows(m *member) {
 	if m.overdue != nil {
 		m.overdue.Stop()
@@ -43,8 +45,8 @@ func (c *Call) mediaFlows(m *member) {
 	}
 }
 
-// mediaOverdue tells everybody why a member is without media. It is said again
-// should the reason become another one.
+// mediaOverdue tells all participants why a member is without media. It tells them
+// again if the reason changes.
 func (c *Call) mediaOverdue(p *peer) {
 	m := p.member
 	if m.peer != p || m.left {
@@ -52,7 +54,7 @@ func (c *Call) mediaOverdue(p *peer) {
 	}
 	m.overdue = nil
 	if m.outbox == nil || p.alive(webrtc.PeerConnectionStateConnected) {
-		return // away, which is told elsewhere, until it comes back; or just connected
+		return // The member is away, which others are told in another way, or has just connected.
 	}
 	if code := p.obstacle(); code != m.noMedia {
 		m.noMedia = code
@@ -62,7 +64,7 @@ func (c *Call) mediaOverdue(p *peer) {
 	c.awaitMedia(m)
 }
 
-// obstacle returns what keeps a peer without a path from having one.
+// obstacle returns what keeps a peer from having a path.
 func (p *peer) obstacle() fault.Code {
 	switch {
 	case p.call.engine.mux == nil:
@@ -76,7 +78,7 @@ func (p *peer) obstacle() fault.Code {
 	return fault.MediaBlocked
 }
 
-// sayUnusable writes into the log that the system lets us open no socket, if so.
+// sayUnusable writes to the log if the system lets us open no socket.
 func (e *Engine) sayUnusable() {
 	if e.HasUDP() {
 		return
@@ -85,6 +87,6 @@ func (e *Engine) sayUnusable() {
 		"code", string(fault.UDPUnavailable), "err", e.mux.Refusal())
 }
 
-// HasUDP reports whether this machine lets the engine use UDP. Without, media goes
+// HasUDP reports whether this machine lets the engine use UDP. If not, media goes
 // through TURN servers only, over TCP.
 func (e *Engine) HasUDP() bool { return e.mux == nil || e.mux.Usable() }

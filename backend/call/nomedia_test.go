@@ -17,10 +17,11 @@ import (
 	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
-// impatience has an engine tell soon that media finds no way.
+// impatience makes an engine report after 200 ms that media finds no path.
 func impatience(e *Engine) { e.mediaPatience = 200 * time.Millisecond }
 
-// seesNoMedia waits until g is told that a member's media finds no way for this reason.
+// seesNoMedia waits until g is told that a member's media finds no path, for this
+// reason.
 func (g *guest) seesNoMedia(id string, code fault.Code) {
 	g.t.Helper()
 	g.until("no media of "+id+": "+string(code), func() bool {
@@ -40,7 +41,7 @@ func TestWhoseMediaFindsNoWayIsToldSo(t *testing.T) {
 	b.send()
 	a.seesNoMedia("a", fault.MediaBlocked)
 	b.seesNoMedia("a", fault.MediaBlocked)
-	d.untilSees("b") // nobody else is disturbed
+	d.untilSees("b") // no other participant is disturbed
 	b.seesNoMedia("b", "")
 }
 
@@ -57,7 +58,7 @@ func TestMediaThatComesLateIsNoLongerMissed(t *testing.T) {
 	a.send()
 	b.untilSees("a")
 
-	// A path that is lost while messages go on arriving is no other case.
+	// A path that is lost while messages still arrive is the same case.
 	must(t, a.pc.Close())
 	b.seesNoMedia("a", fault.MediaBlocked)
 }
@@ -80,7 +81,7 @@ func (r *records) String() string {
 	return r.b.String()
 }
 
-// withoutUDP has the system refuse sockets as long as refuse is true.
+// withoutUDP makes the system refuse sockets as long as refuse is true.
 func withoutUDP(refuse *atomic.Bool) func(*Engine) {
 	return func(e *Engine) {
 		impatience(e)
@@ -110,7 +111,7 @@ func TestAHostWithoutUDPSaysSo(t *testing.T) {
 	a.seesNoMedia("a", fault.UDPUnavailable)
 	a.seesNoMedia("b", fault.UDPUnavailable)
 
-	refuse.Store(false) // the security software was told to
+	refuse.Store(false) // the user has told the security software to allow it
 	b.untilSees("a")
 	b.seesNoMedia("a", "")
 }

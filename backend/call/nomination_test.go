@@ -15,10 +15,11 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// A guest who answers checks and sends none of its own: nothing but our own doing
-// can nominate a pair. Left to itself the agent does it with its next round.
+// TestAPairIsNominatedOnceItIsValid has a guest that answers checks and sends none
+// of its own, so that only a forced round can nominate a pair at once. Otherwise
+// the agent nominates it in its next round.
 func TestAPairIsNominatedOnceItIsValid(t *testing.T) {
-	const round = 200 * time.Millisecond // pion's
+	const round = 200 * time.Millisecond // pion's time between rounds
 	fastest := patience
 	for range 5 { // the machine may be busy
 		fastest = min(fastest, nomination(t))
@@ -45,8 +46,8 @@ func newRemoteConn(t *testing.T) (*net.UDPConn, netip.AddrPort) {
 	return nil, netip.AddrPort{}
 }
 
-// nomination returns the time from the answer to a check of ours to the check that
-// nominates.
+// nomination returns the time from the answer to a check of ours until the check
+// that nominates.
 func nomination(t *testing.T) time.Duration {
 	t.Helper()
 	conn, remote := newRemoteConn(t)
@@ -68,7 +69,7 @@ func nomination(t *testing.T) time.Duration {
 		}
 	}
 	must(t, pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}))
-	answer, err := pc.CreateAnswer(nil) // and never begins its own checks
+	answer, err := pc.CreateAnswer(nil) // never begins its own checks
 	must(t, err)
 	must(t, p.Handle(signalling.Answer{Negotiation: offer.Negotiation, SDP: answer.SDP}))
 	must(t, p.Handle(signalling.Candidate{Candidate: hostCandidate(remote.Addr().String(), int(remote.Port()))}))

@@ -10,39 +10,41 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// ICEConfig says how guests outside this network reach a call. The zero value serves
-// those on it. It concerns guests only: the host's own window is on this machine.
+// ICEConfig says how guests outside this network reach a call. The zero value
+// serves guests on this network. It concerns guests only, because the host's own
+// window is on this machine.
 type ICEConfig struct {
-	// STUN are servers ("stun:host:port", at most 4) that say how this machine's
-	// sockets look from outside. They are asked while the call lasts; what they
-	// say is offered to guests as it becomes known.
+	// STUN are servers ("stun:host:port", at most 4) that tell how this machine's
+	// sockets look from outside. They are asked as long as the call lasts. Guests
+	// are offered their answers as they arrive.
 	STUN []string
 
 	// Servers returns TURN servers with credentials: "turn:" over UDP or TCP,
-	// "turns:" over TCP, at most 8 URLs. It is asked only when they are needed
-	// (no STUN server answers within a second, so UDP is taken to be blocked; or
-	// RelayOnly), and again when an address at one was lost. It must return when
-	// ctx ends. nil: there are none.
+	// "turns:" over TCP, at most 8 URLs. It is called only when they are needed:
+	// with RelayOnly, or if no STUN server answers within a second, so that UDP
+	// must be blocked. It is called again when an address at a server was lost. It
+	// must return when ctx ends. nil means that there are none.
 	Servers func(ctx context.Context) ([]signalling.ICEServer, error)
 
-	// Relay returns where the relay was reached that has named these servers, the
-	// zero Addr if that is not known: they may be on the internet, or as near as
-	// the relay. nil: they are of our own choice, and may be anywhere.
+	// Relay returns the address of the relay that named these servers, or the zero
+	// Addr if it is unknown. The servers may be on the internet, or as near as the
+	// relay. nil means that we chose the servers ourselves, so they may be
+	// anywhere.
 	Relay func() netip.Addr
 
-	// RelayOnly hides this machine's addresses: guests are told no other than
-	// those at TURN servers, and wait for their offer until there is one.
+	// RelayOnly hides this machine's addresses. Guests are told only addresses at
+	// TURN servers, and wait for their offer until there is one.
 	RelayOnly bool
 }
 
-// outside is what a call's peers offer beyond this machine's own addresses. It is
-// never changed.
+// outside holds what a call's peers offer beyond this machine's own addresses. It
+// is never changed.
 type outside struct {
 	reflexives []path.Reflexive
-	blocked    bool // UDP is: by the network, or by this machine
+	blocked    bool // the network or this machine blocks UDP
 }
 
-// begin starts what a call needs to be reached from outside.
+// begin starts what guests outside this network need to reach the call.
 func (c *Call) begin(ctx context.Context) {
 	c.outside.Store(new(outside))
 	n := c.engine.stun
@@ -54,7 +56,7 @@ func (c *Call) begin(ctx context.Context) {
 		urls = c.iceConfig.STUN
 	}
 	c.watcher, c.unwatch = n.Watch(urls, c.iceConfig.Relay, c.networkChanged)
-	c.takeOutside() // what is known already is no change that we would be told of
+	c.takeOutside() // what is known already causes no call of networkChanged
 	if c.iceConfig.Servers != nil {
 		c.workers.Go(func() { c.keepTURN(ctx) })
 		if c.iceConfig.RelayOnly {
@@ -78,7 +80,7 @@ func (c *Call) networkChanged(moved bool) {
 	})
 }
 
-// takeOutside takes over what the STUN client knows.
+// takeOutside stores what the STUN client knows.
 func (c *Call) takeOutside() {
 	n := c.engine.stun
 	o := &outside{reflexives: n.Reflexives(c.watcher), blocked: n.Blocked(c.watcher) || !c.engine.mux.Usable()}
@@ -117,13 +119,13 @@ func (c *Call) turnChanged() {
 }
 
 const (
-	turnPause     = time.Second // before a TURN server is tried again, at first
+	turnPause     = time.Second // before the second try of a TURN server; it doubles
 	maxTURNPause  = 30 * time.Second
-	serversWithin = 10 * time.Second // that ICEConfig.Servers may take
+	serversWithin = 10 * time.Second // for ICEConfig.Servers to return
 )
 
-// keepTURN sees to it that the call has an address at a TURN server as long as it
-// needs one. It runs until ctx ends.
+// keepTURN keeps an address at a TURN server for as long as the call needs one. It
+// runs until ctx ends.
 func (c *Call) keepTURN(ctx context.Context) {
 	defer func() { c.swapTURN(nil) }()
 	pause := turnPause
@@ -166,15 +168,15 @@ func (c *Call) keepTURN(ctx context.Context) {
 	}
 }
 
-// swapTURN uses another address at a TURN server, nil for none, and gives the one
-// before back.
+// swapTURN puts another address at a TURN server to use (nil for none), and gives
+// the earlier one back.
 func (c *Call) swapTURN(next *path.TURNSocket) {
 	if old := c.turn.Swap(next); old != nil {
 		old.Close()
 	}
 }
 
-// newTURNSocket asks for credentials and uses them.
+// newTURNSocket asks for credentials and allocates an address with them.
 func (c *Call) newTURNSocket(ctx context.Context) (*path.TURNSocket, error) {
 	within, cancel := context.WithTimeout(ctx, serversWithin)
 	defer cancel()

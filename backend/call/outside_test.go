@@ -22,7 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// recorder keeps every message that goes through it.
+// recorder keeps every message that passes through it.
 type recorder struct {
 	Outbox
 	mu       sync.Mutex
@@ -46,7 +46,7 @@ func (r *recorder) text(tb testing.TB) string {
 	return string(b)
 }
 
-// candidates returns the texts of those that were sent.
+// candidates returns the texts of the candidates that were sent.
 func (r *recorder) candidates() (texts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +64,7 @@ func (r *recorder) candidates() (texts []string) {
 	return texts
 }
 
-// recorded returns options whose messages are kept.
+// recorded returns options whose messages a recorder keeps.
 func recorded(o guestOptions) (guestOptions, *recorder) {
 	r := new(recorder)
 	o.wrap = func(out Outbox) Outbox {
@@ -74,7 +74,7 @@ func recorded(o guestOptions) (guestOptions, *recorder) {
 	return o, r
 }
 
-// newReachedCall returns a call of an engine that prepare may change first.
+// newReachedCall returns a call of an engine. prepare may change the engine first.
 func newReachedCall(tb testing.TB, o Options, r ICEConfig, prepare func(*Engine)) *Call {
 	tb.Helper()
 	e, err := NewEngine(o)
@@ -113,7 +113,7 @@ func TestReflexiveCandidatesAreOffered(t *testing.T) {
 	if ufrag == "" || !strings.HasSuffix(text, " ufrag "+ufrag) {
 		t.Errorf("%s is not of %s", text, ufrag)
 	}
-	// The host's own window is on this machine, and is told of no other address.
+	// The host's own window is on this machine, so it is told of no other address.
 	w := as("host")
 	w.profile.Host = true
 	w, told := recorded(w)
@@ -156,7 +156,7 @@ func TestARebindingRestartsWhoIsBehindTheNAT(t *testing.T) {
 	mediatest.Eventually(t, "a guest on this network is not", func() bool { return !p.strandedOn(near) }) // while a itself is not restarted
 }
 
-// strandedOn asks whether p would be stranded if this were its path.
+// strandedOn reports whether p would be stranded if l were its path.
 func (p *peer) strandedOn(l *path.Route) bool {
 	return p.ask(func() bool {
 		old := p.path.Swap(l)
@@ -271,8 +271,8 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 	}
 }
 
-// onlyRelayed makes a guest that can't be reached, and reaches nobody, but through
-// the TURN server.
+// onlyRelayed makes a guest that can't reach others, or be reached, but through the
+// TURN server.
 func onlyRelayed(o guestOptions) guestOptions {
 	o.setting = func(s *webrtc.SettingEngine) {
 		s.SetRemoteIPFilter(func(ip net.IP) bool { return ip.String() == mediatest.RelayedAt })
@@ -285,7 +285,7 @@ func TestBlockedUDPBringsInTURN(t *testing.T) {
 	blocked := mediatest.NewSTUNServer(t, mediatest.Silent)
 	c := newReachedCall(t, Options{TLS: s.TLS}, ICEConfig{STUN: []string{blocked.URL()}, Servers: s.Servers("tcp", "tls")}, nil)
 	a := join(t, c, onlyRelayed(as("a")))
-	b := join(t, c, as("b")) // on this network, and not disturbed
+	b := join(t, c, as("b")) // on this network; must not be disturbed
 	a.send()
 	b.send()
 	a.untilSees("b")
@@ -307,7 +307,7 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 	mediatest.Eventually(t, "an answer", func() bool { return len(c.engine.stun.Reflexives(c.watcher)) > 0 })
 	open.Set(mediatest.Silent)
 	c.engine.stun.Recheck(c.watcher)
-	c.engine.stun.Recheck(c.watcher) // once is enough
+	c.engine.stun.Recheck(c.watcher) // has no effect, because once is enough
 	a := join(t, c, onlyRelayed(as("a")))
 	b := join(t, c, as("b"))
 	a.send()
@@ -350,7 +350,8 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 	b.until("a restart", func() bool { return b.offers >= 2 })
 	b.forget()
 	b.untilSees("a")
-	// A server that has forgotten us, or takes our credentials no longer, is found out.
+	// The call notices a server that has forgotten us, or no longer takes our
+	// credentials.
 	second := c.turn.Load()
 	s.Refuse.Store(true)
 	second.Recheck()
@@ -386,7 +387,7 @@ func TestServersThatFailAreTriedAgain(t *testing.T) {
 	}
 }
 
-// listening returns where the engine's sockets are.
+// listening returns the addresses of the engine's sockets.
 func listening(e *Engine) (all []netip.AddrPort) {
 	for _, a := range (path.PeerMux{Mux: e.mux}).GetListenAddresses() {
 		all = append(all, a.(*net.UDPAddr).AddrPort())
@@ -429,7 +430,7 @@ func TestAnotherNetworkRestartsICE(t *testing.T) {
 	b.untilSees("a")
 	old := listening(c.engine)[0]
 
-	network.set("127.0.0.3/8") // b's restart request does not come: b has noticed nothing
+	network.set("127.0.0.3/8") // b's restart request does not come, because b has noticed nothing
 	begin := time.Now()
 	b.until("a restart", func() bool { return b.offers >= 2 })
 	t.Logf("another offer after %v", time.Since(begin).Round(time.Millisecond))
@@ -448,7 +449,7 @@ func TestAnotherNetworkRestartsICE(t *testing.T) {
 		return err == nil
 	})
 
-	// An address more disturbs nobody.
+	// An additional address disturbs no guest.
 	network.set("127.0.0.3/8", "127.0.0.4/8")
 	mediatest.Eventually(t, "another socket", func() bool { return len(listening(c.engine)) == 2 })
 	b.forget()

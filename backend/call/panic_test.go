@@ -8,13 +8,14 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestPanicEndsOnePeer: a fault in what is done for one guest ends that guest,
-// where their messages are handled and where their media is read for everybody.
+// TestPanicEndsOnePeer checks that a panic caused by one guest ends that guest
+// only, whether it happens in handling their messages or in reading their
+// media, which the goroutine does for all.
 func TestPanicEndsOnePeer(t *testing.T) {
 	for name, meet := range map[string]func(p *peer){
 		"messages": func(p *peer) { p.enqueue(func() { panic("a fault") }) },
 		"media": func(p *peer) {
-			p.direct.Store(new(path.SRTPPath)) // has no keys, and dereferences them
+			p.direct.Store(new(path.SRTPPath)) // has no keys, and will dereference them
 			p.takeContained([]byte{0x80, codec.VideoPayloadType, 0, 0})
 		},
 	} {
@@ -26,7 +27,7 @@ func TestPanicEndsOnePeer(t *testing.T) {
 			meet(c.member("bad").connection.Load())
 			bad.until("it is told why", func() bool { return bad.ended == signalling.EndFault })
 			b.until("it is gone", func() bool { return len(b.roster) == 2 })
-			if c.engine.panics.Count() == 0 { // media may meet it more than once
+			if c.engine.panics.Count() == 0 { // media may cause more than one
 				t.Error("no panic is counted")
 			}
 			join(t, c, as("c")).untilSees("a")
@@ -34,7 +35,8 @@ func TestPanicEndsOnePeer(t *testing.T) {
 	}
 }
 
-// TestContainingCostsNothing: what guards the packet path allocates nothing.
+// TestContainingCostsNothing checks that containing panics on the packet path
+// allocates nothing.
 func TestContainingCostsNothing(t *testing.T) {
 	c := newTestCall(t, Options{})
 	join(t, c, as("a"))

@@ -19,61 +19,61 @@ import (
 )
 
 // peer is one peer connection of a member. Its goroutine (run) does everything
-// that takes pion a while: one negotiation at a time, wishes that arrive
-// meanwhile are merged into the next. The call's goroutine owns the assignment
-// of slots; pion's goroutines deliver packets.
+// that takes pion some time. It makes one negotiation at a time, and merges
+// requests that arrive meanwhile into the next. The call's goroutine owns the
+// assignment of slots. Pion's goroutines deliver packets.
 type peer struct {
 	member *member
 	call   *Call
-	inbox  chan func() // work for run; full means that the peer is too fast
+	inbox  chan func() // work for run; full means that requests come too fast
 	done   chan struct{}
 
 	pc *webrtc.PeerConnection
 
 	// Owned by run.
 	negotiation  uint32                    // number of the last offer
-	outstanding  bool                      // it is not answered yet
+	outstanding  bool                      // the last offer is not answered yet
 	restart      bool                      // the next offer restarts ICE
-	pairs        int                       // slots the description has, in pairs
-	wanted       int                       // and should have
+	pairs        int                       // pairs of slots in the description
+	wanted       int                       // pairs that it should have
 	restarting   bool                      // the outstanding offer restarts ICE
-	offer        string                    // the last one
-	sections     map[string]*forward.Slot  // all of them, by mid
+	offer        string                    // the last one's description
+	sections     map[string]*forward.Slot  // all slots, by mid
 	ufrag        string                    // of the last offer
-	own          []string                  // candidates that belong to it
-	early        []webrtc.ICECandidateInit // that have come before the answer
-	remote       int                       // candidates since the last offer
+	own          []string                  // our candidates for the last offer
+	early        []webrtc.ICECandidateInit // candidates that came before the answer
+	remote       int                       // candidates of the other side since the last offer
 	taken        []string                  // those of them that are tried
 	takes        *rate.Limiter
-	retry        *time.Timer // for a path that does not come up; see awaitPath
-	forcedRounds int         // so far; see forceCheckRound
+	retry        *time.Timer // tries again if no path comes up; see awaitPath
+	forcedRounds int         // by forceCheckRound, so far
 
-	// outside returns what is known beyond this machine's addresses; nil if that
-	// is none of the peer's business.
+	// outside returns what is known beyond this machine's addresses. It is nil
+	// for a peer that must not use it: the host's own window.
 	outside   func() *outside
 	relayOnly bool
 
 	roundForced atomic.Bool                // forceCheckRound is queued
 	preference  pathPreference             // see answeredBy
-	path        atomic.Pointer[path.Route] // the selected pair
+	path        atomic.Pointer[path.Route] // of the selected pair
 	secrets     path.Secrets
-	direct      atomic.Pointer[path.SRTPPath] // nil: no keys yet; or, without a mux, media goes pion's way
+	direct      atomic.Pointer[path.SRTPPath] // nil until there are keys, and always without a mux, when pion carries the media
 	connected   atomic.Bool
 
 	in  *forward.Inbound
 	out *forward.Outbound
 }
 
-// slotPair is two slots that carry one participant: audio and video in one media
-// stream, so that the receiver keeps them in step.
+// slotPair is two slots that carry one participant. Audio and video are in one
+// media stream, so that the receiver keeps them in step.
 type slotPair struct {
 	audio, video *forward.Slot
-	member       *member // whose media it carries, nil for a free pair
+	member       *member // whose media it carries; nil for a free pair
 }
 
 // pathPatience is how long a path may take to come up. By then every pair of
-// candidates has been tried in vain (iceRequests), and pion would do no more than
-// wait for another 20 s before it says so.
+// candidates has been tried without success (iceRequests). Pion would only wait
+// for another 20 s before it reports that.
 const pathPatience = 8 * time.Second
 
 const peerInbox = 256
@@ -131,10 +131,10 @@ func (p *peer) run() {
 	}
 }
 
-// errPanic is why a connection fails whose guest has found a fault of ours.
+// errPanic ends a connection whose guest has caused a panic.
 var errPanic = errors.New("a panic")
 
-// enqueue has run do f. It returns false when the inbox is full.
+// enqueue runs f on the peer's goroutine. It reports false if the inbox is full.
 func (p *peer) enqueue(f func()) bool {
 	select {
 	case p.inbox <- f:
@@ -144,22 +144,22 @@ func (p *peer) enqueue(f func()) bool {
 	}
 }
 
-// close ends the peer; the call's goroutine calls it once.
+// close ends the peer. The call's goroutine calls it once.
 func (p *peer) close() { close(p.done) }
 
-// failed says that the peer can't go on: its member needs a new one.
+// failed reports that the peer can't go on, so the call takes its member out.
 func (p *peer) failed(err error) {
 	p.call.post(func() { p.call.peerFailed(p, err) })
 }
 
-// ensureSlots sees to it that the description has at least n pairs of slots.
+// ensureSlots makes an offer if the description has less than n pairs of slots.
 func (p *peer) ensureSlots(n int) {
 	p.wanted = max(p.wanted, n)
 	p.negotiate()
 }
 
-// restartICE makes a new offer with new ICE credentials. Unless it must be made
-// anew, one that is outstanding will do.
+// restartICE makes a new offer with new ICE credentials. It makes none if a
+// restart is offered already and not answered, unless anew is set.
 func (p *peer) restartICE(anew bool) {
 	if p.outstanding && p.restarting && !anew {
 		return
@@ -226,7 +226,7 @@ type grown struct {
 	audio, video *webrtc.RTPTransceiver
 }
 
-// grow adds the wanted pairs.
+// grow adds the pairs that are wanted and not there yet.
 func (p *peer) grow() (added []grown, err error) {
 	for ; p.pairs < p.wanted; p.pairs++ {
 		stream := "porch-" + strconv.Itoa(p.pairs+1)
@@ -246,8 +246,8 @@ func (p *peer) grow() (added []grown, err error) {
 	return added, nil
 }
 
-// repeat sends again what may not have arrived, for a participant whose path was
-// lost meanwhile: an offer that is not answered, and candidates.
+// repeat sends again what may have been lost with the participant's path: an
+// unanswered offer, or else candidates.
 func (p *peer) repeat() {
 	if d := p.pc.PendingLocalDescription(); p.outstanding && d != nil {
 		p.sendOffer(d.SDP, nil)
@@ -258,7 +258,8 @@ func (p *peer) repeat() {
 	}
 }
 
-// answer takes the answer to an offer. One to an earlier offer is ignored.
+// answer takes the answer to the last offer. It ignores answers to earlier
+// offers.
 func (p *peer) answer(a signalling.Answer) {
 	if !p.outstanding || a.Negotiation != p.negotiation {
 		return
@@ -277,7 +278,7 @@ func (p *peer) answer(a signalling.Answer) {
 	}
 	p.outstanding = false
 	if p.connected.Load() {
-		p.openSlots() // those that were not wanted before
+		p.openSlots() // slots that the guest did not want before
 	}
 	early := p.early
 	p.early = nil
@@ -291,7 +292,7 @@ func (p *peer) answer(a signalling.Answer) {
 	p.awaitPath()
 }
 
-// awaitPath tries again if there is no path after a while.
+// awaitPath restarts ICE if no path has come up within pathPatience.
 func (p *peer) awaitPath() {
 	if p.retry != nil {
 		p.retry.Stop()
@@ -310,13 +311,13 @@ func (p *peer) awaitPath() {
 	})
 }
 
-// onCandidate runs on pion's goroutine. Passing through the inbox keeps the
-// candidates behind the offer that they belong to.
+// onCandidate runs on pion's goroutine. The inbox keeps the candidates behind the
+// offer to which they belong.
 func (p *peer) onCandidate(c *webrtc.ICECandidate) {
 	p.enqueue(func() { p.ownCandidate(c) })
 }
 
-// onState runs on a goroutine of its own.
+// onState runs on its own goroutine.
 func (p *peer) onState(webrtc.PeerConnectionState) {
 	state := p.pc.ConnectionState()
 	switch state {
@@ -324,13 +325,13 @@ func (p *peer) onState(webrtc.PeerConnectionState) {
 		p.onConnected()
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 		if d := p.direct.Load(); d != nil {
-			d.SetRoute(nil) // nobody has agreed to receive any longer (RFC 7675)
+			d.SetRoute(nil) // the other side's consent has ended (RFC 7675)
 		}
 	}
 	p.call.post(func() { p.call.peerState(p, state) })
 }
 
-// onConnected runs when the handshake is over, and may run again.
+// onConnected runs after the handshake. It may run again.
 func (p *peer) onConnected() {
 	if p.connected.Load() {
 		return
@@ -338,7 +339,7 @@ func (p *peer) onConnected() {
 	if p.call.engine.mux != nil {
 		d, err := path.NewSRTPPath(&p.secrets, &p.call.counters.Dropped)
 		if err != nil {
-			p.failed(err) // pion's way has no bound on streams: strangers don't get it
+			p.failed(err) // pion's own path does not bound the streams that a stranger sends
 			return
 		}
 		p.direct.CompareAndSwap(nil, d)
@@ -371,7 +372,7 @@ func (p *peer) reroute(pair *webrtc.ICECandidatePair) {
 	}
 	l := p.sockets().Route(netip.AddrPortFrom(local.Unmap(), pair.Local.Port), netip.AddrPortFrom(remote.Unmap(), pair.Remote.Port))
 	if l == nil {
-		return // the agent has only our sockets
+		return // can't be, because the agent has only our sockets
 	}
 	p.path.Store(l)
 	if d := p.direct.Load(); d != nil {
@@ -379,7 +380,7 @@ func (p *peer) reroute(pair *webrtc.ICECandidatePair) {
 	}
 }
 
-// sockets are those that the peer may use.
+// sockets are the sockets that the peer may use.
 func (p *peer) sockets() path.PeerMux {
 	return path.PeerMux{
 		Mux: p.call.engine.mux, Take: p.takeContained, AnsweredBy: p.answeredBy, Answered: p.answered,
@@ -396,7 +397,7 @@ func (p *peer) turnSocket() *path.TURNSocket {
 	return p.call.turnSocket()
 }
 
-// bound runs while an answer is taken: a slot has got its way out.
+// bound gives a slot its writer. It runs while an answer is taken.
 func (p *peer) bound(ssrc uint32, w interceptor.RTPWriter) {
 	s := p.out.Slot(ssrc)
 	if s == nil {

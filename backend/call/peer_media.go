@@ -10,8 +10,8 @@ import (
 
 // What a peer receives, and the RTCP that it sends.
 
-// takeContained is takeSecure whose panic ends the peer alone: the goroutine reads
-// for others too.
+// takeContained calls takeSecure. A panic ends only this peer, because the
+// goroutine also reads for others.
 func (p *peer) takeContained(b []byte) (taken bool) {
 	if !p.call.engine.panics.Run(func() { taken = p.takeSecure(b) }) {
 		p.failed(errPanic)
@@ -21,7 +21,7 @@ func (p *peer) takeContained(b []byte) (taken bool) {
 }
 
 // takeSecure takes an SRTP or SRTCP packet on the goroutine that read it. It
-// returns false as long as media goes pion's way.
+// reports false as long as pion carries the media.
 func (p *peer) takeSecure(b []byte) bool {
 	d := p.direct.Load()
 	if d == nil {
@@ -51,8 +51,8 @@ func (p *peer) receiveRTCP(ssrc uint32, b []byte) {
 	p.out.Feedback(ssrc, f, now)
 }
 
-// measurePath takes the round trip of the newest connectivity check. Reports tell it
-// only of peers that we send media to.
+// measurePath reads the round-trip time of the newest connectivity check. RTCP
+// reports tell it only for peers to which we send media.
 func (p *peer) measurePath() {
 	if s, ok := p.ice().GetSelectedCandidatePairStats(); ok && s.CurrentRoundTripTime > 0 {
 		p.out.Took(time.Duration(s.CurrentRoundTripTime * float64(time.Second)))
@@ -74,7 +74,7 @@ func (p *peer) RequestPackets(ssrc uint32, sequences []uint16) {
 // RoundTrip implements [forward.Upstream].
 func (p *peer) RoundTrip() time.Duration { return p.out.RoundTrip() }
 
-// sendRTCP sends RTCP. What can't be sent is lost, as on the network.
+// sendRTCP sends RTCP. A packet that can't be sent is lost, as on the network.
 func (p *peer) sendRTCP(packets ...rtcp.Packet) {
 	if !p.connected.Load() || len(packets) == 0 {
 		return
@@ -96,13 +96,13 @@ func (p *peer) writeRTCP(packets []rtcp.Packet) error {
 	return d.WriteRTCP(b)
 }
 
-// sendCongestionFeedback sends what has arrived since the last time
-// (transport-wide congestion control). It is called by the reporter.
+// sendCongestionFeedback tells the sender which packets have arrived since the last
+// time (transport-wide congestion control). The reporter calls it.
 func (p *peer) sendCongestionFeedback() {
 	p.sendRTCP(p.in.CongestionReport()...)
 }
 
-// sendReports sends sender and receiver reports. It is called by the reporter.
+// sendReports sends sender and receiver reports. The reporter calls it.
 func (p *peer) sendReports(now time.Time) {
 	if p.connected.Load() && !p.out.WasMeasured() {
 		p.enqueue(p.measurePath)
@@ -113,7 +113,7 @@ func (p *peer) sendReports(now time.Time) {
 	}
 	for _, sr := range p.out.SenderReports(now) {
 		packets = append(packets, sr)
-		if len(packets) == maxReports { // keeps the compound below the MTU
+		if len(packets) == maxReports { // keeps the compound packet below the MTU
 			p.sendRTCP(packets...)
 			packets = packets[:0]
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // TestMediaGoesTheDirectWay has two guests with their own stacks, whose answers are
-// as browsers give them.
+// like those of browsers.
 func TestMediaGoesTheDirectWay(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
@@ -27,8 +27,8 @@ func TestMediaGoesTheDirectWay(t *testing.T) {
 	a.until("b has left", func() bool { return len(a.roster) == 1 })
 }
 
-// TestNoGuestServesTheHandshake has a guest insist on it, who would get past the
-// bound on streams.
+// TestNoGuestServesTheHandshake has a guest that insists on being the DTLS server,
+// which would bypass the bound on streams.
 func TestNoGuestServesTheHandshake(t *testing.T) {
 	c := newTestCall(t, Options{})
 	a := join(t, c, as("a"))

@@ -8,17 +8,17 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// The reporter's rhythm.
+// How often the reporter does its work.
 const (
-	reporterTick     = 50 * time.Millisecond // requests that were not answered
+	reporterTick     = 50 * time.Millisecond // repeats requests that were not answered
 	feedbackInterval = 2                     // ticks: congestion feedback to senders
 	speakingInterval = 2                     // ticks: who is speaking
 	reportInterval   = 20                    // ticks: sender and receiver reports
 )
 
-// runReporter is the goroutine that does what time makes necessary: it repeats
-// requests, sends RTCP reports and judges who is speaking. While nobody is in the
-// call it rests.
+// runReporter is the goroutine that works by the clock. It repeats requests,
+// sends RTCP reports and judges who is speaking. It rests while the call is
+// empty.
 func (c *Call) runReporter() {
 	ticker := time.NewTicker(reporterTick)
 	defer ticker.Stop()
@@ -59,7 +59,8 @@ func (c *Call) tick(n uint, now time.Time) {
 		if n%feedbackInterval == 0 {
 			p.sendCongestionFeedback()
 		}
-		// Spread, so that reports of a large call don't leave as one burst.
+		// The members take turns, so that the reports of a large call don't leave
+		// in one burst.
 		if (n+uint(i))%reportInterval == 0 {
 			p.sendReports(now)
 		}
@@ -69,7 +70,7 @@ func (c *Call) tick(n uint, now time.Time) {
 	}
 }
 
-// speakersAre tells everybody who is speaking, when that has changed.
+// speakersAre tells all participants who is speaking, if that has changed.
 func (c *Call) speakersAre(ids []string) {
 	if old := c.spoken; slices.Equal(old, ids) {
 		return

@@ -25,8 +25,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// A call on a narrow line: the host's own interface is a token bucket with a queue
-// of 200 ms, and guests who adapt to nothing ask for what they miss as browsers do.
+// A call on a narrow line. The host's interface is a token bucket with a queue of
+// 200 ms. The guests adapt to nothing, and ask for missing packets as browsers do.
 //
 //	host 10.78.0.1 ── tbf ── 10.78.0.2 four guests
 
@@ -40,7 +40,7 @@ const (
 	stormSize     = 1000
 )
 
-// stormHost is the engine and its call; it says what it counts.
+// stormHost is the engine and its call. It reports what it counts.
 func stormHost(ctx context.Context, spec labSpec) {
 	e, err := NewEngine(Options{})
 	exitOn(err)
@@ -90,7 +90,7 @@ func stormCrowd(ctx context.Context, spec labSpec) {
 	wg.Wait()
 }
 
-// labHeard counts what guests should have got, and what they got in time.
+// labHeard counts what guests should have received, and what they received in time.
 type labHeard struct {
 	mu                     sync.Mutex
 	sound, soundLost       int64
@@ -113,8 +113,8 @@ func (h *labHeard) add(kind webrtc.RTPCodecType, due, lost int64) {
 	}
 }
 
-// stormSource sends a picture and a sound. A keyframe comes when one is asked for,
-// at most every 300 ms.
+// stormSource sends video and audio. It sends a keyframe when one is asked for, at
+// most every 300 ms.
 type stormSource struct {
 	mu     sync.Mutex
 	wanted bool
@@ -147,7 +147,7 @@ func (s *stormSource) run(ctx context.Context, video, audio *webrtc.TrackLocalSt
 				n = stormKeyframe
 			}
 			for _, p := range v.Frame(key, n) {
-				_ = video.WriteRTP(p) // the end is ctx's
+				_ = video.WriteRTP(p) // ends with ctx
 			}
 		case <-sounds.C:
 			sound.SequenceNumber++
@@ -159,8 +159,8 @@ func (s *stormSource) run(ctx context.Context, video, audio *webrtc.TrackLocalSt
 	}
 }
 
-// stormReceiver asks for what is missing as libwebrtc does: at once, again after
-// 100 ms, ten times; then for a keyframe, every 200 ms until one comes.
+// stormReceiver asks for missing packets as libwebrtc does: at once, then every 100
+// ms, ten times. After that it asks for a keyframe every 200 ms until one arrives.
 type stormReceiver struct {
 	pc      *webrtc.PeerConnection
 	ssrc    uint32
@@ -168,7 +168,7 @@ type stormReceiver struct {
 	begun   bool
 	highest int64
 	missing map[int64]*stormMissing
-	key     bool // needs one
+	key     bool // needs a keyframe
 	keyAt   time.Time
 }
 
@@ -198,13 +198,13 @@ func (r *stormReceiver) take(p *rtp.Packet, now time.Time) (due, lost int64) {
 	r.highest = n
 	if d := forward.ParseVP8(p.Payload); d.Keyframe {
 		r.key = false
-		clear(r.missing) // what was before is of no use
+		clear(r.missing) // packets from before a keyframe are of no use
 	}
 	r.ask(now)
 	return due, lost
 }
 
-// ask sends the requests that are due. The lock is held.
+// ask sends the requests that are due. The caller holds the lock.
 func (r *stormReceiver) ask(now time.Time) {
 	var lost []uint16
 	for n, m := range r.missing {
@@ -364,14 +364,13 @@ func newNarrowLab(t *testing.T) *lab {
 	return l
 }
 
-// line gives the host's line another rate.
+// line sets the rate of the host's line.
 func (l *lab) line(rate string) {
 	l.t.Helper()
 	l.in("host", "tc qdisc change dev eth0 root tbf rate "+rate+" burst 20kb latency 200ms")
 }
 
-// asked returns how many packets the line has been asked to carry, and how many
-// of them it dropped.
+// asked returns how many packets the line had to carry, and how many it dropped.
 func (l *lab) asked() (packets, dropped int64) {
 	l.t.Helper()
 	b, err := l.command("host", "tc -s -j qdisc show dev eth0").CombinedOutput()
@@ -383,7 +382,7 @@ func (l *lab) asked() (packets, dropped int64) {
 	return queues[0].Packets + queues[0].Drops, queues[0].Drops
 }
 
-// stormFigures is what was seen for a while.
+// stormFigures is what watch saw.
 type stormFigures struct {
 	seconds                float64
 	asked, dropped         int64
@@ -401,7 +400,7 @@ func (f stormFigures) String() string {
 		float64(f.keyframes)/f.seconds/stormGuests)
 }
 
-// watch looks for a while.
+// watch counts for the time d.
 func (l *lab) watch(host, guests *child, d time.Duration) stormFigures {
 	l.t.Helper()
 	begin := time.Now()
@@ -444,7 +443,7 @@ func TestNarrowLineIsNotFlooded(t *testing.T) {
 	host.ready(t)
 	guests := l.child(t, "guests", "storm-guests", spec)
 	want := int64(stormGuests * (stormGuests - 1) * 50)
-	for last, deadline := int64(0), time.Now().Add(patience); ; { // until everybody hears everybody
+	for last, deadline := int64(0), time.Now().Add(patience); ; { // until each hears all others
 		time.Sleep(500 * time.Millisecond)
 		now := guests.newest(t).Sound
 		if now-last > want/2*9/10 {
@@ -458,7 +457,7 @@ func TestNarrowLineIsNotFlooded(t *testing.T) {
 	wide := l.watch(host, guests, window)
 	t.Logf("%s: %v", stormWide, wide)
 	l.line(stormNarrow)
-	time.Sleep(2 * time.Second) // what was saved up is used
+	time.Sleep(2 * time.Second) // until the token bucket is empty
 	narrow := l.watch(host, guests, window)
 	ratio := narrow.rate() / wide.rate()
 	t.Logf("%s: %v; asked for %.2f times the packets", stormNarrow, narrow, ratio)
@@ -468,7 +467,7 @@ func TestNarrowLineIsNotFlooded(t *testing.T) {
 	if narrow.soundLost*50 > narrow.sound {
 		t.Errorf("%d of %d packets of sound are lost", narrow.soundLost, narrow.sound)
 	}
-	// Three receivers of each publisher are bad.
+	// Each publisher has three receivers with a bad connection.
 	if most := uint64(stormGuests*(stormGuests-1)) * uint64(1+narrow.seconds/forward.KeyframeWishEvery.Seconds()); narrow.keyframes > most {
 		t.Errorf("%d requests for keyframes, at most %d are due", narrow.keyframes, most)
 	}

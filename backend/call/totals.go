@@ -2,24 +2,24 @@ package call
 
 import "sync"
 
-// Totals sums what all calls since the start have counted.
+// Totals sums what all calls have counted since the start.
 type Totals struct {
-	mu   sync.Mutex // a leaf but for Call.Stats
+	mu   sync.Mutex // guards what follows; held while Call.Stats runs, and no other lock is taken under it
 	done Stats
 	live map[*Call]struct{}
 }
 
-// NewTotals returns totals of no calls.
+// NewTotals returns the totals of no calls.
 func NewTotals() *Totals { return &Totals{live: make(map[*Call]struct{})} }
 
-// Begin counts in a call.
+// Begin adds a call that has begun.
 func (t *Totals) Begin(c *Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.live[c] = struct{}{}
 }
 
-// End adds a call that is closed.
+// End keeps the counts of a call that is closed.
 func (t *Totals) End(c *Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -28,7 +28,7 @@ func (t *Totals) End(c *Call) {
 	t.done.Participants = 0
 }
 
-// Sum sums what was counted so far.
+// Sum returns what was counted so far.
 func (t *Totals) Sum() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -39,7 +39,7 @@ func (t *Totals) Sum() Stats {
 	return total
 }
 
-// Plus sums two stats.
+// Plus returns the sum of two stats.
 func (s Stats) Plus(other Stats) Stats {
 	return Stats{Participants: s.Participants + other.Participants, Counts: s.Counts.Plus(other.Counts)}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// lossyNetwork is a network in which every packet that is not STUN or DTLS is
-// lost with a probability, once it is lossy.
+// lossyNetwork is a network that loses every packet except STUN and DTLS with a
+// probability, once it is lossy.
 type lossyNetwork struct {
 	router *vnet.Router
 	hosts  int
@@ -23,7 +23,7 @@ type lossyNetwork struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	loss   float64
-	drop   int // packets of media to be lost, counted down
+	drop   int // media packets to lose; counts down
 }
 
 func newLossyNetwork(tb testing.TB, delay time.Duration) *lossyNetwork {
@@ -64,7 +64,7 @@ func (n *lossyNetwork) setLoss(p float64) {
 }
 
 // TestLossIsMended sends over a network that loses every tenth packet in both
-// directions, and checks that receivers end up with all of them.
+// directions, and checks that receivers get all of them in the end.
 func TestLossIsMended(t *testing.T) {
 	n := newLossyNetwork(t, 0)
 	sfu, netA, netB := n.net(t), n.net(t), n.net(t)
@@ -79,7 +79,7 @@ func TestLossIsMended(t *testing.T) {
 	b.untilSees("a")
 	b.forget()
 	n.setLoss(0.1)
-	// 300 packets of video in a row, whatever their order.
+	// 300 consecutive packets of video, in any order.
 	b.until("unbroken video through the loss", func() bool {
 		seen := make(map[uint16]bool)
 		var first uint16
@@ -107,8 +107,8 @@ func TestLossIsMended(t *testing.T) {
 	}
 }
 
-// TestOneLossIsAskedForOnce loses one packet of a guest who is far away and to whom nothing
-// is sent, so that no report tells the round trip.
+// TestOneLossIsAskedForOnce loses one packet of a guest who is far away. No media
+// is sent to that guest, so no report tells the round trip.
 func TestOneLossIsAskedForOnce(t *testing.T) {
 	n := newLossyNetwork(t, 60*time.Millisecond)
 	sfu, net := n.net(t), n.net(t)
@@ -129,7 +129,7 @@ func TestOneLossIsAskedForOnce(t *testing.T) {
 	n.drop = 1
 	n.mu.Unlock()
 	a.until("a request", func() bool { return a.nacks > 0 })
-	time.Sleep(500 * time.Millisecond) // more would have been on their way
+	time.Sleep(500 * time.Millisecond) // further requests would have been sent by then
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.nacks != 1 {
