@@ -9,8 +9,9 @@ import (
 	"github.com/pion/rtp"
 )
 
-// TestPacketsAllocateNothing, on their way in and on their way out. A build that looks
-// for races throws buffers of the pool away.
+// TestPacketsAllocateNothing checks that a packet allocates nothing on its way in
+// and on its way out. It does not run with the race detector, which throws buffers
+// of the pool away.
 func TestPacketsAllocateNothing(t *testing.T) {
 	s, _, out := srtpPair(t)
 	socket := newTestSocket(t, true)

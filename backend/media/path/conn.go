@@ -10,18 +10,19 @@ import (
 	"time"
 )
 
-// udpConn is one peer connection's part of a socket, as pion's agent sees it.
+// udpConn is the part of a socket that belongs to one peer connection, as
+// pion's agent sees it.
 type udpConn struct {
 	socket *udpSocket
 	ufrag  string
-	// take gets media, unless it returns false; then pion does.
+	// take gets media. If it reports false, pion gets the packet.
 	take func([]byte) bool
-	// answeredBy is asked whether an answer to a check is to be handed over;
-	// answered is called when it was.
+	// answeredBy reports whether pion gets an answer to a check. answered is
+	// called after pion got one.
 	answeredBy func(from netip.AddrPort) bool
 	answered   func()
 
-	addresses int // in socket.remotes; guarded by its lock
+	addresses int // in socket.remotes; guarded by the socket's lock
 
 	mu     sync.Mutex
 	queue  []arrived
@@ -32,8 +33,8 @@ type udpConn struct {
 }
 
 const (
-	maxQueue = 128 // datagrams that pion has not read
-	maxHeld  = 16  // addresses that a loopback connection waits for
+	maxQueue = 128 // datagrams that wait for pion
+	maxHeld  = 16  // addresses to which a loopback connection may not write yet
 )
 
 type arrived struct {
@@ -41,8 +42,8 @@ type arrived struct {
 	from   netip.AddrPort
 }
 
-// deliver hands over a datagram. Media is taken on this goroutine; checks and
-// handshakes wait for pion.
+// deliver passes on a datagram. Media is handled on this goroutine, and checks
+// and handshakes wait for pion.
 func (c *udpConn) deliver(b []byte, from netip.AddrPort) {
 	if len(b) > 0 && b[0] >= 128 && b[0] < 192 && c.take(b) { // RFC 7983
 		return
@@ -105,7 +106,7 @@ func (c *udpConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	return len(b), nil
 }
 
-// hold keeps the newest datagram for an address that may not be written to yet.
+// hold keeps the newest datagram for an address to which c may not write yet.
 func (c *udpConn) hold(d datagram) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +124,7 @@ func (c *udpConn) hold(d datagram) {
 	c.held = append(c.held, d)
 }
 
-// release sends what was held for an address.
+// release sends the datagram that was held for an address.
 func (c *udpConn) release(to netip.AddrPort) {
 	c.mu.Lock()
 	i := slices.IndexFunc(c.held, func(d datagram) bool { return d.to == to })
@@ -159,8 +160,9 @@ func (c *udpConn) WriteTo(b []byte, to net.Addr) (int, error) {
 // LocalAddr implements [net.PacketConn].
 func (c *udpConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.socket.local) }
 
-// SetDeadline implements [net.PacketConn]. The agent sets one to end reading,
-// and closes right after, which does.
+// SetDeadline implements [net.PacketConn]. It does nothing. The agent sets a
+// deadline only to end reading, and then closes the connection, which ends it
+// as well.
 func (c *udpConn) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements [net.PacketConn].

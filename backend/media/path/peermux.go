@@ -10,17 +10,17 @@ import (
 type PeerMux struct {
 	Mux *Mux
 
-	// Take gets media on the goroutine that reads the socket, unless it returns false;
-	// then Pion does. It must not keep the packet.
+	// Take gets media on the goroutine that reads the socket. If it reports false,
+	// pion gets the packet. It must not keep the packet.
 	Take func([]byte) bool
 
-	// AnsweredBy is asked whether an answer to a check is to be handed over. Answered is
-	// called when it was.
+	// AnsweredBy reports whether pion gets an answer to a check. Answered is called
+	// after pion got one.
 	AnsweredBy func(from netip.AddrPort) bool
 	Answered   func()
 
-	// TURN returns the address at a TURN server, nil for none, as a nil TURN does.
-	// With RelayOnly there is no other.
+	// TURN returns the address at a TURN server, or nil. TURN itself may be nil,
+	// too. With RelayOnly the peer uses no other address.
 	TURN      func() *TURNSocket
 	RelayOnly bool
 
@@ -44,7 +44,7 @@ func (m PeerMux) Relayed(local netip.AddrPort) bool {
 	return r != nil && r.local == local
 }
 
-// sockets returns those that the peer may use now, the best first.
+// sockets returns the sockets that the peer may use now, the best first.
 func (m PeerMux) sockets() (sockets []*udpSocket) {
 	if !m.RelayOnly {
 		sockets = m.Mux.addresses()
@@ -69,8 +69,8 @@ func (m PeerMux) socket(local netip.AddrPort) *udpSocket {
 	return m.Mux.socket(local)
 }
 
-// GetListenAddresses implements ice.UDPMux. To the agent an address at a TURN
-// server is one of this machine: see [TURNSocket].
+// GetListenAddresses implements ice.UDPMux. To the agent, an address at a TURN
+// server is an address of this machine (see [TURNSocket]).
 func (m PeerMux) GetListenAddresses() []net.Addr {
 	var addresses []net.Addr
 	for _, s := range m.sockets() {
@@ -109,5 +109,6 @@ func (m PeerMux) RemoveConnByUfrag(ufrag string) {
 	}
 }
 
-// Close implements ice.UDPMux: the sockets belong to the engine.
+// Close implements ice.UDPMux. It does nothing, because the sockets belong to the
+// engine.
 func (m PeerMux) Close() error { return nil }

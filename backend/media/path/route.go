@@ -2,18 +2,20 @@ package path
 
 import "net/netip"
 
-// Route is a way to a peer: where its packets go, and from which socket.
+// Route is a path to a peer: the address to which its packets go, and the socket
+// that sends them.
 type Route struct {
 	socket  *udpSocket
 	remote  netip.AddrPort
-	rebound int32 // what the socket's count was
+	rebound int32 // the socket's count when the route was made
 }
 
-// TURN returns the address at a TURN server that the way begins at, nil if it begins at
-// this machine.
+// TURN returns the address at a TURN server at which the route begins. It is nil if
+// the route begins at this machine.
 func (r *Route) TURN() *TURNSocket { return r.socket.relay }
 
-// Route returns the way from a local address, nil when no socket has that.
+// Route returns the route from a local address. It is nil if no socket has that
+// address.
 func (m PeerMux) Route(local, remote netip.AddrPort) *Route {
 	s := m.socket(local)
 	if s == nil {
@@ -22,8 +24,9 @@ func (m PeerMux) Route(local, remote netip.AddrPort) *Route {
 	return &Route{s, remote, s.rebound.Load()}
 }
 
-// Stranded reports whether packets have ceased to come through: the machine or the call
-// has the address no longer that the way begins at, or a NAT has given it another one.
+// Stranded reports whether packets no longer get through. Either the machine or the
+// call has lost the address at which the route begins, or a NAT has mapped it to
+// another one.
 func (m PeerMux) Stranded(r *Route) bool {
 	switch {
 	case r.socket.relay != nil:
@@ -34,8 +37,8 @@ func (m PeerMux) Stranded(r *Route) bool {
 	return r.rebound != r.socket.rebound.Load() && beyondNAT(r.remote.Addr())
 }
 
-// beyondNAT reports whether packets to an address go through a NAT of ours, if there is
-// one. Peers that we reach without it are not affected when it rebinds.
+// beyondNAT reports whether packets to an address pass through a NAT of ours, if
+// there is one. Peers that we reach without a NAT are not affected when it rebinds.
 func beyondNAT(a netip.Addr) bool {
 	return !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
 }

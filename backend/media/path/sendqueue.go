@@ -2,12 +2,12 @@ package path
 
 import "time"
 
-// sendQueue is what waits for a line that takes no more: sound, RTCP, checks and
-// handshakes before pictures. Everything waits for a while only, because what comes too
-// late is of no use and delays what follows. It is not safe for concurrent use.
+// sendQueue holds what waits for a line that is full. Sound, RTCP, checks and
+// handshakes go before pictures. Datagrams expire, because those that come too late
+// are of no use and delay the next ones. It is not safe for concurrent use.
 type sendQueue struct {
 	urgent, pictures []waiting
-	age              time.Duration // that pictures may reach
+	age              time.Duration // how long pictures may wait
 	closed           bool
 }
 
@@ -17,14 +17,15 @@ type waiting struct {
 }
 
 const (
-	maxUrgent   = 128 // datagrams: the oldest goes first, it would be the least use
-	maxPictures = 512 // the newest goes: what is left begins with a keyframe in one piece
+	maxUrgent   = 128 // datagrams; if there are more, the oldest is dropped, because it is of the least use
+	maxPictures = 512 // datagrams; if there are more, the newest is dropped, so that what is left begins with a whole keyframe
 )
 
-// urgentAge is how long what is not a picture may wait. Later sound is not played, and checks and handshakes are repeated.
+// urgentAge is how long other datagrams than pictures may wait. Sound that comes
+// later is not played, and checks and handshakes are repeated.
 const urgentAge = 500 * time.Millisecond
 
-// put takes a datagram, and drops one if there are too many.
+// put adds a datagram. If there are too many, it drops one.
 func (q *sendQueue) put(d datagram, now time.Time) {
 	switch {
 	case q.closed:
@@ -45,7 +46,7 @@ func (q *sendQueue) put(d datagram, now time.Time) {
 	}
 }
 
-// expire drops what has waited for too long.
+// expire drops the datagrams that have waited too long.
 func (q *sendQueue) expire(now time.Time) {
 	q.urgent = expired(q.urgent, urgentAge, now)
 	q.pictures = expired(q.pictures, q.age, now)
@@ -61,8 +62,8 @@ func expired(list []waiting, age time.Duration, now time.Time) []waiting {
 	return remove(list, n)
 }
 
-// next appends what goes first to dst, until that is full. The queue keeps it until
-// sent says that it has gone.
+// next appends the datagrams that go first to dst, up to its capacity. They stay in
+// the queue until sent is called.
 func (q *sendQueue) next(dst []datagram, now time.Time) []datagram {
 	q.expire(now)
 	for _, list := range [][]waiting{q.urgent, q.pictures} {
@@ -73,7 +74,7 @@ func (q *sendQueue) next(dst []datagram, now time.Time) []datagram {
 	return dst
 }
 
-// take removes and returns what goes first.
+// take removes and returns the datagram that goes first.
 func (q *sendQueue) take(now time.Time) (d datagram, ok bool) {
 	var first [1]datagram
 	n := len(q.next(first[:0], now))
@@ -90,7 +91,7 @@ func (q *sendQueue) sent(n int) {
 
 func (q *sendQueue) empty() bool { return len(q.urgent) == 0 && len(q.pictures) == 0 }
 
-// close gives all buffers back, and those that are put from now on.
+// close gives all buffers back, and also those that are put later.
 func (q *sendQueue) close() {
 	for _, list := range [][]waiting{q.urgent, q.pictures} {
 		for _, w := range list {
@@ -100,7 +101,7 @@ func (q *sendQueue) close() {
 	*q = sendQueue{closed: true}
 }
 
-// remove removes the first n, and keeps the memory.
+// remove removes the first n, and keeps the slice's memory.
 func remove(list []waiting, n int) []waiting {
 	if n == 0 {
 		return list

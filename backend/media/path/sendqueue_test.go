@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// queued is a datagram that says a number.
+// queued returns a datagram that holds a number.
 func queued(n int, picture *atomic.Uint64) datagram {
-	b := buffers.Get().(*[]byte) // where it ends
+	b := buffers.Get().(*[]byte) // goes back to the pool
 	*b = append((*b)[:0], byte(n), byte(n>>8))
 	return datagram{buffer: b, picture: picture}
 }
 
-// numbers takes everything from a queue.
+// numbers empties a queue and returns the numbers in it.
 func numbers(q *sendQueue, now time.Time) (all []int) {
 	for d, ok := q.take(now); ok; d, ok = q.take(now) {
 		all = append(all, int((*d.buffer)[0])|int((*d.buffer)[1])<<8)
@@ -36,8 +36,8 @@ func TestSoundOvertakesPictures(t *testing.T) {
 	if len(batch) != 3 || batch[2].picture == nil {
 		t.Fatalf("%d first", len(batch))
 	}
-	q.sent(1)                  // of three the line took one
-	q.put(queued(5, nil), now) // and this was sent meanwhile
+	q.sent(1)                  // the line took one of three
+	q.put(queued(5, nil), now) // queued meanwhile
 	q.put(queued(6, &dropped), now)
 	if got := numbers(&q, now); !slices.Equal(got, []int{4, 5, 1, 3, 6}) || dropped.Load() != 0 {
 		t.Errorf("%v, %d dropped", got, dropped.Load())
@@ -59,7 +59,8 @@ func TestWhatWaitsTooLongIsDropped(t *testing.T) {
 	}
 }
 
-// TestAStuckLineIsGivenUp: what can't be sent doesn't wait for ever, or drain would try each millisecond after a call.
+// TestAStuckLineIsGivenUp checks that what can't be sent does not wait forever. Otherwise drain would go on trying
+// every millisecond after a call.
 func TestAStuckLineIsGivenUp(t *testing.T) {
 	q := sendQueue{age: lineAge}
 	begin := time.Now()
@@ -103,7 +104,7 @@ func TestClosedQueueKeepsNothing(t *testing.T) {
 	}
 }
 
-// stuckConn is a TURN server's connection that takes a datagram when it is told to.
+// stuckConn is a TURN server's connection that takes one datagram each time it is told to.
 type stuckConn struct {
 	net.PacketConn
 	take chan []byte

@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// Servers that a relay names are nobody that this app has reason to trust: a relay could name what it can't reach itself,
-// a service of this machine or a device at home, and learn from what happens.
+// This app has no reason to trust servers that a relay names. The relay could name a target that it can't reach itself,
+// for example a service of this machine or a device at home, and learn from what happens.
 
-// nearby are the addresses of this machine and its networks, and those that lead there in another's clothes (the IANA
+// nearby are the addresses of this machine and its networks, and addresses of other forms that lead there (the IANA
 // special-purpose address registries).
 var nearby = func() (all []netip.Prefix) {
 	for _, s := range []string{
@@ -27,10 +27,10 @@ var nearby = func() (all []netip.Prefix) {
 
 var globalUnicast, nat64 = netip.MustParsePrefix("2000::/3"), netip.MustParsePrefix("64:ff9b::/96")
 
-// isPublic reports whether an address is one of the internet.
+// isPublic reports whether an address is on the internet.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap()
-	if nat64.Contains(a) { // RFC 6052: how IPv4's internet looks from a network without it
+	if nat64.Contains(a) { // RFC 6052: how the IPv4 internet looks from a network without IPv4
 		b := a.As16()
 		a = netip.AddrFrom4([4]byte(b[12:]))
 	}
@@ -38,9 +38,9 @@ func isPublic(a netip.Addr) bool {
 		!slices.ContainsFunc(nearby, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Named says where servers may be that somebody else has named: on the internet, or as near as the relay that named
-// them. relay returns where that was reached, the zero Addr if that is not known. A nil named is for servers of our own
-// choice, which may be anywhere.
+// Named says where servers may be that a relay has named: on the internet, or as near as that relay. relay returns
+// where the relay was reached, or the zero Addr if that is unknown. A nil Named is for servers that we chose ourselves,
+// which may be anywhere.
 type Named func() (relay netip.Addr)
 
 func (n Named) allows(a netip.Addr) bool {
@@ -64,8 +64,8 @@ func (n Named) allows(a netip.Addr) bool {
 
 var errNearby = errors.New("the relay names a server that is not on the internet")
 
-// dialer connects to allowed addresses only. It is asked about each address that a name has led to, before anything is
-// sent there, so a name can't lead elsewhere the second time.
+// dialer connects to allowed addresses only. It checks each address to which a name has led, before it sends anything
+// there. So a name can't lead to another address the second time.
 func (n Named) dialer() *net.Dialer {
 	return &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		a, err := netip.ParseAddrPort(address)

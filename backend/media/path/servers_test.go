@@ -15,7 +15,7 @@ import (
 
 func at(text string) Named {
 	return func() netip.Addr {
-		a, _ := netip.ParseAddr(text) // "" is not known
+		a, _ := netip.ParseAddr(text) // "" means unknown
 		return a
 	}
 }
@@ -70,8 +70,9 @@ func TestNamedServersAreNoNearerThanTheirRelay(t *testing.T) {
 	}
 }
 
-// TestRelayNamesAServerOfThisMachine: nothing knocks at a service of this machine because a relay elsewhere has named it, by
-// number or by a name that leads there.
+// TestRelayNamesAServerOfThisMachine checks that a relay elsewhere can't make
+// us connect to a service of this machine by naming it, be it by number or by a
+// name that leads there.
 func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
@@ -85,7 +86,7 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 				return
 			}
 			knocks.Add(1)
-			_ = c.Close() // nobody reads
+			_ = c.Close() // nothing is read
 		}
 	}()
 	_, port, err := net.SplitHostPort(tcp.Addr().String())
@@ -125,7 +126,7 @@ func TestRelayNamesAServerOfThisMachine(t *testing.T) {
 	}
 	heard := make(chan int, 1)
 	go func() {
-		n, _, _ := udp.ReadFrom(make([]byte, 100)) // ends with its socket
+		n, _, _ := udp.ReadFrom(make([]byte, 100)) // ends when its socket is closed
 		heard <- n
 	}()
 	must(t, udp.Close())

@@ -24,23 +24,24 @@ import (
 	"github.com/porch-call/porch/backend/media/forward"
 )
 
-// SRTPPath is the direct way of a peer's media: packets are decrypted on the
+// SRTPPath is the direct way of a peer's media. Packets are decrypted on the
 // goroutine that read them from the socket, and encrypted straight into the
-// buffer that the socket sends. Pion's own way is right, too, but wakes three
-// goroutines per packet, which costs more than everything else together.
+// buffer that the socket sends. Pion's own path would be correct, too, but it
+// wakes three goroutines for each packet, which costs more than all other work
+// together.
 //
-// Pion does ICE and DTLS; from its handshake the SRTP keys are derived as RFC
-// 5764 section 4.2 says. Its own SRTP contexts, which have the same keys, never
-// send anything.
+// Pion does ICE and DTLS. The SRTP keys are derived from its handshake, as RFC
+// 5764 section 4.2 says. Pion's own SRTP contexts, which have the same keys,
+// never send anything.
 type SRTPPath struct {
-	route   atomic.Pointer[Route] // nil: nowhere to send
-	dropped *atomic.Uint64        // counts packets of pictures that the line had no room for
+	route   atomic.Pointer[Route] // nil while there is no address to send to
+	dropped *atomic.Uint64        // counts packets of pictures that were dropped because the line was full
 
 	inMu    sync.Mutex
 	in      *srtp.Context
 	inHead  rtp.Header
-	streams map[uint32]struct{} // SSRCs that have sent something authentic
-	reports map[uint32]struct{} // likewise, RTCP
+	streams map[uint32]struct{} // SSRCs that have sent an authentic packet
+	reports map[uint32]struct{} // the same for RTCP
 
 	outMu   sync.Mutex
 	out     *srtp.Context
@@ -48,12 +49,12 @@ type SRTPPath struct {
 }
 
 // maxStreams is how many SSRCs one peer may send, in RTP and in RTCP: audio,
-// video and its retransmissions, a few times anew. Each takes memory for as long
-// as the peer is there.
+// video and its retransmissions, and a few times new ones. Each takes memory for
+// as long as the peer is connected.
 const maxStreams = 32
 
-// Secrets collects what the DTLS handshake of one connection yields, if we are
-// its server.
+// Secrets collects the secrets of one connection's DTLS handshake, if we are its
+// server.
 type Secrets struct {
 	mu           sync.Mutex
 	clientRandom []byte
@@ -63,13 +64,13 @@ type Secrets struct {
 	profile      srtp.ProtectionProfile
 }
 
-// SRTPProfiles are the SRTP profiles that we take, best first: AES-GCM is several
-// times faster where the processor has AES.
+// SRTPProfiles are the SRTP profiles that we accept, the best first. AES-GCM is
+// several times faster on processors with AES instructions.
 var SRTPProfiles = []dtls.SRTPProtectionProfile{
 	dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
 }
 
-// ServerHello sees the message that we send as server.
+// ServerHello reads the message that we send as server.
 func (s *Secrets) ServerHello(m handshake.MessageServerHello) handshake.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +122,7 @@ func (s *Secrets) ExportKeyingMaterial(label string, context []byte, length int)
 	return prf.PHash(s.master, seed, length, s.newHash)
 }
 
-// NewSRTPPath returns the direct way, once the handshake is over.
+// NewSRTPPath returns the direct way. The handshake must be over.
 func NewSRTPPath(s *Secrets, dropped *atomic.Uint64) (*SRTPPath, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +142,7 @@ func NewSRTPPath(s *Secrets, dropped *atomic.Uint64) (*SRTPPath, error) {
 	return &SRTPPath{in: in, out: out, dropped: dropped, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
 
-// SetRoute says where packets go from now on; nil: nowhere.
+// SetRoute sets where packets go from now on. With nil they are not sent.
 func (s *SRTPPath) SetRoute(r *Route) { s.route.Store(r) }
 
 var (
@@ -149,7 +150,7 @@ var (
 	errTruncated = errors.New("packet is truncated")
 )
 
-// OpenRTP decrypts an SRTP packet where it lies.
+// OpenRTP decrypts an SRTP packet in place.
 func (s *SRTPPath) OpenRTP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
@@ -163,7 +164,7 @@ func (s *SRTPPath) OpenRTP(b []byte) ([]byte, error) {
 	}
 	plain, err := s.in.DecryptRTP(b, b, &s.inHead)
 	if err != nil {
-		s.inHead = rtp.Header{} // what a forger sent is not kept
+		s.inHead = rtp.Header{} // keeps nothing of what a forger sent
 		return nil, err
 	}
 	if !known {
@@ -172,7 +173,7 @@ func (s *SRTPPath) OpenRTP(b []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// OpenRTCP decrypts an SRTCP packet where it lies.
+// OpenRTCP decrypts an SRTCP packet in place.
 func (s *SRTPPath) OpenRTCP(b []byte) ([]byte, error) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
@@ -233,7 +234,7 @@ func (s *SRTPPath) seal(h *rtp.Header, payload []byte) (*[]byte, error) {
 	return buffer, nil
 }
 
-// encryptRTP encrypts the packet that b begins with, in place.
+// encryptRTP encrypts the packet at the beginning of b, in place.
 func (s *SRTPPath) encryptRTP(b []byte, size int) ([]byte, error) {
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
@@ -266,7 +267,8 @@ func (s *SRTPPath) WriteRTCP(compound []byte) error {
 	return nil
 }
 
-// srtpOverhead is the most that SRTP and SRTCP add: authentication tag, index.
+// srtpOverhead is the most bytes that SRTP and SRTCP add: authentication tag and
+// index.
 const srtpOverhead = 32
 
 var (

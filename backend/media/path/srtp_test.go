@@ -17,7 +17,8 @@ import (
 	"github.com/porch-call/porch/backend/media/forward"
 )
 
-// srtpPair returns our end of a direct way, and the other's contexts.
+// srtpPair returns our end of a direct way, and the SRTP contexts of the other
+// end.
 func srtpPair(tb testing.TB) (s *SRTPPath, in, out *srtp.Context) {
 	tb.Helper()
 	key, salt := bytes.Repeat([]byte{7}, 16), bytes.Repeat([]byte{9}, 12)
@@ -78,7 +79,7 @@ func TestStreamsOfAPeerAreBounded(t *testing.T) {
 	if _, err := s.OpenRTP(sealed(t, out, 1000, 1)); !errors.Is(err, errStreams) {
 		t.Errorf("%v", err)
 	}
-	_, err := s.OpenRTP(sealed(t, out, 0, 2)) // the others go on
+	_, err := s.OpenRTP(sealed(t, out, 0, 2)) // the other streams go on
 	must(t, err)
 }
 
@@ -98,7 +99,7 @@ func TestReportersOfAPeerAreBounded(t *testing.T) {
 	if err := report(1000); !errors.Is(err, errStreams) {
 		t.Errorf("%v", err)
 	}
-	must(t, report(0)) // the others go on
+	must(t, report(0)) // the other streams go on
 	if _, err := s.OpenRTCP([]byte{0x80, 201, 0, 1}); err == nil {
 		t.Error("a truncated report was opened")
 	}

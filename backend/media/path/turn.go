@@ -20,10 +20,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TURNSocket is an address at a TURN server (RFC 8656), used as one more socket of
-// this machine: all peers of a call share it, and media goes through it the same
-// way as through the others, encrypted by us. To the server it is one
-// connection over UDP, TCP or TLS.
+// TURNSocket is an address at a TURN server (RFC 8656), used as one more socket of this machine. All peers of a call
+// share it. Media passes it the same way as the other sockets, encrypted by us. For the server it is one connection
+// over UDP, TCP or TLS.
 type TURNSocket struct {
 	socket  *udpSocket
 	base    net.Conn // to the server
@@ -33,36 +32,36 @@ type TURNSocket struct {
 
 	queueMu sync.Mutex
 	queue   sendQueue
-	filled  chan struct{} // holds one: the queue is not empty
-	openers chan struct{} // one for each permission that is being asked for
-	check   chan struct{} // holds one: see Recheck
-	lost    chan struct{} // closed when it is of no use any longer
+	filled  chan struct{} // buffered 1; full means that write is woken already
+	openers chan struct{} // holds one for each permission that is being asked for
+	check   chan struct{} // buffered 1; full means that keep is woken already
+	lost    chan struct{} // closed when the address is lost
 	fail    func()
 	workers sync.WaitGroup
 
 	mu    sync.Mutex
 	peers map[netip.AddrPort]*permission
-	asked map[netip.Addr]struct{} // what the client takes for permitted
+	asked map[netip.Addr]struct{} // addresses that the client takes for permitted
 }
 
-// permission is what the server knows of an address that we send to.
+// permission is what the server knows of an address to which we send.
 type permission struct {
-	ready bool // the server lets packets through
+	ready bool // the server lets packets pass
 	used  time.Time
 }
 
 const (
-	relayAge       = 150 * time.Millisecond // that pictures may wait for a server that takes them slowly
-	maxPermissions = 512                    // at a time
+	relayAge       = 150 * time.Millisecond // how long pictures may wait for a server that takes them slowly
+	maxPermissions = 512                    // at any time
 	maxAsked       = 4096
-	relayStall     = 3 * time.Second // of a server that does not read
+	relayStall     = 3 * time.Second // after which a server that does not read is given up
 	maxOpeners     = 16
 	allocateWithin = 10 * time.Second
-	allocateApart  = 250 * time.Millisecond // between tries of several ways
+	allocateApart  = 250 * time.Millisecond // between tries of several servers
 	permissionAge  = 4 * time.Minute        // the server forgets after five (RFC 8656 section 9)
-	keepEvery      = 20 * time.Second       // less than NATs remember, and permissions last
+	keepEvery      = 20 * time.Second       // shorter than NATs and permissions last
 	keepAtOnce     = 32                     // permissions in one request, which must fit a datagram
-	maxTURN        = 8                      // ways that are tried
+	maxTURN        = 8                      // servers and transports that are tried
 	relayRTO       = 200 * time.Millisecond
 )
 
@@ -73,13 +72,13 @@ type TURNClient struct {
 	Logger *slog.Logger
 }
 
-// turnWay is one way to reach a TURN server.
+// turnWay is one way to reach a TURN server: its URI and credentials.
 type turnWay struct {
 	uri                  *stun.URI
 	username, credential string
 }
 
-// turnWays returns the ways to the servers that we can go, in their order.
+// turnWays returns the ways to the servers that we support, in their order.
 func turnWays(servers []signalling.ICEServer) (ways []turnWay) {
 	for _, s := range servers {
 		for _, u := range s.URLs {
@@ -97,8 +96,7 @@ func turnWays(servers []signalling.ICEServer) (ways []turnWay) {
 	return ways
 }
 
-// Allocate takes the first address that one of the servers gives. Its errors say
-// nothing of credentials.
+// Allocate takes the first address that one of the servers gives. Its errors do not reveal credentials.
 func (t *TURNClient) Allocate(ctx context.Context, servers []signalling.ICEServer, by Named) (*TURNSocket, error) {
 	ways := turnWays(servers)
 	if len(ways) == 0 {
@@ -154,9 +152,9 @@ func (t *TURNClient) allocateAt(ctx context.Context, w turnWay, by Named) (*TURN
 		TURNServerAddr: base.RemoteAddr().String(),
 		Username:       w.username, Password: w.credential,
 		Conn: packets, RTO: relayRTO, LoggerFactory: pionlog.New(t.Logger),
-		// Browsers' own relayed addresses are IPv4, too, whatever leads there.
+		// The relayed addresses of browsers are IPv4, too, whatever the connection to the server is.
 		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4,
-		// We ask for those that are used, in requests that fit.
+		// keep refreshes those that are in use, in requests that fit into a datagram.
 		PermissionRefreshInterval: never,
 	})
 	if err != nil {
@@ -175,7 +173,7 @@ func (t *TURNClient) allocateAt(ctx context.Context, w turnWay, by Named) (*TURN
 	s.fail = sync.OnceFunc(func() { close(s.lost) })
 	s.workers.Go(s.readServer)
 	abort := context.AfterFunc(ctx, func() {
-		_ = base.Close() // ends what waits for an answer
+		_ = base.Close() // ends every wait for an answer
 		client.Close()
 	})
 	conn, err := client.Allocate()
@@ -221,7 +219,7 @@ func (t *TURNClient) dial(ctx context.Context, uri *stun.URI, address string, by
 	return base, turn.NewSTUNConn(base), nil
 }
 
-// impatient is a stream that is given up when the other end does not read.
+// impatient is a stream that fails if the other end does not read for relayStall.
 type impatient struct{ net.Conn }
 
 func (c impatient) Write(b []byte) (int, error) {
@@ -231,7 +229,7 @@ func (c impatient) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// connected is a UDP socket that talks to one address only, as [net.PacketConn].
+// connected is a UDP socket that talks to one address only, as a [net.PacketConn].
 type connected struct{ net.Conn }
 
 func (c connected) ReadFrom(b []byte) (int, net.Addr, error) {
@@ -243,7 +241,7 @@ func (c connected) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b
 
 var errRelayedAddress = errors.New("the server relays at an address that can't be")
 
-// open begins to use what the server gave.
+// open puts the address that the server gave to use.
 func (s *TURNSocket) open(mux *Mux) error {
 	local, ok := addrPortOf(s.conn.LocalAddr())
 	server, _ := addrPortOf(s.base.RemoteAddr())
@@ -275,7 +273,7 @@ func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()), true
 }
 
-// Moved gives up if this machine has the address no longer that the server is reached from.
+// Moved gives the address up if this machine has lost its own address from which it reaches the server.
 func (s *TURNSocket) Moved() {
 	if p, _ := addrPortOf(s.base.LocalAddr()); !s.socket.mux.Has(p.Addr()) {
 		s.fail()
@@ -285,13 +283,13 @@ func (s *TURNSocket) Moved() {
 // Close gives the address back and waits for the goroutines.
 func (s *TURNSocket) Close() {
 	if s.Over() {
-		_ = s.base.Close() // there is nobody to take leave of
+		_ = s.base.Close() // the server is gone, so there is nothing to say
 	}
-	s.mu.Lock() // nothing begins from now on; see begin
+	s.mu.Lock() // begin starts nothing from now on
 	s.fail()
 	s.mu.Unlock()
 	if s.conn != nil {
-		_ = s.conn.Close() // the server forgets it by itself, too
+		_ = s.conn.Close() // without it, the server would forget the address later
 	}
 	_ = s.base.Close()
 	s.client.Close()
@@ -304,7 +302,7 @@ func (s *TURNSocket) Close() {
 	s.queue.close()
 }
 
-// readServer takes what the server sends.
+// readServer reads what the server sends.
 func (s *TURNSocket) readServer() {
 	defer s.fail()
 	b := make([]byte, 1<<16)
@@ -316,22 +314,21 @@ func (s *TURNSocket) readServer() {
 			}
 			continue
 		}
-		// What it does not understand is lost, as on the network.
+		// An unknown packet is dropped, as if lost on the network.
 		_, _ = s.client.HandleInbound(b[:n], from)
 	}
 }
 
-// isTemporary reports whether a socket may still be of use: over UDP an error
-// can mean that one packet was refused.
+// isTemporary reports whether a socket may still work. Over UDP an error may mean that only one packet was refused.
 func isTemporary(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Net == "udp" && !errors.Is(err, net.ErrClosed)
 }
 
-// Gone is closed when the address is of no use any longer.
+// Gone returns a channel that is closed when the address is lost.
 func (s *TURNSocket) Gone() <-chan struct{} { return s.lost }
 
-// Over reports whether the address is of no use any longer.
+// Over reports whether the address is lost.
 func (s *TURNSocket) Over() bool {
 	select {
 	case <-s.lost:
@@ -341,7 +338,7 @@ func (s *TURNSocket) Over() bool {
 	}
 }
 
-// readRelayed takes what peers send.
+// readRelayed reads what peers send.
 func (s *TURNSocket) readRelayed() {
 	defer s.fail()
 	b := make([]byte, maxDatagram)
@@ -361,8 +358,8 @@ func (s *TURNSocket) readRelayed() {
 	}
 }
 
-// send sends a buffer of the pool, or drops it: when the server is slow, and as
-// long as it has not agreed to the address. It never blocks.
+// send sends a buffer of the pool. It drops the buffer if the server is slow, or has not permitted the address yet. It
+// never blocks.
 func (s *TURNSocket) send(d datagram) {
 	switch ready, known := s.permitted(d.to); {
 	case ready:
@@ -386,8 +383,8 @@ func (s *TURNSocket) send(d datagram) {
 	d.free()
 }
 
-// begin runs f on a goroutine of its own. It returns false if too many run, or if the address is of no use any longer:
-// Close waits for those that have begun before.
+// begin runs f on its own goroutine. It reports false if too many run, or if the address is lost. Close waits for
+// those that began before.
 func (s *TURNSocket) begin(f func()) bool {
 	select {
 	case s.openers <- struct{}{}:
@@ -407,8 +404,8 @@ func (s *TURNSocket) begin(f func()) bool {
 	return true
 }
 
-// permitted reports whether packets to an address pass, and else whether somebody
-// sees to it. If nobody does, the caller must.
+// permitted reports whether packets to an address pass, and if not, whether that is being dealt with. If it is not,
+// the caller must call permit.
 func (s *TURNSocket) permitted(to netip.AddrPort) (ready, known bool) {
 	now := time.Now()
 	s.mu.Lock()
@@ -430,8 +427,8 @@ func (s *TURNSocket) withdraw(to netip.AddrPort) {
 	delete(s.peers, to)
 }
 
-// permit asks the server to let packets to an address through, and sends the
-// first. An address that the server refuses stays refused.
+// permit asks the server to let packets to an address pass, and sends the first one. An address that the server
+// refuses stays refused.
 func (s *TURNSocket) permit(first []byte, to netip.AddrPort) {
 	s.mu.Lock()
 	_, again := s.asked[to.Addr()]
@@ -439,7 +436,7 @@ func (s *TURNSocket) permit(first []byte, to netip.AddrPort) {
 	s.mu.Unlock()
 	address := net.UDPAddrFromAddrPort(to)
 	var err error
-	if again { // else the client asks before it writes
+	if again { // otherwise the client asks before it writes
 		err = s.ask(address)
 	}
 	if err == nil {
@@ -455,8 +452,7 @@ func (s *TURNSocket) permit(first []byte, to netip.AddrPort) {
 	}
 }
 
-// ask asks for permissions. A server that finds our nonce old gives a new one
-// with its answer.
+// ask asks for permissions. It tries twice, because a server that finds our nonce too old answers with a new one.
 func (s *TURNSocket) ask(addresses ...net.Addr) (err error) {
 	for range 2 {
 		if err = s.client.CreatePermission(addresses...); err == nil || turnCode(err) != 0 {
@@ -475,7 +471,7 @@ func turnCode(err error) stun.ErrorCode {
 	return t.ErrorCodeAttr.Code
 }
 
-// refused reports whether the server won't have one address, but the others.
+// refused reports whether the server refuses this one address, and would permit others.
 func refused(err error) bool {
 	switch turnCode(err) {
 	case stun.CodeForbidden, stun.CodePeerAddrFamilyMismatch:
@@ -494,7 +490,7 @@ func (s *TURNSocket) write() {
 			return
 		}
 		for d, ok := s.next(); ok; d, ok = s.next() {
-			// What can't be sent is lost, as on the network; keep finds out why.
+			// A datagram that can't be sent is dropped, as if lost on the network. keep finds out why.
 			_, err := s.conn.WriteTo(*d.buffer, net.UDPAddrFromAddrPort(d.to))
 			d.free()
 			if err != nil {
@@ -504,14 +500,14 @@ func (s *TURNSocket) write() {
 	}
 }
 
-// next takes what is to be sent next from the queue.
+// next takes the datagram that goes first from the queue.
 func (s *TURNSocket) next() (d datagram, ok bool) {
 	s.queueMu.Lock()
 	defer s.queueMu.Unlock()
 	return s.queue.take(time.Now())
 }
 
-// Recheck makes keep ask the server whether all is well.
+// Recheck makes keep ask the server at once whether it still knows the address.
 func (s *TURNSocket) Recheck() {
 	select {
 	case s.check <- struct{}{}:
@@ -519,8 +515,7 @@ func (s *TURNSocket) Recheck() {
 	}
 }
 
-// keep keeps permissions, and the NAT in front of us, from forgetting us. It
-// notices a server that has.
+// keep renews permissions, and the mapping of the NAT in front of us. It notices if the server has forgotten them.
 func (s *TURNSocket) keep() {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
@@ -548,12 +543,12 @@ func (s *TURNSocket) keep() {
 	}
 }
 
-// live returns the addresses that were used lately, and forgets the others.
+// live returns the addresses that were used within permissionAge, and forgets the others.
 func (s *TURNSocket) live(now time.Time) (chunks [][]net.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.asked) > maxAsked {
-		s.fail() // a new one forgets them
+		s.fail() // the socket that replaces this one starts with an empty list
 	}
 	for to, p := range s.peers {
 		if now.Sub(p.used) > permissionAge {

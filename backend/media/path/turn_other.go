@@ -4,8 +4,8 @@ package path
 
 import "net"
 
-// keepShort does for datagrams what it can't for streams here: what waits for a slow
-// server waits in our queue.
+// keepShort limits the system's buffer of datagrams, so that what waits for a slow
+// server waits in our queue. For streams it can't do that on this system.
 func keepShort(base net.Conn) {
 	if c, ok := base.(*net.UDPConn); ok {
 		_ = c.SetWriteBuffer(writeBuffer)

@@ -47,8 +47,9 @@ type away struct{ net.PacketConn }
 func (away) WriteTo(b []byte, _ net.Addr) (int, error) { return len(b), nil }
 func (away) Close() error                              { return nil }
 
-// TestNothingBeginsOnceATURNSocketCloses sends to new addresses while it closes. The race detector sees a goroutine that
-// begins when Close may be waiting for the last one, which sync.WaitGroup takes for misuse and panics.
+// TestNothingBeginsOnceATURNSocketCloses sends to new addresses while the socket closes. Close may
+// then be waiting for the last goroutine. Another one that begins would be a misuse of sync.WaitGroup,
+// which panics, and the race detector sees it.
 func TestNothingBeginsOnceATURNSocketCloses(t *testing.T) {
 	for range 50 {
 		base, other := net.Pipe()

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsentMost is how much the system holds of a stream that has not gone yet.
+// unsentMost is how many unsent bytes of a stream the system may hold.
 const unsentMost = 16 << 10
 
-// keepShort keeps what waits for a slow server in our queue, where sound overtakes
-// pictures: of a stream the system would take megabytes. Without it things only wait
-// longer.
+// keepShort limits the system's buffer, so that what waits for a slow server waits
+// in our queue, where sound overtakes pictures. Of a stream the system would buffer
+// megabytes. If it fails, packets only wait longer.
 func keepShort(base net.Conn) {
 	switch c := base.(type) {
 	case *net.UDPConn:
