@@ -18,38 +18,38 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Messages a guest may send: at once, and then a second. A guest in a call
-// sends candidates in bursts.
+// Messages that a guest may send: a burst at first, and then so many a second. A
+// guest in a call sends candidates in bursts.
 const (
 	rateBefore, burstBefore = 4, 16
 	rateInCall, burstInCall = 40, 256
 )
 
 // guestSession is one guest's channel, from the first frame to the last. Its run
-// goroutine owns it; a second goroutine reads.
+// goroutine owns it, and a second goroutine reads.
 type guestSession struct {
 	host        *Host
 	link        *openLink
 	frames      switchboard.Frames
-	credentials *turncredentials.Credentials // the seat's, once the guest has one
+	credentials *turncredentials.Credentials // the seat's, once the guest has a seat
 	out         *outbox
-	opening     seatKey // digest of what opened the channel
+	opening     seatKey // digest of the frame that opened the channel
 	device      string
-	seated      bool // of the loop: the credentials are the seat's
+	seated      bool // the credentials belong to the seat; owned by the loop
 
-	token     seatKey // digest of the seat's token that this session was given; of the loop
-	confirmed bool    // the guest has that token; of the loop
-	farewell  string  // base64url: what the page says when it goes away; set before parting
+	token     seatKey // digest of the seat token that this session was given; owned by the loop
+	confirmed bool    // the guest has that token; owned by the loop
+	farewell  string  // base64url; the page says it when it goes away; set before parting
 	parting   atomic.Pointer[[tokenSize]byte]
-	gone      bool // the page said it; set before in is closed
+	gone      bool // the page has said it; set before in is closed
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
 	limit atomic.Int64 // largest message, bytes
 }
 
-// accept takes a guest's channel from a relay: a public one, or the one
-// inside the app, which is nil.
+// accept takes a guest's channel from a relay. r is nil for the relay inside the
+// app.
 func (o *openLink) accept(r *publicRelay, f switchboard.Frames) {
 	h := o.host
 	s := &guestSession{
@@ -67,14 +67,14 @@ func (o *openLink) accept(r *publicRelay, f switchboard.Frames) {
 	}
 }
 
-// end tells the guest why they are out, and closes the channel behind it. It
-// never blocks and may be called from any goroutine; the first reason stands.
+// end tells the guest why they are out, and then closes the channel. It never
+// blocks and may be called from any goroutine. The first reason stands.
 func (s *guestSession) end(reason signalling.EndReason) {
-	_ = s.out.Send(signalling.Ended{Reason: reason}) // a lost path ends as well
+	_ = s.out.Send(signalling.Ended{Reason: reason}) // fails only if the path is lost, which also ends the session
 	s.frames.Close(signalling.CloseDone)
 }
 
-// refuse ends a channel whose guest broke the protocol, and says how.
+// refuse ends the channel of a guest who broke the protocol, and tells them how.
 func (s *guestSession) refuse(err error) {
 	code := fault.CodeOf(err)
 	s.host.log.Info("guest refused", "code", code)
@@ -83,7 +83,7 @@ func (s *guestSession) refuse(err error) {
 	s.frames.Close(closeCode(code))
 }
 
-// closeCode is how a socket closes for a fault of the guest.
+// closeCode returns the socket's close code for a fault of the guest.
 func closeCode(code fault.Code) signalling.CloseCode {
 	switch code {
 	case fault.FrameTooLarge:
@@ -100,7 +100,7 @@ func closeCode(code fault.Code) signalling.CloseCode {
 func (s *guestSession) run() {
 	ctx := s.host.ctx
 	hello, err := s.begin(ctx)
-	if err != nil { // nothing is told to somebody who has not shown the secret
+	if err != nil { // a guest who has not shown the secret is told nothing
 		code := fault.CodeOf(err)
 		s.host.log.Info("channel dropped", "code", code)
 		s.frames.Close(closeCode(code))
@@ -153,8 +153,8 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	}
 	m, err := signalling.DecodeFromGuest(plain, signalling.MaxFrameBefore)
 	if fault.CodeOf(err) == fault.VersionUnsupported {
-		// The page is of another version, and a person would wait in vain. It
-		// says nothing that opening the channel has not.
+		// The page is of another version, and the guest would wait in vain. The
+		// answer reveals no more than opening the channel did.
 		s.out.begin(channel)
 		s.refuse(err)
 	}
@@ -174,7 +174,7 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	return hello, nil
 }
 
-// cause is why ctx ended, if it has, else err.
+// cause returns why ctx ended, or err if it has not ended.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -182,7 +182,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// enroll makes the session known to its link and welcomes the guest.
+// enroll registers the session at its link and welcomes the guest.
 func (s *guestSession) enroll(ctx context.Context) bool {
 	h, o := s.host, s.link
 	ended := signalling.EndShutdown
@@ -212,20 +212,19 @@ func (s *guestSession) forget() {
 	})
 }
 
-// admitted widens the limits, just before the guest is told.
+// admitted widens the limits, just before the guest is told of the admission.
 func (s *guestSession) admitted() {
 	farewell := [tokenSize]byte(newSeatToken())
 	s.farewell = base64.RawURLEncoding.EncodeToString(farewell[:])
 	s.parting.Store(&farewell)
 	s.limit.Store(signalling.MaxFrame)
-	// A new bucket: a wider one would have to fill first, and the guest's
+	// A new bucket is full. The old one would have to fill first, but the guest's
 	// candidates come at once.
 	s.pace.Store(rate.NewLimiter(rateInCall, burstInCall))
 }
 
-// read opens, checks and hands on what the guest sends. It ends by closing in,
-// when the path is lost, the page goes away, ctx ends or the guest breaks the
-// protocol.
+// read decrypts, checks and passes on what the guest sends. It closes in when the
+// path is lost, the page goes away, ctx ends or the guest breaks the protocol.
 func (s *guestSession) read(ctx context.Context) {
 	defer close(s.in)
 	for {
@@ -239,7 +238,7 @@ func (s *guestSession) read(ctx context.Context) {
 			return
 		}
 		plain, err := s.out.open(frame)
-		if err != nil { // the channel is dead in both directions
+		if err != nil { // the channel is broken in both directions
 			s.host.log.Info("channel broken", "code", fault.CodeOf(err))
 			s.frames.Close(closeCode(fault.CodeOf(err)))
 			return
@@ -270,7 +269,8 @@ func (s *guestSession) read(ctx context.Context) {
 	}
 }
 
-// isSlip tells a person's mistake from a broken page: the channel goes on.
+// isSlip reports whether an error is a person's mistake, not that of a broken
+// page. The channel then goes on.
 func isSlip(err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.NameInvalid, fault.ChatInvalid:
@@ -280,7 +280,7 @@ func isSlip(err error) bool {
 	}
 }
 
-// tell reports the guest's own error; the channel goes on.
+// tell sends guests an error that they have made themselves. The channel goes on.
 func (s *guestSession) tell(err error) {
 	code := fault.CodeOf(err)
 	_ = s.out.Send(signalling.Fault{
@@ -289,8 +289,8 @@ func (s *guestSession) tell(err error) {
 	})
 }
 
-// resume gives a guest who comes back their seat. ok is false when the session
-// is over; a nil seat means that they have to knock.
+// resume gives a guest who comes back their seat. ok is false if the session is
+// over. A nil seat means that the guest has to knock.
 func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *seat, ok bool) {
 	if hello.Seat == "" {
 		return nil, true
@@ -312,7 +312,7 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 	switch reason {
 	case signalling.EndSeatGone:
 		_ = s.out.Send(signalling.Ended{Reason: reason})
-	case signalling.EndReplaced: // with the same way back, for later
+	case signalling.EndReplaced: // a newer session holds the seat; the token is still good for later
 		_ = s.out.Send(signalling.Ended{Reason: reason, Seat: hello.Seat})
 		s.frames.Close(signalling.CloseDone)
 		return nil, false
@@ -320,8 +320,8 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 	return st, true
 }
 
-// wait takes the guest through the lobby. ok is false when the session is over;
-// a nil seat with ok means that the guest was declined and is still there.
+// wait takes the guest through the lobby. ok is false if the session is over. A
+// nil seat with ok means that the guest was declined and is still connected.
 func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 	var knock signalling.Knock
 	for asked := false; !asked; {
@@ -333,7 +333,7 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 			switch m := m.(type) {
 			case signalling.Knock:
 				knock, asked = m, true
-			case signalling.MediaState: // a page that was on its way into its seat
+			case signalling.MediaState: // from a page that was about to resume its seat
 			case signalling.Leave:
 				return nil, false
 			default:
@@ -347,7 +347,7 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 	}
 
 	ticket, ok := s.knock(ctx, knock)
-	knock.Picture = "" // the lobby's, for as long as the request waits
+	knock.Picture = "" // the lobby has it, for as long as the request waits
 	if ticket == nil {
 		return nil, ok
 	}
@@ -385,7 +385,7 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 	}
 }
 
-// knock puts the guest into the lobby. Without a ticket, ok says whether the
+// knock puts the guest into the lobby. If there is no ticket, ok says whether the
 // guest may try again on this channel.
 func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.Ticket, ok bool) {
 	h, o := s.host, s.link
@@ -430,10 +430,10 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 	return nil, false
 }
 
-// show gives the host the picture of a guest whom the lobby has taken; the card is
-// there already. Pictures are decoded one at a time, so that many strangers cost
-// no more than one core, and only for knocks within their pace. What is no
-// picture is left out.
+// show gives the host the picture of a guest whose card is in the lobby already.
+// Pictures are decoded one at a time, so that many strangers use no more than one
+// core, and only for knocks within their pace. Data that is no picture is left
+// out.
 func (s *guestSession) show(ctx context.Context, ticket *lobby.Ticket, picture string) {
 	switch {
 	case picture == "":
@@ -454,7 +454,7 @@ func (s *guestSession) show(ctx context.Context, ticket *lobby.Ticket, picture s
 	s.link.lobby.Picture(ticket, shown)
 }
 
-// conclude acts on the lobby's verdict. The results are those of wait.
+// conclude acts on the lobby's verdict. Its results are those of wait.
 func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
 	switch v.Outcome {
 	case lobby.Admitted:
@@ -495,13 +495,13 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 	return st, true
 }
 
-// take handles the guest's messages while they hold a seat, and lets go of it
-// when they leave or their path is lost.
+// take handles the guest's messages while they hold a seat. It gives the seat up
+// when they leave, and keeps it for them when their path is lost.
 func (s *guestSession) take(ctx context.Context, st *seat) {
 	h, o := s.host, s.link
 	left, confirmed := false, false
 	for !left {
-		m, open := <-s.in // ends with ctx, by way of read
+		m, open := <-s.in // closed by read, also when ctx ends
 		if !open {
 			break
 		}
@@ -514,7 +514,7 @@ func (s *guestSession) take(ctx context.Context, st *seat) {
 				s.tell(err)
 			}
 		}
-		if _, early := m.(signalling.MediaState); early { // may come from one who still waits
+		if _, early := m.(signalling.MediaState); early { // a guest who still waits may have sent it
 			continue
 		}
 		if !confirmed {

@@ -23,20 +23,21 @@ import (
 	"github.com/porch-call/porch/backend/windowsocket"
 )
 
-// Relay is where guests reach the host: [relay.Server] in the app.
+// Relay is the relay inside the app, at which guests reach the host:
+// [relay.Server].
 type Relay interface {
 	Addresses() []relay.Address
 	PortChanged() bool
 	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(), err error)
 }
 
-// Windows hands out tickets for the loopback socket: [windowsocket.Server].
+// Windows gives out tickets for the window socket: [windowsocket.Server].
 type Windows interface {
 	Grant(claims any) windowsocket.Ticket
 }
 
 // Awake keeps this computer from going to sleep by itself: [awake.Keeper]. Keep
-// doesn't wait for the system.
+// does not wait for the system.
 type Awake interface {
 	Keep(needed bool)
 }
@@ -52,41 +53,41 @@ type Keeper interface {
 
 // Timing says how long the host waits. A zero field takes its default.
 type Timing struct {
-	Hello       time.Duration // for a guest's first words; default 10 s
+	Hello       time.Duration // for a guest's first message; default 10 s
 	SeatHold    time.Duration // for a guest whose path is lost; default 2 minutes
 	Reload      time.Duration // for a guest whose page went away and may be a reload; default 10 s
-	Window      time.Duration // for the host's own window to come back; default 15 s
-	Credentials time.Duration // for TURN credentials that are late, when a guest is let in; default 500 ms
-	Probe       time.Duration // for a relay that is tested; default 10 s
+	Window      time.Duration // for the host's own window to return; default 15 s
+	Credentials time.Duration // for TURN credentials that are late when a guest is let in; default 500 ms
+	Probe       time.Duration // for a relay under test; default 10 s
 }
 
-// Options are what a host is made of. The host closes none of them.
+// Options are the parts and settings of a host. The host closes none of the
+// parts.
 type Options struct {
 	Book     *links.Book
 	Settings Keeper
 	Relay    Relay
-	Remotes  Remotes // nil: no public relay can be used
+	Remotes  Remotes // nil means that no public relay can be used
 	Calls    *call.Engine
 	Capture  *capture.Engine
 	Windows  Windows
-	Notifier notify.Notifier // nil: the system is not asked to notify
-	// Attention brings the window to the front: the host pressed a
-	// notification. It may block. nil is fine.
+	Notifier notify.Notifier // nil means that the system is not asked to notify
+	// Attention brings the window to the front, because the host pressed a
+	// notification. It may block, and may be nil.
 	Attention func()
-	// Clipboard is a second way to the clipboard, where the system's programs
-	// for it are missing. nil is fine.
+	// Clipboard is a second way to the clipboard, for systems that lack the
+	// programs for it. It may be nil.
 	Clipboard func(text string) error
-	Awake     Awake // told whether a guest is in a call; nil is fine
-	// Synthetic means that Capture, and the page, use a drawn picture and a tone.
+	Awake     Awake // told whether a guest is in a call; may be nil
+	// Synthetic means that Capture and the page use a drawn picture and a tone.
 	Synthetic bool
 	Timing    Timing
-	Logger    *slog.Logger     // nil: slog.Default
-	Now       func() time.Time // nil: time.Now
+	Logger    *slog.Logger     // nil means slog.Default
+	Now       func() time.Time // nil means time.Now
 }
 
-// Host is the owner. Its methods may be called from any goroutine; each waits
-// for the answer, for ctx, or for Close, whichever is first. Errors carry a
-// fault code.
+// Host is the owner. Its methods may be called from any goroutine. Each waits
+// until it has the answer, ctx ends or Close is called. Errors have a fault code.
 type Host struct {
 	book      *links.Book
 	keeper    Keeper
@@ -95,44 +96,44 @@ type Host struct {
 	engine    *call.Engine
 	capture   *capture.Engine
 	windows   Windows
-	center    *notify.Center // nil without a notifier
+	center    *notify.Center // nil if there is no notifier
 	attention func()
-	clipboard func(text string) error // nil: there is no second way
-	awake     Awake                   // nil: the computer may sleep
+	clipboard func(text string) error // nil if there is no second way
+	awake     Awake                   // nil if the computer may sleep
 	synthetic bool
 	timing    Timing
 	log       *slog.Logger
 	now       func() time.Time
 
-	ctx        context.Context // ends when Close has told everybody
+	ctx        context.Context // ends when Close has told all guests
 	cancel     context.CancelFunc
 	background loop.Background
-	still      chan struct{} // holds one: whose picture is being decoded
+	still      chan struct{} // buffered 1; held while a picture is decoded
 	totals     *call.Totals
 	publisher  *hoststate.Publisher
 	loop       *loop.Loop
 
-	// Of the loop.
+	// Owned by the loop.
 	openLinks    openLinks
 	me           hoststate.Me
 	settings     hoststate.Settings
 	reach        reachChoice
 	publicRelays publicRelays
 	dialled      int         // how many relays have been dialled
-	tested       store.Relay // the relay tested last, with a key made for it
+	tested       store.Relay // the last tested relay, with a key made for it
 	enter        *hoststate.EnterView
 	notice       *hoststate.Notice
 	notices      uint64
-	client       string // the window that attended last
+	client       string // the window that called Attend last
 	changed      bool   // the state has to be published
 	parts        map[sealed.LinkID]parts
-	partsAt      []relay.Address // that parts were made with
+	partsAt      []relay.Address // the addresses of which parts were made
 	over         bool
 }
 
-// Open starts a host and announces every link that can be opened. After a
-// crash, too: guests who were inside knock again, since nobody but the host
-// lets anybody in.
+// Open starts a host and announces every link that can be opened. It is the same
+// after a crash: guests who were in a call knock again, because only the host
+// lets guests in.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{
 		book:      o.Book,
@@ -222,8 +223,8 @@ func setDefault(d *time.Duration, v time.Duration) {
 	}
 }
 
-// Close tells everybody that the app is closing, and waits until all is quiet.
-// Links stay as they are. A second call waits as well.
+// Close tells all guests that the app is closing, and waits until all goroutines
+// have ended. Links stay as they are. A second call waits as well.
 func (h *Host) Close() {
 	_ = h.loop.Do(context.Background(), func() {
 		h.over = true
@@ -233,7 +234,7 @@ func (h *Host) Close() {
 	})
 	h.cancel()
 	h.background.Wait()
-	h.closeRelays() // after what guests were told last has been sent
+	h.closeRelays() // after the last messages to guests have been sent
 	h.loop.Close()
 	if h.center != nil {
 		h.center.Close()
@@ -244,19 +245,19 @@ func (h *Host) Close() {
 // Snapshot returns the whole state. It never waits.
 func (h *Host) Snapshot() hoststate.State { return h.publisher.Snapshot() }
 
-// Watch returns a watcher of everything that changes from now on. Take the
-// snapshot after it; close it when done.
+// Watch returns a watcher of all changes from now on. Call it before Snapshot, so
+// that no change is missed. The caller closes it.
 func (h *Host) Watch() *hoststate.Watcher { return h.publisher.Watch() }
 
-// WatchPaced is Watch for a window: whatever strangers do at the door, it is told
-// ten times a second at most, and the first changes at once.
+// WatchPaced is Watch for a window. However much strangers do at the door, it
+// delivers at most ten times a second, and the first change at once.
 func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced() }
 
-// Stats sums what all calls have counted since the start.
+// Stats returns the sum of what all calls have counted since the start.
 func (h *Host) Stats() call.Stats { return h.totals.Sum() }
 
-// Attend says that client's window is the one the host is looking at: the one
-// that enters a call when a guest is let in by a notification.
+// Attend says that the host is looking at client's window. It is the one that
+// enters a call when the host lets a guest in by a notification.
 func (h *Host) Attend(client string) {
 	h.loop.Post("attend", func() { h.client = client })
 }
@@ -293,7 +294,7 @@ func (h *Host) doLink(ctx context.Context, linkID string, fn func(*openLink) err
 	})
 }
 
-// systemName is what the host is called before they choose a name.
+// systemName returns the host's name until they choose one.
 func systemName() string {
 	u, err := user.Current()
 	if err != nil {
@@ -301,15 +302,15 @@ func systemName() string {
 	}
 	full, _, _ := strings.Cut(u.Name, ",") // GECOS on Unix: name, room, phone
 	login := u.Username
-	if runtime.GOOS == "windows" { // DOMAIN\user
+	if runtime.GOOS == "windows" { // the form is DOMAIN\user
 		login = login[strings.LastIndexByte(login, '\\')+1:]
 	}
 	return nameOf(full, login)
 }
 
-// nameOf returns the first of the system's names that says who somebody is, as
-// guests may be told it: a name that breaks the limits would keep Welcome and
-// Roster from all of them.
+// nameOf returns the first of the system's names that identifies a person and
+// that guests may be told. A name that breaks the limits would keep Welcome and
+// Roster from all guests.
 func nameOf(names ...string) string {
 	for _, name := range names {
 		runes := []rune(signalling.CleanName(name))

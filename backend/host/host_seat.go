@@ -20,15 +20,15 @@ import (
 type hostSeat struct {
 	host          *Host
 	engine        string
-	window        *windowsocket.Conn    // nil while the window is away
-	participant   *call.Participant     // engine webview
-	local         *call.Local           // engine native
-	activeCapture *studio.ActiveCapture // engine native
-	capture       *capture.Session      // engine native; nil while it starts
-	windowSink    *studio.WindowSink    // engine native: what its devices are; nil while the window is away
-	muted         bool                  // native: as the window last said
-	cameraOff     bool                  // likewise
-	missing       studio.Missing        // native: what of it there is no device for
+	window        *windowsocket.Conn    // nil while the window is gone
+	participant   *call.Participant     // of the webview engine
+	local         *call.Local           // of the native engine
+	activeCapture *studio.ActiveCapture // of the native engine
+	capture       *capture.Session      // of the native engine; nil while it starts
+	windowSink    *studio.WindowSink    // of the native engine: knows its devices; nil while the window is gone
+	muted         bool                  // of the native engine: as the window last said
+	cameraOff     bool                  // the same for the camera
+	missing       studio.Missing        // of the native engine: devices that were asked for and do not work
 	expiry        *time.Timer
 }
 
@@ -38,11 +38,10 @@ type ticket struct {
 	engine string
 }
 
-// EnterCall lets a window into a link's call. engine is what the page can do:
-// "webview" when it has RTCPeerConnection, else "native"; where both are
-// possible the settings decide. The host is in once the window has opened the
-// loopback socket. Faults: LinkNotFound, LinkSpent, LinkRemoved,
-// EngineUnavailable.
+// EnterCall lets a window into a link's call. engine says what the page can do:
+// "webview" if it has RTCPeerConnection, else "native". If both are possible,
+// the settings decide. The host is in once the window has opened the window
+// socket. Faults: LinkNotFound, LinkSpent, LinkRemoved, EngineUnavailable.
 func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (hoststate.Entry, error) {
 	var e hoststate.Entry
 	err := h.doLink(ctx, linkID, func(o *openLink) error {
@@ -62,7 +61,7 @@ func (h *Host) EnterCall(ctx context.Context, linkID, client, engine string) (ho
 	return e, err
 }
 
-// chooseEngine picks a media engine for a page that can do able.
+// chooseEngine picks a media engine. able is what the page can do.
 func chooseEngine(preferred, able string) (string, error) {
 	native := capture.Available()
 	switch able {
@@ -81,8 +80,8 @@ func chooseEngine(preferred, able string) (string, error) {
 	}
 }
 
-// ServeWindow takes the host's window through a call: it handles a loopback
-// socket, from a ticket of EnterCall, until that ends.
+// ServeWindow takes the host's window through a call. It handles a window
+// socket, opened with a ticket of EnterCall, until the socket ends.
 func (h *Host) ServeWindow(window *windowsocket.Conn) {
 	t, ok := window.Claims().(ticket)
 	if !ok {
@@ -155,8 +154,9 @@ func (s *hostSeat) windowSaid(m signalling.Message) error {
 	return s.local.Handle(m)
 }
 
-// enterWindow brings the host into a call, or a newer window into the place of
-// an older one. The host is in one call at a time: entering one leaves another.
+// enterWindow brings the host into a call, or puts a newer window in place of an
+// older one. The host is in one call at a time, so entering one leaves the
+// other.
 func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, error) {
 	o := h.openLinks[t.link]
 	if o == nil {
@@ -195,7 +195,8 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, erro
 	return s, nil
 }
 
-// returnWindow gives the host's seat its newer window: reloaded, or another one.
+// returnWindow gives the host's seat its newer window: a reloaded one, or
+// another one.
 func (s *hostSeat) returnWindow(window *windowsocket.Conn) error {
 	if s.expiry != nil {
 		s.expiry.Stop()
@@ -216,8 +217,8 @@ func (s *hostSeat) returnWindow(window *windowsocket.Conn) error {
 	return nil
 }
 
-// loseWindow keeps the host's place for a window that may come back. Camera and
-// microphone of the native engine are closed meanwhile.
+// loseWindow keeps the host's seat for a window that may come back. The native
+// engine's camera and microphone are closed in the meantime.
 func (s *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
 	h := s.host
 	o := h.openLinks[link]
@@ -242,7 +243,7 @@ func (s *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
 	h.touch()
 }
 
-// LeaveCall takes the host out of a call; guests go on while the app runs.
+// LeaveCall takes the host out of a call. Guests go on as long as the app runs.
 // Fault: NotInCall.
 func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
@@ -254,7 +255,7 @@ func (h *Host) LeaveCall(ctx context.Context, linkID string) error {
 	})
 }
 
-// EndCall ends a call for everyone; the link is spent.
+// EndCall ends a call for all participants. The link is spent.
 func (h *Host) EndCall(ctx context.Context, linkID string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
 		o.spend(signalling.EndEnded)
@@ -262,8 +263,8 @@ func (h *Host) EndCall(ctx context.Context, linkID string) error {
 	})
 }
 
-// leaveBy takes the host out of a call when their window says so; one that a
-// newer window has replaced has nothing to say.
+// leaveBy takes the host out of a call when their window says so. A window that
+// a newer one has replaced is ignored.
 func (s *hostSeat) leaveBy(link sealed.LinkID, window *windowsocket.Conn) {
 	o := s.host.openLinks[link]
 	if o != nil && o.hostSeat == s && s.window == window {
@@ -280,7 +281,7 @@ func (o *openLink) leaveHostSeat() {
 	o.endIfEmpty()
 }
 
-// dismiss ends the host's seat in a call that is over: the window is told why.
+// dismiss ends the host's seat in a call that is over, and tells the window why.
 func (s *hostSeat) dismiss(reason signalling.EndReason) {
 	if s.window != nil {
 		_ = s.window.Send(signalling.Ended{Reason: reason})
@@ -288,7 +289,7 @@ func (s *hostSeat) dismiss(reason signalling.EndReason) {
 	s.retire(reason)
 }
 
-// retire closes what the host's seat has.
+// retire closes all that belongs to the host's seat.
 func (s *hostSeat) retire(reason signalling.EndReason) {
 	if s.expiry != nil {
 		s.expiry.Stop()

@@ -13,9 +13,9 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// CreateLink makes a link, keeps it on disk and announces it: when it returns,
-// guests on this computer and its network can knock, and those who come by a
-// public relay as soon as that is reached. Fault: TooManyLinks.
+// CreateLink makes a link, stores it and announces it. When it returns, guests on
+// this computer and its network can knock. Guests who come through a public relay
+// can knock as soon as the app is connected to it. Fault: TooManyLinks.
 func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 	var v hoststate.LinkView
 	err := h.do(ctx, func() error {
@@ -37,7 +37,7 @@ func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 	return v, err
 }
 
-// RenameLink names a link; "" takes the name away. Guests who open it from now
+// RenameLink names a link. "" removes the name. Guests who open the link from now
 // on see the new name. Faults: LinkNotFound, LinkNameInvalid.
 func (h *Host) RenameLink(ctx context.Context, linkID, name string) error {
 	return h.do(ctx, func() error {
@@ -47,7 +47,7 @@ func (h *Host) RenameLink(ctx context.Context, linkID, name string) error {
 	})
 }
 
-// RemoveLink removes a link for good. Those who wait or are inside are told,
+// RemoveLink removes a link for good. Guests who wait or are in the call are told,
 // and are out. Fault: LinkNotFound.
 func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 	return h.do(ctx, func() error {
@@ -64,7 +64,7 @@ func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 }
 
 // addressOf checks that url is one that this host gives out for a link, so that
-// the window can't hand anything else to the system's programs.
+// the window can't pass another URL to the system's programs.
 func addressOf(s hoststate.State, linkID, url string) (hoststate.LinkView, error) {
 	for _, l := range s.Links {
 		if linkID != "" && l.ID != linkID {
@@ -88,8 +88,8 @@ func (h *Host) CopyLink(ctx context.Context, linkID, url string) error {
 	return copyText(ctx, url, h.clipboard)
 }
 
-// copyText puts text on the system's clipboard, by the system's programs or by the
-// second way, if there is one.
+// copyText puts text on the system's clipboard, with the system's programs, or
+// else with second, which may be nil.
 func copyText(ctx context.Context, text string, second func(string) error) error {
 	err := handover.Copy(ctx, text)
 	if err == nil || second == nil {
@@ -123,7 +123,7 @@ func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
 	return handover.Messages(ctx, body)
 }
 
-// invitation is what goes with an address.
+// invitation returns the text that goes with an address.
 func invitation(l hoststate.LinkView, url string) (subject, body string) {
 	subject = l.Name
 	if subject == "" {
@@ -141,8 +141,8 @@ func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
 	return handover.QR(url)
 }
 
-// Calendar returns a calendar file with the address as its location, and a name
-// for the file. The zero start is the next full hour on the host's clock. Fault:
+// Calendar returns a calendar file with the address as its location, and a file
+// name. A zero start means the next full hour on the host's clock. Fault:
 // LinkNotFound.
 func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
 	l, err := addressOf(h.Snapshot(), linkID, url)
@@ -167,8 +167,8 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 	}), nil
 }
 
-// AddressesChanged says that the relay inside the app has other addresses now:
-// this computer has come into another network.
+// AddressesChanged says that the relay inside the app has other addresses now,
+// because this computer has changed its network.
 func (h *Host) AddressesChanged() {
 	h.loop.Post("addresses", func() {
 		for _, r := range h.publicRelays {
@@ -180,8 +180,8 @@ func (h *Host) AddressesChanged() {
 	})
 }
 
-// Note is what a link leaves behind at the relay once it has ended, for those
-// who hold the whole link; ok is false for links that have not ended, or that
+// Note returns the note of a link that has ended, which its relay keeps for
+// whoever holds the whole link. ok is false for links that have not ended, or that
 // this book does not know.
 func Note(book *links.Book, id sealed.LinkID) (note [sealed.NoteSize]byte, ok bool) {
 	l, err := book.Get(id)

@@ -7,11 +7,12 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Two guests may give one name, or the host's. Where names are shown, in the
-// call and at its door, each is read as one person's: a later one has a number.
+// Two guests may give the same name, or the host's. Names are shown in the call
+// and at its door, and one name must mean one person. So a later guest's name
+// gets a number.
 
-// namesInCall are the names shown in a link's call. The host's is among them
-// although the host may be outside.
+// namesInCall returns the names shown in a link's call. The host's is always
+// among them, even if the host is not in the call.
 func (o *openLink) namesInCall() []string {
 	names := []string{o.host.me.Name}
 	for st := range o.seats {
@@ -20,12 +21,12 @@ func (o *openLink) namesInCall() []string {
 	return names
 }
 
-// maxGone is how many names of requests that wait no longer are kept: a guest
-// who is let in takes up the seat a moment after the request has gone.
+// maxGone is how many names of requests that no longer wait are kept. A guest
+// who is let in takes the seat only after the request has gone.
 const maxGone = 64
 
 // nameRequests gives new requests the names under which they are shown. A name
-// stays: the host may be about to press a button that has it.
+// then stays, because the host may be about to press a button that shows it.
 func (o *openLink) nameRequests() {
 	shown := make(map[string]string, len(o.queue.Requests))
 	taken := o.namesInCall()
@@ -49,8 +50,9 @@ func (o *openLink) nameRequests() {
 	maps.Copy(o.shown, shown)
 }
 
-// nameSeat returns the name in the call for a guest who is let in: the one under
-// which the request was shown, unless somebody in the call has got it meanwhile.
+// nameSeat returns the name in the call for a guest who is let in. It is the
+// name under which the request was shown, unless another participant has it by
+// then.
 func (o *openLink) nameSeat(requestID, name string) string {
 	if shown, ok := o.shown[requestID]; ok {
 		name = shown
@@ -58,15 +60,15 @@ func (o *openLink) nameSeat(requestID, name string) string {
 	return signalling.Distinct(name, o.namesInCall())
 }
 
-// resembles tells whether somebody in the call gave a request's name, and
-// otherwise whose name it may be taken for, "" for nobody's.
+// resembles reports whether a participant gave the same name as a request. If
+// none did, looksLike is the name for which it may be mistaken, or "".
 func (o *openLink) resembles(q lobby.Request) (inCall bool, looksLike string) {
 	shape := signalling.ShapeOf(q.Name)
 	for st := range o.seats {
 		switch other := signalling.ShapeOf(st.name); {
 		case other.Same(shape):
 			return true, ""
-		case other.Alike(shape) && (looksLike == "" || st.name < looksLike): // the same one each time
+		case other.Alike(shape) && (looksLike == "" || st.name < looksLike): // picks the same name each time
 			looksLike = st.name
 		}
 	}

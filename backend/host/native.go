@@ -23,8 +23,8 @@ func (s *hostSeat) startNative(c *call.Call, profile call.Profile, window *windo
 	return nil
 }
 
-// startCapture opens the host's devices for a window. Opening may take long, so
-// it happens beside the loop.
+// startCapture opens the host's devices for a window. It does so in the
+// background, because opening may take long.
 func (s *hostSeat) startCapture(window *windowsocket.Conn) {
 	h := s.host
 	setup := capture.Setup{Choice: devicesOf(h.settings), Muted: s.muted, CameraOff: s.cameraOff}
@@ -40,7 +40,7 @@ func (s *hostSeat) startCapture(window *windowsocket.Conn) {
 		}
 		late := true
 		_ = h.loop.Do(context.WithoutCancel(h.ctx), func() {
-			if s.window != window { // the window has gone meanwhile, or the host has left
+			if s.window != window { // the window has gone in the meantime, or the host has left
 				return
 			}
 			late = false
@@ -55,7 +55,8 @@ func (s *hostSeat) startCapture(window *windowsocket.Conn) {
 	})
 }
 
-// tellDevices tells the calls what the stages have said since the last time.
+// tellDevices tells the calls what the window sinks have reported of devices since
+// the last time.
 func (h *Host) tellDevices() {
 	for _, o := range h.openLinks {
 		if s := o.hostSeat; s != nil && s.windowSink != nil {
@@ -64,7 +65,7 @@ func (h *Host) tellDevices() {
 	}
 }
 
-// noDevices notes what can't be seen or heard of the host though it was asked for.
+// noDevices notes for which devices that were asked for there is none that works.
 func (s *hostSeat) noDevices(m studio.Missing) {
 	if s.missing != m {
 		s.missing = m
@@ -72,8 +73,8 @@ func (s *hostSeat) noDevices(m studio.Missing) {
 	}
 }
 
-// tellMedia tells the call what is so of the host's microphone and camera, and not
-// what was asked for. The window hears the difference from its stage.
+// tellMedia tells the call the true state of the host's microphone and camera, not
+// what was asked for. The window learns the difference from its window sink.
 func (s *hostSeat) tellMedia() error {
 	return s.local.Handle(signalling.MediaState{
 		Muted:     s.muted || s.missing.Microphone,

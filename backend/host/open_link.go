@@ -12,38 +12,39 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// openLink is a link that can be opened: who is at it, who waits, who is in. The
-// loop owns its fields, unless they never change.
+// openLink is a link that can be opened: the guests at it, waiting or in the call.
+// The loop owns its fields, except those that never change.
 type openLink struct {
 	host   *Host // never changes
 	id     sealed.LinkID
 	keys   sealed.LinkKeys // never changes
 	secret sealed.Secret   // never changes
 	lobby  *lobby.Lobby    // never changes
-	relay  string          // base of the public relay on which it lives, "" for none; never changes
+	relay  string          // base of the public relay on which it lives, or ""; never changes
 
-	withdraw func() // takes the id back from the relay inside the app
-	// publicRelay is the way to the relay on which the link lives; nil while there is
-	// none. withdrawRemote takes the id back from there, and leaves a note.
+	withdraw func() // takes the link back from the relay inside the app
+	// publicRelay is the relay on which the link lives, or nil while there is none.
+	// withdrawRemote takes the link back from there, and leaves a note.
 	publicRelay    *publicRelay
 	withdrawRemote func(note *[sealed.NoteSize]byte)
-	credentials    *turncredentials.Credentials // the host's own in the call
-	asking         func()                       // ends asking STUN servers ahead of the call; nil while nobody does
+	credentials    *turncredentials.Credentials // the host's own, in the call
+	asking         func()                       // ends Engine.Prepare, which asks STUN servers before the call; nil if it is not running
 
 	ended    signalling.EndReason
 	sessions map[*guestSession]struct{}
 	queue    lobby.Snapshot
-	shown    map[string]string // the names under which requests are shown, by request
+	shown    map[string]string // by request: the names under which requests are shown
 
-	call     *call.Call // nil while nobody is in
+	call     *call.Call // nil while nobody is in the call
 	roster   []signalling.Participant
-	guestIn  bool // a guest who has left was in since the app started
-	hostIn   bool // the host has been in since the app started
+	guestIn  bool // since the app started, a guest was in who has left
+	hostIn   bool // since the app started, the host has been in
 	seats    map[*seat]struct{}
-	hostSeat *hostSeat // the host's own part; nil while outside
+	hostSeat *hostSeat // the host's own part; nil while the host is not in
 }
 
-// addLink starts what a link needs to be answered. It does not announce it.
+// addLink makes all that a link needs before guests can open it. It does not
+// announce the link.
 func (h *Host) addLink(l links.Link) *openLink {
 	o := &openLink{
 		host:           h,
@@ -81,8 +82,8 @@ func (o *openLink) announce() error {
 	return nil
 }
 
-// close tells everybody at a link that it is over for this reason, and
-// takes the link back from the relay. The book has been written before.
+// close tells all guests at a link that it is over, with the reason, and takes the
+// link back from the relays. The book has been written before.
 func (o *openLink) close(reason signalling.EndReason) {
 	h := o.host
 	if o.ended != "" {
@@ -113,8 +114,8 @@ func (o *openLink) close(reason signalling.EndReason) {
 	h.forgetParts()
 }
 
-// closeCall ends a link's call, if there is one. The call's goroutines end in
-// the background; Host.Close waits for them.
+// closeCall ends a link's call, if there is one. The call's goroutines end in the
+// background. Host.Close waits for them.
 func (o *openLink) closeCall(reason signalling.EndReason) {
 	h := o.host
 	o.credentials.End()
@@ -131,7 +132,7 @@ func (o *openLink) closeCall(reason signalling.EndReason) {
 	h.touch()
 }
 
-// outcomeOf is what a link's end means to those who wait.
+// outcomeOf returns what a link's end means for guests who wait.
 func outcomeOf(reason signalling.EndReason) lobby.Outcome {
 	switch reason {
 	case signalling.EndRemoved:
@@ -145,7 +146,7 @@ func outcomeOf(reason signalling.EndReason) lobby.Outcome {
 	}
 }
 
-// lobbyChanged takes over the newest snapshot of a link's lobby.
+// lobbyChanged stores the newest snapshot of a link's lobby.
 func (o *openLink) lobbyChanged(s lobby.Snapshot) {
 	if o.ended != "" {
 		return
@@ -157,7 +158,7 @@ func (o *openLink) lobbyChanged(s lobby.Snapshot) {
 	o.host.touch()
 }
 
-// ensureCall returns the room's call and begins it if nobody was in.
+// ensureCall returns the link's call. If there is none, it begins one.
 func (o *openLink) ensureCall() (*call.Call, error) {
 	h := o.host
 	if o.call != nil {
@@ -185,9 +186,9 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 	return c, nil
 }
 
-// rosterChanged takes over who is in a link's call. Who holds a place and is not
-// in it has dropped out because the connection could not go on: the call has told
-// them so, and the place is given up.
+// rosterChanged stores who is in a link's call. If the holder of a seat is missing,
+// their connection could not go on. The call has told them so, and the seat is
+// given up.
 func (o *openLink) rosterChanged(ps []signalling.Participant) {
 	o.roster = ps
 	o.host.touch()
@@ -210,13 +211,12 @@ func (o *openLink) rosterChanged(ps []signalling.Participant) {
 	}
 }
 
-// recordEntry writes down that a guest is in. It runs on a goroutine of its own,
-// so that the disk stands neither between Let in and the first picture nor in
-// anybody else's way.
+// recordEntry records that a guest is in. It runs on its own goroutine, so that the
+// disk delays neither the first picture after Let in nor the loop.
 func (o *openLink) recordEntry(device, name string) {
 	h := o.host
 	if _, err := h.book.Enter(o.id); err != nil {
-		h.log.Info("mark link live", "code", fault.CodeOf(err)) // ended meanwhile, or the disk is full
+		h.log.Info("mark link live", "code", fault.CodeOf(err)) // the link has ended in the meantime, or the disk is full
 	}
 	if err := h.book.RecordVisitor(o.id, device, name); err != nil {
 		h.log.Error("record visitor", "error", err)
@@ -224,9 +224,9 @@ func (o *openLink) recordEntry(device, name string) {
 	h.loop.Post("visitors", h.forgetParts)
 }
 
-// endIfEmpty ends the call once nobody is in it and no seat is held. The link is
-// spent if a guest was ever in and the one who was in last has left: a host who
-// looked in alone spends nothing, nor does a join that failed after a restart.
+// endIfEmpty ends the call once it is empty and no seat is held. The link is spent
+// if a guest was ever in and the last participant has left. It is not spent by a
+// host who was in alone, or by a join that failed after a restart.
 func (o *openLink) endIfEmpty() {
 	if o.ended != "" || len(o.seats) > 0 || o.hostSeat != nil {
 		return
@@ -238,10 +238,10 @@ func (o *openLink) endIfEmpty() {
 	o.spend(signalling.EndSpent)
 }
 
-// spend uses up an open link.
+// spend ends an open link for good.
 func (o *openLink) spend(reason signalling.EndReason) {
 	h := o.host
-	if _, err := h.book.Enter(o.id); err != nil { // a link ended before anybody was in is spent as well
+	if _, err := h.book.Enter(o.id); err != nil { // a link that ends before anybody was in is spent as well
 		h.log.Error("mark link live", "error", err)
 	}
 	if _, err := h.book.Spend(o.id); err != nil {

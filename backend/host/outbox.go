@@ -9,13 +9,13 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// outbox seals what a guest is told and puts it on the guest's channel, in
-// order. It is safe for concurrent use and never blocks. After Ended (but for
-// seat-gone, which keeps the channel) it takes nothing more.
+// outbox seals messages to a guest and puts them on the guest's channel, in
+// order. It is safe for concurrent use and never blocks. After Ended it takes
+// no more messages, except after seat-gone, which keeps the channel.
 type outbox struct {
 	frames switchboard.Frames
 
-	mu      sync.Mutex // a leaf; also guards opening frames, since a Channel is for one at a time
+	mu      sync.Mutex // guards the channel in both directions; no other lock is taken under it
 	channel *sealed.Channel
 	over    bool
 }
@@ -48,7 +48,7 @@ func (o *outbox) open(frame []byte) ([]byte, error) {
 	return o.channel.Open(frame)
 }
 
-// begin makes channel the one to seal with.
+// begin sets the channel that seals messages from now on.
 func (o *outbox) begin(channel *sealed.Channel) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -11,16 +11,18 @@ import (
 // Limits of a picture that comes with a knock.
 const (
 	maxSide    = 320      // pixels
-	maxPicture = 16 << 10 // bytes, encoded anew
+	maxPicture = 16 << 10 // bytes, after it was encoded again
 )
 
 // progressive begins the frame of a progressive JPEG (ITU T.81 table B.1). Its
-// scans can make much work of few bytes: a picture from a knock is baseline.
+// scans can cause much work with few bytes, so a picture with a knock must be
+// baseline.
 var progressive = []byte{0xFF, 0xC2}
 
-// still returns what the window shows of a picture in a knock: a data: URL of a
-// JPEG, or "" for what is not a small baseline JPEG. It is a stranger's, so the window
-// gets none of its bytes: it is decoded here, within bounds, and encoded anew.
+// still returns what the window shows of a picture that came with a knock: a data:
+// URL of a JPEG. It returns "" if the data is not a small baseline JPEG. The
+// picture comes from a stranger, so it is decoded here, within bounds, and encoded
+// again. The window gets none of the stranger's bytes.
 func still(picture string) string {
 	if picture == "" || len(picture) > base64.RawURLEncoding.EncodedLen(signalling.MaxPicture) {
 		return ""

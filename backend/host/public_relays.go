@@ -23,28 +23,29 @@ import (
 // MaxRelays is how many public relays a host may use.
 const MaxRelays = 8
 
-// keyReach is where in the settings of the store the host's choice is kept.
+// keyReach is the key in the store's settings of the host's choice of reach.
 const keyReach = "reach"
 
-// reachChoice is what the host has chosen about reach.
+// reachChoice is the host's choice of reach.
 type reachChoice struct {
 	Relay     string `json:"relay"`     // base of the relay on which new links are made; "" for none
-	RelayOnly bool   `json:"relayOnly"` // media of links on a relay goes through it
+	RelayOnly bool   `json:"relayOnly"` // media of links on a relay passes through it only
 }
 
-// publicRelay is a public relay that the host uses. What never changes may be read
-// anywhere; a relay that gets another invitation is another publicRelay.
+// publicRelay is a public relay that the host uses. Any goroutine may read the
+// fields that never change. A relay that gets another invitation is replaced by a
+// new publicRelay.
 type publicRelay struct {
 	host   *Host  // never changes
 	url    string // never changes
 	row    store.Relay
-	remote Remote // never changes; nil when it could not be opened
+	remote Remote // never changes; nil if it could not be opened
 
-	status client.Status           // of the loop
+	status client.Status           // owned by the loop
 	source *turncredentials.Source // of TURN credentials; never changes; nil without remote
 }
 
-// loadRelays dials each relay of the store.
+// loadRelays dials all relays of the store.
 func (h *Host) loadRelays() error {
 	rows, err := h.keeper.Relays()
 	if err != nil {
@@ -70,14 +71,14 @@ func (h *Host) dialRelay(row store.Relay) *publicRelay {
 		return r
 	}
 	h.dialled++
-	task := "relay " + strconv.Itoa(h.dialled) // its own, not that of the one it replaces
+	task := "relay " + strconv.Itoa(h.dialled) // a new name, so that it does not replace the task of an earlier relay
 	far, err := h.remotes.Open(client.Options{
 		URL:   row.URL,
 		Token: row.Token,
 		Key:   ed25519.NewKeyFromSeed(row.Key),
 		OnStatus: func(s client.Status) {
 			h.loop.Post(task, func() {
-				if s.State != client.StateConnected { // what was offered last is still told
+				if s.State != client.StateConnected { // the last offer is still shown
 					s.Offer = r.status.Offer
 				}
 				r.status = s
@@ -94,7 +95,8 @@ func (h *Host) dialRelay(row store.Relay) *publicRelay {
 	return r
 }
 
-// drop hangs up beside the loop: it waits for guests' channels.
+// drop closes the connection in the background, because Close waits for guests'
+// channels.
 func (r *publicRelay) drop() {
 	if r.remote == nil {
 		return
@@ -113,10 +115,10 @@ func (r *publicRelay) hangUp() {
 	}
 }
 
-// publicRelays are in the order of adding.
+// publicRelays are in the order in which they were added.
 type publicRelays []*publicRelay
 
-// of returns the relay at a URL; nil when the host uses none there.
+// of returns the relay at a URL, or nil if the host uses none there.
 func (p publicRelays) of(url string) *publicRelay {
 	if i := slices.IndexFunc(p, func(r *publicRelay) bool { return r.url == url }); i >= 0 {
 		return p[i]
@@ -124,7 +126,7 @@ func (p publicRelays) of(url string) *publicRelay {
 	return nil
 }
 
-// populate announces the links that live on a relay there.
+// populate announces at a relay the links that live on it.
 func (r *publicRelay) populate() {
 	for _, o := range r.host.openLinks {
 		if o.relay == r.url {
@@ -146,7 +148,7 @@ func (o *openLink) announceAt(r *publicRelay) {
 	o.publicRelay, o.withdrawRemote = r, withdraw
 }
 
-// depart takes an open link back from everywhere. One that has ended leaves its
+// depart takes an open link back from all relays. A link that has ended leaves its
 // note at its relay.
 func (o *openLink) depart() {
 	o.withdraw()
@@ -157,7 +159,7 @@ func (o *openLink) depart() {
 	}
 }
 
-// relayForNew is the relay on which a link is made now. Fault: TooManyLinks.
+// relayForNew returns the relay on which new links are made. Fault: TooManyLinks.
 func (h *Host) relayForNew() (string, error) {
 	r := h.publicRelays.of(h.reach.Relay)
 	if r == nil {
@@ -172,7 +174,7 @@ func (h *Host) relayForNew() (string, error) {
 // openLinks are the links that can be opened.
 type openLinks map[sealed.LinkID]*openLink
 
-// on counts those on a relay.
+// on counts the links on a relay.
 func (o openLinks) on(url string) (n int) {
 	for _, link := range o {
 		if link.relay == url {
@@ -182,10 +184,10 @@ func (o openLinks) on(url string) (n int) {
 	return n
 }
 
-// TestRelay dials a relay once and says what it offers. The invitation of a
-// relay that is in the list already is used when none is given. Faults:
-// RelayAddressInvalid, RelayIsLink, InvitationInvalid, and why it is refused or
-// not reached.
+// TestRelay dials a relay once and returns what it offers. If no invitation is
+// given and the relay is in the list already, it uses the invitation from there.
+// Faults: RelayAddressInvalid, RelayIsLink, InvitationInvalid, and why the relay
+// refused or could not be reached.
 func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hoststate.RelayOfferView, error) {
 	url, err := client.ParsePasted(address)
 	if err != nil {
@@ -221,16 +223,16 @@ func (h *Host) TestRelay(ctx context.Context, address, invitation string) (hosts
 	return offerView(offer), nil
 }
 
-// relayKey is the seed of the host's key at a relay: the kept one, or the one
-// that was made when the relay was last tested, so that who allows the host in
-// after the test allows the key that is added.
+// relayKey returns the seed of the host's key at a relay. It is the stored one, or
+// the one that was made when the relay was last tested. So if the relay's owner
+// allows the host's key after a test, it is the key that is added here.
 func (h *Host) relayKey(url string, r *publicRelay) []byte {
 	if r != nil && len(r.row.Key) == ed25519.SeedSize {
 		return r.row.Key
 	}
 	if h.tested.URL != url {
 		_, key, err := ed25519.GenerateKey(nil)
-		if err != nil { // never: crypto/rand does not fail
+		if err != nil { // can't be, because crypto/rand does not fail
 			return nil
 		}
 		h.tested = store.Relay{URL: url, Key: key.Seed()}
@@ -238,11 +240,11 @@ func (h *Host) relayKey(url string, r *publicRelay) []byte {
 	return h.tested.Key
 }
 
-// AddRelay keeps a relay and dials it. It works at once, whether or not the
-// relay can be reached. A relay that is in the list already gets the invitation,
-// if one is given, and is dialled anew. New links open through the first relay
-// that is added, until the host chooses otherwise. Faults: RelayAddressInvalid,
-// RelayIsLink, InvitationInvalid, RelaysFull.
+// AddRelay stores a relay and dials it. It returns at once, whether or not the
+// relay can be reached. If the relay is in the list already and an invitation is
+// given, it gets the invitation and is dialled again. New links open through the
+// first relay that is added, until the host chooses otherwise. Faults:
+// RelayAddressInvalid, RelayIsLink, InvitationInvalid, RelaysFull.
 func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hoststate.RelayView, error) {
 	url, err := client.ParsePasted(address)
 	if err != nil {
@@ -265,7 +267,7 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 		case n >= MaxRelays:
 			return fault.New(fault.RelaysFull, nil)
 		case n > 0:
-			// The store keeps milliseconds, and the order by them.
+			// The store keeps milliseconds and sorts by them.
 			if after := h.publicRelays[n-1].row.AddedAt.Add(time.Millisecond); row.AddedAt.Before(after) {
 				row.AddedAt = after
 			}
@@ -292,9 +294,9 @@ func (h *Host) AddRelay(ctx context.Context, address, invitation string) (hostst
 	return v, err
 }
 
-// RemoveRelay forgets a relay with its key and invitation. Links that were made
-// on it stay, and open on this computer and this network; who waits through it
-// is cut off. Fault: RelayNotFound.
+// RemoveRelay forgets a relay with its key and invitation. Links that were made on
+// it stay, and open on this computer and this network. Guests who wait through it
+// are cut off. Fault: RelayNotFound.
 func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
 		r := h.publicRelays.of(url)
@@ -317,7 +319,8 @@ func (h *Host) RemoveRelay(ctx context.Context, url string) error {
 }
 
 // CopyHostKey puts the public key by which a relay knows this host on the system's
-// clipboard, for the relay's owner. Faults: RelayNotFound, ClipboardUnavailable.
+// clipboard, so that the host can send it to the relay's owner. Faults:
+// RelayNotFound, ClipboardUnavailable.
 func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	var key string
 	if err := h.do(ctx, func() error {
@@ -333,14 +336,15 @@ func (h *Host) CopyHostKey(ctx context.Context, url string) error {
 	return copyText(ctx, key, h.clipboard)
 }
 
-// publicText is the public key of a seed, as people hand it on.
+// publicText returns the public key of a seed, in the form in which people pass it
+// on.
 func publicText(seed []byte) string {
 	public, _ := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
 	return base64.RawURLEncoding.EncodeToString(public)
 }
 
-// UseRelay says on which relay new links are made; "" for none. Links that are
-// there stay where they live. Fault: RelayNotFound.
+// UseRelay sets the relay on which new links are made, "" for none. Existing links
+// stay where they are. Fault: RelayNotFound.
 func (h *Host) UseRelay(ctx context.Context, url string) error {
 	return h.do(ctx, func() error {
 		if url != "" && h.publicRelays.of(url) == nil {
@@ -350,9 +354,9 @@ func (h *Host) UseRelay(ctx context.Context, url string) error {
 	})
 }
 
-// SetRelayOnly says whether media of links on a relay goes through the relay
-// only, so that nobody in the call learns this computer's address. It counts
-// from the next call.
+// SetRelayOnly sets whether media of links on a relay passes only through the
+// relay, so that no guest in the call learns this computer's address. It takes
+// effect with the next call.
 func (h *Host) SetRelayOnly(ctx context.Context, on bool) error {
 	return h.do(ctx, func() error { return h.choose(reachChoice{Relay: h.reach.Relay, RelayOnly: on}) })
 }
@@ -372,7 +376,7 @@ const (
 	RelayConnected   = "connected"   //
 	RelayUnreachable = "unreachable" // the last try failed; the next is at RetryAt
 	RelayRefused     = "refused"     // by the relay; Code says why
-	RelayRemoved     = "removed"     // of a link: its relay is not in the list any more
+	RelayRemoved     = "removed"     // of a link: its relay is no longer in the list
 )
 
 func (r *publicRelay) view() hoststate.RelayView {
@@ -411,7 +415,8 @@ func offerView(o client.Offer) hoststate.RelayOfferView {
 	return hoststate.RelayOfferView{Links: o.Links, Guests: o.Guests, Bytes: o.Bytes, Turn: o.Turn}
 }
 
-// relayOf is the relay on which a link lives, how it is to the link, and why.
+// relayOf returns the relay on which a link lives, the link's state there, and the
+// reason for it.
 func (d drawing) relayOf(l links.Link) (name, state, code string) {
 	h := d.host
 	if l.Relay == "" {
@@ -436,7 +441,7 @@ func (d drawing) relayOf(l links.Link) (name, state, code string) {
 	}
 }
 
-// closeRelays hangs up at all relays, and waits.
+// closeRelays closes the connections to all relays, and waits.
 func (h *Host) closeRelays() {
 	var relays []*publicRelay
 	_ = h.loop.Do(context.Background(), func() { relays, h.publicRelays = h.publicRelays, nil })

@@ -11,8 +11,8 @@ import (
 	"github.com/porch-call/porch/backend/relay/client"
 )
 
-// newCredentials returns the credentials of a guest who comes by a public relay;
-// nil for the relay inside the app.
+// newCredentials returns the credentials of a guest who comes through a public
+// relay, or nil for the relay inside the app.
 func (r *publicRelay) newCredentials() *turncredentials.Credentials {
 	if r == nil {
 		return nil
@@ -27,7 +27,7 @@ func sourceOf(h *Host, relay turncredentials.Giver) *turncredentials.Source {
 	}
 }
 
-// ownCredentials are the host's own in a link's call.
+// ownCredentials returns the host's own credentials in a link's call.
 func (o *openLink) ownCredentials() *turncredentials.Credentials {
 	if p := o.credentials; p != nil && (o.publicRelay != nil && p.IsFrom(o.publicRelay.source) || o.call != nil) {
 		return p
@@ -37,7 +37,7 @@ func (o *openLink) ownCredentials() *turncredentials.Credentials {
 	return o.credentials
 }
 
-// reachOf is how a link's call is reached from elsewhere.
+// reachOf returns how a link's call is reached from outside.
 func (o *openLink) reachOf() call.ICEConfig {
 	own := o.ownCredentials()
 	if own == nil {
@@ -46,20 +46,20 @@ func (o *openLink) reachOf() call.ICEConfig {
 	return call.ICEConfig{STUN: o.publicRelay.stun(), Servers: own.Own, Relay: o.publicRelay.address, RelayOnly: o.host.reach.RelayOnly}
 }
 
-// stun is the STUN of a relay, which is guessed until the relay has said
-// it: a call may begin before the host is connected to it.
+// stun returns the STUN servers of a relay. Until the relay has named them they are
+// guessed, because a call may begin before the host is connected to it.
 func (r *publicRelay) stun() []string {
 	if urls := r.status.Offer.STUN; len(urls) > 0 || r.status.State == client.StateConnected {
 		return urls
 	}
 	u, err := url.Parse(r.url)
-	if err != nil { // it was parsed before
+	if err != nil { // can't be, because it was parsed before
 		return nil
 	}
 	return []string{"stun:" + net.JoinHostPort(u.Hostname(), "3478")}
 }
 
-// address is where the relay was reached; see [call.ICEConfig].
+// address returns where the relay was reached; see [call.ICEConfig].
 func (r *publicRelay) address() netip.Addr {
 	if r.remote == nil {
 		return netip.Addr{}
@@ -67,8 +67,8 @@ func (r *publicRelay) address() netip.Addr {
 	return r.remote.Status().Address
 }
 
-// prepareCall has ready what the host needs, ahead of a link's call: what STUN
-// servers say, and a relayed way if there is to be no other.
+// prepareCall prepares what the host will need for a link's call: the answers of
+// STUN servers, or credentials for TURN if the call may use no other address.
 func (o *openLink) prepareCall() {
 	if o.ended != "" || o.call != nil || o.publicRelay == nil {
 		return
@@ -82,7 +82,7 @@ func (o *openLink) prepareCall() {
 	}
 }
 
-// stopAsking undoes prepareCall once the call asks itself, or nobody waits.
+// stopAsking undoes prepareCall, once the call asks by itself or no guest waits.
 func (o *openLink) stopAsking() {
 	if o.asking != nil {
 		o.asking()
@@ -90,8 +90,8 @@ func (o *openLink) stopAsking() {
 	}
 }
 
-// prepareWay has ready what a guest who knocks, and the host, need to get
-// through, so that nobody waits for it once the guest is let in.
+// prepareWay prepares what the host and a knocking guest need to connect, so that
+// they don't wait for it once the guest is let in.
 func (s *guestSession) prepareWay() {
 	if s.credentials == nil {
 		return
@@ -101,8 +101,8 @@ func (s *guestSession) prepareWay() {
 	h.loop.Post("prepare "+string(o.id), func() { o.prepareCall() })
 }
 
-// prepareReturn has credentials ready for a guest who comes back into a seat. It
-// waits only where those of before have expired.
+// prepareReturn prepares credentials for a guest who comes back into a seat. It
+// waits only if the earlier ones have expired.
 func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 	if s.credentials == nil {
 		return nil
@@ -120,8 +120,8 @@ func (s *guestSession) prepareReturn(ctx context.Context, token []byte) error {
 	return nil
 }
 
-// credentialsBack are the credentials of a seat that a session takes up: the seat's, as
-// long as the guest comes by the same relay.
+// credentialsBack returns the credentials for a session that takes up a seat. They
+// are the seat's, as long as the guest comes through the same relay.
 func (st *seat) credentialsBack(s *guestSession) *turncredentials.Credentials {
 	if st.credentials == nil || s.credentials != nil && !s.credentials.SameRelay(st.credentials) {
 		return s.credentials

@@ -16,12 +16,12 @@ import (
 type Remotes interface {
 	// Open dials a relay. It never waits for the network.
 	Open(client.Options) (Remote, error)
-	// Probe dials once and says what the relay offers, or why not.
+	// Probe dials once and returns what the relay offers, or why not.
 	Probe(context.Context, client.Options) (client.Offer, error)
 }
 
-// Remote is the host's end at one public relay: [client.Client]. Of its methods
-// only Credentials and Close wait.
+// Remote is the host's end at one public relay: [client.Client]. Only
+// Credentials and Close wait.
 type Remote interface {
 	Status() client.Status
 	LinkStatus(sealed.LinkID) (announced bool, code fault.Code)
@@ -34,8 +34,8 @@ type Remote interface {
 
 // PublicRelays dials relays on the internet.
 type PublicRelays struct {
-	TLS    *tls.Config  // nil: the system's certificate authorities
-	Logger *slog.Logger // nil: slog.Default
+	TLS    *tls.Config  // nil means the system's certificate authorities
+	Logger *slog.Logger // nil means slog.Default
 }
 
 // Open implements [Remotes].

@@ -26,8 +26,8 @@ func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*openLin
 	})
 }
 
-// Admit lets a guest in, and asks the window that attended last to enter the
-// call if the host is outside. Fault: RequestGone.
+// Admit lets a guest in. If the host is not in the call, it asks the window that
+// called Attend last to enter. Fault: RequestGone.
 func (h *Host) Admit(ctx context.Context, requestID string) error {
 	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error {
 		if err := o.lobby.Admit(requestID); err != nil {
@@ -49,7 +49,7 @@ func (h *Host) AskToWait(ctx context.Context, requestID string) error {
 	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error { return o.lobby.AskToWait(requestID) })
 }
 
-// Block refuses a guest, whose browser can't ask again at this link. Fault:
+// Block refuses a guest. Their browser can't ask again at this link. Fault:
 // RequestGone.
 func (h *Host) Block(ctx context.Context, requestID string) error {
 	return h.doRequest(ctx, requestID, func(o *openLink, q lobby.Request) error {
@@ -60,9 +60,10 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 	})
 }
 
-// AdmitAll lets in those of these requests that still wait at a link. The window
-// names the ones that it shows: a knock that came with the press of the button
-// must not slip in with the others. Fault: RequestGone when none waits any more.
+// AdmitAll lets in those of the requests that still wait at a link. The window
+// names the ones that it shows, so that a knock which arrives as the host
+// presses the button is not let in with the others. Fault: RequestGone, if none
+// waits any more.
 func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
 		if len(o.lobby.AdmitAll(requestIDs)) == 0 {
@@ -73,8 +74,8 @@ func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string)
 	})
 }
 
-// DeclineAll declines those of these requests that still wait at a link. Fault:
-// RequestGone when none does.
+// DeclineAll declines those of the requests that still wait at a link. Fault:
+// RequestGone, if none waits any more.
 func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
 		if len(o.lobby.DeclineAll(requestIDs)) == 0 {
@@ -84,7 +85,7 @@ func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []strin
 	})
 }
 
-// SilenceRequests quiets the bell of a link, or lets it ring again.
+// SilenceRequests stops the bell of a link, or lets it ring again.
 func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
 		o.lobby.SetSilenced(on)
@@ -92,8 +93,8 @@ func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) erro
 	})
 }
 
-// LockCall refuses new join requests at a link, or takes them again. Those who
-// wait stay.
+// LockCall refuses new join requests at a link, or takes them again. Guests who
+// wait already are not affected.
 func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
 		o.lobby.SetLocked(on)
@@ -147,7 +148,7 @@ func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string
 	return c.Mute(participantID)
 }
 
-// bringIn asks the window that attended last to enter a link's call.
+// bringIn asks the window that called Attend last to enter a link's call.
 func (o *openLink) bringIn() {
 	h := o.host
 	if o.hostSeat != nil || h.client == "" {
@@ -157,7 +158,8 @@ func (o *openLink) bringIn() {
 	h.touch()
 }
 
-// pressed acts on a notification. A press that comes too late decides nothing.
+// pressed acts on a notification. It does nothing if the request has been
+// decided before.
 func (h *Host) pressed(d notify.Decision) {
 	h.background.TryGo(func() {
 		var err error
@@ -176,7 +178,7 @@ func (h *Host) pressed(d notify.Decision) {
 	})
 }
 
-// notes is what the system's notifications say of those who wait.
+// notes returns what the system's notifications say of guests who wait.
 func notes(requests []hoststate.RequestView) (waiting []notify.Request) {
 	for _, q := range requests {
 		waiting = append(waiting, notify.Request{

@@ -16,7 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// seatKey is a digest of a seat's token: the token itself is only at the guest.
+// seatKey is a digest of a seat's token. Only the guest has the token itself.
 type seatKey [sha256.Size]byte
 
 const tokenSize = 16
@@ -24,10 +24,10 @@ const tokenSize = 16
 // seat is what an admitted guest holds in a link's call.
 type seat struct {
 	tokens      seatTokens
-	newest      string // base64url: the token that was issued last
+	newest      string // base64url; the token that was issued last
 	connection  int    // counts the guest's peer connections
 	participant *call.Participant
-	ticket      *lobby.Ticket // that it was given for
+	ticket      *lobby.Ticket // for which it was given
 	name        string        // as the guest gave it
 	shown       string        // the name in the call
 	device      string
@@ -35,7 +35,7 @@ type seat struct {
 	used        atomic.Bool   // the guest has shown that they are in
 	credentials *turncredentials.Credentials
 	expiry      *time.Timer
-	closing     bool // the page that held it last went away, and said so
+	closing     bool // the page that held it last has said that it goes away
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
@@ -43,7 +43,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	if o.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
-	for st := range o.seats { // one that the same browser has lost without knowing
+	for st := range o.seats { // the same browser may have lost a seat without knowing it
 		if st.device == s.device && st.session == nil {
 			o.freeSeat(st, signalling.EndReplaced)
 		}
@@ -85,8 +85,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	return st, nil
 }
 
-// open readies a session for being let into the seat: a new token, and wider
-// limits.
+// open prepares a session for its seat: a new token, and wider limits.
 func (st *seat) open(s *guestSession) {
 	var token []byte
 	token, s.token = st.tokens.issue(st.connection, s.opening)
@@ -106,9 +105,9 @@ func (o *openLink) findSeat(token []byte, s *guestSession) (*seat, claim) {
 	return nil, claim{}
 }
 
-// resumeSeat gives a seat to a newer session of the same guest. It returns nil
-// and EndSeatGone when the seat is not held, and nil and EndReplaced when a newer
-// page has it; it never admits anybody who does not hold one.
+// resumeSeat gives a seat to a newer session of the same guest. It returns nil and
+// EndSeatGone if the seat is not held, and nil and EndReplaced if a newer page has
+// it. It never admits a guest who holds no seat.
 func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat, signalling.EndReason) {
 	if o.ended != "" {
 		return nil, signalling.EndSeatGone
@@ -118,8 +117,9 @@ func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 		return nil, signalling.EndSeatGone
 	}
 	if c.aside {
-		// A replaced page takes nothing from a newer one that is there, or whose media
-		// still flows: the relay may have kept this back for long.
+		// A replaced page does not get the seat back while a newer page is there,
+		// or its media still flows. The relay may have held the older page's frame
+		// back for long.
 		if st.session != nil || !st.closing && st.participant.Alive() {
 			return nil, signalling.EndReplaced
 		}
@@ -149,26 +149,26 @@ func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 	return st, ""
 }
 
-// displace takes a seat from the session that has it, if any. A page that is in
-// it learns that a newer one is, and how to come back once that one has gone. A
-// session that has not confirmed its token is perhaps none that the guest knows
-// of, or the guest's true one while the relay delivers an older: its page tries
-// again.
+// displace takes a seat from the session that has it, if any. If that session has
+// confirmed its token, its page is told that a newer one has the seat, and gets a
+// token with which it can come back later. If it has not, the guest may not know of
+// the session, or it may be the true one while the relay delivers an older one. Its
+// page then tries again.
 func (st *seat) displace() {
 	old := st.session
 	switch {
 	case old == nil:
 	case old.confirmed:
 		aside := base64.RawURLEncoding.EncodeToString(st.tokens.issueAside())
-		_ = old.out.Send(signalling.Ended{Reason: signalling.EndReplaced, Seat: aside}) // a lost path ends as well
+		_ = old.out.Send(signalling.Ended{Reason: signalling.EndReplaced, Seat: aside}) // fails only if the path is lost, which also ends the session
 		old.frames.Close(signalling.CloseDone)
 	default:
 		old.frames.Close(signalling.CloseHostGone)
 	}
 }
 
-// confirm notes that a session's guest has the seat's newest token: the earlier
-// ones are void.
+// confirm notes that a session's guest has the seat's newest token. Earlier tokens
+// are void from now on.
 func (st *seat) confirm(s *guestSession) {
 	if !s.confirmed {
 		s.confirmed = true
@@ -176,12 +176,12 @@ func (st *seat) confirm(s *guestSession) {
 	}
 }
 
-// loseSeat holds a seat whose path is lost, for a while. One that its guest has
-// not taken up is free at once: nobody was in, and the host's decision waits in
-// the lobby for the guest's return.
+// loseSeat holds a seat whose path is lost, for Timing.SeatHold. A seat that its
+// guest has not used yet is free at once, because the guest never was in. The
+// host's decision then waits in the lobby for the guest's return.
 func (o *openLink) loseSeat(st *seat, s *guestSession) {
 	if o.ended != "" || st.session != s {
-		return // gone, or taken over by a newer page
+		return // the seat is gone, or a newer page has taken it over
 	}
 	if !st.used.Load() {
 		o.freeSeat(st, "")
@@ -195,9 +195,10 @@ func (o *openLink) loseSeat(st *seat, s *guestSession) {
 	o.host.touch()
 }
 
-// holdSeat frees a seat in a while, unless its guest is back by then, or their
-// media is still there: what a relay's absence takes is the path for messages.
-// One whose page went away is held for a reload only.
+// holdSeat frees a seat after a time, unless its guest is back by then or their
+// media still flows. Media may flow although the path for messages is lost, for
+// example because a relay is down. A seat whose page has gone away is held only for
+// a reload.
 func (o *openLink) holdSeat(st *seat) {
 	h := o.host
 	hold := h.timing.SeatHold
@@ -219,7 +220,7 @@ func (o *openLink) holdSeat(st *seat) {
 	})
 }
 
-// freeSeat takes a guest out of the call. "" tells them nothing.
+// freeSeat takes a guest out of the call. With "" the guest is told nothing.
 func (o *openLink) freeSeat(st *seat, reason signalling.EndReason) {
 	if _, held := o.seats[st]; !held {
 		return
@@ -254,31 +255,33 @@ func randomID() string {
 }
 
 const (
-	// maxClaims bounds how often one seat can be taken up again before its guest
-	// has said that they are in it.
+	// maxClaims bounds how often a seat can be claimed before its guest has
+	// confirmed a token.
 	maxClaims = 1024
-	// maxAsides bounds how many replaced pages may take one seat back.
+	// maxAsides bounds how many replaced pages can take a seat back.
 	maxAsides = 16
 )
 
-// seatTokens are the tokens by which one seat can be claimed. Each is used once:
-// whoever claims the seat gets a new one, and once that one has certainly arrived,
-// the earlier ones are void. Only digests are kept: the tokens are at the guest.
+// seatTokens are the tokens with which one seat can be claimed. Each is used once.
+// Whoever claims the seat gets a new token, and once that one has certainly
+// arrived, the earlier ones are void. Only digests are stored here, because the
+// tokens are at the guest.
 type seatTokens struct {
-	// issued is oldest first. All of them count until the guest confirms a later
-	// one: an answer that was lost on its way must not lose the seat.
+	// issued is in order, the oldest first. All of them are good until the guest
+	// confirms a later one, so that an answer that was lost on its way does not
+	// lose the seat.
 	issued []seatToken
-	// asides were given to pages that a newer one replaced, oldest first.
+	// asides were given to pages that a newer one replaced, the oldest first.
 	asides []seatKey
 }
 
 type seatToken struct {
 	key seatKey
-	// opening is the digest of what opened the channel that got the token: a
-	// recorded guest claims nothing.
+	// opening is the digest of what opened the channel that got the token. A
+	// replayed recording of that channel can't claim the seat.
 	opening seatKey
-	// connection counts the peer connections of the seat: a page can only resume
-	// the one that it had when it got the token.
+	// connection is the number of the seat's peer connection. A page can only
+	// resume the one that it had when it got the token.
 	connection int
 }
 
@@ -288,8 +291,8 @@ type claim struct {
 	connection int
 }
 
-// issue makes a new token for a seat's peer connection, for the channel with this
-// opening.
+// issue makes a new token for a peer connection of the seat, for the channel with
+// this opening.
 func (t *seatTokens) issue(connection int, opening seatKey) (token []byte, key seatKey) {
 	token = newSeatToken()
 	key = digest(token)
@@ -307,8 +310,8 @@ func (t *seatTokens) issueAside() (token []byte) {
 	return token
 }
 
-// find returns what a token stands for. ok is false for one that is void, and for
-// a channel that has claimed the seat before.
+// find returns what a token stands for. ok is false if the token is void, or if
+// this channel has claimed the seat before.
 func (t *seatTokens) find(key, opening seatKey) (c claim, ok bool) {
 	if len(t.issued) >= maxClaims {
 		return claim{}, false
@@ -332,12 +335,12 @@ func (t *seatTokens) find(key, opening seatKey) (c claim, ok bool) {
 	return claim{}, false
 }
 
-// spendAside makes the token void by which a page has taken its seat back.
+// spendAside voids the token with which a page has taken its seat back.
 func (t *seatTokens) spendAside(key seatKey) {
 	t.asides = slices.DeleteFunc(t.asides, func(a seatKey) bool { return a == key })
 }
 
-// confirm makes the tokens void that were issued before key: its guest has it.
+// confirm voids the tokens that were issued before key, because the guest has key.
 func (t *seatTokens) confirm(key seatKey) {
 	for i, issued := range t.issued {
 		if issued.key == key {

@@ -9,7 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Keys in the settings of the store.
+// Keys in the store's settings.
 const (
 	keyName       = "host-name"
 	keySettings   = "settings"
@@ -25,13 +25,13 @@ func (h *Host) loadSettings() error {
 	if _, err := h.keeper.Setting(keySettings, &h.settings); err != nil {
 		return fmt.Errorf("load settings: %w", err)
 	}
-	if err := h.settings.Validate(); err != nil { // written by another version
+	if err := h.settings.Validate(); err != nil { // another version may have written them
 		h.settings = hoststate.DefaultSettings()
 	}
 	return nil
 }
 
-// devicesOf are the devices that the host chose for the native engine.
+// devicesOf returns the devices that the host chose for the native engine.
 func devicesOf(s hoststate.Settings) capture.Choice {
 	return capture.Choice{Camera: s.Camera, Microphone: s.Microphone, Speaker: s.Speaker}
 }
@@ -52,8 +52,8 @@ func (h *Host) SetName(ctx context.Context, name string) error {
 	})
 }
 
-// SetSettings replaces the settings. Devices are switched at once; another
-// engine is used from the next call on. Fault: MessageInvalid.
+// SetSettings replaces the settings. Devices are switched at once. A change of
+// engine takes effect in the next call. Fault: MessageInvalid.
 func (h *Host) SetSettings(ctx context.Context, s hoststate.Settings) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (h *Host) Devices(ctx context.Context) (hoststate.DevicesView, error) {
 }
 
 // WindowHidden says that the host closed the window while links are open, so
-// that the app went into the background. The first time ever, a notice says so.
+// the app now runs in the background. The first time ever, a notice says so.
 func (h *Host) WindowHidden(ctx context.Context) error {
 	return h.do(ctx, func() error {
 		var said bool
@@ -103,15 +103,15 @@ func (h *Host) WindowHidden(ctx context.Context) error {
 	})
 }
 
-// say shows a notice, instead of the one before.
+// say shows a notice in place of the earlier one.
 func (h *Host) say(code string) {
 	h.notices++
 	h.notice = &hoststate.Notice{ID: h.notices, Code: code, Message: hoststate.NoticeSentence(code)}
 	h.touch()
 }
 
-// DismissNotice takes a notice away once it was seen. An older id changes
-// nothing.
+// DismissNotice removes a notice that the host has seen. It ignores an older
+// id.
 func (h *Host) DismissNotice(ctx context.Context, id uint64) error {
 	return h.do(ctx, func() error {
 		if h.notice != nil && h.notice.ID == id {

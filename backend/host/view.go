@@ -16,7 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// touch says that the state has to be published after this task.
+// touch marks the state as changed, so that publish will publish it.
 func (h *Host) touch() { h.changed = true }
 
 // publish runs after each task of the loop.
@@ -39,22 +39,22 @@ func (h *Host) publish() {
 	}
 }
 
-// guestIn tells whether a guest is in a call, or is expected back in it.
+// guestIn reports whether a guest is in a call, or is expected back in it.
 func guestIn(calls []hoststate.CallView) bool {
 	return slices.ContainsFunc(calls, func(c hoststate.CallView) bool {
 		return slices.ContainsFunc(c.Participants, func(p hoststate.ParticipantView) bool { return !p.Host })
 	})
 }
 
-// parts are what of a link's view costs to make and seldom changes. They are
-// never changed.
+// parts are the parts of a link's view that are costly to make and seldom change.
+// They are never changed.
 type parts struct {
 	addresses []hoststate.AddressView
 	visitors  []hoststate.VisitorView
 }
 
-// partsOf returns a link's parts, as made before if they are known. r is nil for a
-// link that has ended.
+// partsOf returns a link's parts, the earlier ones if there are any. o is nil for
+// a link that has ended.
 func (d drawing) partsOf(l links.Link, o *openLink) parts {
 	h, addresses := d.host, d.addresses
 	if !slices.Equal(addresses, h.partsAt) {
@@ -69,7 +69,7 @@ func (d drawing) partsOf(l links.Link, o *openLink) parts {
 		return hoststate.VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
 	})
 	if o != nil {
-		if h.publicRelays.of(l.Relay) != nil { // known whether or not the relay can be reached
+		if h.publicRelays.of(l.Relay) != nil { // known, even if the relay can't be reached now
 			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
 		}
 		p.addresses = convert(shareOrder(addresses), func(a relay.Address) hoststate.AddressView {
@@ -80,14 +80,15 @@ func (d drawing) partsOf(l links.Link, o *openLink) parts {
 	return p
 }
 
-// forgetParts says that a link has ended, that the book has noted a visitor (and
-// perhaps forgotten one of another link), or that the list of relays is another.
+// forgetParts says that a link has ended, that the book has recorded a visitor
+// (and perhaps forgotten one of another link), or that the list of relays has
+// changed.
 func (h *Host) forgetParts() {
 	clear(h.parts)
 	h.touch()
 }
 
-// drawing makes what the window shows of the state that there is now.
+// drawing makes what the window shows from the present state.
 type drawing struct {
 	host      *Host
 	addresses []relay.Address // of the relay inside the app
@@ -95,7 +96,7 @@ type drawing struct {
 
 func draw(h *Host) drawing { return drawing{h, h.relay.Addresses()} }
 
-// state makes the state anew. What it returns is never changed.
+// state makes the whole state. What it returns is never changed.
 func (d drawing) state() hoststate.State {
 	h := d.host
 	s := hoststate.State{
@@ -148,7 +149,7 @@ func (d drawing) reach() hoststate.Reach {
 	return v
 }
 
-// link shows a link. r is nil for one that has ended.
+// link makes the view of a link. o is nil for a link that has ended.
 func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 	p := d.partsOf(l, o)
 	v := hoststate.LinkView{
@@ -236,7 +237,7 @@ func participantView(p signalling.Participant) hoststate.ParticipantView {
 	return hoststate.ParticipantView(p)
 }
 
-// millis is t in Unix milliseconds, 0 for the zero time.
+// millis returns t in Unix milliseconds, 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -4,16 +4,16 @@ import "sync"
 
 // Background counts goroutines, so that Close can wait for them.
 type Background struct {
-	mu     sync.Mutex // a leaf
+	mu     sync.Mutex // guards closed; no other lock is taken under it
 	wg     sync.WaitGroup
 	closed bool
 }
 
-// Go runs f on a goroutine that wait waits for. After wait has begun it must
-// only be called by such a goroutine, or by the loop.
+// Go runs f on a goroutine for which Wait waits. After Wait has begun, only
+// such a goroutine or the loop may call it.
 func (b *Background) Go(f func()) { b.wg.Go(f) }
 
-// TryGo is Go for callers that may come too late: it reports false then.
+// TryGo is Go for callers that may come too late. It then reports false.
 func (b *Background) TryGo(f func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,3 +1,3 @@
-// Package loop has the goroutine that owns the host's state, and counts those
-// that end before the host has closed.
+// Package loop provides the goroutine that owns the host's state, and counts
+// the goroutines that must end before the host has closed.
 package loop

@@ -7,19 +7,19 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// Loop runs tasks one after the other on one goroutine: the owner of the
-// host's state. Tasks are short; they may use the disk, but never wait for a
-// guest or for the network.
+// Loop runs tasks one after the other on one goroutine, which owns the host's
+// state. Tasks are short. They may use the disk, but they never wait for a
+// guest or the network.
 type Loop struct {
 	tasks  chan func()
-	after  func() // runs after each task, before its caller is answered
+	after  func() // runs after each task, before the task's caller gets an answer
 	closed chan struct{}
 	done   chan struct{}
 
-	mu     sync.Mutex // guards posted; a leaf
+	mu     sync.Mutex // guards posted and order; no other lock is taken under it
 	posted map[string]func()
 	order  []string
-	signal chan struct{} // holds one
+	signal chan struct{} // buffered 1; full means already woken
 }
 
 func New(after func()) *Loop {
@@ -52,8 +52,8 @@ func (l *Loop) run() {
 	}
 }
 
-// Do runs fn on the loop and waits until it has run. It returns ctx's error or
-// ShuttingDown if fn did not, and will not, run.
+// Do runs fn on the loop and waits until it has run. If fn has not run and will
+// not, it returns ctx's error or ShuttingDown.
 func (l *Loop) Do(ctx context.Context, fn func()) error {
 	ran := make(chan struct{})
 	task := func() {
@@ -63,7 +63,7 @@ func (l *Loop) Do(ctx context.Context, fn func()) error {
 	}
 	select {
 	case l.tasks <- task:
-		<-ran // tasks are short and the loop has taken this one
+		<-ran // the loop has taken the task, and tasks are short
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -72,9 +72,9 @@ func (l *Loop) Do(ctx context.Context, fn func()) error {
 	}
 }
 
-// Post runs fn on the loop some time later and never waits: for what other
-// loops tell this one. Of several posts with the same key that have not run
-// yet, only the newest runs, so the queue is bounded by the number of keys.
+// Post queues fn for the loop and never waits. Other goroutines use it to
+// report to this one. Of several posts with the same key that have not run yet,
+// only the newest runs, so the number of keys bounds the queue.
 func (l *Loop) Post(key string, fn func()) {
 	l.mu.Lock()
 	if _, ok := l.posted[key]; !ok {
@@ -100,8 +100,8 @@ func (l *Loop) takePosted() []func() {
 	return tasks
 }
 
-// Close ends the loop after the task that runs now. Tasks that were not taken
-// don't run. A second call waits as well.
+// Close ends the loop after the task that is running. Queued tasks don't run. A
+// second call waits as well.
 func (l *Loop) Close() {
 	l.mu.Lock()
 	select {

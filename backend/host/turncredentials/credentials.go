@@ -17,14 +17,14 @@ import (
 const (
 	// credentialsTimeout bounds one request for credentials.
 	credentialsTimeout = 10 * time.Second
-	// Pause follows a request that failed.
+	// Pause is the time after a failed request until the next one.
 	Pause = 15 * time.Second
-	// credentialsMargin is how long credentials must be good for when they are
+	// credentialsMargin is how long credentials must still be good when they are
 	// handed out.
 	credentialsMargin = time.Minute
-	// MaxEarly bounds for how many guests who wait credentials are fetched ahead at
-	// one relay. The others' are fetched when they are let in: strangers who knock
-	// must not use up what the relay gives.
+	// MaxEarly is the number of waiting guests at one relay for whom credentials
+	// are fetched early. Those of other guests are fetched when they are let in,
+	// because strangers who knock must not use up what the relay gives.
 	MaxEarly = 16
 )
 
@@ -41,32 +41,32 @@ type Source struct {
 	Context  context.Context // ends with the host
 	Now      func() time.Time
 	Log      *slog.Logger
-	Patience time.Duration     // for credentials that are late
-	TryGo    func(func()) bool // runs a request beside; false once the host closes
+	Patience time.Duration     // how long Await waits for credentials
+	TryGo    func(func()) bool // runs a request in the background; reports false once the host closes
 
-	early atomic.Int32 // guests who wait and have credentials ready: at most maxEarly
+	early atomic.Int32 // guests who wait and have credentials ready; at most MaxEarly
 }
 
-// Credentials is what lets one guest, or the host in one call, through networks
-// that take no direct way: the STUN addresses of a relay, and credentials for
-// its TURN that are for this one only. They are fetched ahead of time, and taken
-// back at the end. Nil is that of a guest who came by the
-// relay inside the app, and needs none. It is safe for concurrent use.
+// Credentials let one guest, or the host in one call, connect through networks that
+// allow no direct path. They are the STUN addresses of a relay, and credentials for
+// its TURN that are for this guest only. They are fetched early, and taken back in
+// the end. nil is for a guest who came through the relay inside the app, and needs
+// none. It is safe for concurrent use.
 type Credentials struct {
 	source *Source
 
-	mu      sync.Mutex // a leaf but for background.mu and Remote.Revoke
+	mu      sync.Mutex // guards what follows; held while Giver.Revoke and TryGo run
 	have    []signalling.ICEServer
-	until   time.Time     // when what is there is not good any more
+	until   time.Time     // when the credentials in have expire
 	pending chan struct{} // closed when the request that is under way has ended
-	asked   time.Time     // when the last request failed; zero after one that did not
-	renewal *time.Timer   // while nothing was handed out
+	asked   time.Time     // when the last request failed; zero after a success
+	renewal *time.Timer   // runs while nothing was handed out
 	given   []string      // usernames that were handed out
-	early   bool          // is one of the relay's early ones
+	early   bool          // counts in Source.early
 	over    bool
 }
 
-// From returns new credentials of a relay; nil for a nil source.
+// From returns new credentials of a relay, or nil if s is nil.
 func From(s *Source) *Credentials {
 	if s == nil {
 		return nil
@@ -74,13 +74,13 @@ func From(s *Source) *Credentials {
 	return &Credentials{source: s}
 }
 
-// IsFrom tells whether s is where they come from.
+// IsFrom reports whether the credentials come from s.
 func (c *Credentials) IsFrom(s *Source) bool { return c.source == s }
 
-// SameRelay tells whether both come from one relay.
+// SameRelay reports whether both come from one relay.
 func (c *Credentials) SameRelay(other *Credentials) bool { return c.source == other.source }
 
-// Prepare has credentials fetched unless there are good ones, and kept fresh
+// Prepare fetches credentials unless there are good ones, and keeps them fresh
 // until they are handed out. It returns at once.
 func (c *Credentials) Prepare() {
 	if c == nil {
@@ -99,7 +99,8 @@ func (c *Credentials) Prepare() {
 	}
 }
 
-// PrepareEarly is prepare for a guest who still waits: for a few at a time.
+// PrepareEarly is Prepare for a guest who still waits. It does so for MaxEarly
+// guests at a time.
 func (c *Credentials) PrepareEarly() {
 	if c == nil {
 		return
@@ -117,8 +118,8 @@ func (c *Credentials) PrepareEarly() {
 	}
 }
 
-// Admit is prepare for a guest who is let in: the place among the early ones is
-// another's.
+// Admit is Prepare for a guest who is let in. The guest no longer counts among the
+// early ones.
 func (c *Credentials) Admit() {
 	if c == nil {
 		return
@@ -136,7 +137,7 @@ func (c *Credentials) notEarly() {
 	}
 }
 
-// good tells whether the credentials can be handed out now.
+// good reports whether the credentials can be handed out now.
 func (c *Credentials) good() bool {
 	return len(c.have) > 0 && c.source.Now().Before(c.until)
 }
@@ -174,8 +175,8 @@ func (c *Credentials) stopRenewal() {
 	}
 }
 
-// Await waits for a request that is under way, for a moment only: nobody stands
-// at an open door because a relay is slow.
+// Await waits for a request that is under way, at most for Patience, so that a slow
+// relay does not hold up a guest who is let in.
 func (c *Credentials) Await(ctx context.Context) {
 	if c == nil {
 		return
@@ -195,7 +196,8 @@ func (c *Credentials) Await(ctx context.Context) {
 	}
 }
 
-// Servers hands out what there is: STUN always, and credentials that are good.
+// Servers hands out what there is: the STUN servers, and credentials if they are
+// good.
 func (c *Credentials) Servers() []signalling.ICEServer {
 	if c == nil {
 		return nil
@@ -203,9 +205,9 @@ func (c *Credentials) Servers() []signalling.ICEServer {
 	return c.withSTUN(c.relayed())
 }
 
-// Renewed is what somebody needs who goes on with the connection they have: the
-// credentials of before may have expired, and ICE may have to begin anew. nil
-// leaves them what they have.
+// Renewed returns credentials for a guest who keeps their connection. The earlier
+// ones may have expired, and ICE may have to restart. nil means that the guest
+// keeps those they have.
 func (c *Credentials) Renewed() []signalling.ICEServer {
 	if c == nil {
 		return nil
@@ -222,7 +224,7 @@ func (c *Credentials) withSTUN(relayed []signalling.ICEServer) []signalling.ICES
 	return servers[:min(len(servers), signalling.MaxICEServers)]
 }
 
-// relayed hands out the credentials that there are.
+// relayed hands out the credentials that are there.
 func (c *Credentials) relayed() []signalling.ICEServer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -236,8 +238,8 @@ func (c *Credentials) relayed() []signalling.ICEServer {
 	return c.have
 }
 
-// maxGiven bounds how many usernames are remembered of one guest: the seat of a guest
-// who comes back again and again gets new ones each time they have expired.
+// maxGiven bounds how many usernames of one guest are remembered. A guest who comes
+// back to their seat again and again gets new ones each time they have expired.
 const maxGiven = 16
 
 func (c *Credentials) give(username string) {
@@ -256,7 +258,7 @@ func (c *Credentials) give(username string) {
 	c.given = append(c.given, username)
 }
 
-// stun is the relay's STUN, as one server.
+// stun returns the relay's STUN addresses as one server.
 func (c *Credentials) stun() []signalling.ICEServer {
 	urls := c.source.Relay.Status().Offer.STUN
 	if len(urls) == 0 {
@@ -265,7 +267,7 @@ func (c *Credentials) stun() []signalling.ICEServer {
 	return []signalling.ICEServer{{URLs: urls[:min(len(urls), signalling.MaxICEServers)]}}
 }
 
-// End takes back what was handed out. It never waits, and may be called again.
+// End takes back what was handed out. It never waits, and may be called twice.
 func (c *Credentials) End() {
 	if c == nil {
 		return
@@ -281,7 +283,8 @@ func (c *Credentials) End() {
 	c.given, c.have = nil, nil
 }
 
-// Own returns credentials for the host itself, and waits for them: call.ICEConfig.
+// Own returns credentials for the host itself, and waits for them. It is the
+// Servers of a call.ICEConfig.
 func (c *Credentials) Own(ctx context.Context) ([]signalling.ICEServer, error) {
 	c.Prepare()
 	c.mu.Lock()
@@ -301,16 +304,16 @@ func (c *Credentials) Own(ctx context.Context) ([]signalling.ICEServer, error) {
 	return servers, nil
 }
 
-// How long new credentials count as good: as long as their username says, which
-// begins with the end in Unix seconds (draft-uberti-behave-turn-rest), within
-// bounds, since the clocks of the relay and of this computer may differ.
+// Limits of how long new credentials count as good. Their username begins with the
+// end in Unix seconds (draft-uberti-behave-turn-rest). The limits are there because
+// the clocks of the relay and of this computer may differ.
 const (
 	credentialsShortest = 3 * time.Minute
 	credentialsDefault  = 10 * time.Minute
 	credentialsLongest  = 6 * time.Hour
 )
 
-// credentialsLast returns how long servers' credentials are good from now on.
+// credentialsLast returns how long the servers' credentials are good from now on.
 func credentialsLast(servers []signalling.ICEServer, now time.Time) time.Duration {
 	last := credentialsLongest
 	for _, s := range servers {

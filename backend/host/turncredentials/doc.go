@@ -1,3 +1,3 @@
-// Package turncredentials fetches the credentials for a public relay's TURN ahead
-// of time, hands them out, renews them, and takes them back.
+// Package turncredentials fetches credentials for a public relay's TURN early,
+// hands them out, renews them, and takes them back.
 package turncredentials
