@@ -1,0 +1,199 @@
+package rate
+
+import (
+	"math"
+	"time"
+)
+
+// State is what the delay of a receiver's packets says of the line to it.
+type State uint8
+
+const (
+	Normal   State = iota
+	Underuse       // the queue in front of the line is getting shorter
+	Overuse        // the queue is getting longer
+)
+
+func (s State) String() string { return [...]string{"normal", "underuse", "overuse"}[s] }
+
+// The trendline estimator's constants are those of libwebrtc (modules/congestion_controller/goog_cc/
+// trendline_estimator.cc and inter_arrival_delta.cc).
+const (
+	groupSpan     = 5 * time.Millisecond   // of departures
+	burstGap      = 5 * time.Millisecond   // of arrivals that belong to one burst
+	burstSpan     = 100 * time.Millisecond // of the longest burst
+	trendGroups   = 20
+	trendSmooth   = 0.9
+	trendGain     = 4.0
+	trendDeltas   = 60
+	thresholdLow  = 6.0 // ms
+	thresholdHigh = 600.0
+	thresholdMid  = 12.5
+	thresholdUp   = 0.0087 // a ms
+	thresholdDown = 0.039
+	overuseTime   = 10 * time.Millisecond
+
+	// standingQueue is the queue below which a rising delay is taken for jitter. Wi-Fi holds packets back and delivers
+	// them at once; the shortest delay of 100 ms is then as short as before.
+	standingQueue = 15 * time.Millisecond
+)
+
+// group is the packets that left within 5 ms, or arrived as one burst.
+type group struct {
+	firstSent, lastSent       time.Duration
+	firstArrival, lastArrival time.Duration
+	packets                   int
+}
+
+// trend finds out from delays whether a queue builds up. The zero value is ready to use.
+type trend struct {
+	current, before group
+	begun           bool // current has a packet
+	complete        bool // before is a group
+
+	at, smooth    [trendGroups]float64 // ms: arrival, and the smoothed sum of delay differences
+	n             int                  // groups so far
+	sum, smoothed float64              // ms
+	origin        time.Duration        // of at
+
+	threshold float64
+	adapted   time.Duration // when threshold was
+	over      time.Duration // how long the slope has been too steep
+	overs     int
+	slope     float64
+	state     State
+
+	base  extremes      // of negated one-way delays of 10 s, in seconds
+	floor time.Duration // the shortest of them
+
+	shortest, shorter time.Duration // the shortest queue of this feedback, and of the one before
+	fresh, primed     bool
+	standing          time.Duration // the shorter of both
+}
+
+// packet takes a packet that was received. Packets come in the order of arrival. now is the sender's clock.
+func (t *trend) packet(now, sentAt, arrival time.Duration) {
+	delay := arrival - sentAt
+	t.base.add(now, -delay.Seconds())
+	if !t.primed || delay < t.floor {
+		t.floor, t.primed = delay, true
+	}
+	if !t.fresh || delay < t.shortest {
+		t.shortest, t.fresh = delay, true
+	}
+	if !t.begun {
+		t.current, t.begun = group{sentAt, sentAt, arrival, arrival, 1}, true
+		return
+	}
+	g := &t.current
+	if sentAt < g.firstSent {
+		return // overtaken
+	}
+	propagation := (arrival - g.lastArrival) - (sentAt - g.lastSent)
+	burst := sentAt == g.lastSent || propagation < 0 && arrival-g.lastArrival <= burstGap && arrival-g.firstArrival < burstSpan
+	if burst || sentAt-g.firstSent <= groupSpan {
+		g.lastSent, g.lastArrival = max(g.lastSent, sentAt), max(g.lastArrival, arrival)
+		g.packets++
+		return
+	}
+	if t.complete {
+		t.delta(g.lastSent-t.before.lastSent, g.lastArrival-t.before.lastArrival, g.lastArrival)
+	}
+	t.before, t.complete = *g, true
+	*g = group{sentAt, sentAt, arrival, arrival, 1}
+}
+
+// delta takes the differences between two groups.
+func (t *trend) delta(sentDelta, arrivalDelta, arrival time.Duration) {
+	if t.n == 0 {
+		t.origin = arrival
+		t.threshold = thresholdMid
+	}
+	t.sum += ms(arrivalDelta - sentDelta)
+	t.smoothed = trendSmooth*t.smoothed + (1-trendSmooth)*t.sum
+	i := t.n % trendGroups
+	t.at[i], t.smooth[i] = ms(arrival-t.origin), t.smoothed
+	t.n++
+	if t.n < trendGroups {
+		return
+	}
+	slope := t.fit()
+	t.judge(slope, sentDelta, arrival)
+	t.slope = slope
+}
+
+// fit returns the slope of the smoothed delays by least squares.
+func (t *trend) fit() float64 {
+	var x, y float64
+	for i := range t.at {
+		x += t.at[i]
+		y += t.smooth[i]
+	}
+	x, y = x/trendGroups, y/trendGroups
+	var above, below float64
+	for i := range t.at {
+		dx := t.at[i] - x
+		above += dx * (t.smooth[i] - y)
+		below += dx * dx
+	}
+	if below == 0 {
+		return 0
+	}
+	return above / below
+}
+
+// judge sets state, and adapts the threshold.
+func (t *trend) judge(slope float64, sentDelta, arrival time.Duration) {
+	m := float64(min(t.n, trendDeltas)) * slope * trendGain
+	switch {
+	case m > t.threshold:
+		if t.overs == 0 {
+			t.over = sentDelta / 2
+		} else {
+			t.over += sentDelta
+		}
+		t.overs++
+		if t.over > overuseTime && t.overs > 1 && slope >= t.slope {
+			t.over, t.overs = 0, 0
+			t.state = Overuse
+		}
+	case m < -t.threshold:
+		t.over, t.overs, t.state = 0, 0, Underuse
+	default:
+		t.over, t.overs, t.state = 0, 0, Normal
+	}
+	if size := math.Abs(m); size <= t.threshold+15 { // a leap, as of a route that changes, does not count
+		k := thresholdUp
+		if size < t.threshold {
+			k = thresholdDown
+		}
+		passed := min(ms(arrival-t.adapted), 100)
+		t.threshold = min(max(t.threshold+k*(size-t.threshold)*max(passed, 0), thresholdLow), thresholdHigh)
+	}
+	t.adapted = arrival
+}
+
+// settle ends a feedback: it finds the standing queue, which is the shortest that a packet of this feedback or of the one
+// before has met.
+func (t *trend) settle(now time.Duration) {
+	if !t.fresh {
+		return
+	}
+	if least, ok := t.base.largest(now); ok {
+		t.floor = time.Duration(-least * float64(time.Second))
+	}
+	if t.shorter == 0 {
+		t.shorter = t.shortest
+	}
+	t.standing = max(min(t.shortest, t.shorter)-t.floor, 0)
+	t.shorter, t.fresh = t.shortest, false
+}
+
+// restart forgets the slope, but not the threshold.
+func (t *trend) restart() {
+	t.begun, t.complete = false, false
+	t.sum, t.smoothed, t.n = 0, 0, 0
+	t.over, t.overs, t.slope, t.state = 0, 0, 0, Normal
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

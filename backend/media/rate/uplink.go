@@ -1,0 +1,350 @@
+package rate
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	togetherIn    = 300 * time.Millisecond // overuses within this time have one cause
+	togetherShare = 3                      // at least one in so many receivers
+	mostBytes     = 0.6                    // share of a way's bytes that makes a receiver's overuse the way's
+	wayQueue      = 10 * time.Millisecond  // a receiver with a shorter queue shows that the way has none
+	liveFor       = time.Second            // since the last packet and the last feedback
+	wayRoom       = 1.05
+)
+
+// Uplink is one way out: the line over which packets leave to several receivers. It estimates what the line carries, and
+// gives each receiver a share of it (RFC 8699: one congestion control for all flows of a bottleneck). It is safe for
+// concurrent use.
+type Uplink struct {
+	mu      sync.Mutex // guards what follows; acquired before Estimator.mu
+	epoch   time.Time
+	begun   bool
+	control control
+	members []*member
+	order   []*member // scratch
+	full    bool      // the local socket was full since the last tick
+	queue   time.Duration
+	over    bool
+	proved  extremes
+
+	prober *member // whose probe is under way
+	others float64 // what the other receivers got when the probe began, bits per second
+	about  bool    // the probe is about the way
+	quiet  time.Duration
+	next   time.Duration // no probe of the way before
+	wait   time.Duration
+	began  time.Duration // of the probe
+}
+
+// member is a receiver on the way.
+type member struct {
+	e *Estimator
+	report
+	need, share float64
+	peak        time.Duration // longest queue of the last 300 ms
+	peakAt      time.Duration
+}
+
+// report is what an uplink learns of a receiver.
+type report struct {
+	own, want, acked, sent float64
+	queue, roundTrip       time.Duration
+	over                   bool // an overuse within togetherIn
+	byLoss                 bool // it was seen by loss
+	live                   bool
+	mayProbe, known        bool
+	probing                bool
+	found                  float64 // by the last probe
+	factor                 float64 // of the next probe
+}
+
+// NewUplink returns a way out that begins with an estimate.
+func NewUplink(start Bitrate) *Uplink {
+	return &Uplink{control: control{value: float64(round(float64(start)))}}
+}
+
+// Join adds a receiver. Its share counts from the next tick on.
+func (u *Uplink) Join(e *Estimator) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.find(e) < 0 {
+		u.members = append(u.members, &member{e: e})
+	}
+}
+
+// Leave removes a receiver. Only its own line limits it then.
+func (u *Uplink) Leave(e *Estimator) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	i := u.find(e)
+	if i < 0 {
+		return
+	}
+	if u.prober == u.members[i] {
+		u.prober = nil
+	}
+	u.members = slices.Delete(u.members, i, i+1)
+	e.share.Store(int64(Ceiling))
+}
+
+func (u *Uplink) find(e *Estimator) int {
+	return slices.IndexFunc(u.members, func(m *member) bool { return m.e == e })
+}
+
+// Full says that the local socket took no more packets, so that the queue in front of the way is on this machine.
+func (u *Uplink) Full() {
+	u.mu.Lock()
+	u.full = true
+	u.mu.Unlock()
+}
+
+// Moved says that the way out has changed. The estimate begins at half of what it was.
+func (u *Uplink) Moved(now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at := u.at(now)
+	u.control = control{value: max(movedShare*u.control.value, float64(Floor)), hold: at + cutHold, stepped: at}
+	u.proved, u.prober, u.next, u.wait, u.quiet = extremes{}, nil, 0, 0, 0
+}
+
+// Capacity returns what may be sent to all receivers together.
+func (u *Uplink) Capacity() Bitrate {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return round(u.control.available(u.queue))
+}
+
+// State returns Overuse while the way is over, and the queue in front of it.
+func (u *Uplink) State() (State, time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return Overuse, u.queue
+	}
+	return Normal, u.queue
+}
+
+// at returns the time since the epoch.
+func (u *Uplink) at(now time.Time) time.Duration {
+	if !u.begun {
+		u.epoch, u.begun = now.Add(-time.Second), true
+	}
+	return max(now.Sub(u.epoch), 1)
+}
+
+// Tick looks at all receivers and shares the way anew. It is called every 50 to 100 ms, and may be called at once when a
+// receiver's state becomes Overuse.
+func (u *Uplink) Tick(now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at := u.at(now)
+	sum := u.collect(now, at)
+	u.judgeProbe(at)
+	over := u.judge(sum)
+	if u.probed(at) && sum.queue < 150*time.Millisecond {
+		for _, m := range u.members {
+			m.e.excuse(now, at-u.began+togetherIn)
+		}
+		over = false
+	}
+	if over || u.control.competing {
+		for _, m := range u.members {
+			m.e.excuse(now, 2*togetherIn)
+		}
+	}
+	u.proved.add(at, sum.acked)
+	proved, _ := u.proved.largest(at)
+	u.over = over
+	u.queue = sum.queue
+	if u.control.step(at, evidence{
+		over: over, queue: sum.queue, roundTrip: sum.roundTrip, acked: sum.acked, sent: sum.sent, want: sum.want,
+		limit: min(proofLimit*proved, float64(Ceiling)), growth: min(proofLimit*proved, float64(Ceiling)),
+	}) {
+		u.failed(at)
+	}
+	u.full = false
+	u.divide(u.control.available(u.queue))
+}
+
+// collect asks all estimators, and returns the sums of what is live. The queue is the shortest of them.
+func (u *Uplink) collect(now time.Time, at time.Duration) (sum report) {
+	none := true
+	for _, m := range u.members {
+		m.report = m.e.report(now)
+		if m.queue >= m.peak || at-m.peakAt > togetherIn {
+			m.peak, m.peakAt = m.queue, at
+		}
+		m.need = max(min(m.own, m.want), float64(Floor))
+		sum.want += m.need
+		if !m.live {
+			continue
+		}
+		sum.acked += m.acked
+		sum.sent += m.sent
+		sum.roundTrip = max(sum.roundTrip, m.roundTrip)
+		if none || m.queue < sum.queue {
+			sum.queue = m.queue
+		}
+		none = false
+	}
+	return sum
+}
+
+// judge reports whether the way is over, and not only one receiver.
+func (u *Uplink) judge(sum report) bool {
+	if u.full {
+		return true
+	}
+	live, overs, losses := 0, 0, 0
+	queued := true
+	var most *member
+	for _, m := range u.members {
+		if !m.live {
+			continue
+		}
+		live++
+		queued = queued && m.peak >= wayQueue
+		if m.over {
+			overs++
+			if m.byLoss {
+				losses++
+			}
+			if most == nil || m.sent > most.sent {
+				most = m
+			}
+		}
+	}
+	switch {
+	case overs == 0:
+		return false
+	case live == 1:
+		return true
+	case losses >= 2 && 2*losses >= live:
+		return true
+	case !queued:
+		return false
+	}
+	return overs >= 2 && togetherShare*overs >= live || most.sent > mostBytes*sum.sent
+}
+
+// probed reports that a probe is, or was, under way, whose queue means nothing.
+func (u *Uplink) probed(at time.Duration) bool { return u.prober != nil || at < u.quiet }
+
+// divide shares a rate: nobody gets more than they need before all have as much (max-min), and what is left over is
+// shared equally.
+func (u *Uplink) divide(left float64) {
+	u.order = append(u.order[:0], u.members...)
+	slices.SortFunc(u.order, func(a, b *member) int {
+		switch {
+		case a.need < b.need:
+			return -1
+		case a.need > b.need:
+			return 1
+		}
+		return 0
+	})
+	for i, m := range u.order {
+		m.share = min(m.need, left/float64(len(u.order)-i))
+		left -= m.share
+	}
+	for _, m := range u.order {
+		m.share += left / float64(len(u.order))
+		m.e.share.Store(int64(round(m.share)))
+	}
+}
+
+// Probe returns a probe to send now to one receiver, if one may show that its line or the way carries more, and more is
+// wanted. There is one at a time. It is asked for after [Uplink.Tick].
+func (u *Uplink) Probe(now time.Time) (e *Estimator, p Probe, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at := u.at(now)
+	c := &u.control
+	if u.prober != nil || at < u.quiet || at < c.hold || u.over || c.competing || u.queue > probeQueue {
+		return nil, Probe{}, false
+	}
+	want, short := 0.0, false
+	for _, m := range u.members {
+		want += max(m.want, float64(Floor))
+		short = short || m.probing
+	}
+	if short {
+		return nil, Probe{}, false
+	}
+	if m, rate := u.choose(at, want); m != nil {
+		if p, ok = m.e.probe(now, rate); ok {
+			u.prober, u.began, u.others = m, at, 0
+			for _, other := range u.members {
+				if other != m && other.live {
+					u.others += other.acked
+				}
+			}
+			return m.e, p, true
+		}
+	}
+	return nil, Probe{}, false
+}
+
+// choose returns the receiver to probe and the rate, in bits per second; nil for none. about is set if the probe is about
+// the way.
+func (u *Uplink) choose(at time.Duration, want float64) (m *member, rate float64) {
+	needs := 0.0
+	for _, o := range u.members {
+		needs += o.need
+	}
+	c := &u.control
+	if needs*wayRoom > c.value {
+		if at < u.next || c.top > 0 && c.value > 0.8*c.top {
+			return nil, 0
+		}
+		for _, o := range u.members {
+			if room := o.own - o.share; o.live && o.mayProbe && (m == nil || room > m.own-m.share) {
+				m = o
+			}
+		}
+		if m == nil {
+			return nil, 0
+		}
+		u.about = true
+		return m, max(min(m.share+min((m.factor-1)*c.value, probeWant*want-c.value), 2*m.own), 1.1*m.share)
+	}
+	for _, o := range u.members {
+		if o.live && o.mayProbe && !o.known && o.want > 1.1*o.own && (m == nil || o.own < m.own) {
+			m = o
+		}
+	}
+	if m == nil {
+		return nil, 0
+	}
+	u.about = false
+	return m, min(m.factor*m.own, probeWant*m.want)
+}
+
+// judgeProbe takes the result of a probe.
+func (u *Uplink) judgeProbe(at time.Duration) {
+	m := u.prober
+	if m == nil || m.probing {
+		return
+	}
+	u.prober = nil
+	u.quiet = at + m.roundTrip + cutHold
+	found := u.others + m.found
+	if m.found > 0 && found > u.control.value*wayRoom {
+		u.control.raise(found, float64(Ceiling))
+		u.control.top = 0
+		u.proved.add(at, found)
+		u.wait = 0
+		u.next = at + probeSoon
+	} else if u.about {
+		u.failed(at)
+	}
+}
+
+// failed puts the next probe of the way off.
+func (u *Uplink) failed(at time.Duration) {
+	u.wait = min(max(2*u.wait, probeFirst), probeLast)
+	u.next = at + u.wait
+}
