@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the backend for a while each: fuzz.sh [TIME].
+# Runs every fuzz target of the backend for a while each, and the estimator on 10,000 simulated lines: fuzz.sh [TIME].
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-1m}
@@ -23,3 +23,6 @@ while IFS=: read -r file target; do
 done < <(grep -rnoE '^func Fuzz[A-Za-z0-9_]+' backend --include='*_test.go' | sed -E 's/:[0-9]+:func /:/' | sort)
 [ "$count" -gt 0 ] || { echo "fuzz: no target found" >&2; exit 1; }
 echo "fuzz: $count targets clean for $time each"
+
+echo "== backend/media/rate TestSeeds (10,000 simulated lines)"
+PORCH_RATE_SEEDS=10000 CGO_ENABLED=0 go test ./backend/media/rate -run '^TestSeeds$' -count=1 -timeout 10m -v | tail -n 20

@@ -60,7 +60,7 @@ func (m *mean) quantile(share float64) float64 {
 // it does not grow, and 1.5 times what was proved is never exceeded.
 func TestCapacity(t *testing.T) {
 	for _, c := range []float64{0.3, 0.5, 1, 2, 5, 10} {
-		for seed := range uint64(3) {
+		for seed := range uint64(runs) {
 			t.Run(fmt.Sprintf("%g Mbit/s, %d", c, seed), func(t *testing.T) {
 				t.Parallel()
 				w := ratetest.New(seed)
@@ -119,7 +119,7 @@ func TestCapacityOfRoughLines(t *testing.T) {
 				r := w.Add(guest(line, always(20e6)))
 				var estimate mean
 				w.Each = func(at time.Duration) {
-					if os.Getenv("RATE_TRACE") == t.Name() && at%(200*time.Millisecond) == 0 {
+					if os.Getenv("PORCH_RATE_TRACE") == t.Name() && at%(200*time.Millisecond) == 0 {
 						fmt.Printf("%6.1f estimate %6.0f queue %4.0f (true %4.0f) %v %s\n", at.Seconds(), float64(r.Estimator.Capacity())/1e3, ms(r.Estimator.Queue()), ms(r.Down.Waiting(at)), r.Estimator.State(), rate.Inside(r.Estimator))
 					}
 					if at > 15*time.Second {
@@ -231,16 +231,19 @@ func judge(seed uint64, trace bool) (o outcome) {
 }
 
 // TestSeeds is A22: no more than one seed in 200 is over 120 % of the line for more than 2 s, or starved for more than
-// 5 s. RATE_SEEDS is how many seeds are tried, of 300 otherwise; RATE_SEED prints one.
+// 5 s. PORCH_RATE_SEEDS is how many seeds are tried, of 300 otherwise; PORCH_RATE_SEED prints one.
 func TestSeeds(t *testing.T) {
-	if s := os.Getenv("RATE_SEED"); s != "" {
+	if s := os.Getenv("PORCH_RATE_SEED"); s != "" {
 		n, _ := strconv.ParseUint(s, 10, 64)
 		o := judge(n, true)
 		t.Logf("%+v", o)
 		return
 	}
 	seeds := 300
-	if s := os.Getenv("RATE_SEEDS"); s != "" {
+	if raced {
+		seeds = 20
+	}
+	if s := os.Getenv("PORCH_RATE_SEEDS"); s != "" {
 		seeds, _ = strconv.Atoi(s)
 	}
 	var (

@@ -53,7 +53,7 @@ func (k *watch) each(at time.Duration) {
 	if k.w.Out.Waiting(at) > 100*time.Millisecond {
 		k.lastOver = at
 	}
-	if os.Getenv("RATE_TRACE") != "" && at%(500*time.Millisecond) == 0 {
+	if os.Getenv("PORCH_RATE_TRACE") != "" && at%(500*time.Millisecond) == 0 {
 		state, queue := k.w.Uplink.State()
 		fmt.Printf("%5.1f line %.0f k way %d k queue %.0f (true %.0f) %v:", at.Seconds(), k.w.Out.RateAt(at)/1e3, k.w.Uplink.Capacity()/1000, ms(queue), ms(k.w.Out.Waiting(at)), state)
 		for _, r := range k.w.Receivers {
@@ -90,7 +90,7 @@ func TestHomeUplink(t *testing.T) {
 		guests int
 		queue  float64
 	}{{1e6, 3, 120}, {5e6, 5, 80}, {10e6, 8, 80}} {
-		for seed := range uint64(3) {
+		for seed := range uint64(runs) {
 			k := watched(home(seed, ratetest.Link{Steps: fixed(c.line), Queue: 500 * time.Millisecond, Delay: 5 * time.Millisecond}, c.guests, 3e6))
 			k.run(8 * time.Second)
 			k.look()
@@ -106,7 +106,7 @@ func TestHomeUplink(t *testing.T) {
 
 // TestWayFallsAndComesBack is A5: 20, 2 and 20 Mbit/s.
 func TestWayFallsAndComesBack(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(runs) {
 		k := watched(home(seed, ratetest.Link{Steps: steps(30, 20e6, 2e6, 20e6), Queue: 300 * time.Millisecond, Delay: 5 * time.Millisecond}, 4, 5e6))
 		k.run(20 * time.Second)
 		k.look()
@@ -141,7 +141,7 @@ func TestWayFallsAndComesBack(t *testing.T) {
 
 // TestOneSlowGuest is A3 and A4: one guest's own line falls, and nobody else hears of it.
 func TestOneSlowGuest(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(runs) {
 		w := home(seed, ratetest.Link{Steps: fixed(50e6), Queue: 300 * time.Millisecond, Delay: 5 * time.Millisecond}, 5, 1.5e6)
 		slow := w.Receivers[2]
 		slow.Down.Steps, slow.Down.Queue = []ratetest.Step{{Rate: 3e6}, {At: 20 * time.Second, Rate: 0.5e6}, {At: 50 * time.Second, Rate: 3e6}}, 300*time.Millisecond
