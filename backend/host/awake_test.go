@@ -9,7 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// needed is what the computer was told last.
+// needed is what the computer was last told.
 type needed struct{ atomic.Bool }
 
 func (n *needed) Keep(on bool) { n.Store(on) }
@@ -40,7 +40,7 @@ func TestTheComputerIsNeededWhileAGuestIsIn(t *testing.T) {
 	if !n.Load() {
 		t.Fatal("the computer may sleep while a guest is in")
 	}
-	second.vanish() // and may come back
+	second.vanish() // may come back
 	f.until("the guest is away", func(s hoststate.State) bool { return len(s.Calls) == 1 && s.Calls[0].Participants[0].Away })
 	if !n.Load() {
 		t.Fatal("the computer may sleep while a guest is expected back")

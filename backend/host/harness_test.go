@@ -31,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen.
+// patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
 // board is a relay without sockets: guests dial its switchboard.
@@ -57,7 +57,7 @@ func (b board) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(s
 	return a.Detach, nil
 }
 
-// refusals collects what is logged, and the fault codes in it.
+// refusals keeps what is logged, and the fault codes in it.
 type refusals struct {
 	slog.Handler
 	mu    sync.Mutex
@@ -67,7 +67,7 @@ type refusals struct {
 
 func (r *refusals) Enabled(context.Context, slog.Level) bool { return true }
 
-// WithAttrs and WithGroup are how pion's loggers are made.
+// Pion's loggers are made with WithAttrs and WithGroup.
 func (r *refusals) WithAttrs([]slog.Attr) slog.Handler { return r }
 func (r *refusals) WithGroup(string) slog.Handler      { return r }
 
@@ -91,7 +91,7 @@ func (r *refusals) has(code fault.Code) bool {
 	return slices.Contains(r.codes, code)
 }
 
-// fixture is a host with everything real but the relay's sockets.
+// fixture is a host in which only the relay's sockets are not real.
 type fixture struct {
 	t        *testing.T
 	ctx      context.Context
@@ -99,7 +99,7 @@ type fixture struct {
 	book     *links.Book
 	store    *store.Store
 	board    board
-	remote   switchboard.RemoteInfo // of those who dial
+	remote   switchboard.RemoteInfo // of guests who dial
 	windows  *windowsocket.Server
 	refused  *refusals
 	attended chan struct{}
@@ -111,11 +111,11 @@ type setup struct {
 	timing   Timing
 	notifier notify.Notifier
 	board    *board
-	disk     func(links.Repository) links.Repository // nil: as it is
+	disk     func(links.Repository) links.Repository // nil means the real one
 	remotes  Remotes
 	awake    Awake
 	copies   func(text string) error // the second way to the clipboard
-	devices  bool                    // of this machine, and not synthetic ones
+	devices  bool                    // this machine's own, instead of synthetic ones
 }
 
 const origin = "wails://wails"
@@ -195,7 +195,7 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// until waits for a state of which ok is true.
+// until waits for a state for which ok is true.
 func (f *fixture) until(what string, ok func(hoststate.State) bool) hoststate.State {
 	f.t.Helper()
 	w := f.host.Watch()
@@ -229,14 +229,14 @@ func (f *fixture) linkNow(id string) hoststate.LinkView {
 	return hoststate.LinkView{}
 }
 
-// untilLink waits for a link of which ok is true.
+// untilLink waits until ok is true for a link.
 func (f *fixture) untilLink(id, what string, ok func(hoststate.LinkView) bool) hoststate.LinkView {
 	f.t.Helper()
 	f.until(what, func(hoststate.State) bool { return ok(f.linkNow(id)) })
 	return f.linkNow(id)
 }
 
-// request waits for the join request of a name.
+// request waits for the join request of a guest with this name.
 func (f *fixture) request(name string) hoststate.RequestView {
 	f.t.Helper()
 	var found hoststate.RequestView
@@ -252,7 +252,7 @@ func (f *fixture) request(name string) hoststate.RequestView {
 	return found
 }
 
-// admit lets in a guest who knocks.
+// admit lets in a guest who has knocked.
 func (f *fixture) admit(name string) {
 	f.t.Helper()
 	f.must(f.host.Admit(f.ctx, f.request(name).ID))
@@ -280,7 +280,7 @@ func secretOf(t *testing.T, l hoststate.LinkView) (sealed.LinkID, sealed.Secret)
 	return id, secret
 }
 
-// dial opens a channel without saying anything in it.
+// dial opens a channel and sends nothing on it.
 func (f *fixture) dial(l hoststate.LinkView) *visitor {
 	f.t.Helper()
 	id, _ := secretOf(f.t, l)
@@ -291,7 +291,7 @@ func (f *fixture) dial(l hoststate.LinkView) *visitor {
 	return &visitor{f: f, frames: frames, channel: channel, opening: opening, device: token()}
 }
 
-// greet dials, says Hello and is welcomed.
+// greet dials, sends Hello and waits for Welcome.
 func (f *fixture) greet(l hoststate.LinkView, change func(*signalling.Hello)) *visitor {
 	f.t.Helper()
 	v := f.dial(l)
@@ -325,8 +325,8 @@ func (f *fixture) enter(l hoststate.LinkView, name string) *visitor {
 	return v
 }
 
-// seated takes Admitted and the roster, and takes up the seat, as a page does
-// with its answer and its candidates.
+// seated waits for Admitted and the roster. Then it takes the seat, as a page
+// does with its answer and its candidates.
 func (v *visitor) seated() {
 	v.f.t.Helper()
 	v.seat = expect[signalling.Admitted](v)
@@ -334,7 +334,7 @@ func (v *visitor) seated() {
 	v.send(signalling.Candidate{})
 }
 
-// back says what brings a guest back into their seat.
+// back changes a Hello into one that brings the guest back to their seat.
 func (v *visitor) back(h *signalling.Hello) { h.Device, h.Seat = v.device, v.seat.Seat }
 
 func (v *visitor) send(m signalling.Message) {
@@ -369,8 +369,8 @@ func (v *visitor) next() (signalling.Message, error) {
 	return signalling.DecodeFromHost(b, signalling.MaxFrame)
 }
 
-// expect waits for a message of type M. Others, which tell of the call, are
-// passed over, but an end of the guest's part is not.
+// expect waits for a message of type M. It skips other messages, which tell of
+// the call, but not the end of the guest's part.
 func expect[M signalling.Message](v *visitor) M {
 	v.f.t.Helper()
 	var want M
@@ -425,7 +425,7 @@ type window struct {
 	ws *websocket.Conn
 }
 
-// open enters a call as the host's page does.
+// window enters a call as the host's page does.
 func (f *fixture) window(l hoststate.LinkView, engine string) *window {
 	f.t.Helper()
 	e, err := f.host.EnterCall(f.ctx, l.ID, "window", engine)

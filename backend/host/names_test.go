@@ -8,7 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// TestANameIsNotAPerson lets in guests of one name, and of the host's.
+// TestANameIsNotAPerson lets in guests with the same name, and with the host's.
 func TestANameIsNotAPerson(t *testing.T) {
 	r := newRecorder()
 	f := start(t, setup{notifier: r})
@@ -68,7 +68,7 @@ func TestANameIsNotAPerson(t *testing.T) {
 		t.Errorf("the chat names %q", line.Name)
 	}
 
-	// The host is outside: nobody may pass for them.
+	// The host is not in the call, and still no guest may pass for them.
 	f.knock(l, "mara")
 	if q := f.request("mara"); q.Shown != "mara (2)" || q.NameInCall || q.LooksLike != "Mara" {
 		t.Errorf("a guest of the host's name: %+v", q)

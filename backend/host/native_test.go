@@ -16,10 +16,12 @@ import (
 	"github.com/porch-call/porch/backend/studio"
 )
 
-// soon is within what a guest must see that the host can't be heard or seen.
+// soon is the time within which a guest must learn that the host can't be heard
+// or seen.
 const soon = time.Second
 
-// sees waits until the guest is told so of the host.
+// sees waits until the guest is told that the host is muted, or has the camera
+// off.
 func (v *visitor) sees(muted, cameraOff bool) {
 	v.f.t.Helper()
 	for {
@@ -30,7 +32,7 @@ func (v *visitor) sees(muted, cameraOff bool) {
 	}
 }
 
-// host returns the host as the roster has it.
+// host returns the host's entry in the roster.
 func (v *visitor) host() signalling.Participant {
 	for _, p := range v.roster.Participants {
 		if p.ID == codec.HostID {
@@ -47,15 +49,15 @@ func nativeOnly(t *testing.T) {
 	}
 }
 
-// seize ends the capture of the host in a link's call, and returns the stage that
-// it spoke to: from now on the test says how the devices are.
+// seize ends the capture of the host in a link's call, and returns its window
+// sink. From then on the test says how the devices are.
 func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 	f.t.Helper()
 	var (
 		stage *studio.WindowSink
 		ended *capture.Session
 	)
-	for ended == nil { // it starts beside the loop
+	for ended == nil { // capture starts in the background
 		f.must(f.host.doLink(f.ctx, l.ID, func(o *openLink) error {
 			if s := o.hostSeat; s != nil {
 				stage, ended = s.windowSink, s.capture
@@ -67,8 +69,8 @@ func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 	return stage
 }
 
-// TestGuestsSeeWhatTheHostsDevicesGive: what was asked for and what is so are two
-// things, and guests are told the second.
+// TestGuestsSeeWhatTheHostsDevicesGive checks that guests are told the true state
+// of the host's devices, not what was asked for.
 func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	nativeOnly(t)
 	f := start(t, setup{})
@@ -109,7 +111,8 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 		t.Errorf("the choice has changed: %+v", p)
 	}
 
-	// What the person switches meanwhile counts once the device is back.
+	// A switch that the host makes in the meantime counts once the device is
+	// back.
 	state(fault.CameraLost, fault.MicrophoneLost)
 	ada.sees(true, true)
 	w.send(signalling.MediaState{Muted: true})
@@ -122,14 +125,14 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	w.send(signalling.MediaState{})
 	ada.sees(false, false)
 
-	// Without a window there are no devices; a new one brings them back.
+	// Without a window there are no devices. A new window brings them back.
 	_ = w.ws.CloseNow()
 	ada.sees(true, true)
-	stage.State(capture.State{}) // of a session that ends
+	stage.State(capture.State{}) // of a session that is ending
 	again := f.window(l, hoststate.EngineNative)
 	again.message("source")
 	ada.sees(false, false)
-	stage.State(capture.State{NoCamera: true}) // and says one thing more
+	stage.State(capture.State{NoCamera: true}) // and then reports something else
 	ada.send(signalling.Say{Text: "still here"})
 	for {
 		m, err := ada.next()
@@ -143,8 +146,8 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	}
 }
 
-// TestDevicesOfThisMachine has the engine look for real devices where there are
-// none, and then brings a microphone.
+// TestDevicesOfThisMachine lets the engine look for real devices where there are
+// none, and then adds a microphone.
 func TestDevicesOfThisMachine(t *testing.T) {
 	nativeOnly(t)
 	if _, err := exec.LookPath("pulseaudio"); err != nil {
@@ -167,7 +170,7 @@ func TestDevicesOfThisMachine(t *testing.T) {
 	w := f.window(l, hoststate.EngineNative)
 	devices := w.message("devices")
 	for !strings.Contains(devices, string(fault.CameraMissing)) || !strings.Contains(devices, string(fault.MicrophoneMissing)) {
-		devices = w.message("devices") // what the window shows a sentence for
+		devices = w.message("devices") // the window shows a sentence for it
 	}
 	ada := f.enter(l, "Ada")
 	if h := ada.host(); !h.Muted || !h.CameraOff {
@@ -183,10 +186,10 @@ func TestDevicesOfThisMachine(t *testing.T) {
 		_ = cmd.Wait()
 	}
 	defer stop()
-	ada.sees(false, true) // by itself
+	ada.sees(false, true) // without further action
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for f.host.Stats().ReceivedPackets < 100 { // two seconds of sound: it has settled
+	for f.host.Stats().ReceivedPackets < 100 { // two seconds of sound, so that the buffer has settled
 		select {
 		case <-ticker.C:
 		case <-f.ctx.Done():

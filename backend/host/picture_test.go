@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// photo is a JPEG as a guest's page makes one: base64url, of any size.
+// photo returns a JPEG like that of a guest's page, as base64url, of any size.
 func photo(t testing.TB, width, height int, comment string) string {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, width, height))
@@ -25,12 +25,12 @@ func photo(t testing.TB, width, height int, comment string) string {
 	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: 60}); err != nil {
 		t.Fatal(err)
 	}
-	// A comment segment (ITU T.81 section B.2.4.5) behind the start of image.
+	// A comment segment (ITU T.81 section B.2.4.5) after the start of image.
 	segment := append([]byte{0xFF, 0xFE, 0, byte(2 + len(comment))}, comment...)
 	return base64.RawURLEncoding.EncodeToString(append(append(b.Bytes()[:2:2], segment...), b.Bytes()[2:]...))
 }
 
-// shown decodes what the window is to show.
+// shown decodes the picture that the window would show.
 func shown(t testing.TB, url string) image.Image {
 	t.Helper()
 	text, ok := strings.CutPrefix(url, "data:image/jpeg;base64,")
@@ -45,14 +45,14 @@ func shown(t testing.TB, url string) image.Image {
 	return img
 }
 
-// hostilePictures are what a guest may send instead of a picture: well-formed
-// on the wire, and nothing to show.
+// hostilePictures are what a guest may send instead of a picture. They are
+// well-formed on the wire, and nothing is shown of them.
 func hostilePictures(t testing.TB) map[string]string {
 	good, err := base64.RawURLEncoding.DecodeString(photo(t, 160, 120, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	huge := bytes.Clone(good) // says 65,535 by 65,535 in its frame header (section B.2.2)
+	huge := bytes.Clone(good) // its frame header (section B.2.2) says 65,535 by 65,535
 	at := bytes.Index(huge, []byte{0xFF, 0xC0})
 	copy(huge[at+5:], []byte{0xFF, 0xFF, 0xFF, 0xFF})
 	none := bytes.Clone(good)
@@ -97,8 +97,9 @@ func TestStill(t *testing.T) {
 	}
 }
 
-// TestPictureOfAKnock: the host sees the picture that a guest chose to send
-// until the request is decided, and a bad one costs the picture alone.
+// TestPictureOfAKnock checks that the host sees a guest's picture until the
+// request is decided, and that of a knock with a bad picture only the picture
+// is lost.
 func TestPictureOfAKnock(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
@@ -118,7 +119,7 @@ func TestPictureOfAKnock(t *testing.T) {
 	f.until("a picture", func(s hoststate.State) bool {
 		return len(s.Requests) == 1 && s.Requests[0].Picture != "" && shown(t, s.Requests[0].Picture).Bounds().Dx() == 160
 	})
-	// The newest of a device's knocks counts, also when it has none.
+	// A device's newest knock counts, even if it has no picture.
 	again := pictured(ada.device, "Ada", photo(t, 80, 60, ""))
 	f.until("the newer picture", func(s hoststate.State) bool {
 		return len(s.Requests) == 1 && s.Requests[0].Picture != "" && shown(t, s.Requests[0].Picture).Bounds().Dx() == 80

@@ -25,7 +25,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// farTurn gives out credentials and notes which it has to take back.
+// farTurn gives out credentials, and notes which must be taken back.
 type farTurn struct {
 	mu      sync.Mutex
 	given   int
@@ -38,7 +38,7 @@ func (f *farTurn) Credentials(string) ([]signalling.ICEServer, time.Time, error)
 	f.given++
 	end := time.Now().Add(time.Hour)
 	return []signalling.ICEServer{{
-		URLs:     []string{"turn:127.0.0.1:9?transport=udp"}, // discards
+		URLs:     []string{"turn:127.0.0.1:9?transport=udp"}, // the discard port
 		Username: fmt.Sprintf("%d:guest-%d", end.Unix(), f.given), Credential: "secret",
 	}}, end, nil
 }
@@ -52,8 +52,8 @@ func (f *farTurn) Revoke(_, username string) {
 
 func (f *farTurn) ServeStream(c net.Conn) { _ = c.Close() }
 
-// openPublic is a public relay on loopback, by invitation, and what trusts its
-// certificate.
+// openPublic opens a public relay on loopback, which takes invitations, and
+// returns a TLS configuration that trusts its certificate.
 func openPublic(t *testing.T, turn relay.Turn) (base string, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -90,8 +90,9 @@ func openPublic(t *testing.T, turn relay.Turn) (base string, client *tls.Config)
 	return s.Addresses()[0].Base, &tls.Config{RootCAs: roots}
 }
 
-// TestPublicRelay goes the whole way: a relay that is dialled, an address that
-// opens through it, a guest with a media stack, and the note of the link's end.
+// TestPublicRelay tests the whole path: a relay that is dialled, an address
+// that opens through it, a guest with a media stack, and the note at the link's
+// end.
 func TestPublicRelay(t *testing.T) {
 	turn := new(farTurn)
 	base, client := openPublic(t, turn)
@@ -170,7 +171,7 @@ func TestPublicRelay(t *testing.T) {
 		}
 	}
 
-	// Who comes later is told why, by the relay.
+	// The relay tells later guests why.
 	id, _ := secretOf(t, l)
 	for late := time.Now().Add(patience); ; {
 		_, err := guest.Join(ctx, l.Addresses[0].URL, guest.Options{Name: "Late", TLS: client})

@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// history is a repository with many links and many visitors of each.
+// history is a repository with many links, each with many visitors.
 type history struct {
 	links    []links.LinkRecord
 	visitors []links.VisitorRecord
@@ -53,8 +53,8 @@ func (history) DeleteLink(string) error                    { return nil }
 func (history) DeleteVisitor(string, string) error         { return nil }
 func (history) DeleteBlock(string, string) error           { return nil }
 
-// BenchmarkPublish is a task that a knock gives the loop, in a host with 200
-// links that 50 guests have been at, each.
+// BenchmarkPublish measures the task that a knock causes on the loop, in a host
+// with 200 links that each had 50 visitors.
 func BenchmarkPublish(b *testing.B) {
 	book, err := links.Open(newHistory(b, 200, 50), time.Now)
 	if err != nil {

@@ -34,7 +34,7 @@ func TestHostEntersAndLeaves(t *testing.T) {
 	ada := f.enter(l, "Ada")
 	w = f.window(l, hoststate.EngineWebview)
 	w.message("roster")
-	f.must(f.host.LeaveCall(f.ctx, l.ID)) // others go on
+	f.must(f.host.LeaveCall(f.ctx, l.ID)) // the others go on
 	f.untilLink(l.ID, "the host is out", func(l hoststate.LinkView) bool { return !l.HostInCall })
 	ada.send(signalling.Say{Text: "alone"})
 	expect[signalling.Chat](ada)
@@ -75,7 +75,7 @@ func TestLettingInBringsTheHostIn(t *testing.T) {
 	if s := f.host.Snapshot(); s.Enter != nil {
 		t.Fatalf("enter: %+v", s.Enter)
 	}
-	f.enter(l, "Boris") // the host is inside already
+	f.enter(l, "Boris") // the host is in already
 	if s := f.host.Snapshot(); s.Enter != nil {
 		t.Fatalf("enter: %+v", s.Enter)
 	}
@@ -88,7 +88,7 @@ func TestWindowComesBackOrIsGone(t *testing.T) {
 	ada := f.enter(l, "Ada")
 	w := f.window(l, hoststate.EngineWebview)
 	w.message("roster")
-	newer := f.window(l, hoststate.EngineWebview) // reloaded before the old socket was missed
+	newer := f.window(l, hoststate.EngineWebview) // reloaded before the loss of the old socket was noticed
 	newer.message("roster")
 	if got := f.linkNow(l.ID); !got.HostInCall {
 		t.Fatalf("link: %+v", got)
@@ -99,7 +99,7 @@ func TestWindowComesBackOrIsGone(t *testing.T) {
 	expect[signalling.Chat](ada)
 }
 
-// TestAReplacedWindowHasNothingToSay has a Leave arrive that the old window sent
+// TestAReplacedWindowHasNothingToSay delivers a Leave that the old window sent
 // before it knew of the newer one.
 func TestAReplacedWindowHasNothingToSay(t *testing.T) {
 	f := start(t, setup{})
@@ -207,7 +207,7 @@ func TestTroubleIsSaid(t *testing.T) {
 	l := f.link()
 	f.knock(l, "Ada")
 	said(f, hoststate.NoticeNotifications)
-	f.knock(l, "Boris") // said once, not with each knock
+	f.knock(l, "Boris") // once, not with each knock
 	f.request("Boris")
 	if n := f.host.Snapshot().Notice; n != nil {
 		t.Errorf("%+v", n)
@@ -232,7 +232,7 @@ func (d damaged) Links() ([]links.LinkRecord, error) {
 	return records, err
 }
 
-// recorder is a notifier that remembers.
+// recorder is a notifier that remembers notes.
 type recorder struct {
 	mu    sync.Mutex
 	shown map[string]notify.Note
