@@ -14,8 +14,8 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// Publisher turns states into changes and hands them to watchers. One goroutine
-// publishes; any may read.
+// Publisher turns states into changes and delivers them to watchers. One
+// goroutine publishes. Any goroutine may read.
 type Publisher struct {
 	state atomic.Pointer[State] // never changed once stored
 
@@ -36,9 +36,9 @@ func NewPublisher() *Publisher {
 // Snapshot returns the whole state. It never waits.
 func (p *Publisher) Snapshot() State { return *p.state.Load() }
 
-// Publish makes next the state, with a new revision, and tells the watchers
-// what changed; it does nothing when nothing did. next's slices must not be
-// changed afterwards.
+// Publish makes next the state, with a new revision, and tells the watchers what
+// changed. If nothing changed, it does nothing. The caller must not change next's
+// slices afterwards.
 func (p *Publisher) Publish(next State) {
 	before := p.state.Load()
 	next.Revision = before.Revision
@@ -94,9 +94,9 @@ func diff(a, b State) Change {
 	return c
 }
 
-// diffRows puts the rows of a list that differ into c, by way of put, which gets
-// a copy of the row before, nil for a new one. A list whose rows stand in another
-// order is put whole.
+// diffRows puts the rows of a list that differ into c. It calls put with the
+// earlier row, or nil for a new one. A list whose rows are in another order is
+// put as a whole.
 func diffRows[T any](c Change, key string, before, after []T, id func(T) string, put func(key string, before *T, after T)) {
 	place := make(map[string]int, len(after))
 	for i, row := range after {
@@ -131,19 +131,19 @@ func diffRows[T any](c Change, key string, before, after []T, id func(T) string,
 	}
 }
 
-// Pace of a watcher that is shown to a window: so many changes at once, so that
-// the bell is not late, and so many a second. Those that come faster are merged.
+// Pace of a window's watcher: how many changes in a burst, so that the bell is
+// not late, and the time between later ones. Changes that come faster are merged.
 const (
 	paceBurst = 5
 	paceEvery = 100 * time.Millisecond
 )
 
-// Watch returns a watcher of everything that changes from now on. Take the
-// snapshot after it; close it when done.
+// Watch returns a watcher of all changes from now on. Call it before Snapshot, so
+// that no change is missed. The caller closes it.
 func (p *Publisher) Watch() *Watcher { return p.watch(nil) }
 
-// WatchPaced is Watch for a window: whatever strangers do at the door, it is told
-// ten times a second at most, and the first changes at once.
+// WatchPaced is Watch for a window. However much strangers do at the door, it
+// delivers at most ten times a second, and the first changes at once.
 func (p *Publisher) WatchPaced() *Watcher {
 	return p.watch(rate.NewLimiter(rate.Every(paceEvery), paceBurst))
 }
@@ -160,7 +160,7 @@ func (p *Publisher) watch(pace *rate.Limiter) *Watcher {
 	return w
 }
 
-// Close ends every watcher once it has handed out what is pending.
+// Close ends every watcher, after it has delivered what is pending.
 func (p *Publisher) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,19 +171,19 @@ func (p *Publisher) Close() {
 	}
 }
 
-// Watcher hands out changes. A reader that is slow gets them merged; it never
-// holds up the host.
+// Watcher delivers changes. A slow reader gets them merged, and never holds up
+// the host.
 type Watcher struct {
 	publisher *Publisher
-	signal    chan struct{} // holds one
-	pace      *rate.Limiter // nil: without
+	signal    chan struct{} // buffered 1; full means already woken
+	pace      *rate.Limiter // nil means no limit
 
-	mu      sync.Mutex // a leaf
+	mu      sync.Mutex // guards what follows; no other lock is taken under it
 	pending Change
 	ended   bool
 }
 
-// Next waits for the next change. It ends with ctx, or with ShuttingDown.
+// Next waits for the next change. It returns ctx's error, or ShuttingDown.
 func (w *Watcher) Next(ctx context.Context) (Change, error) {
 	for {
 		w.mu.Lock()
@@ -211,7 +211,7 @@ func (w *Watcher) Next(ctx context.Context) (Change, error) {
 	}
 }
 
-// Close ends the watcher. A second call is a no-op.
+// Close ends the watcher. A second call has no effect.
 func (w *Watcher) Close() {
 	w.publisher.mu.Lock()
 	delete(w.publisher.watchers, w)
@@ -226,7 +226,7 @@ func (w *Watcher) merge(c Change) {
 	} else {
 		c = maps.Clone(c)
 		c["from"] = w.pending["from"]
-		for key := range w.pending { // a list that is there whole goes before rows of before
+		for key := range w.pending { // a whole list replaces earlier rows of it
 			list, _, row := strings.Cut(key, "/")
 			if _, whole := c[list]; row && whole {
 				delete(w.pending, key)

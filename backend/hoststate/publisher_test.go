@@ -22,7 +22,7 @@ func TestChangesLeadFromOneRevisionToTheNext(t *testing.T) {
 	if err != nil || first["from"] != uint64(0) || first["revision"] != uint64(1) || len(first) != 3 {
 		t.Fatalf("%v, %v", first, err)
 	}
-	p.Publish(State{Me: Me{Name: "a"}}) // nothing has changed
+	p.Publish(State{Me: Me{Name: "a"}}) // no change
 	p.Publish(State{Me: Me{Name: "b"}, Enter: &EnterView{LinkID: "x"}})
 	p.Publish(State{Me: Me{Name: "b"}})
 	second, err := quick.Next(t.Context())
@@ -69,8 +69,8 @@ func requests(ids ...string) []RequestView {
 	return rows
 }
 
-// TestRowsThatChange: of a list only the rows that changed are told, pictures
-// once, and changes that are merged lead to the same.
+// TestRowsThatChange checks that only the rows of a list that changed are told, pictures once, and that merged changes
+// lead to the same state.
 func TestRowsThatChange(t *testing.T) {
 	p := NewPublisher()
 	quick, slow := p.Watch(), p.Watch()
@@ -119,7 +119,7 @@ func TestRowsThatChange(t *testing.T) {
 	}
 }
 
-// TestPace: the first changes come at once, and a flood is merged.
+// TestPace checks that the first changes come at once, and that a flood of changes is merged.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPublisher()
@@ -153,8 +153,8 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// TestNamesAreEscapedForTheWindow checks that a name ends no script and no line of one: what the window is told is put
-// into its page as JSON.
+// TestNamesAreEscapedForTheWindow checks that a name can't end a script or a line of it, because changes are put into
+// the window's page as JSON.
 func TestNamesAreEscapedForTheWindow(t *testing.T) {
 	p := NewPublisher()
 	p.Publish(State{})

@@ -2,7 +2,7 @@ package hoststate
 
 import "github.com/porch-call/porch/backend/fault"
 
-// DefaultSettings are what holds until the host chooses otherwise.
+// DefaultSettings are the settings until the host changes them.
 func DefaultSettings() Settings {
 	return Settings{Engine: EngineAuto, Theme: "system", BellSound: true, Notifications: true}
 }
@@ -10,7 +10,7 @@ func DefaultSettings() Settings {
 // maxDeviceID bounds the device ids of settings, in bytes.
 const maxDeviceID = 512
 
-// Validate reports what no window offers. Fault: MessageInvalid.
+// Validate refuses settings that no window offers. Fault: MessageInvalid.
 func (s Settings) Validate() error {
 	switch s.Engine {
 	case EngineAuto, EngineWebview, EngineNative:

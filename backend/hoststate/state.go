@@ -2,36 +2,37 @@ package hoststate
 
 import "github.com/porch-call/porch/backend/fault"
 
-// The types of this file become the TypeScript models of the window.
+// The types in this file become the TypeScript models of the window.
 
-// State is everything the host's window shows, apart from the inside of a call,
-// which travels over the loopback socket. Times are Unix milliseconds on the
-// host's clock, 0 for never. Slices are never nil.
+// State is everything that the host's window shows, except the inside of a call,
+// which travels over the window socket. Times are Unix milliseconds on the host's
+// clock, 0 for never. Slices are never nil.
 type State struct {
-	// Revision counts up by at least one with each change. A change whose
-	// revision is not greater than the snapshot's is already in it.
+	// Revision increases with each change, by at least one. A snapshot already
+	// contains every change whose revision is not greater than its own.
 	Revision uint64        `json:"revision"`
 	Me       Me            `json:"me"`
 	Reach    Reach         `json:"reach"`
 	Links    []LinkView    `json:"links"`    // newest first
 	Requests []RequestView `json:"requests"` // oldest first, of all links
-	Calls    []CallView    `json:"calls"`    // links with somebody in the call
+	Calls    []CallView    `json:"calls"`    // links with participants in the call
 	Enter    *EnterView    `json:"enter,omitempty"`
 	Settings Settings      `json:"settings"`
 	Engines  Engines       `json:"engines"`
 	Notice   *Notice       `json:"notice,omitempty"`
 }
 
-// Change is a part of [State]: the keys (as in its JSON) whose value changed,
-// whole, and always "from" and "revision": it leads from the one to the other.
-// A reader whose revision is not "from" (events may overtake each other on
-// their way to a page) takes a new snapshot. A key that became empty is null.
+// Change is a part of [State]. It has the keys (as in the JSON of State) whose
+// values changed, with the whole new value. It always has "from" and "revision",
+// the revisions between which it leads. A reader whose revision is not "from"
+// takes a new snapshot, because events may overtake each other on their way to a
+// page. A key that became empty is null.
 //
-// Of "links" and "requests" only the rows that changed are there, as
-// "links/<id>" and "requests/<id>": a row that is not known is the last one, null
-// takes it away. A request's picture, which is large and seldom changes, is not in
-// its row but in "requests/<id>/picture". When the order of the rows is another,
-// the list is there whole, and goes before its rows.
+// Of "links" and "requests" it has only the rows that changed, as "links/<id>" and
+// "requests/<id>". A row that is new goes to the end of the list, and null removes
+// a row. A request's picture is large and seldom changes, so it is not in the row
+// but in "requests/<id>/picture". If the order of the rows changed, the change has
+// the whole list, which replaces its rows.
 type Change map[string]any
 
 // Me is the host as guests see them.
@@ -39,51 +40,51 @@ type Me struct {
 	Name string `json:"name"` // shown to guests; never empty
 }
 
-// Reach says who can open links.
+// Reach says where links can be opened.
 type Reach struct {
-	// Kind is what holds now for links that are made now: "computer" (this
+	// Kind is where links that are made now can be opened now: "computer" (this
 	// computer only), "network" (this computer and this network) or "anywhere"
 	// (through the relay on which new links are made, which can be reached).
 	Kind      string        `json:"kind"`
 	Addresses []AddressView `json:"addresses"` // bases of the relay inside the app, without a link
-	Relays    []RelayView   `json:"relays"`    // the public ones, in the order of adding
+	Relays    []RelayView   `json:"relays"`    // the public relays, in the order in which they were added
 	NewLinks  string        `json:"newLinks"`  // URL of the relay on which new links are made; "" for none
-	RelayOnly bool          `json:"relayOnly"` // media of links on a relay goes through it only
+	RelayOnly bool          `json:"relayOnly"` // media of links on a relay passes through it only
 }
 
 // RelayView is a public relay that the host uses.
 type RelayView struct {
 	URL     string         `json:"url"`
-	Name    string         `json:"name"`              // its host, and its port if it has one of its own
+	Name    string         `json:"name"`              // its host, and its port if the address names one
 	State   string         `json:"state"`             // "connecting", "connected", "unreachable", "refused"
 	Code    string         `json:"code,omitempty"`    // fault code: why it is not connected
-	Message string         `json:"message,omitempty"` // its sentence
-	RetryAt int64          `json:"retryAt"`           // the next try when unreachable; 0 when nobody knows
-	Offer   RelayOfferView `json:"offer"`             // the newest; zero before the first connection
+	Message string         `json:"message,omitempty"` // the fault's sentence
+	RetryAt int64          `json:"retryAt"`           // when it is tried next, if it can't be reached; 0 if unknown
+	Offer   RelayOfferView `json:"offer"`             // the newest offer; zero before the first connection
 	Links   int            `json:"links"`             // that live there and can be opened
-	HostKey string         `json:"hostKey,omitempty"` // when refused: the public key by which the relay's owner can let this host in
+	HostKey string         `json:"hostKey,omitempty"` // if refused: the public key by which the relay's owner can let this host in
 }
 
 // RelayOfferView is what a relay grants this host.
 type RelayOfferView struct {
 	Links  int   `json:"links"`  // that may live there
-	Guests int   `json:"guests"` // who may be at all of them at once
-	Bytes  int64 `json:"bytes"`  // of media relayed in a day
-	Turn   bool  `json:"turn"`   // it passes media on
+	Guests int   `json:"guests"` // guests at all links at once
+	Bytes  int64 `json:"bytes"`  // bytes of relayed media in a day
+	Turn   bool  `json:"turn"`   // it relays media
 }
 
 // AddressView is one address and who can open it.
 type AddressView struct {
 	URL   string `json:"url"`
 	Reach string `json:"reach"` // "computer", "network" or "anywhere"
-	// Tunnel names the interface of this computer that leads to the network,
-	// when that is not the house's but a VPN's, for one.
+	// Tunnel names the interface of this computer that leads to the network, if
+	// that is another network than the house's, for example a VPN's.
 	Tunnel string `json:"tunnel,omitempty"`
 }
 
 // Groups of links on the home screen.
 const (
-	GroupLive     = "live"     // somebody is in the call
+	GroupLive     = "live"     // has participants in the call
 	GroupUpcoming = "upcoming" // can be opened
 	GroupEarlier  = "earlier"  // spent or removed
 )
@@ -91,7 +92,7 @@ const (
 // LinkView is a link as the window shows it.
 type LinkView struct {
 	ID         string        `json:"id"`
-	Name       string        `json:"name"`  // "" when it has none
+	Name       string        `json:"name"`  // "" if it has no name
 	State      string        `json:"state"` // "open", "live", "spent", "removed"
 	Group      string        `json:"group"` // "live", "upcoming", "earlier"
 	CreatedAt  int64         `json:"createdAt"`
@@ -101,15 +102,15 @@ type LinkView struct {
 	InCall     int           `json:"inCall"`
 	HostInCall bool          `json:"hostInCall"`
 	Relay      string        `json:"relay"`      // name of the public relay on which it lives; "" for none
-	RelayState string        `json:"relayState"` // as in RelayView, to this link, or "removed" when that relay is not in the list any more
-	RelayCode  string        `json:"relayCode"`  // fault code: why guests can't come by it now; "" when they can, or nobody knows
-	Addresses  []AddressView `json:"addresses"`  // whole addresses with the secret, best to share first
-	Visitors   []VisitorView `json:"visitors"`   // who has been in, latest first
+	RelayState string        `json:"relayState"` // as in RelayView, for this link, or "removed" if that relay is no longer in the list
+	RelayCode  string        `json:"relayCode"`  // fault code: why guests can't come through it now; "" if they can, or if that is unknown
+	Addresses  []AddressView `json:"addresses"`  // complete addresses with the secret, the best to share first
+	Visitors   []VisitorView `json:"visitors"`   // guests who have been in, the latest first
 	Silenced   bool          `json:"silenced"`
 	Locked     bool          `json:"locked"`
 }
 
-// VisitorView is somebody who has been let in through a link.
+// VisitorView is a guest who has been let in through a link.
 type VisitorView struct {
 	Name     string `json:"name"`
 	LastSeen int64  `json:"lastSeen"`
@@ -119,7 +120,7 @@ type VisitorView struct {
 const (
 	KnownFirst     = "first"                 // never let in before
 	KnownReturning = "returning"             // this browser was let in TimesLetIn times
-	KnownName      = "new-device-known-name" // a new browser using a name that was let in before
+	KnownName      = "new-device-known-name" // a new browser, and a name that was let in before
 )
 
 // RequestView is one join request.
@@ -128,27 +129,27 @@ type RequestView struct {
 	LinkID     string `json:"linkId"`
 	LinkName   string `json:"linkName"`
 	Name       string `json:"name"`
-	Shown      string `json:"shown"` // the name, with a number where it would be read as somebody else's in the call or at its door
+	Shown      string `json:"shown"` // the name, with a number if another participant or guest at the door has the same or a similar one
 	Since      int64  `json:"since"`
 	Known      string `json:"known"`
 	TimesLetIn int    `json:"timesLetIn"`
-	NameInCall bool   `json:"nameInCall"`          // somebody in the call gave the same name
-	LooksLike  string `json:"looksLike,omitempty"` // a known name that this one may be taken for, and is not
+	NameInCall bool   `json:"nameInCall"`          // a participant in the call gave the same name
+	LooksLike  string `json:"looksLike,omitempty"` // a known name for which this one may be mistaken
 	Bell       string `json:"bell"`                // "rung", "silenced", "asked-to-wait"
-	Away       bool   `json:"away"`                // connection lost a moment ago
+	Away       bool   `json:"away"`                // the connection is lost; the request waits for the guest to return
 	Picture    string `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
 }
 
-// CallView is a call that somebody is in.
+// CallView is a call that has participants.
 type CallView struct {
 	LinkID       string            `json:"linkId"`
 	Name         string            `json:"name"` // of the link
 	HostIn       bool              `json:"hostIn"`
-	Engine       string            `json:"engine"` // the host's: "webview", "native", "" when outside
+	Engine       string            `json:"engine"` // the host's: "webview", "native", or "" if the host is not in
 	Participants []ParticipantView `json:"participants"`
 }
 
-// ParticipantView is somebody in a call.
+// ParticipantView is a participant in a call.
 type ParticipantView struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
@@ -160,9 +161,9 @@ type ParticipantView struct {
 	NoMedia   string `json:"noMedia,omitempty"` // fault code: why neither sound nor picture gets through
 }
 
-// EnterView asks one window to enter a call, because the host let somebody in
-// while being outside. It goes away when that window has called
-// EnterCall, or when the call is over.
+// EnterView asks one window to enter a call, because the host let a guest in and
+// is not in the call. It is removed when that window has called EnterCall, or when
+// the call is over.
 type EnterView struct {
 	LinkID string `json:"linkId"`
 	Client string `json:"client"` // as given to Attend
@@ -178,9 +179,9 @@ const (
 // Settings are kept on disk.
 type Settings struct {
 	Engine        string `json:"engine"`        // "auto", "webview", "native"
-	Camera        string `json:"camera"`        // device id, "" for the default; of the engine in use
-	Microphone    string `json:"microphone"`    // likewise
-	Speaker       string `json:"speaker"`       // likewise
+	Camera        string `json:"camera"`        // device id of the engine in use, "" for the default
+	Microphone    string `json:"microphone"`    // the same
+	Speaker       string `json:"speaker"`       // the same
 	Theme         string `json:"theme"`         // "system", "light", "dark"
 	BellSound     bool   `json:"bellSound"`     // a soft bell in the window
 	Notifications bool   `json:"notifications"` // of the operating system
@@ -194,20 +195,20 @@ type Engines struct {
 
 // Codes of notices.
 const (
-	NoticeBackground    = "background"           // the window was closed, the links keep answering
+	NoticeBackground    = "background"           // the window was closed, and links can still be opened
 	NoticeNotifications = "notifications-denied" // the system does not let Porch notify
 	NoticeDamaged       = "links-damaged"        // links in the book can't be read
-	NoticePort          = "port-changed"         // the remembered port was taken: addresses shared before do not work
+	NoticePort          = "port-changed"         // the remembered port was taken, so addresses shared before do not work
 )
 
-// Notice is something the window says once.
+// Notice is something that the window says once.
 type Notice struct {
-	ID      uint64 `json:"id"`   // a new one with each notice
+	ID      uint64 `json:"id"`   // each notice has a new one
 	Code    string `json:"code"` // one of the codes above, or a fault code
 	Message string `json:"message"`
 }
 
-// NoticeSentence is what the window says under a notice's code.
+// NoticeSentence returns the sentence for a notice's code.
 func NoticeSentence(code string) string {
 	switch code {
 	case NoticeBackground:
@@ -223,8 +224,8 @@ func NoticeSentence(code string) string {
 	}
 }
 
-// Entry is what a window needs to enter a call: the loopback socket, the token
-// for its first message, and the media engine to use.
+// Entry is what a window needs to enter a call: the address of the window socket,
+// the token for its first message, and the media engine to use.
 type Entry struct {
 	URL    string `json:"url"`
 	Token  string `json:"token"`
@@ -238,8 +239,8 @@ type DeviceView struct {
 	Default bool   `json:"default"`
 }
 
-// DevicesView lists the devices of the native engine. The webview engine's are
-// asked of the webview.
+// DevicesView lists the devices of the native engine. The window asks the webview
+// for those of the webview engine.
 type DevicesView struct {
 	Cameras     []DeviceView `json:"cameras"`
 	Microphones []DeviceView `json:"microphones"`

@@ -1,4 +1,4 @@
-// Package studio is the host's own engine in a call: it joins package call to
-// package capture. What the call forwards is played, what the devices give goes
-// to the call, and the window is sent the pictures.
+// Package studio is the host's own engine in a call. It joins package call to
+// package capture: it plays what the call forwards, sends the call what the
+// devices give, and sends the window the pictures.
 package studio

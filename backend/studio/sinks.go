@@ -15,24 +15,24 @@ import (
 	"github.com/porch-call/porch/backend/windowsocket"
 )
 
-// Missing says for what of the host there is no device that works.
+// Missing says which kinds of the host's devices have none that works.
 type Missing struct{ Camera, Microphone bool }
 
-// ActiveCapture is the capture session that plays what the call forwards; nil while
-// there is none.
+// ActiveCapture holds the capture session that plays what the call forwards, or nil
+// while there is none.
 type ActiveCapture struct {
 	atomic.Pointer[capture.Session]
 }
 
-// ForceKeyframe makes the session that plays begin its picture anew.
+// ForceKeyframe makes the session send a keyframe.
 func (p *ActiveCapture) ForceKeyframe() {
 	if s := p.Load(); s != nil {
 		s.ForceKeyframe()
 	}
 }
 
-// SpeakerSink is a [call.LocalSink] that gives all to the session that plays, while
-// there is one.
+// SpeakerSink is a [call.LocalSink] that gives all it receives to the active
+// capture, if there is one.
 type SpeakerSink struct{ active *ActiveCapture }
 
 // NewSpeakerSink returns a sink for what a call forwards to the host.
@@ -48,30 +48,30 @@ func (s *SpeakerSink) ReceiveRTP(participant string, kind signalling.Kind, packe
 // KeyframeWanted implements call.LocalSink.
 func (s *SpeakerSink) KeyframeWanted() { s.active.ForceKeyframe() }
 
-// keyframePause is the least time between two requests for a keyframe of one
-// participant because the window dropped a picture.
+// keyframePause is the least time between two keyframe requests to one participant
+// because the window dropped a picture.
 const keyframePause = 300 * time.Millisecond
 
-// WindowSink is the [capture.Sink] of a host in a call: packets go to the call, by the
-// embedded Local, and pictures and faults to the window.
+// WindowSink is the [capture.Sink] of a host in a call. The embedded Local takes
+// packets to the call, and the window gets pictures and faults.
 type WindowSink struct {
 	*call.Local
 	active  *ActiveCapture
 	window  *windowsocket.Conn
-	changed func() // what lacks is another; it does not block
+	changed func() // called when the missing devices have changed; must not block
 
-	mu    sync.Mutex // a leaf
+	mu    sync.Mutex // guards what follows; no other lock is taken under it
 	asked map[string]time.Time
 	lack  Missing
 }
 
-// NewWindowSink returns a sink for a capture session. changed is called when what
-// lacks is another; it does not block.
+// NewWindowSink returns a sink for a capture session. changed is called when the
+// missing devices have changed, and must not block.
 func NewWindowSink(local *call.Local, p *ActiveCapture, window *windowsocket.Conn, changed func()) *WindowSink {
 	return &WindowSink{Local: local, active: p, window: window, changed: changed, asked: make(map[string]time.Time)}
 }
 
-// Lacks notes what there is no working device for.
+// Lacks notes for which kinds there is no device that works.
 func (s *WindowSink) Lacks(m Missing) {
 	s.mu.Lock()
 	same := s.lack == m
@@ -82,7 +82,7 @@ func (s *WindowSink) Lacks(m Missing) {
 	}
 }
 
-// Lacking returns what lacks noted last.
+// Lacking returns what Lacks noted last.
 func (s *WindowSink) Lacking() Missing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
