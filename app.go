@@ -12,11 +12,10 @@ import (
 	"github.com/porch-call/porch/desktop"
 )
 
-// App is what the host's window may call: its exported methods are the whole
-// list, since Wails binds every one of them. It translates and decides
-// nothing. A method's error reaches the page as the JSON {"code", "message"}:
-// a fault code and its sentence. Methods that are called while the app is
-// still opening wait for it.
+// App is what the host's window may call. Wails binds every exported method, so
+// these are the whole list. It translates calls and decides nothing. A method's
+// error reaches the page as the JSON {"code", "message"}: a fault code and its
+// sentence. A method that is called while the app is still opening waits for it.
 type App struct {
 	desktop *desktop.App
 }
@@ -27,7 +26,7 @@ func newApp() *App {
 	return a
 }
 
-// ask calls fn with the host, once there is one.
+// ask calls fn with the host, as soon as there is one.
 func (a *App) ask(fn func(context.Context, *host.Host) error) error {
 	ctx, h, err := a.desktop.Host()
 	if err != nil {
@@ -36,7 +35,7 @@ func (a *App) ask(fn func(context.Context, *host.Host) error) error {
 	return said(fn(ctx, h))
 }
 
-// get is ask for commands with a result.
+// get is ask for commands that have a result.
 func get[T any](a *App, fn func(context.Context, *host.Host) (T, error)) (T, error) {
 	var v T
 	err := a.ask(func(ctx context.Context, h *host.Host) (err error) {
@@ -46,13 +45,13 @@ func get[T any](a *App, fn func(context.Context, *host.Host) (T, error)) (T, err
 	return v, err
 }
 
-// problem is a fault as the page reads it.
+// problem is a fault in the form that the page reads.
 type problem struct {
 	Code    fault.Code `json:"code"`
 	Message string     `json:"message"`
 }
 
-// said turns err into what the page reads; nil stays nil.
+// said turns err into what the page reads. nil stays nil.
 func said(err error) error {
 	if err == nil {
 		return nil
@@ -62,15 +61,15 @@ func said(err error) error {
 	return errors.New(string(b))
 }
 
-// Snapshot returns the whole state. The page listens to "porch:change" first,
+// Snapshot returns the whole state. The page first listens to "porch:change",
 // then takes the snapshot, then drops changes whose revision is not greater.
 func (a *App) Snapshot() (hoststate.State, error) {
 	return get(a, func(_ context.Context, h *host.Host) (hoststate.State, error) { return h.Snapshot(), nil })
 }
 
-// Attend says that the host looks at this page: the own window, or a page in a
-// browser (a random name that it made for itself). Called when it is used, and
-// by a browser's also on load.
+// Attend says that the host looks at this page: the app's own window, or a page
+// in a browser (then client is a random name that it made for itself). A page
+// calls it when it is used. A page in a browser also calls it when it has loaded.
 func (a *App) Attend(client string) error {
 	return a.ask(func(_ context.Context, h *host.Host) error {
 		h.Attend(client)
@@ -83,12 +82,12 @@ func (a *App) CreateLink() (hoststate.LinkView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.LinkView, error) { return h.CreateLink(ctx) })
 }
 
-// RenameLink names a link; "" takes the name away.
+// RenameLink names a link. "" removes the name.
 func (a *App) RenameLink(linkID, name string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RenameLink(ctx, linkID, name) })
 }
 
-// RemoveLink removes a link for good; everybody waiting or inside is out.
+// RemoveLink removes a link for good. Guests who wait or are in the call are out.
 func (a *App) RemoveLink(linkID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveLink(ctx, linkID) })
 }
@@ -113,9 +112,9 @@ func (a *App) LinkQR(url string) (string, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.LinkQR(ctx, url) })
 }
 
-// SaveCalendar asks where to and saves an .ics file with the address as its
-// location. start is in Unix milliseconds, 0 for the next full hour. It
-// returns the file's path, "" when the host cancelled.
+// SaveCalendar asks for a place and saves a calendar file with the address as its
+// location. start is in Unix milliseconds, 0 for the next full hour. It returns
+// the file's path, or "" if the host cancelled.
 func (a *App) SaveCalendar(linkID, url string, start int64) (string, error) {
 	var at time.Time
 	if start != 0 {
@@ -145,42 +144,42 @@ func (a *App) AskToWait(requestID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AskToWait(ctx, requestID) })
 }
 
-// Block declines a guest, who can't ask again at this link.
+// Block refuses a guest, who can't ask again at this link.
 func (a *App) Block(requestID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Block(ctx, requestID) })
 }
 
-// AdmitAll lets in everyone whom the window shows at a link: these requests.
+// AdmitAll lets in all guests whom the window shows at a link: these requests.
 func (a *App) AdmitAll(linkID string, requestIDs []string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AdmitAll(ctx, linkID, requestIDs) })
 }
 
-// DeclineAll declines everyone whom the window shows at a link: these requests.
+// DeclineAll declines all guests whom the window shows at a link: these requests.
 func (a *App) DeclineAll(linkID string, requestIDs []string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DeclineAll(ctx, linkID, requestIDs) })
 }
 
-// EnterCall brings the host into a link's call. engine is what the page can
-// do: "webview" when it has RTCPeerConnection, else "native"; the settings
-// decide where both are possible.
+// EnterCall brings the host into a link's call. engine says what the page can do:
+// "webview" if it has RTCPeerConnection, else "native". If both are possible, the
+// settings decide.
 func (a *App) EnterCall(linkID, client, engine string) (hoststate.Entry, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.Entry, error) {
 		return h.EnterCall(ctx, linkID, client, engine)
 	})
 }
 
-// LeaveCall takes the host out of a call; others go on. The same as a leave
-// message on the loopback socket.
+// LeaveCall takes the host out of a call, and the others go on. A leave message
+// on the window socket does the same.
 func (a *App) LeaveCall(linkID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.LeaveCall(ctx, linkID) })
 }
 
-// EndCall ends a call for everyone; the link is spent.
+// EndCall ends a call for all participants. The link is spent.
 func (a *App) EndCall(linkID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.EndCall(ctx, linkID) })
 }
 
-// SilenceRequests quiets bell and notifications of a link.
+// SilenceRequests stops the bell and the notifications of a link.
 func (a *App) SilenceRequests(linkID string, on bool) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SilenceRequests(ctx, linkID, on) })
 }
@@ -190,7 +189,7 @@ func (a *App) LockCall(linkID string, on bool) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.LockCall(ctx, linkID, on) })
 }
 
-// RemoveParticipant takes a guest out of a call; with block they can't ask again.
+// RemoveParticipant takes a guest out of a call. With block they can't ask again.
 func (a *App) RemoveParticipant(linkID, participantID string, block bool) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error {
 		return h.RemoveParticipant(ctx, linkID, participantID, block)
@@ -212,14 +211,14 @@ func (a *App) SetSettings(s hoststate.Settings) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetSettings(ctx, s) })
 }
 
-// TestRelay dials a public relay once and says what it offers.
+// TestRelay dials a public relay once and returns what it offers.
 func (a *App) TestRelay(address, invitation string) (hoststate.RelayOfferView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.RelayOfferView, error) {
 		return h.TestRelay(ctx, address, invitation)
 	})
 }
 
-// AddRelay keeps a public relay and dials it, or gives a kept one another
+// AddRelay stores a public relay and dials it, or gives a stored one another
 // invitation.
 func (a *App) AddRelay(address, invitation string) (hoststate.RelayView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.RelayView, error) {
@@ -233,19 +232,19 @@ func (a *App) RemoveRelay(url string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveRelay(ctx, url) })
 }
 
-// UseRelay says on which public relay new links are made; "" for none.
+// UseRelay sets the public relay on which new links are made, "" for none.
 func (a *App) UseRelay(url string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.UseRelay(ctx, url) })
 }
 
-// SetRelayOnly says whether calls of links on a relay hide this computer's
+// SetRelayOnly sets whether calls of links on a relay hide this computer's
 // address.
 func (a *App) SetRelayOnly(on bool) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetRelayOnly(ctx, on) })
 }
 
-// CopyHostKey puts the key by which a relay's owner can let this host in on the
-// system clipboard.
+// CopyHostKey puts this host's public key for a relay on the system clipboard.
+// With it, the relay's owner can let this host in.
 func (a *App) CopyHostKey(url string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.CopyHostKey(ctx, url) })
 }
@@ -255,13 +254,13 @@ func (a *App) Devices() (hoststate.DevicesView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.DevicesView, error) { return h.Devices(ctx) })
 }
 
-// DismissNotice takes a notice away once the host has seen it.
+// DismissNotice removes a notice that the host has seen.
 func (a *App) DismissNotice(id uint64) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DismissNotice(ctx, id) })
 }
 
-// Quit ends the app; guests are told that the host's app has closed, and links
-// answer again when it is opened.
+// Quit ends the app. Guests are told that the host's app has closed. Links can be
+// opened again when the app is.
 func (a *App) Quit() error {
 	return a.ask(func(ctx context.Context, _ *host.Host) error {
 		a.desktop.Quit(ctx)

@@ -13,9 +13,9 @@ import (
 // changeEvent carries a hoststate.Change to the page.
 const changeEvent = "porch:change"
 
-// pump sends what changes to the page, until the backend closes. It also keeps
-// the count of those who wait on the window's title, and shows the window when
-// the host let somebody in from elsewhere.
+// pump sends changes to the page until the backend closes. It also shows the
+// number of waiting guests in the window's title, and shows the window when the
+// host let a guest in from elsewhere.
 func (a *App) pump(ctx context.Context, h *host.Host) {
 	w := h.WatchPaced()
 	defer w.Close()
@@ -36,8 +36,8 @@ func (a *App) pump(ctx context.Context, h *host.Host) {
 	}
 }
 
-// windowTitle is the window's title. It never names a link or a guest: titles
-// are seen by other programs.
+// windowTitle returns the window's title. It never names a link or a guest,
+// because other programs can see titles.
 func windowTitle(s hoststate.State) string {
 	if n := len(s.Requests); n > 0 {
 		return fmt.Sprintf("(%d) Porch", n)

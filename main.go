@@ -55,7 +55,7 @@ func main() {
 	}
 }
 
-// instance names this Porch: one runs for each data folder.
+// instance returns a name for this Porch. One Porch runs for each data folder.
 func instance() string {
 	const name = "call.porch.app"
 	dir := os.Getenv("PORCH_DATA_DIR")
@@ -66,13 +66,14 @@ func instance() string {
 	return name + "." + hex.EncodeToString(sum[:8])
 }
 
-// contentPolicy lets the host's page use what it is built of, the loopback
-// socket, and nothing else. Styles may be inline: the pictures' places are.
+// contentPolicy lets the host's page use its own parts and the window socket,
+// and nothing else. Styles may be inline, because the positions of the pictures
+// are.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; worker-src 'self' blob:; " +
 	"connect-src 'self' ws://127.0.0.1:*; base-uri 'none'; form-action 'none'; frame-src 'none'; object-src 'none'"
 
-// guardPage puts the policy on everything the window loads.
+// guardPage sets the policy on everything that the window loads.
 func guardPage(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

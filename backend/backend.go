@@ -26,35 +26,34 @@ import (
 
 // Options are what differs between the app, porch-headless and tests.
 type Options struct {
-	// Dir keeps everything; "" is the folder of [store.Dir].
+	// Dir is the folder for all data. "" means the folder of [store.Dir].
 	Dir string
-	// Listen is where the relay listens, see relay.Options.
+	// Listen is the address at which the relay listens; see relay.Options.
 	Listen string
-	// Synthetic takes a drawn picture and a tone instead of camera and
+	// Synthetic uses a drawn picture and a tone instead of camera and
 	// microphone.
 	Synthetic bool
-	// Pages is the built guest page.
+	// Pages are the files of the built guest page.
 	Pages fs.FS
 	// Origins reports whether a page of this origin is the host's window. nil
 	// means that there is no window.
 	Origins func(origin string) bool
-	// Notifier shows the operating system's notifications; nil for none.
+	// Notifier shows the operating system's notifications. nil shows none.
 	Notifier notify.Notifier
-	// Attention brings the window to the front; nil is fine.
+	// Attention brings the window to the front. It may be nil.
 	Attention func()
-	// Clipboard puts text on the clipboard by the window's toolkit; nil without
-	// a window.
+	// Clipboard puts text on the clipboard with the window's toolkit. It is nil
+	// if there is no window.
 	Clipboard func(text string) error
-	// RelayTLS is for public relays whose certificate no authority has signed;
-	// nil for the system's authorities.
+	// RelayTLS is for public relays whose certificate no authority has signed.
+	// nil means the system's authorities.
 	RelayTLS *tls.Config
 	Timing   host.Timing
-	Logger   *slog.Logger // nil: slog.Default
+	Logger   *slog.Logger // nil means slog.Default
 }
 
-// FromEnvironment fills what the environment says: PORCH_LISTEN (see
-// relay.Options) and PORCH_CAPTURE=synthetic. PORCH_DATA_DIR is read by
-// [store.Dir].
+// FromEnvironment fills in what the environment says: PORCH_LISTEN (see
+// relay.Options) and PORCH_CAPTURE=synthetic. [store.Dir] reads PORCH_DATA_DIR.
 func (o Options) FromEnvironment() Options {
 	if o.Listen == "" {
 		o.Listen = os.Getenv("PORCH_LISTEN")
@@ -69,7 +68,8 @@ type Backend struct {
 	closers []func() error // in the order of opening
 }
 
-// Open opens the parts in order. On an error, what was opened is closed again.
+// Open opens the parts in order. If one fails, it closes those that were
+// opened.
 func Open(ctx context.Context, o Options) (*Backend, error) {
 	b := &Backend{}
 	if err := b.open(ctx, o); err != nil {
@@ -100,7 +100,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("open the book of links: %w", err)
 	}
 
-	var owner atomic.Pointer[host.Host] // for the parts that speak to it, once it is there
+	var owner atomic.Pointer[host.Host] // for the parts that report to the host, once there is one
 	guests, err := relay.Open(ctx, relay.Options{
 		Dir:    filepath.Join(dir, "relay"),
 		Listen: o.Listen,
@@ -177,13 +177,13 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// Host is the owner of everything that happens.
+// Host returns the owner of all that happens.
 func (b *Backend) Host() *host.Host { return b.host }
 
 func (b *Backend) onClose(f func() error) { b.closers = append(b.closers, f) }
 
 // Close closes the parts in reverse order and waits for each. Guests are told
-// that the app is closing. A second call does nothing.
+// that the app is closing. A second call has no effect.
 func (b *Backend) Close() error {
 	var err error
 	for len(b.closers) > 0 {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestDocsNameWhatIsThere: the files and functions that the pages for contributors name in `code` exist. Whoever moves one
-// mends the page with it.
+// TestDocsNameWhatIsThere checks that the files and functions that the pages for contributors name in `code`
+// exist. Whoever moves one corrects the page, too.
 func TestDocsNameWhatIsThere(t *testing.T) {
 	t.Chdir("..")
 	var files []string
@@ -67,7 +67,7 @@ func TestDocsNameWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestDecisions: each decision has its number, a status that leads to decisions that exist, and a row in the list.
+// TestDecisions checks that each decision has its number, a status whose references exist, and a row in the list.
 func TestDecisions(t *testing.T) {
 	t.Chdir("../docs/decisions")
 	list, err := os.ReadFile("README.md")

@@ -18,28 +18,30 @@ import (
 
 const module = "github.com/porch-call/porch/"
 
-// tier is a floor of the house. A part imports what is on lower floors.
+// tier is a floor of the house. A part may import parts of lower floors.
 type tier int
 
 const (
 	words    tier = iota // what is said: fault, signalling, sealed
 	kit                  // small libraries without a word of ours
 	media                // packets
-	subjects             // each knows one thing, and none knows a neighbour
+	subjects             // each has one subject, and none imports a neighbour
 	joints               // put subjects together
 	host
 	whole // package backend
 	program
 )
 
-// part is a folder, with all that is below it and has no row of its own.
+// part is a folder, with all below it that has no row of its own.
 type part struct {
 	tier tier
-	// lower are the only parts of lower floors that it imports; nil is all.
+	// lower are the only parts of lower floors that it may import; nil allows
+	// all.
 	lower []string
-	// beside are the parts of its own floor that it imports.
+	// beside are the parts of its own floor that it may import.
 	beside []string
-	// pion are the modules of Pion that it imports: nil is none, {"*"} all.
+	// pion are the modules of Pion that it may import: nil for none, {"*"} for
+	// all.
 	pion []string
 }
 
@@ -50,7 +52,7 @@ var (
 )
 
 // parts is the import rule: all parts by the path of their folder. Every package
-// of the module is in one, and none imports what its row does not name.
+// of the module is in a part, and may import only what the part's row names.
 var parts = map[string]part{
 	"backend/fault":      {tier: words},
 	"backend/signalling": {tier: words, beside: []string{"backend/fault"}},
@@ -60,7 +62,7 @@ var parts = map[string]part{
 	"backend/kit/pionlog":  {tier: kit, lower: none, pion: []string{"logging"}},
 	"backend/kit/batchudp": {tier: kit, lower: none},
 	"backend/kit/limit":    {tier: kit, lower: none, beside: []string{"backend/kit"}},
-	"backend/sessionbus":   {tier: kit, lower: none}, // of awake and the app's notifications: see onlyFor
+	"backend/sessionbus":   {tier: kit, lower: none}, // for awake and the app's notifications; see onlyFor
 
 	"backend/media/codec":     {tier: media, lower: none},
 	"backend/media/path":      {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
@@ -107,7 +109,7 @@ var parts = map[string]part{
 	"scripts":                 {tier: words},
 }
 
-// Parts that few may import, whatever their floor.
+// Parts that few others may import, whatever their floor.
 var onlyFor = map[string][]string{
 	"backend/guest":          {"backend/cmd", "backend/cmd/porch-relay"},
 	"backend/media/capture":  {"backend", "backend/host", "backend/studio"},
@@ -117,19 +119,19 @@ var onlyFor = map[string][]string{
 	"backend/relay/internal": {},
 }
 
-// Parts that are one package: what is below them needs a row of its own.
+// Parts that are only one package. Packages below them need a row of their own.
 var alone = []string{"", "backend", "backend/relay"}
 
-// Wails' window, by part.
+// Parts that may import Wails.
 var wails = []string{"", "desktop"}
 
-// goPackage is what go list says of a package.
+// goPackage is what go list prints of a package.
 type goPackage struct {
 	ImportPath string
 	Imports    []string
 }
 
-// partOf returns the row of a package: the longest path that leads to it.
+// partOf returns the row of a package: the longest path that contains it.
 func partOf(path string) (name string, ok bool) {
 	name = strings.TrimSuffix(strings.TrimPrefix(path+"/", module), "/")
 	for below := false; ; below = true {
@@ -158,7 +160,7 @@ func broken(p goPackage) (complaints []string) {
 	return complaints
 }
 
-// refused says why a part must not import a package; "" is that it may.
+// refused returns why a part must not import a package, or "" if it may.
 func refused(from, imported string) string {
 	row := parts[from]
 	switch {
@@ -193,7 +195,7 @@ func refused(from, imported string) string {
 }
 
 // list returns the packages of the module as they are built for goos, without
-// their tests. With tests, they are listed as well.
+// their tests, or with them if tests is set.
 func list(t *testing.T, goos string, tests bool) []goPackage {
 	t.Helper()
 	args := []string{"list", "-e", "-tags=desktop,production,webkit2_41", "-json=ImportPath,Imports"}
@@ -226,7 +228,7 @@ func list(t *testing.T, goos string, tests bool) []goPackage {
 	return packages
 }
 
-// TestImportsRunOneWay keeps the import rule.
+// TestImportsRunOneWay checks the import rule.
 func TestImportsRunOneWay(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		t.Run(goos, func(t *testing.T) {
@@ -240,15 +242,15 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 }
 
-// TestTheImportRuleBites shows each kind of import that the rule forbids, beside
-// one like it that is allowed.
+// TestTheImportRuleBites tries each kind of import that the rule forbids, and a
+// similar one that it allows.
 func TestTheImportRuleBites(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
 		{"backend/signalling", "backend/fault", ""},
 		{"backend/fault", "backend/signalling", "a neighbour"},
 		{"backend/sealed", "backend/kit/limit", "a higher floor"},
 		{"backend/kit/limit", "backend/kit/household", ""},
-		{"backend/kit/household", "backend/kit/household/tables", ""}, // a part and what is below it are one
+		{"backend/kit/household", "backend/kit/household/tables", ""}, // a part includes the packages below it
 		{"backend/kit/netaddr", "backend/fault", "not one of the few of lower floors"},
 		{"backend/kit/limit", "backend/media/codec", "a higher floor"},
 		{"backend/media/codec", "backend/fault", "not one of the few of lower floors"},
@@ -330,7 +332,7 @@ func TestTheImportRuleBites(t *testing.T) {
 	}
 }
 
-// goroutines finds what starts one in Go source.
+// goroutines returns what starts a goroutine in Go source.
 func goroutines(t *testing.T, path string, source any) (found []string) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, path, source, parser.SkipObjectResolution)
@@ -342,7 +344,7 @@ func goroutines(t *testing.T, path string, source any) (found []string) {
 		case *ast.GoStmt:
 			found = append(found, set.Position(n.Pos()).String())
 		case *ast.SelectorExpr:
-			if n.Sel.Name == "Go" || n.Sel.Name == "AfterFunc" { // sync.WaitGroup's, time's, context's
+			if n.Sel.Name == "Go" || n.Sel.Name == "AfterFunc" { // of sync.WaitGroup, time and context
 				found = append(found, set.Position(n.Pos()).String())
 			}
 		}
@@ -351,8 +353,9 @@ func goroutines(t *testing.T, path string, source any) (found []string) {
 	return found
 }
 
-// TestForwardHasNoGoroutine: whoever forwards packets calls media/forward. It has
-// one timer all the same, which asks for a late packet when nothing else arrives.
+// TestForwardHasNoGoroutine checks that media/forward starts no goroutine,
+// because its callers forward packets on theirs. It has one timer, which asks for
+// a late packet if no other packet arrives.
 func TestForwardHasNoGoroutine(t *testing.T) {
 	const timers = 1
 	files, err := filepath.Glob("media/forward/*.go")
@@ -378,7 +381,8 @@ func TestForwardHasNoGoroutine(t *testing.T) {
 	}
 }
 
-// TestNothingKnowsTheWindow keeps Wails out of the backend, its tests included.
+// TestNothingKnowsTheWindow checks that the backend and its tests don't import
+// Wails.
 func TestNothingKnowsTheWindow(t *testing.T) {
 	for _, p := range list(t, "linux", true) {
 		if !strings.HasPrefix(p.ImportPath, module+"backend") {
@@ -392,8 +396,8 @@ func TestNothingKnowsTheWindow(t *testing.T) {
 	}
 }
 
-// TestTheRelayIsSmall keeps out of the public relay what belongs to the app:
-// it is one static program for a server.
+// TestTheRelayIsSmall checks that the public relay contains nothing that belongs
+// to the app, because it is one static program for a server.
 func TestTheRelayIsSmall(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}} {{len .CgoFiles}}{{end}}", "./cmd/porch-relay")
 	cmd.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=1")

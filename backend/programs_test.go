@@ -14,20 +14,22 @@ import (
 )
 
 // programs are all places at which the project starts another program, by file.
-// No text of a guest, a link or a relay is part of a shell's line: each program
-// gets its arguments one by one. docs/security.md says what they are.
+// Text of a guest, a link or a relay is never part of a shell's command line,
+// because each program gets its arguments one by one. docs/security.md says
+// what they are.
 var programs = map[string][]string{
 	"backend/awake/awake_darwin.go":           {`"/usr/bin/caffeinate"`},
 	"backend/sessionbus/bustest/bustest.go":   {`"dbus-daemon"`}, // for tests
 	"backend/handover/open_darwin.go":         {`"/usr/bin/open"`},
 	"backend/handover/open_linux.go":          {`"xdg-open"`, `"xdg-mime"`},
-	"backend/handover/open_windows.go":        {`target`},       // what is registered for mailto: and sms:
+	"backend/handover/open_windows.go":        {`target`},       // the program registered for mailto: and sms:
 	"backend/relay/nats/natstest/natstest.go": {`"go"`, `path`}, // for tests
 	"backend/cmd/porch-load/relay_process.go": {`program`},      // for measurements
 	"backend/cmd/porch-load/nodes.go":         {`program`},
 }
 
-// sources gives each file of the project that is no test, for every system.
+// sources calls f for each source file of the project that is no test, for
+// every system.
 func sources(t *testing.T, extensions []string, f func(path string, b []byte)) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -55,7 +57,7 @@ func sources(t *testing.T, extensions []string, f func(path string, b []byte)) {
 }
 
 // TestNoTextReachesAShell finds every call that starts a program, and every
-// way to go-toast's, which runs PowerShell.
+// import of go-toast, which runs PowerShell.
 func TestNoTextReachesAShell(t *testing.T) {
 	const goToast = "git.sr.ht/~jackmordaunt/go-toast"
 	started := make(map[string][]string)
@@ -134,9 +136,9 @@ func source(set *token.FileSet, b []byte, n ast.Node) string {
 	return string(b[set.Position(n.Pos()).Offset:set.Position(n.End()).Offset])
 }
 
-// TestOnlyWailsKnowsGoToast asks the compiler's own list for Windows: nothing
-// but Wails, which the app does not ask to show anything, reaches the package
-// that falls back on PowerShell.
+// TestOnlyWailsKnowsGoToast uses the compiler's own list for Windows. Only
+// Wails imports the package that falls back on PowerShell, and the app does not
+// ask Wails to show notifications.
 func TestOnlyWailsKnowsGoToast(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", "desktop,production",
 		"-f", `{{.ImportPath}} {{join .Imports " "}}`, "..")

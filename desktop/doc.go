@@ -1,5 +1,4 @@
-// Package desktop is what the app's window needs of the operating system:
-// start and end, the system's notifications, the window's options and the save
-// dialog, one file a system. Beside the app's main package it is the only one
-// that knows Wails.
+// Package desktop is what the app's window needs of the operating system: start
+// and end, notifications, the window's options and the save dialog, one file
+// for each system. Besides the app's main package, only this one imports Wails.
 package desktop

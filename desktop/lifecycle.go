@@ -18,12 +18,13 @@ import (
 	"github.com/porch-call/porch/frontend"
 )
 
-// ownWindow is what the page in the app's own window calls itself, see
-// frontend/host/model/backend.ts. It opens by itself, so opening is no use of it.
+// ownWindow is the name that the page in the app's own window gives itself, see
+// frontend/host/model/backend.ts. This page opens by itself, so that it opened
+// does not mean that the host uses it.
 const ownWindow = "window"
 
 // App is the app from its start to its end: the backend, the window, and the
-// system's notifications. Its methods are given to Wails.
+// system's notifications. Wails gets its methods.
 type App struct {
 	icon []byte
 	pump func(ctx context.Context, h *host.Host)
@@ -36,11 +37,11 @@ type App struct {
 	backend  *backend.Backend
 	notifier *notifier
 	pumped   chan struct{} // closed when pump has returned
-	quitting atomic.Bool   // the host chose to quit: closing the window ends the app
+	quitting atomic.Bool   // the host chose to quit, so closing the window ends the app
 }
 
-// New returns an app that has not started. icon, a PNG, is for notifications.
-// pump runs while the host is there, and returns once it has closed.
+// New returns an app that has not started. icon, a PNG, is for notifications. pump
+// runs as long as there is a host, and returns once it has closed.
 func New(icon []byte, pump func(ctx context.Context, h *host.Host)) *App {
 	return &App{icon: icon, pump: pump, ready: make(chan struct{}), pumped: make(chan struct{})}
 }
@@ -51,8 +52,8 @@ func (a *App) Host() (context.Context, *host.Host, error) {
 	return a.ctx, a.host, a.err
 }
 
-// Startup opens the backend. Wails calls it on a goroutine of its own while the
-// window loads; the window's first command waits for it.
+// Startup opens the backend. Wails calls it on its own goroutine while the window
+// loads. The window's first command waits for it.
 func (a *App) Startup(ctx context.Context) {
 	a.ctx = ctx
 	go a.quitOnSignal()
@@ -78,12 +79,12 @@ func (a *App) Startup(ctx context.Context) {
 	}()
 }
 
-// secondInstance is how long Wails may take to find that Porch runs already,
-// and to end this process: it looks while startup runs, and the store is taken
-// then.
+// secondInstance is how long Wails may take to find that Porch already runs, and
+// to end this process. Wails looks for it while Startup runs, and by then the
+// store is taken.
 const secondInstance = 2 * time.Second
 
-// fail tells why the app can't open, and ends it.
+// fail tells the host why the app can't open, and ends it.
 func (a *App) fail() {
 	close(a.ready)
 	close(a.pumped)
@@ -99,8 +100,8 @@ func (a *App) fail() {
 	os.Exit(1)
 }
 
-// Shutdown closes the backend: guests are told. Wails calls it when the window
-// has gone.
+// Shutdown closes the backend, which tells guests. Wails calls it after the window
+// has closed.
 func (a *App) Shutdown(context.Context) {
 	<-a.ready
 	if a.backend == nil {
@@ -113,9 +114,9 @@ func (a *App) Shutdown(context.Context) {
 	a.notifier.close()
 }
 
-// BeforeClose keeps the app answering when the host closes the window while a
-// link can be opened. (On macOS Wails hides the window by itself, and this is
-// asked only for Quit.)
+// BeforeClose keeps the app running if the host closes the window while a link can
+// be opened. On macOS, Wails hides the window by itself, and calls this for Quit
+// only.
 func (a *App) BeforeClose(ctx context.Context) (prevent bool) {
 	if HidesOnClose || a.quitting.Load() || !a.answers() {
 		return false
@@ -127,8 +128,8 @@ func (a *App) BeforeClose(ctx context.Context) (prevent bool) {
 	return true
 }
 
-// quitOnSignal ends the app when the system or a terminal asks for it, links or
-// no links; the second time at once.
+// quitOnSignal ends the app when the system or a terminal asks for it, even if
+// links can be opened. The second signal ends it at once.
 func (a *App) quitOnSignal() {
 	asked := make(chan os.Signal, 2)
 	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
@@ -138,13 +139,13 @@ func (a *App) quitOnSignal() {
 	os.Exit(1)
 }
 
-// Quit ends the app, links or no links.
+// Quit ends the app, even if links can be opened.
 func (a *App) Quit(ctx context.Context) {
 	a.quitting.Store(true)
 	runtime.Quit(ctx)
 }
 
-// answers tells whether a link can be opened.
+// answers reports whether a link can be opened.
 func (a *App) answers() bool {
 	select {
 	case <-a.ready:
@@ -169,11 +170,12 @@ func (a *App) SecondLaunch(options.SecondInstanceData) {
 		if a.err == nil {
 			a.ShowWindow()
 		}
-	default: // still opening: the window is about to show
+	default: // still opening, so the window will show
 	}
 }
 
-// ShowWindow brings the window to the front, wherever it was.
+// ShowWindow brings the window to the front, whether it was hidden, minimised or
+// covered.
 func (a *App) ShowWindow() {
 	runtime.Show(a.ctx)
 	runtime.WindowUnminimise(a.ctx)
@@ -183,8 +185,8 @@ func (a *App) ShowWindow() {
 	}
 }
 
-// SaveFile asks where to save a file and writes it. It returns "" when the
-// host cancelled.
+// SaveFile asks for a place and writes a file there. It returns "" if the host
+// cancelled.
 func SaveFile(ctx context.Context, name string, content []byte) (string, error) {
 	path, err := runtime.SaveFileDialog(ctx, runtime.SaveDialogOptions{DefaultFilename: name})
 	if err != nil || path == "" {

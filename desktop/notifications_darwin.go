@@ -6,7 +6,8 @@ import (
 	"github.com/porch-call/porch/backend/notify"
 )
 
-// knockCategory is the kind of notification that has Let in and Decline.
+// knockCategory is the category of notifications with the buttons Let in and
+// Decline.
 const knockCategory = "porch.knock"
 
 // declare tells the system which buttons there are.

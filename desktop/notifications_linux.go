@@ -20,16 +20,16 @@ import (
 )
 
 // The desktop's notifications (freedesktop.org Desktop Notifications 1.2).
-// Wails' own way to them reports a note that was dismissed as one that was
-// pressed, and doesn't take one back that was: so they are spoken to directly.
+// Porch speaks to the service itself, because Wails reports a dismissed note as
+// pressed, and does not withdraw notes.
 const (
 	notifyService = "org.freedesktop.Notifications"
 	notifyPath    = "/org/freedesktop/Notifications"
 	pressedNote   = "default" // the action of the note itself
 
-	critical     = byte(2)   // urgency: it stays until somebody deals with it
+	critical     = byte(2)   // urgency: the note stays until the host deals with it
 	neverExpires = int32(0)  // expire_timeout
-	expired      = uint32(1) // why a note was closed: its time was over, for servers that go by theirs
+	expired      = uint32(1) // why a note was closed: its time was over, on servers that have a time-out of their own
 )
 
 // notifier shows notifications over the session bus. It implements
@@ -38,12 +38,12 @@ type notifier struct {
 	ctx     context.Context
 	picture func() (rawImage, error) // the app's icon
 
-	mu       sync.Mutex // never held while the bus is waited for
+	mu       sync.Mutex // guards what follows; never held while the bus is waited for
 	onAction func(noteID, action string)
-	conn     *dbus.Conn // nil before the first note, and once the bus is gone
+	conn     *dbus.Conn // nil before the first note, and after the bus is gone
 	markup   bool       // the server reads markup in bodies
 	shown    map[string]uint32
-	token    string // for raising the window, from the note that was pressed last
+	token    string // allows the window to come to the front; from the note that was pressed last
 }
 
 // newNotifier returns a notifier whose notes show icon, a PNG.
@@ -52,7 +52,7 @@ func newNotifier(ctx context.Context, icon []byte) *notifier {
 	return &notifier{ctx: ctx, picture: picture, shown: make(map[string]uint32)}
 }
 
-// start connects beside the start of the app.
+// start connects in the background while the app starts.
 func (n *notifier) start(h *host.Host) {
 	go func() {
 		if _, _, err := n.connect(); err != nil {
@@ -62,7 +62,7 @@ func (n *notifier) start(h *host.Host) {
 	}()
 }
 
-// connect returns the connection, made anew if there is none.
+// connect returns the connection. If there is none, it makes one.
 func (n *notifier) connect() (conn *dbus.Conn, markup bool, err error) {
 	n.mu.Lock()
 	conn, markup = n.conn, n.markup
@@ -95,7 +95,7 @@ func (n *notifier) connect() (conn *dbus.Conn, markup bool, err error) {
 	return conn, markup, nil
 }
 
-// listen follows what becomes of notes, until the connection ends.
+// listen handles the signals for notes until the connection ends.
 func (n *notifier) listen(conn *dbus.Conn, signals <-chan *dbus.Signal) {
 	for s := range signals {
 		if len(s.Body) < 2 {
@@ -146,9 +146,9 @@ func (n *notifier) listen(conn *dbus.Conn, signals <-chan *dbus.Signal) {
 // maxToken is the longest token that is taken, in bytes.
 const maxToken = 256
 
-// activation returns, once, the token by which the press of a note allows a
-// window to come to the front (xdg-activation; an id of startup notification on
-// X11); "" without one.
+// activation returns the token with which the press of a note allows a window
+// to come to the front (xdg-activation, or the id of a startup notification on
+// X11). It returns each token once, and "" if there is none.
 func (n *notifier) activation() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -171,8 +171,8 @@ func (n *notifier) Show(note notify.Note) error {
 	hints := map[string]dbus.Variant{
 		"category":      dbus.MakeVariant("call.incoming"),
 		"desktop-entry": dbus.MakeVariant("porch"),
-		"urgency":       dbus.MakeVariant(critical), // somebody waits
-		"resident":      dbus.MakeVariant(true),     // until it is withdrawn: opening the window decides nothing
+		"urgency":       dbus.MakeVariant(critical), // a guest waits
+		"resident":      dbus.MakeVariant(true),     // until it is withdrawn, because opening the window decides nothing
 	}
 	if picture, err := n.picture(); err == nil {
 		hints["image-data"] = dbus.MakeVariant(picture)
@@ -202,7 +202,7 @@ func (n *notifier) Withdraw(noteID string) error {
 	if !ok || conn == nil {
 		return nil
 	}
-	// The server answers with an error when the note has gone by itself.
+	// The server answers with an error if it has closed the note by itself.
 	_ = sessionbus.Call(n.ctx, conn.Object(notifyService, notifyPath), notifyService+".CloseNotification", id).Err
 	return nil
 }
@@ -225,7 +225,8 @@ func (n *notifier) close() {
 	}
 }
 
-// rawImage is a picture as notification servers take it: RGBA, row by row.
+// rawImage is a picture in the form that notification servers take: RGBA, row
+// by row.
 type rawImage struct {
 	Width, Height, Stride int32
 	Alpha                 bool

@@ -14,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/sessionbus/bustest"
 )
 
-// server is a notification server on a bus of its own.
+// server is a notification server on its own bus.
 type server struct {
 	conn   *dbus.Conn
 	mu     sync.Mutex
@@ -53,11 +53,11 @@ func (s *server) say(t *testing.T, signal string, arguments ...any) {
 	}
 }
 
-// press is what came of a press: the note's action, and the token that was there
-// when it came.
+// press is what was heard of a press: the note's action, and the token that had
+// arrived by then.
 type press struct{ note, action, token string }
 
-// noteIcon is the icon that the app gives its notes.
+// noteIcon returns the icon that the app gives its notes.
 func noteIcon(t *testing.T) []byte {
 	t.Helper()
 	icon, err := os.ReadFile("../build/linux/porch-64.png")

@@ -18,15 +18,15 @@ import (
 const pressedNote = "DEFAULT_ACTION"
 
 // notifier shows notifications on macOS and Windows. Wails' runtime prepares the
-// system and hears of presses; how a note is shown is each system's own (Show,
+// system and reports presses. Each system has its own way to show a note (Show,
 // Withdraw). It implements notify.Notifier.
 type notifier struct {
 	ctx   context.Context
-	icon  []byte        // a PNG; of Windows
+	icon  []byte        // a PNG, for Windows
 	ready chan struct{} // closed when err is set
 	err   error
 
-	mu       sync.Mutex // a leaf
+	mu       sync.Mutex // guards what follows; no other lock is taken under it
 	onAction func(noteID, action string)
 }
 
@@ -34,8 +34,8 @@ func newNotifier(ctx context.Context, icon []byte) *notifier {
 	return &notifier{ctx: ctx, icon: icon, ready: make(chan struct{})}
 }
 
-// start prepares the system beside the start of the app: on macOS the host may
-// be asked first, which takes as long as they like.
+// start prepares the system in the background while the app starts. On macOS the
+// host may be asked first, which takes as long as they like.
 func (n *notifier) start(h *host.Host) {
 	go func() {
 		defer close(n.ready)
@@ -62,7 +62,8 @@ func (n *notifier) prepare() error {
 	return n.declare()
 }
 
-// wait waits until the system is prepared, and returns why it is not.
+// wait waits until the system is prepared. It returns why the system can't show
+// notes.
 func (n *notifier) wait() error {
 	select {
 	case <-n.ready:
@@ -72,7 +73,7 @@ func (n *notifier) wait() error {
 	}
 }
 
-// prepared tells whether notes can have been shown.
+// prepared reports whether notes may have been shown.
 func (n *notifier) prepared() bool {
 	select {
 	case <-n.ready:
@@ -103,8 +104,9 @@ func (n *notifier) pressed(result runtime.NotificationResult) {
 	f(result.Response.ID, action)
 }
 
-// activation is of Linux: elsewhere the pressed program may show its window.
+// activation is needed on Linux only. On other systems the pressed program may
+// show its window.
 func (n *notifier) activation() string { return "" }
 
-// close lets go of the system's notifications.
+// close releases the system's notifications.
 func (n *notifier) close() { runtime.CleanupNotifications(n.ctx) }

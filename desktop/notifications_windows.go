@@ -12,7 +12,8 @@ import (
 )
 
 // declare puts the app's icon where Wails has told Windows to look for it
-// (InitializeNotifications), since only Wails' own way to show a toast does it.
+// (InitializeNotifications). Otherwise only Wails' own way to show a toast would
+// put it there.
 func (n *notifier) declare() error {
 	exe, err := os.Executable()
 	if err == nil {
@@ -25,10 +26,10 @@ func (n *notifier) declare() error {
 	return nil
 }
 
-// Show implements notify.Notifier. Wails' own SendNotification must not be used
-// here: it puts texts into XML as they are, and what Windows then refuses into a
-// script, which it runs (go-toast v2.0.3, wintoast.PowershellFallback). Without
-// an option Push has no such way.
+// Show implements notify.Notifier. It must not use Wails' own SendNotification,
+// which puts texts into XML without escaping them. If Windows then refuses the
+// XML, it puts the texts into a script and runs that (go-toast v2.0.3,
+// wintoast.PowershellFallback). Push without an option does not do so.
 func (n *notifier) Show(note notify.Note) error {
 	if err := n.wait(); err != nil {
 		return err
@@ -45,6 +46,6 @@ func (n *notifier) Show(note notify.Note) error {
 	return nil
 }
 
-// Withdraw implements notify.Notifier. Windows can't take a note back; pressing
-// it later decides nothing.
+// Withdraw implements notify.Notifier. Windows can't withdraw a note. A later
+// press of it decides nothing.
 func (n *notifier) Withdraw(string) error { return nil }

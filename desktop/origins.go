@@ -2,8 +2,8 @@ package desktop
 
 import "slices"
 
-// origins are where Wails serves the host's page from: macOS and Linux, then
-// Windows. The dev build adds its server's.
+// origins are the origins at which Wails serves the host's page: on macOS and
+// Linux, then on Windows. The dev build adds that of its server.
 var origins = []string{"wails://wails", "http://wails.localhost"}
 
 // isWindow reports whether a page of this origin is the host's window.

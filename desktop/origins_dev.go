@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// The dev server shows the host's page to any browser on this machine, at an
-// address that Wails takes from its flags or from the environment.
+// The dev server shows the host's page to any browser on this machine. Its
+// address comes from Wails' flags or from the environment.
 func init() {
 	address := os.Getenv("devserver")
 	if address == "" {
@@ -19,7 +19,7 @@ func init() {
 		flags.String("assetdir", "", "")
 		flags.String("frontenddevserverurl", "", "")
 		flags.String("loglevel", "", "")
-		_ = flags.Parse(os.Args[1:]) // Wails reads them again, and complains
+		_ = flags.Parse(os.Args[1:]) // Wails parses them again, and reports errors
 	}
 	if address != "" {
 		origins = append(origins, "http://"+address)

@@ -1,4 +1,4 @@
 package desktop
 
-// HidesOnClose says that closing the window hides it, as Mac programs do.
+// HidesOnClose means that closing the window hides it, as usual on a Mac.
 const HidesOnClose = true

@@ -49,9 +49,8 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/options/linux"
 )
 
-// gpuPolicy lets WebKit draw with the graphics card where that is known to
-// work: with a render node, and not on NVIDIA's own driver, where windows stay
-// blank (wailsapp/wails#2977).
+// gpuPolicy lets WebKit draw with the graphics card where that is known to work: with a render node, and not on
+// NVIDIA's own driver, where windows stay blank (wailsapp/wails#2977).
 func gpuPolicy() linux.WebviewGpuPolicy {
 	if _, err := os.Stat("/dev/dri/renderD128"); err != nil {
 		return linux.WebviewGpuPolicyNever
@@ -62,14 +61,13 @@ func gpuPolicy() linux.WebviewGpuPolicy {
 	return linux.WebviewGpuPolicyOnDemand
 }
 
-// present brings the window to the front by a token of the desktop, without which
-// a program that is not in use may not do so: it would only be marked.
-func present(token string) { C.present(C.CString(token)) } // freed there
+// present brings the window to the front, with a token of the desktop. Without one, a program that is not in
+// use may not do so, and the desktop would only mark it.
+func present(token string) { C.present(C.CString(token)) } // present_with frees the string
 
-// LinuxOptions are the window's options on Linux; icon is a PNG. It also asks the
-// window to keep still where the processor draws it, for which the page's
-// prefers-reduced-motion stands: a card that slides in took it a quarter of a
-// second, while a call may be going on.
+// LinuxOptions returns the window's options on Linux. icon is a PNG. If the processor draws the window, it also
+// asks for no animations, which the page sees as prefers-reduced-motion. A card that slides in took a quarter
+// of a second of the processor's time, while a call may be going on.
 func LinuxOptions(icon []byte) *linux.Options {
 	policy := gpuPolicy()
 	if policy == linux.WebviewGpuPolicyNever {

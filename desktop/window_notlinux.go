@@ -4,9 +4,9 @@ package desktop
 
 import "github.com/wailsapp/wails/v2/pkg/options/linux"
 
-// present is of the desktops that ask for a token.
+// present is needed only on desktops that ask for a token.
 func present(string) {}
 
-// LinuxOptions is also what scripts/bindings.sh builds with, which opens no
-// window and needs no C.
+// LinuxOptions returns nil. scripts/bindings.sh also builds with it, because it
+// opens no window and has no C.
 func LinuxOptions([]byte) *linux.Options { return nil }

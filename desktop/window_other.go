@@ -2,6 +2,6 @@
 
 package desktop
 
-// HidesOnClose says that closing the window hides it: elsewhere than on a Mac
-// nothing would bring it back, so it is minimised.
+// HidesOnClose means that closing the window hides it. Only a Mac can bring it
+// back, so on other systems the window is minimised.
 const HidesOnClose = false
