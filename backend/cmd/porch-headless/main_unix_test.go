@@ -277,7 +277,7 @@ func TestAdmitAll(t *testing.T) {
 }
 
 // The command's output is not read, and its pipe is full. Guests still get in, and the command ends when it is told
-// to.
+// to end.
 func TestNobodyReads(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "stdout")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {

@@ -203,42 +203,42 @@ func (s *street) openHost(ctx context.Context, i int) error {
 	if _, err := told[signalling.Announced](ctx, ws, signalling.DecodeFromRelayHost); err != nil {
 		return err
 	}
-	l := &hostConn{s: s, ws: ws, keys: keys, at: make(map[uint32]*sealed.Channel)}
-	s.wg.Go(l.listen)
-	s.wg.Go(l.ping)
+	h := &hostConn{s: s, ws: ws, keys: keys, at: make(map[uint32]*sealed.Channel)}
+	s.wg.Go(h.listen)
+	s.wg.Go(h.ping)
 	s.mu.Lock()
 	s.links = append(s.links, keys.ID())
 	s.mu.Unlock()
 	return nil
 }
 
-func (l *hostConn) ping() {
+func (h *hostConn) ping() {
 	wait := mathrand.N(pingEvery)
-	for sleep(l.s.ctx, wait) == nil {
+	for sleep(h.s.ctx, wait) == nil {
 		wait = pingEvery
-		ctx, cancel := context.WithTimeout(l.s.ctx, pongIn)
-		err := l.ws.Ping(ctx)
+		ctx, cancel := context.WithTimeout(h.s.ctx, pongIn)
+		err := h.ws.Ping(ctx)
 		cancel()
 		if err != nil {
-			_ = l.ws.CloseNow() // listen counts it
+			_ = h.ws.CloseNow() // listen counts it
 			return
 		}
 	}
 }
 
 // listen answers guests until the street is closed.
-func (l *hostConn) listen() {
-	defer func() { _ = l.ws.CloseNow() }()
+func (h *hostConn) listen() {
+	defer func() { _ = h.ws.CloseNow() }()
 	for {
-		kind, b, err := l.ws.Read(l.s.ctx)
+		kind, b, err := h.ws.Read(h.s.ctx)
 		arrived := time.Now()
 		if err == nil && kind == websocket.MessageBinary {
-			err = l.frame(b, arrived)
+			err = h.frame(b, arrived)
 		} else if err == nil {
-			err = l.message(b)
+			err = h.message(b)
 		}
 		if err != nil {
-			l.s.drop(err)
+			h.s.drop(err)
 			return
 		}
 	}
@@ -252,33 +252,33 @@ func (s *street) drop(err error) {
 	}
 }
 
-func (l *hostConn) message(b []byte) error {
+func (h *hostConn) message(b []byte) error {
 	m, err := signalling.DecodeFromRelayHost(b)
 	if err != nil {
 		return err
 	}
 	switch m := m.(type) {
 	case signalling.Guest:
-		l.at[m.Channel] = nil
+		h.at[m.Channel] = nil
 	case signalling.Closed:
-		delete(l.at, m.Channel)
+		delete(h.at, m.Channel)
 	}
 	return nil
 }
 
 // frame handles a frame from a guest: an opening, Hello, or Knock.
-func (l *hostConn) frame(b []byte, arrived time.Time) error {
+func (h *hostConn) frame(b []byte, arrived time.Time) error {
 	if len(b) < signalling.ChannelSize {
 		return errors.New("a frame of no channel")
 	}
 	number, frame := binary.BigEndian.Uint32(b), b[signalling.ChannelSize:]
-	c, known := l.at[number]
+	c, known := h.at[number]
 	if !known {
 		return nil // the guest has gone
 	}
 	if c == nil {
-		c, err := sealed.OpenHost(l.keys, frame)
-		l.at[number] = c
+		c, err := sealed.OpenHost(h.keys, frame)
+		h.at[number] = c
 		return err
 	}
 	plain, err := c.Open(frame)
@@ -291,16 +291,16 @@ func (l *hostConn) frame(b []byte, arrived time.Time) error {
 	}
 	switch m := m.(type) {
 	case signalling.Hello:
-		l.s.visitorOf(m.Device).heard <- arrived
-		return l.reply(number, c, signalling.Welcome{Version: signalling.ProtocolVersion, HostName: "Load"})
+		h.s.visitorOf(m.Device).heard <- arrived
+		return h.reply(number, c, signalling.Welcome{Version: signalling.ProtocolVersion, HostName: "Load"})
 	case signalling.Knock:
-		l.s.visitorOf(m.Name).rang <- arrived
-		return l.reply(number, c, signalling.Waiting{Bell: signalling.BellRung})
+		h.s.visitorOf(m.Name).rang <- arrived
+		return h.reply(number, c, signalling.Waiting{Bell: signalling.BellRung})
 	}
 	return fmt.Errorf("a guest says %q", m.Type())
 }
 
-func (l *hostConn) reply(number uint32, c *sealed.Channel, m signalling.Message) error {
+func (h *hostConn) reply(number uint32, c *sealed.Channel, m signalling.Message) error {
 	plain, err := signalling.Encode(m)
 	if err != nil {
 		return err
@@ -309,7 +309,7 @@ func (l *hostConn) reply(number uint32, c *sealed.Channel, m signalling.Message)
 	if err != nil {
 		return err
 	}
-	return l.ws.Write(l.s.ctx, websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, number), frame...))
+	return h.ws.Write(h.s.ctx, websocket.MessageBinary, append(binary.BigEndian.AppendUint32(nil, number), frame...))
 }
 
 // visitor is a guest, and how long each step up to the bell took.

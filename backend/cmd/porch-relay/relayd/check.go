@@ -170,7 +170,7 @@ func (c *checker) run(ctx context.Context) {
 	}
 	c.page(ctx)
 	c.socket(ctx)
-	if offer, ok := c.line(ctx); ok {
+	if offer, ok := c.dialIn(ctx); ok {
 		c.relayed(ctx, offer)
 	}
 }
@@ -399,8 +399,8 @@ func firstLine(s string) string {
 	return strconv.QuoteToASCII(s[:min(len(s), 80)])
 }
 
-// line dials in as a host does.
-func (c *checker) line(ctx context.Context) (offer client.Offer, ok bool) {
+// dialIn dials in as a host does.
+func (c *checker) dialIn(ctx context.Context) (offer client.Offer, ok bool) {
 	const what = "hosts"
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

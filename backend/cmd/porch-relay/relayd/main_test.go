@@ -55,8 +55,8 @@ type running struct {
 	log           bytes.Buffer
 }
 
-// startRelay starts a relay for localhost, with a certificate of its own, and
-// waits until it answers.
+// startRelay starts a relay for localhost, with its own certificate, and waits
+// until it answers.
 func startRelay(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := prepareRelay(t)

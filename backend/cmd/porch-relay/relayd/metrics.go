@@ -12,8 +12,8 @@ import (
 	"github.com/porch-call/porch/backend/relay/turn"
 )
 
-// metrics are what /metrics serves. Their labels come from closed sets; no link,
-// host or address is ever one.
+// metrics are what /metrics serves. Their labels come from closed sets. No link,
+// host or address is ever a label.
 type metrics struct {
 	registry   *prometheus.Registry
 	open       *prometheus.GaugeVec
