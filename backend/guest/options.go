@@ -74,16 +74,20 @@ type Options struct {
 // NewAPI returns a stack like a browser's: VP8 and Opus with NACK, PLI, transport-wide congestion control and audio
 // levels. It uses no mDNS, and adds loopback candidates because host and guest may be on one machine.
 func NewAPI() (*webrtc.API, error) {
+	return NewAPIWith(func(m *webrtc.MediaEngine, r *interceptor.Registry, _ *webrtc.SettingEngine) error {
+		if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
+			return err
+		}
+		return webrtc.ConfigureTWCCHeaderExtensionSender(m, r)
+	})
+}
+
+// NewAPIWith returns a stack with the codecs and settings of [NewAPI], to which add adds interceptors and what they
+// need. It returns the error of add.
+func NewAPIWith(add func(*webrtc.MediaEngine, *interceptor.Registry, *webrtc.SettingEngine) error) (*webrtc.API, error) {
 	m := new(webrtc.MediaEngine)
 	if err := registerCodecs(m); err != nil {
 		return nil, err
-	}
-	r := new(interceptor.Registry)
-	if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
-		return nil, fmt.Errorf("guest: interceptors: %w", err)
-	}
-	if err := webrtc.ConfigureTWCCHeaderExtensionSender(m, r); err != nil {
-		return nil, fmt.Errorf("guest: interceptors: %w", err)
 	}
 	var s webrtc.SettingEngine
 	s.SetIncludeLoopbackCandidate(true)
@@ -91,6 +95,10 @@ func NewAPI() (*webrtc.API, error) {
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	s.DisableActiveTCP(true)
 	s.SetDTLSRetransmissionInterval(50 * time.Millisecond)
+	r := new(interceptor.Registry)
+	if err := add(m, r, &s); err != nil {
+		return nil, fmt.Errorf("guest: interceptors: %w", err)
+	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
 }
 
