@@ -1,6 +1,9 @@
 package call
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // Totals sums what all calls have counted since the start.
 type Totals struct {
@@ -25,7 +28,7 @@ func (t *Totals) End(c *Call) {
 	defer t.mu.Unlock()
 	delete(t.live, c)
 	t.done = t.done.Plus(c.Stats())
-	t.done.Participants = 0
+	t.done.Participants, t.done.Estimates = 0, nil
 }
 
 // Sum returns what was counted so far.
@@ -39,7 +42,13 @@ func (t *Totals) Sum() Stats {
 	return total
 }
 
-// Plus returns the sum of two stats.
+// Plus returns the sum of two stats, of calls with different participants.
 func (s Stats) Plus(other Stats) Stats {
-	return Stats{Participants: s.Participants + other.Participants, Counts: s.Counts.Plus(other.Counts)}
+	sum := Stats{Participants: s.Participants + other.Participants, Counts: s.Counts.Plus(other.Counts)}
+	if len(s.Estimates)+len(other.Estimates) > 0 {
+		sum.Estimates = make(map[string]uint64)
+		maps.Copy(sum.Estimates, s.Estimates)
+		maps.Copy(sum.Estimates, other.Estimates)
+	}
+	return sum
 }
