@@ -64,13 +64,14 @@ var parts = map[string]part{
 	"backend/kit/limit":    {tier: kit, lower: none, beside: []string{"backend/kit"}},
 	"backend/sessionbus":   {tier: kit, lower: none}, // for awake and the app's notifications; see onlyFor
 
-	"backend/media/codec":     {tier: media, lower: none},
-	"backend/media/path":      {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
-	"backend/media/forward":   {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp", "interceptor"}},
-	"backend/media/rate":      {tier: media, lower: none}, // pure
-	"backend/media/share":     {tier: media, beside: []string{"backend/media/codec"}},
-	"backend/media/capture":   {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"mediadevices", "rtp"}},
-	"backend/media/mediatest": {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
+	"backend/media/codec":         {tier: media, lower: none},
+	"backend/media/path":          {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
+	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp", "interceptor"}},
+	"backend/media/rate":          {tier: media, lower: none}, // pure
+	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
+	"backend/media/capture":       {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"mediadevices", "rtp"}},
+	"backend/media/capture/clips": {tier: media, lower: none, beside: []string{"backend/media/capture"}},                                              // for measurements
+	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":        {tier: subjects, lower: []string{"backend/sessionbus"}},
 	"backend/call":         {tier: subjects, pion: every},
@@ -101,7 +102,8 @@ var parts = map[string]part{
 	"backend/host": {tier: host},
 	"backend":      {tier: whole},
 
-	"backend/cmd":             {tier: program},
+	"backend/lab":             {tier: program, pion: every}, // for measurements
+	"backend/cmd":             {tier: program, beside: []string{"backend/lab"}},
 	"backend/cmd/porch-relay": {tier: program, pion: every}, // asks a TURN server as a client would
 	"desktop":                 {tier: program},
 	"":                        {tier: program, beside: []string{"desktop"}}, // the app's main package
@@ -111,12 +113,14 @@ var parts = map[string]part{
 
 // Parts that few others may import, whatever their floor.
 var onlyFor = map[string][]string{
-	"backend/guest":          {"backend/cmd", "backend/cmd/porch-relay"},
-	"backend/media/capture":  {"backend", "backend/host", "backend/studio"},
-	"backend/sessionbus":     {"backend/awake", "desktop", ""},
-	"frontend":               {"backend/cmd", "backend/cmd/porch-relay", "desktop", ""},
-	"backend/relay/freeport": {"backend/relay/nats", "backend/cmd"},
-	"backend/relay/internal": {},
+	"backend/guest":               {"backend/cmd", "backend/cmd/porch-relay", "backend/lab"},
+	"backend/lab":                 {"backend/cmd"},
+	"backend/media/capture":       {"backend", "backend/host", "backend/studio", "backend/media/capture/clips"},
+	"backend/media/capture/clips": {"backend/cmd"},
+	"backend/sessionbus":          {"backend/awake", "desktop", ""},
+	"frontend":                    {"backend/cmd", "backend/cmd/porch-relay", "desktop", ""},
+	"backend/relay/freeport":      {"backend/relay/nats", "backend/cmd"},
+	"backend/relay/internal":      {},
 }
 
 // Parts that are only one package. Packages below them need a row of their own.
@@ -282,6 +286,10 @@ func TestTheImportRuleBites(t *testing.T) {
 		{"backend/guest", "backend/call", "a neighbour"},
 		{"backend/host", "backend/guest", "only for few"},
 		{"backend/cmd/porch-load", "backend/guest", ""},
+		{"backend/cmd/porch-lab", "backend/lab/media", ""},
+		{"backend/lab/person", "backend/guest", ""},
+		{"backend/cmd/porch-relay", "backend/lab/link", "only for few"},
+		{"backend/host", "backend/lab/link", "only for few"},
 		{"backend/awake", "backend/sessionbus", ""},
 		{"backend/awake", "backend/fault", "not one of the few of lower floors"},
 		{"backend/notify", "backend/sessionbus", "only for few"},
