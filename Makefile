@@ -41,6 +41,9 @@ build/bin/porch-dev: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
 build/bin/porch-headless: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
 	go build -o $@ ./backend/cmd/porch-headless
 
+build/bin/porch-lab: $(GO_SOURCES) go.mod go.sum
+	go build -o $@ ./backend/cmd/porch-lab
+
 build/bin/porch-load: $(GO_SOURCES) go.mod go.sum
 	go build -o $@ ./backend/cmd/porch-load
 
@@ -100,6 +103,11 @@ lab: setup ## calls across NATs and on narrow lines, in network namespaces (root
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay
 	PORCH_LAB=1 go test -count 1 -run 'Laboratory|NarrowLine|FullLine' -v ./backend/call
 	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
+
+.PHONY: lab-media
+lab-media: setup ## calls on lines of many kinds (root): what must be, was and is; ROWS=A1,A3 RUNS=5: build/lab/media.json
+	@$(MAKE) --no-print-directory build/bin/porch-lab build/bin/porch-headless build/bin/porch-relay
+	build/bin/porch-lab media -rows "$(ROWS)" -runs $(or $(RUNS),1) -note "$(NOTE)"
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 1m)
