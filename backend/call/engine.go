@@ -118,8 +118,8 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 	}
 	extend(sdp.AudioLevelURI, webrtc.RTPCodecTypeAudio, up)
 	extend(sdp.ABSSendTimeURI, webrtc.RTPCodecTypeVideo, down)
-	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeAudio, up)
-	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeVideo, up)
+	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeAudio, up, down)
+	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeVideo, up, down)
 	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeAudio, up)
 	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeVideo, up)
 	extend(sdp.SDESRTPStreamIDURI, webrtc.RTPCodecTypeVideo, up)

@@ -90,7 +90,7 @@ func (l *Local) pair(other *member) *slotPair {
 		if s.Kind == signalling.KindVideo {
 			payloadType, from = codec.VideoPayloadType, other.video
 		}
-		s.Bind(0, payloadType, 0, 0, 0)
+		s.Bind(forward.Numbers{PayloadType: payloadType})
 		s.SetWriter(&localWriter{sink: l.sink, participant: other.profile.ID, from: from})
 		s.Open()
 	}

@@ -42,16 +42,23 @@ func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 			}
 		}
 	}
-	var timeID uint8
+	numbers := forward.Numbers{
+		SSRC: uint32(c.SSRC()), PayloadType: uint8(codec.PayloadType),
+		RTXSSRC: uint32(c.SSRCRetransmission()), RTXPayloadType: rtx,
+	}
 	for _, x := range c.HeaderExtensions() {
-		if x.URI == sdp.ABSSendTimeURI && x.ID > 0 && x.ID < 15 {
-			timeID = uint8(x.ID)
+		switch {
+		case x.ID <= 0 || x.ID >= 15: // more than one byte of header, RFC 8285
+		case x.URI == sdp.ABSSendTimeURI:
+			numbers.AbsSendTimeID = uint8(x.ID)
+		case x.URI == sdp.TransportCCURI:
+			numbers.TransportID = uint8(x.ID)
 		}
 	}
 	if err := t.peer.out.Reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
 		return webrtc.RTPCodecParameters{}, err
 	}
-	t.slot.Bind(uint32(c.SSRC()), uint8(codec.PayloadType), uint32(c.SSRCRetransmission()), rtx, timeID)
+	t.slot.Bind(numbers)
 	t.peer.out.Add(uint32(c.SSRC()), t.slot)
 	return *codec, nil
 }

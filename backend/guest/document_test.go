@@ -350,7 +350,7 @@ func TestTheOfferOfTheDocument(t *testing.T) {
 			"a=fmtp:97 apt=96":          video,
 			"a=setup:actpass":           true,
 			"a=rtcp-mux":                true,
-			" " + wide:                  up,
+			" " + wide:                  true,
 			" " + sendTime:              !up && video,
 			" " + level:                 up && !video,
 			" " + mid:                   up,

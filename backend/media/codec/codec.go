@@ -21,7 +21,7 @@ const (
 const (
 	AudioLevelID        = 1 // RFC 6464, senders only
 	AbsSendTimeID       = 2 // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time, receivers only
-	TransportSequenceID = 3 // transport-wide-cc-01, senders only
+	TransportSequenceID = 3 // transport-wide-cc-01
 	MidID               = 4 // RFC 9143, senders only
 	RIDID               = 5 // RFC 8852, video senders only
 	RepairedRIDID       = 6 // RFC 8852, video senders only

@@ -44,7 +44,7 @@ func newRig(tb testing.TB, receivers int) *rig {
 	for range receivers {
 		w := new(fakeWriter)
 		s := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
-		s.Bind(uint32(len(r.slots)+100), codec.VideoPayloadType, uint32(len(r.slots)+200), codec.RetransmissionPayloadType, codec.AbsSendTimeID)
+		s.Bind(Numbers{SSRC: uint32(len(r.slots) + 100), PayloadType: codec.VideoPayloadType, RTXSSRC: uint32(len(r.slots) + 200), RTXPayloadType: codec.RetransmissionPayloadType, AbsSendTimeID: codec.AbsSendTimeID})
 		s.SetWriter(w)
 		s.Open()
 		r.video.AddReceiver(s)
@@ -156,7 +156,7 @@ func TestLateReceiverGetsTheKeyframeThatIsThere(t *testing.T) {
 	}
 	w := new(fakeWriter)
 	late := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
-	late.Bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
+	late.Bind(Numbers{SSRC: 1, PayloadType: codec.VideoPayloadType, RTXSSRC: 2, RTXPayloadType: codec.RetransmissionPayloadType})
 	late.SetWriter(w)
 	r.video.AddReceiver(late)
 	late.Assign(r.video)
@@ -347,7 +347,7 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	}
 	late := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
 	lateWriter := new(fakeWriter)
-	late.Bind(300, codec.VideoPayloadType, 301, codec.RetransmissionPayloadType, 0)
+	late.Bind(Numbers{SSRC: 300, PayloadType: codec.VideoPayloadType, RTXSSRC: 301, RTXPayloadType: codec.RetransmissionPayloadType})
 	late.SetWriter(lateWriter)
 	late.Open()
 	r.video.AddReceiver(late)
@@ -386,7 +386,7 @@ func TestRetransmission(t *testing.T) {
 func TestRetransmissionWithoutItsOwnStream(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()
-	r.slots[0].Bind(100, codec.VideoPayloadType, 0, 0, 0)
+	r.slots[0].Bind(Numbers{SSRC: 100, PayloadType: codec.VideoPayloadType})
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(v.Frame(true, 2)...)
 	r.slots[0].resend([]uint16{10})

@@ -39,7 +39,7 @@ func newPresenter() *presenter {
 func (p *presenter) watch(t *Track) *fakeWriter {
 	w := new(fakeWriter)
 	s := NewSlot(t.Kind, &p.admitted, p.counters)
-	s.Bind(100, codec.VideoPayloadType, 0, 0, 0)
+	s.Bind(Numbers{SSRC: 100, PayloadType: codec.VideoPayloadType})
 	s.SetWriter(w)
 	s.Open()
 	t.AddReceiver(s)

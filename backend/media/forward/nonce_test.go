@@ -62,6 +62,7 @@ func (l *ledger) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) 
 type hostile struct {
 	ledger   *ledger
 	admitted *rig
+	out      *Outbound
 	sources  [2]*Track
 	ups      [2]*fakeUpstream
 	ssrcs    [2]uint32
@@ -81,14 +82,22 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		now:    time.Now(), random: rand.New(rand.NewPCG(seed, 1)),
 		admitted: newRig(tb, 0),
 	}
+	h.out = NewOutbound(&h.admitted.admitted, h.admitted.counters)
 	for i := range h.sources {
 		h.sources[i] = NewTrack("", kind, false, h.admitted.counters)
 		h.ssrcs[i] = uint32(i + 1)
 		h.connect(i)
 	}
 	for i, rtx := range []uint8{codec.RetransmissionPayloadType, 0} {
-		slot := NewSlot(kind, &h.admitted.admitted, h.admitted.counters)
-		slot.Bind(uint32(100+i), 96, uint32(200+i), rtx, codec.AbsSendTimeID)
+		numbers := Numbers{
+			SSRC: uint32(100 + i), PayloadType: 96, RTXSSRC: uint32(200 + i), RTXPayloadType: rtx,
+			AbsSendTimeID: codec.AbsSendTimeID,
+		}
+		if seed%2 == 1 {
+			numbers.TransportID = codec.TransportSequenceID
+		}
+		slot := h.out.NewSlot(kind)
+		slot.Bind(numbers)
 		slot.SetWriter(h.ledger)
 		slot.Open()
 		h.slots = append(h.slots, slot)
@@ -257,8 +266,10 @@ func FuzzNonces(f *testing.F) {
 	f.Add([]byte{0x00, 0, 0, 0x60, 0xff, 0xff, 0x28, 0x27, 0x10, 0x40, 0, 1})
 	f.Add([]byte{0x71, 1, 0, 0x53, 0, 0, 0x62, 4, 0, 0x53, 0, 0, 0x40, 0, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		for _, kind := range []signalling.Kind{signalling.KindAudio, signalling.KindVideo} {
-			h := newHostile(t, kind, 1)
+		for seed, kind := range []signalling.Kind{
+			signalling.KindAudio, signalling.KindVideo, signalling.KindVideo, signalling.KindAudio,
+		} {
+			h := newHostile(t, kind, uint64(seed))
 			for n := 0; n+3 <= min(len(script), 150); n += 3 {
 				h.step(script[n], binary.BigEndian.Uint16(script[n+1:]))
 			}
@@ -282,7 +293,7 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 	}
 	w := new(fakeWriter)
 	s := NewSlot(signalling.KindVideo, &r.admitted, r.counters)
-	s.Bind(1, codec.VideoPayloadType, 2, codec.RetransmissionPayloadType, 0)
+	s.Bind(Numbers{SSRC: 1, PayloadType: codec.VideoPayloadType, RTXSSRC: 2, RTXPayloadType: codec.RetransmissionPayloadType})
 	s.SetWriter(w)
 	s.Assign(r.video)
 	begun := time.Now()

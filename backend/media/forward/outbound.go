@@ -17,10 +17,11 @@ type Outbound struct {
 	admitted *atomic.Bool
 	counters *Counters
 
-	rtt      atomic.Int64  // round trip to the receiver, in nanoseconds; 0 for unknown
-	measured atomic.Bool   // the receiver reported a round trip since the last WasMeasured
-	limit    atomic.Uint64 // the rate that the receiver estimates it can receive (REMB), in bit/s; 0 for unknown
-	budget   resends
+	rtt        atomic.Int64  // round trip to the receiver, in nanoseconds; 0 for unknown
+	measured   atomic.Bool   // the receiver reported a round trip since the last WasMeasured
+	limit      atomic.Uint64 // the rate that the receiver estimates it can receive (REMB), in bit/s; 0 for unknown
+	budget     resends
+	departures departures
 
 	mu    sync.Mutex
 	slots map[uint32]*Slot    // by SSRC, once negotiated
@@ -34,10 +35,11 @@ func NewOutbound(admitted *atomic.Bool, c *Counters) *Outbound {
 	return o
 }
 
-// NewSlot returns a slot that shares the receiver's budget for retransmissions.
+// NewSlot returns a slot that shares what is counted for the receiver: its budget for retransmissions and its
+// transport-wide numbers.
 func (o *Outbound) NewSlot(kind signalling.Kind) *Slot {
 	s := NewSlot(kind, o.admitted, o.counters)
-	s.budget = &o.budget
+	s.budget, s.departures = &o.budget, &o.departures
 	return s
 }
 

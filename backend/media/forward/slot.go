@@ -39,10 +39,15 @@ type Slot struct {
 	out    rewriter
 
 	header    rtp.Header
+	number    [2]byte // the value of the transport-wide number in header
+	hasNumber bool
 	extension [3]byte // the value of abs-send-time in header
 	hasTime   bool
 	rtxHeader rtp.Header
 	hasRTX    bool
+
+	departures *departures // of the receiver; nil for the native engine's slots
+	numbers    []numbered  // of the stream's last packets, if it is repeated in itself; nil before the first
 
 	sentAt          time.Time
 	replayed        uint64 // arrival number of the last packet that the replay sent
@@ -66,19 +71,35 @@ func NewSlot(kind signalling.Kind, admitted *atomic.Bool, counters *Counters) *S
 	return s
 }
 
-// Bind gives the slot its negotiated numbers. timeID is the id of abs-send-time, 0 for none. rtxType is 0 if there
-// are no retransmission streams. Retransmissions then use the original's sequence number, so they must not differ
-// from it in any bit: two different packets would use one nonce.
-func (s *Slot) Bind(ssrc uint32, payloadType uint8, rtxSSRC uint32, rtxType, timeID uint8) {
+// Numbers are what a receiver's description says of a slot's stream.
+type Numbers struct {
+	SSRC        uint32
+	PayloadType uint8
+
+	// RTXPayloadType is 0 if there is no retransmission stream (RFC 4588). A retransmission then uses the original's
+	// sequence number, so it must not differ from the original in any bit: two different packets would use one nonce.
+	RTXSSRC        uint32
+	RTXPayloadType uint8
+
+	// Ids of header extensions, 0 for those that the receiver does not take.
+	TransportID   uint8 // transport-wide-cc-01
+	AbsSendTimeID uint8 // used if there is no TransportID, because receivers then estimate by it
+}
+
+// Bind gives the slot its negotiated numbers.
+func (s *Slot) Bind(n Numbers) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.header = rtp.Header{Version: 2, PayloadType: payloadType, SSRC: ssrc}
-	if timeID != 0 && rtxType != 0 {
-		s.hasTime = s.header.SetExtension(timeID, s.extension[:]) == nil
+	s.hasRTX = n.RTXPayloadType != 0
+	s.header = rtp.Header{Version: 2, PayloadType: n.PayloadType, SSRC: n.SSRC}
+	switch {
+	case n.TransportID != 0 && s.departures != nil:
+		s.hasNumber = s.header.SetExtension(n.TransportID, s.number[:]) == nil
+	case n.AbsSendTimeID != 0 && s.hasRTX:
+		s.hasTime = s.header.SetExtension(n.AbsSendTimeID, s.extension[:]) == nil
 	}
-	s.hasRTX = rtxType != 0
 	s.rtxHeader = s.header
-	s.rtxHeader.PayloadType, s.rtxHeader.SSRC = rtxType, rtxSSRC
+	s.rtxHeader.PayloadType, s.rtxHeader.SSRC = n.RTXPayloadType, n.RTXSSRC
 }
 
 // SetWriter sets the writer to the receiver.
@@ -229,8 +250,12 @@ func (s *Slot) send(p *packet, now time.Time) {
 		return
 	}
 	s.header.Marker = p.marker
-	if !s.write(&s.header, p, out, nil, now) {
+	number := s.nextNumber()
+	if !s.write(&s.header, p, out, nil, number, now) {
 		return
+	}
+	if s.hasNumber && !s.hasRTX {
+		s.remember(out.sequence, number)
 	}
 	s.out.sent(p, out)
 	s.sentAt = now
@@ -238,9 +263,43 @@ func (s *Slot) send(p *packet, now time.Time) {
 	s.octets += uint32(len(p.payload))
 }
 
+// nextNumber returns the transport-wide number of the next packet.
+func (s *Slot) nextNumber() uint16 {
+	if !s.hasNumber {
+		return 0
+	}
+	return s.departures.next()
+}
+
+// numbered is the transport-wide number under which a packet was sent.
+type numbered struct {
+	sequence, number uint16
+	sent             bool
+}
+
+// remember keeps a packet's transport-wide number for its retransmission.
+func (s *Slot) remember(sequence, number uint16) {
+	if s.numbers == nil {
+		s.numbers = make([]numbered, resendMemory)
+	}
+	s.numbers[int(sequence)%len(s.numbers)] = numbered{sequence, number, true}
+}
+
+// numberOf returns the transport-wide number of a packet of a stream that is repeated in itself.
+func (s *Slot) numberOf(sequence uint16) (number uint16, ok bool) {
+	if !s.hasNumber {
+		return 0, true
+	}
+	if s.numbers == nil {
+		return 0, false
+	}
+	n := s.numbers[int(sequence)%len(s.numbers)]
+	return n.number, n.sent && n.sequence == sequence
+}
+
 // write writes p with the numbers of out, after prefix. It is the only place where media leaves, and it sends nothing
 // to a receiver that is not admitted. It returns false if the numbers may be used again; see [ErrNotSent].
-func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now time.Time) bool {
+func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, number uint16, now time.Time) bool {
 	if !s.admitted.Load() {
 		s.counters.unadmittedMedia.Add(1)
 		return false
@@ -259,6 +318,9 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 		h.SequenceNumber = out.sequence
 	}
 	h.Timestamp = out.timestamp
+	if s.hasNumber {
+		s.number[0], s.number[1] = byte(number>>8), byte(number)
+	}
 	if s.hasTime {
 		t := absSendTime(now)
 		s.extension[0], s.extension[1], s.extension[2] = byte(t>>16), byte(t>>8), byte(t)
@@ -266,6 +328,9 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, now
 	_, err := s.writer.Write(h, payload, nil)
 	if err == nil {
 		s.counters.forwarded(len(payload))
+		if s.hasNumber {
+			s.departures.left(number, h.MarshalSize()+len(payload), now)
+		}
 		if prefix == nil {
 			s.budget.sent.Add(uint64(len(payload)))
 		}
@@ -298,7 +363,11 @@ func (s *Slot) resend(sequences []uint16) {
 		if s.out.lastStamp-out.timestamp > oldest && int32(s.out.lastStamp-out.timestamp) > 0 {
 			continue
 		}
-		if !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
+		number, ok := uint16(0), true
+		if !s.hasRTX {
+			number, ok = s.numberOf(n)
+		}
+		if !ok || !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
 			continue // its output id may be another by now, and a retransmission must equal the original in every bit
 		}
 		if s.resent == nil {
@@ -313,12 +382,12 @@ func (s *Slot) resend(sequences []uint16) {
 		s.counters.retransmitted.Add(1)
 		if !s.hasRTX {
 			s.header.Marker = p.marker
-			s.write(&s.header, p, out, nil, now)
+			s.write(&s.header, p, out, nil, number, now)
 			continue
 		}
 		s.rtxHeader.Marker = p.marker
 		s.rtxHeader.SequenceNumber++
-		if !s.write(&s.rtxHeader, p, out, []byte{byte(n >> 8), byte(n)}, now) {
+		if !s.write(&s.rtxHeader, p, out, []byte{byte(n >> 8), byte(n)}, s.nextNumber(), now) {
 			s.rtxHeader.SequenceNumber--
 		}
 	}
