@@ -66,7 +66,7 @@ var parts = map[string]part{
 
 	"backend/media/codec":         {tier: media, lower: none},
 	"backend/media/path":          {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
-	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"rtp", "rtcp", "interceptor"}},
+	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec", "backend/media/rate"}, pion: []string{"rtp", "rtcp", "interceptor"}},
 	"backend/media/rate":          {tier: media, lower: none}, // pure
 	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
 	"backend/media/capture":       {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"mediadevices", "rtp"}},

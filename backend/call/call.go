@@ -77,6 +77,7 @@ type Call struct {
 	// members serves the reporter, and lookups from other goroutines. It is
 	// swapped, never changed.
 	members atomic.Pointer[[]*member]
+	waiting chan struct{} // buffered 1; full means that packets wait for pace
 	wake    chan struct{} // buffered 1; full means that the reporter is woken already
 
 	// See outside.go.
@@ -91,6 +92,10 @@ type Call struct {
 	ended    bool
 	chat     chat
 	speaking []string
+	planner  planner
+
+	// hurry is set when a decision on who gets what can't wait.
+	hurry atomic.Bool
 
 	spoken []string // the newest IDs that are speaking; owned by the reporter
 }
@@ -101,6 +106,7 @@ func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certif
 		requests:   make(chan func(), 64),
 		done:       make(chan struct{}),
 		wake:       make(chan struct{}, 1),
+		waiting:    make(chan struct{}, 1),
 		turnWanted: make(chan struct{}, 1),
 		unwatch:    func() {},
 	}
@@ -110,6 +116,7 @@ func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certif
 	c.begin(ctx)
 	go c.run()
 	c.workers.Go(c.runReporter)
+	c.workers.Go(c.pace)
 	return c
 }
 
@@ -202,6 +209,8 @@ func (c *Call) enter(m *member) error {
 	}
 	m.admitted.Store(true)
 	m.firstLine = c.chat.last + 1
+	c.planner.numbers++
+	m.number = c.planner.numbers
 	members := slices.Concat(others, []*member{m})
 	c.members.Store(&members)
 	select {

@@ -48,6 +48,7 @@ type Engine struct {
 	mux     *path.Mux        // nil on a virtual network: pion opens sockets and carries all media
 	stun    *path.STUNClient // nil without mux
 	turn    path.TURNClient
+	lines   *lines
 	panics  contain.Panics
 
 	mediaPatience time.Duration // see nomedia.go
@@ -59,7 +60,7 @@ type Engine struct {
 
 // NewEngine returns an engine.
 func NewEngine(o Options) (*Engine, error) {
-	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), mediaPatience: mediaPatience}
+	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), lines: newLines(), mediaPatience: mediaPatience}
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}

@@ -83,6 +83,7 @@ type guest struct {
 	plis     int
 	nacks    int // packets that the call has asked for
 	twcc     int
+	limit    float32 // bit/s, the last that the host asked for (REMB); 0 for none
 	reports  int
 	srs      int
 	early    []webrtc.ICECandidateInit
@@ -341,6 +342,8 @@ func (g *guest) answer(pc *webrtc.PeerConnection, o signalling.Offer) {
 							g.twcc++
 						case *rtcp.ReceiverReport:
 							g.reports++
+						case *rtcp.ReceiverEstimatedMaximumBitrate:
+							g.limit = p.Bitrate
 						}
 					}
 				})

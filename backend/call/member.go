@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -23,6 +24,9 @@ type member struct {
 
 	// The media that the member sends. Each track does its own locking.
 	audio, video *forward.Track
+
+	number share.ID // for decisions on who gets what; never used twice in a call
+	asked  asked    // as a publisher
 
 	muted, cameraOff bool
 	outbox           Outbox // nil while the path is lost
@@ -107,6 +111,7 @@ func (m *member) give(pr *slotPair, other *member) {
 		pr.video.Assign(nil)
 		return
 	}
+	pr.permitted = true
 	other.audio.AddReceiver(pr.audio)
 	other.video.AddReceiver(pr.video)
 	pr.audio.Assign(other.audio)

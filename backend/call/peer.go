@@ -62,6 +62,10 @@ type peer struct {
 
 	in  *forward.Inbound
 	out *forward.Outbound
+
+	// What is known of the line to the receiver; see lines.go.
+	route *path.Route // owned by the call's reporter
+	way   atomic.Uint32
 }
 
 // slotPair is two slots that carry one participant. Audio and video are in one
@@ -69,6 +73,7 @@ type peer struct {
 type slotPair struct {
 	audio, video *forward.Slot
 	member       *member // whose media it carries; nil for a free pair
+	permitted    bool    // the receiver's line has room for the picture
 }
 
 // pathPatience is how long a path may take to come up. By then every pair of
@@ -92,7 +97,7 @@ func newPeer(m *member) (*peer, error) {
 		p.relayOnly = m.call.iceConfig.RelayOnly
 	}
 	p.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, p, &m.admitted, &m.call.counters)
-	p.out = forward.NewOutbound(&m.admitted, &m.call.counters)
+	p.out = forward.NewOutbound(&m.admitted, &m.call.counters, m.call.wakePacer)
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
 	if err != nil {
@@ -145,7 +150,10 @@ func (p *peer) enqueue(f func()) bool {
 }
 
 // close ends the peer. The call's goroutine calls it once.
-func (p *peer) close() { close(p.done) }
+func (p *peer) close() {
+	close(p.done)
+	p.call.engine.lines.leave(p)
+}
 
 // failed reports that the peer can't go on, so the call takes its member out.
 func (p *peer) failed(err error) {

@@ -56,6 +56,7 @@ func (c *Call) tick(n uint, now time.Time) {
 		if p == nil {
 			continue
 		}
+		p.watchLine(now)
 		if n%feedbackInterval == 0 {
 			p.sendCongestionFeedback()
 		}
@@ -64,6 +65,10 @@ func (c *Call) tick(n uint, now time.Time) {
 		if (n+uint(i))%reportInterval == 0 {
 			p.sendReports(now)
 		}
+	}
+	c.engine.lines.tick(now)
+	if n%planEvery == 0 || n%hurryEvery == 0 && c.hurry.Swap(false) {
+		c.post(c.plan)
 	}
 	if n%speakingInterval == 0 {
 		c.speakersAre(forward.LoudestFirst(c.spoken, speakers))

@@ -39,7 +39,7 @@ func newRig(tb testing.TB, receivers int) *rig {
 	r.video = NewTrack("sender", signalling.KindVideo, false, r.counters)
 	audio := NewTrack("sender", signalling.KindAudio, false, r.counters)
 	r.in = NewInbound([]*Track{audio, r.video}, r.upstream, &r.sender, r.counters)
-	r.out = NewOutbound(&r.admitted, r.counters)
+	r.out = NewOutbound(&r.admitted, r.counters, func() {})
 	r.in.Connect()
 	for range receivers {
 		w := new(fakeWriter)

@@ -44,6 +44,7 @@ type layer struct {
 	clock     mediaClock
 	nacks     []uint16 // scratch space of mendGaps
 	mender    *time.Timer
+	flow      flow
 	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
 	pace      *rate.Limiter // of sound, in bytes; nil for pictures
 }
@@ -98,6 +99,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		restart = true
 	}
 	l.track.counters.received(len(p.payload))
+	l.flow.bytes += uint64(len(p.payload) + rtpHeader + wireOverhead)
 	if repeated {
 		return false, l.mend(p, now)
 	}
@@ -139,6 +141,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	}
 	if p.vp8.Keyframe {
 		l.keyframes.arrived()
+		l.flow.height = int(p.vp8.height)
 	}
 	return restart, true
 }
@@ -327,6 +330,7 @@ type replay struct {
 	first, last int64 // extended sequence numbers in the cache
 	arrival     uint64
 	frames      []uint32 // RTP timestamps of the frames, in order
+	bytes       int      // of the payloads
 }
 
 // replayable returns the packets from the newest keyframe on. ok is false if there is no keyframe younger than
@@ -341,7 +345,11 @@ func (l *layer) replayable(now time.Time) (r replay, ok bool) {
 	r.arrival = l.cache.arrival
 	for n := r.first; n <= r.last; n++ {
 		p := l.cache.at(n)
-		if p != nil && (len(r.frames) == 0 || int32(p.timestamp-r.frames[len(r.frames)-1]) > 0) {
+		if p == nil {
+			continue
+		}
+		r.bytes += len(p.payload)
+		if len(r.frames) == 0 || int32(p.timestamp-r.frames[len(r.frames)-1]) > 0 {
 			r.frames = append(r.frames, p.timestamp)
 		}
 	}

@@ -82,7 +82,7 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		now:    time.Now(), random: rand.New(rand.NewPCG(seed, 1)),
 		admitted: newRig(tb, 0),
 	}
-	h.out = NewOutbound(&h.admitted.admitted, h.admitted.counters)
+	h.out = NewOutbound(&h.admitted.admitted, h.admitted.counters, func() {})
 	for i := range h.sources {
 		h.sources[i] = NewTrack("", kind, false, h.admitted.counters)
 		h.ssrcs[i] = uint32(i + 1)

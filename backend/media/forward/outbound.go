@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"github.com/porch-call/porch/backend/media/rate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -22,16 +23,24 @@ type Outbound struct {
 	limit      atomic.Uint64 // the rate that the receiver estimates it can receive (REMB), in bit/s; 0 for unknown
 	budget     resends
 	departures departures
+	pacing     pacing
+	probe      probe
 
 	mu    sync.Mutex
 	slots map[uint32]*Slot    // by SSRC, once negotiated
 	ssrcs map[uint32]struct{} // in use, including those of retransmissions
 }
 
-// NewOutbound returns the way out to a receiver. admitted says whether the receiver is admitted.
-func NewOutbound(admitted *atomic.Bool, c *Counters) *Outbound {
+// firstEstimate is what a receiver is sent before it has said what arrives: a picture of 360 lines and sound.
+const firstEstimate = rate.Mbit
+
+// NewOutbound returns the way out to a receiver. admitted says whether the receiver is admitted. wake is called when
+// packets begin to wait for [Outbound.Pace]; it runs with locks held and must not block.
+func NewOutbound(admitted *atomic.Bool, c *Counters, wake func()) *Outbound {
 	o := &Outbound{admitted: admitted, counters: c, slots: make(map[uint32]*Slot), ssrcs: make(map[uint32]struct{})}
 	o.budget.roundTrip = &o.rtt
+	o.departures.estimator = rate.NewEstimator(firstEstimate)
+	o.pacing.wake = wake
 	return o
 }
 
@@ -39,7 +48,7 @@ func NewOutbound(admitted *atomic.Bool, c *Counters) *Outbound {
 // transport-wide numbers.
 func (o *Outbound) NewSlot(kind signalling.Kind) *Slot {
 	s := NewSlot(kind, o.admitted, o.counters)
-	s.budget, s.departures = &o.budget, &o.departures
+	s.budget, s.departures, s.pacing = &o.budget, &o.departures, &o.pacing
 	return s
 }
 
@@ -92,6 +101,11 @@ func (o *Outbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	if f.estimate != 0 {
 		o.limit.Store(f.estimate)
 	}
+	if f.transport != nil {
+		// What is malformed does not count.
+		_ = o.departures.estimator.Feedback(now, f.transport)
+		return
+	}
 	if !f.reported && len(f.lost) == 0 && !f.keyframe {
 		return
 	}
@@ -142,6 +156,27 @@ func (o *Outbound) RoundTrip() time.Duration { return time.Duration(o.rtt.Load()
 
 // Estimate returns the rate that the receiver estimates it can receive, in bit/s; 0 for unknown.
 func (o *Outbound) Estimate() uint64 { return o.limit.Load() }
+
+// Estimator returns the estimator of what the line to the receiver carries.
+func (o *Outbound) Estimator() *rate.Estimator { return o.departures.estimator }
+
+// Limit limits what leaves for the receiver to a share. Without a limit, or after [Outbound.Unlimit], all leaves at
+// once.
+func (o *Outbound) Limit(now time.Time, share rate.Bitrate) {
+	for _, s := range o.pacing.set(now, share) {
+		s.dropped(now)
+	}
+}
+
+// Unlimit lets everything leave at once.
+func (o *Outbound) Unlimit() { o.pacing.free() }
+
+// Pace sends what waited and may leave now, and what the probe under way demands. more reports that there will be more to
+// send. It is called every few milliseconds, until more is false, after wake was called.
+func (o *Outbound) Pace(now time.Time) (more bool) {
+	more = o.pacing.send(now)
+	return o.pad(now) || more
+}
 
 // SenderReports returns the reports of the running streams.
 func (o *Outbound) SenderReports(now time.Time) (reports []*rtcp.SenderReport) {

@@ -10,6 +10,7 @@ const (
 	rtcpPayload        = 206
 
 	formatNACK = 1
+	formatWide = 15 // draft-holmer-rmcat-transport-wide-cc-extensions-01
 	formatPLI  = 1
 	formatFIR  = 4  // RFC 5104
 	formatREMB = 15 // draft-alvestrand-rmcat-remb-03
@@ -32,6 +33,8 @@ type Feedback struct {
 	lost     []uint16 // NACK
 	keyframe bool     // PLI or FIR
 	estimate uint64   // REMB, bit/s; 0 for none
+
+	transport []byte // the packet, if it is transport-wide congestion control feedback; shares the buffer
 }
 
 // EachFeedback splits a compound RTCP packet. It calls take for each packet, once for each SSRC that the packet
@@ -106,7 +109,10 @@ func ParseFeedback(b []byte, ssrc uint32) (c Feedback) {
 	case rtcpReceiverReport:
 		c.parseBlocks(body, count, ssrc)
 	case rtcpFeedback:
-		if count == formatNACK && len(body) >= 4 && binary.BigEndian.Uint32(body) == ssrc {
+		switch {
+		case count == formatWide:
+			c.transport = b
+		case count == formatNACK && len(body) >= 4 && binary.BigEndian.Uint32(body) == ssrc:
 			c.parseNACK(body[4:])
 		}
 	case rtcpPayload:

@@ -46,10 +46,14 @@ type Slot struct {
 	rtxHeader rtp.Header
 	hasRTX    bool
 
+	interval   uint32      // counts the interruptions after which nothing may leave that waited before
 	departures *departures // of the receiver; nil for the native engine's slots
+	pacing     *pacing     // likewise
 	numbers    []numbered  // of the stream's last packets, if it is repeated in itself; nil before the first
 
 	sentAt          time.Time
+	hasKeyframe     bool
+	keyframe        uint32 // timestamp of the newest keyframe, in the layer
 	replayed        uint64 // arrival number of the last packet that the replay sent
 	packets, octets uint32 // for sender reports
 	budget          *resends
@@ -116,7 +120,7 @@ func (s *Slot) SetWanted(wanted bool) {
 	s.wanted = wanted
 	if !wanted {
 		s.ready = false
-		s.out.end()
+		s.cut()
 	}
 }
 
@@ -139,7 +143,7 @@ func (s *Slot) Assign(t *Track) {
 	if t != nil {
 		s.layer.Store(t.first())
 	}
-	s.out.end()
+	s.cut()
 	s.starved.Store(false)
 	s.wishes.reset()
 	s.start(time.Now())
@@ -149,7 +153,13 @@ func (s *Slot) Assign(t *Track) {
 func (s *Slot) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cut()
+}
+
+// cut ends the stretch, and what waits of it does not leave any more. The caller holds s.mu.
+func (s *Slot) cut() {
 	s.out.end()
+	s.interval++
 }
 
 // Close ends the slot. It forwards nothing any more.
@@ -179,7 +189,7 @@ func (s *Slot) replay(now time.Time) bool {
 		return false
 	}
 	r, ok := l.replayable(now)
-	if !ok {
+	if !ok || s.hasNumber && !s.pacing.replays(r.bytes) {
 		return false
 	}
 	p := &s.scratchPacket
@@ -194,6 +204,9 @@ func (s *Slot) replay(now time.Time) bool {
 			s.out.beginReplay(p, r.frames, s.elapsed(now))
 		}
 		s.send(p, now)
+		if !s.out.running {
+			return true // there was no room; the next keyframe goes on
+		}
 	}
 	s.replayed = r.arrival
 	return true
@@ -215,7 +228,7 @@ func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 		return
 	}
 	if restart {
-		s.out.end()
+		s.cut()
 		s.replayed = 0
 	}
 	if s.starved.Load() {
@@ -242,11 +255,35 @@ func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 
 // send rewrites p and writes it.
 func (s *Slot) send(p *packet, now time.Time) {
+	size := len(p.payload) + s.header.MarshalSize() + wireOverhead
+	wait, keyframe := false, p.vp8.Keyframe || s.hasKeyframe && p.timestamp == s.keyframe
+	switch {
+	case !s.hasNumber:
+	case s.Kind == signalling.KindAudio:
+		s.pacing.pass(now, size)
+	case s.hasRTX: // otherwise a packet that waits and its retransmission might differ under one nonce
+		switch s.pacing.ask(now, size, keyframe) {
+		case waits:
+			wait = true
+		case refused:
+			s.starve(now)
+			return
+		}
+	}
+	if p.vp8.Keyframe {
+		s.hasKeyframe, s.keyframe = true, p.timestamp
+	}
 	out, ok := s.out.rewrite(p)
 	if !ok {
 		if !s.out.running {
 			s.layer.Load().requestKeyframe(now) // no packet could be sent for long
 		}
+		return
+	}
+	if wait {
+		s.pacing.hold(now, size, keyframe, held{s, s.layer.Load(), s.interval, p.sequence, out})
+		s.out.sent(p, out)
+		s.sentAt = now
 		return
 	}
 	s.header.Marker = p.marker
@@ -261,6 +298,41 @@ func (s *Slot) send(p *packet, now time.Time) {
 	s.sentAt = now
 	s.packets++
 	s.octets += uint32(len(p.payload))
+}
+
+// leave writes a packet that has waited, unless the slot forwards something else by now.
+func (s *Slot) leave(h held, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ready || s.closed || s.layer.Load() != h.layer || s.interval != h.interval || h.layer.track.silent.Load() {
+		return
+	}
+	p, ok := &s.scratchPacket, false
+	if s.scratch, ok = h.layer.copySequence(h.sequence, p, s.scratch); !ok {
+		return
+	}
+	s.header.Marker = p.marker
+	if s.write(&s.header, p, h.out, nil, s.nextNumber(), now) {
+		s.packets++
+		s.octets += uint32(len(p.payload))
+	}
+}
+
+// starve ends the stretch and waits for a keyframe, because the receiver's line has no room for what comes before. What
+// waits still leaves. The caller holds s.mu.
+func (s *Slot) starve(now time.Time) {
+	s.out.end()
+	s.starved.Store(true)
+	if l := s.layer.Load(); l != nil {
+		s.wishKeyframe(l, now)
+	}
+}
+
+// dropped says that packets which waited were dropped.
+func (s *Slot) dropped(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.starve(now)
 }
 
 // nextNumber returns the transport-wide number of the next packet.
@@ -385,6 +457,9 @@ func (s *Slot) resend(sequences []uint16) {
 			s.write(&s.header, p, out, nil, number, now)
 			continue
 		}
+		if s.hasNumber {
+			s.pacing.pass(now, len(p.payload)+s.rtxHeader.MarshalSize()+wireOverhead)
+		}
 		s.rtxHeader.Marker = p.marker
 		s.rtxHeader.SequenceNumber++
 		if !s.write(&s.rtxHeader, p, out, []byte{byte(n >> 8), byte(n)}, s.nextNumber(), now) {
@@ -392,6 +467,33 @@ func (s *Slot) resend(sequences []uint16) {
 		}
 	}
 }
+
+// pad sends a packet of nothing but padding in the stream of retransmissions, for a probe. ok is false if there is no
+// such stream, or no packet can be sent.
+func (s *Slot) pad(now time.Time) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.hasRTX || !s.hasNumber || !s.ready || s.closed || !s.admitted.Load() || !s.out.begun {
+		return false
+	}
+	number := s.nextNumber()
+	s.number[0], s.number[1] = byte(number>>8), byte(number)
+	h := s.rtxHeader
+	h.SequenceNumber++
+	h.Marker, h.Padding, h.Timestamp = false, true, s.out.lastStamp
+	_, err := s.writer.Write(&h, padding, nil)
+	if !errors.Is(err, ErrNotSent) {
+		s.rtxHeader.SequenceNumber++
+	}
+	if err != nil {
+		return false
+	}
+	s.departures.left(number, h.MarshalSize()+len(padding), now)
+	return true
+}
+
+// padding is the payload of a packet of padding (RFC 3550 section 5.1), whose last byte is the number of its bytes.
+var padding = append(make([]byte, 254), 255)
 
 // requestKeyframe takes a keyframe request from the receiver.
 func (s *Slot) requestKeyframe() {

@@ -92,6 +92,9 @@ func (t *Track) connect(u Upstream) {
 	first.connect(u)
 }
 
+// SSRC returns the stream of the first layer. ok is false while there is none.
+func (t *Track) SSRC() (ssrc uint32, ok bool) { return t.first().streamSSRC() }
+
 // RoundTrip returns the round-trip time to the sender, 0 while it is unknown.
 func (t *Track) RoundTrip() time.Duration { return t.first().roundTrip() }
 

@@ -10,9 +10,10 @@ type VP8 struct {
 	hasTL0      bool
 	tl0At       uint8 // offset of TL0PICIDX
 	tl0         uint8
-	start       bool // first packet of a frame
-	Keyframe    bool // first packet of a keyframe
-	tooLarge    bool // first packet of a keyframe that is too large to be forwarded
+	start       bool   // first packet of a frame
+	Keyframe    bool   // first packet of a keyframe
+	tooLarge    bool   // first packet of a keyframe that is too large to be forwarded
+	height      uint16 // lines, of the first packet of a keyframe
 }
 
 // maxPicture is the largest picture that is forwarded, in pixels: 2560 × 1600 fits. A keyframe of a few bytes can
@@ -64,19 +65,21 @@ func ParseVP8(b []byte) (d VP8) {
 	}
 	d.start = b[0]&0x10 != 0 && b[0]&0x07 == 0 // S, and partition 0
 	d.Keyframe = d.start && b[at]&0x01 == 0    // P, RFC 6386 section 9.1
-	d.tooLarge = d.Keyframe && tooLarge(b[at:])
+	if d.Keyframe {
+		d.height, d.tooLarge = pictureSize(b[at:])
+	}
 	return d
 }
 
-// tooLarge reports whether a keyframe states a size over maxPicture. It also reports true if the size is cut off,
-// because decoders would read it from the next packet (RFC 6386 section 9.1).
-func tooLarge(b []byte) bool {
+// pictureSize returns the lines of a keyframe, and whether it states a size over maxPicture. It is also too large if the
+// size is cut off, because decoders would read it from the next packet (RFC 6386 section 9.1).
+func pictureSize(b []byte) (height uint16, tooLarge bool) {
 	if len(b) < 10 {
-		return true
+		return 0, true
 	}
 	width := int(b[6]) | int(b[7]&0x3f)<<8
-	height := int(b[8]) | int(b[9]&0x3f)<<8
-	return width*height > maxPicture
+	lines := int(b[8]) | int(b[9]&0x3f)<<8
+	return uint16(lines), width*lines > maxPicture
 }
 
 // writeVP8 writes the picture id and TL0PICIDX into a payload with descriptor d. A 7-bit picture id must have been

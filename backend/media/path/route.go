@@ -10,6 +10,9 @@ type Route struct {
 	rebound int32 // the socket's count when the route was made
 }
 
+// Remote returns where packets go.
+func (r *Route) Remote() netip.AddrPort { return r.remote }
+
 // TURN returns the address at a TURN server at which the route begins. It is nil if
 // the route begins at this machine.
 func (r *Route) TURN() *TURNSocket { return r.socket.relay }

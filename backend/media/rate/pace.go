@@ -3,11 +3,11 @@ package rate
 import "time"
 
 const (
-	paceFactor  = 1.5                    // of the share
-	paceDepth   = 30 * time.Millisecond  // of paceFactor times the share: what may leave at once
-	paceEntries = 256                    // that wait
-	paceAge     = 250 * time.Millisecond // of the oldest entry
-	paceLeast   = 1500                   // bytes that fit into any bucket: the largest packet
+	paceFactor   = 1.5                    // of the share
+	paceDepth    = 30 * time.Millisecond  // of paceFactor times the share: what may leave at once
+	PacerEntries = 256                    // that wait
+	paceAge      = 250 * time.Millisecond // of the oldest entry
+	paceLeast    = 1500                   // bytes that fit into any bucket: the largest packet
 )
 
 // Bucket is a token bucket of bytes. It may be overdrawn by what always passes. It is not safe for concurrent use.
@@ -68,7 +68,7 @@ func (b *Bucket) Wait(now time.Time) time.Duration {
 // but what always passes until [Pacer.Set] is called.
 type Pacer[T any] struct {
 	bucket Bucket
-	ring   [paceEntries]waiting[T]
+	ring   [PacerEntries]waiting[T]
 	head   int // the oldest
 	n      int
 	bytes  int
@@ -98,10 +98,10 @@ func (p *Pacer[T]) May(now time.Time, size int) bool {
 // Hold remembers a packet of size bytes that may not leave now. It reports false if too many wait; whoever holds the
 // packet then gives up its frame, as for [Pacer.Expired].
 func (p *Pacer[T]) Hold(now time.Time, size int, entry T) bool {
-	if p.n == paceEntries {
+	if p.n == PacerEntries {
 		return false
 	}
-	p.ring[(p.head+p.n)%paceEntries] = waiting[T]{entry, size, now}
+	p.ring[(p.head+p.n)%PacerEntries] = waiting[T]{entry, size, now}
 	p.n++
 	p.bytes += size
 	return true
@@ -134,7 +134,7 @@ func (p *Pacer[T]) Next(now time.Time, way *Bucket) (entry T, ok bool) {
 func (p *Pacer[T]) pop() T {
 	w := p.ring[p.head]
 	p.ring[p.head] = waiting[T]{}
-	p.head = (p.head + 1) % paceEntries
+	p.head = (p.head + 1) % PacerEntries
 	p.n--
 	p.bytes -= w.size
 	return w.entry
@@ -144,17 +144,17 @@ func (p *Pacer[T]) pop() T {
 func (p *Pacer[T]) Drop(gone func(T) bool) (dropped int) {
 	kept := 0
 	for i := range p.n {
-		w := p.ring[(p.head+i)%paceEntries]
+		w := p.ring[(p.head+i)%PacerEntries]
 		if gone(w.entry) {
 			p.bytes -= w.size
 			dropped++
 			continue
 		}
-		p.ring[(p.head+kept)%paceEntries] = w
+		p.ring[(p.head+kept)%PacerEntries] = w
 		kept++
 	}
 	for i := kept; i < p.n; i++ {
-		p.ring[(p.head+i)%paceEntries] = waiting[T]{}
+		p.ring[(p.head+i)%PacerEntries] = waiting[T]{}
 	}
 	p.n = kept
 	return dropped

@@ -27,7 +27,7 @@ func FuzzPacer(f *testing.F) {
 					left += size
 				} else if p.Hold(now, size, next) {
 					next++
-				} else if n, _ := p.Len(); n != paceEntries {
+				} else if n, _ := p.Len(); n != PacerEntries {
 					t.Fatal("refused", n)
 				}
 			case 3:
@@ -113,7 +113,7 @@ func TestPacer(t *testing.T) {
 	if e, ok := p.Expired(now.Add(paceAge + 1)); !ok || e != 77 {
 		t.Fatal(e, ok)
 	}
-	for i := range paceEntries {
+	for i := range PacerEntries {
 		if !p.Hold(now, 10, i) {
 			t.Fatal("full at", i)
 		}
@@ -121,10 +121,10 @@ func TestPacer(t *testing.T) {
 	if p.Hold(now, 10, 0) {
 		t.Fatal("never full")
 	}
-	if n := p.Drop(func(i int) bool { return i%2 == 0 }); n != paceEntries/2 {
+	if n := p.Drop(func(i int) bool { return i%2 == 0 }); n != PacerEntries/2 {
 		t.Fatal("dropped", n)
 	}
-	if n, bytes := p.Len(); n != paceEntries/2 || bytes != 10*paceEntries/2 {
+	if n, bytes := p.Len(); n != PacerEntries/2 || bytes != 10*PacerEntries/2 {
 		t.Fatal(n, bytes)
 	}
 	if e, ok := p.Next(now.Add(time.Second), nil); !ok || e != 1 {

@@ -64,3 +64,6 @@ const SoundRate = 59_000
 // Sound returns what to reserve for a receiver's sound, in bit/s, if others unmuted participants may be heard in so
 // many places (see [Loudest]).
 func Sound(others, places int) int { return SoundRate * max(0, min(others, places)) }
+
+// Deserved returns the rate in bit/s at which a picture fills a tile of this height.
+func Deserved(height int) int { return qualities[fitting(height)].rate }

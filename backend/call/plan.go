@@ -1,0 +1,165 @@
+package call
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/rate"
+	"github.com/porch-call/porch/backend/media/share"
+)
+
+// planEvery is how often the call decides who gets what, in ticks of the reporter. It also decides when the line to a
+// receiver turns out to be full, and when somebody comes, leaves or looks elsewhere.
+const (
+	planEvery  = 20
+	hurryEvery = 2
+)
+
+// planner decides who gets what of the pictures. The call's goroutine owns it.
+type planner struct {
+	demands   share.Demands
+	allocator share.Allocator
+	input     share.Input
+	members   []*member // the receivers of input, in order
+	speaking  []share.ID
+	flows     []forward.Flow
+	numbers   share.ID // of members so far
+}
+
+// asked is what a member was last asked for, as a publisher.
+type asked struct {
+	rate int // bit/s, 0 for no limit
+	at   time.Time
+}
+
+// askAgain is how often a limit is repeated. A sender that started anew does not know it.
+const askAgain = 2 * time.Second
+
+// plan decides anew and carries it out.
+func (c *Call) plan() {
+	if c.ended {
+		return
+	}
+	now := time.Now()
+	members := *c.members.Load()
+	in := c.gather(members, now)
+	plan := c.planner.allocator.Allocate(in, now)
+	c.engine.cork()
+	for r, m := range c.planner.members {
+		for _, pr := range m.pairs {
+			for t, o := range members {
+				if pr.member == o {
+					choice := plan.Choice(r, t)
+					m.permit(pr, choice.Reason != share.OwnLine && choice.Reason != share.HostLine)
+				}
+			}
+		}
+		m.wants(in, r, now)
+	}
+	c.engine.uncork()
+	for t, o := range members {
+		o.ask(plan.Asks[t][0], in.Tracks[t].Layers[0], now)
+	}
+}
+
+// gather puts together what a decision is made from.
+func (c *Call) gather(members []*member, now time.Time) *share.Input {
+	p := &c.planner
+	in := &p.input
+	in.Ways = append(in.Ways[:0], share.Way{Capacity: share.Unlimited})
+	for _, u := range c.engine.lines.uplinks[wayNetwork:] {
+		in.Ways = append(in.Ways, share.Way{Capacity: int(u.Capacity())})
+	}
+	in.Receivers, in.Tracks, p.members = in.Receivers[:0], in.Tracks[:0], p.members[:0]
+	voices := 0
+	for _, m := range members {
+		if !m.muted {
+			voices++
+		}
+	}
+	for _, m := range members {
+		in.Tracks = append(in.Tracks, p.track(m, now))
+		if m.peer == nil {
+			continue
+		}
+		others := voices
+		if !m.muted {
+			others--
+		}
+		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, others)}
+		if w := way(m.peer.way.Load()); w != wayLoopback {
+			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
+		}
+		if limit := m.peer.out.Estimate(); limit > 0 {
+			r.Capacity = min(r.Capacity, int(min(limit, share.Unlimited)))
+		}
+		in.Receivers = append(in.Receivers, r)
+		p.members = append(p.members, m)
+	}
+	p.speaking = p.speaking[:0]
+	for _, id := range c.speaking {
+		if m := c.member(id); m != nil {
+			p.speaking = append(p.speaking, m.number)
+		}
+	}
+	in.Wants = p.demands.Wants(in.Receivers, in.Tracks, p.speaking, now)
+	return in
+}
+
+// track describes m's picture.
+func (p *planner) track(m *member, now time.Time) share.Track {
+	t := share.Track{ID: share.TrackID{Of: m.number, Kind: share.Camera}, Silent: m.cameraOff}
+	p.flows = m.video.Flows(p.flows[:0], now)
+	for _, f := range p.flows[:min(len(p.flows), 1)] {
+		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active}
+		t.Count++
+	}
+	return t
+}
+
+// wants tells the estimator of m's line how much could be used.
+func (m *member) wants(in *share.Input, r int, now time.Time) {
+	want := in.Receivers[r].Sound
+	for t := range in.Tracks {
+		if w := in.Wants[r*len(in.Tracks)+t]; w.Class != share.Unseen && !in.Tracks[t].Silent {
+			want += share.Deserved(int(w.Height))
+		}
+	}
+	m.peer.out.Estimator().Want(rate.Bitrate(want))
+}
+
+// permit lets a picture through, or holds it back because the line is too poor for it.
+func (m *member) permit(pr *slotPair, permitted bool) {
+	if pr.permitted == permitted {
+		return
+	}
+	pr.permitted = permitted
+	if permitted {
+		pr.member.video.AddReceiver(pr.video)
+		pr.video.Assign(pr.member.video)
+		return
+	}
+	pr.member.video.RemoveReceiver(pr.video)
+	pr.video.Assign(nil)
+}
+
+// ask tells m what its picture may take. Its browser and our engine obey at once. A limit that rises is said in steps.
+func (m *member) ask(a share.Ask, l share.Layer, now time.Time) {
+	if !a.On || a.MaxBitrate == 0 || m.peer == nil {
+		return
+	}
+	old := m.asked
+	if old.rate == a.MaxBitrate && (old.at.IsZero() || now.Sub(old.at) < askAgain) {
+		return
+	}
+	ssrc, ok := m.video.SSRC()
+	if !ok {
+		return
+	}
+	m.asked = asked{a.MaxBitrate, now}
+	m.peer.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
+		SenderSSRC: forward.ReporterSSRC, Bitrate: float32(a.MaxBitrate), SSRCs: []uint32{ssrc},
+	})
+}

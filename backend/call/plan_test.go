@@ -1,0 +1,158 @@
+package call
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/rate"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// claims makes g say again and again what it can receive, until the test ends or says another number.
+func (g *guest) claims(limit float32) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			// It fails when the connection is closed.
+			_ = g.pc.WriteRTCP([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: limit, SSRCs: []uint32{1}}})
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// pictures returns how many packets of pictures g has got.
+func (g *guest) pictures() (n int) {
+	for s, count := range g.counts {
+		if s.kind == signalling.KindVideo {
+			n += count
+		}
+	}
+	return n
+}
+
+// TestAPublisherIsAskedForWhatItsTakerCanHave: with one taker, the picture gets what the taker's line has beside sound.
+// A line that is too poor for any picture gets sound alone, and the picture comes back with the line.
+func TestAPublisherIsAskedForWhatItsTakerCanHave(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a := join(t, c, guestOptions{profile: Profile{ID: "a"}})
+	b := join(t, c, guestOptions{profile: Profile{ID: "b", Muted: true, CameraOff: true}})
+	a.send()
+	b.until("a's picture", func() bool { return b.pictures() > 5 })
+	stop := b.claims(400_000)
+	a.until("a limit of 200 to 360 kbit/s", func() bool { return a.limit > 200_000 && a.limit < 360_000 })
+	stop()
+
+	stop = b.claims(70_000)
+	paused := func() bool { // no picture for a second, in which sound went on
+		b.mu.Lock()
+		pictures, sound := b.pictures(), len(b.packets)
+		b.mu.Unlock()
+		time.Sleep(time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.pictures() == pictures && len(b.packets) > sound+10
+	}
+	mediatest.Eventually(t, "sound alone", paused)
+	stop()
+
+	b.mu.Lock()
+	before := b.pictures()
+	b.mu.Unlock()
+	stop = b.claims(2_000_000)
+	defer stop()
+	b.until("a picture again", func() bool { return b.pictures() > before+5 })
+	a.until("a higher limit", func() bool { return a.limit > 500_000 })
+}
+
+// TestOnePoorTakerTakesNothingFromTheOthers: of three takers one is poor.
+func TestOnePoorTakerTakesNothingFromTheOthers(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a := join(t, c, guestOptions{profile: Profile{ID: "a"}})
+	var takers []*guest
+	for _, id := range []string{"b", "c", "d"} {
+		takers = append(takers, join(t, c, guestOptions{profile: Profile{ID: id, Muted: true, CameraOff: true}}))
+	}
+	a.send()
+	for _, g := range takers {
+		g.until("a's picture", func() bool { return g.pictures() > 5 })
+	}
+	for i, limit := range []float32{150_000, 1_000_000, 1_000_000} {
+		defer takers[i].claims(limit)()
+	}
+	a.until("a limit of 600 to 950 kbit/s", func() bool { return a.limit > 600_000 && a.limit < 950_000 })
+	mediatest.Eventually(t, "a second with the whole picture for the others and none for the poor one", func() bool {
+		poor, rich := takers[0].since(), takers[1].since()
+		time.Sleep(time.Second)
+		return poor() == 0 && rich() > 30
+	})
+}
+
+// since returns a function that counts the packets of pictures that g has got since this call.
+func (g *guest) since() func() int {
+	count := func() int {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.pictures()
+	}
+	before := count()
+	return func() int { return count() - before }
+}
+
+func TestEveryReceiverIsOnItsWayOut(t *testing.T) {
+	l := newLines()
+	l.ownAt = time.Now()
+	l.own = []netip.Prefix{netip.MustParsePrefix("192.168.1.7/24"), netip.MustParsePrefix("2001:db8:1::7/64")}
+	for address, want := range map[string]way{
+		"127.0.0.1": wayLoopback, "::1": wayLoopback, "192.168.1.7": wayLoopback, "2001:db8:1::7": wayLoopback,
+		"192.168.1.8": wayNetwork, "2001:db8:1::8": wayNetwork, "::ffff:192.168.1.8": wayNetwork,
+		"192.168.2.8": wayInternet, "203.0.113.1": wayInternet, "2001:db8:2::8": wayInternet,
+	} {
+		if got := l.wayOf(netip.MustParseAddr(address), l.ownAt); got != want {
+			t.Errorf("%s is on way %d, want %d", address, got, want)
+		}
+	}
+}
+
+// TestALineIsLeftWithItsPeer: what has gone takes no share, whatever the reporter does at the same time.
+func TestALineIsLeftWithItsPeer(t *testing.T) {
+	l := newLines()
+	c := &Call{engine: &Engine{lines: l}, waiting: make(chan struct{}, 1)}
+	m := &member{call: c}
+	for _, late := range []bool{false, true} {
+		p := &peer{member: m, call: c, done: make(chan struct{}), out: forward.NewOutbound(&m.admitted, &c.counters, c.wakePacer)}
+		if !late {
+			l.join(p, wayInternet)
+			if len(l.receivers) != 1 {
+				t.Error("it has not joined")
+			}
+		}
+		p.close()
+		if late {
+			l.join(p, wayInternet)
+		}
+		if len(l.receivers) != 0 {
+			t.Errorf("%d receivers have stayed", len(l.receivers))
+		}
+	}
+	if got := l.uplinks[wayInternet].Capacity(); got < rate.Mbit {
+		t.Errorf("%d bit/s", got)
+	}
+}
