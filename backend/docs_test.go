@@ -79,7 +79,7 @@ func TestDecisions(t *testing.T) {
 		t.Fatalf("%d decisions, %v", len(files), err)
 	}
 	name := regexp.MustCompile(`^(\d{4})-[a-z0-9-]+\.md$`)
-	status := regexp.MustCompile(`^# (\d+)\. .+\n\nStatus: (accepted|superseded by \[).*\n\n\*\*Context\.\*\*`)
+	status := regexp.MustCompile(`^# (\d+)\. .+\n\nStatus: (accepted|superseded by \[).*(?:\n.+)*\n\n\*\*Context\.\*\*`)
 	link := regexp.MustCompile(`\]\((\d{4}-[^)]+)\)`)
 	for _, file := range files {
 		b, err := os.ReadFile(file)
