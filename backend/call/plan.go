@@ -56,11 +56,11 @@ func (c *Call) plan() {
 				}
 			}
 		}
-		m.wants(in, r, now)
+		m.wants(in, r)
 	}
 	c.engine.uncork()
 	for t, o := range members {
-		o.ask(plan.Asks[t][0], in.Tracks[t].Layers[0], now)
+		o.ask(plan.Asks[t][0], now)
 	}
 }
 
@@ -120,7 +120,7 @@ func (p *planner) track(m *member, now time.Time) share.Track {
 }
 
 // wants tells the estimator of m's line how much could be used.
-func (m *member) wants(in *share.Input, r int, now time.Time) {
+func (m *member) wants(in *share.Input, r int) {
 	want := in.Receivers[r].Sound
 	for t := range in.Tracks {
 		if w := in.Wants[r*len(in.Tracks)+t]; w.Class != share.Unseen && !in.Tracks[t].Silent {
@@ -146,7 +146,7 @@ func (m *member) permit(pr *slotPair, permitted bool) {
 }
 
 // ask tells m what its picture may take. Its browser and our engine obey at once. A limit that rises is said in steps.
-func (m *member) ask(a share.Ask, l share.Layer, now time.Time) {
+func (m *member) ask(a share.Ask, now time.Time) {
 	if !a.On || a.MaxBitrate == 0 || m.peer == nil {
 		return
 	}

@@ -307,7 +307,8 @@ func (s *Slot) leave(h held, now time.Time) {
 	if !s.ready || s.closed || s.layer.Load() != h.layer || s.interval != h.interval || h.layer.track.silent.Load() {
 		return
 	}
-	p, ok := &s.scratchPacket, false
+	p := &s.scratchPacket
+	var ok bool
 	if s.scratch, ok = h.layer.copySequence(h.sequence, p, s.scratch); !ok {
 		return
 	}
