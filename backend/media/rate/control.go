@@ -27,12 +27,6 @@ const (
 	drainFrom = 25 * time.Millisecond // a longer queue of our own is drained
 	drainIn   = 700 * time.Millisecond
 	drainMost = 0.4 // share of the value that is not used meanwhile
-
-	foreignQueue = 30 * time.Millisecond // a queue that stays longer although we send less is another's
-	foreignShare = 0.93                  // of what is sent that arrives all the same
-	foreignCuts  = 2                     // in a row
-	foreignOver  = 20 * time.Millisecond // the queue is gone
-	foreignEnd   = 10 * time.Second      // without a queue that stays
 )
 
 // evidence is what is known at one step.
@@ -55,30 +49,23 @@ type control struct {
 	hold        time.Duration
 	stepped     time.Duration
 
-	cutAt    time.Duration
-	before   float64       // value before the last cut, or the last series of them
-	cutQueue time.Duration // queue at the time when the cut must have had its effect
-	judged   bool          // whether that was looked at
-
-	foreign   int           // cuts in a row that shortened no queue
-	clear     time.Duration // how long more than the top has left without a queue
-	competing bool          // another's traffic keeps the queue long: delay says nothing
-	lately    time.Duration // when the other's queue was last seen
+	cutAt  time.Duration
+	before float64       // value before the last cut, or the last series of them
+	clear  time.Duration // how long more than the top has left without a queue
 }
 
 // step takes the evidence of now. It reports whether the value was cut.
 func (c *control) step(now time.Duration, e evidence) (cut bool) {
 	passed := min(now-c.stepped, 200*time.Millisecond)
 	c.stepped = now
-	c.watch(now, e)
-	if e.over && !c.competing && (now >= c.hold || c.deep(e)) {
+	if e.over && (now >= c.hold || c.deep(e)) {
 		c.cut(now, e, true)
 		return true
 	}
-	if e.over && !c.competing || now < c.hold || passed <= 0 {
+	if e.over || now < c.hold || passed <= 0 {
 		return false
 	}
-	if e.queue > growQueue && !c.competing || e.want <= c.value || e.sent < busy*c.value {
+	if e.queue > growQueue || e.want <= c.value || e.sent < busy*c.value {
 		return false
 	}
 	c.raise(c.value+max(c.growth(passed, e.queue)*c.value, growLeast)*passed.Seconds(), e.growth)
@@ -87,9 +74,6 @@ func (c *control) step(now time.Duration, e evidence) (cut bool) {
 
 // growth returns how fast the value grows, as a share of it a second. It forgets the top if the line has become faster.
 func (c *control) growth(passed, queue time.Duration) float64 {
-	if c.competing {
-		return growNear
-	}
 	near := c.value / c.top
 	switch {
 	case c.top == 0 || near < 0.85:
@@ -128,7 +112,6 @@ func (c *control) cut(now time.Duration, e evidence, known bool) {
 	}
 	c.value = max(next, float64(Floor))
 	c.cutAt, c.hold = now, now+e.roundTrip+cutHold
-	c.judged, c.cutQueue = false, 0
 }
 
 // learn takes what a full line carries.
@@ -142,46 +125,9 @@ func (c *control) learn(carried float64) {
 	c.spread += 0.2 * (math.Abs(off) - c.spread)
 }
 
-// watch finds out whether the queue is our own. After a cut we send less than the line has just carried, so our own queue
-// gets shorter.
-func (c *control) watch(now time.Duration, e evidence) {
-	if c.competing {
-		if e.queue > foreignOver {
-			c.lately = now
-		}
-		if now-c.lately > 2*time.Second || now-c.cutAt > foreignEnd && e.queue < foreignQueue {
-			c.competing, c.foreign = false, 0
-		}
-		return
-	}
-	if c.cutAt == 0 || c.judged || now < c.hold {
-		return
-	}
-	if c.cutQueue == 0 {
-		c.cutQueue = max(e.queue, 1)
-	}
-	if e.queue < foreignOver {
-		c.judged, c.foreign = true, 0
-		return
-	}
-	if now < c.hold+500*time.Millisecond {
-		return
-	}
-	c.judged = true
-	// Our own queue would be shorter by 15 % of the time that has passed.
-	if e.queue > foreignQueue && e.queue > c.cutQueue-50*time.Millisecond && e.acked > foreignShare*e.sent {
-		if c.foreign++; c.foreign >= foreignCuts {
-			c.competing, c.lately = true, now
-			c.raise(c.before, e.limit)
-		}
-		return
-	}
-	c.foreign = 0
-}
-
 // available returns what may be sent now: less than the value while a queue of our own is drained.
 func (c *control) available(queue time.Duration) float64 {
-	if queue <= drainFrom || c.competing {
+	if queue <= drainFrom {
 		return c.value
 	}
 	return c.value * (1 - min((queue-drainFrom).Seconds()/drainIn.Seconds(), drainMost))

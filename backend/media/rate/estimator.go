@@ -464,7 +464,7 @@ func (e *Estimator) report(now time.Time) report {
 	at := e.at(now)
 	out, n := e.departed.rate(at, 500*time.Millisecond)
 	return report{
-		own: e.control.value * e.silence, want: e.want, acked: e.acked, sent: out,
+		own: e.own(), want: e.want, acked: e.acked, sent: out,
 		queue: e.trend.standing, roundTrip: e.roundTrip(),
 		over:   e.overAt > 0 && at-e.overAt < togetherIn,
 		byLoss: e.lossAt > 0 && at-e.lossAt < togetherIn,
@@ -473,20 +473,25 @@ func (e *Estimator) report(now time.Time) report {
 	}
 }
 
-// excuse takes back a cut of the last while: not the receiver's line was over, but the way to it.
-func (e *Estimator) excuse(now time.Time, last time.Duration) {
+// excuse takes back a cut of the last while: not the receiver's line was over, but the way to it. It returns what the
+// line carries, in bits per second.
+func (e *Estimator) excuse(now time.Time, last time.Duration) (own float64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if at := e.at(now); e.cutAt == 0 || at-e.cutAt > last {
-		return
+		return e.own()
 	}
 	e.cutAt = 0
 	c := &e.control
 	c.raise(c.before, max(proofLimit*e.acked, c.value))
-	c.top, c.foreign = 0, 0
+	c.top = 0
 	e.loss.testing = false
 	e.publish()
+	return e.own()
 }
+
+// own returns what the receiver's line carries, in bits per second, the way to it left aside.
+func (e *Estimator) own() float64 { return e.control.value * e.silence }
 
 // probe starts a probe at a rate, in bits per second.
 func (e *Estimator) probe(now time.Time, rate float64) (p Probe, ok bool) {
@@ -519,7 +524,7 @@ func (e *Estimator) known(now time.Duration) bool {
 
 // mayProbe reports whether the receiver's line could take a probe.
 func (e *Estimator) mayProbe(now time.Duration) bool {
-	return !e.probing.active && now >= e.probing.next && now >= e.control.hold && !e.over && !e.control.competing &&
+	return !e.probing.active && now >= e.probing.next && now >= e.control.hold && !e.over &&
 		e.trend.standing < probeQueue && e.silence == 1
 }
 

@@ -32,6 +32,6 @@ func ReadFeedback(raw []byte) (all []Told, err error) {
 // Inside says what an estimator knows, for traces.
 func Inside(e *Estimator) string {
 	c := &e.control
-	return fmt.Sprintf("value %.0f k top %.0f k acked %.0f k hold %v slope %.3f threshold %.1f loss %.3f own %.3f testing %v competing %v probing %v backoff %v",
-		c.value/1e3, c.top/1e3, e.acked/1e3, c.hold, e.trend.slope, e.trend.threshold, e.loss.rate, e.loss.own, e.loss.testing, c.competing, e.probing.active, e.probing.backoff)
+	return fmt.Sprintf("value %.0f k top %.0f k acked %.0f k hold %v slope %.3f threshold %.1f loss %.3f own %.3f testing %v probing %v backoff %v",
+		c.value/1e3, c.top/1e3, e.acked/1e3, c.hold, e.trend.slope, e.trend.threshold, e.loss.rate, e.loss.own, e.loss.testing, e.probing.active, e.probing.backoff)
 }

@@ -146,13 +146,13 @@ func (u *Uplink) Tick(now time.Time) {
 	over := u.judge(sum)
 	if u.probed(at) && sum.queue < 150*time.Millisecond {
 		for _, m := range u.members {
-			m.e.excuse(now, at-u.began+togetherIn)
+			m.own = m.e.excuse(now, at-u.began+togetherIn)
 		}
 		over = false
 	}
-	if over || u.control.competing {
+	if over {
 		for _, m := range u.members {
-			m.e.excuse(now, 2*togetherIn)
+			m.own = m.e.excuse(now, 2*togetherIn)
 		}
 	}
 	u.proved.add(at, sum.acked)
@@ -177,8 +177,7 @@ func (u *Uplink) collect(now time.Time, at time.Duration) (sum report) {
 		if m.queue >= m.peak || at-m.peakAt > togetherIn {
 			m.peak, m.peakAt = m.queue, at
 		}
-		m.need = max(min(m.own, m.want), float64(Floor))
-		sum.want += m.need
+		sum.want += m.needs()
 		if !m.live {
 			continue
 		}
@@ -192,6 +191,9 @@ func (u *Uplink) collect(now time.Time, at time.Duration) (sum report) {
 	}
 	return sum
 }
+
+// needs returns what the receiver can use, in bits per second.
+func (m *member) needs() float64 { return max(min(m.own, m.want), float64(Floor)) }
 
 // judge reports whether the way is over, and not only one receiver.
 func (u *Uplink) judge(sum report) bool {
@@ -237,6 +239,9 @@ func (u *Uplink) probed(at time.Duration) bool { return u.prober != nil || at < 
 // shared equally.
 func (u *Uplink) divide(left float64) {
 	u.order = append(u.order[:0], u.members...)
+	for _, m := range u.order {
+		m.need = m.needs()
+	}
 	slices.SortFunc(u.order, func(a, b *member) int {
 		switch {
 		case a.need < b.need:
@@ -263,7 +268,7 @@ func (u *Uplink) Probe(now time.Time) (e *Estimator, p Probe, ok bool) {
 	defer u.mu.Unlock()
 	at := u.at(now)
 	c := &u.control
-	if u.prober != nil || at < u.quiet || at < c.hold || u.over || c.competing || u.queue > probeQueue {
+	if u.prober != nil || at < u.quiet || at < c.hold || u.over || u.queue > probeQueue {
 		return nil, Probe{}, false
 	}
 	want, short := 0.0, false
@@ -293,7 +298,7 @@ func (u *Uplink) Probe(now time.Time) (e *Estimator, p Probe, ok bool) {
 func (u *Uplink) choose(at time.Duration, want float64) (m *member, rate float64) {
 	needs := 0.0
 	for _, o := range u.members {
-		needs += o.need
+		needs += o.needs()
 	}
 	c := &u.control
 	if needs*wayRoom > c.value {
