@@ -97,12 +97,12 @@ func DecodeToRelay(b []byte) (Message, error) { return decode(toRelay, b, MaxRel
 // bytes.
 func DecodeFromRelay(b []byte) (Message, error) { return decode(fromRelay, b, MaxRelayMessage) }
 
-// DecodeToRelayHost reads what a host says to a relay on its line, at most
+// DecodeToRelayHost reads what a host says to a relay on its connection, at most
 // [MaxToRelayHost] bytes.
 func DecodeToRelayHost(b []byte) (Message, error) { return decode(toRelayHost, b, MaxToRelayHost) }
 
-// DecodeFromRelayHost reads what a relay says to a host on its line, at most
-// [MaxFromRelayHost] bytes.
+// DecodeFromRelayHost reads what a relay says to a host on its connection, at
+// most [MaxFromRelayHost] bytes.
 func DecodeFromRelayHost(b []byte) (Message, error) {
 	return decode(fromRelayHost, b, MaxFromRelayHost)
 }

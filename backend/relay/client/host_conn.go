@@ -34,9 +34,9 @@ const (
 	readCost            = 512 // bytes that a message counts for at the least
 )
 
-// hostConn is one WebSocket to the relay that has registered (a "line" in the
-// protocol). One goroutine reads, one writes messages and one pings. For each
-// guest, one more writes the guest's frames.
+// hostConn is one WebSocket to the relay that has registered. One goroutine
+// reads, one writes messages and one pings. For each guest, one more writes the
+// guest's frames.
 type hostConn struct {
 	client *Client
 	ws     *websocket.Conn

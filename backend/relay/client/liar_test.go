@@ -48,8 +48,8 @@ type liar struct {
 	// lie returns what to pass on in place of a message; nil passes all
 	// unchanged. It is called for one message at a time.
 	lie func(w way, socket int, m message) []message
-	// sockets are what lies can write to, by number: the host's lines and the
-	// guests' sockets in the order in which they came.
+	// sockets are what lies can write to, by number: the host's connections and
+	// the guests' sockets in the order in which they came.
 	sockets []*liarSocket
 }
 

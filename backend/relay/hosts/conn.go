@@ -35,11 +35,11 @@ const (
 // b64 is base64url without padding.
 var b64 = base64.RawURLEncoding
 
-// hostConn is one host's WebSocket from its upgrade to its end (a "line" in the
-// protocol). One goroutine reads it and acts on what the host says. Each guest
-// has another, which carries the guest's frames to the host. None of them waits
-// for a guest, because Frames.Send never blocks. If the host does not take a
-// guest's frames in time, they fill that guest's queue and no other.
+// hostConn is one host's WebSocket from its upgrade to its end. One goroutine
+// reads it and acts on what the host says. Each guest has another, which carries
+// the guest's frames to the host. None of them waits for a guest, because
+// Frames.Send never blocks. If the host does not take a guest's frames in time,
+// they fill that guest's queue and no other.
 type hostConn struct {
 	wire.Wire
 	s        *Server

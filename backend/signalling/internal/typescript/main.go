@@ -82,7 +82,7 @@ func Generate(directory string) ([]byte, error) {
 	fset := token.NewFileSet()
 	for _, name := range names {
 		// The page needs no types of what a host and a relay say to each other.
-		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(filepath.Base(name), "line_") || filepath.Base(name) == "shape.go" {
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(filepath.Base(name), "host_connection_") || filepath.Base(name) == "shape.go" {
 			continue
 		}
 		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
