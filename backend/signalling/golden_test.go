@@ -44,6 +44,10 @@ var golden = []struct {
 		Restart{},
 		MediaState{Muted: true},
 		MediaState{CameraOff: true},
+		View{Tiles: []Tile{
+			{Participant: "host", Height: 1080, Kind: KindVideo}, {Participant: "p2", Kind: "screen"},
+		}, Takes: []string{TakesLayers}},
+		View{Hidden: true},
 		Say{Text: "First line\nsecond \"line\""},
 		Say{Text: "Once", Token: deviceText},
 		Ping{},
@@ -70,12 +74,18 @@ var golden = []struct {
 		Candidate{Candidate: "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host", SDPMid: ptr("0"), SDPMLineIndex: ptr(uint16(0))},
 		Tracks{Slots: []Slot{{Mid: "2", Participant: "host", Kind: KindAudio}, {Mid: "3", Participant: "host", Kind: KindVideo}}},
 		Tracks{},
+		Layers{Video: []VideoLayer{
+			{RID: "q", Active: true, MaxBitrate: 150000, Height: 180}, {RID: "f"},
+		}, Audio: &AudioLayer{MaxBitrate: 32000}},
+		Layers{Video: []VideoLayer{{Active: true}}},
+		Layers{},
 		Roster{You: "p1",
 			Participants: []Participant{
 				{ID: "host", Name: "Ada", Host: true, JoinedAt: 1767225600000},
 				{ID: "p1", Name: "Zoë", Muted: true, CameraOff: true, Away: true, JoinedAt: 1767225600001},
 			},
-			Chat: []ChatLine{{ID: 9007199254740991, Participant: "host", Name: "Ada", Text: "Hello", At: 1767225600002}},
+			Chat:  []ChatLine{{ID: 9007199254740991, Participant: "host", Name: "Ada", Text: "Hello", At: 1767225600002}},
+			Takes: []string{TakesView},
 		},
 		Roster{You: "p1"},
 		Joined{Participant: Participant{ID: "p2", Name: "Bo", JoinedAt: 1767225600003}},
@@ -189,6 +199,10 @@ func TestGoldenCoversFields(t *testing.T) {
 						set[name] = true
 					}
 					walk(v.Field(i))
+				}
+			case reflect.Pointer:
+				if !v.IsNil() {
+					walk(v.Elem())
 				}
 			case reflect.Slice:
 				for i := range v.Len() {

@@ -52,6 +52,29 @@ type MediaState struct {
 	CameraOff bool `json:"cameraOff"`
 }
 
+// View says which participants the sender's screen shows. It replaces the View
+// before it. Guests send it only to a host whose Roster takes [TakesView]. Until the
+// first one, the host sends all pictures.
+type View struct {
+	Hidden bool     `json:"hidden,omitempty"` // the page is not on the screen, and so none of its tiles is
+	Tiles  []Tile   `json:"tiles"`            // those that are on the screen, at least in part
+	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers]
+}
+
+// Tile is a place on the sender's screen that shows a participant.
+type Tile struct {
+	Participant string `json:"participant"`
+	Height      int    `json:"height"` // device pixels, rounded
+	Kind        Kind   `json:"kind"`   // what it shows; a host ignores kinds that it does not know
+}
+
+// What one side tells the other that it takes. Both sides ignore words that they
+// don't know.
+const (
+	TakesView   = "view"   // in Roster: View
+	TakesLayers = "layers" // in View: Layers
+)
+
 // Say is a chat line by the sender.
 type Say struct {
 	Text  string `json:"text"`            // 1 to 2,000 characters after trimming

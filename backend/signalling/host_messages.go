@@ -111,6 +111,28 @@ type Tracks struct {
 	Slots []Slot `json:"slots"`
 }
 
+// Layers says what is wanted of the picture and sound that the receiver sends. It
+// replaces the Layers before it and is valid for one peer connection. The host sends
+// it only to a guest whose View takes [TakesLayers]. Until the first one, all is
+// wanted.
+type Layers struct {
+	Video []VideoLayer `json:"video"` // layers that it does not name stay as they are
+	Audio *AudioLayer  `json:"audio,omitempty"`
+}
+
+// VideoLayer is what is wanted of one layer of the picture.
+type VideoLayer struct {
+	RID        string `json:"rid,omitempty"`        // RFC 8852; "" of a picture that is sent in one layer
+	Active     bool   `json:"active"`               // false: no participant takes it, so it need not be sent
+	MaxBitrate int    `json:"maxBitrate,omitempty"` // bit/s; 0 for as much as the sender likes
+	Height     int    `json:"height,omitempty"`     // lines that are enough for all receivers; 0 for as many as there are
+}
+
+// AudioLayer is what is wanted of the sound.
+type AudioLayer struct {
+	MaxBitrate int `json:"maxBitrate,omitempty"` // bit/s; 0 for as much as the sender likes
+}
+
 // Participant is a person in the call.
 type Participant struct {
 	ID        string `json:"id"`
@@ -141,7 +163,8 @@ type ChatLine struct {
 type Roster struct {
 	You          string        `json:"you"` // the receiver's own participant id
 	Participants []Participant `json:"participants"`
-	Chat         []ChatLine    `json:"chat"` // since the receiver was first let in
+	Chat         []ChatLine    `json:"chat"`            // since the receiver was first let in
+	Takes        []string      `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesView]
 }
 
 // Joined adds a participant, or replaces the one of the same id.

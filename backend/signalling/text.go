@@ -219,6 +219,16 @@ func cleaned(m Message) Message {
 			m.Slots = []Slot{}
 		}
 		return m
+	case View:
+		if m.Tiles == nil {
+			m.Tiles = []Tile{}
+		}
+		return m
+	case Layers:
+		if m.Video == nil {
+			m.Video = []VideoLayer{}
+		}
+		return m
 	case Speaking:
 		if m.IDs == nil {
 			m.IDs = []string{}

@@ -27,6 +27,9 @@ func (Restart) Type() Type { return "restart" }
 func (MediaState) Type() Type { return "mediaState" }
 
 // Type implements [Message].
+func (View) Type() Type { return "view" }
+
+// Type implements [Message].
 func (Say) Type() Type { return "say" }
 
 // Type implements [Message].
@@ -55,6 +58,9 @@ func (Offer) Type() Type { return "offer" }
 
 // Type implements [Message].
 func (Tracks) Type() Type { return "tracks" }
+
+// Type implements [Message].
+func (Layers) Type() Type { return "layers" }
 
 // Type implements [Message].
 func (Roster) Type() Type { return "roster" }

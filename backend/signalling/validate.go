@@ -17,6 +17,11 @@ const (
 	MaxChatHistory  = 500 // chat lines in a Roster
 	MaxID           = 64
 	MaxICEServers   = 8
+	MaxTiles        = 64      // in a View
+	MaxLayers       = 3       // of a picture
+	MaxHeight       = 4320    // of a picture, in lines or device pixels
+	MaxBitrate      = 1 << 30 // bit/s
+	MaxTakes        = 16      // words
 	MaxFaultMessage = 500     // characters
 	MaxPicture      = 8 << 10 // a picture in a Knock, before base64url
 )
@@ -90,6 +95,38 @@ func (Restart) Validate() error { return nil }
 
 // Validate implements [Message].
 func (MediaState) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m View) Validate() error {
+	if len(m.Tiles) > MaxTiles {
+		return invalid("view: %d tiles", len(m.Tiles))
+	}
+	for _, t := range m.Tiles {
+		if !isID(t.Participant) {
+			return invalid("view: bad participant id")
+		}
+		if t.Height < 0 || t.Height > MaxHeight {
+			return invalid("view: a tile of %d pixels", t.Height)
+		}
+		if !isID(string(t.Kind)) {
+			return invalid("view: bad kind")
+		}
+	}
+	return checkTakes(m.Takes)
+}
+
+// checkTakes checks what a side says that it takes.
+func checkTakes(words []string) error {
+	if len(words) > MaxTakes {
+		return invalid("takes: %d words", len(words))
+	}
+	for _, w := range words {
+		if !isID(w) {
+			return invalid("takes: bad word")
+		}
+	}
+	return nil
+}
 
 // Validate implements [Message].
 func (m Say) Validate() error {
@@ -221,6 +258,33 @@ func (m Tracks) Validate() error {
 	return nil
 }
 
+// Validate implements [Message].
+func (m Layers) Validate() error {
+	if len(m.Video) > MaxLayers {
+		return invalid("layers: %d of a picture", len(m.Video))
+	}
+	for i, l := range m.Video {
+		if l.RID != "" && !isID(l.RID) {
+			return invalid("layers: bad rid")
+		}
+		for _, other := range m.Video[:i] {
+			if other.RID == l.RID {
+				return invalid("layers: a rid stands twice")
+			}
+		}
+		if !isBitrate(l.MaxBitrate) || l.Height < 0 || l.Height > MaxHeight {
+			return invalid("layers: out of range")
+		}
+	}
+	if m.Audio != nil && !isBitrate(m.Audio.MaxBitrate) {
+		return invalid("layers: out of range")
+	}
+	return nil
+}
+
+// isBitrate reports whether n is a bitrate, 0 included.
+func isBitrate(n int) bool { return n >= 0 && n <= MaxBitrate }
+
 func (p Participant) validate() error {
 	if !isID(p.ID) {
 		return invalid("participant: bad id")
@@ -279,7 +343,7 @@ func (m Roster) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return checkTakes(m.Takes)
 }
 
 // Validate implements [Message].

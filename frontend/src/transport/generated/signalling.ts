@@ -79,6 +79,27 @@ export interface MediaState {
 	cameraOff: boolean
 }
 
+/** View says which participants the sender's screen shows. It replaces the View
+ * before it. Guests send it only to a host whose Roster takes TakesView. Until the
+ * first one, the host sends all pictures. */
+export interface View {
+	/** the page is not on the screen, and so none of its tiles is */
+	hidden?: boolean
+	/** those that are on the screen, at least in part */
+	tiles: Tile[]
+	/** what the sender takes beyond the messages of every page: TakesLayers */
+	takes?: string[]
+}
+
+/** Tile is a place on the sender's screen that shows a participant. */
+export interface Tile {
+	participant: string
+	/** device pixels, rounded */
+	height: number
+	/** what it shows; a host ignores kinds that it does not know */
+	kind: Kind
+}
+
 /** Say is a chat line by the sender. */
 export interface Say {
 	/** 1 to 2,000 characters after trimming */
@@ -178,6 +199,34 @@ export interface Tracks {
 	slots: Slot[]
 }
 
+/** Layers says what is wanted of the picture and sound that the receiver sends. It
+ * replaces the Layers before it and is valid for one peer connection. The host sends
+ * it only to a guest whose View takes TakesLayers. Until the first one, all is
+ * wanted. */
+export interface Layers {
+	/** layers that it does not name stay as they are */
+	video: VideoLayer[]
+	audio?: AudioLayer
+}
+
+/** VideoLayer is what is wanted of one layer of the picture. */
+export interface VideoLayer {
+	/** RFC 8852; "" of a picture that is sent in one layer */
+	rid?: string
+	/** false: no participant takes it, so it need not be sent */
+	active: boolean
+	/** bit/s; 0 for as much as the sender likes */
+	maxBitrate?: number
+	/** lines that are enough for all receivers; 0 for as many as there are */
+	height?: number
+}
+
+/** AudioLayer is what is wanted of the sound. */
+export interface AudioLayer {
+	/** bit/s; 0 for as much as the sender likes */
+	maxBitrate?: number
+}
+
 /** Participant is a person in the call. */
 export interface Participant {
 	id: string
@@ -213,6 +262,8 @@ export interface Roster {
 	participants: Participant[]
 	/** since the receiver was first let in */
 	chat: ChatLine[]
+	/** what the host takes beyond the messages of every host: TakesView */
+	takes?: string[]
 }
 
 /** Joined adds a participant, or replaces the one of the same id. */
@@ -276,6 +327,7 @@ export type GuestMessage =
 	| { type: "candidate"; payload: Candidate }
 	| { type: "restart"; payload: Restart }
 	| { type: "mediaState"; payload: MediaState }
+	| { type: "view"; payload: View }
 	| { type: "say"; payload: Say }
 	| { type: "ping"; payload: Ping }
 
@@ -289,6 +341,7 @@ export type HostMessage =
 	| { type: "offer"; payload: Offer }
 	| { type: "candidate"; payload: Candidate }
 	| { type: "tracks"; payload: Tracks }
+	| { type: "layers"; payload: Layers }
 	| { type: "roster"; payload: Roster }
 	| { type: "joined"; payload: Joined }
 	| { type: "left"; payload: Left }
@@ -320,6 +373,8 @@ const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as c
 const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "shutdown", "seat-gone", "full", "locked", "fault"] as const
 const kindForm = ["|", "audio", "video"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
+const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?": "n" } as const
+const audioLayerForm = { "maxBitrate?": "n" } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s" } as const
 const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
 
@@ -333,7 +388,8 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	offer: { negotiation: "n", sdp: "s" },
 	candidate: { candidate: "s", "sdpMid?": "s", "sdpMLineIndex?": "n", "usernameFragment?": "s" },
 	tracks: { slots: [slotForm] },
-	roster: { you: "s", participants: [participantForm], chat: [chatLineForm] },
+	layers: { video: [videoLayerForm], "audio?": audioLayerForm },
+	roster: { you: "s", participants: [participantForm], chat: [chatLineForm], "takes?": ["s"] },
 	joined: { participant: participantForm },
 	left: { id: "s" },
 	speaking: { ids: ["s"] },
