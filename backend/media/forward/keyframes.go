@@ -52,7 +52,8 @@ func (k *keyframes) arrived() { k.wanted, k.later = false, time.Time{} }
 type wishes struct {
 	mu      sync.Mutex
 	rate    *rate.Limiter
-	waiting bool // a wish was postponed, and its keyframe has not come yet
+	waiting bool      // a wish was postponed, and its keyframe has not come yet
+	at      time.Time // until when the last wish was postponed
 }
 
 // The rate and burst of a receiver's wishes. Joins, unmutes and wishes before the first keyframe are not counted,
@@ -76,9 +77,25 @@ func (w *wishes) wish(now time.Time) (at time.Time, ok bool) {
 	if w.waiting {
 		return time.Time{}, false
 	}
-	at = now.Add(w.rate.ReserveN(now, 1).DelayFrom(now))
-	w.waiting = at.After(now)
-	return at, true
+	return w.reserve(now), true
+}
+
+// resume returns when a receiver may have a keyframe after a pause. A wish that was postponed before the pause, and is
+// not due yet, still counts. An earlier one does not, because its keyframe may have come during the pause.
+func (w *wishes) resume(now time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting && w.at.After(now) {
+		return w.at
+	}
+	return w.reserve(now)
+}
+
+// reserve takes the next place that the rate allows. The caller holds w.mu.
+func (w *wishes) reserve(now time.Time) time.Time {
+	w.at = now.Add(w.rate.ReserveN(now, 1).DelayFrom(now))
+	w.waiting = w.at.After(now)
+	return w.at
 }
 
 // granted notes that a keyframe has come.

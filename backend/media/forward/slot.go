@@ -33,6 +33,8 @@ type Slot struct {
 
 	mu     sync.Mutex
 	closed bool
+	track  *Track                // that is assigned, nil for none
+	paused bool                  // nothing is forwarded, because the receiver does not look
 	writer interceptor.RTPWriter // nil until negotiated
 	ready  bool                  // the receiver is connected
 	wanted bool                  // the receiver's description accepts the stream
@@ -53,9 +55,10 @@ type Slot struct {
 
 	sentAt          time.Time
 	hasKeyframe     bool
-	keyframe        uint32 // timestamp of the newest keyframe, in the layer
-	replayed        uint64 // arrival number of the last packet that the replay sent
-	packets, octets uint32 // for sender reports
+	keyframe        uint32    // timestamp of the newest keyframe, in the layer
+	replayed        uint64    // arrival number of the last packet that the replay sent
+	resumedAt       time.Time // when a pause last ended with a replay
+	packets, octets uint32    // for sender reports
 	budget          *resends
 	resent          []resent // nil before the first retransmission
 	wishes          wishes
@@ -139,14 +142,21 @@ func (s *Slot) Open() {
 func (s *Slot) Assign(t *Track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.layer.Store(nil)
-	if t != nil {
-		s.layer.Store(t.first())
-	}
+	s.track = t
+	s.aim()
 	s.cut()
 	s.starved.Store(false)
 	s.wishes.reset()
 	s.start(time.Now())
+}
+
+// aim sets the layer that is forwarded. The caller holds s.mu.
+func (s *Slot) aim() {
+	if s.track == nil || s.paused || s.closed {
+		s.layer.Store(nil)
+		return
+	}
+	s.layer.Store(s.track.first())
 }
 
 // interrupt ends the stretch. Audio goes on with the next packet, and video with the next keyframe.
@@ -167,7 +177,7 @@ func (s *Slot) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.layer.Store(nil)
+	s.aim()
 }
 
 // start begins video with the newest keyframe if it is recent enough, and asks for a keyframe otherwise. Audio begins
