@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,7 @@ func startFakeCamera(t *testing.T) (*fakeCamera, *camera, <-chan emitted) {
 	c := startCamera(source, cameraOptions{
 		encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
 		clock:  videoClock,
+		unseen: new(atomic.Bool),
 		emit:   func(payload []byte, key bool, at int64) { out <- emitted{payload, key, at} },
 	})
 	t.Cleanup(func() { _ = c.Close() })
@@ -121,6 +123,46 @@ func TestCameraKeyframeWithoutANewPicture(t *testing.T) {
 	}
 }
 
+// TestCameraThatNobodySees: no picture is encoded, not even on request, and the first one after that is a keyframe of
+// what the camera sees then.
+func TestCameraThatNobodySees(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newFakeCamera()
+		var out []emitted
+		begin := time.Now() // epoch is of another clock
+		c := startCamera(source, cameraOptions{
+			encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
+			clock:  func() int64 { return int64(time.Since(begin)) / 100 * 9 / 1000 },
+			unseen: new(atomic.Bool),
+			emit:   func(payload []byte, key bool, at int64) { out = append(out, emitted{payload, key, at}) },
+		})
+		show := func(w, h int) {
+			source.pictures <- blank(w, h)
+			time.Sleep(keyframeSpacing)
+			synctest.Wait()
+		}
+		show(640, 360)
+		c.unseen.Store(true)
+		for range 3 {
+			show(640, 360)
+		}
+		c.forceKeyframe()
+		time.Sleep(keyframeSpacing)
+		c.unseen.Store(false)
+		c.forceKeyframe()
+		time.Sleep(keyframeSpacing)
+		synctest.Wait()
+		if len(out) != 1 {
+			t.Errorf("%d frames that nobody sees", len(out)-1)
+		}
+		show(480, 640)
+		if next := out[len(out)-1]; len(out) != 2 || !next.key || next.payload[0] != 27 {
+			t.Errorf("%d frames, the last %+v", len(out), next)
+		}
+		_ = c.Close()
+	})
+}
+
 func TestCameraUnplugged(t *testing.T) {
 	source, c, _ := startFakeCamera(t)
 	close(source.pictures)
@@ -152,6 +194,7 @@ func TestCameraThatGoesDark(t *testing.T) {
 		c := startCamera(source, cameraOptions{
 			encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
 			clock:  videoClock,
+			unseen: new(atomic.Bool),
 			emit:   func([]byte, bool, int64) {},
 		})
 		var news []bool

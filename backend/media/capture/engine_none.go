@@ -45,6 +45,9 @@ func (*Session) SetMuted(bool) {}
 // SetCameraOff closes the camera and stops the encoder, or opens the camera again.
 func (*Session) SetCameraOff(bool) {}
 
+// SetUnseen says whether the host's picture is seen neither in the call nor in the window.
+func (*Session) SetUnseen(bool) {}
+
 // ForceKeyframe makes the next picture a keyframe.
 func (*Session) ForceKeyframe() {}
 

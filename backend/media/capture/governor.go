@@ -75,6 +75,13 @@ func (g *governor) note(now, took, interval time.Duration) bool {
 	return true
 }
 
+// pause forgets since when the machine has been busy or idle, because no pictures were made meanwhile. g may be nil.
+func (g *governor) pause() {
+	if g != nil {
+		g.busySince, g.idleSince = -1, -1
+	}
+}
+
 // since returns since when a condition has held, −1 while it does not hold.
 func since(began time.Duration, holds bool, now time.Duration) time.Duration {
 	switch {

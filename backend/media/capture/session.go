@@ -28,6 +28,7 @@ type Session struct {
 	encoder   soundEncoder
 	status    *status
 	camera    atomic.Pointer[camera] // nil while no camera is open
+	unseen    atomic.Bool            // the host's picture is not needed
 
 	mic      chan soundBlock // from the driver's thread to the encoder's goroutine
 	micEnd   chan struct{}
@@ -100,6 +101,10 @@ func (s *Session) SetCameraOff(off bool) {
 		s.startCamera()
 	}
 }
+
+// SetUnseen says whether the host's picture is seen neither in the call nor in the window. While it is not, pictures are
+// not scaled or encoded, and the camera stays open. The first picture after that is a keyframe.
+func (s *Session) SetUnseen(unseen bool) { s.unseen.Store(unseen) }
 
 // ForceKeyframe makes a keyframe of the host's picture at once, but at most ten a second.
 func (s *Session) ForceKeyframe() {
@@ -191,6 +196,7 @@ func (s *Session) openCamera(source videoSource) device {
 		encode: newVideoEncoder,
 		fixed:  s.engine.synthetic,
 		clock:  videoClock,
+		unseen: &s.unseen,
 		emit: func(payload []byte, key bool, at int64) {
 			s.picture.write(payload, at)
 			s.sink.Frame(Frame{Participant: codec.HostID, Key: key, Timestamp: videoTime(at), Payload: payload})

@@ -296,6 +296,39 @@ func TestCameraOffStopsAndOnBeginsWithAKeyframe(t *testing.T) {
 	}
 }
 
+// TestUnseenEncodesNothing: a session whose picture nobody sees makes none, and goes on with a keyframe and unbroken
+// numbers.
+func TestUnseenEncodesNothing(t *testing.T) {
+	sink := newRecorder()
+	s := begin(t, openSynthetic(t), Setup{}, sink)
+	sink.until(t, "pictures", func() bool { return len(sink.frames[codec.HostID]) >= 5 })
+	s.SetUnseen(true)
+	sink.until(t, "sound meanwhile", func() bool { return len(sink.packets[signalling.KindAudio]) >= 5 })
+	count := func() (frames, sounds int) {
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		return len(sink.frames[codec.HostID]), len(sink.packets[signalling.KindAudio])
+	}
+	frames, sounds := count() // a picture that is being encoded may still come
+	sink.until(t, "more sound", func() bool { return len(sink.packets[signalling.KindAudio]) >= sounds+20 })
+	if now, _ := count(); now > frames+1 {
+		t.Errorf("%d pictures that nobody sees", now-frames)
+	}
+	frames, _ = count()
+	s.SetUnseen(false)
+	sink.until(t, "pictures again", func() bool { return len(sink.frames[codec.HostID]) >= frames+5 })
+	_ = s.Close()
+	if !sink.frames[codec.HostID][frames].Key {
+		t.Error("the picture comes back without a keyframe")
+	}
+	packets := sink.packets[signalling.KindVideo]
+	for i := 1; i < len(packets); i++ {
+		if packets[i].SequenceNumber != packets[i-1].SequenceNumber+1 {
+			t.Fatalf("packet %d: a number is missing", i)
+		}
+	}
+}
+
 // A requested keyframe comes from the last picture and does not wait for the next one. Many requests at once are met
 // by few keyframes.
 func TestForceKeyframe(t *testing.T) {

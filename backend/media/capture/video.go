@@ -55,6 +55,8 @@ type camera struct {
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64 // 1/90000 s
 	fixed  bool         // always the same quality, whatever the load
+	unseen *atomic.Bool // set while no picture is needed; pictures are then left out
+	anew   atomic.Bool  // pictures were left out: the next one is a keyframe
 	ladder *governor    // used by the encoder's goroutine; nil before the first picture, and if fixed
 
 	demand  chan struct{} // buffered; full means that a keyframe is already requested
@@ -78,7 +80,8 @@ type cameraOptions struct {
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64
-	fixed  bool // always the same quality, whatever the load
+	fixed  bool         // always the same quality, whatever the load
+	unseen *atomic.Bool // pictures are left out while it is set; the camera stays open
 }
 
 // startCamera starts to read source, and owns it from then on.
@@ -89,6 +92,7 @@ func startCamera(source videoSource, o cameraOptions) *camera {
 		emit:    o.emit,
 		clock:   o.clock,
 		fixed:   o.fixed,
+		unseen:  o.unseen,
 		demand:  make(chan struct{}, 1),
 		mailbox: make(chan *image.YCbCr, 1),
 		free:    make(chan *image.YCbCr, 3),
@@ -158,6 +162,10 @@ func (c *camera) read() error {
 		now := time.Now()
 		c.lastPicture.Store(int64(now.Sub(epoch)))
 		c.lines.Store(int64(picture.Rect.Dy()))
+		if c.unseen.Load() {
+			c.anew.Store(true)
+			continue
+		}
 		var into *image.YCbCr
 		select {
 		case <-c.done:
@@ -206,6 +214,9 @@ func (c *camera) encodeAll() error {
 			return nil
 		case <-c.demand:
 			wantKey = true
+			if c.anew.Load() {
+				continue // the last picture is an old one
+			}
 			if wait := keyframeSpacing - videoTime(c.clock()-lastKey); wait > 0 && lastKey != 0 {
 				spacing.Reset(wait)
 				continue
@@ -216,6 +227,10 @@ func (c *camera) encodeAll() error {
 				c.free <- last
 			}
 			last = picture
+			if c.anew.Swap(false) {
+				wantKey = true
+				c.ladder.pause()
+			}
 		}
 		if last == nil {
 			continue
