@@ -96,6 +96,10 @@ type Call struct {
 
 	// hurry is set when a decision on who gets what can't wait.
 	hurry atomic.Bool
+	// See steer.go.
+	steered    time.Time   // when the call last steered
+	steerTimer *time.Timer // nil before the first
+	steerDue   time.Time   // when it fires, zero for never
 
 	spoken []string // the newest IDs that are speaking; owned by the reporter
 }
@@ -221,6 +225,7 @@ func (c *Call) enter(m *member) error {
 		m.send(m.profile.Admission(false))
 	}
 	c.greet(m)
+	c.steer() // tells idle publishers of their new taker before their slots are assigned
 	for _, o := range others {
 		o.send(signalling.Joined{Participant: m.entry()})
 		c.assign(o)
@@ -233,6 +238,7 @@ func (c *Call) enter(m *member) error {
 func (c *Call) greet(m *member) {
 	m.send(signalling.Roster{
 		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.since(m.firstLine),
+		Takes: []string{signalling.TakesView},
 	})
 	if len(c.speaking) > 0 {
 		m.send(signalling.Speaking{IDs: c.speaking})
@@ -317,6 +323,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		return
 	}
 	m.left = true
+	c.planner.demands.Forget(m.number)
 	// Slots close before the admission ends. A packet on its way then finds a
 	// closed slot, and does not count as media for a guest who is not admitted.
 	m.closeSlots()
@@ -352,6 +359,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 			o.send(o.tracks())
 		}
 	}
+	c.steer()
 	c.rosterChanged()
 }
 
@@ -407,6 +415,7 @@ func (c *Call) refreshAway(m *member) {
 	if away != m.away && !m.left {
 		m.away = away
 		c.changed(m)
+		c.steer()
 	}
 }
 
@@ -483,6 +492,8 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 		switch message := message.(type) {
 		case signalling.MediaState:
 			c.setMedia(m, message)
+		case signalling.View:
+			refused = c.look(m, message)
 		case signalling.Say:
 			refused = c.say(m, message.Text, message.Token)
 		case signalling.Leave:
@@ -557,6 +568,9 @@ func (c *Call) Close(reason signalling.EndReason) {
 		c.ended = true
 		for _, m := range *c.members.Load() {
 			c.leave(m, reason)
+		}
+		if c.steerTimer != nil {
+			c.steerTimer.Stop()
 		}
 	})
 	<-c.done

@@ -74,6 +74,7 @@ type guest struct {
 	speaking []string
 	ended    signalling.EndReason
 	muted    int
+	layers   []signalling.Layers
 	offers   int
 	resumed  *bool
 	packets  []received
@@ -292,6 +293,8 @@ func (g *guest) take(pc *webrtc.PeerConnection, m signalling.Message) {
 			delete(g.roster, m.ID)
 		case signalling.Tracks:
 			g.tracks = m
+		case signalling.Layers:
+			g.layers = append(g.layers, m)
 		case signalling.Chat:
 			g.chat = append(g.chat, m.Line)
 		case signalling.Speaking:

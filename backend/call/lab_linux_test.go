@@ -130,6 +130,7 @@ func labServe(ctx context.Context) {
 type labSource struct{}
 
 func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {}
+func (labSource) PictureTaken(bool, bool)                                        {}
 func (labSource) KeyframeWanted()                                                {}
 
 // labHost is the engine, in a call with one participant who sends.

@@ -25,6 +25,10 @@ type LocalSink interface {
 	// KeyframeWanted asks for a keyframe in the video that WriteRTP sends. It is
 	// called on its own goroutine.
 	KeyframeWanted()
+	// PictureTaken says whether other participants take the video that WriteRTP
+	// sends, and whether the window shows it as the own picture. It is called on the
+	// call's goroutine, so it must neither block nor call the Local.
+	PictureTaken(others, window bool)
 }
 
 // Local is the native engine's participant.
@@ -161,7 +165,7 @@ func (l *Local) RequestKeyframe(participant string) {
 	m.video.WishKeyframe(&l.m.admitted, time.Now())
 }
 
-// Handle takes MediaState, Say and Leave; see [Participant.Handle].
+// Handle takes MediaState, View, Say and Leave; see [Participant.Handle].
 func (l *Local) Handle(message signalling.Message) error {
 	return l.m.call.handle(l.m, message)
 }
@@ -177,8 +181,10 @@ func (l *Local) Attach(out Outbox) error {
 			refused = fault.New(fault.ParticipantGone, nil)
 			return
 		}
+		m.forgetView()
 		c.reattach(m, out, true)
 		c.refreshAway(m)
+		c.steer()
 	})
 	if err != nil {
 		return err

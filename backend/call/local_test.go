@@ -22,6 +22,8 @@ type sink struct {
 	changed chan struct{}
 
 	roundTrip time.Duration // of the newest packet
+
+	others, window bool // who takes the picture
 }
 
 func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packet, roundTrip time.Duration) {
@@ -36,6 +38,10 @@ func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packe
 }
 
 func (s *sink) KeyframeWanted() { s.update(func() { s.wanted++ }) }
+
+func (s *sink) PictureTaken(others, window bool) {
+	s.update(func() { s.others, s.window = others, window })
+}
 
 func (s *sink) update(f func()) {
 	s.mu.Lock()
@@ -229,6 +235,8 @@ func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Dur
 		close(s.done)
 	}
 }
+
+func (s *callbackSink) PictureTaken(bool, bool) {}
 
 func (s *callbackSink) KeyframeWanted() {
 	s.mu.Lock()

@@ -42,6 +42,13 @@ type member struct {
 	pairs      []*slotPair // slots in which the member receives
 	away       bool
 
+	// See steer.go.
+	view         *view // nil for everything
+	views        *rate.Limiter
+	takesLayers  bool      // the member's page takes Layers
+	untaken      bool      // no member has taken this one's picture for untakenFor
+	untakenSince time.Time // zero while a member takes it
+
 	// See nomedia.go.
 	overdue *time.Timer // nil while media flows
 	noMedia fault.Code
@@ -56,6 +63,7 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		chat:  rate.NewLimiter(rate.Every(chatEvery), chatBurst),
 
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
+		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 	}
 	return m
 }
@@ -103,19 +111,50 @@ func (m *member) pairOf(other *member) *slotPair {
 func (m *member) give(pr *slotPair, other *member) {
 	if old := pr.member; old != nil {
 		old.audio.RemoveReceiver(pr.audio)
-		old.video.RemoveReceiver(pr.video)
+		pr.take(false)
 	}
-	pr.member = other
+	pr.member, pr.permitted, pr.taken = nil, true, false
 	if other == nil {
 		pr.audio.Assign(nil)
 		pr.video.Assign(nil)
 		return
 	}
-	pr.permitted = true
 	other.audio.AddReceiver(pr.audio)
-	other.video.AddReceiver(pr.video)
 	pr.audio.Assign(other.audio)
+	pr.video.Assign(nil)
+	pr.video.SetPaused(true)
+	// The pause ends before Assign, because the start of a track is no wish; see Slot.SetPaused.
+	pr.member = other
+	pr.take(m.takes(other, time.Now()))
 	pr.video.Assign(other.video)
+}
+
+// take says whether the receiver looks at the pair's picture.
+func (pr *slotPair) take(taken bool) {
+	pr.taken = taken
+	pr.show()
+}
+
+// permit says whether the receiver's line has room for the pair's picture.
+func (pr *slotPair) permit(permitted bool) {
+	pr.permitted = permitted
+	pr.show()
+}
+
+// show resumes the picture if it is taken and permitted, and pauses it otherwise.
+func (pr *slotPair) show() {
+	shown := pr.taken && pr.permitted
+	if pr.shown == shown {
+		return
+	}
+	pr.shown = shown
+	if shown {
+		pr.member.video.AddReceiver(pr.video)
+		pr.video.SetPaused(false)
+		return
+	}
+	pr.video.SetPaused(true)
+	pr.member.video.RemoveReceiver(pr.video)
 }
 
 // closeSlots ends all that the member receives.

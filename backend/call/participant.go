@@ -16,7 +16,7 @@ type Participant struct{ m *member }
 func (p *Participant) ID() string { return p.m.profile.ID }
 
 // Handle takes a message of the participant: Answer, Candidate, Restart,
-// MediaState, Say or Leave. The error is a fault for that participant:
+// MediaState, View, Say or Leave. The error is a fault for that participant:
 // MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected, NotInCall
 // or CallEnded. The call goes on. If an Answer later proves to be unusable, the
 // participant is taken out, with Fault and Ended.
@@ -93,9 +93,11 @@ func (p *Participant) Attach(out Outbox, resume bool) (resumed bool, err error) 
 			refused = fault.New(fault.ParticipantGone, nil)
 			return
 		}
+		m.forgetView()
 		c.reattach(m, out, false)
 		c.connect(m, peer)
 		c.refreshAway(m)
+		c.steer()
 	})
 	if err == nil {
 		err = refused
@@ -120,6 +122,7 @@ func (c *Call) reattach(m *member, out Outbox, resumed bool) {
 func (c *Call) resume(m *member, out Outbox) {
 	c.reattach(m, out, true)
 	m.send(m.tracks())
+	m.sendLayers() // the last ones may not have arrived
 	p := m.peer
 	p.enqueue(p.repeat)
 	p.enqueue(func() { p.restartIfStranded(false) })

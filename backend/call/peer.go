@@ -74,6 +74,8 @@ type slotPair struct {
 	audio, video *forward.Slot
 	member       *member // whose media it carries; nil for a free pair
 	permitted    bool    // the receiver's line has room for the picture
+	taken        bool    // the receiver looks at the picture; see member.takes
+	shown        bool    // both: video is among the receivers of member's picture, and not paused
 }
 
 // pathPatience is how long a path may take to come up. By then every pair of

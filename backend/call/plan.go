@@ -8,6 +8,7 @@ import (
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/rate"
 	"github.com/porch-call/porch/backend/media/share"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 // planEvery is how often the call decides who gets what, in ticks of the reporter. It also decides when the line to a
@@ -24,6 +25,7 @@ type planner struct {
 	input     share.Input
 	members   []*member // the receivers of input, in order
 	speaking  []share.ID
+	sights    []share.Sight // scratch space of see
 	flows     []forward.Flow
 	numbers   share.ID // of members so far
 }
@@ -52,7 +54,7 @@ func (c *Call) plan() {
 			for t, o := range members {
 				if pr.member == o {
 					choice := plan.Choice(r, t)
-					m.permit(pr, choice.Reason != share.OwnLine && choice.Reason != share.HostLine)
+					pr.permit(choice.Reason != share.OwnLine && choice.Reason != share.HostLine)
 				}
 			}
 		}
@@ -62,6 +64,18 @@ func (c *Call) plan() {
 	for t, o := range members {
 		o.ask(plan.Asks[t][0], now)
 	}
+}
+
+// see takes m's view. Tiles of participants who are not in the call are left out.
+func (p *planner) see(m *member, v signalling.View) {
+	p.sights = p.sights[:0]
+	for _, t := range v.Tiles {
+		if o := m.call.member(t.Participant); o != nil && t.Kind == signalling.KindVideo {
+			id := share.TrackID{Of: o.number, Kind: share.Camera}
+			p.sights = append(p.sights, share.Sight{Track: id, Height: t.Height})
+		}
+	}
+	p.demands.See(m.number, v.Hidden, p.sights)
 }
 
 // gather puts together what a decision is made from.
@@ -128,21 +142,6 @@ func (m *member) wants(in *share.Input, r int) {
 		}
 	}
 	m.peer.out.Estimator().Want(rate.Bitrate(want))
-}
-
-// permit lets a picture through, or holds it back because the line is too poor for it.
-func (m *member) permit(pr *slotPair, permitted bool) {
-	if pr.permitted == permitted {
-		return
-	}
-	pr.permitted = permitted
-	if permitted {
-		pr.member.video.AddReceiver(pr.video)
-		pr.video.Assign(pr.member.video)
-		return
-	}
-	pr.member.video.RemoveReceiver(pr.video)
-	pr.video.Assign(nil)
 }
 
 // ask tells m what its picture may take. Its browser and our engine obey at once. A limit that rises is said in steps.

@@ -45,7 +45,7 @@ func (s *hostSeat) startCapture(window *windowsocket.Conn) {
 			}
 			late = false
 			s.capture = session
-			s.activeCapture.Store(session)
+			s.activeCapture.Begin(session)
 			session.SetMuted(s.muted)
 			session.SetCameraOff(s.cameraOff)
 		})
@@ -90,7 +90,7 @@ func (s *hostSeat) stopCapture() {
 		return
 	}
 	s.capture = nil
-	s.activeCapture.Store(nil)
+	s.activeCapture.Begin(nil)
 	s.host.background.Go(func() { _ = active.Close() })
 }
 

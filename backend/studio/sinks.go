@@ -22,6 +22,31 @@ type Missing struct{ Camera, Microphone bool }
 // while there is none.
 type ActiveCapture struct {
 	atomic.Pointer[capture.Session]
+
+	mu    sync.Mutex  // guards taken and the order of SetUnseen; no other lock is taken under it
+	taken bool        // another participant, or the window, takes the host's picture
+	shown atomic.Bool // the window shows it
+}
+
+// Begin makes s the session that plays, nil for none.
+func (p *ActiveCapture) Begin(s *capture.Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Store(s)
+	if s != nil {
+		s.SetUnseen(!p.taken)
+	}
+}
+
+// Taken notes whether other participants and the window take the host's picture.
+func (p *ActiveCapture) Taken(others, window bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = others || window
+	p.shown.Store(window)
+	if s := p.Load(); s != nil {
+		s.SetUnseen(!p.taken)
+	}
 }
 
 // ForceKeyframe makes the session send a keyframe.
@@ -48,6 +73,9 @@ func (s *SpeakerSink) ReceiveRTP(participant string, kind signalling.Kind, packe
 // KeyframeWanted implements call.LocalSink.
 func (s *SpeakerSink) KeyframeWanted() { s.active.ForceKeyframe() }
 
+// PictureTaken implements call.LocalSink.
+func (s *SpeakerSink) PictureTaken(others, window bool) { s.active.Taken(others, window) }
+
 // keyframePause is the least time between two keyframe requests to one participant
 // because the window dropped a picture.
 const keyframePause = 300 * time.Millisecond
@@ -59,6 +87,7 @@ type WindowSink struct {
 	active  *ActiveCapture
 	window  *windowsocket.Conn
 	changed func() // called when the missing devices have changed; must not block
+	behind  bool   // own pictures were left out; used only by the goroutine that brings them
 
 	mu    sync.Mutex // guards what follows; no other lock is taken under it
 	asked map[string]time.Time
@@ -91,6 +120,9 @@ func (s *WindowSink) Lacking() Missing {
 
 // Frame implements capture.Sink.
 func (s *WindowSink) Frame(f capture.Frame) {
+	if f.Participant == codec.HostID && !s.showsOwn(f.Key) {
+		return
+	}
 	err := s.window.SendFrame(windowsocket.VideoFrame{
 		Participant: f.Participant,
 		Keyframe:    f.Key,
@@ -104,6 +136,24 @@ func (s *WindowSink) Frame(f capture.Frame) {
 			s.RequestKeyframe(f.Participant)
 		}
 	}
+}
+
+// showsOwn reports whether the window is sent a picture of the host. The first one
+// after a pause must be a keyframe; showsOwn asks for it. Pictures of other
+// participants never come here in a pause, because the call does not forward them.
+func (s *WindowSink) showsOwn(key bool) bool {
+	switch {
+	case !s.active.shown.Load():
+		s.behind = true
+		return false
+	case s.behind && !key:
+		if s.mayAsk(codec.HostID) {
+			s.active.ForceKeyframe()
+		}
+		return false
+	}
+	s.behind = false
+	return true
 }
 
 func (s *WindowSink) mayAsk(participant string) bool {

@@ -1,0 +1,169 @@
+package call
+
+import (
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// Members say by View which pictures they look at. The call forwards no other
+// pictures, and tells a publisher when no member takes its picture. Sound is not
+// affected. See decision 60.
+
+const (
+	// viewsPerSecond and viewBurst limit the views of one member. Our pages send at
+	// most four a second.
+	viewsPerSecond = 10
+	viewBurst      = 10
+
+	// steerEvery is the least time between two runs of steer that views cause.
+	steerEvery = 100 * time.Millisecond
+	// untakenFor is how long a picture must have no taker until its publisher is
+	// told. It is not shorter because each new start costs a keyframe.
+	untakenFor = 3 * time.Second
+	// newcomer is how long a participant is new. The pages of the others have no
+	// tile for it at first, and its first picture does not wait for their views.
+	newcomer = 2 * time.Second
+)
+
+// view is what a member looks at.
+type view struct {
+	hidden bool
+	seen   map[string]struct{} // the participants whose picture is on the member's screen
+}
+
+func newView(v signalling.View) *view {
+	w := &view{hidden: v.Hidden, seen: make(map[string]struct{}, len(v.Tiles))}
+	for _, t := range v.Tiles {
+		if t.Kind == signalling.KindVideo && t.Height > 0 {
+			w.seen[t.Participant] = struct{}{}
+		}
+	}
+	return w
+}
+
+// takes reports whether other's picture is sent to m, at time now. A member that has
+// sent no view takes all pictures.
+func (m *member) takes(other *member, now time.Time) bool {
+	switch {
+	case m.away:
+		return false
+	case m.view == nil:
+		return true
+	case m.view.hidden:
+		return false
+	}
+	_, seen := m.view.seen[other.profile.ID]
+	return seen || now.Sub(other.joinedAt) < newcomer
+}
+
+// look handles a view of m. It returns fault.TooFast above the limit.
+func (c *Call) look(m *member, v signalling.View) error {
+	now := time.Now()
+	if !m.views.AllowN(now, 1) {
+		return fault.New(fault.TooFast, nil)
+	}
+	m.view = newView(v)
+	c.planner.see(m, v)
+	c.hurry.Store(true)
+	for _, word := range v.Takes {
+		if word == signalling.TakesLayers && !m.takesLayers {
+			m.takesLayers = true
+			if m.untaken { // without a message, a page sends its picture
+				m.sendLayers()
+			}
+		}
+	}
+	if wait := steerEvery - now.Sub(c.steered); wait > 0 {
+		c.steerWithin(wait)
+		return nil
+	}
+	c.steer()
+	return nil
+}
+
+// forgetView drops m's view, because it is of an earlier page.
+func (m *member) forgetView() {
+	m.view, m.takesLayers = nil, false
+	m.call.planner.demands.Forget(m.number)
+}
+
+// steer pauses and resumes slots as their members take pictures, and tells publishers
+// whether a member takes theirs. It does work for each pair of members.
+func (c *Call) steer() {
+	if c.ended {
+		return
+	}
+	now := time.Now()
+	c.steered = now
+	members := *c.members.Load()
+	c.engine.cork()
+	for _, m := range members {
+		for _, pr := range m.pairs {
+			if pr.member != nil {
+				pr.take(m.takes(pr.member, now))
+			}
+		}
+	}
+	c.engine.uncork()
+	for _, m := range members {
+		// In an empty call a page decides by itself (decision 38).
+		taken := len(members) == 1 && m.local == nil
+		for _, o := range members {
+			taken = taken || o != m && o.takes(m, now)
+		}
+		c.taken(m, taken, now)
+		if now.Sub(m.joinedAt) < newcomer {
+			c.steerWithin(newcomer - now.Sub(m.joinedAt))
+		}
+	}
+}
+
+// taken notes whether a member takes m's picture. It tells m at once that one does,
+// and after untakenFor that none does.
+func (c *Call) taken(m *member, taken bool, now time.Time) {
+	before := m.untaken
+	switch {
+	case taken:
+		m.untaken, m.untakenSince = false, time.Time{}
+	case m.untakenSince.IsZero():
+		m.untakenSince = now
+		c.steerWithin(untakenFor)
+	case now.Sub(m.untakenSince) < untakenFor:
+		c.steerWithin(untakenFor - now.Sub(m.untakenSince))
+	default:
+		m.untaken = true
+	}
+	if m.untaken != before {
+		m.sendLayers()
+	}
+	if m.local != nil {
+		m.local.sink.PictureTaken(!m.untaken, m.takes(m, now))
+	}
+}
+
+// sendLayers tells m whether its picture is taken, if its page takes Layers.
+func (m *member) sendLayers() {
+	if m.takesLayers && m.local == nil { // taken tells the native engine
+		m.send(signalling.Layers{Video: []signalling.VideoLayer{{Active: !m.untaken}}})
+	}
+}
+
+// steerWithin makes steer run after wait, or earlier if it is due earlier.
+func (c *Call) steerWithin(wait time.Duration) {
+	due := time.Now().Add(wait)
+	if !c.steerDue.IsZero() && !due.Before(c.steerDue) {
+		return
+	}
+	c.steerDue = due
+	if c.steerTimer != nil {
+		c.steerTimer.Stop()
+	}
+	c.steerTimer = time.AfterFunc(wait, func() {
+		c.post(func() {
+			c.steerDue = time.Time{}
+			c.steer()
+		})
+	})
+}
