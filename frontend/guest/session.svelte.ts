@@ -435,6 +435,7 @@ export class Session {
     this.#early = [];
     this.#forgetStill();
     this.#engine?.leave();
+    this.call?.seen.close();
     this.call = this.stage = undefined;
   }
 

@@ -20,11 +20,12 @@ keepWords(document.body);
 
 if (insideApp()) {
   const bell = new Bell();
-  const backend = wails();
+  const client = clientName();
+  const backend = wails(client);
   const engine = capability();
   const host = new Host({
     backend,
-    client: clientName(),
+    client,
     ring: () => bell.ring(),
     engine,
     prepare: engine === 'webview' ? warm : () => {},

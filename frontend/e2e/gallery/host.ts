@@ -183,6 +183,7 @@ function madeUp(part: Partial<State>): Backend {
     linkQR: async () => qr,
     watch: (_: (change: Change) => void) => () => {},
     setTitle: () => {},
+    minimised: async () => false,
     setTheme: () => {},
     enterCall: async () => ({ url: '', token: '', engine: 'webview' }),
     testRelay: async (address) => {

@@ -196,6 +196,14 @@ export const soundsSent = (page: AnyPage) => total(page, 'outbound-rtp', 'audio'
 /** How many pictures all peers of the page have sent. */
 export const picturesSent = (page: AnyPage) => total(page, 'outbound-rtp', 'video', 'framesSent');
 
+/** How many pictures all peers of the page have coded, whether they were sent or not. */
+export const picturesMade = (page: AnyPage) =>
+  total(page, 'outbound-rtp', 'video', 'framesEncoded');
+
+/** How many packets of pictures all peers of the page have received. */
+export const picturePackets = (page: AnyPage) =>
+  total(page, 'inbound-rtp', 'video', 'packetsReceived');
+
 /** Notes when things happen in a page, in Unix milliseconds with fractions. */
 export const clockwork = `(() => {
   const now = () => performance.timeOrigin + performance.now();

@@ -2,6 +2,7 @@ import * as app from '../../wailsjs/go/main/App';
 import type { hoststate } from '../../wailsjs/go/models';
 import {
   EventsOn,
+  WindowIsMinimised,
   WindowSetDarkTheme,
   WindowSetLightTheme,
   WindowSetSystemDefaultTheme,
@@ -92,6 +93,8 @@ export interface Backend extends Commands {
   setTitle(title: string): void;
   /** Gives the frame of the native window a look, on Windows; elsewhere the system alone decides. */
   setTheme(theme: Theme): void;
+  /** Whether the native window is minimised; false of a page in a browser. */
+  minimised(): Promise<boolean>;
 }
 
 /** How the window looks, as settings say it. */
@@ -137,8 +140,8 @@ export function clientName(): string {
   return webkit?.messageHandlers?.external || chrome?.webview ? ownWindow : crypto.randomUUID();
 }
 
-/** The real app, through Wails' generated bindings. */
-export function wails(): Backend {
+/** The real app, through Wails' generated bindings, for the page of this name. */
+export function wails(client: string): Backend {
   const said = async <T>(answer: Promise<T>): Promise<T> => {
     try {
       return await answer;
@@ -184,6 +187,7 @@ export function wails(): Backend {
     quit: () => said(app.Quit()),
     watch: (onchange) => EventsOn('porch:change', onchange),
     setTitle: (title) => WindowSetTitle(title),
+    minimised: async () => client === ownWindow && WindowIsMinimised(),
     setTheme: (theme) => {
       if (theme === 'light') WindowSetLightTheme();
       else if (theme === 'dark') WindowSetDarkTheme();

@@ -175,6 +175,7 @@ export class Presence {
     this.#transport?.close();
     this.#transport = undefined;
     this.call?.engine.close();
+    this.call?.seen.close();
     this.call = undefined;
   }
 }

@@ -3,6 +3,7 @@ import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
 import { type Choice, type MediaEngine, OWN } from '../../media/engine';
+import { ViewReport } from '../../media/view';
 import { Switch } from './switch.svelte';
 
 /** A participant as the views draw them. */
@@ -35,18 +36,19 @@ export class Call {
   readonly engine: MediaEngine;
   readonly microphone: Switch;
   readonly camera: Switch;
+  /** What of the call is seen here. */
+  readonly seen: ViewReport;
 
   view = $state<'grid' | 'speaker'>('grid');
   panel = $state<Panel>();
   pinned = $state<string>();
   chat = $state.raw<readonly ChatLine[]>([]);
   unread = $state(0);
-  /** Whether the channel to the host is there; what is said meanwhile waits. */
-  connected = $state(true);
   notice = $state.raw<Notice>();
   /** Id of the own participant, '' before the first roster. */
   you = $state('');
 
+  #connected = $state(true);
   #people = $state.raw<ReadonlyMap<string, Participant>>(new Map());
   #speaking = $state.raw<readonly string[]>([]);
   #spoke = $state('');
@@ -60,6 +62,7 @@ export class Call {
   constructor(engine: MediaEngine, send: (message: GuestMessage) => boolean) {
     this.engine = engine;
     this.#send = send;
+    this.seen = new ViewReport(send);
     // On means heard and seen.
     this.microphone = new Switch(
       () => !engine.muted,
@@ -75,6 +78,17 @@ export class Call {
         this.#tell();
       },
     );
+  }
+
+  /** Whether the channel to the host is there; what is said meanwhile waits. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  set connected(connected: boolean) {
+    this.#connected = connected;
+    // Whatever host is there next has to say anew what it takes.
+    if (!connected) this.seen.take(false);
   }
 
   /** Everybody in the call, the own participant first, then in the order in which they came. */
@@ -106,7 +120,7 @@ export class Call {
     this.engine.receive(message);
     switch (message.type) {
       case 'roster': {
-        const { you, participants, chat } = message.payload;
+        const { you, participants, chat, takes } = message.payload;
         const first = !this.you;
         this.you = you;
         const present = new Set(participants.map(({ id }) => id));
@@ -120,6 +134,7 @@ export class Call {
         this.#told = undefined;
         this.#tell();
         this.#resend();
+        this.seen.take(takes?.includes('view') ?? false);
         break;
       }
       case 'joined': {

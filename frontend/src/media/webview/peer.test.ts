@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Slot } from '$src/transport';
+import type { HostMessage, Slot } from '$src/transport';
 import { Peer } from './peer';
 
 /** What of a connection a Peer uses of its own picture; nothing is connected. */
@@ -86,6 +86,53 @@ function open(size: { width: number; height: number } | undefined = { width: 128
   };
   return { peer, own, picture, connection, offer, slots, sent };
 }
+
+describe('what the host wants of the own picture', () => {
+  const layers = (active: boolean, maxBitrate?: number): HostMessage => ({
+    type: 'layers',
+    payload: { video: [{ active, maxBitrate }] },
+  });
+  const said = async (peer: Peer, message: HostMessage) => {
+    peer.receive(message);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+
+  it('is obeyed: nobody takes it, then somebody does, at some rate', async () => {
+    const { peer, offer, slots, sent, connection } = open();
+    const rate = () => connection.sender.encodings[0]?.maxBitrate;
+    await slots(somebody);
+    await offer();
+    expect(rate()).toBe(1_500_000);
+    await said(peer, layers(false));
+    expect(sent()).toBe(0);
+    await said(peer, layers(true, 300_000));
+    expect(sent()).toBe(1 / 2);
+    expect(rate()).toBe(300_000);
+    await said(peer, layers(true, 9_000_000));
+    expect(rate()).toBe(1_500_000);
+  });
+
+  it('counts once there is somebody: until then the page decides', async () => {
+    const { peer, offer, slots, sent } = open();
+    await offer();
+    await said(peer, layers(false));
+    peer.expect(true);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sent()).toBe(1 / 2);
+    await slots(somebody);
+    expect(sent()).toBe(0);
+    await said(peer, layers(true));
+    expect(sent()).toBe(1 / 2);
+  });
+
+  it('may come before the offer, and is about layers that are not there', async () => {
+    const { peer, offer, slots, sent } = open();
+    await said(peer, { type: 'layers', payload: { video: [{ rid: 'q', active: false }] } });
+    await slots(somebody);
+    await offer();
+    expect(sent()).toBe(1 / 2);
+  });
+});
 
 describe('the own picture', () => {
   it('is not sent to an empty call', async () => {

@@ -1,4 +1,13 @@
-import type { Candidate, GuestMessage, HostMessage, ICEServer, Kind, Slot } from '$src/transport';
+import type {
+  Candidate,
+  GuestMessage,
+  HostMessage,
+  ICEServer,
+  Kind,
+  Layers,
+  Slot,
+} from '$src/transport';
+import { limitSound, wantedOf } from './layers';
 import { assign } from './slots';
 
 /**
@@ -43,6 +52,7 @@ export class Peer {
   readonly #connection: RTCPeerConnection;
   readonly #configuration: RTCConfiguration;
   #slots: readonly Slot[] = [];
+  #layers?: Layers; // what the host wants of the own picture and sound
   #own: RTCRtpTransceiver[] = []; // the first two; a browser takes those that it refuses out of its list
   #expecting = false;
   #scale?: number; // known once a picture has begun
@@ -75,7 +85,7 @@ export class Peer {
     return this.#connection.connectionState !== 'closed';
   }
 
-  /** Takes the host's offer, candidates and assignment of slots; other messages are not its business. */
+  /** Takes the host's offer, candidates, assignment of slots and wishes for the own layers; other messages are not its business. */
   receive(message: HostMessage): void {
     switch (message.type) {
       case 'offer': {
@@ -91,6 +101,14 @@ export class Peer {
         this.#assign();
         this.#tune();
         break;
+      case 'layers': {
+        this.#layers = message.payload;
+        this.#tune();
+        const sound = this.#own[0]?.sender;
+        // What can't be limited is sent as it is.
+        if (sound) limitSound(sound, this.#layers.audio?.maxBitrate).catch(() => {});
+        break;
+      }
     }
   }
 
@@ -170,25 +188,26 @@ export class Peer {
 
   /**
    * Sends no picture to an empty call, which spares an encoder and a battery, unless somebody is expected, and then few: an
-   * encoder takes a while to begin. Caps what a picture may take: more gains nothing at 720p. Resolves when it is so, or can't
-   * be.
+   * encoder takes a while to begin. Nor one to a call in which nobody looks at it, as the host says. Resolves when it is so, or
+   * can't be.
    */
   #tune(): Promise<void> {
     this.#tuned = this.#tuned
       .then(async () => {
         if (!this.alive || !this.#connection.remoteDescription) return;
         const seen = this.#slots.length > 0;
-        const active = seen || this.#expecting;
+        const wanted = wantedOf(this.#layers);
+        const active = seen ? wanted.active : this.#expecting;
         const scale = this.#begin(active);
         const rate = seen ? full : waiting;
-        const wish = `${active} ${scale} ${rate}`;
+        const wish = `${active} ${scale} ${rate} ${wanted.maxBitrate}`;
         // Asked for its parameters the browser has the page wait for its other threads.
         if (wish === this.#tuning) return;
         const sender = this.#own[1]?.sender;
         const parameters = sender?.getParameters();
         const encoding = parameters?.encodings?.[0];
         if (!encoding) return;
-        encoding.maxBitrate = 1_500_000;
+        encoding.maxBitrate = wanted.maxBitrate;
         encoding.maxFramerate = rate;
         encoding.active = active;
         encoding.scaleResolutionDownBy = scale;
