@@ -181,7 +181,13 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 		if kind == packetio.RTPBufferPacket {
 			return newTap(p.in.Receive)
 		}
-		return newTap(func(b []byte) { p.receiveRTCP(ssrc, b) })
+		return newTap(func(b []byte) { // once for each SSRC that a packet concerns
+			forward.ReadFeedback(b, func(about uint32, f forward.Feedback) {
+				if about == ssrc || about == 0 {
+					p.receiveRTCP(about, f)
+				}
+			})
+		})
 	}
 	if e.mux != nil {
 		setting.SetICEUDPMux(p.sockets())

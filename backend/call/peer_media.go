@@ -29,7 +29,7 @@ func (p *peer) takeSecure(b []byte) bool {
 	}
 	if len(b) > 1 && b[1] >= 192 && b[1] < 224 { // RFC 5761 section 4
 		if plain, err := d.OpenRTCP(b); err == nil {
-			forward.EachFeedback(plain, p.receiveRTCP)
+			forward.ReadFeedback(plain, p.receiveRTCP)
 		}
 		return true
 	}
@@ -39,14 +39,13 @@ func (p *peer) takeSecure(b []byte) bool {
 	return true
 }
 
-// receiveRTCP takes an RTCP packet that concerns ssrc, on the goroutine that
+// receiveRTCP takes what an RTCP packet says about ssrc, on the goroutine that
 // decrypted it.
-func (p *peer) receiveRTCP(ssrc uint32, b []byte) {
+func (p *peer) receiveRTCP(ssrc uint32, f forward.Feedback) {
 	if !p.member.admitted.Load() {
 		return
 	}
 	now := time.Now()
-	f := forward.ParseFeedback(b, ssrc)
 	p.in.Feedback(ssrc, f, now)
 	p.out.Feedback(ssrc, f, now)
 }

@@ -67,11 +67,12 @@ func (r *rig) receive(packets ...*rtp.Packet) {
 	}
 }
 
-// feedback gives the rig an RTCP packet that concerns ssrc.
-func (r *rig) feedback(ssrc uint32, b []byte) {
-	f := ParseFeedback(b, ssrc)
-	r.in.Feedback(ssrc, f, r.now)
-	r.out.Feedback(ssrc, f, r.now)
+// feedback gives the rig a compound RTCP packet.
+func (r *rig) feedback(b []byte) {
+	ReadFeedback(b, func(ssrc uint32, f Feedback) {
+		r.in.Feedback(ssrc, f, r.now)
+		r.out.Feedback(ssrc, f, r.now)
+	})
 }
 
 // connect makes the sender's packets come from a fake connection.

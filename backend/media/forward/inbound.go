@@ -194,12 +194,8 @@ func (in *Inbound) CongestionReport() []rtcp.Packet { return in.arrivals.transpo
 // ReceptionReports returns the report blocks of the streams that arrive.
 func (in *Inbound) ReceptionReports(now time.Time) (reports []rtcp.ReceptionReport) {
 	for l := range in.layers {
-		if ssrc, b, ok := l.reportBlock(in.from, now); ok {
-			reports = append(reports, rtcp.ReceptionReport{
-				SSRC: ssrc, FractionLost: b.fractionLost, TotalLost: b.totalLost,
-				LastSequenceNumber: b.highest, Jitter: b.jitter,
-				LastSenderReport: b.lastReport, Delay: b.delay,
-			})
+		if b, ok := l.reportBlock(in.from, now); ok {
+			reports = append(reports, b)
 		}
 	}
 	return reports

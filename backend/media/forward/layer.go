@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/media/codec"
@@ -296,14 +297,15 @@ func (l *layer) judgeLoudness() (sp Speaker, active bool) {
 }
 
 // reportBlock returns the reception report block for u's stream.
-func (l *layer) reportBlock(u Upstream, now time.Time) (ssrc uint32, b receptionReport, ok bool) {
+func (l *layer) reportBlock(u Upstream, now time.Time) (b rtcp.ReceptionReport, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.upstream != u || !l.hasSSRC {
-		return 0, receptionReport{}, false
+		return rtcp.ReceptionReport{}, false
 	}
 	b, ok = l.reception.nextReport(now)
-	return l.ssrc, b, ok
+	b.SSRC = l.ssrc
+	return b, ok
 }
 
 // senderReport takes a sender report about stream ssrc: its NTP time as received, the same time on our clock, and its

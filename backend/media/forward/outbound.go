@@ -125,11 +125,11 @@ func (o *Outbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 }
 
 // measure takes the round trip from a report block (RFC 3550 section 6.4.1).
-func (o *Outbound) measure(b receptionReport, now time.Time) {
-	if b.lastReport == 0 {
+func (o *Outbound) measure(b rtcp.ReceptionReport, now time.Time) {
+	if b.LastSenderReport == 0 {
 		return
 	}
-	d := time.Duration(uint32(toNTP(now)>>16)-b.lastReport-b.delay) * time.Second / 65536
+	d := time.Duration(uint32(toNTP(now)>>16)-b.LastSenderReport-b.Delay) * time.Second / 65536
 	o.measured.Store(true)
 	o.Took(d)
 }

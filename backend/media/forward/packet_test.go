@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/pion/rtcp"
@@ -159,13 +160,33 @@ func marshalRTCP(tb testing.TB, p rtcp.Packet) []byte {
 	return b
 }
 
+// feedbackOn returns everything that a compound says about ssrc.
+func feedbackOn(b []byte, ssrc uint32) (c Feedback) {
+	ReadFeedback(b, func(about uint32, f Feedback) {
+		c.estimate = max(c.estimate, f.estimate)
+		if f.transport != nil {
+			c.transport = f.transport
+		}
+		if about != ssrc {
+			return
+		}
+		if f.senderReport {
+			c.senderReport, c.ntp, c.timestamp = true, f.ntp, f.timestamp
+		}
+		if f.reported {
+			c.reported, c.block = true, f.block
+		}
+		c.lost = append(c.lost, f.lost...)
+		c.keyframe = c.keyframe || f.keyframe
+	})
+	return c
+}
+
 func TestParseControl(t *testing.T) {
 	const us, other = 77, 78
 	block77 := rtcp.ReceptionReport{SSRC: us, FractionLost: 3, TotalLost: 500, LastSequenceNumber: 9, Jitter: 4, LastSenderReport: 5, Delay: 6}
 	blocks := []rtcp.ReceptionReport{{SSRC: other, Jitter: 1}, block77}
-	is77 := func(c Feedback) bool {
-		return c.reported && c.block == receptionReport{fractionLost: 3, totalLost: 500, highest: 9, jitter: 4, lastReport: 5, delay: 6}
-	}
+	is77 := func(c Feedback) bool { return c.reported && c.block == block77 }
 	for name, c := range map[string]struct {
 		packet rtcp.Packet
 		ok     func(Feedback) bool
@@ -187,14 +208,19 @@ func TestParseControl(t *testing.T) {
 			func(c Feedback) bool { return c.keyframe }},
 		"REMB": {&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1_000_000, SSRCs: []uint32{us}},
 			func(c Feedback) bool { return c.estimate > 990_000 && c.estimate <= 1_000_000 }},
+		"transport-wide feedback": {&rtcp.TransportLayerCC{MediaSSRC: us, Header: rtcp.Header{Type: rtcp.TypeTransportSpecificFeedback, Count: rtcp.FormatTCC, Length: 4}},
+			func(c Feedback) bool { return len(c.transport) == 20 && !c.reported }},
 		"goodbye": {&rtcp.Goodbye{Sources: []uint32{us}}, func(c Feedback) bool { return !c.reported && !c.senderReport }},
 	} {
 		b := marshalRTCP(t, c.packet)
-		if got := ParseFeedback(b, us); !c.ok(got) {
-			t.Errorf("%s: %+v", name, got)
+		compound := slices.Concat(marshalRTCP(t, &rtcp.Goodbye{}), b, marshalRTCP(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: us}))
+		for _, b := range [][]byte{b, compound} {
+			if got := feedbackOn(b, us); !c.ok(got) {
+				t.Errorf("%s: %+v", name, got)
+			}
 		}
 		for n := range b {
-			ParseFeedback(b[:n], us) // must not panic
+			feedbackOn(b[:n], us) // must not panic
 		}
 	}
 }
@@ -204,23 +230,56 @@ func TestNACKIsBounded(t *testing.T) {
 	for i := range 200 {
 		nack.Nacks = append(nack.Nacks, rtcp.NackPair{PacketID: uint16(i * 17), LostPackets: 0xffff})
 	}
-	if n := len(ParseFeedback(marshalRTCP(t, nack), 1).lost); n > maxNACK || n < maxNACK/2 {
+	if n := len(feedbackOn(marshalRTCP(t, nack), 1).lost); n > maxNACK || n < maxNACK/2 {
 		t.Errorf("%d packets asked for", n)
 	}
 }
 
-// TestTargetsAreBounded: a packet is read once for each SSRC that it concerns, so its size must not multiply them.
+// TestEstimate: REMB has room for rates that no integer holds, and for one of 0, which says nothing.
+func TestEstimate(t *testing.T) {
+	for name, c := range map[string]struct {
+		exponent, mantissa byte
+		want               uint64
+	}{
+		"small":     {0, 200, 200},
+		"usual":     {12, 200, 200 << 12},
+		"none":      {0, 0, 0},
+		"0 << 63":   {63, 0, 0},
+		"too large": {63, 200, maxEstimate},
+	} {
+		b := marshalRTCP(t, &rtcp.ReceiverEstimatedMaximumBitrate{})
+		b[17], b[18], b[19] = c.exponent<<2, 0, c.mantissa
+		if got := feedbackOn(b, 1).estimate; got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// targets returns the SSRCs that a compound concerns.
+func targets(b []byte) (ssrcs []uint32) {
+	ReadFeedback(b, func(ssrc uint32, _ Feedback) { ssrcs = append(ssrcs, ssrc) })
+	return ssrcs
+}
+
+// TestTargetsAreBounded checks that the size of a packet does not multiply what is looked up because of it.
 func TestTargetsAreBounded(t *testing.T) {
 	fir := &rtcp.FullIntraRequest{SenderSSRC: 1, MediaSSRC: 2}
 	for i := range uint32(180) {
 		fir.FIR = append(fir.FIR, rtcp.FIREntry{SSRC: i})
 	}
-	if got := feedbackTargets(nil, marshalRTCP(t, fir)); len(got) != maxTargets || got[maxTargets-1] != maxTargets-1 {
+	if got := targets(marshalRTCP(t, fir)); len(got) != maxTargets || got[maxTargets-1] != maxTargets-1 {
 		t.Errorf("%d targets", len(got))
 	}
 	report := &rtcp.SenderReport{Reports: make([]rtcp.ReceptionReport, 31)}
-	if got := feedbackTargets(nil, marshalRTCP(t, report)); len(got) > maxTargets {
+	if got := targets(marshalRTCP(t, report)); len(got) != maxTargets {
 		t.Errorf("%d targets of a report", len(got))
+	}
+	pli := marshalRTCP(t, &rtcp.PictureLossIndication{MediaSSRC: 3})
+	if got := targets(bytes.Repeat(pli, 2*maxPackets)); len(got) != maxPackets {
+		t.Errorf("%d targets of a compound", len(got))
+	}
+	if got := targets(bytes.Repeat(pli, maxRTCP/len(pli)+1)); len(got) != 0 {
+		t.Errorf("%d targets of a compound that is too long", len(got))
 	}
 }
 
@@ -267,11 +326,18 @@ func FuzzControl(f *testing.F) {
 		&rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: 1}}},
 		&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1e6, SSRCs: []uint32{1}},
 	} {
-		f.Add(marshalRTCP(f, p), uint32(1))
+		f.Add(marshalRTCP(f, p))
 	}
-	f.Fuzz(func(t *testing.T, b []byte, ssrc uint32) {
-		if c := ParseFeedback(b, ssrc); len(c.lost) > maxNACK {
-			t.Fatalf("%d packets asked for", len(c.lost))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		takes := 0
+		ReadFeedback(b, func(ssrc uint32, f Feedback) {
+			takes++
+			if len(f.lost) > maxNACK || f.estimate > maxEstimate {
+				t.Fatalf("%+v about %d", f, ssrc)
+			}
+		})
+		if takes > maxPackets*maxTargets {
+			t.Fatalf("%d SSRCs", takes)
 		}
 	})
 }
@@ -283,8 +349,7 @@ func FuzzForward(f *testing.F) {
 		r := newRig(t, 2)
 		for _, b := range [][]byte{first, second, first, second} {
 			r.in.Receive(bytes.Clone(b))
-			r.feedback(1, b)
-			EachFeedback(b, r.feedback)
+			r.feedback(b)
 		}
 		for _, s := range r.slots {
 			s.resend([]uint16{0, 1, 4711, 65535})

@@ -1,6 +1,10 @@
 package forward
 
-import "time"
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+)
 
 // reception keeps the figures of one stream that go into a receiver report (RFC 3550 section 6.4.1, appendices A.1,
 // A.3 and A.8). It is not safe for concurrent use.
@@ -52,35 +56,25 @@ func (r *reception) senderReport(ntp uint64, now time.Time) {
 	r.lastReport, r.reportAt = uint32(ntp>>16), now
 }
 
-// receptionReport is one reception report block.
-type receptionReport struct {
-	fractionLost uint8
-	totalLost    uint32 // 24 bits
-	highest      uint32
-	jitter       uint32
-	lastReport   uint32
-	delay        uint32 // since lastReport, in 1/65536 s
-}
-
-// nextReport returns the report block for now and begins a new interval. ok is
-// false before the first packet.
-func (r *reception) nextReport(now time.Time) (b receptionReport, ok bool) {
+// nextReport returns the report block for now, without its SSRC, and begins a new interval. ok is false before the first
+// packet.
+func (r *reception) nextReport(now time.Time) (b rtcp.ReceptionReport, ok bool) {
 	if !r.begun {
-		return receptionReport{}, false
+		return rtcp.ReceptionReport{}, false
 	}
 	expected := r.highest - r.base + 1
 	interval := expected - r.expectedPrior
 	lost := interval - (r.received - r.receivedPrior)
 	r.expectedPrior, r.receivedPrior = expected, r.received
 	if interval > 0 && lost > 0 {
-		b.fractionLost = uint8(min(lost<<8/interval, 255))
+		b.FractionLost = uint8(min(lost<<8/interval, 255))
 	}
-	b.totalLost = uint32(min(max(expected-r.received, 0), 0x7fffff))
-	b.highest = uint32(r.highest)
-	b.jitter = uint32(r.jitter)
+	b.TotalLost = uint32(min(max(expected-r.received, 0), 0x7fffff))
+	b.LastSequenceNumber = uint32(r.highest)
+	b.Jitter = uint32(r.jitter)
 	if r.lastReport != 0 {
-		b.lastReport = r.lastReport
-		b.delay = uint32(now.Sub(r.reportAt) * 65536 / time.Second)
+		b.LastSenderReport = r.lastReport
+		b.Delay = uint32(now.Sub(r.reportAt) * 65536 / time.Second)
 	}
 	return b, true
 }

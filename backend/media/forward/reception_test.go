@@ -20,16 +20,16 @@ func TestReceptionReport(t *testing.T) {
 		}
 	}
 	b, ok := r.nextReport(at(256))
-	if !ok || b.fractionLost != 63 || b.totalLost != 63 { // of 255: the last one is lost too, which is not known yet
+	if !ok || b.FractionLost != 63 || b.TotalLost != 63 { // of 255: the last one is lost too, which is not known yet
 		t.Errorf("%+v", b)
 	}
-	if want := uint32(65500 + 254); b.highest != want {
-		t.Errorf("highest %d, want %d", b.highest, want)
+	if want := uint32(65500 + 254); b.LastSequenceNumber != want {
+		t.Errorf("highest %d, want %d", b.LastSequenceNumber, want)
 	}
-	if b.jitter != 0 {
-		t.Errorf("jitter %d of an even stream", b.jitter)
+	if b.Jitter != 0 {
+		t.Errorf("jitter %d of an even stream", b.Jitter)
 	}
-	if b.lastReport != 0 || b.delay != 0 {
+	if b.LastSenderReport != 0 || b.Delay != 0 {
 		t.Errorf("a sender report from nowhere: %+v", b)
 	}
 	for i := 256; i < 300; i++ {
@@ -37,10 +37,10 @@ func TestReceptionReport(t *testing.T) {
 	}
 	r.senderReport(0x1234_5678_9abc_def0, at(300))
 	b, _ = r.nextReport(at(350))
-	if b.fractionLost != 5 { // one (255) of 45
-		t.Errorf("fraction lost %d", b.fractionLost)
+	if b.FractionLost != 5 { // one (255) of 45
+		t.Errorf("fraction lost %d", b.FractionLost)
 	}
-	if b.lastReport != 0x5678_9abc || b.delay != 32768 {
+	if b.LastSenderReport != 0x5678_9abc || b.Delay != 32768 {
 		t.Errorf("%+v", b)
 	}
 }
@@ -51,7 +51,7 @@ func TestDuplicatesDoNotBecomeNegativeLoss(t *testing.T) {
 	for range 10 {
 		r.packet(1, 1, now)
 	}
-	if b, _ := r.nextReport(now); b.totalLost != 0 || b.fractionLost != 0 {
+	if b, _ := r.nextReport(now); b.TotalLost != 0 || b.FractionLost != 0 {
 		t.Errorf("%+v", b)
 	}
 }
@@ -63,7 +63,7 @@ func TestJitterOfUnevenStream(t *testing.T) {
 		late := time.Duration(i%2) * 10 * time.Millisecond
 		r.packet(uint16(i), uint32(i*960), start.Add(time.Duration(i)*20*time.Millisecond+late))
 	}
-	if b, _ := r.nextReport(start); b.jitter < 470 || b.jitter > 480 { // 10 ms are 480 ticks
-		t.Errorf("jitter %d", b.jitter)
+	if b, _ := r.nextReport(start); b.Jitter < 470 || b.Jitter > 480 { // 10 ms are 480 ticks
+		t.Errorf("jitter %d", b.Jitter)
 	}
 }

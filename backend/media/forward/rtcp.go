@@ -1,24 +1,13 @@
 package forward
 
-import "encoding/binary"
+import "github.com/pion/rtcp"
 
-// RTCP packet types and feedback formats that the forwarder reads.
+// Bounds of RTCP that arrives. A browser's compound has a few packets and at most 1,200 bytes.
 const (
-	rtcpSenderReport   = 200 // RFC 3550
-	rtcpReceiverReport = 201
-	rtcpFeedback       = 205 // RFC 4585
-	rtcpPayload        = 206
-
-	formatNACK = 1
-	formatWide = 15 // draft-holmer-rmcat-transport-wide-cc-extensions-01
-	formatPLI  = 1
-	formatFIR  = 4  // RFC 5104
-	formatREMB = 15 // draft-alvestrand-rmcat-remb-03
-)
-
-const (
-	maxNACK    = 256 // packets that one NACK may ask for
-	maxTargets = 32  // SSRCs of one packet, which is read once for each (report blocks are at most 31)
+	maxRTCP    = 1500 // bytes of a compound
+	maxPackets = 32   // of a compound
+	maxNACK    = 256  // lost packets of one NACK
+	maxTargets = 32   // SSRCs that one packet may concern (report blocks are at most 31)
 )
 
 // Feedback is what an RTCP packet says about one SSRC.
@@ -28,7 +17,7 @@ type Feedback struct {
 	timestamp    uint32
 
 	reported bool // the packet has a report block about the SSRC
-	block    receptionReport
+	block    rtcp.ReceptionReport
 
 	lost     []uint16 // NACK
 	keyframe bool     // PLI or FIR
@@ -37,142 +26,91 @@ type Feedback struct {
 	transport []byte // the packet, if it is transport-wide congestion control feedback; shares the buffer
 }
 
-// EachFeedback splits a compound RTCP packet. It calls take for each packet, once for each SSRC that the packet
-// concerns.
-func EachFeedback(b []byte, take func(ssrc uint32, packet []byte)) {
-	var ssrcs []uint32
-	for len(b) >= 8 {
-		n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1)
+// ReadFeedback reads a compound RTCP packet, and calls take for each SSRC that one of its packets concerns, with 0 for
+// what concerns all that is sent. It leaves out packets that are malformed or of no interest, and all that follows a
+// packet without a valid header. It decodes only packets whose decoded size is bounded by their own.
+func ReadFeedback(b []byte, take func(ssrc uint32, f Feedback)) {
+	if len(b) > maxRTCP {
+		return
+	}
+	for range maxPackets {
+		var h rtcp.Header
+		if h.Unmarshal(b) != nil {
+			return
+		}
+		n := 4 * (int(h.Length) + 1)
 		if n > len(b) {
 			return
 		}
-		ssrcs = feedbackTargets(ssrcs[:0], b[:n])
-		for _, ssrc := range ssrcs {
-			take(ssrc, b[:n])
+		switch packet := b[:n]; h.Type {
+		case rtcp.TypeSenderReport:
+			var r rtcp.SenderReport
+			if r.Unmarshal(packet) == nil {
+				take(r.SSRC, Feedback{senderReport: true, ntp: r.NTPTime, timestamp: r.RTPTime})
+				takeBlocks(r.Reports, take)
+			}
+		case rtcp.TypeReceiverReport:
+			var r rtcp.ReceiverReport
+			if r.Unmarshal(packet) == nil {
+				takeBlocks(r.Reports, take)
+			}
+		case rtcp.TypeTransportSpecificFeedback:
+			var nack rtcp.TransportLayerNack
+			switch {
+			case h.Count == rtcp.FormatTCC:
+				take(0, Feedback{transport: packet})
+			case h.Count == rtcp.FormatTLN && nack.Unmarshal(packet) == nil:
+				take(nack.MediaSSRC, Feedback{lost: lostPackets(nack.Nacks)})
+			}
+		case rtcp.TypePayloadSpecificFeedback:
+			readPayloadFeedback(h.Count, packet, take)
 		}
 		b = b[n:]
 	}
 }
 
-// feedbackTargets appends the SSRCs that one RTCP packet concerns. REMB names its SSRCs in another place, and
-// concerns SSRC 0.
-func feedbackTargets(dst []uint32, b []byte) []uint32 {
-	if len(b) < 8 {
-		return dst
-	}
-	blocks := func(at int) {
-		for n := int(b[0] & 0x1f); n > 0 && len(b) >= at+24; n, at = n-1, at+24 {
-			dst = append(dst, binary.BigEndian.Uint32(b[at:]))
+// readPayloadFeedback reads a payload-specific packet (RFC 4585 section 6.3) of the given format.
+func readPayloadFeedback(format uint8, b []byte, take func(ssrc uint32, f Feedback)) {
+	switch format {
+	case rtcp.FormatPLI:
+		var pli rtcp.PictureLossIndication
+		if pli.Unmarshal(b) == nil {
+			take(pli.MediaSSRC, Feedback{keyframe: true})
 		}
-	}
-	switch {
-	case b[1] == rtcpSenderReport:
-		dst = append(dst, binary.BigEndian.Uint32(b[4:]))
-		blocks(28)
-	case b[1] == rtcpReceiverReport:
-		blocks(8)
-	case b[1] == rtcpPayload && b[0]&0x1f == formatFIR:
-		for at := 12; len(b) >= at+8 && len(dst) < maxTargets; at += 8 {
-			dst = append(dst, binary.BigEndian.Uint32(b[at:]))
-		}
-	case (b[1] == rtcpFeedback || b[1] == rtcpPayload) && len(b) >= 12:
-		dst = append(dst, binary.BigEndian.Uint32(b[8:]))
-	}
-	return dst
-}
-
-// ParseFeedback reads what one RTCP packet (not a compound) says about ssrc. It leaves out whatever is malformed or
-// unknown.
-func ParseFeedback(b []byte, ssrc uint32) (c Feedback) {
-	if len(b) < 8 || b[0]>>6 != 2 {
-		return Feedback{}
-	}
-	if n := 4 * (int(binary.BigEndian.Uint16(b[2:])) + 1); n > len(b) {
-		return Feedback{}
-	} else if n >= 8 {
-		b = b[:n]
-	} else {
-		return Feedback{}
-	}
-	count, body := int(b[0]&0x1f), b[8:]
-	switch b[1] {
-	case rtcpSenderReport:
-		if len(body) < 20 {
-			return Feedback{}
-		}
-		if binary.BigEndian.Uint32(b[4:]) == ssrc {
-			c.senderReport = true
-			c.ntp = binary.BigEndian.Uint64(body)
-			c.timestamp = binary.BigEndian.Uint32(body[8:])
-		}
-		c.parseBlocks(body[20:], count, ssrc)
-	case rtcpReceiverReport:
-		c.parseBlocks(body, count, ssrc)
-	case rtcpFeedback:
-		switch {
-		case count == formatWide:
-			c.transport = b
-		case count == formatNACK && len(body) >= 4 && binary.BigEndian.Uint32(body) == ssrc:
-			c.parseNACK(body[4:])
-		}
-	case rtcpPayload:
-		if len(body) < 4 {
-			return Feedback{}
-		}
-		switch count {
-		case formatPLI:
-			c.keyframe = binary.BigEndian.Uint32(body) == ssrc
-		case formatFIR:
-			for fci := body[4:]; len(fci) >= 8; fci = fci[8:] {
-				c.keyframe = c.keyframe || binary.BigEndian.Uint32(fci) == ssrc
-			}
-		case formatREMB:
-			c.parseEstimate(body[4:])
-		}
-	}
-	return c
-}
-
-func (c *Feedback) parseBlocks(b []byte, count int, ssrc uint32) {
-	for ; count > 0 && len(b) >= 24; count, b = count-1, b[24:] {
-		if binary.BigEndian.Uint32(b) != ssrc {
-			continue
-		}
-		c.reported = true
-		c.block = receptionReport{
-			fractionLost: b[4],
-			totalLost:    binary.BigEndian.Uint32(b[4:]) & 0xffffff,
-			highest:      binary.BigEndian.Uint32(b[8:]),
-			jitter:       binary.BigEndian.Uint32(b[12:]),
-			lastReport:   binary.BigEndian.Uint32(b[16:]),
-			delay:        binary.BigEndian.Uint32(b[20:]),
-		}
-	}
-}
-
-func (c *Feedback) parseNACK(b []byte) {
-	for ; len(b) >= 4; b = b[4:] {
-		first, mask := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-		if len(c.lost) > maxNACK-17 {
-			return
-		}
-		c.lost = append(c.lost, first)
-		for i := uint16(0); i < 16; i++ {
-			if mask&(1<<i) != 0 {
-				c.lost = append(c.lost, first+1+i)
+	case rtcp.FormatFIR:
+		var fir rtcp.FullIntraRequest
+		if fir.Unmarshal(b) == nil {
+			for _, entry := range fir.FIR[:min(len(fir.FIR), maxTargets)] {
+				take(entry.SSRC, Feedback{keyframe: true})
 			}
 		}
+	case rtcp.FormatREMB:
+		var remb rtcp.ReceiverEstimatedMaximumBitrate
+		if remb.Unmarshal(b) == nil && b[17]&3|b[18]|b[19] != 0 { // Pion reads a mantissa of 0 as 2^23
+			take(0, Feedback{estimate: uint64(min(remb.Bitrate, maxEstimate))})
+		}
 	}
 }
 
-func (c *Feedback) parseEstimate(b []byte) {
-	if len(b) < 8 || string(b[:4]) != "REMB" {
-		return
+// maxEstimate is the largest estimate, in bit/s. REMB has room for 2^81.
+const maxEstimate = 1 << 62
+
+func takeBlocks(blocks []rtcp.ReceptionReport, take func(ssrc uint32, f Feedback)) {
+	for _, b := range blocks {
+		take(b.SSRC, Feedback{reported: true, block: b})
 	}
-	exponent := b[5] >> 2
-	mantissa := uint64(b[5]&0x03)<<16 | uint64(binary.BigEndian.Uint16(b[6:]))
-	if exponent > 45 { // 18 + 45 = 63 bits
-		return
+}
+
+// lostPackets returns the sequence numbers of a NACK, at most maxNACK.
+func lostPackets(pairs []rtcp.NackPair) []uint16 {
+	lost := make([]uint16, 0, min(17*len(pairs), maxNACK))
+	for _, pair := range pairs {
+		pair.Range(func(sequence uint16) bool {
+			if len(lost) < cap(lost) {
+				lost = append(lost, sequence)
+			}
+			return len(lost) < cap(lost)
+		})
 	}
-	c.estimate = mantissa << exponent
+	return lost
 }
