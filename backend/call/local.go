@@ -131,6 +131,9 @@ func (u localUpstream) RequestKeyframe(uint32) {
 // packet is lost within a process.
 func (localUpstream) RequestPackets(uint32, []uint16) {}
 
+// MendGapsAfter implements [forward.Upstream]. Nothing is missing within a process.
+func (localUpstream) MendGapsAfter(time.Duration) {}
+
 // RoundTrip implements [forward.Upstream].
 func (localUpstream) RoundTrip() time.Duration { return 0 }
 

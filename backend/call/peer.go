@@ -66,6 +66,9 @@ type peer struct {
 	// What is known of the line to the receiver; see lines.go.
 	route *path.Route // owned by the call's reporter
 	way   atomic.Uint32
+
+	mender  *time.Timer // calls mendGaps
+	mending atomic.Bool // mender is set
 }
 
 // slotPair is two slots that carry one participant. Audio and video are in one
@@ -100,6 +103,8 @@ func newPeer(m *member) (*peer, error) {
 	}
 	p.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, p, &m.admitted, &m.call.counters)
 	p.out = forward.NewOutbound(&m.admitted, &m.call.counters, m.call.wakePacer)
+	p.mender = time.AfterFunc(time.Hour, p.mendGaps)
+	p.mender.Stop()
 	var err error
 	p.pc, err = m.call.engine.newConnection(p, []webrtc.Certificate{m.call.certificate})
 	if err != nil {
@@ -130,6 +135,7 @@ func (p *peer) run() {
 			if p.retry != nil {
 				p.retry.Stop()
 			}
+			p.mender.Stop()
 			if err := p.pc.GracefulClose(); err != nil {
 				p.call.engine.logger.Debug("closing a peer connection", "err", err)
 			}

@@ -70,6 +70,21 @@ func (p *peer) RequestPackets(ssrc uint32, sequences []uint16) {
 	})
 }
 
+// MendGapsAfter implements [forward.Upstream].
+func (p *peer) MendGapsAfter(d time.Duration) {
+	if p.mending.CompareAndSwap(false, true) {
+		p.mender.Reset(d)
+	}
+}
+
+// mendGaps runs on the mender's goroutine.
+func (p *peer) mendGaps() {
+	p.mending.Store(false)
+	if !p.call.engine.panics.Run(func() { p.in.MendGaps(time.Now()) }) {
+		p.failed(errPanic)
+	}
+}
+
 // RoundTrip implements [forward.Upstream].
 func (p *peer) RoundTrip() time.Duration { return p.out.RoundTrip() }
 

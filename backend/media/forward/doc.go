@@ -5,6 +5,6 @@
 // participant's tracks. [Outbound] holds all slots of one receiver.
 //
 // The package knows no sockets and no peer connections, and starts no goroutines of its own: packets are handled on
-// the goroutine that decrypted them. [Track.Tick] does what depends on time, except the first request for a gap,
-// which has a timer.
+// the goroutine that decrypted them. [Track.Tick] and [Inbound.MendGaps] do what depends on time, when the owner of the
+// connection calls them.
 package forward

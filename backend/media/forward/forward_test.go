@@ -85,6 +85,7 @@ type fakeUpstream struct {
 	mu        sync.Mutex
 	keyframes int
 	asked     []uint16
+	mendAfter []time.Duration
 }
 
 func (u *fakeUpstream) RequestKeyframe(uint32) {
@@ -97,6 +98,12 @@ func (u *fakeUpstream) RequestPackets(_ uint32, sequences []uint16) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked = append(u.asked, sequences...)
+}
+
+func (u *fakeUpstream) MendGapsAfter(d time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.mendAfter = append(u.mendAfter, d)
 }
 
 func (u *fakeUpstream) RoundTrip() time.Duration { return 0 }
@@ -299,25 +306,39 @@ func TestLossIsAskedForAndForwardedLate(t *testing.T) {
 	}
 }
 
+// TestLossBeforeAPauseIsAskedFor checks that the connection is made to ask for a packet that counts as lost before
+// another one arrives.
 func TestLossBeforeAPauseIsAskedFor(t *testing.T) {
+	r := newRig(t, 1)
+	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
+	r.receive(v.Frame(true, 1)...)
+	v.Frame(false, 1)
+	r.receive(v.Frame(false, 1)...)
+	if got := r.upstream.mendAfter; !slices.Equal(got, []time.Duration{maxGapReorder}) || len(r.upstream.asked) != 0 {
+		t.Fatalf("to be mended after %v, asked for %v before it was more than late", got, r.upstream.asked)
+	}
+	r.in.MendGaps(r.now.Add(maxGapReorder - time.Millisecond)) // because of another track
+	if got := r.upstream.mendAfter; len(got) != 2 || got[1] != time.Millisecond || len(r.upstream.asked) != 0 {
+		t.Fatalf("to be mended after %v, asked for %v before it was more than late", got, r.upstream.asked)
+	}
+	r.in.MendGaps(r.now.Add(maxGapReorder))
+	r.in.MendGaps(r.now.Add(2 * time.Second)) // asking again is for Tick
+	if !slices.Equal(r.upstream.asked, []uint16{11}) || len(r.upstream.mendAfter) != 2 {
+		t.Errorf("asked for %v, to be mended after %v", r.upstream.asked, r.upstream.mendAfter)
+	}
+}
+
+// TestAnOldConnectionMendsNothing checks that a connection does not ask for packets of the one that took its place.
+func TestAnOldConnectionMendsNothing(t *testing.T) {
 	r := newRig(t, 1)
 	r.connect()
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(v.Frame(true, 1)...)
 	v.Frame(false, 1)
 	r.receive(v.Frame(false, 1)...)
-	asked := func() []uint16 {
-		r.upstream.mu.Lock()
-		defer r.upstream.mu.Unlock()
-		return r.upstream.asked
-	}
-	if got := asked(); len(got) != 0 {
-		t.Fatalf("asked for %v before it was more than late", got)
-	}
-	for deadline := time.Now().Add(time.Minute); len(asked()) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never asked for")
-		}
+	r.in.MendGaps(r.now.Add(maxGapReorder))
+	if len(r.upstream.asked) != 0 {
+		t.Errorf("asked for %v", r.upstream.asked)
 	}
 }
 

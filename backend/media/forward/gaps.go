@@ -42,6 +42,20 @@ func reorder(roundTrip time.Duration) time.Duration {
 	return min(roundTrip/4, maxGapReorder)
 }
 
+// wait returns how long it takes until the first of the packets that were not asked for counts as lost. ok is false if
+// there are none.
+func (g *gaps) wait(now time.Time, roundTrip time.Duration) (d time.Duration, ok bool) {
+	if g.fresh == 0 {
+		return 0, false
+	}
+	for _, m := range g.missing {
+		if m.tries == 0 {
+			return max(reorder(roundTrip)-now.Sub(m.since), 0), true
+		}
+	}
+	return 0, false
+}
+
 // reset forgets all gaps, because another stream begins.
 func (g *gaps) reset() {
 	g.begun = false

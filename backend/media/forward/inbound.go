@@ -174,6 +174,13 @@ func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	t.first().receive(in.from, &in.packet, false, now)
 }
 
+// MendGaps asks for packets that are missing by now. See [Upstream.MendGapsAfter].
+func (in *Inbound) MendGaps(now time.Time) {
+	for l := range in.layers {
+		l.mendFresh(in.from, now)
+	}
+}
+
 // Feedback takes what an RTCP packet says about the sender's stream ssrc.
 func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	if !f.senderReport {

@@ -44,7 +44,6 @@ type layer struct {
 	loudness  loudness
 	clock     mediaClock
 	nacks     []uint16 // scratch space of mendGaps
-	mender    *time.Timer
 	flow      flow
 	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
 	pace      *rate.Limiter // of sound, in bytes; nil for pictures
@@ -117,8 +116,8 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		l.wantKeyframe(now)
 	case l.gaps.fresh > 0:
 		l.mendGaps(now)
-		if opened && l.gaps.fresh > 0 {
-			l.mendSoon()
+		if opened {
+			l.mendGapsLater(now)
 		}
 	}
 	if l.track.silent.Load() {
@@ -258,21 +257,23 @@ func (l *layer) mendGaps(now time.Time) {
 	}
 }
 
-// mendSoon sets a timer that asks for the missing packets once they count as lost, in case no other packet arrives
-// until then. The caller holds l.mu.
-func (l *layer) mendSoon() {
-	wait := reorder(l.upstream.RoundTrip())
-	if l.mender != nil {
-		l.mender.Reset(wait)
+// mendGapsLater makes the connection call [Inbound.MendGaps] once the missing packets that were not asked for count as
+// lost, in case no other packet arrives until then. The caller holds l.mu.
+func (l *layer) mendGapsLater(now time.Time) {
+	if wait, ok := l.gaps.wait(now, l.upstream.RoundTrip()); ok {
+		l.upstream.MendGapsAfter(wait)
+	}
+}
+
+// mendFresh asks for the packets that u should have brought, that were not asked for, and that count as lost.
+func (l *layer) mendFresh(u Upstream, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upstream != u || !l.hasSSRC || l.gaps.fresh == 0 {
 		return
 	}
-	l.mender = time.AfterFunc(wait, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.upstream != nil && l.hasSSRC {
-			l.mendGaps(time.Now())
-		}
-	})
+	l.mendGaps(now)
+	l.mendGapsLater(now)
 }
 
 // tick repeats requests that were not answered. The call's reporter calls it.

@@ -35,6 +35,10 @@ type Upstream interface {
 	RequestKeyframe(ssrc uint32)
 	RequestPackets(ssrc uint32, sequences []uint16)
 	RoundTrip() time.Duration
+
+	// MendGapsAfter makes the connection call [Inbound.MendGaps] after d, which is at most 10 ms. If a call is due
+	// already, it is enough.
+	MendGapsAfter(d time.Duration)
 }
 
 // NewTrack returns a track of the participant with id owner. It gets no packets before [Inbound.Connect].
