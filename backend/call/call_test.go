@@ -1,16 +1,13 @@
 package call
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
@@ -248,157 +245,6 @@ func TestOffersBringTheirCandidatesOnce(t *testing.T) {
 	}
 }
 
-// A line that its sender says again, not knowing that it has arrived, is one.
-func TestChatLineSaidAgain(t *testing.T) {
-	c := newTestCall(t, Options{})
-	a, b := join(t, c, as("a")), join(t, c, as("b"))
-	const token = "EBESExQVFhcYGRobHB0eHw"
-	must(t, a.p.Handle(signalling.Say{Text: "once", Token: token}))
-	must(t, a.p.Handle(signalling.Say{Text: "once", Token: token}))
-	must(t, a.p.Handle(signalling.Say{Text: "and then"}))
-	a.until("the echo of each", func() bool { return len(a.chat) == 3 })
-	if a.chat[0] != a.chat[1] || a.chat[0].Token != token {
-		t.Errorf("the sender hears %+v and %+v", a.chat[0], a.chat[1])
-	}
-	b.until("the last line", func() bool { return len(b.chat) > 0 && b.chat[len(b.chat)-1].Text == "and then" })
-	if len(b.chat) != 2 {
-		t.Errorf("the other hears %d lines", len(b.chat))
-	}
-}
-
-func TestChat(t *testing.T) {
-	c := newTestCall(t, Options{})
-	a, b := join(t, c, as("a")), join(t, c, as("b"))
-	must(t, a.p.Handle(signalling.Say{Text: "hello"}))
-	for _, g := range []*guest{a, b} {
-		g.until("the line", func() bool { return len(g.chat) == 1 })
-		if l := g.chat[0]; l.Text != "hello" || l.Participant != "a" || l.Name != "A" || l.ID != 1 || l.At == 0 {
-			t.Errorf("%+v", l)
-		}
-	}
-	codeIs(t, a.p.Handle(signalling.Say{Text: ""}), fault.ChatInvalid)
-	var refused error
-	for range chatBurst + 1 {
-		refused = errors.Join(refused, a.p.Handle(signalling.Say{Text: "again"}))
-	}
-	codeIs(t, refused, fault.TooFast)
-	must(t, b.p.Handle(signalling.Say{Text: "I may still speak"}))
-}
-
-func TestReloadComesBackToTheSeat(t *testing.T) {
-	c := newTestCall(t, Options{})
-	o := as("a")
-	o.profile.Admission = func(resumed bool) signalling.Message {
-		return signalling.Admitted{Participant: "a", Seat: "seat", Resumed: resumed}
-	}
-	a := join(t, c, o)
-	a.send()
-	b := join(t, c, as("b"))
-	b.send()
-	b.untilSees("a")
-	must(t, b.p.Handle(signalling.Say{Text: "one"}))
-	a.until("the line", func() bool { return len(a.chat) == 1 && a.resumed != nil })
-
-	must(t, a.pc.Close()) // the page goes away
-	a.p.Detach(a.out)
-	b.until("a is away", func() bool { return b.roster["a"].Away })
-	must(t, b.p.Handle(signalling.Say{Text: "two"}))
-
-	again := newGuest(t, c, as("a"))
-	again.p = a.p
-	resumed, err := a.p.Attach(again.out, true) // there is nothing to resume
-	if err != nil || resumed {
-		t.Fatal(resumed, err)
-	}
-	again.start()
-	again.send()
-	again.until("admission and the chat", func() bool {
-		return again.resumed != nil && !*again.resumed && len(again.chat) == 2
-	})
-	again.untilSees("b")
-	b.until("a is back", func() bool { return !b.roster["a"].Away })
-	b.forget()
-	b.untilSees("a")
-	if b.offers != 1 {
-		t.Errorf("%d offers at b", b.offers)
-	}
-}
-
-func TestLostPathResumesTheConnection(t *testing.T) {
-	c := newTestCall(t, Options{})
-	o := as("a")
-	o.profile.Admission = func(resumed bool) signalling.Message {
-		return signalling.Admitted{Participant: "a", Seat: "seat", Resumed: resumed}
-	}
-	a := join(t, c, o)
-	a.send()
-	b := join(t, c, as("b"))
-	b.untilSees("a")
-	old := a.out
-	a.p.Detach(old)
-	// Media goes on, so nobody is away; and what happens meanwhile is in the snapshot.
-	b.forget()
-	b.untilSees("a")
-	d := join(t, c, as("d"))
-	d.send()
-	d.untilSees("a")
-	b.until("d in the roster", func() bool { return b.roster["d"].ID == "d" })
-	if b.roster["a"].Away {
-		t.Error("a is away though its media flows")
-	}
-	a.cancel() // the reader of the old outbox
-	a.wgReader.Wait()
-	a.reopen()
-	resumed, err := a.p.Attach(a.out, true)
-	if err != nil || !resumed {
-		t.Fatal(resumed, err)
-	}
-	a.start()
-	a.until("admission and roster", func() bool { return a.resumed != nil && *a.resumed && len(a.roster) == 3 })
-	a.untilSees("d")
-	a.p.Detach(old) // an old path that ends late changes nothing
-	must(t, c.Mute("a"))
-	a.until("the new path works", func() bool { return a.muted == 1 })
-}
-
-func TestRestartKeepsMediaFlowing(t *testing.T) {
-	c := newTestCall(t, Options{})
-	a, b := join(t, c, as("a")), join(t, c, as("b"))
-	a.send()
-	b.untilSees("a")
-	must(t, b.p.Handle(signalling.Restart{}))
-	b.until("an offer", func() bool { return b.offers == 2 })
-	b.until("connected", func() bool { return b.pc.SignalingState() == webrtc.SignalingStateStable })
-	b.forget()
-	b.untilSees("a")
-}
-
-func TestDeadOutboxDisconnectsItsOwnerOnly(t *testing.T) {
-	c := newTestCall(t, Options{})
-	var dead atomic.Bool
-	o := as("a")
-	o.wrap = func(out Outbox) Outbox {
-		return outboxFunc(func(m signalling.Message) error {
-			if dead.Load() {
-				return errors.New("full")
-			}
-			return out.Send(m)
-		})
-	}
-	a, b := join(t, c, o), join(t, c, as("b"))
-	b.send()
-	a.untilSees("b")
-	dead.Store(true)
-	must(t, b.p.Handle(signalling.Say{Text: "anybody there?"}))
-	b.until("the line", func() bool { return len(b.chat) == 1 })
-	must(t, a.pc.Close())
-	b.until("a is away", func() bool { return b.roster["a"].Away })
-}
-
-type outboxFunc func(signalling.Message) error
-
-func (f outboxFunc) Send(m signalling.Message) error { return f(m) }
-
 func TestCallHolds64(t *testing.T) {
 	c := newTestCall(t, Options{})
 	boxes := make([]outbox, MaxParticipants)
@@ -498,88 +344,6 @@ func TestAfterTheEnd(t *testing.T) {
 	must(t, e.Close())
 	_, err = e.NewCall(Hooks{}, ICEConfig{})
 	codeIs(t, err, fault.ShuttingDown)
-}
-
-func TestUnusableAnswersEndTheirOwnerOnly(t *testing.T) {
-	for name, answer := range map[string]func(offer string) string{
-		"garbage": func(string) string { return "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=nonsense\r\n" },
-		"an offer's own text": func(offer string) string {
-			return strings.ReplaceAll(offer, "a=setup:actpass", "a=setup:active")
-		},
-		"no sections": func(string) string { return "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" },
-		"no codec of ours": func(offer string) string {
-			return strings.NewReplacer("VP8", "VP9", "opus", "speex", "a=setup:actpass", "a=setup:active").Replace(offer)
-		},
-		"no fingerprint": func(offer string) string {
-			return strings.ReplaceAll(offer, "a=fingerprint", "a=finger")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newTestCall(t, Options{})
-			a, b := join(t, c, as("a")), join(t, c, as("b"))
-			a.send()
-			out := newOutbox()
-			p, err := c.Join(Profile{ID: "hostile"}, out)
-			must(t, err)
-			offer := nextOf[signalling.Offer](t, out)
-			must(t, p.Handle(signalling.Answer{Negotiation: offer.Negotiation + 1, SDP: "v=0\r\n"})) // stale: ignored
-			if err := p.Handle(signalling.Answer{Negotiation: offer.Negotiation, SDP: answer(offer.SDP)}); err == nil {
-				if name != "an offer's own text" { // that one is merely an answer that never connects
-					nextOf[signalling.Fault](t, out)
-					if e := nextOf[signalling.Ended](t, out); e.Reason != signalling.EndFault {
-						t.Errorf("%+v", e)
-					}
-					b.until("it is gone", func() bool { return len(b.roster) == 2 && b.roster["hostile"].ID == "" })
-				}
-			} else {
-				codeIs(t, err, fault.SDPInvalid)
-			}
-			b.forget()
-			b.untilSees("a")
-		})
-	}
-}
-
-// nextOf waits for a message of one type.
-func nextOf[M signalling.Message](t *testing.T, out outbox) M {
-	t.Helper()
-	deadline := time.After(patience)
-	for {
-		select {
-		case m := <-out:
-			if m, ok := m.(M); ok {
-				return m
-			}
-		case <-deadline:
-			var zero M
-			t.Fatalf("no %s", zero.Type())
-		}
-	}
-}
-
-func TestFloodOfCandidatesIsRefused(t *testing.T) {
-	c := newTestCall(t, Options{})
-	out := newOutbox()
-	p, err := c.Join(Profile{ID: "flood"}, out)
-	must(t, err)
-	for range 10_000 {
-		err := p.Handle(signalling.Candidate{Candidate: "candidate:1 1 udp 1 10.0.0.1 9 typ host"})
-		if code := fault.CodeOf(err); err != nil && code != fault.TooFast {
-			t.Fatal(err)
-		}
-	}
-	nextOf[signalling.Offer](t, out) // and it still works
-	p.Leave("")
-}
-
-func TestMessagesOfTheWrongKindAreRefused(t *testing.T) {
-	c := newTestCall(t, Options{})
-	g := join(t, c, as("g"))
-	codeIs(t, g.p.Handle(signalling.Knock{Name: "again"}), fault.MessageUnexpected)
-	l, err := c.JoinLocal(Profile{ID: "l"}, new(sink), newOutbox())
-	must(t, err)
-	codeIs(t, l.Handle(signalling.Restart{}), fault.MessageUnexpected)
-	codeIs(t, c.Mute("nobody"), fault.ParticipantGone)
 }
 
 func TestSpeaking(t *testing.T) {
