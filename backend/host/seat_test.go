@@ -2,12 +2,334 @@ package host
 
 import (
 	"encoding/base64"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/pion/webrtc/v4"
+
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
+
+func TestSeatIsHeldAndResumed(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	boris := f.enter(l, "Boris")
+	ada.vanish()
+	again := f.greet(l, ada.back)
+	again.seated()
+	if again.seat.Participant != ada.seat.Participant || again.seat.Seat == ada.seat.Seat || len(again.roster.Participants) != 2 {
+		t.Fatalf("back: %+v, %+v", again.seat, again.roster)
+	}
+	boris.send(signalling.Say{Text: "still here?"})
+	if c := expect[signalling.Chat](again); c.Line.Text != "still here?" {
+		t.Fatalf("chat: %+v", c)
+	}
+	if n := len(f.host.Snapshot().Requests); n != 0 {
+		t.Fatalf("%d requests: a seat needs no knock", n)
+	}
+
+	// A newer page of the same seat takes it over from one that still lives, and has
+	// said so.
+	again.send(signalling.Say{Text: "in"})
+	expect[signalling.Chat](again)
+	newer := f.greet(l, again.back)
+	again.ended(signalling.EndReplaced)
+	newer.seated()
+	if n := len(newer.roster.Participants); n != 2 {
+		t.Fatalf("%d in the call", n)
+	}
+}
+
+func TestSeatExpires(t *testing.T) {
+	f := start(t, setup{timing: Timing{SeatHold: 30 * time.Millisecond}})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	boris := f.enter(l, "Boris")
+	ada.vanish()
+	for left := false; !left; {
+		left = expect[signalling.Left](boris).ID == ada.seat.Participant
+	}
+	again := f.greet(l, ada.back)
+	again.ended(signalling.EndSeatGone)
+	again.send(signalling.Knock{Name: "Ada"}) // the channel stays
+	expect[signalling.Waiting](again)
+	f.request("Ada")
+
+	boris.vanish() // the last one: the link is spent, and those who wait are told
+	again.ended(signalling.EndSpent)
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
+}
+
+// TestSeatIsHeldWhileMediaLives loses a guest's path for longer than a seat is
+// held, while their peer connection stands; then that, too.
+func TestSeatIsHeldWhileMediaLives(t *testing.T) {
+	const hold = 100 * time.Millisecond
+	f := start(t, setup{timing: Timing{SeatHold: hold}})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	var setting webrtc.SettingEngine
+	setting.SetIncludeLoopbackCandidate(true)
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(setting)).NewPeerConnection(webrtc.Configuration{})
+	f.must(err)
+	defer func() { f.must(pc.GracefulClose()) }()
+	connected := make(chan struct{})
+	connect := sync.OnceFunc(func() { close(connected) })
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			connect()
+		}
+	})
+	offer := expect[signalling.Offer](ada)
+	f.must(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}))
+	answer, err := pc.CreateAnswer(nil)
+	f.must(err)
+	f.must(pc.SetLocalDescription(answer))
+	ada.send(signalling.Answer{Negotiation: offer.Negotiation, SDP: answer.SDP})
+	lost := make(chan struct{})
+	go func() { // until the channel ends: candidates
+		defer close(lost)
+		for {
+			m, err := ada.next()
+			if err != nil {
+				return
+			}
+			if c, ok := m.(signalling.Candidate); ok && c.Candidate != "" {
+				// One that can't be used leaves the others.
+				_ = pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: c.Candidate})
+			}
+		}
+	}()
+	select {
+	case <-connected:
+	case <-time.After(patience):
+		t.Fatal("not connected")
+	}
+	boris := f.enter(l, "Boris")
+	ada.vanish()
+	<-lost
+	timer := time.NewTimer(5 * hold)
+	defer timer.Stop()
+	<-timer.C
+	if n := f.linkNow(l.ID).InCall; n != 2 {
+		t.Fatalf("%d in the call", n)
+	}
+	again := f.greet(l, ada.back)
+	again.seated()
+	again.vanish()
+	f.must(pc.GracefulClose())
+	for left := false; !left; {
+		left = expect[signalling.Left](boris).ID == ada.seat.Participant
+	}
+}
+
+// TestAFailedConnectionGivesUpThePlace lets a guest, and the host's window,
+// answer with what is no description.
+func TestAFailedConnectionGivesUpThePlace(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	broken := signalling.Answer{Negotiation: 1, SDP: "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"}
+	ada := f.enter(l, "Ada")
+	w := f.window(l, hoststate.EngineWebview)
+	w.message("offer")
+	w.send(broken)
+	w.message("ended")
+	f.untilLink(l.ID, "the host is out", func(l hoststate.LinkView) bool { return !l.HostInCall && l.InCall == 1 })
+	f.window(l, hoststate.EngineWebview).message("roster")
+	f.must(f.host.LeaveCall(f.ctx, l.ID))
+
+	ada.send(broken)
+	if m := untilFault(ada); m.Code != string(fault.SDPInvalid) {
+		t.Fatalf("%+v", m)
+	}
+	ada.ended(signalling.EndFault)
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
+}
+
+func TestStrangersTakeNoSeat(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	for name, seat := range map[string]string{"made up": token(), "of nobody": token()} {
+		v := f.greet(l, func(h *signalling.Hello) { h.Seat = seat })
+		if m, err := v.next(); err != nil || m != (signalling.Ended{Reason: signalling.EndSeatGone}) {
+			t.Fatalf("seat %s: %+v, %v", name, m, err)
+		}
+	}
+	other := f.link() // a seat of one link is none at another
+	v := f.greet(other, ada.back)
+	v.ended(signalling.EndSeatGone)
+	f.untilLink(l.ID, "one in the call", func(l hoststate.LinkView) bool { return l.InCall == 1 })
+}
+
+// A relay that plays a recorded guest to the host again can't throw them out.
+func TestReplayedHelloTakesNoSeat(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.enter(l, "Ada")
+	ada.vanish()
+
+	id, secret := secretOf(t, l)
+	record := func(frame []byte) []byte { return append([]byte(nil), frame...) }
+	v := f.dial(l)
+	hello, err := signalling.Encode(signalling.Hello{
+		Version: 1, Secret: secret.Reveal(), Device: ada.device, Seat: ada.seat.Seat, Resume: true,
+	})
+	f.must(err)
+	frame, err := v.channel.Seal(hello)
+	f.must(err)
+	opening, first := record(v.opening), record(frame)
+	f.must(v.frames.Send(v.opening))
+	f.must(v.frames.Send(frame))
+	expect[signalling.Welcome](v)
+	v.seated()
+
+	_, replayed, err := f.board.Dial(f.ctx, id, f.remote)
+	f.must(err)
+	f.must(replayed.Send(opening))
+	f.must(replayed.Send(first))
+	if _, err := replayed.Recv(f.ctx); err != nil { // Welcome, which the relay can't read
+		t.Fatal(err)
+	}
+	if _, err := replayed.Recv(f.ctx); err != nil { // seat-gone, likewise
+		t.Fatal(err)
+	}
+	v.send(signalling.Say{Text: "mine"})
+	if c := expect[signalling.Chat](v); c.Line.Text != "mine" {
+		t.Fatalf("the seat's holder: %+v", c)
+	}
+}
+
+func TestRestartAdmitsNobody(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	first, second, removed := f.link(), f.link(), f.link()
+	f.must(f.host.RemoveLink(f.ctx, removed.ID))
+	ada := f.enter(first, "Ada")
+	boris := f.knock(second, "Boris")
+	f.untilLink(first.ID, "live", func(l hoststate.LinkView) bool { return l.State == "live" })
+	f.close()
+	ada.ended(signalling.EndShutdown)
+	boris.ended(signalling.EndShutdown)
+
+	f = start(t, setup{dir: dir})
+	if got := f.linkNow(first.ID); got.State != "live" || got.Group != hoststate.GroupUpcoming || got.InCall != 0 {
+		t.Fatalf("the live link after a restart: %+v", got)
+	}
+	again := f.greet(first, ada.back)
+	again.ended(signalling.EndSeatGone)
+	again.send(signalling.Knock{Name: "Ada"})
+	expect[signalling.Waiting](again)
+	if q := f.request("Ada"); q.Known != hoststate.KnownReturning {
+		t.Fatalf("request: %+v", q)
+	}
+	waits := f.greet(second, func(h *signalling.Hello) { h.Device = boris.device })
+	waits.send(signalling.Knock{Name: "Boris"})
+	expect[signalling.Waiting](waits)
+	f.request("Boris")
+	if s := f.host.Snapshot(); len(s.Calls) != 0 || len(s.Links) != 3 {
+		t.Fatalf("state: %+v", s)
+	}
+	f.admit("Ada")
+	again.seated()
+}
+
+func TestAGuestWhoIsAwayKeepsTheirPlace(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ada := f.knock(l, "Ada")
+	f.request("Ada")
+	boris := f.knock(l, "Boris")
+	_ = boris
+	f.request("Boris")
+	ada.vanish()
+	s := f.until("Ada is away", func(s hoststate.State) bool { return len(s.Requests) == 2 && s.Requests[0].Away })
+	f.must(f.host.Admit(f.ctx, s.Requests[0].ID)) // a decision while away
+	if n := f.linkNow(l.ID).InCall; n != 0 {
+		t.Fatalf("%d in the call", n)
+	}
+	again := f.greet(l, func(h *signalling.Hello) { h.Device = ada.device })
+	again.send(signalling.Knock{Name: "Ada"})
+	again.seated()
+	f.untilLink(l.ID, "one in the call", func(l hoststate.LinkView) bool { return l.InCall == 1 })
+}
+
+// A guest whose path is lost at the verdict was never in: nobody sees a ghost,
+// the link is not used up, and the host's decision waits for their return.
+func TestAPathLostAtTheVerdict(t *testing.T) {
+	for name, lose := range map[string]func(f *fixture, l hoststate.LinkView, ada *visitor){
+		"before they can be told": func(f *fixture, l hoststate.LinkView, ada *visitor) {
+			id := f.request("Ada").ID
+			f.must(f.host.loop.Do(f.ctx, func() { // what follows the verdict waits for the loop
+				f.must(f.host.openLinks[sealed.LinkID(l.ID)].lobby.Admit(id))
+				ada.vanish()
+			}))
+		},
+		"before they have said anything": func(f *fixture, _ hoststate.LinkView, ada *visitor) {
+			f.admit("Ada")
+			ada.seat = expect[signalling.Admitted](ada)
+			ada.send(signalling.MediaState{Muted: true}) // as those say who still wait
+			ada.vanish()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, setup{})
+			for range 5 { // the path is lost before or after the verdict is read
+				l := f.link()
+				ada := f.knock(l, "Ada")
+				lose(f, l, ada)
+				for gone := false; !gone; {
+					f.must(f.host.loop.Do(f.ctx, func() { gone = len(f.host.openLinks[sealed.LinkID(l.ID)].sessions) == 0 }))
+				}
+				f.untilLink(l.ID, "nobody is in", func(l hoststate.LinkView) bool { return l.Waiting == 0 && l.InCall == 0 })
+				again := f.greet(l, func(h *signalling.Hello) { ada.back(h) })
+				if ada.seat.Seat != "" {
+					again.ended(signalling.EndSeatGone)
+				}
+				if n := f.linkNow(l.ID); n.State != "open" || n.InCall != 0 || len(n.Visitors) != 0 {
+					t.Fatalf("the link: %+v", n)
+				}
+				again.send(signalling.Knock{Name: "Ada"})
+				again.seated()
+				f.untilLink(l.ID, "Ada is in", func(l hoststate.LinkView) bool { return l.State == "live" && l.InCall == 1 })
+			}
+		})
+	}
+}
+
+// A link that was live before a restart is used up by somebody who is in and
+// leaves, not by a join that fails.
+func TestAFailedJoinSpendsNothing(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	l, other := f.link(), f.link()
+	f.enter(l, "Ada")
+	f.enter(other, "Boris")
+	for _, l := range []hoststate.LinkView{l, other} {
+		f.untilLink(l.ID, "the guest is in", func(l hoststate.LinkView) bool { return l.State == "live" && len(l.Visitors) == 1 })
+	}
+	f.close()
+
+	f = start(t, setup{dir: dir})
+	cem := f.knock(l, "Cem")
+	f.admit("Cem")
+	expect[signalling.Admitted](cem)
+	f.untilLink(l.ID, "Cem has a place", func(l hoststate.LinkView) bool { return l.InCall == 1 })
+	cem.vanish()
+	if l := f.untilLink(l.ID, "nobody is in", func(l hoststate.LinkView) bool { return l.InCall == 0 }); l.State != "live" {
+		t.Fatalf("after a failed join: %+v", l)
+	}
+	f.enter(l, "Ada").send(signalling.Leave{})
+	f.untilLink(l.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
+
+	f.window(other, hoststate.EngineWebview).message("roster")
+	f.must(f.host.LeaveCall(f.ctx, other.ID))
+	f.untilLink(other.ID, "the link is spent", func(l hoststate.LinkView) bool { return l.State == "spent" })
+}
 
 // TestASeatSurvivesLoss: whatever is lost between a guest and the host, at
 // whatever moment, the newest token that the guest has brings them back.
