@@ -23,7 +23,7 @@ func runMedia(ctx context.Context, args []string) error {
 	pages := flags.String("pages", "", "`folder` of the guest page (default: the one built in)")
 	out := flags.String("out", "build/lab", "`folder` for what was seen, and for clips")
 	note := flags.String("note", "", "`text` about the machine, for the table's heading")
-	record := flags.Bool("record", false, "make this run's figures those of before (backend/lab/media/before.json)")
+	record := flags.String("record", "", "make this run's figures those of before (backend/lab/media/before.json), of a `commit`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func runMedia(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *record {
-		if err := table.Record("backend/lab/media/before.json"); err != nil {
+	if *record != "" {
+		if err := table.Record("backend/lab/media/before.json", *record); err != nil {
 			return err
 		}
 	}

@@ -211,12 +211,13 @@ func (t *Table) Unmet() error {
 // Write writes the table as JSON.
 func (t *Table) Write(name string) error { return writeJSON(name, t) }
 
-// Record keeps the figures as those of before, in place of earlier ones of the same rows.
-func (t *Table) Record(name string) error {
+// Record keeps the figures as those of before, of a commit, in place of earlier ones of the same rows.
+func (t *Table) Record(name, commit string) error {
 	if t.Before.Values == nil {
 		t.Before.Values = make(map[string]Figure)
 	}
-	t.Before.Machine = t.Note
+	t.Before.Commit = commit
+	t.Before.Machine = fmt.Sprintf("%s, load average up to %.1f", t.Note, t.Load)
 	for _, r := range t.Rows {
 		t.Before.Values[r.key()] = r.Now
 	}

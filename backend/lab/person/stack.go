@@ -77,9 +77,10 @@ type watch struct {
 	mu       sync.Mutex // guards what follows
 	received Received
 	writer   interceptor.RTCPWriter
-	estimate *estimator // nil: REMB is not due
-	streams  []uint32   // of pictures
-	audio    uint32     // our sound's SSRC
+	estimate estimator
+	numbered bool     // packets have numbers of transport-wide congestion control
+	streams  []uint32 // of pictures
+	audio    uint32   // our sound's SSRC
 }
 
 // NewInterceptor implements [interceptor.Factory].
@@ -154,44 +155,42 @@ func (w *watch) BindRemoteStream(info *interceptor.StreamInfo, in interceptor.RT
 			transport = uint8(e.ID)
 		}
 	}
-	if sendTime != 0 && transport == 0 {
+	if info.MimeType == webrtc.MimeTypeVP8 {
 		w.mu.Lock()
 		w.streams = append(w.streams, info.SSRC)
-		if w.estimate == nil {
-			w.estimate = new(estimator)
-		}
 		w.mu.Unlock()
-	} else {
-		sendTime = 0
 	}
 	return interceptor.RTPReaderFunc(func(b []byte, a interceptor.Attributes) (int, interceptor.Attributes, error) {
 		n, a, err := in.Read(b, a)
 		if err != nil {
 			return n, a, err
 		}
-		w.packet(b[:n], sendTime)
+		w.packet(b[:n], sendTime, transport)
 		return n, a, nil
 	})
 }
 
-// packet counts a packet that arrived.
-func (w *watch) packet(b []byte, sendTime uint8) {
+// packet counts a packet that arrived. Pion names the header extensions of all sections for each stream, so what a packet
+// has tells what was agreed on for its section.
+func (w *watch) packet(b []byte, sendTime, transport uint8) {
+	var h rtp.Header
+	_, err := h.Unmarshal(b)
+	at := now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.received.Packets++
 	w.received.Bytes += len(b)
-	if sendTime == 0 || w.estimate == nil {
+	if err != nil || w.numbered || sendTime == 0 {
 		return
 	}
-	var h rtp.Header
-	if _, err := h.Unmarshal(b); err != nil {
+	if transport != 0 && h.GetExtension(transport) != nil { // browsers send feedback then, and no REMB
+		w.numbered = true
 		return
 	}
 	var x rtp.AbsSendTimeExtension
 	if x.Unmarshal(h.GetExtension(sendTime)) != nil {
 		return
 	}
-	at := now()
 	w.estimate.packet(at, uint32(x.Timestamp), len(b))
 	if rate, due := w.estimate.due(at); due && w.writer != nil {
 		m := &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: float32(rate), SSRCs: w.streams}
