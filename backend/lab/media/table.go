@@ -55,19 +55,29 @@ func (r *Row) key() string { return r.Row + " " + r.Name }
 // told reports whether the row only tells something, and asks for nothing.
 func (r *Row) told() bool { return !r.Must.HasLeast && !r.Must.HasMost }
 
-// Choose returns the scenarios with these rows, or all.
+// Choose returns the scenarios with these rows, or all. A7 is all of A7a, A7b….
 func Choose(rows []string) (chosen []Scenario, err error) {
 	all := Scenarios()
 	if len(rows) == 0 {
 		return all, nil
 	}
-	for _, row := range rows {
-		i := slices.IndexFunc(all, func(s Scenario) bool { return slices.Contains(strings.Split(s.Row, "/"), row) })
-		if i < 0 {
-			return nil, fmt.Errorf("no row %q", row)
+	found := make(map[string]bool)
+	for _, s := range all {
+		wanted := false
+		for _, part := range strings.Split(s.Row, "/") {
+			for _, row := range rows {
+				if row == part || row == strings.TrimRight(part, "abcd") {
+					wanted, found[row] = true, true
+				}
+			}
 		}
-		if !slices.ContainsFunc(chosen, func(s Scenario) bool { return s.Row == all[i].Row }) {
-			chosen = append(chosen, all[i])
+		if wanted {
+			chosen = append(chosen, s)
+		}
+	}
+	for _, row := range rows {
+		if !found[row] {
+			return nil, fmt.Errorf("no row %q", row)
 		}
 	}
 	return chosen, nil

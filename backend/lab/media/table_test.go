@@ -37,6 +37,9 @@ func TestRowsAreNamedOnce(t *testing.T) {
 	if _, err := Choose([]string{"A99"}); err == nil {
 		t.Error("a row that is not there")
 	}
+	if chosen, err := Choose([]string{"A7", "A1", "A4"}); err != nil || len(chosen) != 6 {
+		t.Errorf("A7, A1, A4: %d scenarios, %v", len(chosen), err)
+	}
 	if total > 13*time.Minute { // with what it takes to begin, a quarter of an hour
 		t.Errorf("all rows take %v", total)
 	}
