@@ -86,13 +86,13 @@ export class Session {
   #engine?: WebviewEngine;
   #early: HostMessage[] = []; // came before inside did, or before the call is shown
   #loading = false;
-  #entering?: ReturnType<typeof setTimeout>;
-  #setting?: ReturnType<typeof setTimeout>;
+  #showing?: ReturnType<typeof setTimeout>;
+  #mounting?: ReturnType<typeof setTimeout>;
   #again?: ReturnType<typeof setTimeout>;
   #unsaid: readonly string[] = []; // typed into a call whose seat has gone since
   #opened = false; // camera and microphone, as far as they are wanted
   #still?: string;
-  #grabbing?: Promise<string | undefined>;
+  #takingStill?: Promise<string | undefined>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -101,7 +101,7 @@ export class Session {
     this.#connect();
     if (this.#channel.hasSeat) {
       this.place = { at: 'returning' };
-      this.#load();
+      this.#loadInside();
     }
   }
 
@@ -118,8 +118,8 @@ export class Session {
   /** Sends a message if the host can be reached now. */
   readonly send = (message: GuestMessage): boolean => {
     const sent = this.#channel.send(message);
-    if (message.type === 'answer') this.#enterIn(250);
-    else if (message.type === 'candidate') this.#enterIn(20);
+    if (message.type === 'answer') this.#showCallIn(250);
+    else if (message.type === 'candidate') this.#showCallIn(20);
     return sent;
   };
 
@@ -129,7 +129,7 @@ export class Session {
     if (!isName(trimmed)) return false;
     this.name = trimmed;
     this.#parts.memory.name = trimmed;
-    this.#grab();
+    this.#takeStill();
     this.askAgain();
     return true;
   }
@@ -145,7 +145,7 @@ export class Session {
     this.place = { at: 'waiting', since: Date.now() };
     if (welcomed) this.#open();
     // The rest is fetched once the bell has rung: on a slow computer the knock would wait for it.
-    if (!welcomed) this.#load();
+    if (!welcomed) this.#loadInside();
     if (phase === 'closed' || phase === 'refused') this.#connect();
     else if (!welcomed) this.#channel.retryNow();
   }
@@ -220,7 +220,7 @@ export class Session {
   }
 
   #knock(): void {
-    if (this.#grabbing) return; // and knocks when it is there
+    if (this.#takingStill) return; // and knocks when it is there
     this.#channel.send({
       type: 'knock',
       payload: {
@@ -233,23 +233,23 @@ export class Session {
   }
 
   /** Takes the picture for the knock, if one is wanted and there is one to take. */
-  #grab(): void {
+  #takeStill(): void {
     const { video } = this.capture;
     this.#forgetStill();
     if (!this.picture || !video) return;
     const late = new Promise<undefined>((done) => setTimeout(done, patience));
-    const grabbing = Promise.race([this.#parts.still(video), late]).catch(() => undefined);
-    this.#grabbing = grabbing;
-    void grabbing.then((still) => {
-      if (this.#grabbing !== grabbing) return;
-      this.#grabbing = undefined;
+    const taking = Promise.race([this.#parts.still(video), late]).catch(() => undefined);
+    this.#takingStill = taking;
+    void taking.then((still) => {
+      if (this.#takingStill !== taking) return;
+      this.#takingStill = undefined;
       this.#still = still;
       if (this.place.at === 'waiting' && this.welcomed) this.#knock();
     });
   }
 
   #forgetStill(): void {
-    this.#grabbing = undefined;
+    this.#takingStill = undefined;
     this.#still = undefined;
   }
 
@@ -279,8 +279,8 @@ export class Session {
           const { bell, ago } = message.payload;
           this.#forgetAgain();
           this.place = { at: 'waiting', bell, since: Date.now() - ago };
-          this.#load();
-          this.#set();
+          this.#loadInside();
+          this.#mountOffstage();
         }
         break;
       case 'declined':
@@ -301,7 +301,7 @@ export class Session {
         } else if (this.inside) this.#inCall(this.inside, message);
         else {
           this.#early.push(message);
-          this.#load();
+          this.#loadInside();
         }
     }
   }
@@ -314,7 +314,7 @@ export class Session {
       this.#forgetAgain();
       this.place = { at: 'waiting', since: place.since, again: true };
       this.#again = setTimeout(() => this.askAgain(), retryAfter);
-      this.#load();
+      this.#loadInside();
     } else if (code === 'name-invalid') {
       this.place = { at: 'door', refused: true };
     } else {
@@ -344,14 +344,14 @@ export class Session {
       }
       this.#forgetStill();
       if (!this.#opened) this.#open();
-      clearTimeout(this.#setting);
+      clearTimeout(this.#mounting);
       this.capture.rest(entry);
       this.call ??= this.stage ?? new Call(engine, this.send);
       this.call.connected = true;
       // Drawing the call takes the page's one thread, and the first picture waits for
       // the answer to the offer and for the first candidates: so these go first,
       // sealed and sent, if they come soon. See send.
-      this.#enterIn(message.payload.resumed ? 0 : 250);
+      this.#showCallIn(message.payload.resumed ? 0 : 250);
     } else if (this.place.at === 'call' || forMedia.has(message.type)) {
       this.call?.receive(message);
     } else if (this.call) {
@@ -360,10 +360,10 @@ export class Session {
   }
 
   /** Shows the call to those who have just been let in, after so many milliseconds. */
-  #enterIn(delay: number): void {
+  #showCallIn(delay: number): void {
     if (this.place.at === 'call') return;
-    clearTimeout(this.#entering);
-    this.#entering = setTimeout(() => {
+    clearTimeout(this.#showing);
+    this.#showing = setTimeout(() => {
       const { call } = this;
       if (!call) return;
       this.stage = call;
@@ -375,7 +375,7 @@ export class Session {
   }
 
   /** Fetches what is behind the door, and makes ready what takes time; no connection. */
-  #load(): void {
+  #loadInside(): void {
     if (this.#loading) return;
     this.#loading = true;
     this.#parts.inside().then(
@@ -383,12 +383,12 @@ export class Session {
         this.#engine = new inside.WebviewEngine(this.capture, this.send);
         void this.#engine.prepare();
         this.inside = inside;
-        this.#set();
+        this.#mountOffstage();
         for (const message of this.#early.splice(0)) this.#inCall(inside, message);
       },
       () => {
         this.#loading = false;
-        setTimeout(() => this.#load(), pause);
+        setTimeout(() => this.#loadInside(), pause);
       },
     );
   }
@@ -397,11 +397,11 @@ export class Session {
    * Has the call drawn out of sight once the wait is on the screen, for it takes the page's one thread for a while.
    * Nothing is in it, and it says nothing, before the host's roster comes.
    */
-  #set(): void {
+  #mountOffstage(): void {
     const { inside } = this;
     if (!inside || this.stage) return;
-    clearTimeout(this.#setting);
-    this.#setting = setTimeout(() => {
+    clearTimeout(this.#mounting);
+    this.#mounting = setTimeout(() => {
       const engine = this.#engine;
       if (engine && this.place.at === 'waiting') this.stage ??= new inside.Call(engine, this.send);
     }, 100);
@@ -430,8 +430,8 @@ export class Session {
   }
 
   #end(): void {
-    clearTimeout(this.#entering);
-    clearTimeout(this.#setting);
+    clearTimeout(this.#showing);
+    clearTimeout(this.#mounting);
     this.#early = [];
     this.#forgetStill();
     this.#engine?.leave();
@@ -444,7 +444,7 @@ export class Session {
     this.#unsaid = [];
     this.#end();
     this.#forgetAgain();
-    this.#load();
+    this.#loadInside();
     this.#close();
     this.place = { at: 'out', why, code };
   }
