@@ -1,193 +1,34 @@
-import { readFileSync } from 'node:fs';
-import { beforeEach, describe, expect, it, type Mock, vi } from 'vitest';
-import { Call } from '$src/call/model/call.svelte';
-import type { Own } from '$src/media/webview/capture.svelte';
-import type {
-  EndReason,
-  GuestMessage,
-  HostMessage,
-  ICEServer,
-  TransportState,
-} from '$src/transport';
-import { type Channel, type Inside, Session } from './session.svelte';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Session } from './session.svelte';
+import {
+  admitted,
+  arrived,
+  channel,
+  ended,
+  engine,
+  inCall,
+  justAdmitted,
+  letIn,
+  ObservedEngine,
+  open,
+  reset,
+  rung,
+  stage,
+} from './test/stage';
 
-class FakeChannel implements Channel {
-  state: TransportState = { phase: 'connecting', attempt: 0 };
-  onmessage: ((message: HostMessage) => void) | null = null;
-  onstate: ((state: TransportState) => void) | null = null;
-  sent: GuestMessage[] = [];
-  retries = 0;
-  closed = false;
-  constructor(public hasSeat = false) {}
-  connect() {}
-  send(message: GuestMessage) {
-    if (this.state.phase !== 'open') return false;
-    this.sent.push(message);
-    return true;
-  }
-  retryNow() {
-    this.retries++;
-  }
-  close() {
-    this.closed = true;
-  }
-  forgetSeat() {
-    this.hasSeat = false;
-  }
-  become(state: TransportState) {
-    this.state = state;
-    this.onstate?.(state);
-  }
-  say(message: HostMessage) {
-    if (this.state.phase !== 'open') this.become({ phase: 'open' });
-    this.onmessage?.(message);
-  }
-  welcome() {
-    this.say({
-      type: 'welcome',
-      payload: { version: 1, linkName: 'Book club', hostName: 'Sam' },
-    });
-  }
-  get types() {
-    return this.sent.map(({ type }) => type);
-  }
-}
-
-class FakeEngine {
-  static made: FakeEngine[] = [];
-  muted = false;
-  cameraOff = false;
-  alive = false;
-  did: string[] = [];
-  constructor(
-    _capture: unknown,
-    readonly send: (message: GuestMessage) => boolean,
-  ) {
-    FakeEngine.made.push(this);
-  }
-  answer() {
-    this.send({ type: 'answer', payload: { negotiation: 1, sdp: 'v=0' } });
-  }
-  async prepare() {
-    this.did.push('prepare');
-  }
-  enter() {
-    this.alive = true;
-    this.did.push('enter');
-  }
-  resume(iceServers?: ICEServer[]) {
-    this.did.push(iceServers ? `resume by ${iceServers[0]?.username}` : 'resume');
-  }
-  leave() {
-    this.alive = false;
-    this.did.push('leave');
-  }
-  receive(message: HostMessage) {
-    this.did.push(message.type);
-  }
-}
-
-const inside = { WebviewEngine: FakeEngine, Call } as unknown as Inside;
-let channels: FakeChannel[];
-let capture: {
-  silent: boolean;
-  dark: boolean;
-  video?: MediaStreamTrack;
-  rest: Mock<(milliseconds: number) => void>;
-  open(): Promise<void>;
-  release(): Promise<void>;
-};
-let still: Mock<(track: MediaStreamTrack) => Promise<string | undefined>>;
-let memory: { name: string; switches: { muted: boolean; cameraOff: boolean } };
-let arrive: (inside: Inside) => void;
-let fetched: number;
-let seat: boolean;
-
-const channel = () => channels.at(-1)!;
-const engine = () => FakeEngine.made.at(-1)!;
-const rung: HostMessage = { type: 'waiting', payload: { bell: 'rung', since: 0, ago: 0 } };
-/** The bell has rung if somebody asked, and what is behind the door is there. */
-const arrived = async () => {
-  channel().say(rung);
-  arrive(inside);
-  await vi.waitFor(() => expect(FakeEngine.made).toHaveLength(1));
-};
-const admitted = (resumed = false): HostMessage => ({
-  type: 'admitted',
-  payload: { participant: 'me', seat: 's', resumed },
-});
-/** The host lets in, and its offer is answered. */
-const letIn = async (session: Session) => {
-  channel().say(admitted());
-  engine().answer();
-  await vi.waitFor(() => expect(session.place.at).toBe('call'));
-};
-/** Somebody who has just been let in, and has not answered the host's offer yet. Time stands still. */
-const justAdmitted = async () => {
-  const session = open();
-  channel().welcome();
-  session.join('Ada');
-  await arrived();
-  vi.useFakeTimers();
-  channel().say(admitted());
-  return session;
-};
-const end = (reason: EndReason): HostMessage => ({ type: 'ended', payload: { reason } });
-
-const open = () =>
-  new Session({
-    capture: capture as unknown as Own,
-    memory,
-    channel: () => {
-      channels.push(new FakeChannel(seat));
-      return channel();
-    },
-    inside: () =>
-      new Promise((done) => {
-        fetched++;
-        arrive = done;
-      }),
-    still,
-  });
-
-beforeEach(() => {
-  channels = [];
-  fetched = 0;
-  FakeEngine.made = [];
-  still = vi.fn(async () => '_9j_2Q');
-  seat = false;
-  memory = { name: '', switches: { muted: false, cameraOff: false } };
-  capture = {
-    silent: false,
-    dark: true,
-    rest: vi.fn(),
-    open: vi.fn(async () => {}),
-    release: vi.fn(async () => {}),
-  };
-});
-
-/** A session in the call. */
-async function inCall() {
-  const session = open();
-  channel().welcome();
-  session.join('Ada');
-  await arrived();
-  await letIn(session);
-  expect(session.place.at).toBe('call');
-  return session;
-}
+beforeEach(reset);
 
 describe('at the door', () => {
   it('opens the devices once there is a host, and says nothing but hello', () => {
     const session = open();
     session.join('Ada');
     session.leave();
-    expect(capture.open).not.toHaveBeenCalled();
+    expect(stage.capture.open).not.toHaveBeenCalled();
     channel().welcome();
-    expect(capture.open).toHaveBeenCalledOnce();
+    expect(stage.capture.open).toHaveBeenCalledOnce();
     expect([session.linkName, session.hostName]).toEqual(['Book club', 'Sam']);
     expect(channel().sent).toEqual([]);
-    expect(FakeEngine.made).toEqual([]);
+    expect(ObservedEngine.made).toEqual([]);
   });
 
   it('wants a name', () => {
@@ -204,7 +45,7 @@ describe('at the door', () => {
     expect(channel().sent).toEqual([
       { type: 'knock', payload: { name: 'Ada', muted: false, cameraOff: true } },
     ]);
-    expect(memory.name).toBe('Ada');
+    expect(stage.memory.name).toBe('Ada');
   });
 
   it('knocks as soon as the host answers when Join was faster', () => {
@@ -223,7 +64,7 @@ describe('a picture with the request', () => {
   const ready = () => {
     const session = open();
     channel().welcome();
-    capture.video = camera;
+    stage.capture.video = camera;
     session.picture = true;
     return session;
   };
@@ -231,38 +72,38 @@ describe('a picture with the request', () => {
   it('is sent by those only who want it, and have one', () => {
     const unasked = open();
     channel().welcome();
-    capture.video = camera;
+    stage.capture.video = camera;
     unasked.join('Ada');
-    capture.video = undefined;
+    stage.capture.video = undefined;
     const dark = ready();
-    capture.video = undefined;
+    stage.capture.video = undefined;
     dark.join('Bea');
-    expect(still).not.toHaveBeenCalled();
+    expect(stage.still).not.toHaveBeenCalled();
     expect(knocks()).toEqual([{ name: 'Bea', muted: false, cameraOff: true }]);
   });
 
   it('is taken on Join, and goes with the knock', async () => {
     const session = ready();
     session.join('Ada');
-    expect(still).toHaveBeenCalledExactlyOnceWith(camera);
+    expect(stage.still).toHaveBeenCalledExactlyOnceWith(camera);
     expect([session.place.at, channel().types]).toEqual(['waiting', []]);
     await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
     expect(knocks()[0]?.picture).toBe('_9j_2Q');
     channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
     channel().welcome();
     expect(knocks()[1]?.picture).toBe('_9j_2Q');
-    expect(still).toHaveBeenCalledOnce();
+    expect(stage.still).toHaveBeenCalledOnce();
   });
 
   it('does not hold up a knock when it can’t be taken', async () => {
-    still.mockRejectedValue(new Error('no canvas'));
+    stage.still.mockRejectedValue(new Error('no canvas'));
     const session = ready();
     session.join('Ada');
     await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
     expect(knocks()[0]).not.toHaveProperty('picture');
     vi.useFakeTimers();
     try {
-      still.mockReturnValue(new Promise(() => {}));
+      stage.still.mockReturnValue(new Promise(() => {}));
       session.leave();
       session.join('Ada');
       await vi.advanceTimersByTimeAsync(5000);
@@ -285,7 +126,7 @@ describe('a picture with the request', () => {
     session.join('Ada');
     await arrived();
     await letIn(session);
-    channel().say(end('seat-gone'));
+    channel().say(ended('seat-gone'));
     await vi.waitFor(() => expect(knocks()).toHaveLength(2));
     expect(knocks()[1]).not.toHaveProperty('picture');
   });
@@ -329,9 +170,9 @@ describe('waiting', () => {
     channel().welcome();
     session.join('Ada');
     await arrived();
-    expect(capture.rest).not.toHaveBeenCalled();
+    expect(stage.capture.rest).not.toHaveBeenCalled();
     channel().say(admitted());
-    expect(capture.rest).toHaveBeenCalledExactlyOnceWith(1000);
+    expect(stage.capture.rest).toHaveBeenCalledExactlyOnceWith(1000);
   });
 
   it('can be left in the very moment of being let in', async () => {
@@ -370,21 +211,21 @@ describe('waiting', () => {
     const session = open();
     channel().welcome();
     session.join('Ada');
-    expect(fetched).toBe(0);
+    expect(stage.fetched).toBe(0);
     channel().say(rung);
     channel().say(rung);
-    expect(fetched).toBe(1);
+    expect(stage.fetched).toBe(1);
   });
 
   it('fetches the rest at once while the host is away, or if they let in without a bell', () => {
     const away = open();
     away.join('Ada');
-    expect(fetched).toBe(1);
+    expect(stage.fetched).toBe(1);
     const session = open();
     channel().welcome();
     session.join('Ada');
     channel().say(admitted());
-    expect(fetched).toBe(2);
+    expect(stage.fetched).toBe(2);
   });
 
   it('makes no connection before the host lets in', async () => {
@@ -496,8 +337,8 @@ describe('let in', () => {
   });
 
   it('comes back to a seat without knocking', async () => {
-    seat = true;
-    memory.name = 'Ada';
+    stage.seat = true;
+    stage.memory.name = 'Ada';
     const session = open();
     expect(session.place.at).toBe('returning');
     channel().welcome();
@@ -511,7 +352,7 @@ describe('let in', () => {
     const session = await inCall();
     channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
     channel().welcome();
-    channel().say(end('seat-gone'));
+    channel().say(ended('seat-gone'));
     expect(session.place.at).toBe('waiting');
     expect(session.call).toBeUndefined();
     expect(engine().alive).toBe(false);
@@ -523,7 +364,7 @@ describe('let in', () => {
     channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
     session.call!.say('Are you there?');
     channel().welcome();
-    channel().say(end('seat-gone'));
+    channel().say(ended('seat-gone'));
     await letIn(session);
     await vi.waitFor(() =>
       expect(channel().sent).toContainEqual({
@@ -536,287 +377,9 @@ describe('let in', () => {
 
   it('stays through the host’s app closing: it may come back', async () => {
     const session = await inCall();
-    channel().say(end('shutdown'));
+    channel().say(ended('shutdown'));
     channel().become({ phase: 'hostAway', since: 0, attempt: 0 });
     expect(session.place.at).toBe('call');
     expect(session.call?.connected).toBe(false);
-  });
-});
-
-describe('the ways out', () => {
-  it('leaving says so, gives up the seat, lets go of the devices', async () => {
-    const session = await inCall();
-    channel().hasSeat = true;
-    session.leave();
-    expect(channel().types).toEqual(['knock', 'answer', 'leave']);
-    expect(channel().hasSeat).toBe(false);
-    expect(channel().closed).toBe(true);
-    expect(session.place).toMatchObject({ at: 'out', why: 'left' });
-    expect(capture.release).toHaveBeenCalled();
-    expect(engine().alive).toBe(false);
-  });
-
-  it('asks to join again through a new channel after leaving', async () => {
-    const session = await inCall();
-    session.leave();
-    session.askAgain();
-    expect(channels).toHaveLength(2);
-    channel().welcome();
-    expect(channel().types).toEqual(['knock']);
-    await letIn(session);
-    expect(session.place.at).toBe('call');
-  });
-
-  it.each([
-    'ended',
-    'spent',
-    'removed',
-    'kicked',
-    'blocked',
-    'timed-out',
-    'replaced',
-    'full',
-    'locked',
-    'fault',
-  ] as const)('ends with %s', async (reason) => {
-    const session = await inCall();
-    channel().say(end(reason));
-    expect(session.place).toMatchObject({ at: 'out', why: reason });
-    expect(engine().alive).toBe(false);
-    channel().become({ phase: 'closed' });
-    expect(session.place).toMatchObject({ at: 'out', why: reason });
-  });
-
-  it('says at once that a link is spent or removed', () => {
-    for (const reason of ['spent', 'removed'] as const) {
-      const session = open();
-      channel().become({ phase: 'unavailable', reason });
-      expect(session.place).toMatchObject({ at: 'out', why: reason });
-    }
-  });
-
-  it('keeps trying while nobody knows why a link does not answer', () => {
-    const session = open();
-    channel().become({ phase: 'unavailable', reason: 'unknown' });
-    expect(session.place.at).toBe('door');
-    expect(session.unreachable).toBe(true);
-    session.wake();
-    expect(channel().retries).toBe(1);
-  });
-
-  it('trusts nobody without the link’s keys', () => {
-    const session = open();
-    channel().become({ phase: 'refused', code: 'key-mismatch' });
-    expect(session.place).toEqual({ at: 'out', why: 'refused', code: 'key-mismatch' });
-    session.wake();
-    expect(channel().retries).toBe(0);
-  });
-});
-
-describe('a browser that forbids connections', () => {
-  it('says so when somebody is let in, and leaves', async () => {
-    const session = open();
-    channel().welcome();
-    session.join('Ada');
-    await arrived();
-    vi.spyOn(engine(), 'enter').mockImplementation(() => {
-      throw new DOMException('no', 'NotAllowedError');
-    });
-    channel().say(admitted());
-    expect(session.place).toEqual({ at: 'out', why: 'refused', code: 'media-blocked' });
-    expect(channel().types.at(-1)).toBe('leave');
-    expect(channel().closed).toBe(true);
-  });
-});
-
-/** Every code that a host or a relay may name. */
-const codes = [
-  ...readFileSync(new URL('../../backend/fault/fault.go', import.meta.url), 'utf8').matchAll(
-    /^\t\w+ +(?:Code = )?"([a-z-]+)"/gm,
-  ),
-].map(([, code]) => code!);
-const fault = (code: string, retryAfter?: number): HostMessage => ({
-  type: 'fault',
-  payload: { code, message: 'In English.', ...(retryAfter && { retryAfter }) },
-});
-
-describe('a fault before admission', () => {
-  const asks = async () => {
-    const session = open();
-    channel().welcome();
-    session.join('Ada');
-    channel().say(rung);
-    arrive(inside);
-    await vi.waitFor(() => expect(session.inside).toBeDefined(), { interval: 1 });
-    return session;
-  };
-
-  it('is known in all its kinds', () => {
-    expect(codes.length).toBeGreaterThan(80);
-    expect(codes).toContain('name-invalid');
-  });
-
-  it.each(codes)('%s has a place on the page', async (code) => {
-    const session = await asks();
-    channel().say(fault(code, 1000));
-    if (code === 'too-fast') expect(session.place).toMatchObject({ at: 'waiting', again: true });
-    else if (code === 'name-invalid') expect(session.place).toEqual({ at: 'door', refused: true });
-    else expect(session.place).toEqual({ at: 'out', why: 'refused', code });
-    expect(session.place).not.toHaveProperty('bell');
-    session.leave();
-  });
-
-  it('asks again by itself when it was too fast, also on another connection', async () => {
-    const session = await asks();
-    vi.useFakeTimers();
-    try {
-      channel().say(fault('too-fast', 3000));
-      channel().become({ phase: 'connecting', attempt: 1 });
-      channel().welcome();
-      expect(channel().types).toEqual(['knock']);
-      vi.advanceTimersByTime(2999);
-      expect(channel().types).toEqual(['knock']);
-      vi.advanceTimersByTime(1);
-      expect(channel().types).toEqual(['knock', 'knock']);
-      expect(session.place).not.toHaveProperty('again');
-      channel().say(rung);
-      expect(session.place).toMatchObject({ at: 'waiting', bell: 'rung' });
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-
-  it('asks again also when the host has closed the channel', async () => {
-    const session = await asks();
-    vi.useFakeTimers();
-    try {
-      channel().say(fault('too-fast'));
-      channel().say(end('fault'));
-      channel().become({ phase: 'closed' });
-      expect(session.place).toMatchObject({ at: 'waiting', again: true });
-      vi.advanceTimersByTime(10_000);
-      expect(channels).toHaveLength(2);
-      channel().welcome();
-      expect(channel().types).toEqual(['knock']);
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-
-  it('forgets to ask again when the guest leaves', async () => {
-    const session = await asks();
-    vi.useFakeTimers();
-    try {
-      channel().say(fault('too-fast', 100));
-      session.leave();
-      vi.advanceTimersByTime(1000);
-      expect([session.place.at, channel().types]).toEqual(['door', ['knock', 'leave']]);
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-});
-
-it('says that the bell was rung only while the host says so', async () => {
-  const session = open();
-  channel().welcome();
-  session.join('Ada');
-  channel().say(rung);
-  for (let i = 1; i <= 6; i++) {
-    channel().become({ phase: 'connecting', attempt: i });
-    expect(session.place).toMatchObject({ at: 'waiting', bell: undefined });
-    channel().welcome();
-    expect(session.place).toMatchObject({ at: 'waiting', bell: undefined });
-  }
-  channel().say(rung);
-  expect(session.place).toMatchObject({ at: 'waiting', bell: 'rung' });
-});
-
-describe('camera and microphone', () => {
-  const outs: Record<string, () => void> = {
-    declined: () => channel().say({ type: 'declined', payload: { mayRetry: true } }),
-    spent: () => channel().become({ phase: 'unavailable', reason: 'spent' }),
-    removed: () => channel().become({ phase: 'unavailable', reason: 'removed' }),
-    'not the host': () => channel().become({ phase: 'refused', code: 'key-mismatch' }),
-    'a fault': () => channel().say(fault('message-invalid')),
-    ...Object.fromEntries(
-      (['spent', 'removed', 'ended', 'kicked', 'blocked', 'timed-out', 'replaced'] as const).map(
-        (reason) => [`told ${reason}`, () => channel().say(end(reason))],
-      ),
-    ),
-  };
-  it.each(Object.keys(outs))('are let go: %s', async (way) => {
-    const session = open();
-    channel().welcome();
-    session.join('Ada');
-    expect(capture.open).toHaveBeenCalled();
-    outs[way]!();
-    expect(capture.release).toHaveBeenCalled();
-    expect(session.place.at).toMatch(/out|declined/);
-  });
-
-  it('are let go when the guest leaves the call, or the page goes away', async () => {
-    const session = await inCall();
-    const opened = vi.mocked(capture.open).mock.calls.length;
-    session.hide();
-    expect(capture.release).toHaveBeenCalledOnce();
-    // Kept by the browser and shown again.
-    channel().become({ phase: 'connecting', attempt: 1 });
-    channel().welcome();
-    expect(capture.open).toHaveBeenCalledTimes(opened + 1);
-    session.leave();
-    expect(capture.release).toHaveBeenCalledTimes(2);
-  });
-
-  it('are not opened for a link that nobody answers', () => {
-    open();
-    channel().become({ phase: 'unavailable', reason: 'unknown' });
-    channel().become({ phase: 'refused', code: 'key-mismatch' });
-    expect(capture.open).not.toHaveBeenCalled();
-  });
-});
-
-describe('a seat that another tab has taken', () => {
-  const replaced = async () => {
-    const session = await inCall();
-    channel().hasSeat = true;
-    channel().say({ type: 'ended', payload: { reason: 'replaced', seat: 'back' } });
-    channel().become({ phase: 'closed' });
-    expect([session.place, channel().hasSeat]).toEqual([{ at: 'out', why: 'replaced' }, true]);
-    seat = true;
-    return session;
-  };
-
-  it('comes back when that tab is gone', async () => {
-    const session = await replaced();
-    session.comeBack();
-    expect(channels).toHaveLength(2);
-    channel().welcome();
-    expect(channel().types).toEqual([]);
-    expect(session.place.at).toBe('out');
-    await letIn(session);
-  });
-
-  it('stays where it is while that tab is there', async () => {
-    const session = await replaced();
-    const opened = vi.mocked(capture.open).mock.calls.length;
-    session.comeBack();
-    session.comeBack();
-    channel().welcome();
-    channel().say(end('replaced'));
-    channel().become({ phase: 'closed' });
-    expect([session.place.at, channels.length]).toEqual(['out', 2]);
-    session.comeBack();
-    channel().welcome();
-    channel().say(end('seat-gone'));
-    expect([session.place.at, channel().closed, channel().types]).toEqual(['out', true, []]);
-    expect(capture.open).toHaveBeenCalledTimes(opened);
-  });
-
-  it('is given up by whoever asks anew from this tab', async () => {
-    const session = await replaced();
-    session.askAgain();
-    expect(channels[0]!.hasSeat).toBe(false);
-    expect(session.place.at).toBe('waiting');
   });
 });

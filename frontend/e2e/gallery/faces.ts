@@ -1,5 +1,6 @@
 // The drawer's people, still, for the gallery.
-import type { MediaEngine, Picture } from '../../src/media/engine';
+import type { Picture } from '../../src/media/engine';
+import { FakeEngine } from '../../src/test/fakeEngine';
 import { draw, people } from '../people';
 
 /** A person of the drawer, still, in a picture of this ratio. */
@@ -11,31 +12,30 @@ export function face(nth: number, ratio = 16 / 9): HTMLCanvasElement {
   return canvas;
 }
 
-/** An engine that shows drawn people; ids without a picture have their camera off. */
-export function drawnEngine(pictures: string[]): MediaEngine {
-  return {
-    muted: false,
-    cameraOff: false,
-    level: 0.3,
-    faults: [],
-    path: 'open',
-    soundBlocked: false,
-    devices: { cameras: [], microphones: [], speakers: [] },
-    choice: { camera: '', microphone: '', speaker: '' },
-    setMuted: async () => {},
-    setCameraOff: async () => {},
-    choose: async () => {},
-    retry: async () => {},
-    allowSound: () => {},
-    receive: () => {},
-    pictureOf: (id): Picture | undefined => (pictures.includes(id) ? { ratio: 16 / 9 } : undefined),
-    attach: (id, container) => {
-      const at = pictures.indexOf(id);
-      if (at < 0) return () => {};
-      const canvas = face(at);
-      container.append(canvas);
-      return () => canvas.remove();
-    },
-    close: () => {},
+/** An engine that shows drawn people; whoever has no picture has their camera off. */
+export class DrawnEngine extends FakeEngine {
+  override level = 0.4;
+  override devices = {
+    cameras: [{ id: 'a', name: 'FaceTime HD Camera' }],
+    microphones: [{ id: 'b', name: 'MacBook Pro Microphone' }],
+    speakers: [{ id: 'c', name: 'MacBook Pro Speakers' }],
   };
+  readonly #pictures: Readonly<Record<string, HTMLCanvasElement>>;
+
+  /** pictures are by participant. */
+  constructor(pictures: Readonly<Record<string, HTMLCanvasElement>>) {
+    super();
+    this.#pictures = pictures;
+  }
+
+  override pictureOf(id: string): Picture | undefined {
+    const canvas = this.#pictures[id];
+    return canvas && { ratio: canvas.width / canvas.height };
+  }
+
+  override attach(id: string, container: HTMLElement): () => void {
+    const canvas = this.#pictures[id];
+    if (canvas) container.replaceChildren(canvas);
+    return () => canvas?.remove();
+  }
 }

@@ -8,12 +8,13 @@ import Unusable from '../../guest/pages/Unusable.svelte';
 import { type Channel, type Inside, Session } from '../../guest/session.svelte';
 import { Call } from '../../src/call/model/call.svelte';
 import CallView from '../../src/call/view/CallView.svelte';
-import { type MediaEngine, OWN } from '../../src/media/engine';
+import { OWN } from '../../src/media/engine';
 import { Capture } from '../../src/media/webview/capture.svelte';
 import type { Source } from '../../src/media/webview/source';
 import { synthetic } from '../../src/media/webview/synthetic';
+import { FakeTransport } from '../../src/test/fakeTransport';
 import type { HostMessage, Participant, TransportState } from '../../src/transport';
-import { face } from './faces';
+import { DrawnEngine, face } from './faces';
 
 const now = Date.now();
 
@@ -47,25 +48,11 @@ const without = (name: string): Source => ({
   devices: async () => ({ cameras: [], microphones: [], speakers: [] }),
 });
 
-class FakeChannel implements Channel {
-  state: TransportState = { phase: 'connecting', attempt: 0 };
-  onmessage: ((message: HostMessage) => void) | null = null;
-  onstate: ((state: TransportState) => void) | null = null;
-  constructor(readonly hasSeat = false) {}
-  connect() {}
-  send() {
-    return true;
+class FakeChannel extends FakeTransport implements Channel {
+  constructor(readonly hasSeat = false) {
+    super();
   }
-  retryNow() {}
-  close() {}
   forgetSeat() {}
-  become(state: TransportState) {
-    this.state = state;
-    this.onstate?.(state);
-  }
-  say(message: HostMessage) {
-    this.onmessage?.(message);
-  }
 }
 
 interface Setting {
@@ -116,43 +103,6 @@ const ended =
   };
 const state = (to: TransportState) => (channel: FakeChannel) => channel.become(to);
 
-/** An engine of painted people. */
-class Painted implements MediaEngine {
-  muted = false;
-  cameraOff = false;
-  level = 0.4;
-  faults: MediaEngine['faults'] = [];
-  path: MediaEngine['path'] = 'open';
-  soundBlocked = false;
-  devices = {
-    cameras: [{ id: 'a', name: 'FaceTime HD Camera' }],
-    microphones: [{ id: 'b', name: 'MacBook Pro Microphone' }],
-    speakers: [{ id: 'c', name: 'MacBook Pro Speakers' }],
-  };
-  choice = { camera: '', microphone: '', speaker: '' };
-  constructor(readonly pictures: Record<string, HTMLCanvasElement>) {}
-  async setMuted(muted: boolean) {
-    this.muted = muted;
-  }
-  async setCameraOff(off: boolean) {
-    this.cameraOff = off;
-  }
-  async choose() {}
-  async retry() {}
-  allowSound() {}
-  receive() {}
-  pictureOf(id: string) {
-    const canvas = this.pictures[id];
-    return canvas && { ratio: canvas.width / canvas.height };
-  }
-  attach(id: string, container: HTMLElement) {
-    const canvas = this.pictures[id];
-    if (canvas) container.replaceChildren(canvas);
-    return () => container.replaceChildren();
-  }
-  close() {}
-}
-
 const crowd = [
   'Ada',
   'Grandma',
@@ -169,13 +119,13 @@ const crowd = [
 
 function inCall(
   others: number,
-  after: (call: Call, engine: Painted) => void = () => {},
+  after: (call: Call, engine: DrawnEngine) => void = () => {},
   own: Partial<Participant> = {},
 ) {
   return async (target: HTMLElement) => {
     const names = crowd.slice(0, others);
     const ratios = [16 / 9, 4 / 3, 16 / 9, 9 / 16, 16 / 9, 4 / 3];
-    const engine = new Painted({
+    const engine = new DrawnEngine({
       [OWN]: face(2, innerWidth < 600 ? 3 / 4 : 4 / 3),
       ...Object.fromEntries(names.map((n, i) => [n, face(i, ratios[i % 6]!)])),
     });

@@ -12,10 +12,12 @@ import {
   type State,
 } from '../../host/model/backend';
 import { Host } from '../../host/model/host.svelte';
+import { nothing } from '../../host/model/state.svelte';
+import { link as linkSample, request as requestSample } from '../../host/test/samples';
 import { OWN } from '../../src/media/engine';
-import type { Transport } from '../../src/transport';
-import type { HostMessage, Participant } from '../../src/transport/transport';
-import { drawnEngine } from './faces';
+import { FakeTransport } from '../../src/test/fakeTransport';
+import type { Participant } from '../../src/transport';
+import { DrawnEngine, face } from './faces';
 
 const now = Date.now();
 const minute = 60_000;
@@ -31,41 +33,16 @@ const addresses = (letter: string) => [
   { url: `http://localhost:7674/j/${id(letter)}#pX3vTq81LmN0oZs5RkYw2A`, reach: 'computer' },
 ];
 
-const link = (letter: string, part: Partial<LinkView>): LinkView => ({
-  id: id(letter),
-  name: '',
-  state: 'open',
-  group: 'upcoming',
-  createdAt: now - hour,
-  usedAt: 0,
-  endedAt: 0,
-  waiting: 0,
-  inCall: 0,
-  hostInCall: false,
-  relay: '',
-  relayState: '',
-  relayCode: '',
-  addresses: addresses(letter),
-  visitors: [],
-  silenced: false,
-  locked: false,
-  ...part,
-});
+const link = (letter: string, part: Partial<LinkView>): LinkView =>
+  linkSample(id(letter), { createdAt: now - hour, addresses: addresses(letter), ...part });
 
-const request = (name: string, part: Partial<RequestView> = {}): RequestView => ({
-  id: name,
-  linkId: id('B'),
-  linkName: 'Sunday with Grandma',
-  name,
-  shown: name,
-  since: now - 12_000,
-  known: 'first',
-  timesLetIn: 0,
-  nameInCall: false,
-  bell: 'rung',
-  away: false,
-  ...part,
-});
+const request = (name: string, part: Partial<RequestView> = {}): RequestView =>
+  requestSample(name, {
+    linkId: id('B'),
+    linkName: 'Sunday with Grandma',
+    since: now - 12_000,
+    ...part,
+  });
 
 const links = [
   link('A', {
@@ -104,29 +81,16 @@ const links = [
 ];
 
 const base: State = {
+  ...nothing,
   revision: 1,
   me: { name: 'Ada' },
   reach: {
+    ...nothing.reach,
     kind: 'network',
     addresses: [
       { url: 'https://192.168.1.23:7674', reach: 'network' },
       { url: 'http://localhost:7674', reach: 'computer' },
     ],
-    relays: [],
-    newLinks: '',
-    relayOnly: false,
-  },
-  links: [],
-  requests: [],
-  calls: [],
-  settings: {
-    engine: 'auto',
-    camera: '',
-    microphone: '',
-    speaker: '',
-    theme: 'system',
-    bellSound: true,
-    notifications: true,
   },
   engines: { native: true, synthetic: false },
 };
@@ -203,49 +167,35 @@ function madeUp(part: Partial<State>): Backend {
   });
 }
 
-/** A socket over which one roster came. */
-function stillTransport(people: Participant[]): Transport {
-  const transport: Transport = {
-    state: { phase: 'open' },
-    onmessage: null,
-    onstate: null,
-    connect: () => {
-      const say = (message: HostMessage) => transport.onmessage?.(message);
-      const chat = [
-        {
-          id: 1,
-          participant: 'g',
-          name: 'Grandma',
-          text: 'Can everybody see the cake?',
-          at: now - 3 * minute,
-        },
-        {
-          id: 2,
-          participant: 't',
-          name: 'Uncle Theo',
-          text: 'Not yet, a little lower!',
-          at: now - 2 * minute,
-        },
-        {
-          id: 3,
-          participant: 'host',
-          name: 'Ada',
-          text: 'Perfect. Mia is on her way.',
-          at: now - minute,
-        },
-      ];
-      say({ type: 'roster', payload: { you: 'host', participants: people, chat } });
-      say({ type: 'speaking', payload: { ids: ['g'] } });
-    },
-    send: () => true,
-    retryNow: () => {},
-    close: () => {},
+/** A socket over which one roster comes. */
+function rosterTransport(participants: Participant[]): FakeTransport {
+  const chat = [
+    ['g', 'Grandma', 'Can everybody see the cake?'],
+    ['t', 'Uncle Theo', 'Not yet, a little lower!'],
+    ['host', 'Ada', 'Perfect. Mia is on her way.'],
+  ] as const;
+  const transport = new FakeTransport();
+  transport.state = { phase: 'open' };
+  transport.connect = () => {
+    const lines = chat.map(([participant, name, text], i) => ({
+      id: i + 1,
+      participant,
+      name,
+      text,
+      at: now - (3 - i) * minute,
+    }));
+    transport.say({ type: 'roster', payload: { you: 'host', participants, chat: lines } });
+    transport.say({ type: 'speaking', payload: { ids: ['g'] } });
   };
   return transport;
 }
 
 const pictures = (people: Participant[]) =>
-  people.filter(({ cameraOff }) => !cameraOff).map(({ id }) => (id === 'host' ? OWN : id));
+  Object.fromEntries(
+    people
+      .filter(({ cameraOff }) => !cameraOff)
+      .map(({ id }, nth) => [id === 'host' ? OWN : id, face(nth)]),
+  );
 
 const person = (id: string, name: string, part: Partial<Participant> = {}): Participant => ({
   id,
@@ -288,7 +238,10 @@ async function show(
     ring: () => {},
     prepare: () => {},
     engine: 'webview',
-    build: () => ({ transport: stillTransport(people), engine: drawnEngine(pictures(people)) }),
+    build: () => ({
+      transport: rosterTransport(people),
+      engine: new DrawnEngine(pictures(people)),
+    }),
     memory: { call: undefined, theme: undefined },
     backoff: () => 0,
   });

@@ -1,63 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MediaEngine } from '$src/media/engine';
-import type { Backend, Change, LinkView, RequestView, State } from './backend';
+import { FakeEngine } from '$src/test/fakeEngine';
+import { FakeTransport } from '$src/test/fakeTransport';
+import { link, request } from '../test/samples';
+import type { Backend, Change, State } from './backend';
 import { Fault, ownWindow } from './backend';
 import { Host, type HostOptions } from './host.svelte';
-
-const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
-  id,
-  name: id,
-  state: 'open',
-  group: 'upcoming',
-  createdAt: 0,
-  usedAt: 0,
-  endedAt: 0,
-  waiting: 0,
-  inCall: 0,
-  hostInCall: false,
-  relay: '',
-  relayState: '',
-  relayCode: '',
-  addresses: [{ url: `http://localhost:1/j/${id}#s`, reach: 'computer' }],
-  visitors: [],
-  silenced: false,
-  locked: false,
-  ...part,
-});
-
-const request = (id: string, part: Partial<RequestView> = {}): RequestView => ({
-  id,
-  linkId: 'A',
-  linkName: 'Book club',
-  name: id,
-  shown: id,
-  since: 0,
-  known: 'first',
-  timesLetIn: 0,
-  nameInCall: false,
-  bell: 'rung',
-  away: false,
-  ...part,
-});
+import { nothing } from './state.svelte';
 
 const base: State = {
+  ...nothing,
   revision: 1,
   me: { name: 'Ada' },
-  reach: { kind: 'computer', addresses: [], relays: [], newLinks: '', relayOnly: false },
-  links: [link('A'), link('B')],
-  requests: [],
-  calls: [],
-  settings: {
-    engine: 'auto',
-    camera: '',
-    microphone: '',
-    speaker: '',
-    theme: 'system',
-    bellSound: true,
-    notifications: true,
-  },
-  engines: { native: false, synthetic: false },
+  links: [link('A', { name: 'A' }), link('B')],
 };
 
 function open(
@@ -98,22 +53,8 @@ function open(
     prepare,
     engine: 'webview',
     build: () => ({
-      transport: {
-        state: { phase: 'connecting', attempt: 0 },
-        onmessage: null,
-        onstate: null,
-        connect: () => {},
-        send: () => false,
-        retryNow: () => {},
-        close: () => {},
-      },
-      engine: {
-        muted: false,
-        cameraOff: false,
-        receive: () => {},
-        expect: expected,
-        close: () => {},
-      } as unknown as MediaEngine,
+      transport: new FakeTransport(),
+      engine: Object.assign(new FakeEngine(), { expect: expected }),
     }),
     memory,
     backoff: () => 0,

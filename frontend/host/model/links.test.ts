@@ -1,27 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { LinkView } from './backend';
+import { link } from '../test/samples';
 import { addressChoices, canOpen, hostOf, reachSentence, rows, stateWord } from './links';
-
-const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
-  id,
-  name: '',
-  state: 'open',
-  group: 'upcoming',
-  createdAt: 0,
-  usedAt: 0,
-  endedAt: 0,
-  waiting: 0,
-  inCall: 0,
-  hostInCall: false,
-  relay: '',
-  relayState: '',
-  relayCode: '',
-  addresses: [],
-  visitors: [],
-  silenced: false,
-  locked: false,
-  ...part,
-});
 
 describe('the list of links', () => {
   it('is grouped, and newest first in each group', () => {

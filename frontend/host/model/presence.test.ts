@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MediaEngine } from '$src/media/engine';
-import type { Transport } from '$src/transport';
-import type { GuestMessage, HostMessage, TransportState } from '$src/transport/transport';
+import { FakeEngine } from '$src/test/fakeEngine';
+import { FakeTransport } from '$src/test/fakeTransport';
+import type { HostMessage } from '$src/transport';
 import { Fault } from './backend';
 import { Presence, type PresenceOptions } from './presence.svelte';
 
@@ -12,50 +12,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-class FakeTransport implements Transport {
-  state: TransportState = { phase: 'connecting', attempt: 0 };
-  onmessage: ((message: HostMessage) => void) | null = null;
-  onstate: ((state: TransportState) => void) | null = null;
-  readonly sent: GuestMessage[] = [];
-  closed = false;
-  connect(): void {}
-  send(message: GuestMessage): boolean {
-    if (this.state.phase !== 'open') return false;
-    this.sent.push(message);
-    return true;
-  }
-  retryNow(): void {}
-  close(): void {
-    this.closed = true;
-    this.onmessage = this.onstate = null;
-  }
-  become(state: TransportState): void {
-    this.state = state;
-    this.onstate?.(state);
-  }
-}
-
-function fakeEngine(how: { muted: boolean; cameraOff: boolean }): MediaEngine {
-  return {
-    ...how,
-    level: 0,
-    faults: [],
-    path: 'open',
-    soundBlocked: false,
-    devices: { cameras: [], microphones: [], speakers: [] },
-    choice: { camera: '', microphone: '', speaker: '' },
-    setMuted: async () => {},
-    setCameraOff: async () => {},
-    choose: async () => {},
-    retry: async () => {},
-    allowSound: () => {},
-    receive: () => {},
-    pictureOf: () => undefined,
-    attach: () => () => {},
-    close: vi.fn(),
-  };
-}
-
 const roster: HostMessage = {
   type: 'roster',
   payload: { you: 'host', participants: [{ id: 'host', name: 'Ada', joinedAt: 0 }], chat: [] },
@@ -63,7 +19,7 @@ const roster: HostMessage = {
 
 function come(part: Partial<PresenceOptions> = {}) {
   const transports: FakeTransport[] = [];
-  const engines: MediaEngine[] = [];
+  const engines: FakeEngine[] = [];
   const hows: { muted: boolean; cameraOff: boolean }[] = [];
   const options = {
     link: 'L',
@@ -78,7 +34,7 @@ function come(part: Partial<PresenceOptions> = {}) {
     ...options,
     build: (_, how) => {
       const transport = new FakeTransport();
-      const engine = fakeEngine(how);
+      const engine = Object.assign(new FakeEngine(), how);
       hows.push(how);
       transports.push(transport);
       engines.push(engine);
@@ -92,7 +48,7 @@ async function comeIn(part: Partial<PresenceOptions> = {}) {
   const all = come(part);
   await all.presence.enter();
   all.transports[0]!.become({ phase: 'open' });
-  all.transports[0]!.onmessage?.(roster);
+  all.transports[0]!.say(roster);
   return all;
 }
 
@@ -102,7 +58,7 @@ describe('a window in a call', () => {
     engines[0]!.receive = () => {
       throw new DOMException('no', 'NotAllowedError');
     };
-    transports[0]!.onmessage?.({ type: 'offer', payload: { negotiation: 1, sdp: 'v=0' } });
+    transports[0]!.say({ type: 'offer', payload: { negotiation: 1, sdp: 'v=0' } });
     expect(presence.phase).toBe('failed');
     expect(presence.failure).toEqual({ code: 'engine-unavailable', message: '' });
   });
@@ -114,7 +70,7 @@ describe('a window in a call', () => {
     await entered;
     transports[0]!.become({ phase: 'open' });
     expect(presence.phase).toBe('entering');
-    transports[0]!.onmessage?.(roster);
+    transports[0]!.say(roster);
     expect(presence.phase).toBe('in');
     expect(presence.call?.people.map(({ name }) => name)).toEqual(['Ada']);
   });
@@ -138,7 +94,7 @@ describe('a window in a call', () => {
     presence.leave();
     expect(transports[0]!.sent.at(-1)).toEqual({ type: 'leave', payload: {} });
     expect(transports[0]!.closed).toBe(true);
-    expect(engines[0]!.close).toHaveBeenCalled();
+    expect(engines[0]!.closed).toBe(true);
     expect(options.commands.leaveCall).not.toHaveBeenCalled();
     expect(options.onout).toHaveBeenCalledExactlyOnceWith(undefined);
     presence.leave();
@@ -174,7 +130,7 @@ describe('a window in a call', () => {
     ['spent', 'ended'],
   ] as const)('is out when the host’s app says %s', async (reason, out) => {
     const { transports, options } = await comeIn();
-    transports[0]!.onmessage?.({ type: 'ended', payload: { reason } });
+    transports[0]!.say({ type: 'ended', payload: { reason } });
     expect(options.onout).toHaveBeenCalledExactlyOnceWith(out);
   });
 
@@ -209,8 +165,8 @@ describe('a socket that breaks', () => {
     await vi.advanceTimersByTimeAsync(1000);
     expect(transports).toHaveLength(2);
     expect(hows[1]).toEqual({ muted: true, cameraOff: false });
-    expect(engines[0]!.close).toHaveBeenCalled();
-    transports[1]!.onmessage?.(roster);
+    expect(engines[0]!.closed).toBe(true);
+    transports[1]!.say(roster);
     expect(presence.phase).toBe('in');
   });
 

@@ -1,21 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
+import { request } from '../test/samples';
 import { Fault, type RequestView } from './backend';
 import { Requests, type RequestsOptions } from './requests.svelte';
-
-const request = (id: string, part: Partial<RequestView> = {}): RequestView => ({
-  id,
-  linkId: 'L',
-  linkName: 'Book club',
-  name: id,
-  shown: id,
-  since: 0,
-  known: 'first',
-  timesLetIn: 0,
-  nameInCall: false,
-  bell: 'rung',
-  away: false,
-  ...part,
-});
 
 function open(commands: Partial<RequestsOptions['commands']> = {}) {
   const done = async () => {};
@@ -97,7 +83,7 @@ describe('the answer', () => {
     const { requests, commands } = open();
     requests.take([request('ada'), request('bea')]);
     await requests.admitAll(requests.groups[0]!);
-    expect(commands.admitAll).toHaveBeenCalledWith('L', ['ada', 'bea']);
+    expect(commands.admitAll).toHaveBeenCalledWith('A', ['ada', 'bea']);
     expect(requests.deciding('ada') && requests.deciding('bea')).toBe(true);
   });
 

@@ -1,6 +1,7 @@
 import type { Change, Commands, State } from './backend';
 
-const nothing: State = {
+/** What is known before the first snapshot. */
+export const nothing: State = {
   revision: 0,
   me: { name: '' },
   reach: { kind: 'computer', addresses: [], relays: [], newLinks: '', relayOnly: false },

@@ -1,21 +1,7 @@
 import { expect, it } from 'vitest';
+import { request } from '../test/samples';
 import type { Change, RequestView, State } from './backend';
 import { HostState } from './state.svelte';
-
-const request = (id: string, part: Partial<RequestView> = {}): RequestView => ({
-  id,
-  linkId: 'A',
-  linkName: '',
-  name: id,
-  shown: id,
-  since: 0,
-  known: 'first',
-  timesLetIn: 0,
-  nameInCall: false,
-  bell: 'rung',
-  away: false,
-  ...part,
-});
 
 async function open(requests: RequestView[]) {
   const state = new HostState(async () => ({ revision: 0, requests }) as unknown as State);

@@ -1,39 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { GuestMessage, HostMessage, Participant } from '$src/transport';
-import type { MediaEngine } from '../../media/engine';
+import { FakeEngine } from '$src/test/fakeEngine';
+import type { GuestMessage, Participant } from '$src/transport';
 import { Call } from './call.svelte';
 import { ownNoMedia, theirNoMedia } from './noMedia';
-
-class Engine implements MediaEngine {
-  muted = false;
-  cameraOff = false;
-  level = 0;
-  faults = [];
-  path = 'open' as const;
-  soundBlocked = false;
-  devices = { cameras: [], microphones: [], speakers: [] };
-  choice = { camera: '', microphone: '', speaker: '' };
-  received: string[] = [];
-  async setMuted(muted: boolean) {
-    this.muted = muted;
-  }
-  async setCameraOff(off: boolean) {
-    this.cameraOff = off;
-  }
-  async choose() {}
-  async retry() {}
-  allowSound() {}
-  receive(message: HostMessage) {
-    this.received.push(message.type);
-  }
-  pictureOf() {
-    return undefined;
-  }
-  attach() {
-    return () => {};
-  }
-  close() {}
-}
 
 const person = (id: string, joinedAt: number, more: Partial<Participant> = {}): Participant => ({
   id,
@@ -49,13 +18,13 @@ const line = (id: number, participant: string) => ({
   at: 0,
 });
 
-let engine: Engine;
+let engine: FakeEngine;
 let sent: GuestMessage[];
 let online: boolean;
 let call: Call;
 
 beforeEach(() => {
-  engine = new Engine();
+  engine = new FakeEngine();
   sent = [];
   online = true;
   call = new Call(engine, (message) => {
