@@ -1,39 +1,27 @@
 // Browsers that answer an offer as few do.
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium, pictureOf, soundReceived } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
-import { Lab } from './lab/lab.js';
+import { chromiumPage, pictureOf, soundReceived } from './lab/browsers.js';
+import { askToJoin, controls } from './lab/guest.js';
+import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
 import { until } from './lab/processes.js';
 
-let lab: Lab;
-let chromium: Browser;
+let home: AppWindow;
 let host: Page;
 
 beforeAll(async () => {
-  lab = await Lab.open();
-  const app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
-  await host.goto(app.url);
+  home = await openAppWindow();
+  ({ host } = home);
 });
 
-afterAll(async () => {
-  await chromium?.close();
-  await lab?.close();
-});
+afterAll(() => home?.close());
 
 async function joins(address: string, name: string, script?: string): Promise<Page> {
-  const page = await chromiumPage(chromium);
+  const page = await chromiumPage(home.chromium);
   if (script) await page.addInitScript(script);
-  await page.goto(address);
-  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).click();
-  await host
-    .getByRole('button', { name: `Let in ${name}` })
-    .first()
-    .click();
-  await page.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  await askToJoin(page, address, name);
+  await letIn(host, name);
+  await controls(page).waitFor();
   return page;
 }
 
@@ -52,7 +40,7 @@ const withoutVP8 = `(() => {
 })()`;
 
 test('a browser that refuses all pictures hears and is heard', async () => {
-  const address = await createLink(lab, host);
+  const address = await createLink(home.lab, host);
   const ada = await joins(address, 'Ada');
   const boris = await joins(address, 'Boris', withoutVP8);
   expect(await boris.evaluate('window.__answer')).toMatch(/m=video 0 /);
@@ -64,5 +52,5 @@ test('a browser that refuses all pictures hears and is heard', async () => {
   await until('the others see one another', async () => (await pictureOf(cleo, 'Ada')).change > 0);
   const before = await soundReceived(boris);
   await until('sound goes on', async () => (await soundReceived(boris)) > before);
-  expect(await boris.getByRole('toolbar', { name: 'Call controls' }).count()).toBe(1);
+  expect(await controls(boris).count()).toBe(1);
 }, 180_000);

@@ -5,10 +5,11 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium } from './lab/browsers.js';
+import { openChromium } from './lab/browsers.js';
+import { hostPage } from './lab/host.js';
 import { Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
-import { amber, findColour, pressAmber, screen } from './lab/screen.js';
+import { amber, createLinkByMouse, findColour, screen } from './lab/screen.js';
 
 const run = promisify(execFile);
 const lines: string[] = [];
@@ -87,15 +88,7 @@ test('start of the window, warm', async () => {
 test('memory, idle and in a call of 8', async () => {
   const app = await lab.startApp({ dev: true });
   const pid = app.started.child.pid as number;
-  const address = await until(
-    'the address is on the clipboard',
-    async () => {
-      await pressAmber(lab);
-      const text = await lab.clipboard().catch(() => '');
-      return text.includes('/j/') ? text.trim() : '';
-    },
-    { within: 40_000, every: 500 },
-  );
+  const address = await createLinkByMouse(lab);
   report(`memory idle: ${show(memory(pid))}`);
 
   const load = run(join(root, 'build', 'bin', 'porch-load'), [
@@ -111,7 +104,7 @@ test('memory, idle and in a call of 8', async () => {
   await lab.pressNotification('Let in');
   const chromium = await openChromium();
   try {
-    const host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+    const host = await hostPage(chromium);
     await host.goto(app.url);
     for (let i = 2; i <= 7; i++) {
       await host

@@ -2,7 +2,8 @@
 // `make bench`.
 import { expect, test } from 'vitest';
 import { hostsName, knock, openLink, percentile, report } from './lab/bench.js';
-import { chromiumPage, markedAt, openChromium } from './lab/browsers.js';
+import { markedAt, openChromium } from './lab/browsers.js';
+import { hostPage } from './lab/host.js';
 import { Lab } from './lab/lab.js';
 
 /** How long a host takes to look who knocks, in milliseconds: what is made ready meanwhile has its time. */
@@ -18,7 +19,7 @@ test('a call begins: Let in → first frame, the host’s camera opened with it'
     const guestBrowser = await openChromium();
     try {
       const app = await lab.startApp({ dev: true, synthetic: false });
-      const host = await chromiumPage(browser, { viewport: { width: 1100, height: 760 } });
+      const host = await hostPage(browser);
       const guest = await knock(guestBrowser, await openLink(lab, app, host), 'Ada');
       const letIn = host.getByRole('button', { name: 'Let in Ada' }).first();
       await letIn.waitFor();

@@ -3,7 +3,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPage, openChromium, pictureOf, soundReceived } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
+import { askToJoin, controls } from './lab/guest.js';
+import { createLink, letIn } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -76,10 +77,8 @@ beforeAll(async () => {
   [host, ada] = [await newPage(), await newPage()];
   await host.goto(app.url);
   const address = await createLink(lab, host);
-  await ada.goto(address);
-  await ada.getByRole('textbox', { name: 'Your name' }).fill('Ada');
-  await ada.getByRole('button', { name: 'Join', exact: true }).click();
-  await host.getByRole('button', { name: 'Let in Ada' }).click();
+  await askToJoin(ada, address, 'Ada');
+  await letIn(host, 'Ada');
   for (const page of [host, ada]) await controls(page).waitFor();
   await until(
     'both are heard',
@@ -99,7 +98,6 @@ async function newPage(): Promise<Page> {
   return page;
 }
 
-const controls = (page: Page) => page.getByRole('toolbar', { name: 'Call controls' });
 const alerts = async (page: Page) =>
   (await page.getByRole('alert').allInnerTexts()).filter((text) => text !== '');
 

@@ -7,6 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPage, openChromium } from './lab/browsers.js';
 import { DeafWay } from './lab/deaf.js';
+import { askToJoin, controls } from './lab/guest.js';
 import { root } from './lab/lab.js';
 import { freePort, logOf, Processes, type Started, until } from './lab/processes.js';
 
@@ -127,16 +128,6 @@ async function newPage(): Promise<Page> {
   return page;
 }
 
-async function asks(page: Page, address: string, name = 'Ada'): Promise<void> {
-  await page.goto(address);
-  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).click();
-}
-
-async function isIn(page: Page): Promise<void> {
-  await page.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-}
-
 const opened = (page: Page): Promise<{ asked: number; live: number; awake: number }> =>
   page.evaluate(`({
     asked: window.__opened.asked,
@@ -194,7 +185,7 @@ describe('at the door', () => {
 
   test('who rings too often is told so, and rings again by itself', async () => {
     const page = await newPage();
-    await asks(page, host.address);
+    await askToJoin(page, host.address, 'Ada');
     expect(await opened(page)).toMatchObject({ live: 2 });
     await page.getByText('Bell rung').first().waitFor();
     await until('the screen stays awake', async () => (await opened(page)).awake === 1);
@@ -215,7 +206,7 @@ describe('at the door', () => {
 
   test('while the network is deaf nobody says that the bell was rung', async () => {
     const page = await newPage();
-    await asks(page, host.address, 'Bea');
+    await askToJoin(page, host.address, 'Bea');
     await page.getByText('Bell rung').first().waitFor();
     host.way.deaf = true;
     await page.evaluate("dispatchEvent(new Event('offline'))");
@@ -234,10 +225,10 @@ describe('in the call', () => {
   beforeAll(async () => {
     host = await hosting('-admit', 'all');
     [ada, bea] = [await newPage(), await newPage()];
-    await asks(ada, host.address, 'Ada');
-    await isIn(ada);
-    await asks(bea, host.address, 'Bea');
-    await isIn(bea);
+    await askToJoin(ada, host.address, 'Ada');
+    await controls(ada).waitFor();
+    await askToJoin(bea, host.address, 'Bea');
+    await controls(bea).waitFor();
   });
 
   test('a network that goes deaf is noticed, and what was typed is said once', async () => {
@@ -279,7 +270,7 @@ describe('in the call', () => {
   test('a page that is loaded anew keeps its seat', async () => {
     const admitted = times(host, 'admitted');
     await ada.reload();
-    await isIn(ada);
+    await controls(ada).waitFor();
     expect(times(host, 'left')).toBe(0);
     expect(times(host, 'admitted')).toBe(admitted);
   });
@@ -289,11 +280,11 @@ describe('in the call', () => {
       ada.waitForEvent('popup'),
       ada.evaluate('void window.open(location.href)'),
     ]);
-    await isIn(copy);
+    await controls(copy).waitFor();
     await ada.getByText('You’re here in another tab').waitFor();
     expect(await opened(ada)).toMatchObject({ live: 0, awake: 0 });
     await copy.close({ runBeforeUnload: true });
-    await isIn(ada);
+    await controls(ada).waitFor();
     await until('Ada’s camera is back', async () => (await opened(ada)).live === 2);
     expect(times(host, 'left')).toBe(0);
   });
@@ -303,10 +294,7 @@ describe('in the call', () => {
     await bea.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))");
     await until('all is let go', async () => (await opened(bea)).live === 0);
     await until('Bea is back', async () => (await opened(bea)).live === 2);
-    await bea
-      .getByRole('toolbar', { name: 'Call controls' })
-      .getByRole('button', { name: 'Leave', exact: true })
-      .click();
+    await controls(bea).getByRole('button', { name: 'Leave', exact: true }).click();
     await bea.getByText('You left the call').waitFor();
     expect(await opened(bea)).toMatchObject({ live: 0, awake: 0 });
   });

@@ -6,20 +6,13 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
+import { askToJoin, controls } from './lab/guest.js';
+import { createLink, hostPage, letIn } from './lab/host.js';
 import { type App, Lab, noUDP, root } from './lab/lab.js';
 import { freePort, logOf, Processes, type Started, until } from './lab/processes.js';
 
 /** How long it may take at most until somebody is told, in milliseconds. */
 const soon = 15_000;
-
-const inCall = (page: Page) => page.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-
-async function knock(page: Page, address: string, name: string): Promise<void> {
-  await page.goto(address);
-  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).click();
-}
 
 /** What extensions set that "prevent WebRTC from leaking local addresses", and policies of an office. */
 const forbidden = '--webrtc-ip-handling-policy=disable_non_proxied_udp';
@@ -42,7 +35,7 @@ describe('with the host’s window', () => {
   });
 
   async function window(app: App): Promise<Page> {
-    const page = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+    const page = await hostPage(chromium);
     await page.goto(app.url);
     return page;
   }
@@ -53,11 +46,11 @@ describe('with the host’s window', () => {
     const strict = await openChromium({ args: [forbidden] });
     try {
       const [ada, bea] = [await chromiumPage(chromium), await chromiumPage(strict)];
-      await knock(ada, address, 'Ada');
-      await host.getByRole('button', { name: 'Let in Ada' }).click();
-      await inCall(ada);
-      await knock(bea, address, 'Bea');
-      await host.getByRole('button', { name: 'Let in Bea' }).click();
+      await askToJoin(ada, address, 'Ada');
+      await letIn(host, 'Ada');
+      await controls(ada).waitFor();
+      await askToJoin(bea, address, 'Bea');
+      await letIn(host, 'Bea');
       const since = Date.now();
       await bea.getByRole('alert').filter({ hasText: 'WebRTC leaks' }).waitFor({ timeout: soon });
       const tile = (page: Page) => page.getByRole('group', { name: 'Bea' });
@@ -76,8 +69,8 @@ describe('with the host’s window', () => {
       // With the extension switched off, Bea opens the link again.
       const again = await chromiumPage(chromium);
       await bea.getByRole('button', { name: 'Leave', exact: true }).click();
-      await knock(again, address, 'Bea');
-      await host.getByRole('button', { name: 'Let in Bea' }).click();
+      await askToJoin(again, address, 'Bea');
+      await letIn(host, 'Bea');
       await until('Bea’s picture moves', async () => (await pictureOf(host, 'Bea')).change > 0);
       expect(await host.getByText('no sound or picture').count()).toBe(0);
       expect(await host.getByText('has not started').isVisible()).toBe(false);
@@ -103,8 +96,8 @@ describe('with the host’s window', () => {
     const address = await createLink(lab, host);
     expect(logOf(app.started)).not.toContain('udp-unavailable');
     const ada = await chromiumPage(chromium);
-    await knock(ada, address, 'Ada');
-    await host.getByRole('button', { name: 'Let in Ada' }).click();
+    await askToJoin(ada, address, 'Ada');
+    await letIn(host, 'Ada');
     const notice = host
       .getByRole('status')
       .filter({ hasText: 'This computer lets Porch use no UDP' });
@@ -245,7 +238,7 @@ describe('at the door', () => {
     const page = await opened(
       `window.RTCPeerConnection = class { constructor() { throw new Error('no'); } };`,
     );
-    await knock(page, host.address, 'Bea');
+    await askToJoin(page, host.address, 'Bea');
     await page
       .getByRole('heading', { name: 'This browser forbids calls' })
       .waitFor({ timeout: soon });

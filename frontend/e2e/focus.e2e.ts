@@ -1,33 +1,25 @@
 // What a screen reader learns of a change of screens: the focus is where the new screen begins, and what is true of the wait
 // stands in one live region that stays.
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
-import { type App, Lab } from './lab/lab.js';
+import { chromiumPage } from './lab/browsers.js';
+import { askToJoin, controls } from './lab/guest.js';
+import { type AppWindow, createLink, letIn, openAppWindow, removeLink } from './lab/host.js';
 import { until } from './lab/processes.js';
 
-let lab: Lab;
-let app: App;
-let chromium: Browser;
+let home: AppWindow;
 let host: Page;
 let guest: Page;
 let address: string;
 
 beforeAll(async () => {
-  lab = await Lab.open();
-  app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
-  guest = await chromiumPage(chromium);
-  await host.goto(app.url);
-  address = await createLink(lab, host, 'Tea and Cake');
+  home = await openAppWindow();
+  ({ host } = home);
+  guest = await chromiumPage(home.chromium);
+  address = await createLink(home.lab, host, 'Tea and Cake');
 });
 
-afterAll(async () => {
-  await chromium?.close();
-  await lab?.close();
-});
+afterAll(() => home?.close());
 
 /** What has the focus, as a screen reader says it: role and name. */
 const focused = async (page: Page) => {
@@ -53,8 +45,6 @@ const says = (words: string) =>
 
 const press = (page: Page, name: string) =>
   page.getByRole('button', { name, exact: true }).press('Enter');
-
-const call = (page: Page) => page.getByRole('toolbar', { name: 'Call controls' });
 
 test('from the door to the wait, and through it', async () => {
   await guest.goto(address);
@@ -91,7 +81,7 @@ test('declined, asked again and let in', async () => {
   await arrives(guest, heading('Waiting to be let in'));
   await press(host, 'Let in Ann');
   await arrives(guest, 'main "Tea and Cake"');
-  await call(host).waitFor();
+  await controls(host).waitFor();
   await until('the host is somewhere', async () => (await focused(host)) !== 'nothing');
   expect(await guest.getByRole('status').count()).toBe(1);
 });
@@ -100,11 +90,9 @@ test('who types goes on typing', async () => {
   await press(guest, 'Chat');
   await arrives(guest, 'textbox "Message"');
   await guest.keyboard.type('Half a wo');
-  const second = await chromiumPage(chromium);
-  await second.goto(address);
-  await second.getByRole('textbox', { name: 'Your name' }).fill('Bea');
-  await press(second, 'Join');
-  await host.getByRole('button', { name: 'Let in Bea' }).click();
+  const second = await chromiumPage(home.chromium);
+  await askToJoin(second, address, 'Bea');
+  await letIn(host, 'Bea');
   await guest.getByRole('group', { name: 'Bea', exact: true }).waitFor();
   await guest.keyboard.type('rd');
   expect(await guest.getByRole('textbox', { name: 'Message' }).inputValue()).toBe('Half a word');
@@ -112,14 +100,14 @@ test('who types goes on typing', async () => {
 });
 
 test('out of the call, and out of the link', async () => {
-  await call(host).getByRole('button', { name: 'People' }).click();
+  await controls(host).getByRole('button', { name: 'People' }).click();
   await host.getByRole('button', { name: 'More about Ann' }).click();
   await host.getByRole('menuitem', { name: 'Remove Ann' }).click();
   await host.getByRole('alertdialog').getByRole('button', { name: 'Remove Ann' }).click();
   await arrives(guest, heading('You were taken out of the call'));
   await press(guest, 'Ask to join again');
   await arrives(guest, heading('Waiting to be let in'));
-  await host.getByRole('button', { name: 'Let in Ann' }).click();
+  await letIn(host, 'Ann');
   await arrives(guest, 'main "Tea and Cake"');
   await press(guest, 'Leave');
   await arrives(guest, heading('You left the call'));
@@ -130,10 +118,7 @@ test('out of the call, and out of the link', async () => {
   await press(host, 'Leave');
   await host.getByRole('menuitem', { name: 'Leave call' }).press('Enter');
   await arrives(host, heading('Links'));
-  await host.getByRole('button', { name: 'Info' }).click();
-  const details = host.getByRole('dialog', { name: 'Link details' });
-  await details.getByRole('button', { name: 'Remove Link' }).click();
-  await host.getByRole('alertdialog').getByRole('button', { name: 'Remove', exact: true }).click();
+  await removeLink(host);
   await arrives(guest, heading('This link has been removed'));
   await until('the host is somewhere', async () => (await focused(host)) !== 'nothing');
 

@@ -1,15 +1,13 @@
 // Foreign hands in the pages: a translation that does what Google's in Chrome does. Each text node goes and a <font> with the
 // translation stands in its place; what comes later is found by watching for new nodes, not for new text in old ones.
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
-import { type App, Lab } from './lab/lab.js';
+import { chromiumPage } from './lab/browsers.js';
+import { controls } from './lab/guest.js';
+import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
 import { until } from './lab/processes.js';
 
-let lab: Lab;
-let app: App;
-let chromium: Browser;
+let home: AppWindow;
 let host: Page;
 let guest: Page;
 let address: string;
@@ -81,25 +79,20 @@ const settled = (page: Page) =>
   page.evaluate('new Promise((later) => requestAnimationFrame(() => setTimeout(later)))');
 
 beforeAll(async () => {
-  lab = await Lab.open();
-  app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
-  guest = await chromiumPage(chromium);
+  home = await openAppWindow();
+  ({ host } = home);
+  guest = await chromiumPage(home.chromium);
   for (const page of [host, guest])
     page.on('pageerror', ({ stack = '' }) => {
       if (!stack.includes('/wails/ipc.js')) errors.push(stack); // that is Wails' own, in its dev server
     });
-  await host.goto(app.url);
+  await host.reload(); // so that its errors from the beginning are seen, too
   await host.getByRole('button', { name: 'Create Link' }).waitFor();
   await host.evaluate("window.go.main.App.SetName('Sam')");
-  address = await createLink(lab, host, 'Tea and Cake');
+  address = await createLink(home.lab, host, 'Tea and Cake');
 });
 
-afterAll(async () => {
-  await chromium?.close();
-  await lab?.close();
-});
+afterAll(() => home?.close());
 
 test('the door and the wait go on changing under a translation', async () => {
   await host.evaluate(translate);
@@ -125,16 +118,12 @@ test('the door and the wait go on changing under a translation', async () => {
 });
 
 test('the call does, and what people wrote is left alone', async () => {
-  await host.getByRole('button', { name: 'Let in Ann' }).click();
-  for (const page of [host, guest])
-    await page.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  await letIn(host, 'Ann');
+  for (const page of [host, guest]) await controls(page).waitFor();
   await shows(guest, [], [/Waiting/, /asked you/, /Leave/]);
   await shows(host, [], [/First time/]);
 
-  await guest
-    .getByRole('toolbar', { name: 'Call controls' })
-    .getByRole('button', { name: 'Chat' })
-    .click();
+  await controls(guest).getByRole('button', { name: 'Chat' }).click();
   await shows(guest, [/«Chat»/, /«.*»/]);
   const empty = (await guest.getByRole('log').textContent())!;
   expect(empty).toContain('«');
@@ -142,10 +131,7 @@ test('the call does, and what people wrote is left alone', async () => {
   await guest.keyboard.press('Enter');
   await shows(guest, [/^Tea at four$/m, /«You»/]);
   expect(await guest.getByRole('log').textContent()).not.toContain(empty);
-  await host
-    .getByRole('toolbar', { name: 'Call controls' })
-    .getByRole('button', { name: 'Chat' })
-    .click();
+  await controls(host).getByRole('button', { name: 'Chat' }).click();
   await shows(host, [/^Ann$/m, /^Tea at four$/m]);
   await guest.getByRole('button', { name: 'Close' }).first().click();
   await shows(guest, [], [/Tea at four/, /«Chat»/, /«You»/]);

@@ -2,29 +2,24 @@
 // browsers: the door, the People panel, leaving and coming back.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPage, openChromium, pictureOf, picturesSent, soundsSent } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
-import { type App, Lab } from './lab/lab.js';
+import { chromiumPage, pictureOf, picturesSent, soundsSent } from './lab/browsers.js';
+import { askToJoin, controls, waits } from './lab/guest.js';
+import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
+import type { Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
+let home: AppWindow;
 let lab: Lab;
-let app: App;
 let chromium: Browser;
 let host: Page;
 let address: string;
 
 beforeAll(async () => {
-  lab = await Lab.open();
-  app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
-  await host.goto(app.url);
+  home = await openAppWindow();
+  ({ lab, chromium, host } = home);
 });
 
-afterAll(async () => {
-  await chromium?.close();
-  await lab?.close();
-});
+afterAll(() => home?.close());
 
 /** A guest of their own browser profile, who has knocked. */
 async function knock(name: string, { picture = false } = {}): Promise<Page> {
@@ -33,13 +28,10 @@ async function knock(name: string, { picture = false } = {}): Promise<Page> {
   await page.getByRole('textbox', { name: 'Your name' }).fill(name);
   if (picture) await page.getByRole('checkbox', { name: 'Send a picture with my request' }).check();
   await page.getByRole('button', { name: 'Join', exact: true }).click();
-  await waiting(page);
+  await waits(page);
   return page;
 }
 
-const waiting = (page: Page) =>
-  page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
-const controls = (page: Page) => page.getByRole('toolbar', { name: 'Call controls' });
 const requests = () => host.getByRole('region', { name: 'Join requests' });
 const people = () => host.getByRole('complementary', { name: 'People' });
 
@@ -147,9 +139,7 @@ describe('at the door', () => {
       async () => (await lock.getAttribute('aria-checked')) === 'true',
     );
     const eve = await chromiumPage(chromium);
-    await eve.goto(address);
-    await eve.getByRole('textbox', { name: 'Your name' }).fill('Eve');
-    await eve.getByRole('button', { name: 'Join', exact: true }).click();
+    await askToJoin(eve, address, 'Eve');
     await eve
       .getByText(/locked|no new/i)
       .first()
@@ -267,7 +257,7 @@ describe('link details', () => {
     const glides = () => host.evaluate<{ still: number; free: number }>('window.__glides');
     const fay = await knock('Fay');
     const still = host.locator('.stage.still').waitFor();
-    await host.getByRole('button', { name: 'Let in Fay' }).first().click();
+    await letIn(host, 'Fay');
     await still;
     await host.getByRole('group', { name: 'Fay', exact: true }).waitFor();
     await host.locator('.stage:not(.still)').waitFor();

@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hostsName, knock, openLink, percentile, report } from './lab/bench.js';
 import { chromiumPage, markedAt, openChromium } from './lab/browsers.js';
+import { hostPage } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
 
 const n = 20;
@@ -19,7 +20,7 @@ beforeAll(async () => {
   app = await lab.startApp({ dev: true });
   hostBrowser = await openChromium();
   guestBrowser = await openChromium();
-  host = await chromiumPage(hostBrowser, { viewport: { width: 1100, height: 760 } });
+  host = await hostPage(hostBrowser);
 });
 
 afterAll(async () => {

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chat } from './lab/guest.js';
 import { foundInFolder, foundInMemory, type Words } from './lab/memory.js';
 import { Net } from './lab/net.js';
 import { isRelayed } from './lab/path.js';
@@ -52,12 +53,7 @@ describe.skipIf(missing !== '')('what the relay holds', () => {
     const { path } = await scene.letIn('Zebedee Quux');
     expect(isRelayed(path, relayAddress)).toBe(true);
     const { guest } = scene;
-    await guest
-      .getByRole('toolbar', { name: 'Call controls' })
-      .getByRole('button', { name: 'Chat' })
-      .click();
-    await guest.getByRole('textbox', { name: 'Message' }).fill('the purple walrus sings');
-    await guest.keyboard.press('Enter');
+    await chat(guest, 'the purple walrus sings');
     await until(
       'the chat line came back',
       async () => (await guest.getByText('the purple walrus sings').count()) > 0,

@@ -2,7 +2,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromiumPage, openChromium } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
+import { askToJoin, controls, waits } from './lab/guest.js';
+import { createLink, hostPage, letIn } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
 
 let lab: Lab;
@@ -21,7 +22,7 @@ afterAll(async () => {
 });
 
 async function openHost(): Promise<Page> {
-  const host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+  const host = await hostPage(chromium);
   await host.goto(app.url);
   await host.getByRole('button', { name: 'Create Link' }).waitFor();
   return host;
@@ -35,15 +36,11 @@ test('links survive, guests come back by themselves, nobody is let in without th
   }
 
   const inside = await chromiumPage(chromium);
-  await inside.goto(addresses[0] as string);
-  await inside.getByRole('textbox', { name: 'Your name' }).fill('Ada');
-  await inside.getByRole('button', { name: 'Join', exact: true }).click();
-  await host.getByRole('button', { name: 'Let in Ada' }).first().click();
-  await inside.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  await askToJoin(inside, addresses[0] as string, 'Ada');
+  await letIn(host, 'Ada');
+  await controls(inside).waitFor();
   const waiting = await chromiumPage(chromium);
-  await waiting.goto(addresses[1] as string);
-  await waiting.getByRole('textbox', { name: 'Your name' }).fill('Boris');
-  await waiting.getByRole('button', { name: 'Join', exact: true }).click();
+  await askToJoin(waiting, addresses[1] as string, 'Boris');
   await host.getByRole('button', { name: 'Let in Boris' }).first().waitFor();
 
   await app.started.stop('SIGKILL');
@@ -66,11 +63,11 @@ test('links survive, guests come back by themselves, nobody is let in without th
   await host.getByRole('button', { name: 'Let in Ada' }).first().waitFor({ timeout: 60_000 });
   await host.getByRole('button', { name: 'Let in Boris' }).first().waitFor({ timeout: 60_000 });
   for (const page of [inside, waiting]) {
-    await page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
-    expect(await page.getByRole('toolbar', { name: 'Call controls' }).count()).toBe(0);
+    await waits(page);
+    expect(await controls(page).count()).toBe(0);
   }
-  await host.getByRole('button', { name: 'Let in Ada' }).first().click();
-  await inside.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  await letIn(host, 'Ada');
+  await controls(inside).waitFor();
 
   const late = await chromiumPage(chromium);
   await late.goto(addresses[2] as string);

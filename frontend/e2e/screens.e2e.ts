@@ -6,7 +6,8 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seriousOn } from './lab/axe.js';
 import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
-import { copyAddress, createLink, newLink } from './lab/host.js';
+import { chat, controls, knock } from './lab/guest.js';
+import { copyAddress, createLink, letIn, newLink, openDetails, removeLink } from './lab/host.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
 import { devicesOf, people } from './people.js';
@@ -87,13 +88,6 @@ async function look(
     if (overflow > 0) serious.push(`${size}: ${overflow} px wider than the screen`);
   }
   expect(serious, `${whose} ${name}`).toEqual([]);
-}
-
-async function knock(page: Page, address: string, name: string): Promise<void> {
-  await page.goto(address);
-  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).click();
-  await page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
 }
 
 const done = (dialog: string) =>
@@ -177,12 +171,7 @@ describe('screens', { timeout: 600_000 }, () => {
       await done('Share link');
     }
     await look('host', '05-home', host);
-    await host
-      .getByRole('list', { name: 'Links' })
-      .getByRole('button', { name: 'Info' })
-      .first()
-      .click();
-    await host.getByRole('dialog', { name: 'Link details' }).waitFor();
+    await (await openDetails(host)).waitFor();
     await look('host', '06-details', host);
     await host.getByRole('button', { name: 'Remove Link' }).click();
     await host.getByRole('alertdialog').waitFor();
@@ -218,12 +207,12 @@ describe('screens', { timeout: 600_000 }, () => {
   });
 
   test('both: in the call; panels; a knock during it', async () => {
-    await host.getByRole('button', { name: 'Let in Ada' }).first().click();
-    await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+    await letIn(host, 'Ada');
+    await controls(guest).waitFor();
     const boris = await personsPage('bearded', true);
     await knock(boris, address, 'Boris');
-    await host.getByRole('button', { name: 'Let in Boris' }).first().click();
-    await boris.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+    await letIn(host, 'Boris');
+    await controls(boris).waitFor();
     for (const page of [host, guest]) {
       await until('pictures move', async () => (await pictureOf(page, 'Boris')).change > 0.3);
     }
@@ -235,10 +224,7 @@ describe('screens', { timeout: 600_000 }, () => {
     await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
     await look('host', '11-call-knock', host);
     await host.setViewportSize(wide.host);
-    await host
-      .getByRole('toolbar', { name: 'Call controls' })
-      .getByRole('button', { name: 'People' })
-      .click();
+    await controls(host).getByRole('button', { name: 'People' }).click();
     await host.getByRole('complementary', { name: 'People' }).waitFor();
     await look('host', '12-call-people', host);
     await host.keyboard.press('Escape');
@@ -249,12 +235,7 @@ describe('screens', { timeout: 600_000 }, () => {
       [host, 'Loud and clear!'],
     ] as const) {
       await page.setViewportSize(wide.host);
-      await page
-        .getByRole('toolbar', { name: 'Call controls' })
-        .getByRole('button', { name: 'Chat' })
-        .click();
-      await page.getByRole('textbox', { name: 'Message' }).fill(text);
-      await page.keyboard.press('Enter');
+      await chat(page, text);
       await guest.getByText(text).first().waitFor();
     }
     await look('host', '13-call-chat', host);
@@ -293,13 +274,7 @@ describe('screens', { timeout: 600_000 }, () => {
   test('guest: removed; unknown link; host away', async () => {
     const mine = await createLink(lab, host);
     await knock(guest, mine, 'Ada');
-    await host
-      .getByRole('list', { name: 'Links' })
-      .getByRole('button', { name: 'Info' })
-      .first()
-      .click();
-    await host.getByRole('button', { name: 'Remove Link' }).click();
-    await host.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+    await removeLink(host);
     await guest.getByText('This link has been removed').first().waitFor();
     await look('guest', '09-removed', guest);
 

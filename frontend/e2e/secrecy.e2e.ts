@@ -1,33 +1,23 @@
 // What the relay, and whoever listens at its port, can learn: the link's id and
 // its public key, and nothing else.
-import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium, peersMade } from './lab/browsers.js';
+import { chromiumPage, peersMade } from './lab/browsers.js';
 import { PacketCapture, webSocketMessages } from './lab/capture.js';
-import { createLink } from './lab/host.js';
-import { type App, Lab } from './lab/lab.js';
+import { chat, controls, waits } from './lab/guest.js';
+import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
 import { until } from './lab/processes.js';
 
-let lab: Lab;
-let app: App;
-let chromium: Browser;
-let host: Page;
+let home: AppWindow;
 
 beforeAll(async () => {
-  lab = await Lab.open();
-  app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+  home = await openAppWindow();
 });
 
-afterAll(async () => {
-  await chromium?.close();
-  await lab?.close();
-});
+afterAll(() => home?.close());
 
 test('a capture of the relay’s port holds no name, secret, candidate, description, roster or chat', async () => {
+  const { lab, app, chromium, host } = home;
   const capture = await PacketCapture.start(lab, app.relayPort);
-  await host.goto(app.url);
   const address = await createLink(lab, host, 'Quixotic Rendezvous');
   const [link, secret] = address.split('#') as [string, string];
   const id = link.split('/').at(-1) as string;
@@ -42,7 +32,7 @@ test('a capture of the relay’s port holds no name, secret, candidate, descript
   await guest.getByText('Quixotic Rendezvous').first().waitFor();
   await guest.getByRole('textbox', { name: 'Your name' }).fill('Zebedee Quux');
   await guest.getByRole('button', { name: 'Join', exact: true }).click();
-  await guest.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
+  await waits(guest);
   await host.getByRole('button', { name: 'Let in Zebedee Quux' }).first().waitFor();
 
   const telling = [
@@ -60,14 +50,9 @@ test('a capture of the relay’s port holds no name, secret, candidate, descript
   expect(await peersMade(guest)).toBe(0);
   expect(await guest.title()).not.toContain(secret);
 
-  await host.getByRole('button', { name: 'Let in Zebedee Quux' }).first().click();
-  await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-  await guest
-    .getByRole('toolbar', { name: 'Call controls' })
-    .getByRole('button', { name: 'Chat' })
-    .click();
-  await guest.getByRole('textbox', { name: 'Message' }).fill('the purple walrus sings');
-  await guest.keyboard.press('Enter');
+  await letIn(host, 'Zebedee Quux');
+  await controls(guest).waitFor();
+  await chat(guest, 'the purple walrus sings');
   await host.getByRole('group', { name: 'Zebedee Quux', exact: true }).waitFor();
   await until(
     'the chat line came back',

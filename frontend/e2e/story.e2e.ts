@@ -17,6 +17,8 @@ import {
   pressFirefox,
   soundReceived,
 } from './lab/browsers.js';
+import { chat, controls, knock } from './lab/guest.js';
+import { hostPage, removeLink } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -37,7 +39,7 @@ beforeAll(async () => {
   app = await lab.startApp({ dev: true });
   chromium = await openChromium();
   firefox = await openFirefox();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+  host = await hostPage(chromium);
   ada = await chromiumPage(chromium, { viewport: { width: 1000, height: 700 } });
   boris = await firefoxPage(firefox);
   cleo = await chromiumPage(chromium, {
@@ -52,13 +54,6 @@ afterAll(async () => {
   await firefox?.close();
   await lab?.close();
 });
-
-async function asksToJoin(page: Page, name: string): Promise<void> {
-  await page.goto(address);
-  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).click();
-  await page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
-}
 
 /** A person's picture moves in a page's call. */
 async function seesMoving(page: Page | FirefoxPage, who: string): Promise<void> {
@@ -128,7 +123,7 @@ describe('a call by link', () => {
   test('the first guest is let in from the system notification, and the host comes in', async () => {
     await ada.goto(address);
     await ada.getByText('Grandma’s birthday').first().waitFor();
-    await asksToJoin(ada, 'Ada');
+    await knock(ada, address, 'Ada');
     expect(await peersMade(ada)).toBe(0);
     await host
       .getByRole('region', { name: 'Join requests' })
@@ -140,8 +135,8 @@ describe('a call by link', () => {
       .waitFor();
 
     await lab.pressNotification('Let in');
-    await host.getByRole('toolbar', { name: 'Call controls' }).waitFor();
-    await ada.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+    await controls(host).waitFor();
+    await controls(ada).waitFor();
     expect(lab.notifications().at(-1)).toMatchObject({
       summary: 'Ada',
       body: 'Grandma’s birthday',
@@ -164,10 +159,7 @@ describe('a call by link', () => {
     for (const page of [host, ada]) await page.evaluate(countVideosTakenOut);
 
     const people = host.getByRole('complementary', { name: 'People' });
-    await host
-      .getByRole('toolbar', { name: 'Call controls' })
-      .getByRole('button', { name: 'People' })
-      .click();
+    await controls(host).getByRole('button', { name: 'People' }).click();
     await people.getByRole('button', { name: 'Let in Boris' }).click();
     await until('Boris is in the call', () =>
       evaluate<boolean>(
@@ -178,7 +170,7 @@ describe('a call by link', () => {
   });
 
   test('the third guest, on a phone, is declined and may try once more', async () => {
-    await asksToJoin(cleo, 'Cleo');
+    await knock(cleo, address, 'Cleo');
     await host.getByRole('button', { name: 'Decline Cleo' }).first().click();
     await cleo
       .getByText('You weren’t let in')
@@ -206,12 +198,7 @@ describe('a call by link', () => {
       [host, 'Welcome both'],
       [ada, 'Hello from Ada'],
     ] as const) {
-      await page
-        .getByRole('toolbar', { name: 'Call controls' })
-        .getByRole('button', { name: 'Chat' })
-        .click();
-      await page.getByRole('textbox', { name: 'Message' }).fill(text);
-      await page.keyboard.press('Enter');
+      await chat(page, text);
     }
     await host.getByText('Hello from Ada').first().waitFor();
     await ada.getByText('Welcome both').first().waitFor();
@@ -240,10 +227,7 @@ describe('a call by link', () => {
   });
 
   test('Share Link in the call gives the same address', async () => {
-    await host
-      .getByRole('toolbar', { name: 'Call controls' })
-      .getByRole('button', { name: 'Share Link' })
-      .click();
+    await controls(host).getByRole('button', { name: 'Share Link' }).click();
     const sheet = host.getByRole('dialog', { name: 'Share link' });
     await lab.clearClipboard();
     await sheet.getByRole('button', { name: 'Copy', exact: true }).click();
@@ -256,7 +240,7 @@ describe('a call by link', () => {
 
   test('a reload keeps the seat', async () => {
     await ada.reload();
-    await ada.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+    await controls(ada).waitFor();
     expect(await host.getByRole('button', { name: 'Let in Ada' }).count()).toBe(0);
     await seesMoving(ada, 'Boris');
     await seesMoving(host, 'Ada');
@@ -293,15 +277,8 @@ describe('a call by link', () => {
       return now !== old ? now : '';
     });
     await sheet.getByRole('button', { name: 'Done' }).click();
-    await asksToJoin(cleo, 'Cleo');
-    await host
-      .getByRole('list', { name: 'Links' })
-      .getByRole('button', { name: 'Info' })
-      .first()
-      .click();
-    const details = host.getByRole('dialog', { name: 'Link details' });
-    await details.getByRole('button', { name: 'Remove Link' }).click();
-    await host.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+    await knock(cleo, address, 'Cleo');
+    await removeLink(host);
     await cleo.getByText('This link has been removed').first().waitFor();
   });
 });

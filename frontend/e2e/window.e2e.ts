@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromiumPage, openChromium, soundReceived } from './lab/browsers.js';
+import { askToJoin, controls } from './lab/guest.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
-import { difference, findColour, pressAmber, saveScreen, screen } from './lab/screen.js';
+import { createLinkByMouse, difference, findColour, saveScreen, screen } from './lab/screen.js';
 import { loudest, speak } from './lab/sound.js';
 
 // The ground of the picture that Chromium's fake camera shows.
@@ -37,24 +38,14 @@ test('the window opens; Create Link and Copy are pressed in it', async () => {
   await until('the window is there', () =>
     lab.run('xdotool', 'search', '--onlyvisible', '--name', 'Porch'),
   );
-  address = await until(
-    'the address is on the clipboard',
-    async () => {
-      await pressAmber(lab);
-      const text = await lab.clipboard().catch(() => '');
-      return text.includes('/j/') ? text.trim() : '';
-    },
-    { within: 40_000, every: 500 },
-  );
+  address = await createLinkByMouse(lab);
   expect(address).toContain(`:${app.relayPort}/j/`);
 });
 
 test('a guest is let in from the notification, and their picture moves in the window', async () => {
-  await guest.goto(address);
-  await guest.getByRole('textbox', { name: 'Your name' }).fill('Ada');
-  await guest.getByRole('button', { name: 'Join', exact: true }).click();
+  await askToJoin(guest, address, 'Ada');
   await lab.pressNotification('Let in');
-  await guest.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  await controls(guest).waitFor();
   const moved = await until('the picture in the window moves', async () => {
     const before = screen(lab);
     await new Promise((done) => setTimeout(done, 400)); // the time over which the picture is to have moved

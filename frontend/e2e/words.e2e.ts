@@ -2,61 +2,45 @@
 // and the desktop's notifications show it.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chromiumPage, openChromium } from './lab/browsers.js';
-import { createLink } from './lab/host.js';
-import { type App, Lab } from './lab/lab.js';
+import { chromiumPage } from './lab/browsers.js';
+import { askToJoin, controls, knock } from './lab/guest.js';
+import { type AppWindow, createLink, openAppWindow } from './lab/host.js';
+import type { Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
+let home: AppWindow;
 let lab: Lab;
-let app: App;
 let chromium: Browser;
 let host: Page;
 let anna: Page;
 let address: string;
 
 beforeAll(async () => {
-  lab = await Lab.open({ notifications: true });
-  app = await lab.startApp({ dev: true });
-  chromium = await openChromium();
-  host = await chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+  home = await openAppWindow({ notifications: true });
+  ({ lab, chromium, host } = home);
   anna = await chromiumPage(chromium);
-  await host.goto(app.url);
   address = await createLink(lab, host, 'Tea & <b>Cake</b>');
 });
 
-afterAll(async () => {
-  await chromium?.close();
-  await lab?.close();
-});
-
-async function knock(page: Page, name: string): Promise<void> {
-  await page.goto(address);
-  await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).click();
-}
-
-const waits = (page: Page) =>
-  page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
+afterAll(() => home?.close());
 
 const card = (name: string) =>
   host.getByRole('region', { name: 'Join requests' }).getByRole('article', { name, exact: true });
 
 test('a name that shows nothing is none', async () => {
   for (const name of ['\u3164', '\u2800\u2800', '\u{e01f0}', '\ufff0\u115f']) {
-    await knock(anna, name);
+    await askToJoin(anna, address, name);
     await anna.getByText('Type a name of 1 to 64 characters.').waitFor();
   }
 });
 
 test('two people of one name are told apart, at the door, in notifications and in the call', async () => {
-  await knock(anna, 'Anna');
-  await waits(anna);
+  await knock(anna, address, 'Anna');
   const second = await chromiumPage(chromium);
-  await knock(second, 'Anna');
-  await waits(second);
+  await knock(second, address, 'Anna');
   await host.getByRole('button', { name: 'Let in Anna', exact: true }).waitFor();
   await host.getByRole('button', { name: 'Let in Anna (2)', exact: true }).click();
-  await second.getByRole('toolbar', { name: 'Call controls' }).waitFor();
+  await controls(second).waitFor();
   await card('Anna').getByText('A name that is in the call already').waitFor();
   await host.getByRole('button', { name: 'Let in Anna', exact: true }).click();
   await second.getByRole('group', { name: 'Anna', exact: true }).waitFor();
@@ -64,8 +48,7 @@ test('two people of one name are told apart, at the door, in notifications and i
 
   // A Cyrillic A.
   const third = await chromiumPage(chromium);
-  await knock(third, '\u0410nna');
-  await waits(third);
+  await knock(third, address, '\u0410nna');
   await card('\u0410nna').getByText('Looks like Anna', { exact: true }).waitFor();
   const said = await until('the notification says it', async () =>
     lab.notifications().find((n) => n.summary === '\u0410nna'),
@@ -82,15 +65,13 @@ test('two people of one name are told apart, at the door, in notifications and i
 
 test('a flag is a whole initial, and a name from right to left keeps its sentence', async () => {
   const flag = await chromiumPage(chromium);
-  await knock(flag, '🇨🇭');
-  await waits(flag);
+  await knock(flag, address, '🇨🇭');
   await card('🇨🇭').locator('.avatar').getByText('🇨🇭', { exact: true }).waitFor();
   await host.getByRole('button', { name: 'Decline 🇨🇭', exact: true }).click();
   await flag.close();
 
   const sara = await chromiumPage(chromium);
-  await knock(sara, 'שרה');
-  await waits(sara);
+  await knock(sara, address, 'שרה');
   const heading = host.getByRole('heading', { name: 'שרה' });
   await heading.waitFor();
   expect(await heading.evaluate((node) => getComputedStyle(node).direction)).toBe('rtl');
@@ -100,10 +81,7 @@ test('a flag is a whole initial, and a name from right to left keeps its sentenc
 });
 
 test('Enter of an input method does not send, and what is written keeps its direction', async () => {
-  await anna
-    .getByRole('toolbar', { name: 'Call controls' })
-    .getByRole('button', { name: 'Chat' })
-    .click();
+  await controls(anna).getByRole('button', { name: 'Chat' }).click();
   const field = anna.getByRole('textbox', { name: 'Message' });
   await field.focus();
   const keyboard = await anna.context().newCDPSession(anna);
@@ -133,7 +111,6 @@ test('Enter of an input method does not send, and what is written keeps its dire
 
 test('shortcuts are where they are on a keyboard with other letters', async () => {
   await anna.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
-  const controls = anna.getByRole('toolbar', { name: 'Call controls' });
   const press = (key: string, code: string) =>
     anna.evaluate(
       ([key, code]) =>
@@ -142,9 +119,9 @@ test('shortcuts are where they are on a keyboard with other letters', async () =
         ),
       [key, code] as const,
     );
-  await controls.getByRole('button', { name: 'Mute', exact: true }).waitFor();
+  await controls(anna).getByRole('button', { name: 'Mute', exact: true }).waitFor();
   await press('ь', 'KeyM');
-  await controls.getByRole('button', { name: 'Unmute', exact: true }).waitFor();
+  await controls(anna).getByRole('button', { name: 'Unmute', exact: true }).waitFor();
   await press('ة', 'KeyM');
-  await controls.getByRole('button', { name: 'Mute', exact: true }).waitFor();
+  await controls(anna).getByRole('button', { name: 'Mute', exact: true }).waitFor();
 });

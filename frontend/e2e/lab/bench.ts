@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { chromiumPage, clockwork } from './browsers.js';
+import { askToJoin } from './guest.js';
 import { createLink } from './host.js';
 import { type App, type Lab, root } from './lab.js';
 
@@ -32,9 +33,7 @@ export async function openLink(lab: Lab, app: App, host: Page): Promise<string> 
 export async function knock(browser: Browser, address: string, name: string): Promise<Page> {
   const guest = await chromiumPage(browser);
   await guest.addInitScript(clockwork);
-  await guest.goto(address);
-  await guest.getByRole('textbox', { name: 'Your name' }).fill(name);
-  await guest.getByRole('button', { name: 'Join', exact: true }).click();
+  await askToJoin(guest, address, name);
   return guest;
 }
 

@@ -1,7 +1,41 @@
 // What a host does in the window, in a page that shows it.
-import type { Locator, Page } from 'playwright-core';
-import type { Lab } from './lab.js';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { chromiumPage, openChromium } from './browsers.js';
+import { type App, Lab, type LabOptions } from './lab.js';
 import { until } from './processes.js';
+
+/** A page of the size that the app's window has. */
+export const hostPage = (chromium: Browser) =>
+  chromiumPage(chromium, { viewport: { width: 1100, height: 760 } });
+
+/** A lab with the app in it, and a Chromium that shows its window. */
+export interface AppWindow {
+  readonly lab: Lab;
+  readonly app: App;
+  readonly chromium: Browser;
+  readonly host: Page;
+  close(): Promise<void>;
+}
+
+/** Opens what most stories begin with. The window is on the home screen. */
+export async function openAppWindow(options: LabOptions = {}): Promise<AppWindow> {
+  const lab = await Lab.open(options);
+  let chromium: Browser | undefined;
+  const close = async () => {
+    await chromium?.close();
+    await lab.close();
+  };
+  try {
+    const app = await lab.startApp({ dev: true });
+    chromium = await openChromium();
+    const host = await hostPage(chromium);
+    await host.goto(app.url);
+    return { lab, app, chromium, host, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
 
 /** Creates a link, with a name if one is given; returns its share sheet, which is open. */
 export async function newLink(host: Page, name = ''): Promise<Locator> {
@@ -28,4 +62,25 @@ export async function createLink(lab: Lab, host: Page, name = ''): Promise<strin
   const address = await copyAddress(lab, sheet);
   await sheet.getByRole('button', { name: 'Done' }).click();
   return address;
+}
+
+/** Lets in a guest who has knocked. */
+export const letIn = (host: Page, name: string) =>
+  host
+    .getByRole('button', { name: `Let in ${name}` })
+    .first()
+    .click();
+
+/** Opens the details of the newest link. */
+export async function openDetails(host: Page): Promise<Locator> {
+  const list = host.getByRole('list', { name: 'Links' });
+  await list.getByRole('button', { name: 'Info' }).first().click();
+  return host.getByRole('dialog', { name: 'Link details' });
+}
+
+/** Removes the newest link. */
+export async function removeLink(host: Page): Promise<void> {
+  const details = await openDetails(host);
+  await details.getByRole('button', { name: 'Remove Link' }).click();
+  await host.getByRole('alertdialog').getByRole('button', { name: 'Remove', exact: true }).click();
 }

@@ -8,6 +8,8 @@ import type { Browser, Page } from 'playwright-core';
 import { acmeName, startAcme } from './acme.js';
 import { Authority, trustingHome } from './authority.js';
 import { chromiumPage, clockwork, markedAt, openChromium } from './browsers.js';
+import { knock } from './guest.js';
+import { hostPage } from './host.js';
 import { type App, Lab, root } from './lab.js';
 import { type Machine, type Mapping, type Nat, Net, type Openness, within } from './net.js';
 import { keepTold, type Path, pathOf } from './path.js';
@@ -141,10 +143,7 @@ export class Scene {
 
   /** A guest asks to join, and waits. */
   async knock(name: string, page = this.guest): Promise<void> {
-    await page.goto(this.address);
-    await page.getByRole('textbox', { name: 'Your name' }).fill(name);
-    await page.getByRole('button', { name: 'Join', exact: true }).click();
-    await page.getByRole('status').filter({ hasText: 'Waiting to be let in' }).waitFor();
+    await knock(page, this.address, name);
   }
 
   /** A further page of the guest's browser, with nothing of the first. */
@@ -294,7 +293,7 @@ export class Scene {
       program: this.net.program(this.hostMachine, '/usr/bin/chromium'),
       env: lab.env,
     });
-    this.window = await chromiumPage(this.hostBrowser, { viewport: { width: 1100, height: 760 } });
+    this.window = await hostPage(this.hostBrowser);
     await this.window.goto(this.app.url);
     await this.window.getByRole('button', { name: 'Create Link' }).waitFor();
     await this.window.evaluate(`window.go.main.App.SetName(${JSON.stringify(hostName)})`);

@@ -97,10 +97,23 @@ export async function click(lab: Lab, x: number, y: number): Promise<void> {
 }
 
 /** Presses the largest amber button on the display, once it is drawn. */
-export async function pressAmber(lab: Lab): Promise<void> {
+async function pressAmber(lab: Lab): Promise<void> {
   const button = await until('an amber button is drawn', () => {
     const found = findColour(screen(lab), amber);
     return found && found.area > 1_000 ? found : undefined;
   });
   await click(lab, button.x, button.y);
+}
+
+/** Presses Create Link and then Copy in the native window: each is the amber button of its screen. Returns the address. */
+export async function createLinkByMouse(lab: Lab): Promise<string> {
+  return until(
+    'the address is on the clipboard',
+    async () => {
+      await pressAmber(lab);
+      const text = await lab.clipboard().catch(() => '');
+      return text.includes('/j/') ? text.trim() : '';
+    },
+    { within: 40_000, every: 500 },
+  );
 }
