@@ -69,7 +69,9 @@ var parts = map[string]part{
 	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec", "backend/media/rate"}, pion: []string{"rtp", "rtcp", "interceptor"}},
 	"backend/media/rate":          {tier: media, lower: none}, // pure
 	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
-	"backend/media/capture":       {tier: media, beside: []string{"backend/media/codec"}, pion: []string{"mediadevices", "rtp"}},
+	"backend/media/pcm":           {tier: media, lower: none},
+	"backend/media/playout":       {tier: media, lower: none, beside: []string{"backend/media/codec", "backend/media/pcm"}, pion: []string{"rtp"}},
+	"backend/media/capture":       {tier: media, beside: []string{"backend/media/codec", "backend/media/pcm", "backend/media/playout"}, pion: []string{"mediadevices", "rtp"}},
 	"backend/media/capture/clips": {tier: media, lower: none, beside: []string{"backend/media/capture"}},                                              // for measurements
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
@@ -117,6 +119,7 @@ var onlyFor = map[string][]string{
 	"backend/lab":                 {"backend/cmd"},
 	"backend/media/capture":       {"backend", "backend/host", "backend/studio", "backend/media/capture/clips"},
 	"backend/media/capture/clips": {"backend/cmd"},
+	"backend/media/playout":       {"backend/media/capture"},
 	"backend/sessionbus":          {"backend/awake", "desktop", ""},
 	"frontend":                    {"backend/cmd", "backend/cmd/porch-relay", "desktop", ""},
 	"backend/relay/freeport":      {"backend/relay/nats", "backend/cmd"},
@@ -268,10 +271,14 @@ func TestTheImportRuleBites(t *testing.T) {
 		{"backend/media/forward", "net/http", "forward has no net"},
 		{"backend/media/path", "net", ""},
 		{"backend/media/capture", "backend/media/codec", ""},
+		{"backend/media/capture", "backend/media/playout", ""},
 		{"backend/media/capture", "backend/media/forward", "a neighbour"},
 		{"backend/media/capture", "backend/call", "a higher floor"},
 		{"backend/media/capture", "github.com/pion/webrtc/v4", "Pion is for few"},
+		{"backend/media/playout", "backend/media/capture", "only for few"},
+		{"backend/media/playout", "backend/fault", "not one of the few of lower floors"},
 		{"backend/studio", "backend/media/capture", ""},
+		{"backend/studio", "backend/media/playout", "only for few"},
 		{"backend/cmd/porch-load", "backend/media/capture", "only for few"},
 		{"backend/media/share", "github.com/pion/rtp", "Pion is for few"},
 		{"backend/call", "backend/media/forward", ""},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // fakeCamera is a videoSource whose pictures come from the test.
@@ -118,7 +119,7 @@ func TestCameraKeyframeWithoutANewPicture(t *testing.T) {
 	if !again.key || again.at <= first.at {
 		t.Errorf("%+v after %+v", again, first)
 	}
-	if gap := videoTime(again.at - first.at); gap < keyframeSpacing {
+	if gap := codec.VideoTime(again.at - first.at); gap < keyframeSpacing {
 		t.Errorf("the second keyframe comes %v after the first", gap)
 	}
 }

@@ -3,16 +3,16 @@
 //
 // An engine owns both capture and playback, because echo cancellation needs both. The camera's pictures are encoded
 // as VP8. The microphone's sound goes through echo cancellation, noise suppression and gain control, and is encoded
-// as Opus. Both go to the forwarder as RTP packets. The other participants' packets come back from the forwarder:
-// audio goes through a jitter buffer to the speaker, and video goes as whole VP8 frames to the window's WebCodecs
-// decoder. Each stream is encoded once, because the forwarder copies it to all receivers.
+// as Opus. Both go to the forwarder as RTP packets. The other participants' packets come back from the forwarder and
+// go through package playout: audio to the speaker, and video as whole VP8 frames to the window's WebCodecs decoder.
+// Each stream is encoded once, because the forwarder copies it to all receivers.
 //
 // All hardware is behind two interfaces, videoSource and audioSystem, and is opened only when needed, on goroutines
 // of its own. A driver may fail, hang, vanish or panic. The session then continues without it and reports a fault.
 // Synthetic sources implement the same interfaces.
 //
-// The pure parts (jitterBuffer, delayEstimator, timeStretcher, mixer, vp8Assembler, lipSync, governor) have no I/O
-// and take the time as an argument.
+// The pure parts (governor, audioUplink, vp8Packetiser, bestMode, scaleInto) have no I/O and take the time as an
+// argument.
 //
 // # Builds
 //

@@ -13,6 +13,7 @@ import (
 
 	"github.com/porch-call/porch/backend/media/capture/internal/opus"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/pcm"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -35,7 +36,7 @@ func speak(t *testing.T, s *Session, participant string, sound []int16) {
 			case <-t.Context().Done():
 				return
 			case now := <-ticker.C:
-				for ; mediaTime(int64(n*opus.FrameSize)) <= now.Sub(begin) && (n+1)*opus.FrameSize <= len(sound); n++ {
+				for ; codec.AudioTime(int64(n*opus.FrameSize)) <= now.Sub(begin) && (n+1)*opus.FrameSize <= len(sound); n++ {
 					payload, err := encoder.Encode(sound[n*opus.FrameSize : (n+1)*opus.FrameSize])
 					if err != nil {
 						t.Error(err)
@@ -71,7 +72,7 @@ func TestEchoIsCancelled(t *testing.T) {
 	// machine stalls, the speaker runs dry or the microphone loses blocks. The delay of the echo then changes, and
 	// the canceller takes a second or two to find it again.
 	const learn, judge = 3, 7
-	room.until(t, "the guest in the room", func(pcm []int16) bool { return power(pcm) > 300*300 })
+	room.until(t, "the guest in the room", func(sound []int16) bool { return pcm.Power(sound) > 300*300 })
 	sink.mu.Lock()
 	from := len(sink.packets[signalling.KindAudio])
 	sink.mu.Unlock()
@@ -96,9 +97,9 @@ func TestEchoIsCancelled(t *testing.T) {
 }
 
 // second returns one second of sound, which begins back seconds before the end.
-func second(pcm []int16, back int) []int16 {
-	from := len(pcm) - back*codec.AudioClockRate
-	return pcm[from : from+codec.AudioClockRate]
+func second(sound []int16, back int) []int16 {
+	from := len(sound) - back*codec.AudioClockRate
+	return sound[from : from+codec.AudioClockRate]
 }
 
 // The host is heard while the guest is silent, and while the guest speaks.
@@ -123,6 +124,6 @@ func TestHostIsHeardThroughTheEchoCanceller(t *testing.T) {
 	_ = s.Close()
 }
 
-func dbfs(pcm []int16) float64 {
-	return 10 * math.Log10(max(power(pcm), 1)/(math.MaxInt16*math.MaxInt16))
+func dbfs(sound []int16) float64 {
+	return 10 * math.Log10(max(pcm.Power(sound), 1)/(math.MaxInt16*math.MaxInt16))
 }

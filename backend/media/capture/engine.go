@@ -12,6 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/capture/internal/opus"
 	"github.com/porch-call/porch/backend/media/capture/internal/vp8"
+	"github.com/porch-call/porch/backend/media/playout"
 )
 
 // Available reports whether this build has the native engine.
@@ -175,7 +176,7 @@ func newVideoEncoder(q quality, size image.Rectangle) (videoEncoder, error) {
 	return vp8.NewEncoder(vp8.Config{Width: size.Dx(), Height: size.Dy(), Bitrate: q.bitrate, Threads: threads})
 }
 
-func newSoundDecoder() (soundDecoder, error) { return opus.NewDecoder() }
+func newSoundDecoder() (playout.Decoder, error) { return opus.NewDecoder() }
 
 // syntheticSystem is the videoSystem of synthetic pictures.
 type syntheticSystem struct{}

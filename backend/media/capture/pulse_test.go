@@ -19,6 +19,8 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/pcm"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -202,12 +204,12 @@ func TestPulseSpeakerPlaysWhatIsReceived(t *testing.T) {
 		listener.ReceiveRTP("guest", signalling.KindAudio, pkt, 0)
 	}})
 	defer func() { _ = source.Close() }()
-	heard.until(t, "the tone", func(pcm []int16) bool {
-		if len(pcm) < codec.AudioClockRate {
+	heard.until(t, "the tone", func(sound []int16) bool {
+		if len(sound) < codec.AudioClockRate {
 			return false
 		}
-		last := pcm[len(pcm)-codec.AudioClockRate/2:]
-		return power(last) > 500*500 && math.Abs(pitchOf(last)-toneFrequency) < 10
+		last := sound[len(sound)-codec.AudioClockRate/2:]
+		return pcm.Power(last) > 500*500 && math.Abs(mediatest.Frequency(last)-toneFrequency) < 10
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/playout"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -21,8 +22,7 @@ type Session struct {
 	engine    *Engine
 	sink      Sink
 	processor *soundProcessor
-	playout   *playout
-	watching  *gallery
+	others    *playout.Receiver // the other participants
 	voice     *audioUplink
 	picture   *videoUplink // one for all cameras, so that receivers see one stream
 	encoder   soundEncoder
@@ -47,13 +47,11 @@ type Session struct {
 const micQueue = 32
 
 func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, processor *soundProcessor) *Session {
-	playout := newPlayout(newSoundDecoder, func() time.Duration { return time.Since(epoch) })
 	s := &Session{
 		engine:    e,
 		sink:      sink,
 		processor: processor,
-		playout:   playout,
-		watching:  newGallery(sink, playout.held),
+		others:    playout.New(newSoundDecoder, screen{sink}),
 		voice:     newAudioUplink(encoder, sink),
 		status:    newStatus(sink),
 		picture:   newVideoUplink(sink),
@@ -139,10 +137,18 @@ func (s *Session) Switch(choice Choice) {
 func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration) {
 	switch kind {
 	case signalling.KindAudio:
-		s.playout.receive(participant, pkt)
+		s.others.ReceiveAudio(participant, pkt)
 	case signalling.KindVideo:
-		s.watching.receive(participant, pkt, roundTrip)
+		s.others.ReceiveVideo(participant, pkt, roundTrip)
 	}
+}
+
+// screen shows the other participants' pictures. It implements playout.Sink.
+type screen struct{ Sink }
+
+// Show implements playout.Sink.
+func (s screen) Show(participant string, f playout.Frame) {
+	s.Frame(Frame{Participant: participant, Key: f.Key, Timestamp: f.At, Payload: f.Payload})
 }
 
 // Close releases the devices and ends the session. It gives up on a driver that hangs. It may be called twice.
@@ -163,8 +169,7 @@ func (s *Session) Close() error {
 	}
 	<-s.micEnded
 	if first {
-		s.watching.close()
-		s.playout.close()
+		s.others.Close()
 		s.processor.close()
 		s.encoder.Close()
 		s.engine.forget(s)
@@ -199,7 +204,7 @@ func (s *Session) openCamera(source videoSource) device {
 		unseen: &s.unseen,
 		emit: func(payload []byte, key bool, at int64) {
 			s.picture.write(payload, at)
-			s.sink.Frame(Frame{Participant: codec.HostID, Key: key, Timestamp: videoTime(at), Payload: payload})
+			s.sink.Frame(Frame{Participant: codec.HostID, Key: key, Timestamp: codec.VideoTime(at), Payload: payload})
 		},
 	})
 	s.camera.Store(c)
@@ -279,7 +284,7 @@ func (s *Session) startSpeaker() {
 			return watchSound(fault.SpeakerLost, func(pcm []int16) {
 				for len(pcm) > 0 {
 					if len(rest) == 0 {
-						s.playout.fill(block[:])
+						s.others.Fill(block[:])
 						s.processor.render(block[:])
 						rest = block[:]
 					}

@@ -19,6 +19,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/capture/internal/opus"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -182,7 +183,7 @@ func TestSyntheticToneIsHeard(t *testing.T) {
 	_ = s.Close()
 
 	sound := decodeOpus(t, sink.packets[signalling.KindAudio])
-	if hz := pitchOf(sound[codec.AudioClockRate/2:]); math.Abs(hz-toneFrequency) > 5 {
+	if hz := mediatest.Frequency(sound[codec.AudioClockRate/2:]); math.Abs(hz-toneFrequency) > 5 {
 		t.Errorf("the tone has %.0f Hz", hz)
 	}
 	levels := make(map[uint8]bool)
@@ -264,7 +265,7 @@ func TestMutedSendsNothingAndTimeGoesOn(t *testing.T) {
 			}
 		}
 	}
-	if got := mediaTime(int64(gap)); got < pause/2 {
+	if got := codec.AudioTime(int64(gap)); got < pause/2 {
 		t.Errorf("the clock moved by %v in a pause of %v", got, pause)
 	}
 }
@@ -431,8 +432,8 @@ func TestPicturesWaitForTheirSound(t *testing.T) {
 	defer clock.Stop()
 	for n := range ticks {
 		<-clock.C
-		near.playout.fill(block[:]) // the speaker
-		near.playout.fill(block[:])
+		near.others.Fill(block[:]) // the speaker
+		near.others.Fill(block[:])
 		if n%8 == 7 && n < soundEnds {
 			for i := n - 7; i <= n; i++ {
 				pkt := from.packets[signalling.KindAudio][i%8].Clone()

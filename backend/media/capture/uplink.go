@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/pcm"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -166,8 +167,8 @@ func (m *microphone) hear(pcm []int16) {
 func (u *audioUplink) heard() uint8 { return u.level }
 
 // audioLevel returns the level of sound in −dBov (RFC 6464). 0 is the loudest, and 127 is silence.
-func audioLevel(pcm []int16) uint8 {
-	mean := power(pcm)
+func audioLevel(sound []int16) uint8 {
+	mean := pcm.Power(sound)
 	if mean < 1 {
 		return silence
 	}

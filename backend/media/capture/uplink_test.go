@@ -6,6 +6,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -51,7 +52,7 @@ func (s *speaking) last() *rtp.Packet { return s.packets()[len(s.packets())-1] }
 
 // lag returns by how much less the packets' time has advanced than the simulated time, since the first packet.
 func (s *speaking) lag() time.Duration {
-	return s.now - 2*blockTime - mediaTime(int64(s.last().Timestamp-s.packets()[0].Timestamp))
+	return s.now - 2*blockTime - codec.AudioTime(int64(s.last().Timestamp-s.packets()[0].Timestamp))
 }
 
 func (s *speaking) mustKeepTime(what string, tolerance time.Duration) {

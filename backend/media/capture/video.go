@@ -217,7 +217,7 @@ func (c *camera) encodeAll() error {
 			if c.anew.Load() {
 				continue // the last picture is an old one
 			}
-			if wait := keyframeSpacing - videoTime(c.clock()-lastKey); wait > 0 && lastKey != 0 {
+			if wait := keyframeSpacing - codec.VideoTime(c.clock()-lastKey); wait > 0 && lastKey != 0 {
 				spacing.Reset(wait)
 				continue
 			}
@@ -251,7 +251,7 @@ func (c *camera) encodeAll() error {
 			}
 			size, wantKey = last.Rect, true
 		}
-		mayKey := lastKey == 0 || videoTime(at-lastKey) >= keyframeSpacing
+		mayKey := lastKey == 0 || codec.VideoTime(at-lastKey) >= keyframeSpacing
 		payload, key, err := encoder.Encode(last, at, uint32(max(interval, 1)), wantKey && mayKey)
 		if err != nil {
 			return err
@@ -263,7 +263,7 @@ func (c *camera) encodeAll() error {
 		if payload != nil {
 			c.emit(payload, key, at)
 		}
-		c.govern(encoder, time.Since(begin), videoTime(interval))
+		c.govern(encoder, time.Since(begin), codec.VideoTime(interval))
 	}
 }
 

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import (
 	"math/rand/v2"
@@ -43,18 +43,18 @@ func (s *screening) at(now, hold time.Duration) {
 	for len(s.arrivals) > 0 && s.arrivals[0].at <= now {
 		n := s.arrivals[0].n
 		s.arrivals = s.arrivals[1:]
-		s.sync.push(now, hold, videoFrame{at: pictureAt(n), payload: []byte{byte(n), byte(n >> 8)}})
+		s.sync.push(now, hold, Frame{At: pictureAt(n), Payload: []byte{byte(n), byte(n >> 8)}})
 	}
 	s.most = max(s.most, len(s.sync.waiting))
 	for f, ok := s.sync.pop(now); ok; f, ok = s.sync.pop(now) {
-		n := int(f.payload[0]) | int(f.payload[1])<<8
+		n := int(f.Payload[0]) | int(f.Payload[1])<<8
 		s.order = append(s.order, n)
 		s.shown[n] = now
 	}
 }
 
 // pictureAt returns when a picture was taken, on the sender's clock, which has any zero.
-func pictureAt(n int) time.Duration { return videoTime(1<<32 + int64(n)*codec.VideoClockRate/30) }
+func pictureAt(n int) time.Duration { return codec.VideoTime(1<<32 + int64(n)*codec.VideoClockRate/30) }
 
 // lag returns by how much sound is heard after its picture is seen, sorted, from picture first on.
 func (s *screening) lag(heard map[int]time.Duration, first int) (lag []time.Duration) {
@@ -142,7 +142,7 @@ func TestPicturesAreNotHeldForEver(t *testing.T) {
 	for i := range 2000 {
 		now := time.Duration(i) * time.Millisecond
 		l.arrive(now, pictureAt(30*i))
-		l.push(now, time.Hour, videoFrame{at: pictureAt(30 * i)})
+		l.push(now, time.Hour, Frame{At: pictureAt(30 * i)})
 		for _, ok := l.pop(now); ok; _, ok = l.pop(now) {
 			shown++
 		}

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import (
 	"slices"
@@ -116,7 +116,7 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 		return // padding, or not an Opus packet
 	}
 	p := audioPacket{seq: b.unwrapSeq.next(uint64(seq), 16), at: b.unwrapTime.next(uint64(timestamp), 32), span: span, payload: payload}
-	if !b.delay.arrive(now, mediaTime(p.at)) {
+	if !b.delay.arrive(now, codec.AudioTime(p.at)) {
 		b.packets = b.packets[:0]
 		b.forget(p)
 	}
@@ -145,7 +145,7 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 
 // next returns what to play at now. pending is the number of decoded samples that have not been heard yet.
 func (b *jitterBuffer) next(now time.Duration, pending int) playStep {
-	heard := now + mediaTime(int64(pending)) // when sound that is decoded now will be heard
+	heard := now + codec.AudioTime(int64(pending)) // when sound that is decoded now will be heard
 	if !b.playing && !b.begin(heard) {
 		return playStep{kind: playSilence}
 	}
@@ -173,12 +173,12 @@ func (b *jitterBuffer) held() time.Duration {
 
 // begin starts to play when the first packet is due.
 func (b *jitterBuffer) begin(heard time.Duration) bool {
-	if len(b.packets) == 0 || heard < b.delay.due(mediaTime(b.packets[0].at)) {
+	if len(b.packets) == 0 || heard < b.delay.due(codec.AudioTime(b.packets[0].at)) {
 		return false
 	}
 	b.playing, b.began, b.pause, b.concealed = true, true, false, 0
 	b.cursor, b.lastSeq = b.packets[0].at, b.packets[0].seq-1
-	b.excess = b.delay.excess(heard, mediaTime(b.cursor))
+	b.excess = b.delay.excess(heard, codec.AudioTime(b.cursor))
 	return true
 }
 
@@ -187,7 +187,7 @@ func (b *jitterBuffer) play(heard time.Duration) playStep {
 	head := b.packets[0]
 	b.packets = slices.Delete(b.packets, 0, 1)
 	step := playStep{kind: playPacket, payload: head.payload, fresh: b.began}
-	b.excess += (b.delay.excess(heard, mediaTime(head.at)) - b.excess) / 16
+	b.excess += (b.delay.excess(heard, codec.AudioTime(head.at)) - b.excess) / 16
 	if b.sincePace++; b.sincePace >= paceEvery {
 		switch {
 		case b.excess > slackLate && b.stock() >= minStock:
@@ -205,7 +205,7 @@ func (b *jitterBuffer) play(heard time.Duration) playStep {
 
 // stretched notes that the last packet was played shorter by saved samples, or longer if saved is negative.
 func (b *jitterBuffer) stretched(saved int) {
-	b.excess -= mediaTime(int64(saved))
+	b.excess -= codec.AudioTime(int64(saved))
 	b.sincePace = 0
 }
 
@@ -216,7 +216,7 @@ func (b *jitterBuffer) bridge(heard time.Duration, head audioPacket) (playStep, 
 	silent := head.seq == b.lastSeq+1 || b.pause // no packet was lost; the sender was silent
 	if silent || gap > maxGap {
 		switch {
-		case heard >= b.delay.due(mediaTime(head.at)):
+		case heard >= b.delay.due(codec.AudioTime(head.at)):
 			return playStep{}, false
 		case silent:
 			return playStep{kind: playComfort, missing: concealStep}, true
@@ -258,21 +258,21 @@ func (b *jitterBuffer) stock() time.Duration {
 	if len(b.packets) == 0 {
 		return 0
 	}
-	return mediaTime(b.packets[len(b.packets)-1].end() - b.packets[0].at)
+	return codec.AudioTime(b.packets[len(b.packets)-1].end() - b.packets[0].at)
 }
 
 // skipLag drops sound that is so late that playing faster would take seconds to catch up.
 func (b *jitterBuffer) skipLag(heard time.Duration) {
 	if b.stock() <= b.delay.target ||
-		b.excess <= maxLag && b.delay.excess(heard, mediaTime(b.packets[0].at)) <= 2*maxLag {
+		b.excess <= maxLag && b.delay.excess(heard, codec.AudioTime(b.packets[0].at)) <= 2*maxLag {
 		return
 	}
-	for len(b.packets) > 1 && b.stock() > b.delay.target && b.delay.excess(heard, mediaTime(b.packets[0].at)) > 0 {
+	for len(b.packets) > 1 && b.stock() > b.delay.target && b.delay.excess(heard, codec.AudioTime(b.packets[0].at)) > 0 {
 		b.packets = slices.Delete(b.packets, 0, 1)
 		b.stats.Overflow++
 	}
 	b.cursor, b.began = b.packets[0].at, true
-	b.lastSeq, b.excess = b.packets[0].seq-1, b.delay.excess(heard, mediaTime(b.cursor))
+	b.lastSeq, b.excess = b.packets[0].seq-1, b.delay.excess(heard, codec.AudioTime(b.cursor))
 }
 
 func (b *jitterBuffer) dropLate() {
@@ -297,9 +297,6 @@ func (b *jitterBuffer) restart() {
 	}
 	b.playing, b.pause, b.concealed = false, false, 0
 }
-
-// mediaTime converts samples at 48 kHz. It avoids nanoseconds × 48,000, which would overflow within days.
-func mediaTime(samples int64) time.Duration { return time.Duration(samples * 62_500 / 3) }
 
 // opusSpan returns how many samples at 48 kHz an Opus packet contains, from its first bytes (RFC 6716 section 3.1).
 // It returns 0 for data that is no packet.
@@ -331,28 +328,4 @@ func opusSpan(packet []byte) int {
 		return span
 	}
 	return 0
-}
-
-// unwrapper extends a counter of few bits beyond its range. Values may be out of order by less than half the range.
-type unwrapper struct {
-	last  int64
-	begun bool
-}
-
-func (u *unwrapper) next(value uint64, bits uint) int64 {
-	if !u.begun {
-		// Begin one range up, so that earlier values stay positive.
-		u.begun, u.last = true, int64(value)+1<<bits
-		return u.last
-	}
-	half, size := int64(1)<<(bits-1), int64(1)<<bits
-	step := (int64(value) - u.last) & (size - 1)
-	if step >= half {
-		step -= size
-	}
-	if step > 0 {
-		u.last += step
-		return u.last
-	}
-	return u.last + step
 }

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import (
 	"sync"
@@ -10,11 +10,12 @@ import (
 // pictureIdle is how long a participant may send no video before its decoding state is freed.
 const pictureIdle = 30 * time.Second
 
-// gallery assembles the other participants' video into frames, holds them back until their sound is heard, and asks
+// gallery assembles the participants' video into frames, holds them back until their sound is heard, and asks
 // for keyframes.
 type gallery struct {
 	sink Sink
 	held func(participant string) time.Duration // returns how long the participant's sound is held back
+	now  func() time.Duration
 
 	mu       sync.Mutex
 	pictures map[string]*remotePicture
@@ -24,25 +25,26 @@ type gallery struct {
 // remotePicture is one participant's video.
 type remotePicture struct {
 	sink        Sink
+	now         func() time.Duration
 	participant string
 
 	mu        sync.Mutex // keeps frames in order
 	ssrc      uint32
 	assembler *vp8Assembler
-	frames    []videoFrame // scratch space
+	frames    []Frame // scratch space
 	sync      lipSync
 	timer     *time.Timer // runs while pictures wait
 	seen      time.Duration
 	closed    bool
 }
 
-func newGallery(sink Sink, held func(participant string) time.Duration) *gallery {
-	return &gallery{sink: sink, held: held, pictures: make(map[string]*remotePicture)}
+func newGallery(sink Sink, held func(participant string) time.Duration, now func() time.Duration) *gallery {
+	return &gallery{sink: sink, held: held, now: now, pictures: make(map[string]*remotePicture)}
 }
 
 // receive takes a participant's packet and the round trip to the participant, 0 for unknown.
 func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Duration) {
-	now := time.Since(epoch)
+	now := g.now()
 	p := g.picture(participant, now)
 	if p == nil {
 		return
@@ -65,7 +67,7 @@ func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Du
 		hold := g.held(participant)
 		for i, f := range p.frames {
 			p.sync.push(now, hold, f)
-			p.frames[i] = videoFrame{}
+			p.frames[i] = Frame{}
 		}
 		p.show(now)
 	}
@@ -77,7 +79,7 @@ func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Du
 // show passes on the pictures that are due, and sets the timer for the next one. The caller holds p.mu.
 func (p *remotePicture) show(now time.Duration) {
 	for f, ok := p.sync.pop(now); ok; f, ok = p.sync.pop(now) {
-		p.sink.Frame(Frame{Participant: p.participant, Key: f.key, Timestamp: f.at, Payload: f.payload})
+		p.sink.Show(p.participant, f)
 	}
 	due, ok := p.sync.next()
 	switch {
@@ -95,7 +97,7 @@ func (p *remotePicture) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
-		p.show(time.Since(epoch))
+		p.show(p.now())
 	}
 }
 
@@ -140,7 +142,7 @@ func (g *gallery) picture(participant string, now time.Duration) *remotePicture 
 			p.mu.Unlock()
 		}
 	}
-	p := &remotePicture{sink: g.sink, participant: participant, seen: now}
+	p := &remotePicture{sink: g.sink, now: g.now, participant: participant, seen: now}
 	g.pictures[participant] = p
 	return p
 }

@@ -1,10 +1,12 @@
-package capture
+package playout
 
 import (
 	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 const (
@@ -63,16 +65,9 @@ type assemblerStats struct {
 	Losses    uint64
 }
 
-// videoFrame is a whole frame.
-type videoFrame struct {
-	key     bool
-	at      time.Duration
-	payload []byte
-}
-
 // push takes a packet that arrived at now and appends the frames that are whole now. wantKey reports that the caller
 // should ask for a keyframe.
-func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []videoFrame) (_ []videoFrame, wantKey bool) {
+func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []Frame) (_ []Frame, wantKey bool) {
 	p, ok := a.parse(pkt)
 	if !ok {
 		a.stats.Dropped++
@@ -127,19 +122,19 @@ func (a *vp8Assembler) ticks(timestamp uint32) int64 { return a.clock.next(uint6
 
 // mediaTime returns a packet's RTP time in the same form as that of frames.
 func (a *vp8Assembler) mediaTime(timestamp uint32) time.Duration {
-	return videoTime(a.ticks(timestamp))
+	return codec.VideoTime(a.ticks(timestamp))
 }
 
 // collect appends all whole frames, and gives up on packets that are missing for too long.
-func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFrame {
+func (a *vp8Assembler) collect(now time.Duration, frames []Frame) []Frame {
 	for {
 		if a.broken {
 			a.seekKey()
 		}
 		if f, after, ok := a.whole(a.next); ok {
-			if !a.broken || f.key {
+			if !a.broken || f.Key {
 				a.broken = false
-				a.asked = a.asked && !f.key
+				a.asked = a.asked && !f.Key
 				a.count(f)
 				frames = append(frames, f)
 			}
@@ -172,7 +167,7 @@ func (a *vp8Assembler) collect(now time.Duration, frames []videoFrame) []videoFr
 
 // whole returns the frame that begins at seq, and the number after its last packet. It skips padding before the
 // frame.
-func (a *vp8Assembler) whole(seq int64) (f videoFrame, after int64, ok bool) {
+func (a *vp8Assembler) whole(seq int64) (f Frame, after int64, ok bool) {
 	for p := a.at(seq); p != nil && p.payload == nil; p = a.at(seq) {
 		seq++
 	}
@@ -194,9 +189,9 @@ func (a *vp8Assembler) whole(seq int64) (f videoFrame, after int64, ok bool) {
 			break
 		}
 	}
-	f = videoFrame{key: first.key, at: videoTime(first.at), payload: make([]byte, 0, size)}
+	f = Frame{Key: first.key, At: codec.VideoTime(first.at), Payload: make([]byte, 0, size)}
 	for s := seq; s < after; s++ {
-		f.payload = append(f.payload, a.at(s).payload...)
+		f.Payload = append(f.Payload, a.at(s).payload...)
 	}
 	return f, after, true
 }
@@ -283,9 +278,9 @@ func (a *vp8Assembler) abandon(seq int64) {
 	a.broken, a.hole = true, false
 }
 
-func (a *vp8Assembler) count(f videoFrame) {
+func (a *vp8Assembler) count(f Frame) {
 	a.stats.Frames++
-	if f.key {
+	if f.Key {
 		a.stats.Keyframes++
 	}
 }
@@ -298,9 +293,6 @@ func (a *vp8Assembler) wantKey(now time.Duration) bool {
 	a.asked, a.askedAt = true, now
 	return true
 }
-
-// videoTime converts units of 1/90000 s. It avoids nanoseconds × 90,000, which would overflow within days.
-func videoTime(ticks int64) time.Duration { return time.Duration(ticks * 100_000 / 9) }
 
 // keyUnderway reports whether a keyframe is arriving without a hole that counts as lost.
 func (a *vp8Assembler) keyUnderway(now time.Duration) bool {

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import "time"
 
@@ -24,7 +24,7 @@ type lipSync struct {
 }
 
 type heldFrame struct {
-	frame videoFrame
+	frame Frame
 	due   time.Duration
 }
 
@@ -35,10 +35,10 @@ func (l *lipSync) arrive(now, media time.Duration) { l.transit.arrive(now, media
 func (l *lipSync) restart() { l.transit, l.begun = delayEstimator{}, false }
 
 // push takes the next picture, which became whole at now, while sound is held back for hold.
-func (l *lipSync) push(now, hold time.Duration, f videoFrame) {
+func (l *lipSync) push(now, hold time.Duration, f Frame) {
 	due := max(now, l.last)
 	if l.begun { // the first picture is shown at once, because no picture is on screen yet
-		due = max(due, l.transit.base+f.at+min(hold, maxHold))
+		due = max(due, l.transit.base+f.At+min(hold, maxHold))
 	}
 	l.begun, l.last = true, due
 	l.waiting = append(l.waiting, heldFrame{f, due})
@@ -51,9 +51,9 @@ func (l *lipSync) push(now, hold time.Duration, f videoFrame) {
 }
 
 // pop returns the next picture that is due at now.
-func (l *lipSync) pop(now time.Duration) (f videoFrame, ok bool) {
+func (l *lipSync) pop(now time.Duration) (f Frame, ok bool) {
 	if len(l.waiting) == 0 || l.waiting[0].due > now {
-		return videoFrame{}, false
+		return Frame{}, false
 	}
 	f = l.waiting[0].frame
 	l.waiting[0] = heldFrame{}

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import (
 	"slices"

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import (
 	"bytes"
@@ -9,15 +9,20 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
 )
 
-// stream makes the packets of frames with our own packetiser.
+// stream makes the packets of frames with pion's packetiser. TestReceivedVideoBecomesFrames in package capture does it
+// with our own.
 type stream struct {
-	packetiser vp8Packetiser
+	packetiser codecs.VP8Payloader
 	seq        uint16
 	timestamp  uint32
 	n          int
 }
+
+// maxPayload is the size of a packet's payload, in bytes.
+const maxPayload = 1180
 
 // frame returns the packets of a frame of the given size in bytes, and the frame.
 func (s *stream) frame(key bool, size int) ([]*rtp.Packet, []byte) {
@@ -27,11 +32,11 @@ func (s *stream) frame(key bool, size int) ([]*rtp.Packet, []byte) {
 		frame[0] = 0
 	}
 	var packets []*rtp.Packet
-	payloads := s.packetiser.payloads(frame)
+	payloads := s.packetiser.Payload(maxPayload, frame)
 	for i, payload := range payloads {
 		packets = append(packets, &rtp.Packet{
 			Header:  rtp.Header{SequenceNumber: s.seq, Timestamp: s.timestamp, Marker: i == len(payloads)-1},
-			Payload: bytes.Clone(payload),
+			Payload: payload,
 		})
 		s.seq++
 	}
@@ -44,7 +49,7 @@ func (s *stream) frame(key bool, size int) ([]*rtp.Packet, []byte) {
 type assembly struct {
 	assembler vp8Assembler
 	now       time.Duration
-	frames    []videoFrame
+	frames    []Frame
 	asked     int
 }
 
@@ -52,7 +57,9 @@ func (a *assembly) push(packets ...*rtp.Packet) {
 	for _, p := range packets {
 		var want bool
 		a.frames, want = a.assembler.push(a.now, p, a.frames)
-		a.asked += one(want)
+		if want {
+			a.asked++
+		}
 	}
 }
 
@@ -62,7 +69,7 @@ func (a *assembly) mustHave(t *testing.T, frames ...[]byte) {
 		t.Fatalf("%d frames, want %d", len(a.frames), len(frames))
 	}
 	for i := range frames {
-		if !bytes.Equal(a.frames[i].payload, frames[i]) {
+		if !bytes.Equal(a.frames[i].Payload, frames[i]) {
 			t.Fatalf("frame %d differs", i)
 		}
 	}
@@ -81,11 +88,11 @@ func TestAssemblerWholeFrames(t *testing.T) {
 	if a.asked != 0 {
 		t.Errorf("%d keyframes asked for", a.asked)
 	}
-	if !a.frames[0].key || a.frames[1].key {
+	if !a.frames[0].Key || a.frames[1].Key {
 		t.Error("keyframes are not told apart")
 	}
 	for i := 1; i < len(a.frames); i++ {
-		if d := a.frames[i].at - a.frames[i-1].at; d < 33*time.Millisecond || d > 34*time.Millisecond {
+		if d := a.frames[i].At - a.frames[i-1].At; d < 33*time.Millisecond || d > 34*time.Millisecond {
 			t.Errorf("frame %d is %v after its predecessor", i, d)
 		}
 	}
@@ -340,13 +347,13 @@ func TestAssemblerAlwaysHolds(t *testing.T) {
 			next := 0
 			for i, f := range a.frames {
 				at := next
-				for at < len(sent) && !bytes.Equal(sent[at], f.payload) {
+				for at < len(sent) && !bytes.Equal(sent[at], f.Payload) {
 					at++
 				}
 				if at == len(sent) {
 					t.Fatalf("frame %d was not sent, or is out of order", i)
 				}
-				if at > next && !f.key {
+				if at > next && !f.Key {
 					t.Fatalf("frame %d follows a hole without a keyframe", i)
 				}
 				next = at + 1
@@ -382,36 +389,9 @@ func FuzzAssembler(f *testing.F) {
 			a.now += 20 * time.Millisecond
 		}
 		for _, f := range a.frames {
-			if len(f.payload) == 0 {
+			if len(f.Payload) == 0 {
 				t.Fatal("empty frame")
 			}
 		}
 	})
-}
-
-func TestPacketiser(t *testing.T) {
-	var p vp8Packetiser
-	for _, size := range []int{1, 100, maxPayload - vp8Descriptor, maxPayload - vp8Descriptor + 1, 50_000} {
-		payloads := p.payloads(make([]byte, size))
-		total := 0
-		for _, payload := range payloads {
-			if len(payload) > maxPayload || len(payload) <= vp8Descriptor {
-				t.Errorf("payload of %d bytes", len(payload))
-			}
-			total += len(payload) - vp8Descriptor
-		}
-		if total != size {
-			t.Errorf("%d bytes of %d", total, size)
-		}
-	}
-	if got := p.payloads(nil); len(got) != 0 {
-		t.Errorf("%d payloads of nothing", len(got))
-	}
-	p.picture = 0x7fff
-	if b := p.payloads([]byte{1})[0]; b[2] != 0xff || b[3] != 0xff {
-		t.Errorf("% x", b)
-	}
-	if b := p.payloads([]byte{1})[0]; b[2] != 0x80 || b[3] != 0 {
-		t.Errorf("% x", b)
-	}
 }

@@ -1,105 +1,98 @@
-package capture
+package playout
 
 import (
 	"sync"
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/media/pcm"
 )
 
 // voiceIdle is how long a participant may be silent before its decoder is freed.
 const voiceIdle = 30 * time.Second
 
-// soundDecoder decodes one sender's sound; see package opus.
-type soundDecoder interface {
-	Decode(packet []byte, pcm []int16) (int, error)
-	Repair(packet []byte, pcm []int16) (int, error)
-	Conceal(pcm []int16) (int, error)
-	Reset()
-	Close()
-}
-
-// playout turns the other participants' packets into the sound of the speaker. Packets come from any goroutine. The
-// speaker's thread takes the blocks.
-type playout struct {
-	newDecoder func() (soundDecoder, error)
+// voices turns the participants' packets into the sound of the speaker. Packets come from any goroutine. The speaker's
+// thread takes the blocks.
+type voices struct {
+	newDecoder func() (Decoder, error)
 	now        func() time.Duration
 
 	mu     sync.Mutex
-	voices map[string]*voice
-	mix    mixer
+	of     map[string]*voice // by participant
+	mix    pcm.Mixer
 	closed bool
 }
 
-func newPlayout(newDecoder func() (soundDecoder, error), now func() time.Duration) *playout {
-	return &playout{newDecoder: newDecoder, now: now, voices: make(map[string]*voice)}
+func newVoices(newDecoder func() (Decoder, error), now func() time.Duration) *voices {
+	return &voices{newDecoder: newDecoder, now: now, of: make(map[string]*voice)}
 }
 
 // receive takes a participant's packet.
-func (p *playout) receive(participant string, pkt *rtp.Packet) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+func (all *voices) receive(participant string, pkt *rtp.Packet) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.closed {
 		return
 	}
-	now := p.now()
-	v := p.voices[participant]
+	now := all.now()
+	v := all.of[participant]
 	if v == nil || v.ssrc != pkt.SSRC {
 		if v != nil {
 			v.decoder.Close()
 		}
-		decoder, err := p.newDecoder()
+		decoder, err := all.newDecoder()
 		if err != nil {
-			delete(p.voices, participant)
+			delete(all.of, participant)
 			return // out of memory; the next packet tries again
 		}
 		v = &voice{ssrc: pkt.SSRC, decoder: decoder}
-		p.voices[participant] = v
+		all.of[participant] = v
 	}
 	v.heard = now
 	v.buffer.push(now, pkt.SequenceNumber, pkt.Timestamp, append([]byte(nil), pkt.Payload...))
 }
 
 // fill writes the next block to be heard.
-func (p *playout) fill(block []int16) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.now()
-	p.mix.begin(len(block))
-	for participant, v := range p.voices {
+func (all *voices) fill(block []int16) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	now := all.now()
+	all.mix.Begin(len(block))
+	for participant, v := range all.of {
 		if now-v.heard > voiceIdle {
 			v.decoder.Close()
-			delete(p.voices, participant)
+			delete(all.of, participant)
 			continue
 		}
-		p.mix.add(v.take(now, len(block)))
+		all.mix.Add(v.take(now, len(block)))
 	}
-	p.mix.finish(block)
+	all.mix.Finish(block)
 }
 
 // voicePause is how long a participant may send no sound before its pictures no longer wait for sound.
 const voicePause = time.Second
 
 // held returns how long a participant's sound is held back, 0 for a silent participant.
-func (p *playout) held(participant string) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v := p.voices[participant]
-	if v == nil || p.now()-v.heard > voicePause {
+func (all *voices) held(participant string) time.Duration {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	v := all.of[participant]
+	if v == nil || all.now()-v.heard > voicePause {
 		return 0
 	}
 	return v.buffer.held()
 }
 
 // close frees the decoders. Blocks that are taken later are silent.
-func (p *playout) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, v := range p.voices {
+func (all *voices) close() {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.closed = true
+	for _, v := range all.of {
 		v.decoder.Close()
 	}
-	clear(p.voices)
+	clear(all.of)
 }
 
 // voice is one participant's sound on its way to the speaker.
@@ -107,7 +100,7 @@ type voice struct {
 	ssrc    uint32
 	heard   time.Duration // when the last packet arrived
 	buffer  jitterBuffer
-	decoder soundDecoder
+	decoder Decoder
 	pending []int16     // decoded and not heard yet
 	scratch [5760]int16 // the most that an Opus packet contains: 120 ms
 	longer  []int16
@@ -131,7 +124,7 @@ func (v *voice) take(now time.Duration, n int) []int16 {
 
 // decode decodes one step. It returns false for silence, and for a packet that can't be decoded.
 func (v *voice) decode(step playStep) ([]int16, bool) {
-	pcm := v.scratch[:]
+	sound := v.scratch[:]
 	if step.fresh {
 		v.decoder.Reset()
 	}
@@ -141,20 +134,20 @@ func (v *voice) decode(step playStep) ([]int16, bool) {
 	)
 	switch step.kind {
 	case playPacket:
-		if n, err = v.decoder.Decode(step.payload, pcm); err != nil {
-			n, err = v.decoder.Conceal(pcm[:concealStep])
+		if n, err = v.decoder.Decode(step.payload, sound); err != nil {
+			n, err = v.decoder.Conceal(sound[:concealStep])
 		}
 	case playRepair:
-		n, err = v.decoder.Repair(step.payload, pcm[:step.missing])
+		n, err = v.decoder.Repair(step.payload, sound[:step.missing])
 	case playConceal, playComfort:
-		n, err = v.decoder.Conceal(pcm[:step.missing])
+		n, err = v.decoder.Conceal(sound[:step.missing])
 	default:
 		return nil, false
 	}
 	if err != nil || n == 0 {
 		return nil, false
 	}
-	return v.repace(pcm[:n], step.pace), true
+	return v.repace(sound[:n], step.pace), true
 }
 
 // repace makes sound faster or slower.
@@ -162,9 +155,9 @@ func (v *voice) repace(sound []int16, p pace) []int16 {
 	was := len(sound)
 	switch p {
 	case paceFaster:
-		sound = shorten(sound)
+		sound = pcm.Shorten(sound)
 	case paceSlower:
-		v.longer = lengthen(v.longer[:0], sound)
+		v.longer = pcm.Lengthen(v.longer[:0], sound)
 		sound = v.longer
 	default:
 		return sound

@@ -1,4 +1,4 @@
-package capture
+package pcm
 
 // Bounds of the pitch period to search for, in samples at 48 kHz: 2.5 ms (400 Hz) to 10 ms (100 Hz).
 const (
@@ -12,9 +12,9 @@ const (
 	quietPower  = 300 * 300
 )
 
-// shorten makes frame a little shorter without changing its pitch, by crossfading two neighbouring periods into one.
+// Shorten makes frame a little shorter without changing its pitch, by crossfading two neighbouring periods into one.
 // It works in place and returns the shorter frame, or the unchanged one if the cut would be audible.
-func shorten(frame []int16) []int16 {
+func Shorten(frame []int16) []int16 {
 	lag := pitchPeriod(frame)
 	if lag == 0 {
 		return frame
@@ -26,9 +26,9 @@ func shorten(frame []int16) []int16 {
 	return frame[:len(frame)-lag]
 }
 
-// lengthen makes frame a little longer without changing its pitch, by repeating a period. It appends the result to
+// Lengthen makes frame a little longer without changing its pitch, by repeating a period. It appends the result to
 // dst, which must not overlap frame.
-func lengthen(dst, frame []int16) []int16 {
+func Lengthen(dst, frame []int16) []int16 {
 	lag := pitchPeriod(frame)
 	if lag == 0 {
 		return append(dst, frame...)
@@ -60,7 +60,7 @@ func pitchPeriod(frame []int16) int {
 	if best >= minLikeness {
 		return period
 	}
-	if power(frame) < quietPower {
+	if Power(frame) < quietPower {
 		return maxPitch
 	}
 	return 0
@@ -80,12 +80,4 @@ func likeness(frame []int16, lag int) float64 {
 		return 0
 	}
 	return product / max(left, right)
-}
-
-func power(frame []int16) float64 {
-	var sum float64
-	for _, s := range frame {
-		sum += float64(s) * float64(s)
-	}
-	return sum / float64(max(len(frame), 1))
 }

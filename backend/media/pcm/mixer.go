@@ -1,4 +1,4 @@
-package capture
+package pcm
 
 import "math"
 
@@ -10,15 +10,15 @@ const (
 	mixRelease = 0.05
 )
 
-// mixer adds voices and keeps their sum from clipping. Its gain falls at once when the sum is too loud, and recovers
-// slowly. It is pure and not safe for concurrent use.
-type mixer struct {
+// Mixer adds voices and keeps their sum from clipping. Its gain falls at once when the sum is too loud, and recovers
+// slowly. The zero Mixer is ready to use. It is not safe for concurrent use.
+type Mixer struct {
 	sum  []int32
 	gain float64 // 0 before the first block
 }
 
-// begin starts a block of n samples.
-func (m *mixer) begin(n int) {
+// Begin starts a block of n samples.
+func (m *Mixer) Begin(n int) {
 	if cap(m.sum) < n {
 		m.sum = make([]int32, n)
 	}
@@ -29,15 +29,15 @@ func (m *mixer) begin(n int) {
 	}
 }
 
-// add adds a voice, which is at most as long as the block.
-func (m *mixer) add(voice []int16) {
+// Add adds a voice, which is at most as long as the block.
+func (m *Mixer) Add(voice []int16) {
 	for i, s := range voice[:min(len(voice), len(m.sum))] {
 		m.sum[i] += int32(s)
 	}
 }
 
-// finish writes the mix to out, which is as long as the block.
-func (m *mixer) finish(out []int16) {
+// Finish writes the mix to out, which is as long as the block.
+func (m *Mixer) Finish(out []int16) {
 	var peak int32
 	for _, s := range m.sum {
 		peak = max(peak, s, -s)

@@ -1,4 +1,4 @@
-package capture
+package playout
 
 import (
 	"encoding/binary"
@@ -7,9 +7,17 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 const packetTime = 20 * time.Millisecond
+
+// A speaker takes blocks of 10 ms.
+const (
+	blockTime = 10 * time.Millisecond
+	blockSize = codec.AudioClockRate / 100
+)
 
 // network returns how long packet n, sent at n × 20 ms, takes to arrive. arrives is false for a lost packet.
 type network func(n int) (delay time.Duration, arrives bool)
@@ -110,7 +118,7 @@ func (s *simulation) hear(now time.Duration) {
 			if len(step.payload) > 4 {
 				n := int(binary.BigEndian.Uint32(step.payload[1:]))
 				s.played = append(s.played, n)
-				heard := now + mediaTime(int64(s.pending))
+				heard := now + codec.AudioTime(int64(s.pending))
 				s.heardAt[n] = heard
 				if s.counts(now) {
 					s.delays = append(s.delays, heard-time.Duration(float64(n)*float64(packetTime)/(1+s.drift)))
@@ -339,7 +347,7 @@ func TestJitterBufferRouteChange(t *testing.T) {
 		}}
 		s.run()
 		s.mustBeInOrder()
-		made := mediaTime(int64(s.kinds[playConceal] + s.kinds[playRepair] + s.kinds[playSilence]))
+		made := codec.AudioTime(int64(s.kinds[playConceal] + s.kinds[playRepair] + s.kinds[playSilence]))
 		if made > max(step, 0)+150*time.Millisecond {
 			t.Errorf("step %v: %v made up", step, made)
 		}
@@ -361,7 +369,7 @@ func TestJitterBufferLongLossGoesQuiet(t *testing.T) {
 	s.run()
 	s.mustBeInOrder()
 	if made := s.kinds[playConceal] + s.kinds[playRepair]; made > 2*maxConceal {
-		t.Errorf("%v made up in a loss of 2 s", mediaTime(int64(made)))
+		t.Errorf("%v made up in a loss of 2 s", codec.AudioTime(int64(made)))
 	}
 	if got := len(s.played); got != 400 {
 		t.Errorf("%d of 400 played", got)
@@ -409,7 +417,7 @@ func TestJitterBufferClockBreak(t *testing.T) {
 		if got := played - before; got < 90 {
 			t.Errorf("jump %d: %d of 100 played", jump, got)
 		}
-		if excess := b.delay.excess(now, mediaTime(b.cursor)); excess > 200*time.Millisecond {
+		if excess := b.delay.excess(now, codec.AudioTime(b.cursor)); excess > 200*time.Millisecond {
 			t.Errorf("jump %d: %v too late", jump, excess)
 		}
 	}
