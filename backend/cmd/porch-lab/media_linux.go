@@ -53,8 +53,5 @@ func runMedia(ctx context.Context, args []string) error {
 		}
 	}
 	fmt.Print(table.String())
-	if err := table.Write(filepath.Join(*out, "media.json")); err != nil {
-		return err
-	}
 	return table.Unmet()
 }

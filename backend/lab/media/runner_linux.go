@@ -473,7 +473,8 @@ func load() (average float64) {
 	return average
 }
 
-// Table plays scenarios, each some times, and returns the table. What the lines saw goes into a folder, of the last run.
+// Table plays scenarios, each some times, and returns the table. It and what the lines saw, of the
+// last run, go into a folder.
 func (r *Runner) Table(ctx context.Context, all []Scenario, runs int, folder, note string) (*Table, error) {
 	t, err := newTable(runs, note)
 	if err != nil {
@@ -503,7 +504,10 @@ func (r *Runner) Table(ctx context.Context, all []Scenario, runs int, folder, no
 			}
 		}
 		t.add(s, played)
+		t.Took = time.Since(t.When).Round(time.Second)
+		if err := t.Write(filepath.Join(folder, "media.json")); err != nil { // after each row: a run may be cut short
+			return nil, err
+		}
 	}
-	t.Took = time.Since(t.When).Round(time.Second)
 	return t, nil
 }
