@@ -12,36 +12,36 @@ import (
 	"github.com/porch-call/porch/backend/kit/netaddr"
 )
 
-// Mux carries the packets of all peer connections over one UDP port per
-// local address, so that what is forwarded to many leaves in one system call.
-// It is the ice.UDPMux of every peer, through [PeerMux].
+// Mux carries the packets of all peer connections over one UDP port for each local
+// address, so that packets for many peers leave with one system call. It is the
+// ice.UDPMux of every peer, through [PeerMux].
 type Mux struct {
-	// Lister returns the machine's addresses, and Listen opens a socket of the system.
-	// Tests give others, before the first use.
+	// Lister returns the machine's addresses, and Listen opens a socket of the
+	// system. Tests set others before the first use.
 	Lister func() []netip.Prefix
 	Listen func(*net.UDPAddr) (*net.UDPConn, error)
 
 	corks   atomic.Int32
-	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not a peer's
+	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not for a peer
 
 	mu      sync.Mutex
 	closed  bool
 	asked   time.Time // when the machine's addresses were looked up
 	moves   int       // see look
 	current []netip.Prefix
-	refused error // by the system, when a socket was last wanted; nil when one was opened since
+	refused error // why the system refused the last socket that was wanted; nil after one was opened
 	sockets map[netip.Addr]*udpSocket
 	list    atomic.Pointer[[]*udpSocket]
 	readers sync.WaitGroup
 }
 
 const (
-	addressesAge = time.Second // how long a look at the interfaces is good
-	readBuffer   = 4 << 20     // wanted; the system may give less
+	addressesAge = time.Second // how long the list of addresses stays valid
+	readBuffer   = 4 << 20     // asked for; the system may give less
 	writeBuffer  = 64 << 10    // see udpSocket.flush
 )
 
-// NewMux returns a mux without sockets; the first look at the addresses opens them.
+// NewMux returns a mux without sockets. The first look at the addresses opens them.
 func NewMux() *Mux {
 	m := &Mux{
 		Lister:  localAddresses,
@@ -53,8 +53,8 @@ func NewMux() *Mux {
 	return m
 }
 
-// Cork holds back what is written from now on, until Uncork sends it. Corks of
-// several goroutines may overlap.
+// Cork holds back all packets that are written from now on, until Uncork sends
+// them. Corks of several goroutines may overlap.
 func (m *Mux) Cork() { m.corks.Add(1) }
 
 // Uncork ends a Cork.
@@ -67,8 +67,8 @@ func (m *Mux) Uncork() {
 	}
 }
 
-// addresses returns the local addresses, each with its socket. A machine that
-// has changed networks gets new sockets; the old ones stay for whoever is
+// addresses returns the local addresses, each with its socket. A machine that has
+// changed networks gets new sockets. The old ones stay as long as peers are
 // connected through them.
 func (m *Mux) addresses() []*udpSocket {
 	m.mu.Lock()
@@ -88,10 +88,10 @@ func (m *Mux) addresses() []*udpSocket {
 	return sockets
 }
 
-// look looks at the machine's addresses now. It returns the number of moves since
-// the mux was made. At a move the addresses differ from those of the look before,
-// or can be used for the first time. A caller that compares two numbers hears also
-// of a move that [Mux.addresses] saw first. The first look is no move.
+// look reads the machine's addresses now. It returns the number of moves since the
+// mux was made. At a move the addresses differ from those of the look before, or
+// can be used for the first time. A caller that compares two numbers also notices a
+// move that [Mux.addresses] saw first. The first look is no move.
 func (m *Mux) look() (moves int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,14 +101,15 @@ func (m *Mux) look() (moves int) {
 	return m.moves
 }
 
-// refresh opens sockets for new addresses, and closes those of addresses that
-// have gone once nobody uses them. It counts moves. The caller holds the lock.
+// refresh opens sockets for new addresses, and closes those of lost addresses once
+// they are not used. It counts moves. The caller holds the lock.
 func (m *Mux) refresh() {
 	first, before, unusable := m.asked.IsZero(), m.current, len(m.sockets) == 0
 	m.current, m.asked = m.Lister(), time.Now()
-	// What one look finds shares a port. What a later one finds has another: a NAT
-	// that remembers an address which has gone gives the same port behind a new one
-	// a different port outside for each destination, as symmetric ones do.
+	// All addresses that one look finds share a port. Those of a later look have
+	// another one. A NAT may still remember a lost address. It would then map the
+	// same port of a new address to a different outside port for each destination,
+	// as symmetric NATs do.
 	port := 0
 	list := slices.Clone(*m.list.Load())
 	for _, p := range m.current {
@@ -119,7 +120,7 @@ func (m *Mux) refresh() {
 		s, err := m.open(a, port)
 		if err != nil {
 			m.refused = err
-			continue // gone again, not ours to bind, or forbidden
+			continue // lost again, not ours to bind, or forbidden
 		}
 		m.refused = nil
 		port = int(s.local.Port())
@@ -132,7 +133,7 @@ func (m *Mux) refresh() {
 		}
 		delete(m.sockets, a)
 		list = slices.DeleteFunc(list, func(o *udpSocket) bool { return o == s })
-		_ = s.conn.Close() // its address has gone, and so has what could fail
+		_ = s.conn.Close() // its address is lost, so an error changes nothing
 	}
 	m.list.Store(&list)
 	if !first && (!slices.Equal(before, m.current) || unusable && len(m.sockets) > 0) {
@@ -153,7 +154,7 @@ func (m *Mux) Has(a netip.Addr) bool {
 	return m.owns(a)
 }
 
-// Broadcasts reports whether a reaches everybody on one of our networks.
+// Broadcasts reports whether a is a broadcast address of one of our networks.
 func (m *Mux) Broadcasts(a netip.Addr) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -163,8 +164,8 @@ func (m *Mux) Broadcasts(a netip.Addr) bool {
 	})
 }
 
-// localAddresses returns the addresses under which peers may reach this
-// machine, loopback included: guests may be on this computer.
+// localAddresses returns the addresses at which peers may reach this machine. They
+// include loopback, because guests may be on this computer.
 func localAddresses() []netip.Prefix {
 	all, err := netaddr.Own()
 	if err != nil {
@@ -181,8 +182,8 @@ func localAddresses() []netip.Prefix {
 			addresses = append(addresses, p)
 		}
 	}
-	// Of pairs of equal priority the agent takes the first: that of a network
-	// before that of this computer alone.
+	// Of pairs with equal priority the agent takes the first one. So addresses in a
+	// network come before loopback addresses.
 	slices.SortStableFunc(addresses, func(a, b netip.Prefix) int {
 		switch {
 		case a.Addr().IsLoopback() == b.Addr().IsLoopback():
@@ -233,7 +234,7 @@ func (m *Mux) socket(local netip.AddrPort) *udpSocket {
 	return nil
 }
 
-// Close closes the sockets and waits for who reads them. It may be called twice.
+// Close closes the sockets and waits for their readers. It may be called twice.
 func (m *Mux) Close() error {
 	m.mu.Lock()
 	var errs []error
@@ -251,7 +252,8 @@ func (m *Mux) Close() error {
 // Usable reports whether the system gave us a socket.
 func (m *Mux) Usable() bool { return len(m.addresses()) > 0 }
 
-// Refusal returns why the system gave us no socket when one was last wanted, nil if it did.
+// Refusal returns why the system refused the last socket that was wanted, or nil if
+// it opened one.
 func (m *Mux) Refusal() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -47,7 +47,7 @@ func readFrom(tb testing.TB, conn *net.UDPConn) []byte {
 	return b[:n]
 }
 
-// binding is a connectivity check for ufrag.
+// binding returns a connectivity check for ufrag.
 func binding(tb testing.TB, ufrag string) []byte {
 	tb.Helper()
 	m, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername(ufrag+":theirs"))
@@ -55,7 +55,7 @@ func binding(tb testing.TB, ufrag string) []byte {
 	return m.Raw
 }
 
-// next reads what the agent would read.
+// next returns what the agent would read next.
 func next(tb testing.TB, c *udpConn) []byte {
 	tb.Helper()
 	timer := time.AfterFunc(mediatest.Patience, c.shut)
@@ -84,17 +84,17 @@ func TestChecksFindTheirConnection(t *testing.T) {
 		_, err := conn.WriteToUDP(p, to)
 		must(t, err)
 	}
-	send([]byte{22, 1, 2}) // from nobody known: dropped
+	send([]byte{22, 1, 2}) // from an unknown address, so it is dropped
 	check := binding(t, "bbbb")
 	send(check)
 	if got := next(t, b); !slices.Equal(got, check) {
 		t.Errorf("%x", got)
 	}
-	send([]byte{22, 3, 4}) // now it is known where this belongs
+	send([]byte{22, 3, 4}) // now the connection of this address is known
 	if got := next(t, b); !slices.Equal(got, []byte{22, 3, 4}) {
 		t.Errorf("%x", got)
 	}
-	send(binding(t, "aaaa")) // the peer has begun anew
+	send(binding(t, "aaaa")) // the peer has started again
 	next(t, a)
 	send([]byte{22, 5, 6})
 	if got := next(t, a); !slices.Equal(got, []byte{22, 5, 6}) {
@@ -175,7 +175,7 @@ func TestAnAddressIsNotStolenByWriting(t *testing.T) {
 	_, err := conn.WriteToUDP(binding(t, "aaaa"), net.UDPAddrFromAddrPort(s.local))
 	must(t, err)
 	next(t, victim)
-	_, err = thief.WriteToAddrPort([]byte("mine"), remote) // a candidate that it has named
+	_, err = thief.WriteToAddrPort([]byte("mine"), remote) // to a candidate that it has named
 	must(t, err)
 	_, err = conn.WriteToUDP([]byte{22, 1}, net.UDPAddrFromAddrPort(s.local))
 	must(t, err)
@@ -293,7 +293,8 @@ func FuzzDatagram(f *testing.F) {
 	})
 }
 
-// A NAT that remembers the address before would spoil the port for the new one.
+// TestNewAddressHasAPortOfItsOwn checks that a new address gets another port,
+// because a NAT that remembers the earlier address would spoil the port for it.
 func TestNewAddressHasAPortOfItsOwn(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs more than one loopback address, which Linux alone has without being asked")
@@ -335,7 +336,7 @@ func TestAddressesOfAConnectionAreBounded(t *testing.T) {
 	if len(s.remotes) != maxRemotes || a.addresses != maxRemotes {
 		t.Errorf("%d addresses, %d counted", len(s.remotes), a.addresses)
 	}
-	s.receive(binding(t, "bbbb"), netip.AddrPortFrom(s.local.Addr(), 1)) // takes one over
+	s.receive(binding(t, "bbbb"), netip.AddrPortFrom(s.local.Addr(), 1)) // takes an address over
 	if len(s.remotes) != maxRemotes || a.addresses != maxRemotes-1 || b.addresses != 1 {
 		t.Errorf("%d addresses, %d and %d counted", len(s.remotes), a.addresses, b.addresses)
 	}

@@ -17,13 +17,12 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// STUNClient knows the place of a [Mux] in the network: the addresses of
-// this machine, and how STUN servers (RFC 8489) see its sockets from outside. The
-// questions are sent from the sockets that carry media, so that a NAT's answer
-// is about them. It looks and asks only while somebody watches.
+// STUNClient knows the place of a [Mux] in the network: the addresses of this machine, and how STUN servers (RFC 8489)
+// see its sockets from outside. It asks from the sockets that carry media, so that the answer is about the NAT's
+// mapping for them. It checks addresses and asks servers only while there is a watcher.
 type STUNClient struct {
-	// Refresh is the time between questions that were answered; a third more at random.
-	// Tests change it, before the first use.
+	// Refresh is the time between questions that were answered, plus up to a third at random. Tests change it before
+	// the first use.
 	Refresh time.Duration
 
 	mux     *Mux
@@ -33,7 +32,7 @@ type STUNClient struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
-	woken   chan struct{} // holds one: run has something to do
+	woken   chan struct{} // buffered 1; full means that run is woken already
 
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
@@ -41,17 +40,16 @@ type STUNClient struct {
 	moves    int                    // of the mux, when the probes were last compared with it
 }
 
-// Watcher is somebody who wants to know how things stand.
+// Watcher is told when the addresses of this machine or of its sockets outside change.
 type Watcher struct {
 	servers []string // host:port
 	by      Named
-	// notify is called after something has changed, on the client's goroutine.
-	// moved says that the machine has other addresses, or a NAT has given one
-	// of its sockets another.
+	// notify is called after a change, on the client's goroutine. moved says that the machine has other addresses, or
+	// that a NAT has given one of its sockets another one.
 	notify func(moved bool)
 
 	moves          int  // of the mux, when last compared
-	changed, moved bool // not notified yet
+	changed, moved bool // what notify has not been told yet
 }
 
 // stunServer is a server that is asked.
@@ -59,12 +57,12 @@ type stunServer struct {
 	name      string // host:port
 	watchers  int
 	addresses []netip.AddrPort
-	resolved  time.Time // when the name is to be looked up again
+	resolved  time.Time // when the name must be looked up again
 	resolving bool
 	asked     time.Time // when it was first asked on this network, or since a recheck
 	rechecked time.Time
 	answered  bool // it has answered on this network
-	silent    bool // it has not, for silence
+	silent    bool // it has not answered within silence
 	probes    map[probeKey]*probe
 }
 
@@ -73,10 +71,10 @@ type probeKey struct {
 	server netip.AddrPort
 }
 
-// probe is one question, asked again and again.
+// probe is one question, which is repeated.
 type probe struct {
 	id     [stun.TransactionIDSize]byte
-	open   bool // the answer to id is outstanding
+	open   bool // the answer to id is still missing
 	sent   int  // how often id was sent
 	next   time.Time
 	mapped netip.AddrPort // the newest answer
@@ -87,7 +85,7 @@ type Reflexive struct{ Base, Mapped netip.AddrPort }
 
 const (
 	lookEvery     = time.Second
-	silence       = time.Second // without an answer UDP is taken to be blocked
+	silence       = time.Second // without an answer for this long, UDP counts as blocked
 	stunSends     = 4           // of one question, after 0, 200, 600 and 1400 ms
 	stunInterval  = 200 * time.Millisecond
 	recheckEvery  = 5 * time.Second
@@ -99,7 +97,7 @@ const (
 	resolveWithin = 5 * time.Second
 )
 
-// NewSTUNClient returns a client that asks from the sockets of mux, which has no other.
+// NewSTUNClient returns a client that asks from the sockets of mux. A mux has only one client.
 func NewSTUNClient(mux *Mux, logger *slog.Logger) *STUNClient {
 	c := &STUNClient{
 		mux: mux, logger: logger,
@@ -117,13 +115,13 @@ func NewSTUNClient(mux *Mux, logger *slog.Logger) *STUNClient {
 	return c
 }
 
-// Close ends the asking, and waits for it.
+// Close ends the client's goroutines, and waits for them.
 func (c *STUNClient) Close() {
 	c.cancel()
 	c.workers.Wait()
 }
 
-// wake makes run look at everything soon.
+// wake makes run check everything now.
 func (c *STUNClient) wake() {
 	select {
 	case c.woken <- struct{}{}:
@@ -131,9 +129,8 @@ func (c *STUNClient) wake() {
 	}
 }
 
-// Watch begins to look and ask. urls are "stun:host:port"; others are left out.
-// notify, which may be nil, must not block. stop may be called twice; notify may
-// be on its way when it returns.
+// Watch begins to check addresses and to ask servers. urls are "stun:host:port", and others are left out. notify must
+// not block, and may be nil. stop may be called twice. A call of notify may still be running when stop returns.
 func (c *STUNClient) Watch(urls []string, by Named, notify func(moved bool)) (w *Watcher, stop func()) {
 	w = &Watcher{servers: stunNames(urls), by: by, notify: notify, moves: c.mux.look()}
 	c.mu.Lock()
@@ -161,7 +158,7 @@ func (c *STUNClient) Watch(urls []string, by Named, notify func(moved bool)) (w 
 	})
 }
 
-// stunNames returns host and port of STUN servers over UDP.
+// stunNames returns host and port of the STUN servers over UDP.
 func stunNames(urls []string) (names []string) {
 	for _, u := range urls {
 		uri, err := stun.ParseURI(u)
@@ -176,7 +173,7 @@ func stunNames(urls []string) (names []string) {
 	return names
 }
 
-// run looks and asks until close.
+// run checks and asks until Close.
 func (c *STUNClient) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -191,10 +188,10 @@ func (c *STUNClient) run() {
 	}
 }
 
-// never is how long run waits when nobody watches: watch wakes it.
+// never is how long run waits while there is no watcher. Watch wakes it.
 const never = 24 * time.Hour
 
-// step does what is due and returns how long nothing more is.
+// step does what is due and returns the time until more is due.
 func (c *STUNClient) step(now time.Time) time.Duration {
 	c.mu.Lock()
 	watched := len(c.watchers) > 0
@@ -208,7 +205,7 @@ func (c *STUNClient) step(now time.Time) time.Duration {
 	wait := lookEvery
 	c.mu.Lock()
 	for w := range c.watchers {
-		if w.moves < moves { // not so if it began to watch after this look
+		if w.moves < moves { // not if it began to watch after this look
 			w.moves = moves
 			w.changed, w.moved = true, true
 		}
@@ -258,8 +255,7 @@ func (c *STUNClient) step(now time.Time) time.Duration {
 	return wait
 }
 
-// changed notes that watchers of s have something to hear. The caller holds the
-// lock.
+// changed notes that the watchers of s must be notified. The caller holds the lock.
 func (c *STUNClient) changed(s *stunServer) {
 	for w := range c.watchers {
 		if slices.Contains(w.servers, s.name) {
@@ -303,7 +299,7 @@ func (c *STUNClient) lookUp(s *stunServer, now time.Time) {
 		addresses = slices.DeleteFunc(addresses, func(a netip.AddrPort) bool { return !c.allowed(s, a.Addr()) })
 		s.resolving = false
 		s.resolved = time.Now().Add(resolveEvery)
-		if len(addresses) == 0 { // what was true before may still be
+		if len(addresses) == 0 { // the earlier addresses may still be right
 			s.resolved = time.Now().Add(resolveRetry)
 			return
 		}
@@ -315,7 +311,7 @@ func (c *STUNClient) lookUp(s *stunServer, now time.Time) {
 	})
 }
 
-// allowed reports whether one of those who watch a server may have it asked at this address. The caller holds the lock.
+// allowed reports whether a watcher of this server may have it asked at this address. The caller holds the lock.
 func (c *STUNClient) allowed(s *stunServer, a netip.Addr) bool {
 	for w := range c.watchers {
 		if slices.Contains(w.servers, s.name) && w.by.allows(a) {
@@ -378,8 +374,7 @@ func bindingRequest(id [stun.TransactionIDSize]byte) *stun.Message {
 	return m
 }
 
-// answer takes a STUN response if it is one to a question of ours. It runs on the
-// goroutine that reads the socket.
+// answer takes a STUN response if it answers a question of ours. It runs on the goroutine that reads the socket.
 func (c *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -388,7 +383,7 @@ func (c *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bo
 		if p == nil {
 			continue
 		}
-		if p.open && bytes.Equal(b[8:20], p.id[:]) { // IsMessage has seen to the length
+		if p.open && bytes.Equal(b[8:20], p.id[:]) { // IsMessage has checked the length
 			p.open = false
 			p.sent, p.next = 0, time.Now().Add(c.refreshAfter())
 			if !s.answered {
@@ -405,7 +400,7 @@ func (c *STUNClient) answer(socket *udpSocket, b []byte, from netip.AddrPort) bo
 	return false
 }
 
-// learn notes what a server calls a socket. The caller holds the lock.
+// learn notes how a server sees a socket. The caller holds the lock.
 func (c *STUNClient) learn(s *stunServer, p *probe, socket *udpSocket, mapped netip.AddrPort) {
 	if !mapped.IsValid() || mapped == p.mapped {
 		return
@@ -424,8 +419,8 @@ func (c *STUNClient) learn(s *stunServer, p *probe, socket *udpSocket, mapped ne
 	c.wake()
 }
 
-// mappedAddress returns what a server's binding response says of a socket with this
-// address, or the zero AddrPort when that can't be.
+// mappedAddress returns the address in a server's binding response, for a socket with this local address. It returns
+// the zero AddrPort if the address can't be right.
 func mappedAddress(b []byte, local, server netip.Addr) (none netip.AddrPort) {
 	m := stun.Message{Raw: b}
 	if m.Decode() != nil || m.Type != stun.BindingSuccess {
@@ -444,8 +439,8 @@ func mappedAddress(b []byte, local, server netip.Addr) (none netip.AddrPort) {
 	return netip.AddrPortFrom(a, uint16(x.Port))
 }
 
-// Recheck asks w's servers again at once. A path was lost: perhaps this is another
-// network with the same addresses, or one that lets no UDP through any longer.
+// Recheck asks w's servers again at once, because a path was lost. This may be another network with the same addresses,
+// or one that now blocks UDP.
 func (c *STUNClient) Recheck(w *Watcher) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -464,8 +459,7 @@ func (c *STUNClient) Recheck(w *Watcher) {
 	c.wake()
 }
 
-// Reflexives returns what w's servers say, without addresses that this machine
-// has itself.
+// Reflexives returns what w's servers have answered, without addresses that this machine has itself.
 func (c *STUNClient) Reflexives(w *Watcher) (all []Reflexive) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
-// newTestSTUN returns a client with sockets of its own.
+// newTestSTUN returns a client with its own sockets.
 func newTestSTUN(tb testing.TB) *STUNClient {
 	tb.Helper()
 	m := NewMux()
@@ -78,8 +78,8 @@ func TestOnlyAnswersToQuestionsAreTaken(t *testing.T) {
 	}
 }
 
-// TestAMoveThatGatheringSawFirstIsReported checks that a watcher hears of other
-// addresses although a peer that gathered candidates has looked at them first.
+// TestAMoveThatGatheringSawFirstIsReported checks that a watcher is told of
+// other addresses although a peer that gathered candidates has seen them first.
 func TestAMoveThatGatheringSawFirstIsReported(t *testing.T) {
 	c := newTestSTUN(t)
 	moves := make(chan bool, 16)
