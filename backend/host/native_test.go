@@ -54,19 +54,19 @@ func nativeOnly(t *testing.T) {
 func (f *fixture) seize(l hoststate.LinkView) *studio.WindowSink {
 	f.t.Helper()
 	var (
-		stage *studio.WindowSink
+		sink  *studio.WindowSink
 		ended *capture.Session
 	)
 	for ended == nil { // capture starts in the background
 		f.must(f.host.doLink(f.ctx, l.ID, func(o *openLink) error {
 			if s := o.hostSeat; s != nil {
-				stage, ended = s.windowSink, s.capture
+				sink, ended = s.windowSink, s.capture
 			}
 			return nil
 		}))
 	}
 	f.must(ended.Close())
-	return stage
+	return sink
 }
 
 // TestGuestsSeeWhatTheHostsDevicesGive checks that guests are told the true state
@@ -80,14 +80,14 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	if h := ada.host(); h.Muted || h.CameraOff {
 		t.Fatalf("%+v", h)
 	}
-	stage := f.seize(l)
+	sink := f.seize(l)
 	state := func(codes ...fault.Code) {
 		s := capture.State{Faults: codes}
 		for _, code := range codes {
 			s.NoCamera = s.NoCamera || strings.HasPrefix(string(code), "camera")
 			s.NoMicrophone = s.NoMicrophone || strings.HasPrefix(string(code), "microphone")
 		}
-		stage.State(s)
+		sink.State(s)
 	}
 	for _, c := range []struct {
 		lost             []fault.Code
@@ -128,11 +128,11 @@ func TestGuestsSeeWhatTheHostsDevicesGive(t *testing.T) {
 	// Without a window there are no devices. A new window brings them back.
 	_ = w.ws.CloseNow()
 	ada.sees(true, true)
-	stage.State(capture.State{}) // of a session that is ending
+	sink.State(capture.State{}) // of a session that is ending
 	again := f.window(l, hoststate.EngineNative)
 	again.message("source")
 	ada.sees(false, false)
-	stage.State(capture.State{NoCamera: true}) // and then reports something else
+	sink.State(capture.State{NoCamera: true}) // and then reports something else
 	ada.send(signalling.Say{Text: "still here"})
 	for {
 		m, err := ada.next()
