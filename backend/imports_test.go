@@ -75,15 +75,16 @@ var parts = map[string]part{
 	"backend/media/capture/clips": {tier: media, lower: none, beside: []string{"backend/media/capture"}},                                              // for measurements
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
-	"backend/awake":        {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":         {tier: subjects, pion: every},
-	"backend/guest":        {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
-	"backend/handover":     {tier: subjects},
-	"backend/links":        {tier: subjects},
-	"backend/lobby":        {tier: subjects},
-	"backend/notify":       {tier: subjects},
-	"backend/store":        {tier: subjects, beside: []string{"backend/links"}},
-	"backend/windowsocket": {tier: subjects},
+	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/description"}, pion: every},
+	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
+	"backend/guest":            {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
+	"backend/handover":         {tier: subjects},
+	"backend/links":            {tier: subjects},
+	"backend/lobby":            {tier: subjects},
+	"backend/notify":           {tier: subjects},
+	"backend/store":            {tier: subjects, beside: []string{"backend/links"}},
+	"backend/windowsocket":     {tier: subjects},
 
 	// The relay is one subject of several parts.
 	"backend/relay":             {tier: subjects, beside: []string{"backend/relay/hosts", "backend/relay/metering", "backend/relay/oneport", "backend/relay/switchboard", "backend/relay/wire"}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -220,24 +221,24 @@ func TestHandshakeIsBegunByTheGuest(t *testing.T) {
 		section + section + active: nil,
 		active + section:           nil, // RFC 8842 section 5.1
 		credentials + active + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n": nil,
-		section + "a=setup:passive\r\n":                              errHandshake,
-		section + "a=setup:actpass\r\n":                              errHandshake, // the roles of ICE, which a guest can reverse, would decide
-		section + "a=setup:passive\r\n" + section + active:           errHandshake,
-		section + "a=setup: active\r\n":                              errHandshake,
-		section:                                                      errHandshake,
-		"":                                                           errRefused,
-		"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" + active:               errTransport,
-		section + active + section + section:                         errSections,
-		"m=video 9 UDP/TLS/RTP/SAVPF 111\r\n" + credentials + active:                   errSections,
-		section + active + "a=mid:7\r\n":                                               errSections,
-		section + active + "a=mid:0\r\n" + section + "a=mid:0\r\n":                     errSections,
-		section + active + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n":      errSections,
-		"m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n" + credentials + active:                   errRefused,
-		"m=audio 9 UDP/TLS/RTP/SAVPF 0 8\r\n" + credentials + active:                   errRefused,
-		section + active + "a=rtpmap:111 speex/16000\r\n":                              errRefused,
-		strings.ReplaceAll(section, "pwd:a", "pwd:"+strings.Repeat("x", 300)) + active: errTransport,
+		section + "a=setup:passive\r\n":                              description.ErrHandshake,
+		section + "a=setup:actpass\r\n":                              description.ErrHandshake, // the roles of ICE, which a guest can reverse, would decide
+		section + "a=setup:passive\r\n" + section + active:           description.ErrHandshake,
+		section + "a=setup: active\r\n":                              description.ErrHandshake,
+		section:                                                      description.ErrHandshake,
+		"":                                                           description.ErrRefused,
+		"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" + active:               description.ErrTransport,
+		section + active + section + section:                         description.ErrSections,
+		"m=video 9 UDP/TLS/RTP/SAVPF 111\r\n" + credentials + active:                   description.ErrSections,
+		section + active + "a=mid:7\r\n":                                               description.ErrSections,
+		section + active + "a=mid:0\r\n" + section + "a=mid:0\r\n":                     description.ErrSections,
+		section + active + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n":      description.ErrSections,
+		"m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n" + credentials + active:                   description.ErrRefused,
+		"m=audio 9 UDP/TLS/RTP/SAVPF 0 8\r\n" + credentials + active:                   description.ErrRefused,
+		section + active + "a=rtpmap:111 speex/16000\r\n":                              description.ErrRefused,
+		strings.ReplaceAll(section, "pwd:a", "pwd:"+strings.Repeat("x", 300)) + active: description.ErrTransport,
 	} {
-		if _, err := readAnswer(offer, answerHead+text); !errors.Is(err, want) {
+		if _, err := description.Read(offer, answerHead+text); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", text, err, want)
 		}
 	}
@@ -363,22 +364,22 @@ func FuzzSDPBounds(f *testing.F) {
 	must(f, e.Close())
 	f.Add(answerHead + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\na=fingerprint:sha-256 00\r\na=setup:active\r\na=ssrc:1\r\n")
 	f.Add(answerHead + "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\nm=video 0 X 0\r\na=bundle-only\r\n")
-	sections := len(parseDescription(offer.SDP).sections)
+	sections := len(sectionsOf(offer.SDP)) - 1
 	f.Fuzz(func(t *testing.T, text string) {
 		if (signalling.Answer{Negotiation: 1, SDP: text}).Validate() != nil {
 			return
 		}
-		read, err := readAnswer(offer.SDP, text)
+		read, err := description.Read(offer.SDP, text)
 		if err != nil {
 			return
 		}
-		description := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.sdp}
-		parsed, err := description.Unmarshal()
+		remote := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.SDP}
+		parsed, err := remote.Unmarshal()
 		if err != nil {
-			t.Fatalf("%v\n%s", err, read.sdp)
+			t.Fatalf("%v\n%s", err, read.SDP)
 		}
-		if len(parsed.MediaDescriptions) != sections || len(read.sdp) > len(offer.SDP)+2048 {
-			t.Fatalf("%d sections, %d bytes\n%s", len(parsed.MediaDescriptions), len(read.sdp), read.sdp)
+		if len(parsed.MediaDescriptions) != sections || len(read.SDP) > len(offer.SDP)+2048 {
+			t.Fatalf("%d sections, %d bytes\n%s", len(parsed.MediaDescriptions), len(read.SDP), read.SDP)
 		}
 	})
 }

@@ -2,16 +2,14 @@ package call
 
 import (
 	"fmt"
-	"hash/crc32"
 	"net/netip"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -34,72 +32,6 @@ const (
 	gatherPatience = 30 * time.Millisecond
 )
 
-// candidateLine begins a candidate in a description (RFC 8839 section 5.1).
-const candidateLine = "a=candidate:"
-
-// splitCandidates takes the candidates out of a description.
-func splitCandidates(sdp string) (rest string, candidates []string) {
-	var b strings.Builder
-	b.Grow(len(sdp))
-	for line := range strings.Lines(sdp) {
-		switch bare := strings.TrimRight(line, "\r\n"); {
-		case strings.HasPrefix(bare, candidateLine):
-			candidates = append(candidates, strings.TrimPrefix(bare, "a="))
-		case bare == "a=end-of-candidates":
-		default:
-			b.WriteString(line)
-		}
-	}
-	return b.String(), candidates
-}
-
-// joinCandidates puts candidates into the first section of a description that has
-// none. One section is enough, because the others are bundled with it.
-func joinCandidates(sdp string, candidates []string) string {
-	end := len(sdp)
-	if first := strings.Index(sdp, "\r\nm="); first >= 0 {
-		if second := strings.Index(sdp[first+2:], "\r\nm="); second >= 0 {
-			end = first + 2 + second + 2
-		}
-	}
-	var b strings.Builder
-	b.WriteString(sdp[:end])
-	for _, c := range candidates {
-		b.WriteString("a=" + c + "\r\n")
-	}
-	b.WriteString(sdp[end:])
-	return b.String()
-}
-
-// ufragOf returns the user name fragment of our description.
-func ufragOf(sdp string) string {
-	for line := range strings.Lines(sdp) {
-		if u, ok := strings.CutPrefix(line, "a=ice-ufrag:"); ok {
-			return strings.TrimRight(u, "\r\n")
-		}
-	}
-	return ""
-}
-
-// Priorities of candidates (RFC 8445 section 5.1.2.1), for the highest local
-// preference and the only component.
-const (
-	reflexivePriority = 100<<24 | 65535<<8 | 255
-	relayedPriority   = 0<<24 | 65535<<8 | 255
-)
-
-// candidateText returns a candidate whose base is one of our sockets. If hide is
-// set, it leaves the base out.
-func candidateText(kind string, priority uint32, a, base netip.AddrPort, hide bool, ufrag string) string {
-	foundation := crc32.ChecksumIEEE([]byte(kind + base.Addr().String()))
-	related := base
-	if hide {
-		related = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	}
-	return fmt.Sprintf("candidate:%d 1 udp %d %s %d typ %s raddr %s rport %d ufrag %s",
-		foundation, priority, a.Addr(), a.Port(), kind, related.Addr(), related.Port(), ufrag)
-}
-
 // describe starts the list of own candidates of a new description. It begins with
 // those that exist at once. They go with the offer, so that the other side can
 // begin its checks before it reads further messages. In a restart, the candidates
@@ -107,7 +39,7 @@ func candidateText(kind string, priority uint32, a, base netip.AddrPort, hide bo
 // offer.
 func (p *peer) describe(sdp string, gathered <-chan struct{}) {
 	first := p.ufrag == ""
-	if u := ufragOf(sdp); u != p.ufrag {
+	if u := description.Ufrag(sdp); u != p.ufrag {
 		p.ufrag = u
 		p.own = nil
 	}
@@ -128,7 +60,7 @@ func (p *peer) gather(gathered <-chan struct{}) {
 	case <-gathered:
 	case <-late.C:
 	}
-	_, found := splitCandidates(p.pc.LocalDescription().SDP)
+	_, found := description.SplitCandidates(p.pc.LocalDescription().SDP)
 	for _, text := range found {
 		c, err := ice.UnmarshalCandidate(text)
 		if err == nil && c.Component() == ice.ComponentRTP { // pion repeats all for RTCP, which is multiplexed
@@ -159,7 +91,7 @@ func (p *peer) leaving(text, address string, port int) string {
 	local := netip.AddrPortFrom(a.Unmap(), uint16(port))
 	switch {
 	case p.sockets().Relayed(local): // see path.PeerMux.GetListenAddresses
-		return candidateText("relay", relayedPriority, local, local, true, p.ufrag)
+		return description.Candidate(description.Relayed, local, local, true, p.ufrag)
 	case p.relayOnly:
 		return ""
 	}
@@ -172,7 +104,7 @@ func (p *peer) reflexives() (texts []string) {
 		return nil
 	}
 	for _, r := range p.outside().reflexives {
-		texts = append(texts, candidateText("srflx", reflexivePriority, r.Mapped, r.Base, false, p.ufrag))
+		texts = append(texts, description.Candidate(description.Reflexive, r.Mapped, r.Base, false, p.ufrag))
 	}
 	return texts
 }
@@ -237,58 +169,11 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 		return
 	}
 	p.taken = append(p.taken, init.Candidate)
-	p.preference.learn(init.Candidate)
+	p.preference.Learn(init.Candidate)
 	if err := p.pc.AddICECandidate(init); err != nil {
 		// The other candidates may still work.
 		p.call.engine.logger.Debug("candidate of a participant", "err", err)
 	}
-}
-
-// pathPreference decides which path to the other side is taken while there is none.
-// mu guards all of it, and no other lock is taken under it.
-type pathPreference struct {
-	mu     sync.Mutex
-	direct []netip.AddrPort // candidates of the other side, except those at a TURN server
-	first  time.Time        // when an address answered that is not in direct; zero before
-}
-
-func (p *pathPreference) reset() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.direct, p.first = nil, time.Time{}
-}
-
-// learn adds a candidate of the other side.
-func (p *pathPreference) learn(text string) {
-	c, err := ice.UnmarshalCandidate(text)
-	if err != nil || c.Type() == ice.CandidateTypeRelay {
-		return
-	}
-	a, err := netip.ParseAddr(c.Address())
-	if err != nil {
-		return // an mDNS name
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.direct) >= maxTaken {
-		return
-	}
-	p.direct = append(p.direct, netip.AddrPortFrom(a.Unmap(), uint16(c.Port())))
-}
-
-// good reports whether the path to an address should be taken now. It should if it
-// is direct, or if no direct path has come up within relayWait after the first
-// other one.
-func (p *pathPreference) good(from netip.AddrPort, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if slices.Contains(p.direct, from) {
-		return true
-	}
-	if p.first.IsZero() {
-		p.first = now
-	}
-	return now.Sub(p.first) >= relayWait
 }
 
 // answeredBy reports whether the agent should hear of an answer from this address
@@ -299,7 +184,7 @@ func (p *pathPreference) good(from netip.AddrPort, now time.Time) bool {
 func (p *peer) answeredBy(from netip.AddrPort) bool {
 	return p.call.iceConfig.Servers == nil || p.relayOnly ||
 		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
-		p.preference.good(from, time.Now())
+		p.preference.Good(from, time.Now())
 }
 
 // maxForcedRounds bounds the forced rounds of one peer, because a stranger can

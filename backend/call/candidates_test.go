@@ -14,6 +14,7 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
@@ -214,21 +215,21 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 // waits for a direct one, at most for relayWait.
 func TestADirectWayIsWaitedFor(t *testing.T) {
 	relayed, direct := netip.MustParseAddrPort("198.51.100.1:50000"), netip.MustParseAddrPort("198.51.100.7:4242")
-	var p pathPreference
+	p := description.Preference{Wait: relayWait, Limit: maxTaken}
 	now := time.Now()
-	p.learn("candidate:1 1 udp 1 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 0")
-	if p.good(relayed, now) || p.good(direct, now) {
+	p.Learn("candidate:1 1 udp 1 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 0")
+	if p.Good(relayed, now) || p.Good(direct, now) {
 		t.Error("an unknown way is taken at once")
 	}
-	p.learn("candidate:2 1 udp 2 198.51.100.7 4242 typ srflx raddr 0.0.0.0 rport 0")
-	if !p.good(direct, now.Add(relayWait/2)) {
+	p.Learn("candidate:2 1 udp 2 198.51.100.7 4242 typ srflx raddr 0.0.0.0 rport 0")
+	if !p.Good(direct, now.Add(relayWait/2)) {
 		t.Error("a direct way is not taken at once")
 	}
-	if p.good(relayed, now.Add(relayWait-1)) || !p.good(relayed, now.Add(relayWait)) {
+	if p.Good(relayed, now.Add(relayWait-1)) || !p.Good(relayed, now.Add(relayWait)) {
 		t.Error("not the wait that was meant")
 	}
-	p.reset()
-	if p.good(direct, now.Add(relayWait)) {
+	p.Reset()
+	if p.Good(direct, now.Add(relayWait)) {
 		t.Error("something is known of an earlier offer")
 	}
 }

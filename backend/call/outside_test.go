@@ -17,6 +17,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
@@ -57,7 +58,7 @@ func (r *recorder) candidates() (texts []string) {
 				texts = append(texts, m.Candidate)
 			}
 		case signalling.Offer:
-			_, offered := splitCandidates(m.SDP)
+			_, offered := description.SplitCandidates(m.SDP)
 			texts = append(texts, offered...)
 		}
 	}
@@ -109,7 +110,7 @@ func TestReflexiveCandidatesAreOffered(t *testing.T) {
 	})
 	a.send()
 	a.until("an offer", func() bool { return a.offers > 0 })
-	ufrag := ufragOf(a.pc.RemoteDescription().SDP)
+	ufrag := description.Ufrag(a.pc.RemoteDescription().SDP)
 	if ufrag == "" || !strings.HasSuffix(text, " ufrag "+ufrag) {
 		t.Errorf("%s is not of %s", text, ufrag)
 	}
@@ -201,16 +202,16 @@ func TestPrepareAsksBeforeTheCall(t *testing.T) {
 func FuzzSplitCandidates(f *testing.F) {
 	f.Add("v=0\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\na=end-of-candidates\r\nm=audio\n")
 	f.Fuzz(func(t *testing.T, sdp string) {
-		rest, all := splitCandidates(sdp)
+		rest, all := description.SplitCandidates(sdp)
 		for line := range strings.Lines(rest) {
-			if strings.HasPrefix(line, candidateLine) {
+			if strings.HasPrefix(line, "a=candidate:") {
 				t.Errorf("%q is left", line)
 			}
 		}
-		if len(rest) > len(sdp) || len(all) > len(sdp)/len(candidateLine) {
+		if len(rest) > len(sdp) || len(all) > len(sdp)/len("a=candidate:") {
 			t.Errorf("%d bytes, %d candidates of %d bytes", len(rest), len(all), len(sdp))
 		}
-		ufragOf(sdp)
+		description.Ufrag(sdp)
 	})
 }
 

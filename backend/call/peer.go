@@ -12,6 +12,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
@@ -54,7 +55,7 @@ type peer struct {
 	relayOnly bool
 
 	roundForced atomic.Bool                // forceCheckRound is queued
-	preference  pathPreference             // see answeredBy
+	preference  description.Preference     // see answeredBy
 	path        atomic.Pointer[path.Route] // of the selected pair
 	secrets     path.Secrets
 	direct      atomic.Pointer[path.SRTPPath] // nil until there are keys, and always without a mux, when pion carries the media
@@ -97,6 +98,7 @@ func newPeer(m *member) (*peer, error) {
 		sections: make(map[string]*forward.Slot),
 		takes:    rate.NewLimiter(rate.Every(takenEvery), takenBurst),
 	}
+	p.preference.Wait, p.preference.Limit = relayWait, maxTaken
 	if !m.profile.Host {
 		p.outside = m.call.outside.Load
 		p.relayOnly = m.call.iceConfig.RelayOnly
@@ -212,7 +214,7 @@ func (p *peer) negotiate() {
 	p.outstanding = true
 	p.remote, p.taken = 0, nil
 	if restart {
-		p.preference.reset()
+		p.preference.Reset()
 	}
 	p.negotiation++
 	// Only now do the new sections have mids.
@@ -231,8 +233,8 @@ func (p *peer) negotiate() {
 
 // sendOffer sends an offer with the candidates that are known.
 func (p *peer) sendOffer(sdp string, added []*slotPair) {
-	sdp, _ = splitCandidates(sdp)
-	message := signalling.Offer{Negotiation: p.negotiation, SDP: joinCandidates(sdp, p.own)}
+	sdp, _ = description.SplitCandidates(sdp)
+	message := signalling.Offer{Negotiation: p.negotiation, SDP: description.JoinCandidates(sdp, p.own)}
 	p.call.post(func() { p.call.offered(p, message, added) })
 }
 
@@ -280,13 +282,13 @@ func (p *peer) answer(a signalling.Answer) {
 	if !p.outstanding || a.Negotiation != p.negotiation {
 		return
 	}
-	_, candidates := splitCandidates(a.SDP)
-	read, err := readAnswer(p.offer, a.SDP)
+	_, candidates := description.SplitCandidates(a.SDP)
+	read, err := description.Read(p.offer, a.SDP)
 	if err == nil {
 		for mid, s := range p.sections {
-			s.SetWanted(read.takes[mid])
+			s.SetWanted(read.Takes[mid])
 		}
-		err = p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.sdp})
+		err = p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.SDP})
 	}
 	if err != nil {
 		p.failed(fault.New(fault.SDPInvalid, err))

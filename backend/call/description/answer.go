@@ -1,4 +1,6 @@
-package call
+// Package description reads and writes session descriptions (SDP, RFC 8866) as text: it makes of a guest's answer one that
+// Pion may be given, and takes candidates out and puts them in. It does no I/O.
+package description
 
 import (
 	"errors"
@@ -122,29 +124,30 @@ func repairs(parameters []string, format string) bool {
 	return false
 }
 
-// answered is what readAnswer returns.
-type answered struct {
-	sdp   string
-	takes map[string]bool // by mid: slots that the guest wants to receive
+// Answer is what [Read] makes of an answer.
+type Answer struct {
+	SDP   string          // for Pion
+	Takes map[string]bool // by mid: slots that the guest wants to receive
 }
 
+// Errors of [Read].
 var (
-	errHandshake = errors.New("the answer does not begin the handshake")
-	errSections  = errors.New("the answer has sections that were not offered")
-	errRefused   = errors.New("the answer refuses everything")
-	errTransport = errors.New("the answer lacks credentials or a fingerprint")
+	ErrHandshake = errors.New("the answer does not begin the handshake")
+	ErrSections  = errors.New("the answer has sections that were not offered")
+	ErrRefused   = errors.New("the answer refuses everything")
+	ErrTransport = errors.New("the answer lacks credentials or a fingerprint")
 )
 
-// readAnswer reads an answer to an offer of ours. It refuses an answer whose sender would not be the DTLS client. All
+// Read reads an answer to an offer of ours. It refuses an answer whose sender would not be the DTLS client. All
 // browsers are the client when they answer actpass (RFC 5763 section 5). Without our server's hello there are no keys
-// for [path.SRTPPath], and pion's own packet path does not bound how many streams a peer sends.
-func readAnswer(offer, answer string) (answered, error) {
+// for the direct way of media (media/path), and pion's own packet path does not bound how many streams a peer sends.
+func Read(offer, answer string) (Answer, error) {
 	ours, theirs := parseDescription(offer), parseDescription(answer)
 	matched, err := match(ours.sections, theirs.sections)
 	if err != nil {
-		return answered{}, err
+		return Answer{}, err
 	}
-	r := answered{takes: make(map[string]bool)}
+	r := Answer{Takes: make(map[string]bool)}
 	var body strings.Builder
 	var bundle, transport string
 	for i := range ours.sections {
@@ -161,16 +164,16 @@ func readAnswer(offer, answer string) (answered, error) {
 			direction = own.directionOf(&theirs, their)
 			if transport == "" {
 				if transport, err = theirs.transport(); err != nil {
-					return answered{}, err
+					return Answer{}, err
 				}
 			}
 			bundle += " " + mid
 		}
-		r.takes[mid] = direction == "recvonly"
+		r.Takes[mid] = direction == "recvonly"
 		own.write(&body, their, formats, mid, direction)
 	}
 	if transport == "" {
-		return answered{}, errRefused
+		return Answer{}, ErrRefused
 	}
 	head := "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE" + bundle + "\r\n" + transport
 	for _, flag := range []string{"ice-lite", "extmap-allow-mixed"} {
@@ -179,7 +182,7 @@ func readAnswer(offer, answer string) (answered, error) {
 		}
 	}
 	// Pion reads the role from the first section.
-	r.sdp = head + strings.Replace(body.String(), "a=mid:", "a=setup:active\r\na=mid:", 1)
+	r.SDP = head + strings.Replace(body.String(), "a=mid:", "a=setup:active\r\na=mid:", 1)
 	return r, nil
 }
 
@@ -187,7 +190,7 @@ func readAnswer(offer, answer string) (answered, error) {
 // by place if the answer has no mids.
 func match(ours, theirs []section) ([]*section, error) {
 	if len(theirs) > len(ours) {
-		return nil, errSections
+		return nil, ErrSections
 	}
 	places := make(map[string]int, len(ours))
 	for i := range ours {
@@ -199,11 +202,11 @@ func match(ours, theirs []section) ([]*section, error) {
 		at := i
 		if mid, ok := find(theirs[i].attributes, "mid"); ok {
 			if at, ok = places[mid]; !ok {
-				return nil, errSections
+				return nil, ErrSections
 			}
 		}
 		if matched[at] != nil || !strings.EqualFold(theirs[i].kind, ours[at].kind) {
-			return nil, errSections
+			return nil, ErrSections
 		}
 		matched[at] = &theirs[i]
 	}
@@ -272,9 +275,9 @@ func (d *description) transport() (lines string, err error) {
 	}
 	switch {
 	case first("setup") != "active":
-		return "", errHandshake
+		return "", ErrHandshake
 	case ufrag == "" || len(ufrag) > 256 || password == "" || len(password) > 256 || fingerprint == "" || len(fingerprint) > 256:
-		return "", errTransport
+		return "", ErrTransport
 	}
 	lines = "a=ice-ufrag:" + ufrag + "\r\na=ice-pwd:" + password + "\r\na=fingerprint:" + fingerprint + "\r\n"
 	if slices.Contains(strings.Fields(first("ice-options")), "trickle") {
