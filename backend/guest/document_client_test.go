@@ -13,7 +13,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -239,5 +241,8 @@ func (c *documentClient) leave() error {
 	if err := c.send(ctx, "leave", struct{}{}); err != nil {
 		return err
 	}
-	return c.ws.Close(1000, "")
+	if err := c.ws.Close(1000, ""); !errors.Is(err, net.ErrClosed) { // the relay may be the first to close
+		return err
+	}
+	return nil
 }
