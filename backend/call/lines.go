@@ -31,14 +31,10 @@ type lines struct {
 	mu        sync.Mutex // guards what follows; acquired before the locks of package rate
 	receivers map[*rate.Estimator]*forward.Outbound
 	ticked    time.Time
-	own       []netip.Prefix // this machine's networks
-	ownAt     time.Time
 }
 
-const (
-	lineTick   = 90 * time.Millisecond // the shortest time between two looks at the ways out
-	ownNetwork = 10 * time.Second      // between two looks at this machine's networks
-)
+// lineTick is the shortest time between two looks at the ways out.
+const lineTick = 90 * time.Millisecond
 
 func newLines() *lines {
 	l := &lines{receivers: make(map[*rate.Estimator]*forward.Outbound)}
@@ -48,20 +44,13 @@ func newLines() *lines {
 	return l
 }
 
-// wayOf returns the way out that leads to an address.
-func (l *lines) wayOf(a netip.Addr, now time.Time) way {
+// wayOf returns the way out that leads to an address from this machine, which has own addresses in their networks.
+func wayOf(a netip.Addr, own []netip.Prefix) way {
 	a = a.Unmap()
 	if a.IsLoopback() {
 		return wayLoopback
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.ownAt) > ownNetwork {
-		// Without a list everything is beyond the local network.
-		l.own, _ = netaddr.Own()
-		l.ownAt = now
-	}
-	for _, n := range l.own {
+	for _, n := range own {
 		switch {
 		case n.Addr() == a:
 			return wayLoopback
@@ -133,7 +122,8 @@ func (p *peer) watchLine(now time.Time) {
 		p.route = r
 		w := wayInternet
 		if r.TURN() == nil {
-			w = lines.wayOf(r.Remote().Addr(), now)
+			own, _ := netaddr.Own() // without a list, everything is beyond the local network
+			w = wayOf(r.Remote().Addr(), own)
 		}
 		p.way.Store(uint32(w))
 		lines.join(p, w)
@@ -181,8 +171,12 @@ func (c *Call) paceOnce(now time.Time) (more bool) {
 	c.engine.cork()
 	defer c.engine.uncork()
 	for _, m := range *c.members.Load() {
-		if p := m.connection.Load(); p != nil {
-			more = p.out.Pace(now) || more
+		p := m.connection.Load()
+		if p == nil {
+			continue
+		}
+		if !c.engine.panics.Run(func() { more = p.out.Pace(now) || more }) {
+			p.failed(errPanic)
 		}
 	}
 	return more

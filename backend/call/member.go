@@ -26,6 +26,7 @@ type member struct {
 	audio, video *forward.Track
 
 	number share.ID // for decisions on who gets what; never used twice in a call
+	place  int      // of its picture in planner.input.Tracks
 	asked  asked    // as a publisher
 
 	muted, cameraOff bool

@@ -12,7 +12,7 @@ import (
 )
 
 // planEvery is how often the call decides who gets what, in ticks of the reporter. It also decides when the line to a
-// receiver turns out to be full, and when somebody comes, leaves or looks elsewhere.
+// receiver turns out to be full, and when a member comes, leaves or looks elsewhere, but not more often than hurryEvery.
 const (
 	planEvery  = 20
 	hurryEvery = 2
@@ -51,11 +51,9 @@ func (c *Call) plan() {
 	c.engine.cork()
 	for r, m := range c.planner.members {
 		for _, pr := range m.pairs {
-			for t, o := range members {
-				if pr.member == o {
-					choice := plan.Choice(r, t)
-					pr.permit(choice.Reason != share.OwnLine && choice.Reason != share.HostLine)
-				}
+			if pr.member != nil {
+				reason := plan.Choice(r, pr.member.place).Reason
+				pr.permit(reason != share.OwnLine && reason != share.HostLine)
 			}
 		}
 		m.wants(in, r)
@@ -93,7 +91,8 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			voices++
 		}
 	}
-	for _, m := range members {
+	for i, m := range members {
+		m.place = i
 		in.Tracks = append(in.Tracks, p.track(m, now))
 		if m.peer == nil {
 			continue

@@ -117,15 +117,13 @@ func (g *guest) since() func() int {
 }
 
 func TestEveryReceiverIsOnItsWayOut(t *testing.T) {
-	l := newLines()
-	l.ownAt = time.Now()
-	l.own = []netip.Prefix{netip.MustParsePrefix("192.168.1.7/24"), netip.MustParsePrefix("2001:db8:1::7/64")}
+	own := []netip.Prefix{netip.MustParsePrefix("192.168.1.7/24"), netip.MustParsePrefix("2001:db8:1::7/64")}
 	for address, want := range map[string]way{
 		"127.0.0.1": wayLoopback, "::1": wayLoopback, "192.168.1.7": wayLoopback, "2001:db8:1::7": wayLoopback,
 		"192.168.1.8": wayNetwork, "2001:db8:1::8": wayNetwork, "::ffff:192.168.1.8": wayNetwork,
 		"192.168.2.8": wayInternet, "203.0.113.1": wayInternet, "2001:db8:2::8": wayInternet,
 	} {
-		if got := l.wayOf(netip.MustParseAddr(address), l.ownAt); got != want {
+		if got := wayOf(netip.MustParseAddr(address), own); got != want {
 			t.Errorf("%s is on way %d, want %d", address, got, want)
 		}
 	}

@@ -66,7 +66,6 @@ func (c *Call) look(m *member, v signalling.View) error {
 	}
 	m.view = newView(v)
 	c.planner.see(m, v)
-	c.hurry.Store(true)
 	for _, word := range v.Takes {
 		if word == signalling.TakesLayers && !m.takesLayers {
 			m.takesLayers = true
@@ -95,6 +94,7 @@ func (c *Call) steer() {
 	if c.ended {
 		return
 	}
+	c.hurry.Store(true)
 	now := time.Now()
 	c.steered = now
 	members := *c.members.Load()
