@@ -105,7 +105,7 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		if w := way(m.peer.way.Load()); w != wayLoopback {
 			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
 		}
-		if limit := m.peer.out.Estimate(); limit > 0 {
+		if limit := m.peer.out.OwnLimit(); limit > 0 {
 			r.Capacity = min(r.Capacity, int(min(limit, share.Unlimited)))
 		}
 		in.Receivers = append(in.Receivers, r)

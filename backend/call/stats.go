@@ -6,7 +6,7 @@ import "github.com/porch-call/porch/backend/media/forward"
 type Stats struct {
 	Participants int `json:"participants"`
 	forward.Counts
-	// Estimates is how much each receiver believes that it can receive, in
-	// bit/s (REMB), by participant.
+	// Estimates is how much the line to each receiver is estimated to carry, in
+	// bit/s, by participant.
 	Estimates map[string]uint64 `json:"estimates,omitempty"`
 }

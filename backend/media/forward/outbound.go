@@ -22,7 +22,7 @@ type Outbound struct {
 	measured   atomic.Bool   // the receiver reported a round trip since the last WasMeasured
 	limit      atomic.Uint64 // the rate that the receiver estimates it can receive (REMB), in bit/s; 0 for unknown
 	budget     resends
-	departures departures
+	departures *departures
 	pacing     pacing
 	probe      probe
 
@@ -31,15 +31,12 @@ type Outbound struct {
 	ssrcs map[uint32]struct{} // in use, including those of retransmissions
 }
 
-// firstEstimate is what a receiver is sent before it has said what arrives: a picture of 360 lines and sound.
-const firstEstimate = rate.Mbit
-
 // NewOutbound returns the way out to a receiver. admitted says whether the receiver is admitted. wake is called when
 // packets begin to wait for [Outbound.Pace]; it runs with locks held and must not block.
 func NewOutbound(admitted *atomic.Bool, c *Counters, wake func()) *Outbound {
 	o := &Outbound{admitted: admitted, counters: c, slots: make(map[uint32]*Slot), ssrcs: make(map[uint32]struct{})}
 	o.budget.roundTrip = &o.rtt
-	o.departures.estimator = rate.NewEstimator(firstEstimate)
+	o.departures = newDepartures()
 	o.pacing.wake = wake
 	return o
 }
@@ -48,7 +45,7 @@ func NewOutbound(admitted *atomic.Bool, c *Counters, wake func()) *Outbound {
 // transport-wide numbers.
 func (o *Outbound) NewSlot(kind signalling.Kind) *Slot {
 	s := NewSlot(kind, o.admitted, o.counters)
-	s.budget, s.departures, s.pacing = &o.budget, &o.departures, &o.pacing
+	s.budget, s.departures, s.pacing = &o.budget, o.departures, &o.pacing
 	return s
 }
 
@@ -102,8 +99,9 @@ func (o *Outbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 		o.limit.Store(f.estimate)
 	}
 	if f.transport != nil {
-		// What is malformed does not count.
-		_ = o.departures.estimator.Feedback(now, f.transport)
+		if !o.departures.report(f.transport, now) {
+			o.counters.malformed.Add(1)
+		}
 		return
 	}
 	if !f.reported && len(f.lost) == 0 && !f.keyframe {
@@ -154,8 +152,17 @@ const maxRoundTrip = 5 * time.Second
 // RoundTrip returns the smoothed round trip, 0 for unknown.
 func (o *Outbound) RoundTrip() time.Duration { return time.Duration(o.rtt.Load()) }
 
-// Estimate returns the rate that the receiver estimates it can receive, in bit/s; 0 for unknown.
-func (o *Outbound) Estimate() uint64 { return o.limit.Load() }
+// OwnLimit returns the rate that the receiver itself estimates it can receive (REMB), in bit/s; 0 for unknown.
+func (o *Outbound) OwnLimit() uint64 { return o.limit.Load() }
+
+// Estimate returns the rate that the line to the receiver is estimated to carry, in bit/s; 0 for unknown. A receiver that
+// does not report by transport-wide numbers estimates it itself.
+func (o *Outbound) Estimate() uint64 {
+	if o.departures.reported.Load() {
+		return uint64(o.departures.estimator.Capacity())
+	}
+	return o.limit.Load()
+}
 
 // Estimator returns the estimator of what the line to the receiver carries.
 func (o *Outbound) Estimator() *rate.Estimator { return o.departures.estimator }

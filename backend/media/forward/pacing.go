@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -62,10 +63,9 @@ func (p *pacing) ask(now time.Time, size int, keyframe bool) verdict {
 	}
 	packets, bytes := p.pacer.Len()
 	p.keyframes = min(p.keyframes, bytes)
-	if keyframe && p.takes(bytes) <= lastPatience || !keyframe && p.takes(bytes-p.keyframes) <= patience && p.takes(bytes) <= lastPatience {
-		if packets < rate.PacerEntries {
-			return waits
-		}
+	soon := keyframe || p.takes(bytes-p.keyframes) <= patience
+	if soon && p.takes(bytes) <= lastPatience && packets < rate.PacerEntries {
+		return waits
 	}
 	return refused
 }
@@ -114,10 +114,8 @@ func (p *pacing) set(now time.Time, share rate.Bitrate) (dropped []*Slot) {
 	if _, bytes := p.pacer.Len(); p.takes(bytes) <= lastPatience {
 		return nil
 	}
-	seen := make(map[*Slot]struct{})
 	p.pacer.Drop(func(h held) bool {
-		if _, ok := seen[h.slot]; !ok {
-			seen[h.slot] = struct{}{}
+		if !slices.Contains(dropped, h.slot) {
 			dropped = append(dropped, h.slot)
 		}
 		return true

@@ -174,6 +174,21 @@ func TestAProbeIsPaddingAtItsRate(t *testing.T) {
 	}
 }
 
+// TestAFloodOfReportsIsCut: 24 bytes that speak of 4,096 packets, as fast as they come.
+func TestAFloodOfReportsIsCut(t *testing.T) {
+	r, _ := paced(t)
+	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
+	r.receive(frame(&v, true, 1)...)
+	report := []byte{0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0x10, 0, 0, 0, 0, 0, 0x10, 0, 0, 0}
+	for range 5000 {
+		r.now = r.now.Add(time.Millisecond)
+		r.out.Feedback(0, Feedback{transport: report}, r.now)
+	}
+	if taken := 5000 - r.counters.malformed.Load(); taken < 500 || taken > 600 {
+		t.Errorf("%d reports were taken in 5 s", taken)
+	}
+}
+
 func TestFlowsAreMeasured(t *testing.T) {
 	r := newRig(t, 0)
 	r.connect()

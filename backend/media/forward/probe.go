@@ -40,13 +40,14 @@ func (o *Outbound) pad(now time.Time) (more bool) {
 	if p.bytes == 0 {
 		return false
 	}
+	slots := o.All()
 	due := uint64(p.rate * (now.Sub(p.begun) + padAhead).Seconds())
 	for {
 		sent := o.departures.bytes.Load() - p.first
 		switch {
 		case sent < p.bytes && sent >= due && now.Sub(p.begun) <= longestProbe:
 			return true
-		case sent < p.bytes && sent < due && o.padOnce(now):
+		case sent < p.bytes && sent < due && padOnce(slots, now):
 			continue
 		}
 		p.bytes = 0
@@ -56,8 +57,8 @@ func (o *Outbound) pad(now time.Time) (more bool) {
 }
 
 // padOnce sends one packet of padding. It reports false if no slot can.
-func (o *Outbound) padOnce(now time.Time) bool {
-	for _, s := range o.All() {
+func padOnce(slots []*Slot, now time.Time) bool {
+	for _, s := range slots {
 		if s.Kind == signalling.KindVideo && s.pad(now) {
 			return true
 		}

@@ -47,6 +47,7 @@ type Slot struct {
 	hasTime   bool
 	rtxHeader rtp.Header
 	hasRTX    bool
+	overhead  int // bytes on the wire beside the payload, in both streams
 
 	interval   uint32      // counts the interruptions after which nothing may leave that waited before
 	departures *departures // of the receiver; nil for the native engine's slots
@@ -105,6 +106,7 @@ func (s *Slot) Bind(n Numbers) {
 	case n.AbsSendTimeID != 0 && s.hasRTX:
 		s.hasTime = s.header.SetExtension(n.AbsSendTimeID, s.extension[:]) == nil
 	}
+	s.overhead = s.header.MarshalSize() + wireOverhead
 	s.rtxHeader = s.header
 	s.rtxHeader.PayloadType, s.rtxHeader.SSRC = n.RTXPayloadType, n.RTXSSRC
 }
@@ -265,7 +267,7 @@ func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 
 // send rewrites p and writes it.
 func (s *Slot) send(p *packet, now time.Time) {
-	size := len(p.payload) + s.header.MarshalSize() + wireOverhead
+	size := s.overhead + len(p.payload)
 	wait, keyframe := false, p.vp8.Keyframe || s.hasKeyframe && p.timestamp == s.keyframe
 	switch {
 	case !s.hasNumber:
@@ -412,7 +414,7 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, num
 	if err == nil {
 		s.counters.forwarded(len(payload))
 		if s.hasNumber {
-			s.departures.left(number, h.MarshalSize()+len(payload), now)
+			s.departures.left(number, s.overhead+len(payload), now)
 		}
 		if prefix == nil {
 			s.budget.sent.Add(uint64(len(payload)))
@@ -469,7 +471,7 @@ func (s *Slot) resend(sequences []uint16) {
 			continue
 		}
 		if s.hasNumber {
-			s.pacing.pass(now, len(p.payload)+s.rtxHeader.MarshalSize()+wireOverhead)
+			s.pacing.pass(now, s.overhead+len(p.payload))
 		}
 		s.rtxHeader.Marker = p.marker
 		s.rtxHeader.SequenceNumber++
@@ -499,7 +501,7 @@ func (s *Slot) pad(now time.Time) (ok bool) {
 	if err != nil {
 		return false
 	}
-	s.departures.left(number, h.MarshalSize()+len(padding), now)
+	s.departures.left(number, s.overhead+len(padding), now)
 	return true
 }
 
