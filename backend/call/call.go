@@ -1,7 +1,6 @@
 package call
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -10,9 +9,10 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/chat"
+	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
-	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -80,17 +80,11 @@ type Call struct {
 	waiting chan struct{} // buffered 1; full means that packets wait for pace
 	wake    chan struct{} // buffered 1; full means that the reporter is woken already
 
-	// See outside.go.
-	outside    atomic.Pointer[outside]
-	turn       atomic.Pointer[path.TURNSocket] // nil while there is none
-	turnWanted chan struct{}                   // buffered 1; full means that keepTURN is woken already
-	watcher    *path.Watcher                   // nil on a virtual network
-	unwatch    func()
-	cancel     context.CancelFunc // ends keepTURN
+	outside *outside.Outside
 
 	// Owned by the call's goroutine.
 	ended    bool
-	chat     chat
+	chat     chat.Log
 	speaking []string
 	planner  planner
 
@@ -107,17 +101,17 @@ type Call struct {
 func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certificate) *Call {
 	c := &Call{
 		engine: e, hooks: hooks, iceConfig: config, certificate: certificate,
-		requests:   make(chan func(), 64),
-		done:       make(chan struct{}),
-		wake:       make(chan struct{}, 1),
-		waiting:    make(chan struct{}, 1),
-		turnWanted: make(chan struct{}, 1),
-		unwatch:    func() {},
+		requests: make(chan func(), 64),
+		done:     make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		waiting:  make(chan struct{}, 1),
 	}
 	c.members.Store(new([]*member))
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	c.begin(ctx)
+	c.outside = outside.Open(outside.Options{
+		Config: config, Mux: e.mux, STUN: e.stun, TURN: e.turn, Logger: e.logger,
+		Changed:     c.networkChanged,
+		TURNChanged: func() { c.post(c.turnChanged) },
+	})
 	go c.run()
 	c.workers.Go(c.runReporter)
 	c.workers.Go(c.pace)
@@ -130,6 +124,27 @@ func (c *Call) run() {
 	for !c.ended {
 		f := <-c.requests
 		f()
+	}
+}
+
+// networkChanged runs on the STUN client's goroutine.
+func (c *Call) networkChanged(moved bool) {
+	c.post(func() {
+		c.outside.Update(moved)
+		for _, m := range *c.members.Load() {
+			if p := m.peer; p != nil {
+				p.enqueue(func() { p.outsideChanged(moved) })
+			}
+		}
+	})
+}
+
+// turnChanged tells the peers of another address at a TURN server.
+func (c *Call) turnChanged() {
+	for _, m := range *c.members.Load() {
+		if p := m.peer; p != nil {
+			p.enqueue(p.turnChanged)
+		}
 	}
 }
 
@@ -212,7 +227,7 @@ func (c *Call) enter(m *member) error {
 		o.video.PrepareKeyframe(now)
 	}
 	m.admitted.Store(true)
-	m.firstLine = c.chat.last + 1
+	m.firstLine = c.chat.Last() + 1
 	c.planner.numbers++
 	m.number = c.planner.numbers
 	members := slices.Concat(others, []*member{m})
@@ -237,7 +252,7 @@ func (c *Call) enter(m *member) error {
 // greet sends m a snapshot of the call.
 func (c *Call) greet(m *member) {
 	m.send(signalling.Roster{
-		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.since(m.firstLine),
+		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.Since(m.firstLine),
 		Takes: []string{signalling.TakesView},
 	})
 	if len(c.speaking) > 0 {
@@ -382,8 +397,8 @@ func (c *Call) peerState(p *peer, state webrtc.PeerConnectionState) {
 	switch l := p.path.Load(); {
 	case l != nil && l.TURN() != nil:
 		l.TURN().Recheck()
-	case c.watcher != nil:
-		c.engine.stun.Recheck(c.watcher)
+	default:
+		c.outside.Recheck()
 	}
 	if m.outbox != nil {
 		p.enqueue(func() { p.restartICE(false) })
@@ -450,17 +465,17 @@ func (c *Call) rosterChanged() {
 // Its sender lost the path before they heard of it, so they hear now.
 func (c *Call) say(m *member, text, token string) error {
 	now := time.Now()
-	if !m.chat.AllowN(now, 1) {
+	if !m.saying.AllowN(now, 1) {
 		return fault.New(fault.TooFast, nil)
 	}
 	if strings.TrimSpace(text) == "" {
 		return fault.New(fault.ChatInvalid, nil)
 	}
-	if line, ok := c.chat.again(token); ok {
+	if line, ok := c.chat.Again(token); ok {
 		m.send(signalling.Chat{Line: line})
 		return nil
 	}
-	line := c.chat.add(signalling.ChatLine{
+	line := c.chat.Add(signalling.ChatLine{
 		Participant: m.profile.ID, Name: m.profile.Name, Text: text, At: now.UnixMilli(), Token: token,
 	})
 	c.broadcast(signalling.Chat{Line: line})
@@ -574,8 +589,7 @@ func (c *Call) Close(reason signalling.EndReason) {
 		}
 	})
 	<-c.done
-	c.unwatch()
-	c.cancel()
+	c.outside.Close()
 	c.workers.Wait()
 	c.engine.forget(c)
 }

@@ -103,7 +103,7 @@ func (p *peer) reflexives() (texts []string) {
 	if p.outside == nil || p.relayOnly || p.ufrag == "" {
 		return nil
 	}
-	for _, r := range p.outside().reflexives {
+	for _, r := range p.outside.Reflexives() {
 		texts = append(texts, description.Candidate(description.Reflexive, r.Mapped, r.Base, false, p.ufrag))
 	}
 	return texts

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -38,7 +39,7 @@ func TestChat(t *testing.T) {
 	}
 	codeIs(t, a.p.Handle(signalling.Say{Text: ""}), fault.ChatInvalid)
 	var refused error
-	for range chatBurst + 1 {
+	for range chat.Burst + 1 {
 		refused = errors.Join(refused, a.p.Handle(signalling.Say{Text: "again"}))
 	}
 	codeIs(t, refused, fault.TooFast)

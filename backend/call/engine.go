@@ -18,6 +18,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/pionlog"
@@ -38,6 +39,9 @@ type Options struct {
 	// which a call's ICEConfig has no effect.
 	Net transport.Net
 }
+
+// ICEConfig says how guests outside this network reach a call.
+type ICEConfig = outside.Config
 
 // Engine is what all calls of a process share: codecs, settings and sockets. It is
 // safe for concurrent use.

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/share"
@@ -33,7 +34,7 @@ type member struct {
 	outbox           Outbox // nil while the path is lost
 	left             bool
 	firstLine        uint64 // number of the first chat line that the member may read
-	chat             *rate.Limiter
+	saying           *rate.Limiter
 	restarts         *rate.Limiter // bounds the restarts that the member asks for
 
 	peer *peer // nil for the native engine
@@ -61,8 +62,8 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		muted: p.Muted, cameraOff: p.CameraOff,
 		audio: forward.NewTrack(p.ID, signalling.KindAudio, p.Muted, &c.counters),
 		video: forward.NewTrack(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
-		chat:  rate.NewLimiter(rate.Every(chatEvery), chatBurst),
 
+		saying:   rate.NewLimiter(rate.Every(chat.Every), chat.Burst),
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 	}

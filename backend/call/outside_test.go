@@ -305,10 +305,10 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 	s := mediatest.NewTURNServer(t)
 	open := mediatest.NewSTUNServer(t, mediatest.Always("203.0.113.7:4242"))
 	c := newReachedCall(t, Options{}, ICEConfig{STUN: []string{open.URL()}, Servers: s.Servers("tcp")}, nil)
-	mediatest.Eventually(t, "an answer", func() bool { return len(c.engine.stun.Reflexives(c.watcher)) > 0 })
+	mediatest.Eventually(t, "an answer", func() bool { return len(c.outside.Reflexives()) > 0 })
 	open.Set(mediatest.Silent)
-	c.engine.stun.Recheck(c.watcher)
-	c.engine.stun.Recheck(c.watcher) // has no effect, because once is enough
+	c.outside.Recheck()
+	c.outside.Recheck() // has no effect, because once is enough
 	a := join(t, c, onlyRelayed(as("a")))
 	b := join(t, c, as("b"))
 	a.send()
@@ -316,7 +316,7 @@ func TestUDPThatIsBlockedLater(t *testing.T) {
 	a.untilSees("b")
 	b.untilSees("a")
 	open.Set(mediatest.Always("203.0.113.7:4242"))
-	if !c.needsTURN() {
+	if !c.outside.NeedsTURN() {
 		t.Error("UDP is not taken to be blocked")
 	}
 }
@@ -342,10 +342,10 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 	a, b := join(t, c, as("a")), join(t, c, as("b"))
 	a.send()
 	b.untilSees("a")
-	first := c.turn.Load()
+	first := c.outside.TURN()
 	s.Cut()
 	mediatest.Eventually(t, "another address", func() bool {
-		next := c.turn.Load()
+		next := c.outside.TURN()
 		return next != nil && next != first
 	})
 	b.until("a restart", func() bool { return b.offers >= 2 })
@@ -353,13 +353,13 @@ func TestALostAllocationIsReplaced(t *testing.T) {
 	b.untilSees("a")
 	// The call notices a server that has forgotten us, or no longer takes our
 	// credentials.
-	second := c.turn.Load()
+	second := c.outside.TURN()
 	s.Refuse.Store(true)
 	second.Recheck()
 	mediatest.Eventually(t, "the loss", second.Over)
 	s.Refuse.Store(false)
 	mediatest.Eventually(t, "a third address", func() bool {
-		next := c.turn.Load()
+		next := c.outside.TURN()
 		return next != nil && next != second
 	})
 	b.until("another restart", func() bool { return b.offers >= 3 })

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/call/description"
+	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
@@ -49,9 +50,9 @@ type peer struct {
 	retry        *time.Timer // tries again if no path comes up; see awaitPath
 	forcedRounds int         // by forceCheckRound, so far
 
-	// outside returns what is known beyond this machine's addresses. It is nil
+	// outside is what is known beyond this machine's addresses. It is nil
 	// for a peer that must not use it: the host's own window.
-	outside   func() *outside
+	outside   *outside.Outside
 	relayOnly bool
 
 	roundForced atomic.Bool                // forceCheckRound is queued
@@ -100,7 +101,7 @@ func newPeer(m *member) (*peer, error) {
 	}
 	p.preference.Wait, p.preference.Limit = relayWait, maxTaken
 	if !m.profile.Host {
-		p.outside = m.call.outside.Load
+		p.outside = m.call.outside
 		p.relayOnly = m.call.iceConfig.RelayOnly
 	}
 	p.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, p, &m.admitted, &m.call.counters)
@@ -412,7 +413,7 @@ func (p *peer) turnSocket() *path.TURNSocket {
 	if p.outside == nil {
 		return nil
 	}
-	return p.call.turnSocket()
+	return p.outside.TURN()
 }
 
 // bound gives a slot its writer. It runs while an answer is taken.

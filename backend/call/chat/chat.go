@@ -1,4 +1,5 @@
-package call
+// Package chat keeps the written conversation of a call. It does no I/O and is not safe for concurrent use.
+package chat
 
 import (
 	"time"
@@ -9,34 +10,41 @@ import (
 // How much of the chat is kept for participants who come back. A roster with
 // all of it stays below signalling.MaxFrame.
 const (
-	maxLines     = 500
-	maxChatBytes = 96 << 10 // bytes of names and text as JSON
-	chatEvery    = 500 * time.Millisecond
-	chatBurst    = 10
+	maxLines = 500
+	maxBytes = 96 << 10 // bytes of names and text as JSON
 )
 
-// chat is the written conversation of a call.
-type chat struct {
+// How often one participant may say something.
+const (
+	Every = 500 * time.Millisecond
+	Burst = 10
+)
+
+// Log is the written conversation of a call. The zero value is empty.
+type Log struct {
 	last  uint64
 	lines []signalling.ChatLine
 	size  int
 }
 
-// add appends a line and gives it its number.
-func (c *chat) add(l signalling.ChatLine) signalling.ChatLine {
+// Last returns the number of the newest line, 0 before the first.
+func (c *Log) Last() uint64 { return c.last }
+
+// Add appends a line and gives it its number.
+func (c *Log) Add(l signalling.ChatLine) signalling.ChatLine {
 	c.last++
 	l.ID = c.last
 	c.lines = append(c.lines, l)
 	c.size += lineSize(l)
-	for len(c.lines) > maxLines || c.size > maxChatBytes && len(c.lines) > 1 {
+	for len(c.lines) > maxLines || c.size > maxBytes && len(c.lines) > 1 {
 		c.size -= lineSize(c.lines[0])
 		c.lines = c.lines[1:]
 	}
 	return l
 }
 
-// again returns the line that was said with a token, if it is still kept.
-func (c *chat) again(token string) (signalling.ChatLine, bool) {
+// Again returns the line that was said with a token, if it is still kept.
+func (c *Log) Again(token string) (signalling.ChatLine, bool) {
 	if token == "" {
 		return signalling.ChatLine{}, false
 	}
@@ -48,8 +56,8 @@ func (c *chat) again(token string) (signalling.ChatLine, bool) {
 	return signalling.ChatLine{}, false
 }
 
-// since returns a copy of the lines from number first on.
-func (c *chat) since(first uint64) []signalling.ChatLine {
+// Since returns a copy of the lines from number first on.
+func (c *Log) Since(first uint64) []signalling.ChatLine {
 	lines := []signalling.ChatLine{}
 	for _, l := range c.lines {
 		if l.ID >= first {
