@@ -87,6 +87,7 @@ type Call struct {
 	chat     chat.Log
 	speaking []string
 	planner  planner
+	screen   shared
 
 	// hurry is set when a decision on who gets what can't wait.
 	hurry atomic.Bool
@@ -251,9 +252,13 @@ func (c *Call) enter(m *member) error {
 
 // greet sends m a snapshot of the call.
 func (c *Call) greet(m *member) {
+	takes := []string{signalling.TakesView}
+	if m.local == nil {
+		takes = append(takes, signalling.TakesSharing)
+	}
 	m.send(signalling.Roster{
 		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.Since(m.firstLine),
-		Takes: []string{signalling.TakesView},
+		Takes: takes,
 	})
 	if len(c.speaking) > 0 {
 		m.send(signalling.Speaking{IDs: c.speaking})
@@ -262,6 +267,9 @@ func (c *Call) greet(m *member) {
 
 // connect gives m a peer connection and closes the earlier one.
 func (c *Call) connect(m *member, p *peer) {
+	if c.screen.of == m { // its page begins anew
+		c.present(nil, false)
+	}
 	m.closeSlots()
 	if m.peer != nil {
 		m.peer.close()
@@ -339,6 +347,9 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 	}
 	m.left = true
 	c.planner.demands.Forget(m.number)
+	if c.screen.of == m {
+		c.present(nil, false)
+	}
 	// Slots close before the admission ends. A packet on its way then finds a
 	// closed slot, and does not count as media for a guest who is not admitted.
 	m.closeSlots()
@@ -507,6 +518,8 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 		switch message := message.(type) {
 		case signalling.MediaState:
 			c.setMedia(m, message)
+		case signalling.Sharing:
+			refused = c.share(m, message)
 		case signalling.View:
 			refused = c.look(m, message)
 		case signalling.Say:

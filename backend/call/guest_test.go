@@ -58,7 +58,9 @@ type guest struct {
 	pc   *webrtc.PeerConnection
 	out  outbox
 
-	audio, video *webrtc.TrackLocalStaticRTP
+	audio, video             *webrtc.TrackLocalStaticRTP
+	screenSound, screenVideo *webrtc.TrackLocalStaticRTP
+	api                      *webrtc.API
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -75,6 +77,7 @@ type guest struct {
 	ended    signalling.EndReason
 	muted    int
 	layers   []signalling.Layers
+	screens  []signalling.Screen
 	offers   int
 	resumed  *bool
 	packets  []received
@@ -169,12 +172,16 @@ func (g *guest) connect(api *webrtc.API) {
 	g.t.Helper()
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	must(g.t, err)
-	g.pc = pc
+	g.pc, g.api = pc, api
 	g.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2}, "audio", "guest")
 	must(g.t, err)
 	g.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeVP8, ClockRate: codec.VideoClockRate}, "video", "guest")
+	must(g.t, err)
+	g.screenSound, err = webrtc.NewTrackLocalStaticRTP(g.audio.Codec(), "screen audio", "screen")
+	must(g.t, err)
+	g.screenVideo, err = webrtc.NewTrackLocalStaticRTP(g.video.Codec(), "screen video", "screen")
 	must(g.t, err)
 	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		mid := ""
@@ -295,6 +302,8 @@ func (g *guest) take(pc *webrtc.PeerConnection, m signalling.Message) {
 			g.tracks = m
 		case signalling.Layers:
 			g.layers = append(g.layers, m)
+		case signalling.Screen:
+			g.screens = append(g.screens, m)
 		case signalling.Chat:
 			g.chat = append(g.chat, m.Line)
 		case signalling.Speaking:
@@ -352,6 +361,9 @@ func (g *guest) answer(pc *webrtc.PeerConnection, o signalling.Offer) {
 				})
 			}
 		})
+	}
+	if fail(g.sendScreen(pc)) {
+		return
 	}
 	answer, err := pc.CreateAnswer(nil)
 	if fail(err) || fail(pc.SetLocalDescription(answer)) {

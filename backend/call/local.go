@@ -15,7 +15,8 @@ import (
 // LocalSink takes what a [Local] receives. Its methods are called on the
 // goroutines that read from the network, several at a time. They must not block.
 type LocalSink interface {
-	// ReceiveRTP takes a packet of a participant. For each participant and kind,
+	// ReceiveRTP takes a packet of a participant, or of its screen ([codec.ScreenOf]),
+	// which may come anew with another SSRC. For each participant and kind,
 	// sequence numbers have no gaps but those of loss and reordering on the
 	// network, and video begins with a keyframe. Packets that the network lost
 	// between the participant and us are asked for and arrive after about
@@ -40,6 +41,8 @@ type Local struct {
 	done     chan struct{}
 
 	in *forward.Inbound
+
+	made uint32 // slots so far; owned by the call's goroutine
 }
 
 // JoinLocal admits the native engine, which runs in this process and has no peer
@@ -50,7 +53,8 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	m := newMember(c, p, out)
 	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
 	m.local = l
-	l.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, localUpstream{l}, &m.admitted, &c.counters)
+	sent := m.sent()
+	l.in = forward.NewInbound(sent[:], localUpstream{l}, &m.admitted, &c.counters)
 	l.in.Connect()
 	var refused error
 	err := c.do(func() {
@@ -85,17 +89,30 @@ func (l *Local) end() { close(l.done) }
 
 // pair makes the slots in which the engine receives other.
 func (l *Local) pair(other *member) *slotPair {
+	return l.slots(other.profile.ID, other.audio, other.video)
+}
+
+// screenPair makes the slots in which the engine receives other's screen.
+func (l *Local) screenPair(other *member) *slotPair {
+	pr := l.slots(codec.ScreenOf(other.profile.ID), other.screenSound, other.screen)
+	pr.screen = true
+	return pr
+}
+
+// slots makes slots for two tracks, whose packets the sink gets under a name.
+func (l *Local) slots(name string, audio, video *forward.Track) *slotPair {
 	pr := &slotPair{
 		audio: forward.NewSlot(signalling.KindAudio, &l.m.admitted, &l.m.call.counters),
 		video: forward.NewSlot(signalling.KindVideo, &l.m.admitted, &l.m.call.counters),
 	}
 	for _, s := range []*forward.Slot{pr.audio, pr.video} {
-		payloadType, from := uint8(codec.AudioPayloadType), other.audio
+		payloadType, from := uint8(codec.AudioPayloadType), audio
 		if s.Kind == signalling.KindVideo {
-			payloadType, from = codec.VideoPayloadType, other.video
+			payloadType, from = codec.VideoPayloadType, video
 		}
-		s.Bind(forward.Numbers{PayloadType: payloadType})
-		s.SetWriter(&localWriter{sink: l.sink, participant: other.profile.ID, from: from})
+		l.made++ // tells the engine that a participant's next screen is another stream
+		s.Bind(forward.Numbers{SSRC: l.made, PayloadType: payloadType})
+		s.SetWriter(&localWriter{sink: l.sink, participant: name, from: from})
 		s.Open()
 	}
 	return pr
@@ -158,14 +175,19 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	return nil
 }
 
-// RequestKeyframe asks a participant for a keyframe, at most as often as other
-// receivers may.
+// RequestKeyframe asks for a keyframe of a participant, or of its screen
+// ([codec.ScreenOf]), at most as often as other receivers may.
 func (l *Local) RequestKeyframe(participant string) {
-	m := l.m.call.member(participant)
+	id, screen := codec.OfScreen(participant)
+	m := l.m.call.member(id)
 	if m == nil || m == l.m {
 		return
 	}
-	m.video.WishKeyframe(&l.m.admitted, time.Now())
+	video := m.video
+	if screen {
+		video = m.screen
+	}
+	video.WishKeyframe(&l.m.admitted, time.Now())
 }
 
 // Handle takes MediaState, View, Say and Leave; see [Participant.Handle].

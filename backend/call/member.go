@@ -24,7 +24,8 @@ type member struct {
 	admitted atomic.Bool
 
 	// The media that the member sends. Each track does its own locking.
-	audio, video *forward.Track
+	audio, video        *forward.Track
+	screenSound, screen *forward.Track // silent while the member does not share its screen
 
 	number share.ID // for decisions on who gets what; never used twice in a call
 	place  int      // of its picture in planner.input.Tracks
@@ -36,18 +37,22 @@ type member struct {
 	firstLine        uint64 // number of the first chat line that the member may read
 	saying           *rate.Limiter
 	restarts         *rate.Limiter // bounds the restarts that the member asks for
+	sharings         *rate.Limiter // bounds how often it begins or ends to share its screen
 
 	peer *peer // nil for the native engine
 	// connection is peer, for other goroutines.
 	connection atomic.Pointer[peer]
 	local      *Local      // nil for all but the native engine
 	pairs      []*slotPair // slots in which the member receives
+	screenPair *slotPair   // in which it receives a shared screen; nil for none
+	screenUp   sections    // in which it sends its own
 	away       bool
 
 	// See steer.go.
 	view         *view // nil for everything
 	views        *rate.Limiter
 	takesLayers  bool      // the member's page takes Layers
+	takesScreen  bool      // it takes Screen
 	untaken      bool      // no member has taken this one's picture for untakenFor
 	untakenSince time.Time // zero while a member takes it
 
@@ -63,9 +68,13 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		audio: forward.NewTrack(p.ID, signalling.KindAudio, p.Muted, &c.counters),
 		video: forward.NewTrack(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
 
+		screenSound: forward.NewTrack(p.ID, signalling.KindAudio, true, &c.counters),
+		screen:      forward.NewTrack(p.ID, signalling.KindVideo, true, &c.counters),
+
 		saying:   rate.NewLimiter(rate.Every(chat.Every), chat.Burst),
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
+		sharings: rate.NewLimiter(rate.Every(sharingEvery), sharingBurst),
 	}
 	return m
 }
@@ -111,24 +120,25 @@ func (m *member) pairOf(other *member) *slotPair {
 
 // give makes pr carry other's media to m. If other is nil, pr carries none.
 func (m *member) give(pr *slotPair, other *member) {
-	if old := pr.member; old != nil {
-		old.audio.RemoveReceiver(pr.audio)
+	if pr.member != nil {
+		audio, _ := pr.media()
+		audio.RemoveReceiver(pr.audio)
 		pr.take(false)
 	}
-	pr.member, pr.permitted, pr.taken = nil, true, false
+	pr.member, pr.permitted, pr.taken = other, true, false
 	if other == nil {
 		pr.audio.Assign(nil)
 		pr.video.Assign(nil)
 		return
 	}
-	other.audio.AddReceiver(pr.audio)
-	pr.audio.Assign(other.audio)
+	audio, video := pr.media()
+	audio.AddReceiver(pr.audio)
+	pr.audio.Assign(audio)
 	pr.video.Assign(nil)
 	pr.video.SetPaused(true)
 	// The pause ends before Assign, because the start of a track is no wish; see Slot.SetPaused.
-	pr.member = other
-	pr.take(m.takes(other, time.Now()))
-	pr.video.Assign(other.video)
+	pr.take(m.looksAt(pr, time.Now()))
+	pr.video.Assign(video)
 }
 
 // take says whether the receiver looks at the pair's picture.
@@ -150,23 +160,40 @@ func (pr *slotPair) show() {
 		return
 	}
 	pr.shown = shown
+	_, video := pr.media()
 	if shown {
-		pr.member.video.AddReceiver(pr.video)
+		video.AddReceiver(pr.video)
 		pr.video.SetPaused(false)
 		return
 	}
 	pr.video.SetPaused(true)
-	pr.member.video.RemoveReceiver(pr.video)
+	video.RemoveReceiver(pr.video)
+}
+
+// allPairs yields the pairs that carry a member's media to m, a shared screen among them.
+func (m *member) allPairs(yield func(*slotPair) bool) {
+	for _, pr := range m.pairs {
+		if pr.member != nil && !yield(pr) {
+			return
+		}
+	}
+	if pr := m.screenPair; pr != nil && pr.member != nil {
+		yield(pr)
+	}
 }
 
 // closeSlots ends all that the member receives.
 func (m *member) closeSlots() {
-	for _, pr := range m.pairs {
+	pairs := m.pairs
+	if m.screenPair != nil {
+		pairs = append(pairs, m.screenPair)
+	}
+	for _, pr := range pairs {
 		m.give(pr, nil)
 		pr.audio.Close()
 		pr.video.Close()
 	}
-	m.pairs = nil
+	m.pairs, m.screenPair, m.screenUp = nil, nil, sections{}
 }
 
 // tracks is the assignment of slots that the member is told.

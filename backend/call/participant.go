@@ -16,7 +16,7 @@ type Participant struct{ m *member }
 func (p *Participant) ID() string { return p.m.profile.ID }
 
 // Handle takes a message of the participant: Answer, Candidate, Restart,
-// MediaState, View, Say or Leave. The error is a fault for that participant:
+// MediaState, Sharing, View, Say or Leave. The error is a fault for that participant:
 // MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected, NotInCall
 // or CallEnded. The call goes on. If an Answer later proves to be unusable, the
 // participant is taken out, with Fault and Ended.
@@ -122,6 +122,7 @@ func (c *Call) reattach(m *member, out Outbox, resumed bool) {
 func (c *Call) resume(m *member, out Outbox) {
 	c.reattach(m, out, true)
 	m.send(m.tracks())
+	m.sendScreen()
 	m.sendLayers() // the last ones may not have arrived
 	p := m.peer
 	p.enqueue(p.repeat)

@@ -33,14 +33,15 @@ type peer struct {
 	pc *webrtc.PeerConnection
 
 	// Owned by run.
-	negotiation  uint32                    // number of the last offer
-	outstanding  bool                      // the last offer is not answered yet
-	restart      bool                      // the next offer restarts ICE
-	pairs        int                       // pairs of slots in the description
-	wanted       int                       // pairs that it should have
-	restarting   bool                      // the outstanding offer restarts ICE
-	offer        string                    // the last one's description
-	sections     map[string]*forward.Slot  // all slots, by mid
+	negotiation  uint32                   // number of the last offer
+	outstanding  bool                     // the last offer is not answered yet
+	restart      bool                     // the next offer restarts ICE
+	pairs        int                      // pairs of slots in the description
+	wanted       int                      // pairs that it should have
+	restarting   bool                     // the outstanding offer restarts ICE
+	offer        string                   // the last one's description
+	sections     map[string]*forward.Slot // all slots, by mid
+	screen       screenSections
 	ufrag        string                    // of the last offer
 	own          []string                  // our candidates for the last offer
 	early        []webrtc.ICECandidateInit // candidates that came before the answer
@@ -77,11 +78,23 @@ type peer struct {
 // media stream, so that the receiver keeps them in step.
 type slotPair struct {
 	audio, video *forward.Slot
+	screen       bool    // it carries a member's screen, and the sound of that
 	member       *member // whose media it carries; nil for a free pair
 	permitted    bool    // the receiver's line has room for the picture
 	taken        bool    // the receiver looks at the picture; see member.takes
 	shown        bool    // both: video is among the receivers of member's picture, and not paused
 }
+
+// media returns what the pair carries. It is not free.
+func (pr *slotPair) media() (audio, video *forward.Track) {
+	if pr.screen {
+		return pr.member.screenSound, pr.member.screen
+	}
+	return pr.member.audio, pr.member.video
+}
+
+// kinds are the kinds of the two sections in which a member sends something, in order.
+var kinds = []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo}
 
 // pathPatience is how long a path may take to come up. By then every pair of
 // candidates has been tried without success (iceRequests). Pion would only wait
@@ -104,7 +117,8 @@ func newPeer(m *member) (*peer, error) {
 		p.outside = m.call.outside
 		p.relayOnly = m.call.iceConfig.RelayOnly
 	}
-	p.in = forward.NewInbound([]*forward.Track{m.audio, m.video}, p, &m.admitted, &m.call.counters)
+	sent := m.sent()
+	p.in = forward.NewInbound(sent[:], p, &m.admitted, &m.call.counters)
 	p.out = forward.NewOutbound(&m.admitted, &m.call.counters, m.call.wakePacer)
 	p.mender = time.AfterFunc(time.Hour, p.mendGaps)
 	p.mender.Stop()
@@ -115,7 +129,7 @@ func newPeer(m *member) (*peer, error) {
 	}
 	p.pc.OnICECandidate(p.onCandidate)
 	p.pc.OnConnectionStateChange(p.onState)
-	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+	for _, kind := range kinds {
 		_, err := p.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{
 			Direction: webrtc.RTPTransceiverDirectionRecvonly,
 		})
@@ -189,13 +203,16 @@ func (p *peer) restartICE(anew bool) {
 
 // negotiate makes an offer if one is needed and none is outstanding.
 func (p *peer) negotiate() {
-	if p.outstanding || p.negotiation > 0 && !p.restart && p.wanted <= p.pairs {
+	if p.outstanding || p.negotiation > 0 && !p.restart && p.wanted <= p.pairs && !p.screen.lacking() {
 		return
 	}
 	if p.relayOnly && p.turnSocket() == nil {
 		return // turnChanged tries again
 	}
 	added, err := p.grow()
+	if err == nil {
+		err = p.growScreen()
+	}
 	if err != nil {
 		p.failed(err)
 		return
@@ -219,14 +236,17 @@ func (p *peer) negotiate() {
 	}
 	p.negotiation++
 	// Only now do the new sections have mids.
-	transceivers := p.pc.GetTransceivers()
-	p.in.SetMids(transceivers[0].Mid(), transceivers[1].Mid())
+	var mids []string
+	for _, t := range append(p.pc.GetTransceivers()[:2:2], p.screen.up...) {
+		mids = append(mids, t.Mid())
+	}
+	p.in.SetMids(mids...)
 	pairs := make([]*slotPair, 0, len(added))
 	for _, a := range added {
-		a.pair.audio.Mid, a.pair.video.Mid = a.audio.Mid(), a.video.Mid()
-		p.sections[a.pair.audio.Mid], p.sections[a.pair.video.Mid] = a.pair.audio, a.pair.video
+		p.name(a)
 		pairs = append(pairs, a.pair)
 	}
+	p.nameScreen()
 	p.offer = offer.SDP
 	p.describe(offer.SDP, gathered)
 	p.sendOffer(offer.SDP, pairs)
@@ -248,21 +268,32 @@ type grown struct {
 // grow adds the pairs that are wanted and not there yet.
 func (p *peer) grow() (added []grown, err error) {
 	for ; p.pairs < p.wanted; p.pairs++ {
-		stream := "porch-" + strconv.Itoa(p.pairs+1)
-		s := grown{pair: &slotPair{
-			audio: p.out.NewSlot(signalling.KindAudio),
-			video: p.out.NewSlot(signalling.KindVideo),
-		}}
-		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
-		if s.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.audio, stream}, init); err != nil {
-			return nil, fmt.Errorf("audio slot: %w", err)
+		g, err := p.newPair("porch-" + strconv.Itoa(p.pairs+1))
+		if err != nil {
+			return nil, err
 		}
-		if s.video, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, s.pair.video, stream}, init); err != nil {
-			return nil, fmt.Errorf("video slot: %w", err)
-		}
-		added = append(added, s)
+		added = append(added, g)
 	}
 	return added, nil
+}
+
+// newPair adds a pair of slots with one stream id.
+func (p *peer) newPair(stream string) (g grown, err error) {
+	g.pair = &slotPair{audio: p.out.NewSlot(signalling.KindAudio), video: p.out.NewSlot(signalling.KindVideo)}
+	init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
+	if g.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, g.pair.audio, stream}, init); err != nil {
+		return grown{}, fmt.Errorf("audio slot: %w", err)
+	}
+	if g.video, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, g.pair.video, stream}, init); err != nil {
+		return grown{}, fmt.Errorf("video slot: %w", err)
+	}
+	return g, nil
+}
+
+// name gives a pair's slots their mids, once the sections have them.
+func (p *peer) name(g grown) {
+	g.pair.audio.Mid, g.pair.video.Mid = g.audio.Mid(), g.video.Mid()
+	p.sections[g.pair.audio.Mid], p.sections[g.pair.video.Mid] = g.pair.audio, g.pair.video
 }
 
 // repeat sends again what may have been lost with the participant's path: an

@@ -50,31 +50,52 @@ func (c *Call) plan() {
 	plan := c.planner.allocator.Allocate(in, now)
 	c.engine.cork()
 	for r, m := range c.planner.members {
-		for _, pr := range m.pairs {
-			if pr.member != nil {
-				reason := plan.Choice(r, pr.member.place).Reason
-				pr.permit(reason != share.OwnLine && reason != share.HostLine)
+		for pr := range m.allPairs {
+			place := pr.member.place
+			if pr.screen {
+				place = len(members)
 			}
+			reason := plan.Choice(r, place).Reason
+			pr.permit(reason != share.OwnLine && reason != share.HostLine)
 		}
 		m.wants(in, r)
 	}
 	c.engine.uncork()
 	for t, o := range members {
-		o.ask(plan.Asks[t][0], now)
+		a := plan.Asks[t][0]
+		if o == c.screen.of { // a limit holds for all that a browser sends
+			a = together(a, plan.Asks[len(members)][0])
+		}
+		o.ask(a, now)
 	}
+}
+
+// together is what a publisher is asked for in two pictures.
+func together(a, b share.Ask) share.Ask {
+	if !a.On {
+		return b
+	}
+	if b.On {
+		a.MaxBitrate += b.MaxBitrate
+	}
+	return a
 }
 
 // see takes m's view. Tiles of participants who are not in the call are left out.
 func (p *planner) see(m *member, v signalling.View) {
 	p.sights = p.sights[:0]
 	for _, t := range v.Tiles {
-		if o := m.call.member(t.Participant); o != nil && t.Kind == signalling.KindVideo {
-			id := share.TrackID{Of: o.number, Kind: share.Camera}
+		kind, known := pictures[t.Kind]
+		if o := m.call.member(t.Participant); o != nil && known {
+			id := share.TrackID{Of: o.number, Kind: kind}
 			p.sights = append(p.sights, share.Sight{Track: id, Height: t.Height})
 		}
 	}
 	p.demands.See(m.number, v.Hidden, p.sights)
 }
+
+// pictures are the kinds of pictures, by the kinds of tiles that show them.
+var pictures = map[signalling.Kind]share.Kind{signalling.KindVideo: share.Camera, signalling.KindScreen: share.Screen}
 
 // gather puts together what a decision is made from.
 func (c *Call) gather(members []*member, now time.Time) *share.Input {
@@ -91,9 +112,12 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			voices++
 		}
 	}
+	if c.screen.sound {
+		voices++
+	}
 	for i, m := range members {
 		m.place = i
-		in.Tracks = append(in.Tracks, p.track(m, now))
+		in.Tracks = append(in.Tracks, p.track(m.number, share.Camera, m.video, m.cameraOff, now))
 		if m.peer == nil {
 			continue
 		}
@@ -111,6 +135,9 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		in.Receivers = append(in.Receivers, r)
 		p.members = append(p.members, m)
 	}
+	if of := c.screen.of; of != nil { // behind the cameras
+		in.Tracks = append(in.Tracks, p.track(of.number, share.Screen, of.screen, false, now))
+	}
 	p.speaking = p.speaking[:0]
 	for _, id := range c.speaking {
 		if m := c.member(id); m != nil {
@@ -121,10 +148,10 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 	return in
 }
 
-// track describes m's picture.
-func (p *planner) track(m *member, now time.Time) share.Track {
-	t := share.Track{ID: share.TrackID{Of: m.number, Kind: share.Camera}, Silent: m.cameraOff}
-	p.flows = m.video.Flows(p.flows[:0], now)
+// track describes a picture.
+func (p *planner) track(of share.ID, kind share.Kind, from *forward.Track, silent bool, now time.Time) share.Track {
+	t := share.Track{ID: share.TrackID{Of: of, Kind: kind}, Silent: silent}
+	p.flows = from.Flows(p.flows[:0], now)
 	for _, f := range p.flows[:min(len(p.flows), 1)] {
 		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active}
 		t.Count++
@@ -154,7 +181,9 @@ func (m *member) ask(a share.Ask, now time.Time) {
 	}
 	ssrc, ok := m.video.SSRC()
 	if !ok {
-		return
+		if ssrc, ok = m.screen.SSRC(); !ok {
+			return
+		}
 	}
 	m.asked = asked{a.MaxBitrate, now}
 	m.peer.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{

@@ -45,8 +45,9 @@ func (c *Call) tick(n uint, now time.Time) {
 	members := *c.members.Load()
 	var speakers []forward.Speaker
 	for i, m := range members {
-		m.audio.Tick(now)
-		m.video.Tick(now)
+		for _, t := range m.sent() {
+			t.Tick(now)
+		}
 		if n%speakingInterval == 0 {
 			if s, active := m.audio.JudgeLoudness(); active {
 				speakers = append(speakers, s)

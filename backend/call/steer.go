@@ -30,22 +30,41 @@ const (
 // view is what a member looks at.
 type view struct {
 	hidden bool
-	seen   map[string]struct{} // the participants whose picture is on the member's screen
+	seen   map[sight]struct{} // what is on the member's screen
+}
+
+// sight is a picture: of which participant, and which.
+type sight struct {
+	of   string
+	kind signalling.Kind
 }
 
 func newView(v signalling.View) *view {
-	w := &view{hidden: v.Hidden, seen: make(map[string]struct{}, len(v.Tiles))}
+	w := &view{hidden: v.Hidden, seen: make(map[sight]struct{}, len(v.Tiles))}
 	for _, t := range v.Tiles {
-		if t.Kind == signalling.KindVideo && t.Height > 0 {
-			w.seen[t.Participant] = struct{}{}
+		if t.Height > 0 {
+			w.seen[sight{t.Participant, t.Kind}] = struct{}{}
 		}
 	}
 	return w
 }
 
-// takes reports whether other's picture is sent to m, at time now. A member that has
-// sent no view takes all pictures.
+// takes reports whether the picture of other's camera is sent to m, at time now. A
+// member that has sent no view takes all pictures.
 func (m *member) takes(other *member, now time.Time) bool {
+	return m.sees(sight{other.profile.ID, signalling.KindVideo}, now.Sub(other.joinedAt))
+}
+
+// looksAt reports whether the picture of a pair is sent to m, at time now.
+func (m *member) looksAt(pr *slotPair, now time.Time) bool {
+	if pr.screen {
+		return m.sees(sight{pr.member.profile.ID, signalling.KindScreen}, now.Sub(m.call.screen.since))
+	}
+	return m.takes(pr.member, now)
+}
+
+// sees reports whether a picture that is there for so long is sent to m.
+func (m *member) sees(s sight, age time.Duration) bool {
 	switch {
 	case m.away:
 		return false
@@ -54,8 +73,8 @@ func (m *member) takes(other *member, now time.Time) bool {
 	case m.view.hidden:
 		return false
 	}
-	_, seen := m.view.seen[other.profile.ID]
-	return seen || now.Sub(other.joinedAt) < newcomer
+	_, seen := m.view.seen[s]
+	return seen || age < newcomer
 }
 
 // look handles a view of m. It returns fault.TooFast above the limit.
@@ -67,11 +86,15 @@ func (c *Call) look(m *member, v signalling.View) error {
 	m.view = newView(v)
 	c.planner.see(m, v)
 	for _, word := range v.Takes {
-		if word == signalling.TakesLayers && !m.takesLayers {
+		switch {
+		case word == signalling.TakesLayers && !m.takesLayers:
 			m.takesLayers = true
 			if m.untaken { // without a message, a page sends its picture
 				m.sendLayers()
 			}
+		case word == signalling.TakesScreen && !m.takesScreen:
+			m.takesScreen = true
+			c.assignScreen(m)
 		}
 	}
 	if wait := steerEvery - now.Sub(c.steered); wait > 0 {
@@ -84,7 +107,7 @@ func (c *Call) look(m *member, v signalling.View) error {
 
 // forgetView drops m's view, because it is of an earlier page.
 func (m *member) forgetView() {
-	m.view, m.takesLayers = nil, false
+	m.view, m.takesLayers, m.takesScreen = nil, false, false
 	m.call.planner.demands.Forget(m.number)
 }
 
@@ -100,13 +123,14 @@ func (c *Call) steer() {
 	members := *c.members.Load()
 	c.engine.cork()
 	for _, m := range members {
-		for _, pr := range m.pairs {
-			if pr.member != nil {
-				pr.take(m.takes(pr.member, now))
-			}
+		for pr := range m.allPairs {
+			pr.take(m.looksAt(pr, now))
 		}
 	}
 	c.engine.uncork()
+	if c.screen.of != nil && now.Sub(c.screen.since) < newcomer {
+		c.steerWithin(newcomer - now.Sub(c.screen.since))
+	}
 	for _, m := range members {
 		// In an empty call a page decides by itself (decision 38).
 		taken := len(members) == 1 && m.local == nil

@@ -52,13 +52,22 @@ type MediaState struct {
 	CameraOff bool `json:"cameraOff"`
 }
 
+// Sharing asks to share the sender's screen, or ends that. The host answers with a
+// [Screen], which says whose screen is shared then. Guests send it only to a host
+// whose Roster takes [TakesSharing].
+type Sharing struct {
+	On      bool   `json:"on"`
+	Sound   bool   `json:"sound,omitempty"`   // the screen comes with sound, as that of a browser's tab does
+	Instead string `json:"instead,omitempty"` // with On: id of the participant whose screen it takes the place of
+}
+
 // View says which participants the sender's screen shows. It replaces the View
 // before it. Guests send it only to a host whose Roster takes [TakesView]. Until the
 // first one, the host sends all pictures.
 type View struct {
 	Hidden bool     `json:"hidden,omitempty"` // the page is not on the screen, and so none of its tiles is
 	Tiles  []Tile   `json:"tiles"`            // those that are on the screen, at least in part
-	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers]
+	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers], [TakesScreen]
 }
 
 // Tile is a place on the sender's screen that shows a participant.
@@ -71,8 +80,10 @@ type Tile struct {
 // What one side tells the other that it takes. Both sides ignore words that they
 // don't know.
 const (
-	TakesView   = "view"   // in Roster: View
-	TakesLayers = "layers" // in View: Layers
+	TakesView    = "view"    // in Roster: View
+	TakesSharing = "sharing" // in Roster: Sharing
+	TakesLayers  = "layers"  // in View: Layers
+	TakesScreen  = "screen"  // in View: Screen
 )
 
 // Say is a chat line by the sender.

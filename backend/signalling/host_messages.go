@@ -95,8 +95,9 @@ type Kind string
 
 // The kinds.
 const (
-	KindAudio Kind = "audio"
-	KindVideo Kind = "video"
+	KindAudio  Kind = "audio"
+	KindVideo  Kind = "video"
+	KindScreen Kind = "screen" // of a tile in View; a Slot never has it, because older pages know only the other two
 )
 
 // Slot says whose media a media section of the current description carries.
@@ -109,6 +110,18 @@ type Slot struct {
 // Tracks is the whole assignment of slots; a slot not named carries nothing.
 type Tracks struct {
 	Slots []Slot `json:"slots"`
+}
+
+// Screen says whose screen is shared. It replaces the Screen before it, and the host
+// sends it only to a guest whose View takes [TakesScreen]. Its mids are of slots that
+// carry that participant's screen and the sound of it, or, if that participant is the
+// receiver, of the sections in which the receiver sends them. They are "" until the
+// description has such sections; the Offer that adds them comes after the Screen that
+// names them.
+type Screen struct {
+	Participant string `json:"participant"` // "" while no screen is shared
+	Video       string `json:"video,omitempty"`
+	Audio       string `json:"audio,omitempty"`
 }
 
 // Layers says what is wanted of the picture and sound that the receiver sends. It
@@ -164,7 +177,7 @@ type Roster struct {
 	You          string        `json:"you"` // the receiver's own participant id
 	Participants []Participant `json:"participants"`
 	Chat         []ChatLine    `json:"chat"`            // since the receiver was first let in
-	Takes        []string      `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesView]
+	Takes        []string      `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesView], [TakesSharing]
 }
 
 // Joined adds a participant, or replaces the one of the same id.

@@ -27,6 +27,9 @@ func (Restart) Type() Type { return "restart" }
 func (MediaState) Type() Type { return "mediaState" }
 
 // Type implements [Message].
+func (Sharing) Type() Type { return "sharing" }
+
+// Type implements [Message].
 func (View) Type() Type { return "view" }
 
 // Type implements [Message].
@@ -58,6 +61,9 @@ func (Offer) Type() Type { return "offer" }
 
 // Type implements [Message].
 func (Tracks) Type() Type { return "tracks" }
+
+// Type implements [Message].
+func (Screen) Type() Type { return "screen" }
 
 // Type implements [Message].
 func (Layers) Type() Type { return "layers" }

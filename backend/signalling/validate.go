@@ -97,6 +97,14 @@ func (Restart) Validate() error { return nil }
 func (MediaState) Validate() error { return nil }
 
 // Validate implements [Message].
+func (m Sharing) Validate() error {
+	if m.Instead != "" && !isID(m.Instead) {
+		return invalid("sharing: bad participant id")
+	}
+	return nil
+}
+
+// Validate implements [Message].
 func (m View) Validate() error {
 	if len(m.Tiles) > MaxTiles {
 		return invalid("view: %d tiles", len(m.Tiles))
@@ -241,7 +249,7 @@ func (m Tracks) Validate() error {
 	}
 	mids := make(map[string]struct{}, len(m.Slots))
 	for _, s := range m.Slots {
-		if s.Mid == "" || len(s.Mid) > MaxID || !isPrintable(s.Mid) {
+		if !isMid(s.Mid) {
 			return invalid("tracks: bad mid")
 		}
 		if _, twice := mids[s.Mid]; twice {
@@ -254,6 +262,25 @@ func (m Tracks) Validate() error {
 		if s.Kind != KindAudio && s.Kind != KindVideo {
 			return invalid("tracks: unknown kind")
 		}
+	}
+	return nil
+}
+
+// isMid reports whether s names a media section.
+func isMid(s string) bool { return s != "" && len(s) <= MaxID && isPrintable(s) }
+
+// Validate implements [Message].
+func (m Screen) Validate() error {
+	if m.Participant != "" && !isID(m.Participant) {
+		return invalid("screen: bad participant id")
+	}
+	for _, mid := range []string{m.Video, m.Audio} {
+		if mid != "" && (m.Participant == "" || !isMid(mid)) {
+			return invalid("screen: bad mid")
+		}
+	}
+	if m.Video != "" && m.Video == m.Audio {
+		return invalid("screen: a mid stands twice")
 	}
 	return nil
 }

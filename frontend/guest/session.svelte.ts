@@ -434,8 +434,8 @@ export class Session {
     clearTimeout(this.#mounting);
     this.#early = [];
     this.#forgetStill();
+    this.call?.close();
     this.#engine?.leave();
-    this.call?.seen.close();
     this.call = this.stage = undefined;
   }
 

@@ -3,6 +3,8 @@
 // in both directions.
 package codec
 
+import "strings"
+
 // Payload types (RFC 3551 section 6: dynamic).
 const (
 	AudioPayloadType          = 111 // Opus, RFC 7587
@@ -29,3 +31,15 @@ const (
 
 // HostID is the id of the host's participant in every call.
 const HostID = "host"
+
+// screenSuffix can't be part of a participant's id.
+const screenSuffix = ".screen"
+
+// ScreenOf returns the name of a participant's shared screen among the participants of a receiver that knows no other
+// pictures than one for each of them.
+func ScreenOf(participant string) string { return participant + screenSuffix }
+
+// OfScreen returns the participant of a name. screen reports whether it is that of the participant's screen.
+func OfScreen(name string) (participant string, screen bool) {
+	return strings.CutSuffix(name, screenSuffix)
+}

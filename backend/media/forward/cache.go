@@ -3,9 +3,10 @@ package forward
 import "time"
 
 // cache keeps the newest packets of one layer. They serve retransmissions, and receivers that join within
-// [oldestKeyframe] of a keyframe. It does no I/O and is not safe for concurrent use. Its size is a power of two.
+// [oldestKeyframe] of a keyframe. It does no I/O and is not safe for concurrent use.
 type cache struct {
-	entries []cached
+	size    int      // a power of two
+	entries []cached // nil before the first packet, because most participants never share a screen
 	begun   bool
 	newest  int64  // extended sequence number
 	arrival uint64 // arrival number of the last packet put
@@ -24,11 +25,7 @@ type cached struct {
 // starts over.
 const maxCacheJump = 1 << 13
 
-func newCache(size int) *cache {
-	c := &cache{entries: make([]cached, size)}
-	c.reset()
-	return c
-}
+func newCache(size int) *cache { return &cache{size: size} }
 
 // reset empties the cache, because another stream begins.
 func (c *cache) reset() {
@@ -41,6 +38,10 @@ func (c *cache) reset() {
 // put copies p and sets p.arrival, which numbers packets in order of arrival. It reports false for a packet that is
 // already in the cache, or is too old to be kept.
 func (c *cache) put(p *packet, now time.Time) bool {
+	if c.entries == nil {
+		c.entries = make([]cached, c.size)
+		c.reset()
+	}
 	if !c.begun {
 		c.begun = true
 		c.newest = int64(p.sequence) + 1<<16 // large enough that no late packet gets a negative number

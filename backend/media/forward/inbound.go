@@ -26,7 +26,7 @@ type Inbound struct {
 	began    time.Time
 
 	mu       sync.Mutex // guards the fields up to arrivals
-	mids     []string   // media sections of tracks, in the same order; "" until negotiated
+	mids     []string   // media sections of tracks, in the same order; "" until negotiated, which the first is first
 	routes   map[uint32]route
 	packet   packet
 	payload  []byte // a copy of the packet given to Write, because the packet path changes what it forwards
@@ -135,10 +135,11 @@ func (in *Inbound) route(p *packet) (r route, ok bool) {
 	return r, true
 }
 
-// track returns the track of a media section. Without a MID it returns the first track of this kind.
+// track returns the track of a media section. Without a MID, or before there are sections, it returns the first track of
+// this kind.
 func (in *Inbound) track(mid []byte, kind signalling.Kind) *Track {
 	for i, t := range in.tracks {
-		if len(mid) > 0 && in.mids[i] != "" {
+		if len(mid) > 0 && in.mids[0] != "" {
 			if string(mid) == in.mids[i] {
 				return t
 			}

@@ -14,7 +14,7 @@ import type { Source } from '../../src/media/webview/source';
 import { synthetic } from '../../src/media/webview/synthetic';
 import { FakeTransport } from '../../src/test/fakeTransport';
 import type { HostMessage, Participant, TransportState } from '../../src/transport';
-import { DrawnEngine, face } from './faces';
+import { DrawnEngine, face, sharedScreen } from './faces';
 
 const now = Date.now();
 
@@ -128,6 +128,8 @@ function inCall(
     const engine = new DrawnEngine({
       [OWN]: face(2, innerWidth < 600 ? 3 / 4 : 4 / 3),
       ...Object.fromEntries(names.map((n, i) => [n, face(i, ratios[i % 6]!)])),
+      'Grandma.screen': sharedScreen(),
+      'Ada.screen': sharedScreen(900, 1440),
     });
     const call = new Call(engine, () => true);
     call.receive({
@@ -146,6 +148,7 @@ function inCall(
           })),
         ],
         chat: [],
+        takes: ['sharing'],
       },
     });
     call.receive({ type: 'speaking', payload: { ids: ['Grandma'] } });
@@ -155,6 +158,9 @@ function inCall(
     await new Promise((done) => setTimeout(done, 400));
   };
 }
+
+const shares = (participant: string) => (call: Call) =>
+  call.receive({ type: 'screen', payload: { participant } });
 
 const chat: [string, string][] = [
   ['Ada', 'Welcome everybody!'],
@@ -236,6 +242,26 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     call.view = 'speaker';
   }),
   'call-pinned': inCall(4, (call) => call.pin('Uncle Theo')),
+  'call-screen': inCall(4, shares('Grandma')),
+  'call-screen-two': inCall(1, shares('Ada')),
+  'call-screen-twelve': inCall(11, shares('Grandma')),
+  'call-screen-pinned': inCall(4, (call) => {
+    shares('Grandma')(call);
+    call.pin('Uncle Theo');
+  }),
+  'call-screen-awaited': inCall(4, shares('Uncle Theo')),
+  'call-screen-chat': inCall(3, (call) => {
+    shares('Grandma')(call);
+    talk(call);
+    call.show('chat');
+  }),
+  'call-screen-own': inCall(3, (call) => {
+    call.sharing.share();
+  }),
+  'call-screen-instead': inCall(3, (call) => {
+    shares('Grandma')(call);
+    call.sharing.share();
+  }),
   'call-chat': inCall(3, (call) => {
     talk(call);
     call.show('chat');

@@ -174,8 +174,8 @@ export class Presence {
     clearTimeout(this.#timer);
     this.#transport?.close();
     this.#transport = undefined;
+    this.call?.close();
     this.call?.engine.close();
-    this.call?.seen.close();
     this.call = undefined;
   }
 }

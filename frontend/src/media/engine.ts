@@ -38,6 +38,19 @@ export type DeviceFault =
   | 'speaker-lost'
   | 'engine-unavailable';
 
+/** Why the own screen is not shared: forbidden or cancelled, which browsers don't tell apart; or there is none to share. */
+export type ScreenFault = 'screen-refused' | 'screen-missing';
+
+/** The own screen. Every readonly property is reactive. */
+export interface OwnScreen {
+  /** Lets the person choose a screen, a window or a tab, and opens it; to be called from a press. */
+  open(): Promise<{ sound: boolean } | ScreenFault>;
+  /** Ends it. Twice is fine. */
+  close(): void;
+  /** Called when it has ended without close: by the browser's own button, or because the window has gone. */
+  onended: (() => void) | null;
+}
+
 /** A picture that is being drawn. */
 export interface Picture {
   /** Width over height. */
@@ -78,7 +91,10 @@ export interface MediaEngine {
   /** Takes the host's media messages: offer, tracks, candidate; ignores others. */
   receive(message: HostMessage): void;
 
-  /** The picture of a participant, OWN for the own; undefined before its first frame. */
+  /** The own screen; missing where it can't be shared. */
+  readonly screen?: OwnScreen;
+
+  /** The picture of a participant or of its screen, OWN for the own; undefined before its first frame. */
   pictureOf(participant: string): Picture | undefined;
   /**
    * Draws a participant's picture in container, filling it, until the returned function is called. Untrack it: it reads
@@ -92,3 +108,6 @@ export interface MediaEngine {
 
 /** Stands for the own picture in pictureOf and attach. */
 export const OWN = 'own';
+
+/** Stands for a participant's screen in pictureOf and attach; as in backend/media/codec. */
+export const screenOf = (participant: string): string => `${participant}.screen`;

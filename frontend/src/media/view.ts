@@ -1,4 +1,4 @@
-import type { GuestMessage, View } from '$src/transport';
+import type { GuestMessage, Kind, View } from '$src/transport';
 
 /** The least time between two messages, in milliseconds: four a second. */
 const pause = 250;
@@ -9,6 +9,7 @@ const highest = 4320;
 /** A tile that shows a participant. What is undefined is not known yet. */
 interface Watched {
   participant: string;
+  kind: Kind;
   onScreen?: boolean;
   height?: number;
 }
@@ -48,10 +49,10 @@ export class ViewReport {
     this.#tell();
   }
 
-  /** Follows a tile until the returned function is called. */
-  watch(participant: string, tile: Element): () => void {
+  /** Follows a tile until the returned function is called. kind is what of the participant it shows. */
+  watch(participant: string, tile: Element, kind: Kind = 'video'): () => void {
     if (!this.#onScreen) this.#observe();
-    this.#tiles.set(tile, { participant });
+    this.#tiles.set(tile, { participant, kind });
     this.#onScreen?.observe(tile);
     this.#size?.observe(tile);
     return () => {
@@ -101,12 +102,12 @@ export class ViewReport {
       hidden,
       tiles: tiles
         .filter(({ onScreen }) => onScreen)
-        .map(({ participant, height = 0 }) => ({
+        .map(({ participant, kind, height = 0 }) => ({
           participant,
           height: Math.min(highest, Math.round(height * devicePixelRatio)),
-          kind: 'video',
+          kind,
         })),
-      takes: ['layers'],
+      takes: ['layers', 'screen'],
     };
   }
 

@@ -1,5 +1,12 @@
 // For tests and the gallery: an engine without devices, connections and pictures.
-import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '../media/engine';
+import type {
+  Choice,
+  DeviceFault,
+  Devices,
+  MediaEngine,
+  OwnScreen,
+  Picture,
+} from '../media/engine';
 import type { HostMessage } from '../transport';
 
 /** An engine that does at once what it is asked for, and nothing else. */
@@ -12,6 +19,7 @@ export class FakeEngine implements MediaEngine {
   soundBlocked = false;
   devices: Devices = { cameras: [], microphones: [], speakers: [] };
   choice: Choice = { camera: '', microphone: '', speaker: '' };
+  screen?: OwnScreen;
   closed = false;
   /** The types of the messages that came, in order. */
   readonly received: HostMessage['type'][] = [];

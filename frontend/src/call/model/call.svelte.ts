@@ -4,6 +4,7 @@ import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
 import { type Choice, type MediaEngine, OWN } from '../../media/engine';
 import { ViewReport } from '../../media/view';
+import { type ScreenNotice, Sharing } from './screen.svelte';
 import { Switch } from './switch.svelte';
 
 /** A participant as the views draw them. */
@@ -24,7 +25,8 @@ export type Notice =
   | { kind: 'chat'; name: string; text: string }
   | { kind: 'muted-by-host' }
   | { kind: 'instead'; device: keyof Choice }
-  | { kind: 'fault'; code: string; message: string };
+  | { kind: 'fault'; code: string; message: string }
+  | ScreenNotice;
 
 export type Panel = 'chat' | 'people';
 
@@ -38,6 +40,7 @@ export class Call {
   readonly camera: Switch;
   /** What of the call is seen here. */
   readonly seen: ViewReport;
+  readonly sharing: Sharing;
 
   view = $state<'grid' | 'speaker'>('grid');
   panel = $state<Panel>();
@@ -63,6 +66,15 @@ export class Call {
     this.engine = engine;
     this.#send = send;
     this.seen = new ViewReport(send);
+    this.sharing = new Sharing({
+      screen: engine.screen,
+      send,
+      you: () => this.you,
+      nameOf: (id) => this.#people.get(id)?.name ?? '',
+      notice: (notice) => {
+        this.notice = notice;
+      },
+    });
     // On means heard and seen.
     this.microphone = new Switch(
       () => !engine.muted,
@@ -110,6 +122,11 @@ export class Call {
     return of(this.pinned) ?? of(this.#spoke) ?? this.others[0] ?? this.me;
   });
 
+  /** Whose screen is shared, if it is another's. */
+  readonly sharer: Person | undefined = $derived.by(() =>
+    this.others.find(({ id }) => id === this.sharing.other),
+  );
+
   /** Chat lines of which nobody knows yet that they have arrived. */
   get unsent(): readonly string[] {
     return this.#unsent.map(({ text }) => text);
@@ -135,6 +152,7 @@ export class Call {
         this.#tell();
         this.#resend();
         this.seen.take(takes?.includes('view') ?? false);
+        this.sharing.greet(takes?.includes('sharing') ?? false);
         break;
       }
       case 'joined': {
@@ -169,6 +187,9 @@ export class Call {
         }
         break;
       }
+      case 'screen':
+        this.sharing.take(message.payload);
+        break;
       case 'mute':
         if (this.microphone.shown) {
           void this.microphone.set(false);
@@ -176,6 +197,7 @@ export class Call {
         }
         break;
       case 'fault':
+        this.sharing.refused();
         if (message.payload.code === 'too-fast' && this.#unsent.length > 0) {
           clearTimeout(this.#later);
           this.#later = setTimeout(() => this.#resend(), message.payload.retryAfter ?? 2000);
@@ -225,6 +247,12 @@ export class Call {
     const now = { muted: this.engine.muted, cameraOff: this.engine.cameraOff };
     if (this.#told?.muted === now.muted && this.#told.cameraOff === now.cameraOff) return;
     if (this.#send({ type: 'mediaState', payload: now })) this.#told = now;
+  }
+
+  /** Nothing more is said or shared. */
+  close(): void {
+    this.seen.close();
+    this.sharing.close();
   }
 
   /** To be called when the engine's own state may have changed by itself. */

@@ -46,6 +46,40 @@ describe('layOut', () => {
     }
   });
 
+  it('gives a shared screen as much as there is, in its own shape, and the people the rest', () => {
+    for (const [stage, ratio] of [
+      [wide, 16 / 10],
+      [wide, 32 / 9],
+      [{ ...wide, width: 390, height: 760 }, 16 / 10],
+      [{ ...wide, width: 390, height: 760 }, 9 / 20],
+    ] as const) {
+      const items = ['me', 'ada', 'boris'].map((id) => item(id, 16 / 9));
+      const placed = layOut(items, { ...stage, screen: { id: 'ada.screen', ratio } });
+      expect(placed).toHaveLength(4);
+      const screen = place(placed, 'ada.screen');
+      expect(screen.width / screen.height).toBeCloseTo(ratio);
+      for (const box of placed) {
+        expect(box.floating).toBe(false);
+        expect(box.x).toBeGreaterThanOrEqual(-0.01);
+        expect(box.y).toBeGreaterThanOrEqual(-0.01);
+        expect(box.x + box.width).toBeLessThanOrEqual(stage.width + 0.01);
+        expect(box.y + box.height).toBeLessThanOrEqual(stage.height + 0.01);
+        if (box === screen) continue;
+        expect(box.width * box.height).toBeLessThan(screen.width * screen.height);
+        const beside =
+          box.x >= screen.x + screen.width - 0.01 || box.y >= screen.y + screen.height - 0.01;
+        expect(beside).toBe(true);
+      }
+    }
+  });
+
+  it('lets whoever is pinned change places with a shared screen', () => {
+    const items = ['me', 'ada', 'boris'].map((id) => item(id, 16 / 9));
+    const screen = { id: 'ada.screen', ratio: 16 / 9 };
+    const placed = layOut(items, { ...wide, screen, pinned: 'boris' });
+    expect(place(placed, 'ada.screen').width * 2).toBeLessThan(place(placed, 'boris').width);
+  });
+
   it('holds a crowd in the speaker view', () => {
     const items = Array.from({ length: 33 }, (_, i) => item(i === 0 ? 'me' : `p${i}`));
     expect(layOut(items, { ...wide, view: 'speaker', front: 'p1' })).toHaveLength(33);

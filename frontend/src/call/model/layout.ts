@@ -20,6 +20,10 @@ export interface Stage {
   view: 'grid' | 'speaker';
   /** Id of who has the stage in the speaker view. */
   front: string | undefined;
+  /** Id of who was put on the stage. */
+  pinned?: string;
+  /** A screen that is shared, with its tile's id. */
+  screen?: { id: string; ratio: number | undefined };
 }
 
 const gap = 8;
@@ -34,6 +38,7 @@ const plain = 16 / 9;
  */
 export function layOut(items: readonly Item[], stage: Stage): Placed[] {
   const { width, height, view } = stage;
+  if (stage.screen) return present(stage.screen, items, stage);
   const others = items.filter((item) => !item.own);
   const own = items.find((item) => item.own);
   if (own && others.length === 1 && (view === 'grid' || stage.front === others[0]!.id)) {
@@ -55,6 +60,41 @@ function fill(items: readonly Item[], width: number, height: number, x = 0, y = 
   }));
 }
 
+/**
+ * A shared screen as large as it can be, in its own shape, and the people in a band: beside it on a wide stage, below it on
+ * an upright one, where what it leaves is theirs. Whoever is pinned changes places with it.
+ */
+function present(
+  { id, ratio = plain }: { id: string; ratio: number | undefined },
+  items: readonly Item[],
+  { width, height, pinned }: Stage,
+): Placed[] {
+  const screen: Item = { id, own: false, ratio };
+  const front = items.find((item) => item.id === pinned);
+  if (front) return spotlight(front, [screen, ...items], width, height);
+  if (width < height) {
+    const tall = Math.min(width / ratio, height * 0.6);
+    return [
+      ...whole(screen, ratio, width, tall),
+      ...fill(items, width, height - tall - gap, 0, tall + gap),
+    ];
+  }
+  const band = bandOf(width);
+  const left = width - band - gap;
+  return [
+    ...whole(screen, ratio, left, height),
+    ...fill(items, band, height - headroom, left + gap, headroom),
+  ];
+}
+
+/** In the middle of a room, uncropped. */
+function whole({ id }: Item, ratio: number, width: number, height: number): Placed[] {
+  const wide = Math.min(width, height * ratio);
+  const tall = wide / ratio;
+  const [x, y] = [(width - wide) / 2, (height - tall) / 2];
+  return [{ id, floating: false, x, y, width: wide, height: tall }];
+}
+
 /** One large, the others in a band below it on an upright stage, beside it on a wide one. */
 function spotlight(front: Item, items: readonly Item[], width: number, height: number): Placed[] {
   const rest = items.filter((item) => item !== front);
@@ -63,13 +103,16 @@ function spotlight(front: Item, items: readonly Item[], width: number, height: n
     const top = height - band - gap;
     return [...fill([front], width, top), ...fill(rest, width, band, 0, top + gap)];
   }
-  const band = Math.round(Math.min(280, Math.max(140, width * 0.2)));
+  const band = bandOf(width);
   const left = width - band - gap;
   return [
     ...fill([front], left, height),
     ...fill(rest, band, height - headroom, left + gap, headroom),
   ];
 }
+
+/** How wide the band beside the stage is. */
+const bandOf = (width: number): number => Math.round(Math.min(280, Math.max(140, width * 0.2)));
 
 function corner(own: Item, width: number, height: number): Placed {
   const ratio = Math.min(plain, Math.max(9 / 16, own.ratio ?? 4 / 3));

@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/media/engine';
-import { OWN } from '$src/media/engine';
+import { OWN, screenOf } from '$src/media/engine';
 import type { DeviceState, VideoFrame as EncodedPicture } from '$src/transport';
 import type { HostMessage } from '$src/transport/transport';
 import { PictureDecoder } from './decoder';
@@ -101,13 +101,21 @@ export class NativeEngine implements MediaEngine {
         this.path = 'open';
         const present = new Set(message.payload.participants.map(({ id }) => id));
         for (const id of [...this.#screens.keys()]) {
-          if (id !== OWN && !present.has(id)) this.#forget(id);
+          // Of screens the next message tells.
+          if (id !== OWN && !id.endsWith(screenOf('')) && !present.has(id)) this.#forget(id);
         }
         break;
       }
       case 'joined': {
         const { id, cameraOff } = message.payload.participant;
         if (cameraOff) this.#darken(id);
+        break;
+      }
+      case 'screen': {
+        const shared = screenOf(message.payload.participant);
+        for (const id of [...this.#screens.keys()]) {
+          if (id.endsWith(screenOf('')) && id !== shared) this.#forget(id);
+        }
         break;
       }
       case 'left':

@@ -70,6 +70,18 @@ const person = (id: string, cameraOff = false): Participant => ({
   cameraOff,
 });
 
+it('draws a shared screen beside its owner’s camera, until it is shared no more', () => {
+  const { engine, show } = lab();
+  show('ada');
+  show('ada.screen');
+  expect(engine.pictureOf('ada.screen')).toBeDefined();
+  engine.receive({ type: 'screen', payload: { participant: 'ada' } });
+  expect(engine.pictureOf('ada.screen')).toBeDefined();
+  engine.receive({ type: 'screen', payload: { participant: '' } });
+  expect(engine.pictureOf('ada.screen')).toBeUndefined();
+  expect(engine.pictureOf('ada')).toBeDefined();
+});
+
 describe('the native engine', () => {
   it('shows the own picture as OWN and the others by their ids', () => {
     const { engine, show, taken } = lab();

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { HostMessage, Slot } from '$src/transport';
+import type { HostMessage, Screen, Slot } from '$src/transport';
 import { Peer } from './peer';
 
 /** What of a connection a Peer uses of its own picture; nothing is connected. */
@@ -24,6 +24,8 @@ class Connection {
     },
   };
   #other = { track: null, replaceTrack: async () => {} };
+  /** Sections that an offer has added. */
+  added: { mid: string; direction: string; sender: object; receiver: { track: unknown } }[] = [];
 
   constructor(public configuration: RTCConfiguration) {
     Connection.last = this;
@@ -32,11 +34,12 @@ class Connection {
     this.configuration = configuration;
   }
   getTransceivers() {
-    return [this.#other, this.sender].map((sender) => ({
+    const own = [this.#other, this.sender].map((sender) => ({
       mid: null,
       direction: 'sendonly',
       sender,
     }));
+    return [...own, ...this.added];
   }
   async setRemoteDescription(description: unknown) {
     this.remoteDescription = description;
@@ -65,10 +68,17 @@ const somebody: Slot[] = [{ mid: '2', participant: 'ada', kind: 'video' }];
 function open(size: { width: number; height: number } | undefined = { width: 1280, height: 720 }) {
   const picture = { getSettings: () => size } as unknown as MediaStreamTrack;
   const own = { video: size && picture } as { video: MediaStreamTrack | undefined };
+  const screen: { video?: MediaStreamTrack } = {};
+  let tracks: ReadonlyMap<string, object> = new Map();
+  const carried = () => Object.fromEntries(tracks);
   const peer = new Peer({
     send: () => {},
     own: (kind) => (kind === 'video' ? own.video : undefined),
-    ontracks: () => {},
+    screen: (kind) => (kind === 'video' ? screen.video : undefined),
+    me: () => 'me',
+    ontracks: (now) => {
+      tracks = now;
+    },
     onpath: () => {},
   });
   const connection = Connection.last;
@@ -84,8 +94,72 @@ function open(size: { width: number; height: number } | undefined = { width: 128
     const { active, scaleResolutionDownBy } = connection.sender.encodings[0]!;
     return active ? 1 / (scaleResolutionDownBy ?? 1) : 0;
   };
-  return { peer, own, picture, connection, offer, slots, sent };
+  return { peer, own, screen, carried, picture, connection, offer, slots, sent };
 }
+
+/** A section that an offer adds for a screen. */
+function section(mid: string) {
+  const parameters = { encodings: [{}] } as unknown as RTCRtpSendParameters;
+  const sender = {
+    track: null as unknown,
+    parameters,
+    getParameters: () => structuredClone(sender.parameters),
+    setParameters: async (next: RTCRtpSendParameters) => {
+      sender.parameters = next;
+    },
+    replaceTrack: async (track: unknown) => {
+      sender.track = track;
+    },
+  };
+  return { mid, direction: 'recvonly', sender, receiver: { track: `track ${mid}` } };
+}
+
+describe('a shared screen', () => {
+  const said = async (peer: Peer, payload: Screen) => {
+    peer.receive({ type: 'screen', payload });
+    await vi.advanceTimersByTimeAsync(0);
+  };
+
+  it('of another is carried beside their camera, until it ends', async () => {
+    const { peer, connection, carried, offer, slots } = open();
+    await slots([]);
+    await offer();
+    connection.added = [section('5'), section('6')];
+    await said(peer, { participant: 'ada', video: '6', audio: '5' });
+    expect(carried()).toEqual({ 'ada.screen': { audio: 'track 5', video: 'track 6' } });
+    expect(connection.added.map(({ direction }) => direction)).toEqual(['recvonly', 'recvonly']);
+    await said(peer, { participant: '' });
+    expect(carried()).toEqual({});
+  });
+
+  it('of the own is sent in the sections that are named for it, sharp rather than often', async () => {
+    const { peer, screen, connection, carried, offer, slots } = open();
+    await slots(somebody);
+    await offer();
+    const [sound, picture] = [section('5'), section('6')];
+    screen.video = 'my screen' as unknown as MediaStreamTrack;
+    connection.added = [sound, picture];
+    await said(peer, { participant: 'me', video: '6', audio: '5' });
+    expect(picture.sender.track).toBeNull(); // before the offer that has them
+    await offer();
+    expect([sound.direction, picture.direction]).toEqual(['sendonly', 'sendonly']);
+    expect(picture.sender.track).toBe('my screen');
+    expect(sound.sender.track).toBeNull();
+    expect(picture.sender.parameters.degradationPreference).toBe('maintain-resolution');
+    expect(picture.sender.parameters.encodings[0]!.maxBitrate).toBe(2_500_000);
+    expect(carried()).toEqual({});
+
+    screen.video = undefined;
+    peer.refresh();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(picture.sender.track).toBeNull();
+
+    // The next time the sections are there.
+    screen.video = 'my other screen' as unknown as MediaStreamTrack;
+    await said(peer, { participant: 'me', video: '6' });
+    expect(picture.sender.track).toBe('my other screen');
+  });
+});
 
 describe('what the host wants of the own picture', () => {
   const layers = (active: boolean, maxBitrate?: number): HostMessage => ({
@@ -254,6 +328,8 @@ it('takes other servers, and stays as it is in everything else', () => {
     certificate,
     send: () => {},
     own: () => undefined,
+    screen: () => undefined,
+    me: () => 'me',
     ontracks: () => {},
     onpath: () => {},
   });

@@ -1,3 +1,4 @@
+import { screenOf } from '$src/media/engine';
 import type {
   Candidate,
   GuestMessage,
@@ -5,9 +6,10 @@ import type {
   ICEServer,
   Kind,
   Layers,
+  Screen,
   Slot,
 } from '$src/transport';
-import { limitSound, wantedOf } from './layers';
+import { limitSound, tuneScreen, wantedOf } from './layers';
 import { assign } from './slots';
 
 /**
@@ -36,7 +38,11 @@ export interface PeerOptions {
   certificate?: RTCCertificate;
   send(message: GuestMessage): void;
   /** The own track of a kind, if there is one. */
-  own(kind: Kind): MediaStreamTrack | undefined;
+  own(kind: 'audio' | 'video'): MediaStreamTrack | undefined;
+  /** The own screen, or the sound of it, if it is shared. */
+  screen(kind: 'audio' | 'video'): MediaStreamTrack | undefined;
+  /** Id of the own participant. */
+  me(): string;
   /** Who is carried by which track, after each change. */
   ontracks(tracks: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>>): void;
   onpath(path: 'connecting' | 'open' | 'interrupted'): void;
@@ -45,13 +51,14 @@ export interface PeerOptions {
 /**
  * The one connection to the host. It only ever answers: the host's first two
  * media sections take the own sound and picture, the others bring those of the
- * other participants.
+ * other participants. Whoever shares a screen gets two sections more for it.
  */
 export class Peer {
   readonly #options: PeerOptions;
   readonly #connection: RTCPeerConnection;
   readonly #configuration: RTCConfiguration;
   #slots: readonly Slot[] = [];
+  #screen: Screen = { participant: '' };
   #layers?: Layers; // what the host wants of the own picture and sound
   #own: RTCRtpTransceiver[] = []; // the first two; a browser takes those that it refuses out of its list
   #expecting = false;
@@ -101,6 +108,11 @@ export class Peer {
         this.#assign();
         this.#tune();
         break;
+      case 'screen':
+        this.#screen = message.payload;
+        this.#assign();
+        this.#carryScreen();
+        break;
       case 'layers': {
         this.#layers = message.payload;
         this.#tune();
@@ -129,13 +141,38 @@ export class Peer {
     this.#carry('audio');
     // An encoder that begins at another size begins twice.
     this.#tune().then(() => this.#carry('video'));
+    this.#carryScreen();
   }
 
-  #carry(kind: Kind): void {
-    const sender = this.#own[kind === 'audio' ? 0 : 1]?.sender;
-    const track = this.#options.own(kind) ?? null;
-    // A rejection means that the connection was closed meanwhile.
-    if (sender && sender.track !== track) sender.replaceTrack(track).catch(() => {});
+  #carry(kind: 'audio' | 'video'): void {
+    put(this.#options.own(kind), this.#own[kind === 'audio' ? 0 : 1]?.sender);
+  }
+
+  /** Sends the own screen in the sections that the host has named for it. */
+  #carryScreen(): void {
+    for (const [kind, transceiver] of this.#presenting()) {
+      // One that is not answered yet sends nothing.
+      if (transceiver.direction !== 'sendonly') continue;
+      const track = this.#options.screen(kind);
+      if (kind === 'audio') put(track, transceiver.sender);
+      // Its size and rate have to be known when it begins. What can't be set is sent as browsers like it.
+      else if (track) tuneScreen(transceiver.sender).finally(() => put(track, transceiver.sender));
+      else put(undefined, transceiver.sender);
+    }
+  }
+
+  /** The transceivers of the sections for the own screen. */
+  #presenting(): ['audio' | 'video', RTCRtpTransceiver][] {
+    const { participant, audio, video } = this.#screen;
+    if (!participant || participant !== this.#options.me()) return [];
+    const found: ['audio' | 'video', RTCRtpTransceiver][] = [];
+    for (const transceiver of this.#connection.getTransceivers()) {
+      const { mid } = transceiver;
+      if (mid === null) continue;
+      if (mid === audio) found.push(['audio', transceiver]);
+      if (mid === video) found.push(['video', transceiver]);
+    }
+    return found;
   }
 
   /** Takes these servers for the next ICE restart: the credentials of before may have expired. */
@@ -165,7 +202,8 @@ export class Peer {
     const connection = this.#connection;
     await connection.setRemoteDescription({ type: 'offer', sdp });
     if (!this.#own.length) this.#own = connection.getTransceivers().slice(0, 2);
-    for (const transceiver of this.#own) {
+    const presenting = this.#presenting().map(([, transceiver]) => transceiver);
+    for (const transceiver of [...this.#own, ...presenting]) {
       if (transceiver.direction === 'recvonly') transceiver.direction = 'sendonly';
     }
     const answer = await connection.createAnswer();
@@ -254,7 +292,14 @@ export class Peer {
     for (const { mid, receiver } of this.#connection.getTransceivers()) {
       if (mid !== null) byMid.set(mid, receiver.track);
     }
-    this.#options.ontracks(assign(this.#slots, byMid));
+    const { participant, audio, video } = this.#screen;
+    const slots = [...this.#slots];
+    if (participant && participant !== this.#options.me()) {
+      const of = screenOf(participant);
+      if (audio) slots.push({ mid: audio, participant: of, kind: 'audio' });
+      if (video) slots.push({ mid: video, participant: of, kind: 'video' });
+    }
+    this.#options.ontracks(assign(slots, byMid));
   }
 
   #watch(): void {
@@ -274,6 +319,12 @@ export class Peer {
       if (this.alive) console.warn('peer:', error instanceof Error ? error.name : error);
     });
   }
+}
+
+/** Makes a sender send a track, or nothing. A rejection means that the connection was closed meanwhile. */
+function put(track: MediaStreamTrack | undefined, sender: RTCRtpSender | undefined): void {
+  const next = track ?? null;
+  if (sender && sender.track !== next) sender.replaceTrack(next).catch(() => {});
 }
 
 function wire(candidate: RTCIceCandidate): Candidate {

@@ -6,6 +6,7 @@ import { whenInFront } from './front';
 import { Peer } from './peer';
 import { Pictures } from './pictures.svelte';
 import { Playback } from './playback.svelte';
+import { WebviewScreen } from './screen';
 
 /**
  * The engine of every browser, and of the host's window where the webview has
@@ -14,12 +15,14 @@ import { Playback } from './playback.svelte';
  */
 export class WebviewEngine implements MediaEngine {
   path = $state<'connecting' | 'open' | 'interrupted'>('connecting');
+  readonly screen = WebviewScreen.make();
   readonly #capture: Own;
   readonly #send: (message: GuestMessage) => void;
   readonly #pictures = new Pictures();
   readonly #playback = new Playback();
   #peer?: Peer;
   #certificate?: RTCCertificate;
+  #you = ''; // the own participant
   #remote: ReadonlyMap<string, Partial<Record<Kind, MediaStreamTrack>>> = new Map();
   #speakerFault = $state(false);
   #speaker = ''; // that everything is played through
@@ -34,6 +37,7 @@ export class WebviewEngine implements MediaEngine {
       this.#show();
     };
     capture.onlist = () => void this.#route();
+    if (this.screen) this.screen.onchange = () => this.#peer?.refresh();
     this.#show();
     void this.#route();
     const { signal } = this.#over;
@@ -73,6 +77,8 @@ export class WebviewEngine implements MediaEngine {
       certificate: this.#certificate,
       send: this.#send,
       own: (kind) => this.#capture[kind],
+      screen: (kind) => this.screen?.[kind],
+      me: () => this.#you,
       ontracks: (tracks) => {
         this.#remote = tracks;
         this.#show();
@@ -151,6 +157,7 @@ export class WebviewEngine implements MediaEngine {
   }
 
   receive(message: HostMessage): void {
+    if (message.type === 'roster') this.#you = message.payload.you;
     if (message.type === 'offer' && !this.#peer) this.enter();
     this.#peer?.receive(message);
   }
@@ -165,6 +172,7 @@ export class WebviewEngine implements MediaEngine {
 
   close(): void {
     this.#over.abort();
+    this.screen?.close();
     this.#drop();
     this.#playback.close();
     this.#capture.close();

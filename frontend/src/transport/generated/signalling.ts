@@ -79,6 +79,17 @@ export interface MediaState {
 	cameraOff: boolean
 }
 
+/** Sharing asks to share the sender's screen, or ends that. The host answers with a
+ * Screen, which says whose screen is shared then. Guests send it only to a host
+ * whose Roster takes TakesSharing. */
+export interface Sharing {
+	on: boolean
+	/** the screen comes with sound, as that of a browser's tab does */
+	sound?: boolean
+	/** with On: id of the participant whose screen it takes the place of */
+	instead?: string
+}
+
 /** View says which participants the sender's screen shows. It replaces the View
  * before it. Guests send it only to a host whose Roster takes TakesView. Until the
  * first one, the host sends all pictures. */
@@ -87,7 +98,7 @@ export interface View {
 	hidden?: boolean
 	/** those that are on the screen, at least in part */
 	tiles: Tile[]
-	/** what the sender takes beyond the messages of every page: TakesLayers */
+	/** what the sender takes beyond the messages of every page: TakesLayers, TakesScreen */
 	takes?: string[]
 }
 
@@ -185,7 +196,7 @@ export interface Offer {
 }
 
 /** Kind of a track. */
-export type Kind = "audio" | "video"
+export type Kind = "audio" | "video" | "screen"
 
 /** Slot says whose media a media section of the current description carries. */
 export interface Slot {
@@ -197,6 +208,19 @@ export interface Slot {
 /** Tracks is the whole assignment of slots; a slot not named carries nothing. */
 export interface Tracks {
 	slots: Slot[]
+}
+
+/** Screen says whose screen is shared. It replaces the Screen before it, and the host
+ * sends it only to a guest whose View takes TakesScreen. Its mids are of slots that
+ * carry that participant's screen and the sound of it, or, if that participant is the
+ * receiver, of the sections in which the receiver sends them. They are "" until the
+ * description has such sections; the Offer that adds them comes after the Screen that
+ * names them. */
+export interface Screen {
+	/** "" while no screen is shared */
+	participant: string
+	video?: string
+	audio?: string
 }
 
 /** Layers says what is wanted of the picture and sound that the receiver sends. It
@@ -262,7 +286,7 @@ export interface Roster {
 	participants: Participant[]
 	/** since the receiver was first let in */
 	chat: ChatLine[]
-	/** what the host takes beyond the messages of every host: TakesView */
+	/** what the host takes beyond the messages of every host: TakesView, TakesSharing */
 	takes?: string[]
 }
 
@@ -327,6 +351,7 @@ export type GuestMessage =
 	| { type: "candidate"; payload: Candidate }
 	| { type: "restart"; payload: Restart }
 	| { type: "mediaState"; payload: MediaState }
+	| { type: "sharing"; payload: Sharing }
 	| { type: "view"; payload: View }
 	| { type: "say"; payload: Say }
 	| { type: "ping"; payload: Ping }
@@ -341,6 +366,7 @@ export type HostMessage =
 	| { type: "offer"; payload: Offer }
 	| { type: "candidate"; payload: Candidate }
 	| { type: "tracks"; payload: Tracks }
+	| { type: "screen"; payload: Screen }
 	| { type: "layers"; payload: Layers }
 	| { type: "roster"; payload: Roster }
 	| { type: "joined"; payload: Joined }
@@ -371,7 +397,7 @@ export type Form = "s" | "n" | "b" | readonly ["|", ...string[]] | readonly [For
 const bellForm = ["|", "rung", "silenced", "asked-to-wait"] as const
 const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as const
 const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "shutdown", "seat-gone", "full", "locked", "fault"] as const
-const kindForm = ["|", "audio", "video"] as const
+const kindForm = ["|", "audio", "video", "screen"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
 const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
@@ -388,6 +414,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	offer: { negotiation: "n", sdp: "s" },
 	candidate: { candidate: "s", "sdpMid?": "s", "sdpMLineIndex?": "n", "usernameFragment?": "s" },
 	tracks: { slots: [slotForm] },
+	screen: { participant: "s", "video?": "s", "audio?": "s" },
 	layers: { video: [videoLayerForm], "audio?": audioLayerForm },
 	roster: { you: "s", participants: [participantForm], chat: [chatLineForm], "takes?": ["s"] },
 	joined: { participant: participantForm },
