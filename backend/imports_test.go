@@ -76,10 +76,11 @@ var parts = map[string]part{
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/outside"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/outside", "backend/call/slottrack"}, pion: every},
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
 	"backend/call/outside":     {tier: subjects},
+	"backend/call/slottrack":   {tier: subjects, pion: []string{"sdp", "webrtc"}},
 	"backend/guest":            {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
 	"backend/handover":         {tier: subjects},
 	"backend/links":            {tier: subjects},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/call/outside"
+	"github.com/porch-call/porch/backend/call/slottrack"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
@@ -281,10 +282,10 @@ func (p *peer) grow() (added []grown, err error) {
 func (p *peer) newPair(stream string) (g grown, err error) {
 	g.pair = &slotPair{audio: p.out.NewSlot(signalling.KindAudio), video: p.out.NewSlot(signalling.KindVideo)}
 	init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
-	if g.audio, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, g.pair.audio, stream}, init); err != nil {
+	if g.audio, err = p.pc.AddTransceiverFromTrack(&slottrack.Track{Out: p.out, Slot: g.pair.audio, Stream: stream}, init); err != nil {
 		return grown{}, fmt.Errorf("audio slot: %w", err)
 	}
-	if g.video, err = p.pc.AddTransceiverFromTrack(&slotTrack{p, g.pair.video, stream}, init); err != nil {
+	if g.video, err = p.pc.AddTransceiverFromTrack(&slottrack.Track{Out: p.out, Slot: g.pair.video, Stream: stream}, init); err != nil {
 		return grown{}, fmt.Errorf("video slot: %w", err)
 	}
 	return g, nil

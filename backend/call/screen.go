@@ -78,15 +78,13 @@ func (c *Call) assignScreen(m *member) {
 	}
 	switch of, p := c.screen.of, m.peer; {
 	case of == nil:
+	case of == m && m.screenUp == (sections{}):
+		p.enqueue(func() { p.ensureScreen(true) })
 	case of == m:
-		if m.screenUp == (sections{}) {
-			p.enqueue(func() { p.ensureScreen(true) })
-		}
+	case m.local != nil && m.screenPair == nil:
+		m.screenPair = m.local.screenPair(of)
+		m.give(m.screenPair, of)
 	case m.local != nil:
-		if m.screenPair == nil {
-			m.screenPair = m.local.screenPair(of)
-			m.give(m.screenPair, of)
-		}
 	case m.screenPair == nil:
 		p.enqueue(func() { p.ensureScreen(false) })
 	case m.screenPair.member == nil:
@@ -158,11 +156,8 @@ func (s *screenSections) lacking() bool {
 
 // ensureScreen makes an offer if the description has no sections for a shared screen in that direction.
 func (p *peer) ensureScreen(up bool) {
-	if up {
-		p.screen.wantsUp = true
-	} else {
-		p.screen.wantsDown = true
-	}
+	s := &p.screen
+	s.wantsUp, s.wantsDown = s.wantsUp || up, s.wantsDown || !up
 	p.negotiate()
 }
 

@@ -1,4 +1,5 @@
-package call
+// Package slottrack shows a slot to Pion as a track of its own.
+package slottrack
 
 import (
 	"strconv"
@@ -10,17 +11,17 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// slotTrack is a slot as pion sees it.
-type slotTrack struct {
-	peer   *peer
-	slot   *forward.Slot
-	stream string
+// Track is a slot as Pion sees it.
+type Track struct {
+	Out    *forward.Outbound // of the slot's receiver
+	Slot   *forward.Slot
+	Stream string // id of the media stream
 }
 
 // Bind implements [webrtc.TrackLocal].
-func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+func (t *Track) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
 	mime := webrtc.MimeTypeOpus
-	if t.slot.Kind == signalling.KindVideo {
+	if t.Slot.Kind == signalling.KindVideo {
 		mime = webrtc.MimeTypeVP8
 	}
 	var codec *webrtc.RTPCodecParameters
@@ -55,27 +56,27 @@ func (t *slotTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 			numbers.TransportID = uint8(x.ID)
 		}
 	}
-	if err := t.peer.out.Reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
+	if err := t.Out.Reserve(uint32(c.SSRC()), uint32(c.SSRCRetransmission())); err != nil {
 		return webrtc.RTPCodecParameters{}, err
 	}
-	t.slot.Bind(numbers)
-	t.peer.out.Add(uint32(c.SSRC()), t.slot)
+	t.Slot.Bind(numbers)
+	t.Out.Add(uint32(c.SSRC()), t.Slot)
 	return *codec, nil
 }
 
 // Unbind implements [webrtc.TrackLocal].
-func (t *slotTrack) Unbind(webrtc.TrackLocalContext) error { return nil }
+func (t *Track) Unbind(webrtc.TrackLocalContext) error { return nil }
 
 // ID implements [webrtc.TrackLocal].
-func (t *slotTrack) ID() string { return t.stream + "-" + string(t.slot.Kind) }
+func (t *Track) ID() string { return t.Stream + "-" + string(t.Slot.Kind) }
 
 // RID implements [webrtc.TrackLocal].
-func (t *slotTrack) RID() string { return "" }
+func (t *Track) RID() string { return "" }
 
 // StreamID implements [webrtc.TrackLocal].
-func (t *slotTrack) StreamID() string { return t.stream }
+func (t *Track) StreamID() string { return t.Stream }
 
 // Kind implements [webrtc.TrackLocal].
-func (t *slotTrack) Kind() webrtc.RTPCodecType {
-	return webrtc.NewRTPCodecType(string(t.slot.Kind))
+func (t *Track) Kind() webrtc.RTPCodecType {
+	return webrtc.NewRTPCodecType(string(t.Slot.Kind))
 }
