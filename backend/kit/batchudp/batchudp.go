@@ -49,3 +49,7 @@ func NewReader[B Batch](c *Conn, get func() B, put func(B)) *Reader[B] {
 	r.prepare()
 	return r
 }
+
+// Add appends a datagram, which must not change until it is sent. If there is no
+// room, Add first flushes what is there.
+func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) { o.AddMarked(c, b, to, nil) }

@@ -124,6 +124,35 @@ func (r *Reader[B]) recvmmsg(fd uintptr) bool {
 	return true
 }
 
+// Mark is a control message that marks single datagrams for whoever ranks them on
+// their way, Wi-Fi first.
+type Mark struct {
+	header unix.Cmsghdr
+	value  int64 // of which the system reads an int
+}
+
+// NewMark lets the socket mark what it sends with the traffic class usual (the byte
+// of IPv4 and IPv6, RFC 2474), and returns what marks single datagrams with special.
+// It returns nil where the system allows neither.
+func NewMark(c *Conn, usual, special int) *Mark {
+	m := &Mark{value: int64(special)}
+	m.header.Level, m.header.Type = unix.IPPROTO_IP, unix.IP_TOS
+	if c.local.Addr().Is6() {
+		m.header.Level, m.header.Type = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	}
+	m.header.SetLen(unix.CmsgLen(4))
+	level, option := int(m.header.Level), int(m.header.Type)
+	allowed := false
+	err := c.raw.Control(func(fd uintptr) {
+		allowed = unix.SetsockoptInt(int(fd), level, option, special) == nil &&
+			unix.SetsockoptInt(int(fd), level, option, usual) == nil
+	})
+	if err != nil || !allowed {
+		return nil
+	}
+	return m
+}
+
 // Out collects datagrams for one socket. It is for one goroutine at a time.
 type Out struct {
 	messages
@@ -143,13 +172,18 @@ func NewOut(n int) *Out {
 // Len returns the number of datagrams that are to be sent.
 func (o *Out) Len() int { return o.n }
 
-// Add appends a datagram, which must not change until it is sent. If there is no
-// room, Add first flushes what is there.
-func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) {
+// AddMarked is Add for a datagram with a mark, or with none if mark is nil.
+func (o *Out) AddMarked(c *Conn, b []byte, to netip.AddrPort, mark *Mark) {
 	if o.n == len(o.headers) {
 		o.Flush(c)
 	}
 	i := o.n
+	h := &o.headers[i].header
+	h.Control = (*byte)(unsafe.Pointer(mark))
+	h.SetControllen(0)
+	if mark != nil {
+		h.SetControllen(unix.CmsgSpace(4))
+	}
 	o.n++
 	o.vectors[i].Base = unsafe.SliceData(b)
 	o.vectors[i].SetLen(len(b))
@@ -157,19 +191,28 @@ func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) {
 	if c.local.Addr().Is4() {
 		n := (*unix.RawSockaddrInet4)(unsafe.Pointer(&o.names[i]))
 		n.Family, n.Port, n.Addr = unix.AF_INET, port, to.Addr().As4()
-		o.headers[i].header.Namelen = unix.SizeofSockaddrInet4
+		h.Namelen = unix.SizeofSockaddrInet4
 		return
 	}
 	o.names[i] = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: to.Addr().As16()}
-	o.headers[i].header.Namelen = unix.SizeofSockaddrInet6
+	h.Namelen = unix.SizeofSockaddrInet6
+}
+
+// Try sends what was added, as far as the system takes it at once, and returns how
+// many datagrams are done with: sent, or refused by the system and so lost, as on the
+// network. The caller still has the rest; none is kept here.
+func (o *Out) Try(c *Conn) (done int) {
+	if c.raw.Control(o.try) != nil {
+		o.sent = o.n // the socket is closed, which takes everything and sends nothing
+	}
+	done = o.sent
+	o.Reset()
+	return done
 }
 
 // Flush sends what was added, as far as the system takes it at once. The rest is
 // lost, as on the network.
-func (o *Out) Flush(c *Conn) {
-	_ = c.raw.Control(o.try) // fails for a closed socket, which sends nothing
-	o.Reset()
-}
+func (o *Out) Flush(c *Conn) { o.Try(c) }
 
 // FlushAll sends what was added, and waits until the system takes it. A datagram
 // that the system refuses is lost, as on the network.

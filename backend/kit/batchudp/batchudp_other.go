@@ -38,6 +38,12 @@ func (r *Reader[B]) Read() (b B, n int, err error) {
 	return b, 1, nil
 }
 
+// Mark would mark single datagrams, which happens on Linux only.
+type Mark struct{}
+
+// NewMark returns nil, because datagrams are not marked here.
+func NewMark(*Conn, int, int) *Mark { return nil }
+
 // Out collects datagrams for one socket. It is for one goroutine at a time.
 type Out struct {
 	data [][]byte
@@ -52,13 +58,19 @@ func NewOut(n int) *Out {
 // Len returns the number of datagrams that are to be sent.
 func (o *Out) Len() int { return len(o.data) }
 
-// Add appends a datagram, which must not change until it is sent. If there is no
-// room, Add first flushes what is there.
-func (o *Out) Add(c *Conn, b []byte, to netip.AddrPort) {
+// AddMarked is Add, because datagrams are not marked here.
+func (o *Out) AddMarked(c *Conn, b []byte, to netip.AddrPort, _ *Mark) {
 	if len(o.data) == cap(o.data) {
 		o.Flush(c)
 	}
 	o.data, o.to = append(o.data, b), append(o.to, to)
+}
+
+// Try sends nothing and returns 0, because the system may wait here. The caller has
+// what was added; none is kept here.
+func (o *Out) Try(*Conn) (done int) {
+	o.Reset()
+	return 0
 }
 
 // Flush sends what was added. What the system does not take is lost, as on the

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porch-call/porch/backend/kit/batchudp"
 	"github.com/porch-call/porch/backend/kit/netaddr"
 )
 
@@ -211,13 +212,15 @@ func (m *Mux) open(a netip.Addr, port int) (*udpSocket, error) {
 	// Less than wanted still works.
 	_ = conn.SetReadBuffer(readBuffer)
 	_ = conn.SetWriteBuffer(writeBuffer)
+	many, err := batchudp.New(conn)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	s := &udpSocket{
 		mux: m, conn: conn, local: local,
+		many: many, burst: batchudp.NewOut(maxBatch), urgentMark: batchudp.NewMark(many, classAF41, classEF),
 		ufrags: make(map[string]*udpConn), remotes: make(map[netip.AddrPort]*udpConn),
 		queue: sendQueue{age: lineAge}, stuck: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, conn.Close())
 	}
 	m.readers.Go(s.read)
 	m.readers.Go(s.drain)

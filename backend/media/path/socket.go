@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"github.com/porch-call/porch/backend/kit/batchudp"
 )
 
 // udpSocket is the socket of one local address.
@@ -16,8 +18,8 @@ type udpSocket struct {
 	mux   *Mux
 	conn  *net.UDPConn
 	local netip.AddrPort
-	io    socketIO    // of the system
-	relay *TURNSocket // nil for a socket of this machine; else conn is nil
+	many  *batchudp.Conn // conn, for many datagrams at once
+	relay *TURNSocket    // nil for a socket of this machine; else conn is nil
 
 	// rebound counts how often the NAT has given the socket another address.
 	rebound atomic.Int32
@@ -30,9 +32,15 @@ type udpSocket struct {
 
 	sendMu sync.Mutex // one batch at a time, so that order is kept
 	out    []datagram // scratch
+	burst  *batchudp.Out
 	queue  sendQueue
 	stuck  chan struct{} // holds one: drain has something to do
 	done   chan struct{} // closed when the socket is
+
+	// urgentMark marks sound, and checks like it (RFC 8445 section 7.2.2). The socket
+	// itself marks the rest, pictures: a control message costs the system time, and most
+	// datagrams are pictures. nil where the system takes no marks.
+	urgentMark *batchudp.Mark
 
 	batchMu sync.Mutex
 	urgent  []datagram // of the batch, what goes first
@@ -70,18 +78,43 @@ var buffers = sync.Pool{New: func() any {
 // socket only when half of its buffer is free, which takes long on a slow line.
 const queuedRetry = time.Millisecond
 
+// Traffic classes (RFC 8837 section 5).
+const (
+	classEF   = 46 << 2 // sound
+	classAF41 = 34 << 2 // pictures
+)
+
 const (
 	maxDatagram = 1600
-	maxRemotes  = 128 // addresses of one connection
-	maxBatch    = 64
+	maxRemotes  = 128                    // addresses of one connection
+	maxBatch    = 64                     // datagrams sent with one system call
+	readBatch   = 32                     // datagrams read with one system call
 	lineAge     = 100 * time.Millisecond // that pictures may wait for a full line
 )
 
+// incoming is the memory of one read. A socket has one.
+type incoming struct {
+	buffers [][]byte
+	in      *batchudp.In
+}
+
+func newIncoming() *incoming {
+	b := make([][]byte, readBatch)
+	for i := range b {
+		b[i] = make([]byte, maxDatagram)
+	}
+	return &incoming{buffers: b, in: batchudp.NewIn(b)}
+}
+
+// Incoming returns what a read fills.
+func (b *incoming) Incoming() *batchudp.In { return b.in }
+
 // read takes what arrives until the socket is closed.
 func (s *udpSocket) read() {
-	r := newBatchReader(s)
+	batch := newIncoming()
+	r := batchudp.NewReader(s.many, func() *incoming { return batch }, func(*incoming) {})
 	for {
-		n, err := r.read()
+		_, n, err := r.Read()
 		if errors.Is(err, net.ErrClosed) {
 			break
 		}
@@ -91,8 +124,9 @@ func (s *udpSocket) read() {
 		}
 		s.mux.Cork()
 		for i := range n {
-			b, from := r.datagram(i)
-			s.receive(b, from)
+			if size, from, whole := batch.in.Datagram(i); whole {
+				s.receive(batch.buffers[i][:size], from)
+			}
 		}
 		s.mux.Uncork()
 	}
@@ -260,6 +294,20 @@ func (s *udpSocket) send(d datagram) {
 	if n >= maxBatch || s.mux.corks.Load() <= 0 {
 		s.flush()
 	}
+}
+
+// writeBatch sends at most maxBatch datagrams, as far as the system takes them at once,
+// and returns how many are done with. One that the system refuses is lost, as on the
+// network. The caller holds sendMu.
+func (s *udpSocket) writeBatch(batch []datagram) (done int) {
+	for _, d := range batch {
+		mark := s.urgentMark
+		if d.picture != nil {
+			mark = nil
+		}
+		s.burst.AddMarked(s.many, *d.buffer, d.to, mark)
+	}
+	return s.burst.Try(s.many)
 }
 
 // flush sends what is waiting for it. Whoever flushes reads for others, too, or

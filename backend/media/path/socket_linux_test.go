@@ -33,7 +33,7 @@ func TestSoundIsMarkedAboveOtherThings(t *testing.T) {
 			}
 		}))
 		must(t, err)
-		for mark, picture := range map[byte]*atomic.Uint64{markEF: nil, markAF41: new(atomic.Uint64)} {
+		for mark, picture := range map[byte]*atomic.Uint64{classEF: nil, classAF41: new(atomic.Uint64)} {
 			b := buffers.Get().(*[]byte)
 			*b = append((*b)[:0], "hello"...)
 			s.send(datagram{buffer: b, to: remote, picture: picture})

@@ -2,21 +2,11 @@
 
 package path
 
-import (
-	"net/netip"
-	"time"
-)
-
-// socketIO: without system calls for many datagrams they go one by one.
-type socketIO struct{}
-
-func (s *udpSocket) prepare() error { return nil }
-
-// writeBatch sends nothing: here to write may block, which only drain may.
-func (s *udpSocket) writeBatch([]datagram) (done int) { return 0 }
+import "time"
 
 // sendQueued sends what is queued, and returns when there is no more. What the system
-// refuses is lost, as on the network.
+// refuses is lost, as on the network. writeBatch sends nothing on these systems, because
+// to write may wait here, which only drain may.
 func (s *udpSocket) sendQueued() (more bool) {
 	for {
 		s.sendMu.Lock()
@@ -29,28 +19,3 @@ func (s *udpSocket) sendQueued() (more bool) {
 		d.free()
 	}
 }
-
-// batchReader reads one datagram at a time.
-type batchReader struct {
-	socket *udpSocket
-	buffer []byte
-	length int
-	from   netip.AddrPort
-}
-
-func newBatchReader(s *udpSocket) *batchReader {
-	return &batchReader{socket: s, buffer: make([]byte, maxDatagram)}
-}
-
-// read waits for a datagram and returns 1.
-func (r *batchReader) read() (n int, err error) {
-	r.length, r.from, err = r.socket.conn.ReadFromUDPAddrPort(r.buffer)
-	if err != nil {
-		return 0, err
-	}
-	r.from = netip.AddrPortFrom(r.from.Addr().Unmap(), r.from.Port())
-	return 1, nil
-}
-
-// datagram returns the datagram read. It is valid until the next read.
-func (r *batchReader) datagram(int) ([]byte, netip.AddrPort) { return r.buffer[:r.length], r.from }
