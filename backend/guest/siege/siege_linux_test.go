@@ -158,7 +158,7 @@ func TestSiege(t *testing.T) {
 	if lost > 0 {
 		t.Errorf("%d of %d honest packets were lost", lost, sent)
 	}
-	if sent < 12*uint64(siegeFor/soundEvery)/4 { // a busy computer sends fewer
+	if sent < 12*uint64(siegeFor/soundEvery)/10 { // a busy computer sends fewer; none are to be lost
 		t.Errorf("only %d honest packets in %v", sent, siegeFor)
 	}
 	relayNow, relayMost := w.relay.resident(t)

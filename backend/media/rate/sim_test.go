@@ -115,6 +115,7 @@ func TestCapacityOfRoughLines(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %g Mbit/s", name, c), func(t *testing.T) {
 				t.Parallel()
 				w := ratetest.New(7)
+				line := line // the other rate runs at the same time
 				line.Steps, line.Queue = fixed(c*1e6), 300*time.Millisecond
 				r := w.Add(guest(line, always(20e6)))
 				var estimate mean
