@@ -48,6 +48,9 @@ func (*Session) SetCameraOff(bool) {}
 // SetUnseen says whether the host's picture is seen neither in the call nor in the window.
 func (*Session) SetUnseen(bool) {}
 
+// AssumeLoss says which share of the host's sound receivers are assumed to lose.
+func (*Session) AssumeLoss(float64) {}
+
 // ForceKeyframe makes the next picture a keyframe.
 func (*Session) ForceKeyframe() {}
 

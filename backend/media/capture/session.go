@@ -4,6 +4,7 @@ package capture
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,6 +104,12 @@ func (s *Session) SetCameraOff(off bool) {
 // SetUnseen says whether the host's picture is seen neither in the call nor in the window. While it is not, pictures are
 // not scaled or encoded, and the camera stays open. The first picture after that is a keyframe.
 func (s *Session) SetUnseen(unseen bool) { s.unseen.Store(unseen) }
+
+// AssumeLoss says which share of the host's sound receivers are assumed to lose. The more it is, the more of the bitrate
+// goes into repairing that.
+func (s *Session) AssumeLoss(share float64) {
+	s.voice.assumed.Store(int32(math.Ceil(100 * min(share, 1))))
+}
 
 // ForceKeyframe makes a keyframe of the host's picture at once, but at most ten a second.
 func (s *Session) ForceKeyframe() {

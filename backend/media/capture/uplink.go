@@ -17,21 +17,25 @@ import (
 // soundEncoder encodes 20 ms of sound; see package opus.
 type soundEncoder interface {
 	Encode(pcm []int16) ([]byte, error)
+	AssumeLoss(percent int) error
 	Close()
 }
 
 // audioUplink makes RTP packets (RFC 7587) from the host's sound. Its clock runs on while it is muted and while no
 // sound comes, so that receivers see a pause and not a clock that stops. It is not safe for concurrent use, except
-// for muted.
+// for muted and assumed.
 type audioUplink struct {
 	encoder soundEncoder
 	sink    Sink
 	muted   atomic.Bool
+	assumed atomic.Int32 // loss that is assumed, in percent
 
 	frame  []int16
 	level  uint8 // of the last sound, in −dBov
 	header rtp.Header
 	paused bool // the last sound was not sent
+	quiet  bool // the last sound was not worth sending
+	loss   int  // that the encoder assumes, in percent
 
 	// These fields compare the clock of the blocks with the times of the blocks.
 	begun  bool
@@ -57,6 +61,10 @@ const (
 	// soundDrift: at each check, 1/soundDrift of the lateness counts as drift of the microphone's clock.
 	soundDrift = 8
 )
+
+// quietPacket is the most that the encoder makes of what is not worth sending (discontinuous transmission), in bytes. In
+// silence it makes a real packet every 400 ms, which keeps the receivers' noise like that of the room.
+const quietPacket = 2
 
 // Levels as in RFC 6464, in −dBov.
 const (
@@ -95,13 +103,26 @@ func (u *audioUplink) write(block *soundBlock) error {
 		u.paused, u.level = true, silence
 		return nil
 	}
+	if n := int(u.assumed.Load()); n != u.loss {
+		u.loss = n
+		if err := u.encoder.AssumeLoss(n); err != nil {
+			return err
+		}
+	}
 	payload, err := u.encoder.Encode(frame)
 	if err != nil {
 		return err
 	}
+	u.level = audioLevel(frame)
+	// Of what is not worth sending, the first packet tells receivers of the pause.
+	quiet := len(payload) <= quietPacket
+	if quiet && u.quiet {
+		u.paused = true
+		return nil
+	}
+	u.quiet = quiet
 	pkt := rtp.Packet{Header: u.header, Payload: payload}
 	pkt.Marker = u.paused // first packet of a talk spurt (RFC 3551 section 4.1)
-	u.level = audioLevel(frame)
 	if data, err := (rtp.AudioLevelExtension{Level: u.level, Voice: u.level < speechLevel}).Marshal(); err == nil {
 		_ = pkt.SetExtension(codec.AudioLevelID, data) // can't fail for a fresh header and one byte
 	}

@@ -13,7 +13,8 @@ import (
 // plainEncoder returns packets without encoding.
 type plainEncoder struct{}
 
-func (plainEncoder) Encode([]int16) ([]byte, error) { return []byte{0}, nil }
+func (plainEncoder) Encode([]int16) ([]byte, error) { return []byte{0, 0, 0}, nil }
+func (plainEncoder) AssumeLoss(int) error           { return nil }
 func (plainEncoder) Close()                         {}
 
 // speaking is an uplink in simulated time.

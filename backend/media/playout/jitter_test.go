@@ -495,3 +495,30 @@ func BenchmarkJitterBuffer(b *testing.B) {
 		n++
 	}
 }
+
+// TestJitterBufferKeepsTimeThroughSilence: with discontinuous transmission, two packets each 400 ms come of silence. What
+// is said after it is heard as soon as before, on the same network.
+func TestJitterBufferKeepsTimeThroughSilence(t *testing.T) {
+	for name, c := range map[string]struct {
+		loss   float64
+		spread time.Duration
+	}{"steady": {0, 1}, "jitter": {0, 40 * time.Millisecond}, "loss": {0.05, 20 * time.Millisecond}} {
+		random := rand.New(rand.NewPCG(7, 8))
+		s := &simulation{t: t, length: 6000, after: 2 * time.Second,
+			network: func(int) (time.Duration, bool) {
+				return 30*time.Millisecond + time.Duration(random.Int64N(int64(c.spread))), random.Float64() >= c.loss
+			},
+			paused: func(n int) bool { return n%400 >= 150 && n%20 > 1 }}
+		s.run()
+		s.mustBeInOrder()
+		if d := s.delay(0.99); d > 30*time.Millisecond+2*c.spread+2*playoutMargin+minPlayoutDelay {
+			t.Errorf("%s: sound is heard after %v", name, d)
+		}
+		if late := s.buffer.stats.Late; late > 60 {
+			t.Errorf("%s: %d packets came too late", name, late)
+		}
+		if c.loss == 0 && (s.buffer.stats.Restarts > 0 || s.share(playSilence) > 0) {
+			t.Errorf("%s: %d new beginnings, %.1f %% silence", name, s.buffer.stats.Restarts, 100*s.share(playSilence))
+		}
+	}
+}

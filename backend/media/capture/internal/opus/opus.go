@@ -35,8 +35,8 @@ type Encoder struct {
 	packet [maxPacket]byte
 }
 
-// NewEncoder opens an encoder with a bitrate in bit/s. It must be closed. It expects a tenth of the packets to be
-// lost, and spends bits on repairing that.
+// NewEncoder opens an encoder with a bitrate in bit/s. It must be closed. What it makes of silence is two bytes or less,
+// except for one packet every 400 ms.
 func NewEncoder(bitrate int) (*Encoder, error) {
 	var code C.int
 	handle := C.opus_encoder_create(SampleRate, 1, C.OPUS_APPLICATION_VOIP, &code)
@@ -47,7 +47,7 @@ func NewEncoder(bitrate int) (*Encoder, error) {
 	for _, setting := range []struct{ request, value C.int }{
 		{C.OPUS_SET_BITRATE_REQUEST, C.int(bitrate)},
 		{C.OPUS_SET_INBAND_FEC_REQUEST, 1},
-		{C.OPUS_SET_PACKET_LOSS_PERC_REQUEST, 10},
+		{C.OPUS_SET_DTX_REQUEST, 1},
 		{C.OPUS_SET_SIGNAL_REQUEST, C.OPUS_SIGNAL_VOICE},
 		{C.OPUS_SET_COMPLEXITY_REQUEST, 7},
 	} {
@@ -72,6 +72,17 @@ func (e *Encoder) Encode(pcm []int16) ([]byte, error) {
 		return nil, libError("encode", n)
 	}
 	return e.packet[:n], nil
+}
+
+// AssumeLoss sets how many percent of the packets are expected to be lost. The encoder spends bits on repairing that.
+func (e *Encoder) AssumeLoss(percent int) error {
+	if e.handle == nil {
+		return errClosed
+	}
+	if code := C.porch_opus_set(e.handle, C.OPUS_SET_PACKET_LOSS_PERC_REQUEST, C.opus_int32(percent)); code != C.OPUS_OK {
+		return libError("assume loss", code)
+	}
+	return nil
 }
 
 // Close frees the encoder. It may be called twice.
