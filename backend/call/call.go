@@ -13,6 +13,7 @@ import (
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -89,6 +90,8 @@ type Call struct {
 	planner  planner
 	screen   shared
 
+	loudest *share.Loudest // whose sound is forwarded; see sound.go
+
 	// hurry is set when a decision on who gets what can't wait.
 	hurry atomic.Bool
 	// See steer.go.
@@ -106,8 +109,10 @@ func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certif
 		done:     make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 		waiting:  make(chan struct{}, 1),
+		loudest:  share.NewLoudest(time.Now()),
 	}
 	c.members.Store(new([]*member))
+	c.loudest.SetPlaces(share.Everybody)
 	c.outside = outside.Open(outside.Options{
 		Config: config, Mux: e.mux, STUN: e.stun, TURN: e.turn, Logger: e.logger,
 		Changed:     c.networkChanged,
@@ -354,6 +359,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 	// closed slot, and does not count as media for a guest who is not admitted.
 	m.closeSlots()
 	m.admitted.Store(false)
+	m.microphone.Release()
 	members := slices.DeleteFunc(slices.Clone(*c.members.Load()), func(o *member) bool { return o == m })
 	c.members.Store(&members)
 	if m.overdue != nil {
@@ -501,6 +507,9 @@ func (c *Call) setMedia(m *member, s signalling.MediaState) {
 	m.muted, m.cameraOff = s.Muted, s.CameraOff
 	m.audio.SetSilent(s.Muted)
 	m.video.SetSilent(s.CameraOff)
+	if s.Muted {
+		m.microphone.Release()
+	}
 	c.changed(m)
 }
 

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -225,7 +226,7 @@ func costGuest(ctx context.Context, address string) {
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4}) // as the floor does
 	s.BufferFactory = func(packetio.BufferPacketType, uint32) io.ReadWriteCloser {
-		return newTap(func([]byte) {})
+		return path.NewTap(func([]byte) {})
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(&m), webrtc.WithSettingEngine(s),
 		webrtc.WithInterceptorRegistry(new(interceptor.Registry)))

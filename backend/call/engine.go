@@ -1,7 +1,6 @@
 package call
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -93,7 +92,7 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 		m.RegisterCodec(webrtc.RTPCodecParameters{
 			RTPCodecCapability: webrtc.RTPCodecCapability{
 				MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2,
-				SDPFmtpLine:  "minptime=10;useinbandfec=1",
+				SDPFmtpLine:  "minptime=10;useinbandfec=1;usedtx=1",
 				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "transport-cc"}, {Type: "nack"}},
 			},
 			PayloadType: codec.AudioPayloadType,
@@ -183,9 +182,9 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 	setting := e.setting
 	setting.BufferFactory = func(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
 		if kind == packetio.RTPBufferPacket {
-			return newTap(p.in.Receive)
+			return path.NewTap(p.in.Receive)
 		}
-		return newTap(func(b []byte) { // once for each SSRC that a packet concerns
+		return path.NewTap(func(b []byte) { // once for each SSRC that a packet concerns
 			forward.ReadFeedback(b, func(about uint32, f forward.Feedback) {
 				if about == ssrc || about == 0 {
 					p.receiveRTCP(about, f)
@@ -199,7 +198,7 @@ func (e *Engine) newConnection(p *peer, certificates []webrtc.Certificate) (*web
 		setting.SetDTLSServerHelloMessageHook(p.secrets.ServerHello)
 	}
 	registry := new(interceptor.Registry)
-	registry.Add(writers{peer: p})
+	registry.Add(path.Writers{Bound: p.bound})
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(e.media),
 		webrtc.WithSettingEngine(setting),
@@ -264,50 +263,4 @@ func (e *Engine) Close() error {
 	}
 	e.stun.Close()
 	return e.mux.Close()
-}
-
-// tap is what pion takes for the buffer of a stream. It gives every packet to take
-// at once, and there is nothing to read. take must not keep the packet.
-type tap struct {
-	take   func([]byte)
-	closed context.Context
-	close  context.CancelFunc
-}
-
-func newTap(take func([]byte)) *tap {
-	t := &tap{take: take}
-	t.closed, t.close = context.WithCancel(context.Background())
-	return t
-}
-
-func (t *tap) Write(b []byte) (int, error) {
-	t.take(b)
-	return len(b), nil
-}
-
-// Read waits for Close. Pion would read the first packet of a stream to find out
-// its codec, which the payload type tells us already.
-func (t *tap) Read([]byte) (int, error) {
-	<-t.closed.Done()
-	return 0, io.EOF
-}
-
-func (t *tap) Close() error {
-	t.close()
-	return nil
-}
-
-// writers gives a peer connection's RTP writers to the peer's slots.
-type writers struct {
-	interceptor.NoOp
-	peer *peer
-}
-
-// NewInterceptor implements [interceptor.Factory].
-func (w writers) NewInterceptor(string) (interceptor.Interceptor, error) { return &w, nil }
-
-// BindLocalStream implements [interceptor.Interceptor].
-func (w *writers) BindLocalStream(info *interceptor.StreamInfo, out interceptor.RTPWriter) interceptor.RTPWriter {
-	w.peer.bound(info.SSRC, out)
-	return out
 }

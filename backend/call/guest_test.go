@@ -107,6 +107,12 @@ func newGuestAPI(tb testing.TB, net transport.Net, setting func(*webrtc.SettingE
 	tb.Helper()
 	m := new(webrtc.MediaEngine)
 	must(tb, m.RegisterDefaultCodecs())
+	must(tb, m.RegisterCodec(webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: "audio/red", ClockRate: codec.AudioClockRate, Channels: 2, SDPFmtpLine: "111/111",
+		},
+		PayloadType: codec.RedundantPayloadType,
+	}, webrtc.RTPCodecTypeAudio))
 	must(tb, m.RegisterHeaderExtension(
 		webrtc.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}, webrtc.RTPCodecTypeAudio))
 	r := new(interceptor.Registry)

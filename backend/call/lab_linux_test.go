@@ -130,6 +130,7 @@ func labServe(ctx context.Context) {
 type labSource struct{}
 
 func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {}
+func (labSource) LossAssumed(float64)                                            {}
 func (labSource) PictureTaken(bool, bool)                                        {}
 func (labSource) KeyframeWanted()                                                {}
 

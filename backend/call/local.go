@@ -30,6 +30,9 @@ type LocalSink interface {
 	// sends, and whether the window shows it as the own picture. It is called on the
 	// call's goroutine, so it must neither block nor call the Local.
 	PictureTaken(others, window bool)
+	// LossAssumed says which share of the sound that WriteRTP sends the receivers
+	// are assumed to lose. It is called like PictureTaken.
+	LossAssumed(share float64)
 }
 
 // Local is the native engine's participant.
@@ -54,7 +57,7 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
 	m.local = l
 	sent := m.sent()
-	l.in = forward.NewInbound(sent[:], localUpstream{l}, &m.admitted, &c.counters)
+	l.in = forward.NewInbound(sent[:], localUpstream{l: l}, &m.admitted, &c.counters)
 	l.in.Connect()
 	var refused error
 	err := c.do(func() {
@@ -134,7 +137,10 @@ func (w *localWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attribu
 }
 
 // localUpstream asks the engine for what receivers of its media need.
-type localUpstream struct{ l *Local }
+type localUpstream struct {
+	forward.Lossless
+	l *Local
+}
 
 // RequestKeyframe implements [forward.Upstream].
 func (u localUpstream) RequestKeyframe(uint32) {
@@ -143,16 +149,6 @@ func (u localUpstream) RequestKeyframe(uint32) {
 	default: // a request is pending already
 	}
 }
-
-// RequestPackets implements [forward.Upstream]. It does nothing, because no
-// packet is lost within a process.
-func (localUpstream) RequestPackets(uint32, []uint16) {}
-
-// MendGapsAfter implements [forward.Upstream]. Nothing is missing within a process.
-func (localUpstream) MendGapsAfter(time.Duration) {}
-
-// RoundTrip implements [forward.Upstream].
-func (localUpstream) RoundTrip() time.Duration { return 0 }
 
 // ID returns the id of the participant's profile.
 func (l *Local) ID() string { return l.m.profile.ID }

@@ -24,6 +24,8 @@ type sink struct {
 	roundTrip time.Duration // of the newest packet
 
 	others, window bool // who takes the picture
+
+	assumed float64 // loss
 }
 
 func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packet, roundTrip time.Duration) {
@@ -42,6 +44,8 @@ func (s *sink) KeyframeWanted() { s.update(func() { s.wanted++ }) }
 func (s *sink) PictureTaken(others, window bool) {
 	s.update(func() { s.others, s.window = others, window })
 }
+
+func (s *sink) LossAssumed(share float64) { s.update(func() { s.assumed = share }) }
 
 func (s *sink) update(f func()) {
 	s.mu.Lock()
@@ -237,6 +241,7 @@ func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Dur
 }
 
 func (s *callbackSink) PictureTaken(bool, bool) {}
+func (s *callbackSink) LossAssumed(float64)     {}
 
 func (s *callbackSink) KeyframeWanted() {
 	s.mu.Lock()

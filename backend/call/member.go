@@ -27,6 +27,11 @@ type member struct {
 	audio, video        *forward.Track
 	screenSound, screen *forward.Track // silent while the member does not share its screen
 
+	// See sound.go.
+	microphone *share.Microphone
+	redundancy share.Redundancy
+	assumed    float64 // loss that the member is told to expect, as a publisher of sound
+
 	number share.ID // for decisions on who gets what; never used twice in a call
 	place  int      // of its picture in planner.input.Tracks
 	asked  asked    // as a publisher
@@ -63,7 +68,8 @@ type member struct {
 
 func newMember(c *Call, p Profile, out Outbox) *member {
 	m := &member{
-		call: c, profile: p, joinedAt: time.Now(), outbox: out,
+		microphone: c.loudest.Microphone(),
+		call:       c, profile: p, joinedAt: time.Now(), outbox: out,
 		muted: p.Muted, cameraOff: p.CameraOff,
 		audio: forward.NewTrack(p.ID, signalling.KindAudio, p.Muted, &c.counters),
 		video: forward.NewTrack(p.ID, signalling.KindVideo, p.CameraOff, &c.counters),
@@ -76,6 +82,7 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 		sharings: rate.NewLimiter(rate.Every(sharingEvery), sharingBurst),
 	}
+	m.audio.Ask(m.microphone)
 	return m
 }
 

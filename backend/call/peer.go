@@ -16,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/call/slottrack"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
@@ -63,6 +64,7 @@ type peer struct {
 	secrets     path.Secrets
 	direct      atomic.Pointer[path.SRTPPath] // nil until there are keys, and always without a mux, when pion carries the media
 	connected   atomic.Bool
+	takesRED    atomic.Bool // takes redundant sound
 
 	in  *forward.Inbound
 	out *forward.Outbound
@@ -255,7 +257,7 @@ func (p *peer) negotiate() {
 
 // sendOffer sends an offer with the candidates that are known.
 func (p *peer) sendOffer(sdp string, added []*slotPair) {
-	sdp, _ = description.SplitCandidates(sdp)
+	sdp, _ = description.SplitCandidates(description.WithRED(sdp, codec.RedundantPayloadType))
 	message := signalling.Offer{Negotiation: p.negotiation, SDP: description.JoinCandidates(sdp, p.own)}
 	p.call.post(func() { p.call.offered(p, message, added) })
 }
@@ -320,7 +322,9 @@ func (p *peer) answer(a signalling.Answer) {
 	if err == nil {
 		for mid, s := range p.sections {
 			s.SetWanted(read.Takes[mid])
+			s.SetRED(read.RED[mid])
 		}
+		p.takesRED.Store(len(read.RED) > 0)
 		err = p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: read.SDP})
 	}
 	if err != nil {

@@ -28,6 +28,7 @@ type planner struct {
 	sights    []share.Sight // scratch space of see
 	flows     []forward.Flow
 	numbers   share.ID // of members so far
+	places    int      // how many are heard at once
 }
 
 // asked is what a member was last asked for, as a publisher.
@@ -47,6 +48,7 @@ func (c *Call) plan() {
 	now := time.Now()
 	members := *c.members.Load()
 	in := c.gather(members, now)
+	c.planSound(members, in, now)
 	plan := c.planner.allocator.Allocate(in, now)
 	c.engine.cork()
 	for r, m := range c.planner.members {
@@ -125,7 +127,7 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		if !m.muted {
 			others--
 		}
-		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, others)}
+		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, p.places, m.peer.out.Redundant())}
 		if w := way(m.peer.way.Load()); w != wayLoopback {
 			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
 		}

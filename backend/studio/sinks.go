@@ -23,8 +23,9 @@ type Missing struct{ Camera, Microphone bool }
 type ActiveCapture struct {
 	atomic.Pointer[capture.Session]
 
-	mu    sync.Mutex  // guards taken and the order of SetUnseen; no other lock is taken under it
+	mu    sync.Mutex  // guards taken, lost and the order of SetUnseen and AssumeLoss; no other lock is taken under it
 	taken bool        // another participant, or the window, takes the host's picture
+	lost  float64     // the share of the host's sound that receivers are assumed to lose
 	shown atomic.Bool // the window shows it
 }
 
@@ -35,6 +36,20 @@ func (p *ActiveCapture) Begin(s *capture.Session) {
 	p.Store(s)
 	if s != nil {
 		s.SetUnseen(!p.taken)
+		s.AssumeLoss(p.lost)
+	}
+}
+
+// assume notes which share of the host's sound receivers are assumed to lose.
+func (p *ActiveCapture) assume(share float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lost == share {
+		return
+	}
+	p.lost = share
+	if s := p.Load(); s != nil {
+		s.AssumeLoss(share)
 	}
 }
 
@@ -75,6 +90,9 @@ func (s *SpeakerSink) KeyframeWanted() { s.active.ForceKeyframe() }
 
 // PictureTaken implements call.LocalSink.
 func (s *SpeakerSink) PictureTaken(others, window bool) { s.active.Taken(others, window) }
+
+// LossAssumed implements call.LocalSink.
+func (s *SpeakerSink) LossAssumed(share float64) { s.active.assume(share) }
 
 // keyframePause is the least time between two keyframe requests to one participant
 // because the window dropped a picture.

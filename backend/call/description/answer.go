@@ -126,8 +126,9 @@ func repairs(parameters []string, format string) bool {
 
 // Answer is what [Read] makes of an answer.
 type Answer struct {
-	SDP   string          // for Pion
-	Takes map[string]bool // by mid: slots that the guest wants to receive
+	SDP   string           // for Pion
+	Takes map[string]bool  // by mid: slots that the guest wants to receive
+	RED   map[string]uint8 // by mid: the payload type for Opus twice, of slots that take it; see [WithRED]
 }
 
 // Errors of [Read].
@@ -147,7 +148,7 @@ func Read(offer, answer string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	r := Answer{Takes: make(map[string]bool)}
+	r := Answer{Takes: make(map[string]bool), RED: make(map[string]uint8)}
 	var body strings.Builder
 	var bundle, transport string
 	for i := range ours.sections {
@@ -170,6 +171,11 @@ func Read(offer, answer string) (Answer, error) {
 			bundle += " " + mid
 		}
 		r.Takes[mid] = direction == "recvonly"
+		if r.Takes[mid] {
+			if n := their.takesRED(formats); n != 0 {
+				r.RED[mid] = n
+			}
+		}
 		own.write(&body, their, formats, mid, direction)
 	}
 	if transport == "" {

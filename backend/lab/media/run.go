@@ -61,7 +61,8 @@ func (r *Run) heard(p pair, from, to time.Duration) player.Heard {
 	if s == nil {
 		s = new(player.Sound)
 	}
-	return s.Between(r.Start+from, r.Start+to)
+	spurts := append([]player.Span{}, r.People[p.whom].Sent.Spurts...) // not nil: a report has none of nobody's
+	return s.Between(r.Start+from, r.Start+to, spurts)
 }
 
 func (r *Run) guest(n int) Guest {
@@ -101,7 +102,7 @@ func (r *Run) gapShare(pairs []pair, from, to time.Duration) float64 {
 	for _, p := range pairs {
 		if r.speaks(p.whom) {
 			h := r.heard(p, from, to)
-			sum, all = sum+h.GapTime(), all+to-from
+			sum, all = sum+h.GapTime(), all+time.Duration(h.Due)*player.FrameTime
 		}
 	}
 	return percent(int(sum), int(all))

@@ -103,7 +103,9 @@ func call() *Run {
 			pictures.Packet(at, stamp.Stamp{Frame: n, Needs: max(n, 1) - 1, Count: 1, At: at}, n == 0, 640, 360, 1000)
 		}
 	}
-	r.People[1] = &person.Report{Pictures: map[uint16]*player.Pictures{2: pictures}}
+	spurts := []player.Span{{At: start, For: 500 * player.FrameTime}}
+	sent.Spurts = spurts
+	r.People[1] = &person.Report{Pictures: map[uint16]*player.Pictures{2: pictures}, Sent: person.Sent{Spurts: spurts}}
 	r.People[2] = &person.Report{Sound: map[uint16]*player.Sound{1: sound}, Sent: sent}
 	return r
 }

@@ -81,7 +81,7 @@ func TestTalkHasPauses(t *testing.T) {
 	talk := newTalk(TalkWords, 5)
 	voice, onsets := 0, 0
 	for n := range 50 * 120 {
-		v, onset, muted := talk.at(time.Duration(n) * 20 * time.Millisecond)
+		v, onset, muted := talk.at(0, time.Duration(n)*20*time.Millisecond)
 		if muted || onset && !v {
 			t.Fatal("a word begins in silence")
 		}
@@ -94,5 +94,36 @@ func TestTalkHasPauses(t *testing.T) {
 	}
 	if onsets < 12 || onsets > 40 || voice < 50*120/6 || voice > 50*120*2/3 {
 		t.Errorf("in two minutes %d sentences, %d frames with a voice", onsets, voice)
+	}
+}
+
+// TestTurnsOverlap: of ten who talk in turns, two or three speak at a time, and each begins every five seconds.
+func TestTurnsOverlap(t *testing.T) {
+	var talks []*talk
+	for n := range 10 {
+		talks = append(talks, newTalk(TalkTurns, uint64(n+1)))
+	}
+	onsets := 0
+	for n := range 50 * 60 {
+		at := 1000*time.Hour + time.Duration(n)*20*time.Millisecond
+		voices := 0
+		for _, x := range talks {
+			voice, onset, muted := x.at(at, 0)
+			if muted || onset && !voice {
+				t.Fatal("a word begins in silence")
+			}
+			if voice {
+				voices++
+			}
+			if onset {
+				onsets++
+			}
+		}
+		if n > 100 && (voices < 2 || voices > 3) {
+			t.Fatalf("%d speak at once", voices)
+		}
+	}
+	if onsets < 118 || onsets > 124 {
+		t.Errorf("%d begin in a minute", onsets)
 	}
 }

@@ -3,6 +3,7 @@ package person
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ const (
 	packetSize    = 1150    // bytes of payload, at most
 	descriptor    = 4       // bytes of VP8's payload descriptor
 	voiceBytes    = 85      // a frame of sound, as Chromium's voice: 34 kbit/s
+	dtxAfter      = 10      // frames of silence that are sent all the same (discontinuous transmission of Opus)
+	dtxEvery      = 20      // of the further ones, the first two of so many are sent
 	silenceBytes  = 40      // and without a voice; a stamp needs that much
 	pacing        = 2.5     // how much faster than its rate a frame may leave
 )
@@ -41,7 +44,13 @@ type publisher struct {
 	player *clip.Player
 	cap    int // bit/s, by REMB; 0: none
 	fec    bool
+	dtx    bool // silence is hardly sent
 	sent   Sent
+
+	// Of sound, owned by run.
+	sequence uint16
+	last     uint32 // frame that was sent
+	quiet    int    // frames of silence in a row
 }
 
 func newPublisher(s Spec, shelf clip.Shelf) (*publisher, error) {
@@ -97,6 +106,13 @@ func (p *publisher) lossy(share uint8) {
 	p.fec = share > 2
 }
 
+// offered is called with the host's offer.
+func (p *publisher) offered(sdp string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dtx = strings.Contains(sdp, "usedtx=1")
+}
+
 // run sends until ctx ends.
 func (p *publisher) run(ctx context.Context) {
 	ticker := time.NewTicker(tick)
@@ -143,19 +159,27 @@ func (p *publisher) run(ctx context.Context) {
 // say sends frame n of sound.
 func (p *publisher) say(begin time.Duration, n uint32) {
 	at := begin + time.Duration(n)*player.FrameTime
-	voice, onset, muted := p.talk.at(at - begin)
+	voice, onset, muted := p.talk.at(at, at-begin)
 	p.mu.Lock()
-	fec := p.fec
+	fec, dtx := p.fec, p.dtx
 	p.sent.Sound++
 	if onset {
 		p.sent.Onsets = append(p.sent.Onsets, at)
 	}
+	if voice {
+		p.sent.spoke(at)
+	}
 	p.mu.Unlock()
-	if muted {
+	if p.quiet++; voice {
+		p.quiet = 0
+	}
+	if muted || dtx && p.quiet > dtxAfter && (p.quiet-dtxAfter-1)%dtxEvery > 1 {
 		return
 	}
+	defer func() { p.last = n }()
+	p.sequence++
 	size, level := silenceBytes, byte(127)
-	m := stamp.Stamp{Sender: p.number, Frame: n, Needs: max(n, 1) - 1, Count: 1, At: at}
+	m := stamp.Stamp{Sender: p.number, Frame: n, Needs: p.last, Count: 1, At: at}
 	if voice {
 		size, level = voiceBytes, 0x80|25
 		m.Flags |= stamp.Voice
@@ -168,7 +192,7 @@ func (p *publisher) say(begin time.Duration, n uint32) {
 	}
 	packet := &rtp.Packet{
 		Header: rtp.Header{
-			Version: 2, SequenceNumber: uint16(n), Timestamp: n * codec.AudioClockRate / 50, Marker: onset,
+			Version: 2, SequenceNumber: p.sequence, Timestamp: n * codec.AudioClockRate / 50, Marker: onset,
 		},
 		Payload: make([]byte, size),
 	}
@@ -239,6 +263,7 @@ func (p *pictures) packets(f clip.Frame, at time.Duration, timestamp uint32) (pa
 // talk says who speaks when.
 type talk struct {
 	kind   Talk
+	number int
 	random *rand.Rand
 	from   time.Duration // of the sentence that is next or now
 	to     time.Duration
@@ -246,7 +271,7 @@ type talk struct {
 }
 
 func newTalk(kind Talk, seed uint64) *talk {
-	t := &talk{kind: kind, random: rand.New(rand.NewPCG(seed, 99))} //nolint:gosec // not a secret
+	t := &talk{kind: kind, number: int(seed), random: rand.New(rand.NewPCG(seed, 99))} //nolint:gosec // not a secret
 	t.next()
 	return t
 }
@@ -258,9 +283,43 @@ func (t *talk) next() {
 	t.begun = false
 }
 
-// at says whether a frame of sound has a voice, and whether it is the first of a sentence. Calls go forward in time.
-func (t *talk) at(since time.Duration) (voice, onset, muted bool) {
+// spoke notes a frame with a voice.
+func (s *Sent) spoke(at time.Duration) {
+	if n := len(s.Spurts) - 1; n >= 0 && at-s.Spurts[n].End() < player.FrameTime/2 {
+		s.Spurts[n].For = at + player.FrameTime - s.Spurts[n].At
+		return
+	}
+	s.Spurts = append(s.Spurts, player.Span{At: at, For: player.FrameTime})
+}
+
+// A talk in turns.
+const (
+	turnEvery = 500 * time.Millisecond
+	turnOf    = 10 // people
+)
+
+// turn says whether it is somebody's turn at a time since the epoch, and which turn it is.
+func turn(number int, at time.Duration) (k time.Duration, ok bool) {
+	for k = at / turnEvery; at-k*turnEvery < 1400*time.Millisecond; k-- {
+		length := time.Second + k*7%5*100*time.Millisecond
+		if int(k*3%turnOf) == number%turnOf && at-k*turnEvery < length {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// at says whether the frame of sound at a time since the epoch, and since the beginning, has a voice, and whether it is the
+// first of a sentence. Calls go forward in time.
+func (t *talk) at(at, since time.Duration) (voice, onset, muted bool) {
 	switch t.kind {
+	case TalkTurns:
+		k, ok := turn(t.number, at)
+		onset = ok && k*turnEvery != t.from
+		if ok {
+			t.from = k * turnEvery
+		}
+		return ok, onset, false
 	case TalkMuted:
 		return false, false, true
 	case TalkSilent:

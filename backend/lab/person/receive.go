@@ -12,6 +12,8 @@ import (
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/lab/player"
 	"github.com/porch-call/porch/backend/lab/stamp"
+	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/red"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -20,6 +22,7 @@ const (
 	nackEvery     = 20 * time.Millisecond
 	keyframeEvery = 200 * time.Millisecond // while there is none
 	keyframeAfter = 3 * time.Second        // without a picture that can be decoded
+	soundTries    = 2                      // Chromium asks for sound 2.4 times if it is not answered (seen)
 )
 
 // receiver is everything that a person receives.
@@ -37,7 +40,6 @@ type receiver struct {
 // track is one slot.
 type track struct {
 	video bool
-	nacks bool // is asked for what is missing
 	ssrc  uint32
 	asks  player.Nacks
 
@@ -57,7 +59,9 @@ func newReceiver(connection func() *webrtc.PeerConnection) *receiver {
 // read reads a track to its end.
 func (r *receiver) read(t *guest.Track) {
 	x := &track{video: t.Kind == signalling.KindVideo, shownAt: now()}
-	x.nacks = x.video
+	if !x.video {
+		x.asks.Tries = soundTries
+	}
 	r.mu.Lock()
 	r.tracks = append(r.tracks, x)
 	r.mu.Unlock()
@@ -87,25 +91,38 @@ func (r *receiver) end(x *track) {
 }
 
 func (r *receiver) take(x *track, p *rtp.Packet, at time.Duration) {
-	m, ok := stamp.Read(p.Payload)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x.ssrc = p.SSRC
-	if x.nacks {
-		x.asks.Packet(p.SequenceNumber)
-	}
+	x.asks.Packet(p.SequenceNumber)
 	switch {
-	case !ok: // padding
 	case x.video:
-		r.see(x, p, m, at)
-	default:
-		s := r.sound[m.Sender]
-		if s == nil {
-			s = new(player.Sound)
-			r.sound[m.Sender] = s
+		if m, ok := stamp.Read(p.Payload); ok { // otherwise padding
+			r.see(x, p, m, at)
 		}
-		s.Packet(at, m)
+	case p.PayloadType == codec.RedundantPayloadType:
+		_ = red.Read(p.Payload, func(_ uint8, age uint32, payload []byte) { r.hear(payload, age > 0, at) }) // the host makes no other
+	default:
+		r.hear(p.Payload, false, at)
 	}
+}
+
+// hear takes a frame of sound. again says that it came with a later one.
+func (r *receiver) hear(payload []byte, again bool, at time.Duration) {
+	m, ok := stamp.Read(payload)
+	if !ok {
+		return
+	}
+	s := r.sound[m.Sender]
+	if s == nil {
+		s = new(player.Sound)
+		r.sound[m.Sender] = s
+	}
+	if again {
+		s.Again(at, m)
+		return
+	}
+	s.Packet(at, m)
 }
 
 func (r *receiver) see(x *track, p *rtp.Packet, m stamp.Stamp, at time.Duration) {
@@ -185,14 +202,12 @@ func (r *receiver) due(at time.Duration) (packets []rtcp.Packet) {
 		if x.ssrc == 0 {
 			continue
 		}
-		if x.nacks {
-			x.asks.Trip = r.trip
-			numbers, hopeless := x.asks.Due(at)
-			if len(numbers) > 0 {
-				packets = append(packets, &rtcp.TransportLayerNack{MediaSSRC: x.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(numbers)})
-			}
-			x.hopeless = x.hopeless || hopeless
+		x.asks.Trip = r.trip
+		numbers, hopeless := x.asks.Due(at)
+		if len(numbers) > 0 {
+			packets = append(packets, &rtcp.TransportLayerNack{MediaSSRC: x.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(numbers)})
 		}
+		x.hopeless = x.hopeless || hopeless
 		if !x.video || x.from == nil {
 			continue
 		}

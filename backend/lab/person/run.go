@@ -70,6 +70,9 @@ func Run(ctx context.Context, s Spec, begun <-chan struct{}, say func(Event)) er
 	}
 	report.Connected = now()
 	say(Event{Event: "connected", At: report.Connected})
+	if d := joined.PeerConnection().RemoteDescription(); d != nil {
+		p.offered(d.SDP)
+	}
 	sending, stop := context.WithCancel(context.Background())
 	working.Go(func() { p.run(sending) })
 	working.Go(func() { r.ask(sending) })

@@ -39,6 +39,9 @@ const (
 	TalkWords  Talk = "words"  // sentences of 1 to 3 s with pauses, by the person's number
 	TalkSilent Talk = "silent" // the microphone is on, and nobody speaks
 	TalkMuted  Talk = "muted"
+	// TalkTurns is a talk of ten: every half second the next begins a sentence of 1 to 1.4 s, so that up to three speak
+	// at once.
+	TalkTurns Talk = "turns"
 )
 
 // Attack is what a hostile guest does, each a number a second.
@@ -74,6 +77,7 @@ type Report struct {
 type Sent struct {
 	Frames []Coded
 	Onsets []time.Duration // of words
+	Spurts []player.Span   // of voice, in order
 	Sound  int             // frames
 }
 

@@ -1,6 +1,7 @@
 package person
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -13,13 +14,17 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/guest"
+	"github.com/porch-call/porch/backend/media/codec"
 )
 
 // feedbackEvery is how often Chromium reports what came (transport-wide congestion control).
 const feedbackEvery = 62 * time.Millisecond
 
-// newAPI returns a stack that answers as browsers do: transport-wide congestion control where it is offered, REMB where
-// only abs-send-time is. NACK and PLI are the receiver's.
+// mimeRED is the type of redundant sound (RFC 2198).
+const mimeRED = "audio/red"
+
+// newAPI returns a stack that answers as Chromium does: transport-wide congestion control where it is offered, REMB where
+// only abs-send-time is, and redundant sound (RED). NACK and PLI are the receiver's.
 func newAPI(watch *watch, loopback bool) (*webrtc.API, error) {
 	return guest.NewAPIWith(func(m *webrtc.MediaEngine, r *interceptor.Registry, s *webrtc.SettingEngine) error {
 		if loopback {
@@ -30,6 +35,16 @@ func newAPI(watch *watch, loopback bool) (*webrtc.API, error) {
 		}
 		for _, f := range []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "transport-cc"}} {
 			m.RegisterFeedback(f, webrtc.RTPCodecTypeAudio)
+		}
+		err := m.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType: mimeRED, ClockRate: codec.AudioClockRate, Channels: 2,
+				SDPFmtpLine: fmt.Sprintf("%d/%d", codec.AudioPayloadType, codec.AudioPayloadType),
+			},
+			PayloadType: codec.RedundantPayloadType,
+		}, webrtc.RTPCodecTypeAudio)
+		if err != nil {
+			return err
 		}
 		for _, e := range []struct {
 			uri  string

@@ -15,7 +15,8 @@ const (
 // Nacks asks for missing packets as libwebrtc does: at once, then once per round trip, ten times. It is not safe for
 // concurrent use.
 type Nacks struct {
-	Trip time.Duration // the round trip; 0: 100 ms
+	Trip  time.Duration // the round trip; 0: 100 ms
+	Tries int           // for each packet; 0: ten
 
 	begun   bool
 	highest int64
@@ -64,9 +65,13 @@ func (n *Nacks) Due(now time.Duration) (numbers []uint16, hopeless bool) {
 	if trip == 0 {
 		trip = defaultTrip
 	}
+	tries := n.Tries
+	if tries == 0 {
+		tries = nackTries
+	}
 	for at, w := range n.wanted {
 		switch {
-		case w.tries == nackTries:
+		case w.tries == tries:
 			delete(n.wanted, at)
 			hopeless = true
 		case w.tries == 0 || now-w.at >= trip:

@@ -70,12 +70,12 @@ func TestGapsOfSound(t *testing.T) {
 		}, 0, 10, []Span{{sentAt(100), 200 * ms}}},
 		{"nothing any more", lose(400, all), 0, 100, []Span{{sentAt(400), 2 * time.Second}}},
 	} {
-		h := hear(all, c.delay, c.flags).Between(origin, sentAt(all))
+		h := hear(all, c.delay, c.flags).Between(origin, sentAt(all), nil)
 		if h.Due != all || h.Lost != c.lost || !slices.Equal(h.Gaps, c.gaps) {
 			t.Errorf("%s: %+v", c.name, h)
 		}
 	}
-	if h := new(Sound).Between(origin, origin+time.Second); h.Due != 50 || h.Lost != 50 || h.Longest() != time.Second {
+	if h := new(Sound).Between(origin, origin+time.Second, nil); h.Due != 50 || h.Lost != 50 || h.Longest() != time.Second {
 		t.Errorf("nobody: %+v", h)
 	}
 }
@@ -85,7 +85,7 @@ func TestWhatIsNotSentIsSilence(t *testing.T) {
 	s.Packet(sentAt(0), stamp.Stamp{Frame: 0, At: sentAt(0)})
 	s.Packet(sentAt(20), stamp.Stamp{Frame: 20, Needs: 0, At: sentAt(20)}) // after a pause of the sender
 	s.Packet(sentAt(21), stamp.Stamp{Frame: 21, Needs: 20, At: sentAt(21)})
-	if h := s.Between(sentAt(0), sentAt(22)); h.Due != 22 || h.Lost != 0 {
+	if h := s.Between(sentAt(0), sentAt(22), nil); h.Due != 22 || h.Lost != 0 {
 		t.Errorf("%+v", h)
 	}
 	if begun, whole := s.Words([]time.Duration{sentAt(20), sentAt(21)}, origin, sentAt(30)); begun != 2 || whole != 1 {
@@ -100,10 +100,10 @@ func TestASlowerLineBecomesThePace(t *testing.T) {
 		}
 		return 40 * ms
 	}, 0)
-	if h := s.Between(sentAt(500), sentAt(900)); h.Lost < 380 {
+	if h := s.Between(sentAt(500), sentAt(900), nil); h.Lost < 380 {
 		t.Errorf("at first %+v", h)
 	}
-	if h := s.Between(sentAt(1100), sentAt(2000)); h.Lost != 0 {
+	if h := s.Between(sentAt(1100), sentAt(2000), nil); h.Lost != 0 {
 		t.Errorf("later %+v", h)
 	}
 }

@@ -79,6 +79,13 @@ func (s *Sound) Packet(now time.Duration, m stamp.Stamp) {
 	}
 }
 
+// Again takes a frame that came once more, with a later one.
+func (s *Sound) Again(now time.Duration, m stamp.Stamp) {
+	if s.Begun && m.Frame >= s.First && m.Frame-s.First <= 1<<20 && !s.pace.late(now, now-m.At) {
+		s.set(m.Frame, restored)
+	}
+}
+
 func (s *Sound) set(frame uint32, to SoundState) {
 	i := int(frame - s.First)
 	for len(s.State) <= i {
@@ -116,17 +123,14 @@ func (h *Heard) Longest() (longest time.Duration) {
 }
 
 // Between returns what was heard of what was sent from one time to another. What should have come and did not is lost,
-// also if nothing came at all.
-func (s *Sound) Between(from, to time.Duration) (h Heard) {
-	if !s.Begun { // nothing came
-		h.Due = int((to - from) / FrameTime)
-		h.Lost = h.Due
-		h.Gaps = []Span{{from, to - from}}
-		h.Silence = to - from
-		return h
+// also if nothing came at all. If spurts is not nil, only what was sent in one of them should have come: browsers send
+// next to nothing of silence, and hosts need not pass it on.
+func (s *Sound) Between(from, to time.Duration, spurts []Span) (h Heard) {
+	run, origin := 0, s.Origin
+	if !s.Begun {
+		origin = from
 	}
-	run := 0
-	at := func(i int) time.Duration { return s.Origin + time.Duration(i)*FrameTime }
+	at := func(i int) time.Duration { return origin + time.Duration(i)*FrameTime }
 	end := func(i int) {
 		length := time.Duration(run) * FrameTime
 		h.Silence = max(h.Silence, length)
@@ -135,8 +139,16 @@ func (s *Sound) Between(from, to time.Duration) (h Heard) {
 		}
 		run = 0
 	}
-	i := int((from - s.Origin + FrameTime - 1) / FrameTime)
+	i := int((from - origin + FrameTime - 1) / FrameTime)
+	next := 0
 	for ; at(i) < to; i++ {
+		for next < len(spurts) && spurts[next].End() <= at(i)+FrameTime/2 {
+			next++
+		}
+		if spurts != nil && (next == len(spurts) || spurts[next].At > at(i)+FrameTime/2) {
+			end(i)
+			continue
+		}
 		h.Due++
 		state := missing
 		if i >= 0 && i < len(s.State) {

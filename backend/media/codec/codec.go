@@ -10,6 +10,7 @@ const (
 	AudioPayloadType          = 111 // Opus, RFC 7587
 	VideoPayloadType          = 96  // VP8, RFC 7741
 	RetransmissionPayloadType = 97  // of VP8, RFC 4588
+	RedundantPayloadType      = 63  // Opus twice (RED), RFC 2198; only to receivers
 )
 
 // Clock rates of RTP timestamps, in 1/s.

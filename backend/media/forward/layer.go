@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/gaps"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -24,6 +25,10 @@ const (
 	soundCost  = 256      // bytes that a packet counts for in addition to its payload
 )
 
+// soundPatience is how late sound may be and still be of use. Receivers hold sound back for as long as some of it is
+// late, up to about this.
+const soundPatience = 250 * time.Millisecond
+
 // layer is one stream of a track, with an SSRC of its own: sound, or a picture in one size and rate. Inbound calls
 // receive on the goroutine that decrypted the packet.
 //
@@ -38,7 +43,7 @@ type layer struct {
 	ssrc      uint32
 	packetAt  time.Time
 	cache     *cache
-	gaps      gaps
+	gaps      gaps.Gaps
 	reception reception
 	keyframes keyframes
 	loudness  loudness
@@ -46,6 +51,9 @@ type layer struct {
 	nacks     []uint16 // scratch space of mendGaps
 	flow      flow
 	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
+	heard     bool          // the track had the floor at the newest packet
+	said      int64         // extended number in the cache of the newest packet that had it, 0 for none
+	restart   bool          // receivers were not told that a new stream has begun
 	pace      *rate.Limiter // of sound, in bytes; nil for pictures
 }
 
@@ -56,6 +64,7 @@ func newLayer(t *Track, rid string) *layer {
 		clockRate, size = codec.VideoClockRate, videoCache
 	} else {
 		l.pace = rate.NewLimiter(soundBytes, soundBytes)
+		l.gaps.Patience = soundPatience
 	}
 	l.cache = newCache(size)
 	l.reception.clockRate, l.clock.clockRate = clockRate, clockRate
@@ -109,17 +118,18 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	if p.hasLevel && !l.track.silent.Load() {
 		l.loudness.packet(p.level)
 	}
-	opened, broken := l.gaps.received(p.sequence, now)
+	opened, broken := l.gaps.Received(p.sequence, now)
 	switch {
 	case broken:
 		restart = true
 		l.wantKeyframe(now)
-	case l.gaps.fresh > 0:
+	case l.gaps.Fresh() > 0:
 		l.mendGaps(now)
 		if opened {
 			l.mendGapsLater(now)
 		}
 	}
+	l.restart = l.restart || restart
 	if l.track.silent.Load() {
 		return false, false
 	}
@@ -134,17 +144,59 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	case l.refused && !p.vp8.Keyframe:
 		return false, false
 	case l.refused: // receivers see unbroken numbers, as if no packet had been left out
-		l.refused, restart = false, true
+		l.refused, l.restart = false, true
 	}
-	if !l.cache.put(p, now) {
+	if !l.cache.put(p, now) || l.track.floor != nil && !l.hasFloor(p, now) {
 		return false, false
 	}
 	if p.vp8.Keyframe {
 		l.keyframes.arrived()
 		l.flow.height = int(p.vp8.height)
 	}
+	restart, l.restart = l.restart, false
 	return restart, true
 }
+
+// hasFloor reports whether p is forwarded, which is in the cache. A late packet neither takes nor loses the floor.
+func (l *layer) hasFloor(p *packet, now time.Time) bool {
+	if p.sequence == uint16(l.cache.newest) {
+		level := uint8(unknownLevel)
+		if p.hasLevel {
+			level = p.level
+		}
+		l.heard, p.begins = l.track.floor.Hear(level, now)
+		if p.begins {
+			p.before = l.unsaid(p)
+		}
+		if l.heard {
+			l.said = l.cache.newest
+		}
+	}
+	return l.heard
+}
+
+// unknownLevel is for packets whose sender does not tell how loud they are, in -dBov. They count as soft speech.
+const unknownLevel = 45
+
+// unsaid returns how many packets before p, the newest, are to be forwarded with it: at most lookback that were not
+// forwarded, and that p goes on from without a pause.
+func (l *layer) unsaid(p *packet) (before uint16) {
+	newer := p.timestamp
+	for back := uint16(1); back <= lookback && l.cache.newest-int64(back) != l.said; back++ {
+		q := l.cache.get(p.sequence - back)
+		switch {
+		case q == nil: // lost
+		case newer-q.timestamp > longestSound:
+			return before
+		default:
+			before, newer = back, q.timestamp
+		}
+	}
+	return before
+}
+
+// longestSound is the longest sound of one packet, in ticks: 60 ms.
+const longestSound = codec.AudioClockRate * 60 / 1000
 
 // mend takes a retransmission and reports whether to forward it. Only one that fills a hole is of use. It never
 // counts as a new packet, because its sender chooses its number freely.
@@ -152,7 +204,7 @@ func (l *layer) mend(p *packet, now time.Time) bool {
 	if l.track.silent.Load() || l.refused || p.vp8.tooLarge || !l.cache.lacks(p.sequence) {
 		return false
 	}
-	l.gaps.repeated(p.sequence)
+	l.gaps.Repeated(p.sequence)
 	if !l.cache.put(p, now) {
 		return false
 	}
@@ -166,11 +218,11 @@ func (l *layer) mend(p *packet, now time.Time) bool {
 const minStreamSilence = 500 * time.Millisecond
 
 func (l *layer) begin(ssrc uint32, now time.Time) {
-	l.hasSSRC, l.ssrc, l.refused = true, ssrc, false
+	l.hasSSRC, l.ssrc, l.refused, l.said = true, ssrc, false, 0
 	// A stream begins with a keyframe. If it is lost, tick asks for one.
 	l.keyframes = keyframes{wanted: true, asked: now}
 	l.cache.reset()
-	l.gaps.reset()
+	l.gaps.Reset()
 	l.reception.reset()
 	l.clock.reset()
 }
@@ -247,7 +299,7 @@ func (l *layer) sendKeyframeRequest() {
 }
 
 func (l *layer) mendGaps(now time.Time) {
-	due, abandoned := l.gaps.due(l.nacks[:0], now, l.upstream.RoundTrip())
+	due, abandoned := l.gaps.Due(l.nacks[:0], now, l.upstream.RoundTrip())
 	l.nacks = due[:0]
 	if len(due) > 0 {
 		l.upstream.RequestPackets(l.ssrc, due)
@@ -260,7 +312,7 @@ func (l *layer) mendGaps(now time.Time) {
 // mendGapsLater makes the connection call [Inbound.MendGaps] once the missing packets that were not asked for count as
 // lost, in case no other packet arrives until then. The caller holds l.mu.
 func (l *layer) mendGapsLater(now time.Time) {
-	if wait, ok := l.gaps.wait(now, l.upstream.RoundTrip()); ok {
+	if wait, ok := l.gaps.Wait(now, l.upstream.RoundTrip()); ok {
 		l.upstream.MendGapsAfter(wait)
 	}
 }
@@ -269,7 +321,7 @@ func (l *layer) mendGapsLater(now time.Time) {
 func (l *layer) mendFresh(u Upstream, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.upstream != u || !l.hasSSRC || l.gaps.fresh == 0 {
+	if l.upstream != u || !l.hasSSRC || l.gaps.Fresh() == 0 {
 		return
 	}
 	l.mendGaps(now)
@@ -306,6 +358,7 @@ func (l *layer) reportBlock(u Upstream, now time.Time) (b rtcp.ReceptionReport, 
 	}
 	b, ok = l.reception.nextReport(now)
 	b.SSRC = l.ssrc
+	b.FractionLost = max(b.FractionLost, uint8(l.track.assumed.Load()))
 	return b, ok
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/media/gaps"
 	"github.com/porch-call/porch/backend/media/mediatest"
 )
 
@@ -33,14 +34,14 @@ func TestLossBeforeAPauseIsAskedFor(t *testing.T) {
 	r.receive(v.Frame(true, 1)...)
 	v.Frame(false, 1)
 	r.receive(v.Frame(false, 1)...)
-	if got := r.upstream.mendAfter; !slices.Equal(got, []time.Duration{maxGapReorder}) || len(r.upstream.asked) != 0 {
+	if got := r.upstream.mendAfter; !slices.Equal(got, []time.Duration{gaps.MaxReorder}) || len(r.upstream.asked) != 0 {
 		t.Fatalf("to be mended after %v, asked for %v before it was more than late", got, r.upstream.asked)
 	}
-	r.in.MendGaps(r.now.Add(maxGapReorder - time.Millisecond)) // because of another track
+	r.in.MendGaps(r.now.Add(gaps.MaxReorder - time.Millisecond)) // because of another track
 	if got := r.upstream.mendAfter; len(got) != 2 || got[1] != time.Millisecond || len(r.upstream.asked) != 0 {
 		t.Fatalf("to be mended after %v, asked for %v before it was more than late", got, r.upstream.asked)
 	}
-	r.in.MendGaps(r.now.Add(maxGapReorder))
+	r.in.MendGaps(r.now.Add(gaps.MaxReorder))
 	r.in.MendGaps(r.now.Add(2 * time.Second)) // asking again is for Tick
 	if !slices.Equal(r.upstream.asked, []uint16{11}) || len(r.upstream.mendAfter) != 2 {
 		t.Errorf("asked for %v, to be mended after %v", r.upstream.asked, r.upstream.mendAfter)
@@ -55,7 +56,7 @@ func TestAnOldConnectionMendsNothing(t *testing.T) {
 	r.receive(v.Frame(true, 1)...)
 	v.Frame(false, 1)
 	r.receive(v.Frame(false, 1)...)
-	r.in.MendGaps(r.now.Add(maxGapReorder))
+	r.in.MendGaps(r.now.Add(gaps.MaxReorder))
 	if len(r.upstream.asked) != 0 {
 		t.Errorf("asked for %v", r.upstream.asked)
 	}

@@ -71,6 +71,7 @@ type hostile struct {
 	slots    []*Slot
 	now      time.Time
 	random   *rand.Rand // for payloads
+	floor    hostileFloor
 }
 
 func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
@@ -82,9 +83,13 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		now:    time.Now(), random: rand.New(rand.NewPCG(seed, 1)),
 		admitted: newRig(tb, 0),
 	}
+	h.floor.has = true
 	h.out = NewOutbound(&h.admitted.admitted, h.admitted.counters, func() {})
 	for i := range h.sources {
 		h.sources[i] = NewTrack("", kind, false, h.admitted.counters)
+		if kind == signalling.KindAudio && seed%3 > 0 {
+			h.sources[i].Ask(&h.floor)
+		}
 		h.ssrcs[i] = uint32(i + 1)
 		h.connect(i)
 	}
@@ -98,6 +103,7 @@ func newHostile(tb testing.TB, kind signalling.Kind, seed uint64) *hostile {
 		}
 		slot := h.out.NewSlot(kind)
 		slot.Bind(numbers)
+		slot.SetRED(63)
 		slot.SetWriter(h.ledger)
 		slot.Open()
 		h.slots = append(h.slots, slot)
@@ -117,6 +123,15 @@ func (h *hostile) assign(slot, source int) {
 	}
 	h.sources[source].AddReceiver(h.slots[slot])
 	h.slots[slot].Assign(h.sources[source])
+}
+
+// hostileFloor gives and takes the floor as it is told.
+type hostileFloor struct{ has, had bool }
+
+func (f *hostileFloor) Hear(uint8, time.Time) (forward, begins bool) {
+	begins = f.has && !f.had
+	f.had = f.has
+	return f.has, begins
 }
 
 // send sends a packet of a track. Its payload is always new, whatever its number.
@@ -166,6 +181,14 @@ func (h *hostile) step(op byte, value uint16) {
 			s.resent, s.budget = nil, new(resends) // without bounds, which would hide wrong retransmissions
 		}
 	case 5:
+		switch how & 12 {
+		case 4:
+			h.floor.has = !h.floor.has
+			return
+		case 8:
+			h.out.SetRedundant(!h.out.Redundant())
+			return
+		}
 		switch how & 3 {
 		case 0:
 			h.sources[i].SetSilent(!h.sources[i].silent.Load())

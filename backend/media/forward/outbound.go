@@ -25,6 +25,7 @@ type Outbound struct {
 	departures *departures
 	pacing     pacing
 	probe      probe
+	redundant  atomic.Bool // sound carries the packet before
 
 	mu    sync.Mutex
 	slots map[uint32]*Slot    // by SSRC, once negotiated
@@ -45,7 +46,7 @@ func NewOutbound(admitted *atomic.Bool, c *Counters, wake func()) *Outbound {
 // transport-wide numbers.
 func (o *Outbound) NewSlot(kind signalling.Kind) *Slot {
 	s := NewSlot(kind, o.admitted, o.counters)
-	s.budget, s.departures, s.pacing = &o.budget, o.departures, &o.pacing
+	s.budget, s.departures, s.pacing, s.redundant = &o.budget, o.departures, &o.pacing, &o.redundant
 	return s
 }
 
@@ -154,6 +155,9 @@ func (o *Outbound) RoundTrip() time.Duration { return time.Duration(o.rtt.Load()
 
 // OwnLimit returns the rate that the receiver itself estimates it can receive (REMB), in bit/s; 0 for unknown.
 func (o *Outbound) OwnLimit() uint64 { return o.limit.Load() }
+
+// Redundant reports whether sound carries the packet before.
+func (o *Outbound) Redundant() bool { return o.redundant.Load() }
 
 // Estimate returns the rate that the line to the receiver is estimated to carry, in bit/s; 0 for unknown. A receiver that
 // does not report by transport-wide numbers estimates it itself.

@@ -28,6 +28,8 @@ type packet struct {
 	payload []byte // without padding; shares the buffer
 	vp8     VP8
 	arrival uint64 // set by cache.put
+	begins  bool   // the packet of sound before it was not forwarded
+	before  uint16 // how many before it are to be forwarded with it
 }
 
 var (

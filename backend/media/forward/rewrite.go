@@ -75,6 +75,17 @@ func (r *rewriter) begin(p *packet, elapsed time.Duration) {
 	}
 }
 
+// skip begins a stretch with p, after packets of the same stream that were not forwarded. Its timestamps go on by the
+// sender's clock, so that sound stays in step with pictures, unless that clock stood still or leapt.
+func (r *rewriter) skip(p *packet, elapsed time.Duration) {
+	timestamp := r.timestamp
+	step := p.timestamp + timestamp - r.lastStamp
+	r.begin(p, elapsed)
+	if late := int32(step - r.ticks(elapsed)); int32(step) > 0 && max(late, -late) < int32(r.clockRate)/2 {
+		r.timestamp = timestamp
+	}
+}
+
 // beginReplay begins a stretch with packets from the cache. p is the first of them, and frames are the timestamps of
 // all their frames in order. The output timestamps of these frames are [replayStep] apart and end at the newest
 // frame. So the receiver shows the newest frame at once, and does not play the past at normal speed and stay late.

@@ -47,12 +47,14 @@ type Slot struct {
 	hasTime   bool
 	rtxHeader rtp.Header
 	hasRTX    bool
-	overhead  int // bytes on the wire beside the payload, in both streams
+	redType   uint8 // payload type of redundant sound, 0 if the receiver takes none
+	overhead  int   // bytes on the wire beside the payload, in both streams
 
-	interval   uint32      // counts the interruptions after which nothing may leave that waited before
-	departures *departures // of the receiver; nil for the native engine's slots
-	pacing     *pacing     // likewise
-	numbers    []numbered  // of the stream's last packets, if it is repeated in itself; nil before the first
+	interval   uint32       // counts the interruptions after which nothing may leave that waited before
+	departures *departures  // of the receiver; nil for the native engine's slots
+	pacing     *pacing      // likewise
+	redundant  *atomic.Bool // likewise; sound is to carry the packet before
+	numbers    []numbered   // of the stream's last packets, if it is repeated in itself; nil before the first
 
 	sentAt          time.Time
 	hasKeyframe     bool
@@ -66,6 +68,7 @@ type Slot struct {
 	scratch         []byte
 	scratchPacket   packet
 	long            []byte // scratch space of lengthenVP8
+	red             []byte // scratch space of writeSound
 }
 
 // NewSlot returns a slot with a budget for retransmissions of its own; see [Outbound.NewSlot].
@@ -251,14 +254,12 @@ func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 		}
 	}
 	switch {
+	case s.Kind == signalling.KindAudio && (p.begins || !s.out.running):
+		s.speak(l, p, now)
 	case s.out.running:
 		if p.arrival <= s.replayed {
 			return
 		}
-		s.send(p, now)
-	case s.Kind == signalling.KindAudio:
-		s.out.begin(p, s.elapsed(now))
-		s.replayed = 0
 		s.send(p, now)
 	case p.vp8.Keyframe:
 		s.replay(now)
@@ -299,12 +300,13 @@ func (s *Slot) send(p *packet, now time.Time) {
 		return
 	}
 	s.header.Marker = p.marker
-	number := s.nextNumber()
-	if !s.write(&s.header, p, out, nil, number, now) {
-		return
+	if number := s.nextNumber(); s.Kind == signalling.KindAudio {
+		ok = s.writeSound(p, out, number, now)
+	} else if ok = s.write(&s.header, p, out, nil, number, now); ok && s.hasNumber && !s.hasRTX {
+		s.remember(out.sequence, numbered{out.sequence, number, true, false})
 	}
-	if s.hasNumber && !s.hasRTX {
-		s.remember(out.sequence, number)
+	if !ok {
+		return
 	}
 	s.out.sent(p, out)
 	s.sentAt = now
@@ -356,30 +358,31 @@ func (s *Slot) nextNumber() uint16 {
 	return s.departures.next()
 }
 
-// numbered is the transport-wide number under which a packet was sent.
+// numbered is how a packet was sent.
 type numbered struct {
-	sequence, number uint16
+	sequence, number uint16 // of the stream, and transport-wide
 	sent             bool
+	redundant        bool // it carried the packet before
 }
 
-// remember keeps a packet's transport-wide number for its retransmission.
-func (s *Slot) remember(sequence, number uint16) {
+// remember keeps for a packet's retransmission how it was sent.
+func (s *Slot) remember(sequence uint16, n numbered) {
 	if s.numbers == nil {
 		s.numbers = make([]numbered, resendMemory)
 	}
-	s.numbers[int(sequence)%len(s.numbers)] = numbered{sequence, number, true}
+	s.numbers[int(sequence)%len(s.numbers)] = n
 }
 
-// numberOf returns the transport-wide number of a packet of a stream that is repeated in itself.
-func (s *Slot) numberOf(sequence uint16) (number uint16, ok bool) {
+// remembered returns how a packet was sent, of a stream that is repeated in itself.
+func (s *Slot) remembered(sequence uint16) (n numbered, ok bool) {
 	if !s.hasNumber {
-		return 0, true
+		return numbered{}, true
 	}
 	if s.numbers == nil {
-		return 0, false
+		return numbered{}, false
 	}
-	n := s.numbers[int(sequence)%len(s.numbers)]
-	return n.number, n.sent && n.sequence == sequence
+	n = s.numbers[int(sequence)%len(s.numbers)]
+	return n, n.sent && n.sequence == sequence
 }
 
 // write writes p with the numbers of out, after prefix. It is the only place where media leaves, and it sends nothing
@@ -448,9 +451,12 @@ func (s *Slot) resend(sequences []uint16) {
 		if s.out.lastStamp-out.timestamp > oldest && int32(s.out.lastStamp-out.timestamp) > 0 {
 			continue
 		}
-		number, ok := uint16(0), true
+		was, ok := numbered{}, true
 		if !s.hasRTX {
-			number, ok = s.numberOf(n)
+			was, ok = s.remembered(n)
+		}
+		if ok && was.redundant {
+			s.red, ok = l.appendRED(s.red[:0], p)
 		}
 		if !ok || !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
 			continue // its output id may be another by now, and a retransmission must equal the original in every bit
@@ -467,7 +473,7 @@ func (s *Slot) resend(sequences []uint16) {
 		s.counters.retransmitted.Add(1)
 		if !s.hasRTX {
 			s.header.Marker = p.marker
-			s.write(&s.header, p, out, nil, number, now)
+			s.writeAs(p, out, was.number, was.redundant, now)
 			continue
 		}
 		if s.hasNumber {

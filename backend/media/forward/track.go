@@ -24,6 +24,9 @@ type Track struct {
 	// silent is set while the participant is muted or has the camera off. Then nothing of the track is forwarded,
 	// whatever arrives.
 	silent atomic.Bool
+	floor  Floor // nil for a track that always has it
+
+	assumed atomic.Uint32 // loss in 1/256 that reports to the sender tell at least
 
 	mu       sync.Mutex // guards upstream and the replacement of layers; acquired before a layer's
 	upstream Upstream
@@ -40,6 +43,32 @@ type Upstream interface {
 	// already, it is enough.
 	MendGapsAfter(d time.Duration)
 }
+
+// Lossless is the part of an [Upstream] that is about loss, for a sender in this process.
+type Lossless struct{}
+
+// RequestPackets implements [Upstream].
+func (Lossless) RequestPackets(uint32, []uint16) {}
+
+// MendGapsAfter implements [Upstream].
+func (Lossless) MendGapsAfter(time.Duration) {}
+
+// RoundTrip implements [Upstream].
+func (Lossless) RoundTrip() time.Duration { return 0 }
+
+// Floor says whose sound is forwarded. Calls for one track don't overlap.
+type Floor interface {
+	// Hear takes the level of a packet in -dBov (RFC 6464), 127 for silence, and reports whether the packet is
+	// forwarded. begins reports that the one before it was not.
+	Hear(level uint8, now time.Time) (forward, begins bool)
+}
+
+// Ask makes the track forward only what f says. It must be called before the first packet.
+func (t *Track) Ask(f Floor) { t.floor = f }
+
+// AssumeLoss makes reports tell the sender that at least this share is lost. Encoders of sound then add forward error
+// correction, for receivers who lose what has reached us.
+func (t *Track) AssumeLoss(share float64) { t.assumed.Store(uint32(255 * min(max(share, 0), 1))) }
 
 // NewTrack returns a track of the participant with id owner. It gets no packets before [Inbound.Connect].
 func NewTrack(owner string, kind signalling.Kind, silent bool, counters *Counters) *Track {

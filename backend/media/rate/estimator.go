@@ -2,6 +2,7 @@ package rate
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type Estimator struct {
 	share    atomic.Int64 // of the way out, written by Uplink
 	queue    atomic.Int64
 	state    atomic.Int32
+	missed   atomic.Uint64 // the bits of a float64
 
 	mu    sync.Mutex // guards what follows; no other lock is acquired under it
 	start float64    // bits per second
@@ -66,6 +68,7 @@ type Estimator struct {
 	stuck   int
 	falling bool // the standing queue is shorter than it was
 	loss    loss
+	toll    toll
 	spared  float64 // the value before the loss that an experiment is about
 	probing probing
 	found   float64       // by the last probe, bits per second
@@ -105,6 +108,9 @@ func (e *Estimator) Share() Bitrate { return Bitrate(min(e.capacity.Load(), e.sh
 
 // Queue returns how long packets wait in front of the line at least.
 func (e *Estimator) Queue() time.Duration { return time.Duration(e.queue.Load()) }
+
+// Lost returns the share of packets that the receiver lately missed, for whatever reason.
+func (e *Estimator) Lost() float64 { return math.Float64frombits(e.missed.Load()) }
 
 // State returns what the delay says of the line.
 func (e *Estimator) State() State { return State(e.state.Load()) }
@@ -228,6 +234,9 @@ func (e *Estimator) read(now time.Duration, f *feedback) bool {
 		if p == nil {
 			continue
 		}
+		if !known {
+			e.toll.fade(now)
+		}
 		known = true
 		e.reported = max(e.reported, first+i)
 		e.account(p, received)
@@ -256,10 +265,13 @@ func (e *Estimator) account(p *sentPacket, received bool) {
 	case p.probe != 0:
 	case received && p.fate == unknown:
 		e.loss.received(p.at, int(p.size), false)
+		e.toll.packet(true)
 	case received && p.fate == lost:
 		e.loss.received(p.at, int(p.size), true)
+		e.toll.late()
 	case !received && p.fate == unknown:
 		e.loss.missing(p.at, int(p.size))
+		e.toll.packet(false)
 	}
 }
 
@@ -532,6 +544,7 @@ func (e *Estimator) mayProbe(now time.Duration) bool {
 func (e *Estimator) publish() {
 	e.capacity.Store(int64(round(e.silence * e.control.available(e.trend.standing))))
 	e.queue.Store(int64(e.trend.standing))
+	e.missed.Store(math.Float64bits(e.toll.share()))
 	state := e.trend.state
 	if state == Overuse && !e.over {
 		state = Normal

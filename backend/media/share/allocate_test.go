@@ -62,7 +62,7 @@ func (w *world) decide(after time.Duration) {
 	for r := range w.in.Receivers {
 		w.in.Receivers[r].Sound = 0
 		if w.talk {
-			w.in.Receivers[r].Sound = Sound(len(w.in.Receivers)-1, 4)
+			w.in.Receivers[r].Sound = Sound(len(w.in.Receivers)-1, 4, false)
 		}
 	}
 	w.in.Wants = w.demands.Wants(w.in.Receivers, w.in.Tracks, w.speaking, w.now)

@@ -39,7 +39,7 @@ func (f *Forecaster) Admit(in *Input, n Newcomer, places int) (forecast Forecast
 	height := gridHeight(tracks + 1)
 	sound := 0
 	for r, receiver := range in.Receivers {
-		receiver.Sound = max(receiver.Sound, min(receiver.Sound+SoundRate, Sound(places, places)))
+		receiver.Sound = max(receiver.Sound, min(receiver.Sound+SoundRate, Sound(places, places, false)))
 		sound = max(sound, receiver.Sound)
 		f.receivers = append(f.receivers, receiver)
 		f.wants = append(append(f.wants, in.Wants[r*tracks:][:tracks]...), Want{Tile, height})

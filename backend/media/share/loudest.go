@@ -11,10 +11,6 @@ const (
 	MostPlaces = 5 // while the way is free
 )
 
-// Lookback is how many packets before the one that takes a place are forwarded with it. A word begins more softly than
-// it is noticed: with packets of 20 ms, its first 40 ms are not cut.
-const Lookback = 2
-
 const (
 	// hold is how long a voice keeps its place in silence, if no other one wants it.
 	hold = 1500 * time.Millisecond
@@ -37,9 +33,6 @@ const (
 	longGap = 500 * time.Millisecond
 )
 
-// UnknownLevel is for packets whose sender does not tell how loud they are, in -dBov. They count as soft speech.
-const UnknownLevel = 45
-
 // Loudest chooses whose sound is forwarded. It is made for the packet path: [Loudest.Hear] may be called for many voices
 // at once, takes no lock and allocates nothing. A voice that has a place costs two atomic reads and two writes, and one
 // that wants a place a compare and swap.
@@ -59,12 +52,30 @@ type Voice struct {
 	spoke    atomic.Int64 // when it was last louder than its room, in ns since begun; 0 is never
 
 	// The rest belongs to whoever calls Hear.
+	sent   bool          // its last packet was forwarded
 	place  int           // its place plus 1, as far as it knows; 0 is none
 	heard  time.Duration // the last packet
 	level  float64       // loudness in dB
 	hum    float64       // of the room, in dB
 	louder time.Duration // since when it is clearly louder than the weakest place, 0 if it is not
 }
+
+// Microphone is a voice among those of a call.
+type Microphone struct {
+	among *Loudest
+	voice Voice
+}
+
+// Microphone returns a voice that is new in the call.
+func (l *Loudest) Microphone() *Microphone { return &Microphone{among: l} }
+
+// Hear is [Loudest.Hear] of the voice.
+func (m *Microphone) Hear(level uint8, now time.Time) (forward, begins bool) {
+	return m.among.Hear(&m.voice, level, now)
+}
+
+// Release is [Loudest.Release] of the voice.
+func (m *Microphone) Release() { m.among.Release(&m.voice) }
 
 // NewLoudest returns a choice with [FewPlaces].
 func NewLoudest(now time.Time) *Loudest {
@@ -73,8 +84,31 @@ func NewLoudest(now time.Time) *Loudest {
 	return l
 }
 
+// Everybody as a number of places means that all are heard, silent or not.
+const Everybody = 0
+
 // SetPlaces sets how many are heard at once, up to [MostPlaces]. It may be called at any time.
-func (l *Loudest) SetPlaces(n int) { l.limit.Store(int32(min(max(n, 1), MostPlaces))) }
+func (l *Loudest) SetPlaces(n int) { l.limit.Store(int32(min(max(n, Everybody), MostPlaces))) }
+
+// Places returns how many are heard at once among so many participants, of whom voices are not muted. In a small call
+// all are. [MostPlaces] are while the ways out could carry twice the sound. The receivers' Sound is not looked at.
+func Places(participants, voices int, ways []Way, receivers []Receiver) int {
+	if participants <= FewPlaces+1 {
+		return Everybody
+	}
+	for w, way := range ways {
+		sound := 0
+		for _, r := range receivers {
+			if r.Way == w {
+				sound += Sound(voices, MostPlaces, false)
+			}
+		}
+		if 2*sound > way.Capacity {
+			return FewPlaces
+		}
+	}
+	return MostPlaces
+}
 
 // Release takes v's place away, because it is muted or has left. It may be called at any time.
 func (l *Loudest) Release(v *Voice) {
@@ -84,36 +118,43 @@ func (l *Loudest) Release(v *Voice) {
 }
 
 // Hear takes the level of a packet in -dBov (RFC 6464), and reports whether the packet is forwarded. begins reports
-// that none before it was, so that up to [Lookback] packets before it are to be sent first. Calls for one voice must
-// not overlap.
+// that the one before it was not. A word begins more softly than it is noticed, so that some packets before are to be
+// sent first. Calls for one voice must not overlap.
 func (l *Loudest) Hear(v *Voice, level uint8, now time.Time) (forward, begins bool) {
 	at := max(now.Sub(l.begun), 1)
 	speaks := v.listen(127-float64(min(level, 127)), at)
+	forward = l.hears(v, speaks, at)
+	begins = forward && !v.sent
+	v.sent = forward
+	return forward, begins
+}
+
+func (l *Loudest) hears(v *Voice, speaks bool, at time.Duration) bool {
 	limit := int(l.limit.Load())
 	if i := v.place - 1; i >= 0 {
 		switch {
 		case i >= limit, l.places[i].Load() != v:
 		case at-time.Duration(v.spoke.Load()) < hold:
-			return true, false
+			return true
 		}
 		l.places[i].CompareAndSwap(v, nil)
 		v.place = 0
 	}
-	if !speaks {
-		return false, false
+	if limit == Everybody || !speaks {
+		return limit == Everybody
 	}
 	// Another voice may be faster, and then another place may be free.
 	for range MostPlaces {
 		i, holder := l.weakest(limit, at)
 		if holder != nil && at-time.Duration(holder.spoke.Load()) < pause && !v.outshouts(holder, at) {
-			return false, false
+			return false
 		}
 		if l.places[i].CompareAndSwap(holder, v) {
 			v.place, v.louder = i+1, 0
-			return true, true
+			return true
 		}
 	}
-	return false, false
+	return false
 }
 
 // listen notes the loudness of a packet, and reports whether it is speech.

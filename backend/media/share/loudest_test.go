@@ -98,7 +98,7 @@ func TestWordBeginnings(t *testing.T) {
 				forward, begins := l.Hear(k.voice, k.level(r), now)
 				k.sent = append(k.sent, forward)
 				if begins {
-					for back := 1; back <= min(Lookback, len(k.sent)-1); back++ {
+					for back := 1; back <= min(2, len(k.sent)-1); back++ {
 						k.sent[len(k.sent)-1-back] = true
 					}
 				}

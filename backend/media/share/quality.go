@@ -61,9 +61,18 @@ func encoded(wire int) int { return wire * 20 / 21 }
 // 27 kbit/s.
 const SoundRate = 59_000
 
-// Sound returns what to reserve for a receiver's sound, in bit/s, if others unmuted participants may be heard in so
-// many places (see [Loudest]).
-func Sound(others, places int) int { return SoundRate * max(0, min(others, places)) }
+// Sound returns what to reserve for a receiver's sound, in bit/s, if so many other participants are not muted and may be
+// heard in so many places (see [Loudest]). redundant says that each packet carries the one before.
+func Sound(others, places int, redundant bool) int {
+	if places == Everybody {
+		places = others
+	}
+	rate := SoundRate
+	if redundant {
+		rate += RedundantRate
+	}
+	return rate * max(0, min(others, places))
+}
 
 // Deserved returns the rate in bit/s at which a picture fills a tile of this height.
 func Deserved(height int) int { return qualities[fitting(height)].rate }

@@ -1,4 +1,4 @@
-package forward
+package gaps
 
 import (
 	"slices"
@@ -21,13 +21,13 @@ func TestGapsAreAskedForOnceTheyAreMoreThanLate(t *testing.T) {
 		"of two holes the older":         {[]uint16{12, 14}, 0, []uint16{11}},
 		"what was late has overtaken it": {[]uint16{13, 12}, 0, []uint16{11}},
 	} {
-		var g gaps
+		var g Gaps
 		now := time.Now()
-		g.received(10, now)
+		g.Received(10, now)
 		for _, n := range c.arrive {
-			g.received(n, now)
+			g.Received(n, now)
 		}
-		due, _ := g.due(nil, now.Add(c.after), roundTrip)
+		due, _ := g.Due(nil, now.Add(c.after), roundTrip)
 		if !slices.Equal(due, c.want) {
 			t.Errorf("%s: asked for %v, want %v", name, due, c.want)
 		}
@@ -41,67 +41,67 @@ func TestGapsAreAskedForOnceTheyAreMoreThanLate(t *testing.T) {
 			t.Errorf("%s: %d are new, counted %d", name, fresh, g.fresh)
 		}
 	}
-	if got := reorder(time.Second); got != maxGapReorder {
+	if got := reorder(time.Second); got != MaxReorder {
 		t.Errorf("waits for %v on a long way", got)
 	}
 }
 
 func TestGapsAreAskedForAgain(t *testing.T) {
-	var g gaps
+	var g Gaps
 	now := time.Now()
 	for _, n := range []uint16{65533, 65534} {
-		if opened, broken := g.received(n, now); opened || broken {
+		if opened, broken := g.Received(n, now); opened || broken {
 			t.Fatalf("%d: %v %v", n, opened, broken)
 		}
 	}
-	if opened, _ := g.received(2, now); !opened {
+	if opened, _ := g.Received(2, now); !opened {
 		t.Fatal("the gap was not seen")
 	}
-	g.received(3, now)
+	g.Received(3, now)
 	const short = time.Millisecond
-	due, _ := g.due(nil, now, short)
+	due, _ := g.Due(nil, now, short)
 	if want := []uint16{65535, 0, 1}; !slices.Equal(due, want) {
 		t.Fatalf("asked for %v, want %v", due, want)
 	}
-	if due, _ := g.due(nil, now, short); len(due) != 0 {
+	if due, _ := g.Due(nil, now, short); len(due) != 0 {
 		t.Fatalf("asked again at once for %v", due)
 	}
-	g.received(0, now) // a retransmission
+	g.Received(0, now) // a retransmission
 	now = now.Add(minGapRetry)
-	due, _ = g.due(nil, now, short)
+	due, _ = g.Due(nil, now, short)
 	if want := []uint16{65535, 1}; !slices.Equal(due, want) {
 		t.Fatalf("asked again for %v, want %v", due, want)
 	}
 	roundTrip := 200 * time.Millisecond
 	now = now.Add(minGapRetry)
-	g.due(nil, now, roundTrip)
-	if due, _ := g.due(nil, now.Add(roundTrip), roundTrip); len(due) != 0 {
+	g.Due(nil, now, roundTrip)
+	if due, _ := g.Due(nil, now.Add(roundTrip), roundTrip); len(due) != 0 {
 		t.Fatalf("asked after one round trip for %v", due)
 	}
 	now = now.Add(roundTrip * 3 / 2)
-	if due, _ := g.due(nil, now, 0); len(due) != 2 {
+	if due, _ := g.Due(nil, now, 0); len(due) != 2 {
 		t.Fatalf("after one and a half for %v", due)
 	}
-	if due, _ := g.due(nil, now.Add(unknownRoundTrip), 0); len(due) != 0 {
+	if due, _ := g.Due(nil, now.Add(unknownRoundTrip), 0); len(due) != 0 {
 		t.Fatalf("asked too soon on a way of unknown length for %v", due)
 	}
 }
 
 func TestGapsAreGivenUp(t *testing.T) {
-	var g gaps
+	var g Gaps
 	now := time.Now()
-	g.received(1, now)
-	g.received(3, now)
+	g.Received(1, now)
+	g.Received(3, now)
 	asked := 0
-	now = now.Add(maxGapReorder)
+	now = now.Add(MaxReorder)
 	for range 100 {
-		due, abandoned := g.due(nil, now, time.Millisecond)
+		due, abandoned := g.Due(nil, now, time.Millisecond)
 		asked += len(due)
 		if abandoned {
 			if asked != maxGapTries {
 				t.Errorf("asked %d times", asked)
 			}
-			if due, abandoned := g.due(nil, now, 0); len(due) > 0 || abandoned {
+			if due, abandoned := g.Due(nil, now, 0); len(due) > 0 || abandoned {
 				t.Error("given up, but not forgotten")
 			}
 			return
@@ -112,28 +112,50 @@ func TestGapsAreGivenUp(t *testing.T) {
 }
 
 func TestLongGapsAreBroken(t *testing.T) {
-	var g gaps
+	var g Gaps
 	now := time.Now()
-	g.received(1, now)
-	g.received(10, now)
-	if _, broken := g.received(1000, now); !broken {
+	g.Received(1, now)
+	g.Received(10, now)
+	if _, broken := g.Received(1000, now); !broken {
 		t.Fatal("not broken")
 	}
-	if due, abandoned := g.due(nil, now, 0); len(due) > 0 || abandoned {
+	if due, abandoned := g.Due(nil, now, 0); len(due) > 0 || abandoned {
 		t.Fatalf("%v %v", due, abandoned)
 	}
-	if opened, broken := g.received(1001, now); opened || broken {
+	if opened, broken := g.Received(1001, now); opened || broken {
 		t.Fatal("it does not go on")
 	}
 }
 
 func TestReorderedPacketsCloseTheirGap(t *testing.T) {
-	var g gaps
+	var g Gaps
 	now := time.Now()
 	for _, n := range []uint16{10, 13, 12, 11, 9, 13} {
-		g.received(n, now)
+		g.Received(n, now)
 	}
-	if due, _ := g.due(nil, now.Add(time.Second/2), 0); len(due) != 0 || g.fresh != 0 {
+	if due, _ := g.Due(nil, now.Add(time.Second/2), 0); len(due) != 0 || g.fresh != 0 {
 		t.Fatalf("asked for %v", due)
+	}
+}
+
+// Sound that comes after its time is of no use, and is not asked for again.
+func TestSoundIsAskedForAsLongAsItIsOfUse(t *testing.T) {
+	for _, c := range []struct {
+		roundTrip time.Duration
+		want      int
+	}{{20 * time.Millisecond, 8}, {100 * time.Millisecond, 2}, {200 * time.Millisecond, 1}, {400 * time.Millisecond, 1}} {
+		g := Gaps{Patience: 250 * time.Millisecond}
+		now := time.Now()
+		g.Received(1, now)
+		g.Received(3, now)
+		asked := 0
+		for range 200 {
+			now = now.Add(5 * time.Millisecond)
+			due, _ := g.Due(nil, now, c.roundTrip)
+			asked += len(due)
+		}
+		if asked != c.want || len(g.missing) != 0 || g.fresh != 0 {
+			t.Errorf("round trip %v: asked %d times, want %d; %d are missing", c.roundTrip, asked, c.want, len(g.missing))
+		}
 	}
 }

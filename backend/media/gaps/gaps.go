@@ -1,15 +1,22 @@
-package forward
+// Package gaps finds the packets to ask a sender for again (RFC 4585 section 6.2.1). It does no I/O.
+package gaps
 
 import "time"
 
-// gaps finds the packets to ask a sender for again (RFC 4585 section 6.2.1). It does no I/O and is not safe for
-// concurrent use.
-type gaps struct {
+// Gaps are the holes in one stream. They are not safe for concurrent use.
+type Gaps struct {
+	// Patience is how late a packet may be and still be of use, 0 for pictures, which wait for it. One that counts as
+	// lost is asked for once in any case, and again only if it can still come in time.
+	Patience time.Duration
+
 	begun   bool
 	highest int64
 	missing []gap // ascending
 	fresh   int   // how many of missing have not been asked for yet
 }
+
+// Fresh returns how many packets are missing that were not asked for.
+func (g *Gaps) Fresh() int { return g.fresh }
 
 type gap struct {
 	extended int64
@@ -26,9 +33,9 @@ const (
 	minGapRetry = 30 * time.Millisecond
 
 	// A missing packet counts as lost once gapOvertaken newer packets have arrived, or after a quarter of a round
-	// trip, but after maxGapReorder at the latest.
-	gapOvertaken  = 2
-	maxGapReorder = 10 * time.Millisecond
+	// trip, but after MaxReorder at the latest.
+	gapOvertaken = 2
+	MaxReorder   = 10 * time.Millisecond
 
 	// unknownRoundTrip is assumed before the first measurement.
 	unknownRoundTrip = 100 * time.Millisecond
@@ -37,14 +44,14 @@ const (
 // reorder returns how long a packet may be late before it counts as lost.
 func reorder(roundTrip time.Duration) time.Duration {
 	if roundTrip <= 0 {
-		return maxGapReorder
+		return MaxReorder
 	}
-	return min(roundTrip/4, maxGapReorder)
+	return min(roundTrip/4, MaxReorder)
 }
 
-// wait returns how long it takes until the first of the packets that were not asked for counts as lost. ok is false if
+// Wait returns how long it takes until the first of the packets that were not asked for counts as lost. ok is false if
 // there are none.
-func (g *gaps) wait(now time.Time, roundTrip time.Duration) (d time.Duration, ok bool) {
+func (g *Gaps) Wait(now time.Time, roundTrip time.Duration) (d time.Duration, ok bool) {
 	if g.fresh == 0 {
 		return 0, false
 	}
@@ -56,15 +63,15 @@ func (g *gaps) wait(now time.Time, roundTrip time.Duration) (d time.Duration, ok
 	return 0, false
 }
 
-// reset forgets all gaps, because another stream begins.
-func (g *gaps) reset() {
+// Reset forgets all gaps, because another stream begins.
+func (g *Gaps) Reset() {
 	g.begun = false
 	g.missing, g.fresh = g.missing[:0], 0
 }
 
-// received takes the sequence number of a packet that has arrived. opened reports that it reveals new missing
+// Received takes the sequence number of a packet that has arrived. opened reports that it reveals new missing
 // packets. broken reports that more are missing than it makes sense to ask for.
-func (g *gaps) received(sequence uint16, now time.Time) (opened, broken bool) {
+func (g *Gaps) Received(sequence uint16, now time.Time) (opened, broken bool) {
 	if !g.begun {
 		g.begun = true
 		g.highest = int64(sequence)
@@ -93,7 +100,7 @@ func (g *gaps) received(sequence uint16, now time.Time) (opened, broken bool) {
 }
 
 // overtaken notes that a packet has arrived before the missing ones in front of it.
-func (g *gaps) overtaken(extended int64) {
+func (g *Gaps) overtaken(extended int64) {
 	if g.fresh == 0 {
 		return
 	}
@@ -104,15 +111,15 @@ func (g *gaps) overtaken(extended int64) {
 	}
 }
 
-// repeated takes the sequence number of a retransmission. It may fill a hole, and never opens one.
-func (g *gaps) repeated(sequence uint16) {
+// Repeated takes the sequence number of a retransmission. It may fill a hole, and never opens one.
+func (g *Gaps) Repeated(sequence uint16) {
 	if g.begun {
 		g.arrived(g.highest + int64(int16(sequence-uint16(g.highest))))
 	}
 }
 
 // arrived reports whether the packet was missing, and removes it from the missing ones.
-func (g *gaps) arrived(extended int64) bool {
+func (g *Gaps) arrived(extended int64) bool {
 	for i, m := range g.missing {
 		if m.extended == extended {
 			if m.tries == 0 {
@@ -125,9 +132,10 @@ func (g *gaps) arrived(extended int64) bool {
 	return false
 }
 
-// due appends to dst the sequence numbers to ask for now, which are those that count as lost. Each is asked for again
-// after one and a half round trips. abandoned reports that some packets were given up.
-func (g *gaps) due(dst []uint16, now time.Time, roundTrip time.Duration) (due []uint16, abandoned bool) {
+// Due appends to dst the sequence numbers to ask for now, which are those that count as lost. Each is asked for again
+// after one and a half round trips, or after one if there is little time. abandoned reports that some packets were given
+// up.
+func (g *Gaps) Due(dst []uint16, now time.Time, roundTrip time.Duration) (due []uint16, abandoned bool) {
 	late := reorder(roundTrip)
 	if roundTrip <= 0 {
 		roundTrip = unknownRoundTrip
@@ -138,7 +146,7 @@ func (g *gaps) due(dst []uint16, now time.Time, roundTrip time.Duration) (due []
 			kept = append(kept, m)
 			continue
 		}
-		if m.tries >= maxGapTries && !now.Before(m.next) || now.Sub(m.since) > maxGapAge {
+		if m.tries >= maxGapTries && !now.Before(m.next) || now.Sub(m.since) > maxGapAge || g.late(m, now, roundTrip) {
 			abandoned = true
 			if m.tries == 0 {
 				g.fresh--
@@ -151,10 +159,23 @@ func (g *gaps) due(dst []uint16, now time.Time, roundTrip time.Duration) (due []
 			}
 			dst = append(dst, uint16(m.extended))
 			m.tries++
-			m.next = now.Add(max(roundTrip+roundTrip/2, minGapRetry))
+			m.next = now.Add(max(g.retry(roundTrip), minGapRetry))
 		}
 		kept = append(kept, m)
 	}
 	g.missing = kept
 	return dst, abandoned
+}
+
+// late reports whether a packet that was asked for is of no use if it is asked for again now.
+func (g *Gaps) late(m gap, now time.Time, roundTrip time.Duration) bool {
+	return g.Patience > 0 && m.tries > 0 && !now.Before(m.next) && now.Sub(m.since)+roundTrip > g.Patience
+}
+
+// retry returns how long an answer is waited for.
+func (g *Gaps) retry(roundTrip time.Duration) time.Duration {
+	if g.Patience > 0 {
+		return roundTrip
+	}
+	return roundTrip + roundTrip/2
 }
