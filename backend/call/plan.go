@@ -147,6 +147,11 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		}
 	}
 	in.Wants = p.demands.Wants(in.Receivers, in.Tracks, p.speaking, now)
+	for r, m := range p.members {
+		if c.screen.of != nil && !m.takesScreen { // an older page, which gets none
+			in.Wants[r*len(in.Tracks)+len(members)] = share.Want{}
+		}
+	}
 	return in
 }
 
