@@ -114,9 +114,6 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			voices++
 		}
 	}
-	if c.screen.sound {
-		voices++
-	}
 	for i, m := range members {
 		m.place = i
 		in.Tracks = append(in.Tracks, p.track(m.number, share.Camera, m.video, m.cameraOff, now))
@@ -128,6 +125,9 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			others--
 		}
 		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, p.places, m.peer.out.Redundant())}
+		if c.screen.sound && m != c.screen.of { // it needs no place among the voices
+			r.Sound += share.SoundRate
+		}
 		if w := way(m.peer.way.Load()); w != wayLoopback {
 			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
 		}
