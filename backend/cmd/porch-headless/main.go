@@ -22,6 +22,9 @@
 // With -relay, links use a public relay. "link" is still the address on this computer, and the address that can be
 // opened from anywhere comes first in "addresses". Without -relay, the choice of an earlier run is kept.
 //
+// With -pprof=127.0.0.1:6060 it serves its profiles to programs on this computer: "go tool pprof
+// http://127.0.0.1:6060/debug/pprof/profile".
+//
 // SIGUSR1 prints the stats. SIGINT and SIGTERM print them and end the program. The links stay for the next run.
 package main
 
@@ -62,6 +65,7 @@ type settings struct {
 	listen   string
 	pages    fs.FS
 	verbose  bool
+	pprof    string // "" for none
 
 	relay      string
 	invitation string
@@ -81,6 +85,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.StringVar(&s.relay, "relay", "", "`address` of the public relay on which links live")
 	invitation := flags.String("relay-token-file", "", "`file` with the relay's invitation (default PORCH_RELAY_TOKEN)")
 	relayOnly := flags.Bool("relay-only", false, "hide this computer's address: media goes through the relay only")
+	flags.StringVar(&s.pprof, "pprof", "", "`address` of this computer at which profiles are served, such as 127.0.0.1:6060")
 	flags.BoolVar(&s.verbose, "v", false, "log more, on standard error")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -125,6 +130,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if s.pprof != "" {
+		end, err := profiles(ctx, s.pprof, log)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	b, err := backend.Open(ctx, backend.Options{Listen: s.listen, Pages: s.pages, Logger: log}.FromEnvironment())
 	if err != nil {
 		return err
