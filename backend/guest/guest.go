@@ -471,6 +471,9 @@ func (g *Guest) tellMedia() error {
 // Restart asks the host for an ICE restart, for example after a change of this machine's network.
 func (g *Guest) Restart() error { return g.send(signalling.Restart{}) }
 
+// Look tells the host what the guest looks at. Hosts of before [signalling.TakesView] ignore it.
+func (g *Guest) Look(v signalling.View) error { return g.send(v) }
+
 // ID returns the guest's participant id.
 func (g *Guest) ID() string {
 	g.mu.Lock()

@@ -86,18 +86,20 @@ func (r *Run) overhead(n int, from, to time.Duration) float64 {
 }
 
 // firstPicture returns how long after a guest was let in it saw somebody first, in ms.
-func (r *Run) firstPicture(n int) float64 {
-	p := r.People[n]
+func (r *Run) firstPicture(n int) float64 { return r.pictureAfter(n, r.People[n].Joined) }
+
+// pictureAfter returns how long after a time since the epoch a guest saw somebody first, in ms.
+func (r *Run) pictureAfter(n int, since time.Duration) float64 {
 	first := time.Duration(math.MaxInt64)
-	for _, s := range p.Pictures {
-		if at, ok := s.First(); ok {
+	for _, s := range r.People[n].Pictures {
+		if at, ok := s.First(since); ok {
 			first = min(first, at)
 		}
 	}
 	if first == math.MaxInt64 {
 		return math.NaN()
 	}
-	return inMS(first - p.Joined)
+	return inMS(first - since)
 }
 
 // before returns a figure of before the work; 0 if there is none.

@@ -20,7 +20,7 @@ type Run struct {
 	Estimates        []map[string]uint64    // of the host, each second
 	Dropped, Carried int64                  // by the token bucket
 	CPU              float64                // of the host, in cores
-	Memory           float64                // of the host at the end, MB
+	Began, Memory    float64                // of the host, at the beginning and at the end, MB
 }
 
 // Seen2 is what was seen of a guest's line: from the guest, and to it.

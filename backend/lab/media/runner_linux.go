@@ -183,7 +183,7 @@ func (x *scene) measure(ctx context.Context) error {
 		return err
 	}
 	x.run.CPU = (after.cpu - before.cpu).Seconds() / time.Since(begin).Seconds()
-	x.run.Memory = after.memoryMB
+	x.run.Began, x.run.Memory = before.memoryMB, after.memoryMB
 	if s.Bucket != nil {
 		if carried, dropped, err = x.net.BucketCounts(); err != nil {
 			return err
@@ -280,7 +280,7 @@ func (x *scene) start(n int, g Guest) error {
 	}
 	spec, err := json.Marshal(person.Spec{
 		Number: uint16(n), Link: address, Clips: x.Clips, Report: x.report(n),
-		Loopback: n == 0, Camera: g.Camera, Talk: g.Talk, Attack: g.Attack,
+		Loopback: n == 0, Camera: g.Camera, Talk: g.Talk, Attack: g.Attack, Hides: g.Hides, Returns: g.Returns,
 	})
 	if err != nil {
 		return err

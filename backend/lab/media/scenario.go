@@ -20,6 +20,7 @@ type Scenario struct {
 	Upload   bool // one TCP upload (cubic) beside the call, from the host
 
 	For    time.Duration // length of the call, once everybody is there
+	Long   bool          // it is played only if the row is asked for
 	Events []Event
 	Checks []Check
 
@@ -36,6 +37,9 @@ type Guest struct {
 	Talk     person.Talk
 	Attack   person.Attack
 	Comes    time.Duration // after the beginning; 0: is there before
+
+	// Hides and Returns are when its page is hidden, and on the screen again; 0: never.
+	Hides, Returns time.Duration
 }
 
 // Bucket is a token bucket of the system.

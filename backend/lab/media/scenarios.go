@@ -49,7 +49,8 @@ func Scenarios() []Scenario {
 	all = append(all, losses()...)
 	all = append(all, troubles()...)
 	return append(all,
-		sixthJoins(), hostile(), hidden(), tenTalk(), estimates(), besideTCP(), overTURN(), ownInterface(), two(), moves(), many(),
+		sixthJoins(), hostile(), hidden(), tenTalk(), estimates(), besideTCP(), overTURN(), ownInterface(), two(), moves(),
+		many("A19a", 40*second, 2), many("A19b", 40*second, 16), many("A19c", 605*second, 2),
 	)
 }
 

@@ -55,18 +55,18 @@ func (r *Row) key() string { return r.Row + " " + r.Name }
 // told reports whether the row only tells something, and asks for nothing.
 func (r *Row) told() bool { return !r.Must.HasLeast && !r.Must.HasMost }
 
-// Choose returns the scenarios with these rows, or all. A7 is all of A7a, A7b….
+// Choose returns the scenarios with these rows, or all that don't take long. A7 is all of A7a, A7b….
 func Choose(rows []string) (chosen []Scenario, err error) {
 	all := Scenarios()
 	if len(rows) == 0 {
-		return all, nil
+		return slices.DeleteFunc(all, func(s Scenario) bool { return s.Long }), nil
 	}
 	found := make(map[string]bool)
 	for _, s := range all {
 		wanted := false
 		for _, part := range strings.Split(s.Row, "/") {
 			for _, row := range rows {
-				if row == part || row == strings.TrimRight(part, "abcd") {
+				if row == part || !s.Long && row == strings.TrimRight(part, "abcd") {
 					wanted, found[row] = true, true
 				}
 			}

@@ -8,11 +8,13 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/guest"
 	"github.com/porch-call/porch/backend/lab/clip"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 func isLoopback(ip net.IP) bool { return ip.IsLoopback() }
@@ -77,6 +79,7 @@ func Run(ctx context.Context, s Spec, begun <-chan struct{}, say func(Event)) er
 	working.Go(func() { p.run(sending) })
 	working.Go(func() { r.ask(sending) })
 	working.Go(func() { attack(sending, begun, s.Attack, r) })
+	working.Go(func() { look(sending, begun, s, joined) })
 	select {
 	case <-ctx.Done():
 	case <-joined.Done():
@@ -95,4 +98,32 @@ func Run(ctx context.Context, s Spec, begun <-chan struct{}, say func(Event)) er
 	}
 	err = report.Write(f)
 	return errors.Join(err, f.Close())
+}
+
+// look says that the person's page is hidden, and later that it looks at everybody, until ctx ends.
+func look(ctx context.Context, begun <-chan struct{}, s Spec, g *guest.Guest) {
+	if s.Hides == 0 {
+		return
+	}
+	select {
+	case <-begun:
+	case <-ctx.Done():
+		return
+	}
+	after := func(d time.Duration, v func() signalling.View) {
+		select {
+		case <-time.After(d):
+			_ = g.Look(v()) // without a path there is no call either
+		case <-ctx.Done():
+		}
+	}
+	after(s.Hides, func() signalling.View { return signalling.View{Hidden: true} })
+	if s.Returns > 0 {
+		after(s.Returns-s.Hides, func() (v signalling.View) {
+			for _, p := range g.Participants() {
+				v.Tiles = append(v.Tiles, signalling.Tile{Participant: p.ID, Height: 360, Kind: signalling.KindVideo})
+			}
+			return v
+		})
+	}
 }

@@ -20,6 +20,9 @@ type Spec struct {
 	Camera   Camera
 	Talk     Talk
 	Attack   Attack
+
+	// Hides and Returns are when its page is hidden, and on the screen again, after the beginning; 0: never.
+	Hides, Returns time.Duration
 }
 
 // Camera is what somebody sends of pictures.

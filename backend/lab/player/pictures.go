@@ -205,10 +205,12 @@ func (p *Pictures) Between(from, to time.Duration) (w Watched) {
 	return w
 }
 
-// First returns when the first picture was shown; ok is false if none was.
-func (p *Pictures) First() (at time.Duration, ok bool) {
-	if len(p.Shown) == 0 {
-		return 0, false
+// First returns when the first picture was shown after a time; ok is false if none was.
+func (p *Pictures) First(after time.Duration) (at time.Duration, ok bool) {
+	for _, s := range p.Shown {
+		if s.At > after {
+			return s.At, true
+		}
 	}
-	return p.Shown[0].At, true
+	return 0, false
 }
