@@ -41,6 +41,10 @@ type Counters struct {
 	unadmittedMedia  atomic.Uint64
 	keyframeRequests atomic.Uint64
 	Dropped          atomic.Uint64 // counted by the sockets
+
+	// Overrun is set while the system drops what comes, because this machine does not read it in time. Pictures are not
+	// repeated then, because that would be more to do, and more to lose.
+	Overrun atomic.Bool
 }
 
 func (c *Counters) received(n int) {

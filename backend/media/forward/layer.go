@@ -293,7 +293,16 @@ func (l *layer) wantKeyframe(now time.Time) {
 	}
 }
 
+// overrun reports that nothing is to be asked for, because what comes is lost in front of us. It is asked for again when
+// that is over.
+func (l *layer) overrun() bool {
+	return l.track.Kind == signalling.KindVideo && l.track.counters.Overrun.Load()
+}
+
 func (l *layer) sendKeyframeRequest() {
+	if l.overrun() {
+		return
+	}
 	l.track.counters.keyframeRequests.Add(1)
 	l.upstream.RequestKeyframe(l.ssrc)
 }
@@ -301,7 +310,7 @@ func (l *layer) sendKeyframeRequest() {
 func (l *layer) mendGaps(now time.Time) {
 	due, abandoned := l.gaps.Due(l.nacks[:0], now, l.upstream.RoundTrip())
 	l.nacks = due[:0]
-	if len(due) > 0 {
+	if len(due) > 0 && !l.overrun() {
 		l.upstream.RequestPackets(l.ssrc, due)
 	}
 	if abandoned {

@@ -171,10 +171,10 @@ func (o *Outbound) Estimate() uint64 {
 // Estimator returns the estimator of what the line to the receiver carries.
 func (o *Outbound) Estimator() *rate.Estimator { return o.departures.estimator }
 
-// Limit limits what leaves for the receiver to a share. Without a limit, or after [Outbound.Unlimit], all leaves at
-// once.
-func (o *Outbound) Limit(now time.Time, share rate.Bitrate) {
-	for _, s := range o.pacing.set(now, share) {
+// Limit limits what leaves for the receiver to a share, and to what the way has room for; way may be nil. Without a
+// limit, or after [Outbound.Unlimit], all leaves at once.
+func (o *Outbound) Limit(now time.Time, share rate.Bitrate, way *rate.Gate) {
+	for _, s := range o.pacing.set(now, share, way) {
 		s.dropped(now)
 	}
 }

@@ -17,6 +17,7 @@ type pacing struct {
 	mu        sync.Mutex // guards what follows; acquired after Slot.mu
 	limited   bool       // a share was set
 	share     rate.Bitrate
+	way       *rate.Gate // of all receivers of the way out; nil for none
 	pacer     rate.Pacer[held]
 	keyframes int // bytes of keyframes that wait, at most
 	leaving   int // packets that were taken off the queue and are being written
@@ -58,7 +59,7 @@ func (p *pacing) ask(now time.Time, size int, keyframe bool) verdict {
 	if !p.limited {
 		return leaves
 	}
-	if p.leaving == 0 && p.pacer.May(now, size) {
+	if p.leaving == 0 && p.pacer.May(now, size, p.way) {
 		return leaves
 	}
 	packets, bytes := p.pacer.Len()
@@ -100,16 +101,16 @@ func (p *pacing) pass(now time.Time, size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.limited {
-		p.pacer.Pass(now, size)
+		p.pacer.Pass(now, size, p.way)
 	}
 }
 
-// set says what the receiver may be sent, and returns the slots whose packets were dropped because they would have to
+// set says what the receiver may be sent, by which way, and returns the slots whose packets were dropped because they would have to
 // wait for too long.
-func (p *pacing) set(now time.Time, share rate.Bitrate) (dropped []*Slot) {
+func (p *pacing) set(now time.Time, share rate.Bitrate, way *rate.Gate) (dropped []*Slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limited, p.share = true, share
+	p.limited, p.share, p.way = true, share, way
 	p.pacer.Set(now, share)
 	if _, bytes := p.pacer.Len(); p.takes(bytes) <= lastPatience {
 		return nil
@@ -127,7 +128,7 @@ func (p *pacing) set(now time.Time, share rate.Bitrate) (dropped []*Slot) {
 func (p *pacing) free() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limited, p.share = false, rate.Ceiling
+	p.limited, p.share, p.way = false, rate.Ceiling, nil
 }
 
 // send sends what may leave now. more reports that packets wait.
@@ -137,7 +138,7 @@ func (p *pacing) send(now time.Time) (more bool) {
 		if !p.limited {
 			p.pacer.Set(now, rate.Ceiling)
 		}
-		h, ok := p.pacer.Next(now, nil)
+		h, ok := p.pacer.Next(now, p.way)
 		if !ok {
 			n, _ := p.pacer.Len()
 			p.mu.Unlock()

@@ -51,7 +51,7 @@ func (r *rig) pace(d time.Duration) {
 
 func TestAKeyframeIsSpreadAndWhole(t *testing.T) {
 	r, w := paced(t)
-	r.out.Limit(r.now, rate.Mbit)
+	r.out.Limit(r.now, rate.Mbit, nil)
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(frame(&v, true, 40)...) // 40 KB: 0.3 s at 1 Mbit/s
 	at := len(w.packets)
@@ -85,7 +85,7 @@ func TestAKeyframeIsSpreadAndWhole(t *testing.T) {
 // TestWhatALineHasNoRoomForIsLeftOut: the receiver sees unbroken numbers, and a keyframe when there is room again.
 func TestWhatALineHasNoRoomForIsLeftOut(t *testing.T) {
 	r, w := paced(t)
-	r.out.Limit(r.now, 200*rate.Kbit)
+	r.out.Limit(r.now, 200*rate.Kbit, nil)
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(frame(&v, true, 3)...)
 	for range 60 { // 1 Mbit/s for 2 s
@@ -98,7 +98,7 @@ func TestWhatALineHasNoRoomForIsLeftOut(t *testing.T) {
 		t.Errorf("%d bit/s were sent", sent)
 	}
 	r.pace(2 * time.Second)
-	r.out.Limit(r.now, 2*rate.Mbit)
+	r.out.Limit(r.now, 2*rate.Mbit, nil)
 	r.receive(frame(&v, false, 1)...)
 	r.receive(frame(&v, true, 2)...)
 	r.receive(frame(&v, false, 1)...)
@@ -119,7 +119,7 @@ func TestWhatALineHasNoRoomForIsLeftOut(t *testing.T) {
 
 func TestNothingThatWaitsLeavesOfACameraThatIsOff(t *testing.T) {
 	r, w := paced(t)
-	r.out.Limit(r.now, 500*rate.Kbit)
+	r.out.Limit(r.now, 500*rate.Kbit, nil)
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(frame(&v, true, 30)...)
 	before := len(w.packets)
@@ -132,16 +132,16 @@ func TestNothingThatWaitsLeavesOfACameraThatIsOff(t *testing.T) {
 
 func TestAShareThatFallsDropsWhatWouldWaitForLong(t *testing.T) {
 	r, w := paced(t)
-	r.out.Limit(r.now, 2*rate.Mbit)
+	r.out.Limit(r.now, 2*rate.Mbit, nil)
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(frame(&v, true, 60)...)
-	r.out.Limit(r.now, rate.Floor) // 60 KB take 10 s
+	r.out.Limit(r.now, rate.Floor, nil) // 60 KB take 10 s
 	before := len(w.packets)
 	r.pace(time.Second)
 	if len(w.packets) != before {
 		t.Errorf("%d packets left", len(w.packets)-before)
 	}
-	r.out.Limit(r.now, 2*rate.Mbit)
+	r.out.Limit(r.now, 2*rate.Mbit, nil)
 	r.receive(frame(&v, true, 2)...)
 	r.pace(50 * time.Millisecond)
 	if len(w.packets) != before+2 {
@@ -153,7 +153,7 @@ func TestAProbeIsPaddingAtItsRate(t *testing.T) {
 	r, w := paced(t)
 	v := mediatest.VideoSender{SSRC: 1, Sequence: 10}
 	r.receive(frame(&v, true, 1)...)
-	r.out.Limit(r.now, rate.Mbit)
+	r.out.Limit(r.now, rate.Mbit, nil)
 	before := len(w.packets)
 	r.out.Probe(r.now, rate.Probe{ID: 1, Rate: 4 * rate.Mbit, Bytes: 40_000})
 	r.pace(40 * time.Millisecond)

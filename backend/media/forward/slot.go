@@ -433,7 +433,7 @@ func (s *Slot) resend(sequences []uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.layer.Load()
-	if l == nil || !s.ready || s.closed {
+	if l == nil || !s.ready || s.closed || l.overrun() {
 		return
 	}
 	wait := s.budget.wait()

@@ -34,6 +34,9 @@ type Mux struct {
 	sockets map[netip.Addr]*udpSocket
 	list    atomic.Pointer[[]*udpSocket]
 	readers sync.WaitGroup
+
+	entranceMu sync.Mutex // guards overrun, here and in the sockets
+	overrun    uint64     // datagrams that the system has dropped
 }
 
 const (

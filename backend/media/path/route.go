@@ -13,6 +13,18 @@ type Route struct {
 // Remote returns where packets go.
 func (r *Route) Remote() netip.AddrPort { return r.remote }
 
+// Local returns this machine's address at which the route begins. It is not valid if that is at a TURN server.
+func (r *Route) Local() netip.Addr {
+	if r.socket.relay != nil {
+		return netip.Addr{}
+	}
+	return r.socket.local.Addr()
+}
+
+// Stalls returns a number that grows while packets wait at the begin of the route, because the system or the TURN server
+// does not take them.
+func (r *Route) Stalls() uint32 { return r.socket.stalls.Load() }
+
 // TURN returns the address at a TURN server at which the route begins. It is nil if
 // the route begins at this machine.
 func (r *Route) TURN() *TURNSocket { return r.socket.relay }

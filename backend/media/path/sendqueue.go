@@ -91,6 +91,16 @@ func (q *sendQueue) sent(n int) {
 
 func (q *sendQueue) empty() bool { return len(q.urgent) == 0 && len(q.pictures) == 0 }
 
+// waited returns how long the oldest datagram has waited.
+func (q *sendQueue) waited(now time.Time) (d time.Duration) {
+	for _, list := range [][]waiting{q.urgent, q.pictures} {
+		if len(list) > 0 {
+			d = max(d, now.Sub(list[0].since))
+		}
+	}
+	return d
+}
+
 // close gives all buffers back, and also those that are put later.
 func (q *sendQueue) close() {
 	for _, list := range [][]waiting{q.urgent, q.pictures} {

@@ -59,6 +59,27 @@ func TestWhatWaitsTooLongIsDropped(t *testing.T) {
 	}
 }
 
+func TestAQueueKnowsHowLongItHolds(t *testing.T) {
+	q := sendQueue{age: lineAge}
+	begin := time.Now()
+	if got := q.waited(begin); got != 0 {
+		t.Errorf("%v in an empty queue", got)
+	}
+	q.put(queued(1, new(atomic.Uint64)), begin)
+	q.put(queued(2, nil), begin.Add(10*time.Millisecond))
+	if got := q.waited(begin.Add(30 * time.Millisecond)); got != 30*time.Millisecond {
+		t.Errorf("%v", got)
+	}
+	q.sent(1)
+	if got := q.waited(begin.Add(30 * time.Millisecond)); got != 30*time.Millisecond {
+		t.Errorf("%v after the sound has left", got)
+	}
+	q.sent(1)
+	if got := q.waited(begin.Add(30 * time.Millisecond)); got != 0 {
+		t.Errorf("%v after all have left", got)
+	}
+}
+
 // TestAStuckLineIsGivenUp checks that what can't be sent does not wait forever. Otherwise drain would go on trying
 // every millisecond after a call.
 func TestAStuckLineIsGivenUp(t *testing.T) {
@@ -119,7 +140,7 @@ func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
 	conn := stuckConn{take: make(chan []byte)}
 	to := netip.MustParseAddrPort("203.0.113.1:9")
 	s := &TURNSocket{
-		conn: conn, queue: sendQueue{age: relayAge}, filled: make(chan struct{}, 1), lost: make(chan struct{}),
+		socket: new(udpSocket), conn: conn, queue: sendQueue{age: relayAge}, filled: make(chan struct{}, 1), lost: make(chan struct{}),
 		peers: map[netip.AddrPort]*permission{to: {ready: true}},
 	}
 	s.workers.Go(s.write)
@@ -151,5 +172,8 @@ func TestSoundOvertakesPicturesAtASlowServer(t *testing.T) {
 	}
 	if !slices.Equal(got, []byte{0, 2, 4, 3}) || dropped.Load() != 1 {
 		t.Errorf("sent %v, dropped %d", got, dropped.Load())
+	}
+	if s.socket.stalls.Load() == 0 {
+		t.Error("the route does not tell that the server is slow")
 	}
 }

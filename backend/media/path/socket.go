@@ -23,6 +23,8 @@ type udpSocket struct {
 
 	// rebound counts how often the NAT has given the socket another address.
 	rebound atomic.Int32
+	stalls  atomic.Uint32 // see Route.Stalls
+	overrun uint32        // see Mux.Entrance
 
 	// Where datagrams go: by the address they come from, and until that is
 	// known by the user name in the connectivity check.
@@ -310,6 +312,10 @@ func (s *udpSocket) writeBatch(batch []datagram) (done int) {
 	return s.burst.Try(s.many)
 }
 
+// stallAfter is how long something must wait until the line counts as full, and not only a burst as too long for the
+// system's buffer.
+const stallAfter = 20 * time.Millisecond
+
 // flush sends what is waiting for it. Whoever flushes reads for others, too, or
 // would hold up those who do, so nobody waits here: what the system does not take at
 // once goes into the queue, and drain sends that. The system's own buffer is small,
@@ -339,6 +345,9 @@ func (s *udpSocket) flush() {
 	now := time.Now()
 	for _, d := range rest {
 		s.queue.put(d, now)
+	}
+	if s.queue.waited(now) > stallAfter {
+		s.stalls.Add(1)
 	}
 	select {
 	case s.stuck <- struct{}{}:

@@ -364,7 +364,11 @@ func (s *TURNSocket) send(d datagram) {
 	switch ready, known := s.permitted(d.to); {
 	case ready:
 		s.queueMu.Lock()
-		s.queue.put(d, time.Now())
+		now := time.Now()
+		s.queue.put(d, now)
+		if s.queue.waited(now) > stallAfter {
+			s.socket.stalls.Add(1)
+		}
 		s.queueMu.Unlock()
 		select {
 		case s.filled <- struct{}{}:

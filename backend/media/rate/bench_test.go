@@ -49,14 +49,14 @@ func packets(b testing.TB) (step func()) {
 // BenchmarkPacer is the cost of a packet that waits.
 func BenchmarkPacer(b *testing.B) {
 	var p rate.Pacer[[40]byte]
-	var way rate.Bucket
+	var way rate.Gate
 	now := time.Unix(1, 0)
 	p.Set(now, 10*rate.Mbit)
-	way.Set(now, 20*rate.Mbit)
+	way.Set(20 * rate.Mbit)
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(time.Millisecond)
-		if !p.May(now, 1200) {
+		if !p.May(now, 1200, &way) {
 			p.Hold(now, 1200, [40]byte{1})
 		}
 		p.Expired(now)

@@ -52,6 +52,8 @@ type control struct {
 	cutAt  time.Duration
 	before float64       // value before the last cut, or the last series of them
 	clear  time.Duration // how long more than the top has left without a queue
+	least  float64       // the least value beside a rival
+	first  bool          // nothing was lost yet beside it
 }
 
 // step takes the evidence of now. It reports whether the value was cut.
@@ -68,19 +70,19 @@ func (c *control) step(now time.Duration, e evidence) (cut bool) {
 	if e.queue > growQueue || e.want <= c.value || e.sent < busy*c.value {
 		return false
 	}
-	c.raise(c.value+max(c.growth(passed, e.queue)*c.value, growLeast)*passed.Seconds(), e.growth)
+	c.raise(c.value+max(c.growth(passed, e)*c.value, growLeast)*passed.Seconds(), e.growth)
 	return false
 }
 
 // growth returns how fast the value grows, as a share of it a second. It forgets the top if the line has become faster.
-func (c *control) growth(passed, queue time.Duration) float64 {
+func (c *control) growth(passed time.Duration, e evidence) float64 {
 	near := c.value / c.top
 	switch {
 	case c.top == 0 || near < 0.85:
 		return growFar
 	case near < 0.95:
 		return growMiddle
-	case near < topPassed || queue > growEmpty:
+	case near < topPassed || e.queue > growEmpty || e.sent < c.top:
 		c.clear = 0
 	default:
 		c.clear += passed

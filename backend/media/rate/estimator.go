@@ -38,6 +38,8 @@ type Estimator struct {
 	queue    atomic.Int64
 	state    atomic.Int32
 	missed   atomic.Uint64 // the bits of a float64
+	foreign  atomic.Int64  // the queue in front of the way that a rival fills, written by Uplink
+	common   atomic.Bool   // the queue is in front of the way, written by Uplink
 
 	mu    sync.Mutex // guards what follows; no other lock is acquired under it
 	start float64    // bits per second
@@ -62,6 +64,7 @@ type Estimator struct {
 	proved    extremes      // of carried
 	raw       extremes      // of what arrived in a second, lost packets not made up for; of 2 s
 
+	planned         float64       // bits per second that are to be sent
 	given, measured time.Duration // round trips; 0 for unknown
 
 	trend   trend
@@ -75,6 +78,7 @@ type Estimator struct {
 	doubt   time.Duration // until then, loss shows that the last probe was wrong
 	quiet   time.Duration // no overuse before: a probe is, or was, under way
 	control control
+	rival   rival
 
 	overAt   time.Duration // the last overuse; 0 for none
 	lossAt   time.Duration // the last overuse that was seen by loss; 0 for none
@@ -139,6 +143,13 @@ func (e *Estimator) Want(want Bitrate) {
 	e.mu.Unlock()
 }
 
+// Plan says what is to be sent. The way out is shared by it.
+func (e *Estimator) Plan(planned Bitrate) {
+	e.mu.Lock()
+	e.planned = float64(planned)
+	e.mu.Unlock()
+}
+
 // RTT says how long a round trip to the receiver takes. Without it, the time to the feedback is taken.
 func (e *Estimator) RTT(roundTrip time.Duration) {
 	e.mu.Lock()
@@ -156,7 +167,7 @@ func (e *Estimator) Moved(now time.Time) {
 	e.sent.forget()
 	e.trend, e.loss, e.stuck = trend{}, loss{}, 0
 	e.proved, e.raw, e.delivered, e.acked, e.carried = extremes{}, extremes{}, meter{}, 0, 0
-	e.probing = probing{id: e.probing.id}
+	e.probing, e.rival = probing{id: e.probing.id}, rival{}
 	e.heard, e.over, e.overAt, e.lossAt, e.cutAt, e.silence = false, false, 0, 0, 0, 1
 	e.progress = at
 	e.given, e.measured = 0, 0
@@ -298,7 +309,7 @@ func (e *Estimator) measure(now time.Duration) {
 	before := e.trend.standing
 	e.trend.settle(now)
 	e.falling = e.trend.standing < before-2*time.Millisecond
-	if q := e.trend.standing; q > stuckQueue && !e.falling {
+	if q := e.standing(); q > stuckQueue && !e.falling {
 		if e.stuck++; q > stuckLong {
 			e.stuck++
 		}
@@ -344,11 +355,20 @@ func (e *Estimator) decide(now time.Duration) {
 	e.judgeProbe(now)
 
 	out, _ := e.departed.rate(now, 500*time.Millisecond)
-	queue := e.trend.standing
-	e.over = e.trend.state == Overuse && queue > standingQueue && !e.falling || e.stuck >= stuckTimes
+	queue := e.standing()
+	growing := e.trend.state == Overuse && queue > standingQueue && !e.falling && e.foreign.Load() == 0
+	e.over = growing || e.stuck >= stuckTimes
 	if (e.probing.active || now < e.quiet) && queue < 150*time.Millisecond {
 		e.over = false
 	}
+	switch {
+	case e.common.Load():
+		e.rival.forget(now)
+		e.rival.note(now, e.acked)
+	case e.rival.step(now, queue, out, e.acked, c.value):
+		e.meet(now)
+	}
+	e.over = e.over && !e.rival.on && !e.rival.testing
 	if e.over {
 		e.overAt = now
 	}
@@ -360,8 +380,18 @@ func (e *Estimator) decide(now time.Duration) {
 		proof.growth = 0
 	}
 
-	switch e.loss.judge(now, queue > standingQueue, now < e.doubt) {
+	verdict := e.loss.judge(now, queue > standingQueue, now < e.doubt)
+	if e.rival.on {
+		e.loss.testing, e.loss.excess = false, 0
+		c.compete(now, proof, e.loss.lately(now) > rivalLoss)
+		e.progress = now
+		return
+	}
+	switch verdict {
 	case congested:
+		if e.foreign.Load() > 0 && e.loss.rate < lossMost {
+			break // the way lost them
+		}
 		e.overAt, e.lossAt = now, now
 		if now >= c.hold || c.deep(proof) || e.loss.testing {
 			if !e.loss.testing {
@@ -477,9 +507,9 @@ func (e *Estimator) report(now time.Time) report {
 	out, n := e.departed.rate(at, 500*time.Millisecond)
 	return report{
 		own: e.own(), want: e.want, acked: e.acked, sent: out,
-		queue: e.trend.standing, roundTrip: e.roundTrip(),
+		planned: e.planned, lost: e.loss.lately(at), queue: e.trend.standing, roundTrip: e.roundTrip(),
 		over:   e.overAt > 0 && at-e.overAt < togetherIn,
-		byLoss: e.lossAt > 0 && at-e.lossAt < togetherIn,
+		byLoss: e.lossAt > 0 && at-e.lossAt < 2*togetherIn,
 		live:   e.heard && n > 0 && at-e.heardAt < liveFor,
 		known:  e.known(at), mayProbe: e.mayProbe(at), probing: e.probing.active, found: e.found, factor: e.probing.factor(),
 	}
@@ -542,7 +572,7 @@ func (e *Estimator) mayProbe(now time.Duration) bool {
 
 // publish makes the estimate readable without the lock.
 func (e *Estimator) publish() {
-	e.capacity.Store(int64(round(e.silence * e.control.available(e.trend.standing))))
+	e.capacity.Store(int64(round(e.silence * e.rival.available(&e.control, e.standing()))))
 	e.queue.Store(int64(e.trend.standing))
 	e.missed.Store(math.Float64bits(e.toll.share()))
 	state := e.trend.state

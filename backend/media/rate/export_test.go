@@ -35,3 +35,10 @@ func Inside(e *Estimator) string {
 	return fmt.Sprintf("value %.0f k top %.0f k acked %.0f k hold %v slope %.3f threshold %.1f loss %.3f own %.3f testing %v probing %v backoff %v",
 		c.value/1e3, c.top/1e3, e.acked/1e3, c.hold, e.trend.slope, e.trend.threshold, e.loss.rate, e.loss.own, e.loss.testing, e.probing.active, e.probing.backoff)
 }
+
+// InsideWay says what an uplink knows, for traces.
+func InsideWay(u *Uplink) string {
+	c, r := &u.control, &u.rival
+	return fmt.Sprintf("value %.0f k top %.0f k hold %v rival %v testing %v owed %v locked %v over %v",
+		c.value/1e3, c.top/1e3, c.hold, r.on, r.testing, r.owed, r.locked, u.over)
+}

@@ -120,6 +120,14 @@ func (l *loss) judge(now time.Duration, queue, doubt bool) verdict {
 	return congested
 }
 
+// lately returns the loss over the line's own of the last window, 0 if that was long ago.
+func (l *loss) lately(now time.Duration) float64 {
+	if now-l.since > 2*lossWindow {
+		return 0
+	}
+	return max(l.rate-l.own, 0)
+}
+
 // experiment begins one: the rate was lowered, and packets sent after a time are looked at.
 func (l *loss) experiment(after time.Duration) {
 	if !l.testing {

@@ -84,14 +84,17 @@ type waiting[T any] struct {
 func (p *Pacer[T]) Set(now time.Time, share Bitrate) { p.bucket.Set(now, share) }
 
 // Pass counts a packet of size bytes that leaves at any rate: sound, RTCP, STUN.
-func (p *Pacer[T]) Pass(now time.Time, size int) { p.bucket.Take(now, size) }
+func (p *Pacer[T]) Pass(now time.Time, size int, way *Gate) {
+	p.bucket.Take(now, size)
+	way.Pass(now, size)
+}
 
 // May reports whether a packet of size bytes leaves now, and counts it then. It does not if others wait.
-func (p *Pacer[T]) May(now time.Time, size int) bool {
-	if p.n > 0 || !p.bucket.Has(now) {
+func (p *Pacer[T]) May(now time.Time, size int, way *Gate) bool {
+	if p.n > 0 || !p.bucket.Has(now) || !way.Has(now) {
 		return false
 	}
-	p.bucket.Take(now, size)
+	p.Pass(now, size, way)
 	return true
 }
 
@@ -116,17 +119,15 @@ func (p *Pacer[T]) Expired(now time.Time) (entry T, ok bool) {
 	return p.pop(), true
 }
 
-// Next removes and returns the oldest entry if its packet may leave now, by the receiver's bucket and by the way's, and
-// counts it in both. way may be nil. ok is false if there is none.
-func (p *Pacer[T]) Next(now time.Time, way *Bucket) (entry T, ok bool) {
-	if p.n == 0 || !p.bucket.Has(now) || way != nil && !way.Has(now) {
+// Next removes and returns the oldest entry if its packet may leave now, by the receiver's bucket and by the gate of the
+// way, and counts it in both. ok is false if there is none.
+func (p *Pacer[T]) Next(now time.Time, way *Gate) (entry T, ok bool) {
+	if p.n == 0 || !p.bucket.Has(now) || !way.Has(now) {
 		return entry, false
 	}
 	size := p.ring[p.head].size
 	p.bucket.Take(now, size)
-	if way != nil {
-		way.Take(now, size)
-	}
+	way.Pass(now, size)
 	return p.pop(), true
 }
 

@@ -13,9 +13,9 @@ func FuzzPacer(f *testing.F) {
 		now := time.Unix(100, 0)
 		begin := now
 		var p Pacer[int]
-		var way Bucket
+		var way Gate
 		p.Set(now, Mbit)
-		way.Set(now, 2*Mbit)
+		way.Set(2 * Mbit)
 		left, next, oldest := 0, 0, 0
 		for _, m := range moves {
 			size := 100 + int(m)*5
@@ -23,7 +23,7 @@ func FuzzPacer(f *testing.F) {
 			case 0:
 				now = now.Add(time.Duration(m) * time.Millisecond)
 			case 1, 2:
-				if p.May(now, size) {
+				if p.May(now, size, nil) {
 					left += size
 				} else if p.Hold(now, size, next) {
 					next++
@@ -66,13 +66,13 @@ func FuzzPacer(f *testing.F) {
 func TestPacer(t *testing.T) {
 	now := time.Unix(100, 0)
 	var p Pacer[int]
-	if p.May(now, 1600); p.May(now, 1200) {
+	if p.May(now, 1600, nil); p.May(now, 1200, nil) {
 		t.Fatal("more than a packet leaves without a share")
 	}
 	p.Set(now, 800*Kbit) // 150 bytes a millisecond, and 4,500 at once
 	now = now.Add(time.Second)
 	n := 0
-	for p.May(now, 1000) {
+	for p.May(now, 1000, nil) {
 		n++
 	}
 	if n != 5 {
@@ -81,7 +81,7 @@ func TestPacer(t *testing.T) {
 	for i := range 10 {
 		p.Hold(now, 1000, i)
 	}
-	if p.May(now.Add(100*time.Millisecond), 1000) {
+	if p.May(now.Add(100*time.Millisecond), 1000, nil) {
 		t.Fatal("a packet has overtaken")
 	}
 	if w := p.Wait(now); w <= 0 || w > 10*time.Millisecond {
@@ -98,7 +98,7 @@ func TestPacer(t *testing.T) {
 		t.Fatalf("%d have left", sent)
 	}
 	for range 30 {
-		p.Pass(now, 1000)
+		p.Pass(now, 1000, nil)
 	}
 	if w := p.Wait(now); w != time.Hour {
 		t.Fatal("nothing waits, and in", w)
@@ -135,18 +135,42 @@ func TestPacer(t *testing.T) {
 func TestTheWayHoldsAPacerBack(t *testing.T) {
 	now := time.Unix(100, 0)
 	var p Pacer[int]
-	var way Bucket
+	var way Gate
 	p.Set(now, 10*Mbit)
-	way.Set(now, 100*Kbit)
+	way.Set(400 * Kbit)
 	for way.Has(now) {
-		way.Take(now, 1000)
+		way.Pass(now, 1000) // 20 ms
 	}
 	p.Hold(now, 1000, 1)
 	now = now.Add(time.Millisecond)
 	if _, ok := p.Next(now, &way); ok {
 		t.Fatal("the way is full")
 	}
-	if _, ok := p.Next(now.Add(way.Wait(now)+time.Millisecond), &way); !ok {
+	if _, ok := p.Next(now.Add(10*time.Millisecond), &way); !ok {
 		t.Fatal("the way has room")
+	}
+}
+
+// TestAGateOutlivesAClockThatIsSetBack: it closes for a few milliseconds only, and a burst of sound does not close it
+// for long.
+func TestAGateOutlivesAClockThatIsSetBack(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var way Gate
+	way.Set(Mbit)
+	for range 100 {
+		way.Pass(now, 1000)
+	}
+	if way.Has(now) || !way.Has(now.Add(gateMost)) {
+		t.Error("after a burst")
+	}
+	now = now.Add(-time.Hour)
+	if !way.Has(now) {
+		t.Error("closed by a packet of an hour later")
+	}
+	for range 3 {
+		way.Pass(now, 1000)
+	}
+	if way.Has(now) || !way.Has(now.Add(10*time.Millisecond)) {
+		t.Error("after three packets")
 	}
 }

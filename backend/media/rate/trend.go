@@ -36,6 +36,8 @@ const (
 	// standingQueue is the queue below which a rising delay is taken for jitter. Wi-Fi holds packets back and delivers
 	// them at once; the shortest delay of 100 ms is then as short as before.
 	standingQueue = 15 * time.Millisecond
+
+	floorHeld = 30 * time.Second
 )
 
 // group is the packets that left within 5 ms, or arrived as one burst.
@@ -65,6 +67,9 @@ type trend struct {
 
 	base  extremes      // of negated one-way delays of 10 s, in seconds
 	floor time.Duration // the shortest of them
+
+	held      time.Duration // a floor that counts until heldUntil, whatever is seen
+	heldUntil time.Duration
 
 	shortest, shorter time.Duration // the shortest queue of this feedback, and of the one before
 	fresh, primed     bool
@@ -182,12 +187,18 @@ func (t *trend) settle(now time.Duration) {
 	if least, ok := t.base.largest(now); ok {
 		t.floor = time.Duration(-least * float64(time.Second))
 	}
+	if now < t.heldUntil {
+		t.floor = min(t.floor, t.held)
+	}
 	if t.shorter == 0 {
 		t.shorter = t.shortest
 	}
 	t.standing = max(min(t.shortest, t.shorter)-t.floor, 0)
 	t.shorter, t.fresh = t.shortest, false
 }
+
+// hold keeps the floor for a while, because somebody else's queue hides it.
+func (t *trend) hold(now time.Duration) { t.held, t.heldUntil = t.floor, now+floorHeld }
 
 // restart forgets the slope, but not the threshold.
 func (t *trend) restart() {

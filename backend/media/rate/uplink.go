@@ -1,6 +1,7 @@
 package rate
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ type Uplink struct {
 	epoch   time.Time
 	begun   bool
 	control control
+	rival   rival
+	gate    Gate
 	members []*member
 	order   []*member // scratch
 	full    bool      // the local socket was full since the last tick
@@ -51,6 +54,8 @@ type member struct {
 // report is what an uplink learns of a receiver.
 type report struct {
 	own, want, acked, sent float64
+	planned                float64
+	lost                   float64 // share of what was sent lately
 	queue, roundTrip       time.Duration
 	over                   bool // an overuse within togetherIn
 	byLoss                 bool // it was seen by loss
@@ -88,6 +93,8 @@ func (u *Uplink) Leave(e *Estimator) {
 	}
 	u.members = slices.Delete(u.members, i, i+1)
 	e.share.Store(int64(Ceiling))
+	e.foreign.Store(0)
+	e.common.Store(false)
 }
 
 func (u *Uplink) find(e *Estimator) int {
@@ -107,15 +114,18 @@ func (u *Uplink) Moved(now time.Time) {
 	defer u.mu.Unlock()
 	at := u.at(now)
 	u.control = control{value: max(movedShare*u.control.value, float64(Floor)), hold: at + cutHold, stepped: at}
-	u.proved, u.prober, u.next, u.wait, u.quiet = extremes{}, nil, 0, 0, 0
+	u.proved, u.prober, u.next, u.wait, u.quiet, u.rival = extremes{}, nil, 0, 0, 0, rival{}
 }
 
 // Capacity returns what may be sent to all receivers together.
 func (u *Uplink) Capacity() Bitrate {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return round(u.control.available(u.queue))
+	return round(u.rival.available(&u.control, u.queue))
 }
+
+// Gate returns what holds back pictures for all receivers.
+func (u *Uplink) Gate() *Gate { return &u.gate }
 
 // State returns Overuse while the way is over, and the queue in front of it.
 func (u *Uplink) State() (State, time.Duration) {
@@ -157,16 +167,36 @@ func (u *Uplink) Tick(now time.Time) {
 	}
 	u.proved.add(at, sum.acked)
 	proved, _ := u.proved.largest(at)
+	if u.rival.step(at, sum.queue, sum.sent, sum.acked, u.control.value) {
+		u.rival.meet(at, &u.control)
+		for _, m := range u.members {
+			m.e.yield(now)
+		}
+	}
+	foreign := int64(0)
+	if u.rival.on || u.rival.testing {
+		over, foreign = false, int64(sum.queue)
+	}
+	for _, m := range u.members {
+		m.e.foreign.Store(foreign)
+		m.e.common.Store(sum.queue >= wayQueue)
+	}
 	u.over = over
 	u.queue = sum.queue
-	if u.control.step(at, evidence{
+	limit := min(proofLimit*proved, float64(Ceiling))
+	e := evidence{
 		over: over, queue: sum.queue, roundTrip: sum.roundTrip, acked: sum.acked, sent: sum.sent, want: sum.want,
-		limit: min(proofLimit*proved, float64(Ceiling)), growth: min(proofLimit*proved, float64(Ceiling)),
-	}) {
+		limit: limit, growth: limit,
+	}
+	if u.rival.on {
+		u.compete(at, e, sum)
+	} else if u.control.step(at, e) {
 		u.failed(at)
 	}
 	u.full = false
-	u.divide(u.control.available(u.queue))
+	available := u.rival.available(&u.control, u.queue)
+	u.gate.Set(round(available))
+	u.divide(available)
 }
 
 // collect asks all estimators, and returns the sums of what is live. The queue is the shortest of them.
@@ -195,14 +225,16 @@ func (u *Uplink) collect(now time.Time, at time.Duration) (sum report) {
 // needs returns what the receiver can use, in bits per second.
 func (m *member) needs() float64 { return max(min(m.own, m.want), float64(Floor)) }
 
-// judge reports whether the way is over, and not only one receiver.
+// judge reports whether the way is over, and not only one receiver. Receivers can lie, so a few of them don't decide: of
+// what was sent, most must have met a loss, or most a queue. Without that, none of them may have met no queue.
 func (u *Uplink) judge(sum report) bool {
 	if u.full {
 		return true
 	}
 	live, overs, losses := 0, 0, 0
+	overBytes, lossBytes := 0.0, 0.0
 	queued := true
-	var most *member
+	most := 0.0
 	for _, m := range u.members {
 		if !m.live {
 			continue
@@ -211,12 +243,12 @@ func (u *Uplink) judge(sum report) bool {
 		queued = queued && m.peak >= wayQueue
 		if m.over {
 			overs++
-			if m.byLoss {
-				losses++
-			}
-			if most == nil || m.sent > most.sent {
-				most = m
-			}
+			overBytes += m.sent
+			most = max(most, m.sent)
+		}
+		if m.byLoss {
+			losses++
+			lossBytes += m.sent
 		}
 	}
 	switch {
@@ -224,41 +256,46 @@ func (u *Uplink) judge(sum report) bool {
 		return false
 	case live == 1:
 		return true
-	case losses >= 2 && 2*losses >= live:
+	case losses >= 2 && 2*losses >= live && lossBytes > sum.sent/2:
+		return true
+	case overs >= 3 && overBytes > mostBytes*sum.sent:
 		return true
 	case !queued:
 		return false
 	}
-	return overs >= 2 && togetherShare*overs >= live || most.sent > mostBytes*sum.sent
+	return overs >= 2 && togetherShare*overs >= live || most > mostBytes*sum.sent
 }
 
 // probed reports that a probe is, or was, under way, whose queue means nothing.
 func (u *Uplink) probed(at time.Duration) bool { return u.prober != nil || at < u.quiet }
 
-// divide shares a rate: nobody gets more than they need before all have as much (max-min), and what is left over is
-// shared equally.
+// divide shares a rate: first what is planned for each, and then what each could use. Nobody gets more of these than they
+// need before all have as much (max-min). What is left over is shared equally.
 func (u *Uplink) divide(left float64) {
 	u.order = append(u.order[:0], u.members...)
 	for _, m := range u.order {
-		m.need = m.needs()
+		m.share, m.need = 0, min(m.planned, m.own)
 	}
-	slices.SortFunc(u.order, func(a, b *member) int {
-		switch {
-		case a.need < b.need:
-			return -1
-		case a.need > b.need:
-			return 1
-		}
-		return 0
-	})
-	for i, m := range u.order {
-		m.share = min(m.need, left/float64(len(u.order)-i))
-		left -= m.share
+	left = u.give(left)
+	for _, m := range u.order {
+		m.need = max(m.needs()-m.share, 0)
 	}
+	left = u.give(left)
 	for _, m := range u.order {
 		m.share += left / float64(len(u.order))
 		m.e.share.Store(int64(round(m.share)))
 	}
+}
+
+// give adds to the shares what is needed, and returns what is left.
+func (u *Uplink) give(left float64) float64 {
+	slices.SortFunc(u.order, func(a, b *member) int { return cmp.Compare(a.need, b.need) })
+	for i, m := range u.order {
+		more := min(m.need, left/float64(len(u.order)-i))
+		m.share += more
+		left -= more
+	}
+	return left
 }
 
 // Probe returns a probe to send now to one receiver, if one may show that its line or the way carries more, and more is

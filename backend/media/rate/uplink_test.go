@@ -1,6 +1,7 @@
 package rate_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"testing"
@@ -49,9 +50,10 @@ func (k *watch) each(at time.Duration) {
 		}
 	}
 	k.probes = max(k.probes, probes)
-	if os.Getenv("PORCH_RATE_TRACE") != "" && at%(500*time.Millisecond) == 0 {
+	if os.Getenv("PORCH_RATE_TRACE") != "" && k.w.Uplink != nil && at%(500*time.Millisecond) == 0 {
 		state, queue := k.w.Uplink.State()
 		fmt.Printf("%5.1f line %.0f k way %d k queue %.0f (true %.0f) %v:", at.Seconds(), k.w.Out.RateAt(at)/1e3, k.w.Uplink.Capacity()/1000, ms(queue), ms(k.w.Out.Waiting(at)), state)
+		fmt.Print(" ", rate.InsideWay(k.w.Uplink))
 		for _, r := range k.w.Receivers {
 			fmt.Printf(" %d/%d", r.Estimator.Share()/1000, r.Estimator.Capacity()/1000)
 		}
@@ -180,5 +182,90 @@ func TestFullSocket(t *testing.T) {
 	w.Run(15*time.Second + 100*time.Millisecond)
 	if after := w.Uplink.Capacity(); after > before*9/10 {
 		t.Errorf("%d after %d", after, before)
+	}
+}
+
+// TestBesideTCP is A14: beside an upload by TCP, which fills the queue, both get their part, and the queue is short again
+// when it has ended, whether a way or one receiver's line is shared.
+func TestBesideTCP(t *testing.T) {
+	for _, guests := range []int{1, 3} {
+		for seed := range uint64(runs) {
+			t.Run(fmt.Sprintf("%d guests, %d", guests, seed), func(t *testing.T) {
+				t.Parallel()
+				const line = 5e6
+				k := watched(home(seed, ratetest.Link{Steps: fixed(line), Queue: 200 * time.Millisecond, Delay: 5 * time.Millisecond}, guests, 6e6/float64(guests)))
+				if guests == 1 {
+					k.w.Uplink = nil
+				}
+				tcp := &ratetest.TCP{RTT: 20 * time.Millisecond, Begin: 8 * time.Second, End: 45 * time.Second}
+				k.w.TCP = tcp
+				k.run(15 * time.Second)
+				k.look()
+				before := tcp.Acked
+				k.run(45 * time.Second)
+				_, sum, _ := k.rates()
+				theirs := float64(tcp.Acked-before) * 8 / 30
+				t.Logf("ours %.2f, TCP's %.2f, queue p50 %.0f ms", sum/line, theirs/line, k.queue.quantile(0.5))
+				if sum < 0.25*line || theirs < 0.3*line {
+					t.Error("out of bounds")
+				}
+				k.run(60 * time.Second)
+				k.look()
+				k.run(90 * time.Second)
+				_, sum, _ = k.rates()
+				t.Logf("alone: %.2f, queue p50 %.0f p95 %.0f ms", sum/line, k.queue.quantile(0.5), k.queue.quantile(0.95))
+				if sum < 0.75*line || k.queue.quantile(0.95) > 80 {
+					t.Error("alone out of bounds")
+				}
+			})
+		}
+	}
+}
+
+// TestLiarsDontSpeakForTheWay: two of five guests report delays that grow, and losses. The others and the way keep what
+// they have.
+func TestLiarsDontSpeakForTheWay(t *testing.T) {
+	lies := map[string]func(raw []byte) []byte{
+		"a delay that grows": func() func(raw []byte) []byte {
+			shift := 0
+			return func(raw []byte) []byte {
+				shift++
+				n := int(raw[16])<<16 | int(raw[17])<<8 | int(raw[18])
+				n += shift / 4 // 64 ms each 200 ms
+				raw[16], raw[17], raw[18] = byte(n>>16), byte(n>>8), byte(n)
+				return raw
+			}
+		}(),
+		"losses": func(raw []byte) []byte {
+			first, n := int64(binary.BigEndian.Uint16(raw[12:])), int64(binary.BigEndian.Uint16(raw[14:]))
+			at := time.Duration(int(raw[16])<<16|int(raw[17])<<8|int(raw[18])) * 64 * time.Millisecond
+			return ratetest.Feedback(nil, first, first+n-1, raw[19], func(i int64) (time.Duration, bool) {
+				return at + time.Duration(i-first)*time.Millisecond, i%3 == 0
+			})
+		},
+	}
+	for name, lie := range lies {
+		for _, guests := range []int{4, 5} {
+			t.Run(fmt.Sprintf("%s, %d guests", name, guests), func(t *testing.T) {
+				k := watched(home(2, ratetest.Link{Steps: fixed(6e6), Queue: 300 * time.Millisecond, Delay: 5 * time.Millisecond}, guests, 1.2e6))
+				k.run(15 * time.Second)
+				k.look()
+				k.run(20 * time.Second)
+				before, _, _ := k.rates()
+				for _, r := range k.w.Receivers[:2] {
+					r.Lie = func(_ time.Duration, raw []byte) []byte { return lie(raw) }
+				}
+				k.run(21 * time.Second)
+				k.look()
+				k.run(41 * time.Second)
+				after, _, _ := k.rates()
+				t.Logf("%.0f → %.0f, way %d k", before, after, k.w.Uplink.Capacity()/1000)
+				for i := range after {
+					if i >= 2 && after[i] < 0.9*before[i] {
+						t.Errorf("guest %d has %.0f of %.0f", i, after[i], before[i])
+					}
+				}
+			})
+		}
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// TCP is an upload that goes on for ever, with the congestion control of CUBIC (RFC 9438) and without timeouts.
+// TCP is an upload, with the congestion control of CUBIC (RFC 9438) and without timeouts.
 type TCP struct {
 	RTT   time.Duration // without queue
 	Begin time.Duration
+	End   time.Duration // 0 for never
 
 	Acked int // bytes
 
@@ -28,7 +29,7 @@ const segment = 1500 // bytes
 
 // tick sends what the window allows.
 func (t *TCP) tick(w *World) {
-	if w.now < t.Begin {
+	if w.now < t.Begin || t.End > 0 && w.now >= t.End {
 		return
 	}
 	if t.window == 0 {

@@ -204,7 +204,7 @@ func (w *World) send(r *Receiver, now time.Time) {
 	for r.tokens > 0 {
 		size := packetSize
 		if r.probe.ID == 0 {
-			if r.backlog < 1 {
+			if r.backlog < 1 || w.Uplink != nil && !w.Uplink.Gate().Has(now) {
 				return
 			}
 			size = int(min(r.backlog, packetSize)) + 1
@@ -218,6 +218,9 @@ func (w *World) send(r *Receiver, now time.Time) {
 // packet sends one packet to a receiver.
 func (w *World) packet(r *Receiver, now time.Time, size int) {
 	r.Estimator.Sent(now, uint16(r.number), size, r.probe.ID)
+	if w.Uplink != nil && r.probe.ID == 0 {
+		w.Uplink.Gate().Pass(now, size)
+	}
 	number := r.number
 	r.number++
 	r.Sent += size
