@@ -78,9 +78,10 @@ var parts = map[string]part{
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/outside", "backend/call/slottrack"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/lines", "backend/call/outside", "backend/call/slottrack"}, pion: every},
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
+	"backend/call/lines":       {tier: subjects, lower: []string{"backend/media/forward", "backend/media/rate"}},
 	"backend/call/outside":     {tier: subjects},
 	"backend/call/slottrack":   {tier: subjects, pion: []string{"sdp", "webrtc"}},
 	"backend/guest":            {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},

@@ -100,6 +100,9 @@ type Call struct {
 	steerDue   time.Time   // when it fires, zero for never
 
 	spoken []string // the newest IDs that are speaking; owned by the reporter
+
+	load  load         // owned by the reporter; see lines.go
+	limit atomic.Int64 // of all that leaves, in bit/s, because this computer forwards no more; 0 for none
 }
 
 func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certificate) *Call {

@@ -17,6 +17,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
@@ -51,7 +52,7 @@ type Engine struct {
 	mux     *path.Mux        // nil on a virtual network: pion opens sockets and carries all media
 	stun    *path.STUNClient // nil without mux
 	turn    path.TURNClient
-	lines   *lines
+	lines   *lines.Lines
 	panics  contain.Panics
 
 	mediaPatience time.Duration // see nomedia.go
@@ -63,7 +64,7 @@ type Engine struct {
 
 // NewEngine returns an engine.
 func NewEngine(o Options) (*Engine, error) {
-	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), lines: newLines(), mediaPatience: mediaPatience}
+	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), lines: lines.New(), mediaPatience: mediaPatience}
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}

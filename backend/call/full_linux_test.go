@@ -39,7 +39,8 @@ func fullHost(ctx context.Context) {
 	}
 	var dropped atomic.Uint64
 	guest := fullMedia(&dropped)
-	guest.SetRoute(path.PeerMux{Mux: m}.Route(line, netip.MustParseAddrPort("10.78.0.2:9")))
+	route := path.PeerMux{Mux: m}.Route(line, netip.MustParseAddrPort("10.78.0.2:9"))
+	guest.SetRoute(route)
 	var sequence atomic.Uint32
 	payload := make([]byte, 1060)
 	forward := func(packets int) {
@@ -95,7 +96,7 @@ func fullHost(ctx context.Context) {
 		if time.Since(last) > fullLate {
 			last = time.Now()
 			e.At = time.Since(begin)
-			e.Call.Dropped = dropped.Load()
+			e.Call.Dropped, e.Stalls = dropped.Load(), route.Stalls()
 			labSay(e)
 			e.Gap = 0
 		}
@@ -142,6 +143,9 @@ func TestFullLineStopsNobody(t *testing.T) {
 		}
 		if events > 20 && e.Call.Dropped == 0 {
 			t.Fatal("the line is not full")
+		}
+		if events > 20 && e.Stalls == 0 {
+			t.Fatal("nobody is told that the line is full")
 		}
 	}
 	t.Logf("the slowest answer took %v", slowest)

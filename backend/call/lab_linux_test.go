@@ -56,6 +56,7 @@ type labSpec struct {
 
 // labEvent is a line that a child writes.
 type labEvent struct {
+	Stalls  uint32 `json:",omitempty"` // of a full line
 	Event   string
 	Packets int64         // count: packets that have arrived
 	At      time.Duration // since the guest dialled

@@ -1,143 +1,78 @@
 package call
 
 import (
-	"net/netip"
-	"sync"
 	"time"
 
+	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/kit/netaddr"
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/rate"
 )
 
-// way is a way out of this machine.
-type way uint8
-
-const (
-	wayLoopback way = iota // never short
-	wayNetwork             // the local network
-	wayInternet            // what is beyond it, also by a TURN server
-	ways
-)
-
-// firstUplink is what a way out is taken to carry before its receivers have said what arrives.
-const firstUplink = 4 * rate.Mbit
-
-// lines are the ways out that the receivers of all calls share. They outlive a call, so that the next one begins with
-// what the last one has found. It is safe for concurrent use.
-type lines struct {
-	uplinks [ways]*rate.Uplink // nil for the loopback
-
-	mu        sync.Mutex // guards what follows; acquired before the locks of package rate
-	receivers map[*rate.Estimator]*forward.Outbound
-	ticked    time.Time
-}
-
-// lineTick is the shortest time between two looks at the ways out.
-const lineTick = 90 * time.Millisecond
-
-func newLines() *lines {
-	l := &lines{receivers: make(map[*rate.Estimator]*forward.Outbound)}
-	for w := wayNetwork; w < ways; w++ {
-		l.uplinks[w] = rate.NewUplink(firstUplink)
-	}
-	return l
-}
-
-// wayOf returns the way out that leads to an address from this machine, which has own addresses in their networks.
-func wayOf(a netip.Addr, own []netip.Prefix) way {
-	a = a.Unmap()
-	if a.IsLoopback() {
-		return wayLoopback
-	}
-	for _, n := range own {
-		switch {
-		case n.Addr() == a:
-			return wayLoopback
-		case n.Contains(a):
-			return wayNetwork
-		}
-	}
-	return wayInternet
-}
-
-// join makes p's receiver share a way out, and no other one. It does nothing once p is closed.
-func (l *lines) join(p *peer, w way) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.forget(p.out)
-	select {
-	case <-p.done:
-		return
-	default:
-	}
-	if u := l.uplinks[w]; u != nil {
-		u.Join(p.out.Estimator())
-		l.receivers[p.out.Estimator()] = p.out
-	}
-}
-
-// leave undoes join, after p was closed.
-func (l *lines) leave(p *peer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.forget(p.out)
-}
-
-func (l *lines) forget(out *forward.Outbound) {
-	for _, u := range l.uplinks {
-		if u != nil {
-			u.Leave(out.Estimator())
-		}
-	}
-	delete(l.receivers, out.Estimator())
-}
-
-// tick shares the ways out anew, and begins a probe where one is of use. All calls call it.
-func (l *lines) tick(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.ticked) < lineTick {
-		return
-	}
-	l.ticked = now
-	for _, u := range l.uplinks {
-		if u == nil {
-			continue
-		}
-		u.Tick(now)
-		if e, p, ok := u.Probe(now); ok {
-			l.receivers[e].Probe(now, p)
-		}
-	}
-}
-
 // watchLine follows the line of p, and limits what leaves for it. The call's reporter calls it.
 func (p *peer) watchLine(now time.Time) {
-	e, lines := p.out.Estimator(), p.call.engine.lines
-	if r := p.path.Load(); r != nil && r != p.route {
-		if p.route != nil {
-			e.Moved(now)
+	e, all := p.out.Estimator(), p.call.engine.lines
+	w := lines.Way(p.way.Load())
+	if r := p.path.Load(); r != nil {
+		if r != p.route {
+			if p.route != nil {
+				e.Moved(now)
+			}
+			p.route, p.stalls = r, r.Stalls()
+			w = lines.Internet
+			if r.TURN() == nil {
+				own, _ := netaddr.Own() // without a list, everything is beyond the local network
+				w = lines.WayOf(r.Remote().Addr(), own)
+			}
+			p.way.Store(uint32(w))
+			all.Join(p.out, w, p.done)
+			all.Uses(w, r.Local(), p.call.engine.mux.Has, now)
 		}
-		p.route = r
-		w := wayInternet
-		if r.TURN() == nil {
-			own, _ := netaddr.Own() // without a list, everything is beyond the local network
-			w = wayOf(r.Remote().Addr(), own)
+		if n := r.Stalls(); n != p.stalls {
+			p.stalls = n
+			all.Full(w)
 		}
-		p.way.Store(uint32(w))
-		lines.join(p, w)
 	}
 	e.RTT(p.out.RoundTrip())
 	e.Tick(now)
 	if e.State() == rate.Overuse {
 		p.call.hurry.Store(true)
 	}
-	if way(p.way.Load()) == wayLoopback {
+	if w == lines.Loopback {
 		p.out.Unlimit()
 		return
 	}
-	p.out.Limit(now, e.Share())
+	p.out.Limit(now, e.Share(), all.Gate(w))
+}
+
+// load is what a call makes this computer do.
+type load struct {
+	machine       rate.Machine
+	at            time.Time
+	packets, size uint64  // forwarded until then; size is bytes
+	rate          float64 // bits per second that leave
+}
+
+// perPacket is what headers and the tag add to a packet's payload on the wire, in bytes.
+const perPacket = 70
+
+// watchMachine notices that this computer does not read in time what comes. Then less leaves. The reporter calls it.
+func (c *Call) watchMachine(now time.Time) {
+	if c.engine.mux == nil {
+		return
+	}
+	l, counts := &c.load, c.counters.Counts()
+	bytes := counts.ForwardedBytes - l.size + perPacket*(counts.ForwardedPackets-l.packets)
+	if passed := now.Sub(l.at).Seconds(); passed > 0 {
+		l.rate += (float64(bytes)*8/passed - l.rate) / 4
+	}
+	l.at, l.packets, l.size = now, counts.ForwardedPackets, counts.ForwardedBytes
+	dropped, fill := c.engine.mux.Entrance()
+	l.machine.Tick(now, dropped, fill, rate.Bitrate(l.rate))
+	limit, _ := l.machine.Limit()
+	if before := c.limit.Swap(int64(limit)); int64(limit) < before || before == 0 && limit > 0 {
+		c.hurry.Store(true)
+	}
+	c.counters.Overrun.Store(l.machine.Overrun())
 }
 
 // paceEvery is how often packets that wait are looked at.
@@ -155,10 +90,10 @@ func (c *Call) pace() {
 			return
 		}
 		ticker.Reset(paceEvery)
-		for more := true; more; {
+		for more, turn := true, 0; more; turn++ {
 			select {
 			case now := <-ticker.C:
-				more = c.paceOnce(now)
+				more = c.paceOnce(now, turn)
 			case <-c.done:
 				return
 			}
@@ -166,12 +101,14 @@ func (c *Call) pace() {
 	}
 }
 
-// paceOnce sends what may leave now. more reports that packets wait.
-func (c *Call) paceOnce(now time.Time) (more bool) {
+// paceOnce sends what may leave now. The receivers take turns to be the first, because the way may have no room for all.
+// more reports that packets wait.
+func (c *Call) paceOnce(now time.Time, turn int) (more bool) {
 	c.engine.cork()
 	defer c.engine.uncork()
-	for _, m := range *c.members.Load() {
-		p := m.connection.Load()
+	members := *c.members.Load()
+	for i := range members {
+		p := members[(i+turn)%len(members)].connection.Load()
 		if p == nil {
 			continue
 		}

@@ -70,8 +70,9 @@ type peer struct {
 	out *forward.Outbound
 
 	// What is known of the line to the receiver; see lines.go.
-	route *path.Route // owned by the call's reporter
-	way   atomic.Uint32
+	route  *path.Route // owned by the call's reporter
+	stalls uint32      // of route, seen so far; likewise
+	way    atomic.Uint32
 
 	mender  *time.Timer // calls mendGaps
 	mending atomic.Bool // mender is set
@@ -180,7 +181,7 @@ func (p *peer) enqueue(f func()) bool {
 // close ends the peer. The call's goroutine calls it once.
 func (p *peer) close() {
 	close(p.done)
-	p.call.engine.lines.leave(p)
+	p.call.engine.lines.Leave(p.out)
 }
 
 // failed reports that the peer can't go on, so the call takes its member out.

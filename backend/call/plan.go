@@ -5,6 +5,7 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/rate"
 	"github.com/porch-call/porch/backend/media/share"
@@ -52,14 +53,17 @@ func (c *Call) plan() {
 	plan := c.planner.allocator.Allocate(in, now)
 	c.engine.cork()
 	for r, m := range c.planner.members {
+		planned := in.Receivers[r].Sound
 		for pr := range m.allPairs {
 			place := pr.member.place
 			if pr.screen {
 				place = len(members)
 			}
-			reason := plan.Choice(r, place).Reason
-			pr.permit(reason != share.OwnLine && reason != share.HostLine)
+			choice := plan.Choice(r, place)
+			pr.permit(choice.Reason != share.OwnLine && choice.Reason != share.HostLine)
+			planned += choice.Rate
 		}
+		m.peer.out.Estimator().Plan(rate.Bitrate(planned))
 		m.wants(in, r)
 	}
 	c.engine.uncork()
@@ -104,8 +108,13 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 	p := &c.planner
 	in := &p.input
 	in.Ways = append(in.Ways[:0], share.Way{Capacity: share.Unlimited})
-	for _, u := range c.engine.lines.uplinks[wayNetwork:] {
-		in.Ways = append(in.Ways, share.Way{Capacity: int(u.Capacity())})
+	for w := lines.Network; w < lines.Ways; w++ {
+		in.Ways = append(in.Ways, share.Way{Capacity: int(c.engine.lines.Capacity(w))})
+	}
+	if limit := c.limit.Load(); limit > 0 {
+		for w := range in.Ways {
+			in.Ways[w].Capacity = min(in.Ways[w].Capacity, int(limit))
+		}
 	}
 	in.Receivers, in.Tracks, p.members = in.Receivers[:0], in.Tracks[:0], p.members[:0]
 	voices := 0
@@ -113,6 +122,9 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		if !m.muted {
 			voices++
 		}
+	}
+	if c.screen.sound {
+		voices++
 	}
 	for i, m := range members {
 		m.place = i
@@ -125,10 +137,7 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			others--
 		}
 		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, p.places, m.peer.out.Redundant())}
-		if c.screen.sound && m != c.screen.of { // it needs no place among the voices
-			r.Sound += share.SoundRate
-		}
-		if w := way(m.peer.way.Load()); w != wayLoopback {
+		if w := lines.Way(m.peer.way.Load()); w != lines.Loopback {
 			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
 		}
 		if limit := m.peer.out.OwnLimit(); limit > 0 {
@@ -147,11 +156,6 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		}
 	}
 	in.Wants = p.demands.Wants(in.Receivers, in.Tracks, p.speaking, now)
-	for r, m := range p.members {
-		if c.screen.of != nil && !m.takesScreen { // an older page, which gets none
-			in.Wants[r*len(in.Tracks)+len(members)] = share.Want{}
-		}
-	}
 	return in
 }
 

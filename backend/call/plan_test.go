@@ -2,16 +2,13 @@ package call
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/pion/rtcp"
 
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
-	"github.com/porch-call/porch/backend/media/rate"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -114,43 +111,4 @@ func (g *guest) since() func() int {
 	}
 	before := count()
 	return func() int { return count() - before }
-}
-
-func TestEveryReceiverIsOnItsWayOut(t *testing.T) {
-	own := []netip.Prefix{netip.MustParsePrefix("192.168.1.7/24"), netip.MustParsePrefix("2001:db8:1::7/64")}
-	for address, want := range map[string]way{
-		"127.0.0.1": wayLoopback, "::1": wayLoopback, "192.168.1.7": wayLoopback, "2001:db8:1::7": wayLoopback,
-		"192.168.1.8": wayNetwork, "2001:db8:1::8": wayNetwork, "::ffff:192.168.1.8": wayNetwork,
-		"192.168.2.8": wayInternet, "203.0.113.1": wayInternet, "2001:db8:2::8": wayInternet,
-	} {
-		if got := wayOf(netip.MustParseAddr(address), own); got != want {
-			t.Errorf("%s is on way %d, want %d", address, got, want)
-		}
-	}
-}
-
-// TestALineIsLeftWithItsPeer: what has gone takes no share, whatever the reporter does at the same time.
-func TestALineIsLeftWithItsPeer(t *testing.T) {
-	l := newLines()
-	c := &Call{engine: &Engine{lines: l}, waiting: make(chan struct{}, 1)}
-	m := &member{call: c}
-	for _, late := range []bool{false, true} {
-		p := &peer{member: m, call: c, done: make(chan struct{}), out: forward.NewOutbound(&m.admitted, &c.counters, c.wakePacer)}
-		if !late {
-			l.join(p, wayInternet)
-			if len(l.receivers) != 1 {
-				t.Error("it has not joined")
-			}
-		}
-		p.close()
-		if late {
-			l.join(p, wayInternet)
-		}
-		if len(l.receivers) != 0 {
-			t.Errorf("%d receivers have stayed", len(l.receivers))
-		}
-	}
-	if got := l.uplinks[wayInternet].Capacity(); got < rate.Mbit {
-		t.Errorf("%d bit/s", got)
-	}
 }

@@ -14,6 +14,7 @@ const (
 	feedbackInterval = 2                     // ticks: congestion feedback to senders
 	speakingInterval = 2                     // ticks: who is speaking
 	reportInterval   = 20                    // ticks: sender and receiver reports
+	machineInterval  = 2                     // ticks: whether this computer keeps up
 )
 
 // runReporter is the goroutine that works by the clock. It repeats requests,
@@ -67,7 +68,10 @@ func (c *Call) tick(n uint, now time.Time) {
 			p.sendReports(now)
 		}
 	}
-	c.engine.lines.tick(now)
+	c.engine.lines.Tick(now)
+	if n%machineInterval == 0 {
+		c.watchMachine(now)
+	}
 	if n%planEvery == 0 || n%hurryEvery == 0 && c.hurry.Swap(false) {
 		c.post(c.plan)
 	}

@@ -8,19 +8,16 @@ import {
   chromiumPage,
   evaluate,
   firefoxPage,
-  openChromium,
   openFirefox,
   pictureOf,
   pressFirefox,
 } from './lab/browsers.js';
 import { controls, knock } from './lab/guest.js';
-import { createLink, letIn } from './lab/host.js';
-import { Lab } from './lab/lab.js';
+import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
 import { until } from './lab/processes.js';
 import { devicesOf, people } from './people.js';
 
-let lab: Lab;
-let chromium: Browser;
+let app: AppWindow;
 let firefox: FirefoxBrowser;
 let host: Page;
 let ada: Page;
@@ -28,17 +25,11 @@ let boris: FirefoxPage;
 let address: string;
 
 beforeAll(async () => {
-  lab = await Lab.open();
-  const app = await lab.startApp({ dev: true, synthetic: false });
-  [chromium, firefox] = await Promise.all([
-    openChromium({ args: ['--disable-gpu'] }), // not one that is itself played in software
-    openFirefox(),
-  ]);
-  host = await page('host');
-  await host.goto(app.url);
+  [app, firefox] = await Promise.all([openAppWindow(), openFirefox()]);
+  host = app.host;
   await host.evaluate("window.go.main.App.SetName('Sam')");
-  address = await createLink(lab, host);
-  ada = await page('grandma');
+  address = await createLink(app.lab, host);
+  ada = await guestPage(app.chromium);
   await knock(ada, address, 'Ada');
   await letIn(host, 'Ada');
   await controls(ada).waitFor();
@@ -48,22 +39,17 @@ beforeAll(async () => {
   await pressFirefox(boris, 'Join');
   await letIn(host, 'Boris');
   await until('Boris is in', () => says(boris, 'Ada'));
-  await pressFirefox(boris, 'Turn camera off'); // 30 pictures a second, which nobody here looks at
 });
 
 afterAll(async () => {
   await firefox?.close();
-  await chromium?.close();
-  await lab?.close();
+  await app?.close();
 });
 
 /** A page of somebody who says nothing, so that what is heard is the sound of the screen. */
-async function page(
-  who: keyof typeof people,
-  options: Parameters<typeof chromiumPage>[1] = { viewport: { width: 900, height: 640 } },
-): Promise<Page> {
-  const page = await chromiumPage(chromium, options);
-  await page.addInitScript(devicesOf(people[who], false));
+async function guestPage(chromium: Browser): Promise<Page> {
+  const page = await chromiumPage(chromium, { viewport: { width: 1000, height: 700 } });
+  await page.addInitScript(devicesOf(people.grandma, false));
   return page;
 }
 
@@ -198,11 +184,12 @@ describe('the host’s screen', () => {
   });
 
   test('is there for whoever comes later, also where none can be shared', async () => {
-    const phone = await page('sister', {
+    const phone = await chromiumPage(app.chromium, {
       viewport: { width: 390, height: 844 },
       hasTouch: true,
       isMobile: true,
     });
+    await phone.addInitScript(devicesOf(people.sister, false));
     await phone.addInitScript('delete MediaDevices.prototype.getDisplayMedia');
     await knock(phone, address, 'Cleo');
     await letIn(host, 'Cleo');
