@@ -123,9 +123,6 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			voices++
 		}
 	}
-	if c.screen.sound {
-		voices++
-	}
 	for i, m := range members {
 		m.place = i
 		in.Tracks = append(in.Tracks, p.track(m.number, share.Camera, m.video, m.cameraOff, now))
@@ -137,6 +134,9 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 			others--
 		}
 		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, p.places, m.peer.out.Redundant())}
+		if c.screen.sound && m != c.screen.of { // it needs no place among the voices
+			r.Sound += share.SoundRate
+		}
 		if w := lines.Way(m.peer.way.Load()); w != lines.Loopback {
 			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
 		}
@@ -156,6 +156,11 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 		}
 	}
 	in.Wants = p.demands.Wants(in.Receivers, in.Tracks, p.speaking, now)
+	for r, m := range p.members {
+		if c.screen.of != nil && !m.takesScreen { // an older page, which gets none
+			in.Wants[r*len(in.Tracks)+len(members)] = share.Want{}
+		}
+	}
 	return in
 }
 

@@ -77,14 +77,12 @@ func (c *Call) assignScreen(m *member) {
 		return
 	}
 	switch of, p := c.screen.of, m.peer; {
-	case of == nil:
-	case of == m && m.screenUp == (sections{}):
-		p.enqueue(func() { p.ensureScreen(true) })
+	case of == nil, of == m && m.screenUp != (sections{}):
 	case of == m:
+		p.enqueue(func() { p.ensureScreen(true) })
 	case m.local != nil && m.screenPair == nil:
 		m.screenPair = m.local.screenPair(of)
 		m.give(m.screenPair, of)
-	case m.local != nil:
 	case m.screenPair == nil:
 		p.enqueue(func() { p.ensureScreen(false) })
 	case m.screenPair.member == nil:

@@ -8,16 +8,19 @@ import {
   chromiumPage,
   evaluate,
   firefoxPage,
+  openChromium,
   openFirefox,
   pictureOf,
   pressFirefox,
 } from './lab/browsers.js';
 import { controls, knock } from './lab/guest.js';
-import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
+import { createLink, letIn } from './lab/host.js';
+import { Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 import { devicesOf, people } from './people.js';
 
-let app: AppWindow;
+let lab: Lab;
+let chromium: Browser;
 let firefox: FirefoxBrowser;
 let host: Page;
 let ada: Page;
@@ -25,11 +28,17 @@ let boris: FirefoxPage;
 let address: string;
 
 beforeAll(async () => {
-  [app, firefox] = await Promise.all([openAppWindow(), openFirefox()]);
-  host = app.host;
+  lab = await Lab.open();
+  const app = await lab.startApp({ dev: true, synthetic: false });
+  [chromium, firefox] = await Promise.all([
+    openChromium({ args: ['--disable-gpu'] }), // not one that is itself played in software
+    openFirefox(),
+  ]);
+  host = await page('host');
+  await host.goto(app.url);
   await host.evaluate("window.go.main.App.SetName('Sam')");
-  address = await createLink(app.lab, host);
-  ada = await guestPage(app.chromium);
+  address = await createLink(lab, host);
+  ada = await page('grandma');
   await knock(ada, address, 'Ada');
   await letIn(host, 'Ada');
   await controls(ada).waitFor();
@@ -39,17 +48,22 @@ beforeAll(async () => {
   await pressFirefox(boris, 'Join');
   await letIn(host, 'Boris');
   await until('Boris is in', () => says(boris, 'Ada'));
+  await pressFirefox(boris, 'Turn camera off'); // 30 pictures a second, which nobody here looks at
 });
 
 afterAll(async () => {
   await firefox?.close();
-  await app?.close();
+  await chromium?.close();
+  await lab?.close();
 });
 
 /** A page of somebody who says nothing, so that what is heard is the sound of the screen. */
-async function guestPage(chromium: Browser): Promise<Page> {
-  const page = await chromiumPage(chromium, { viewport: { width: 1000, height: 700 } });
-  await page.addInitScript(devicesOf(people.grandma, false));
+async function page(
+  who: keyof typeof people,
+  options: Parameters<typeof chromiumPage>[1] = { viewport: { width: 900, height: 640 } },
+): Promise<Page> {
+  const page = await chromiumPage(chromium, options);
+  await page.addInitScript(devicesOf(people[who], false));
   return page;
 }
 
@@ -184,12 +198,11 @@ describe('the host’s screen', () => {
   });
 
   test('is there for whoever comes later, also where none can be shared', async () => {
-    const phone = await chromiumPage(app.chromium, {
+    const phone = await page('sister', {
       viewport: { width: 390, height: 844 },
       hasTouch: true,
       isMobile: true,
     });
-    await phone.addInitScript(devicesOf(people.sister, false));
     await phone.addInitScript('delete MediaDevices.prototype.getDisplayMedia');
     await knock(phone, address, 'Cleo');
     await letIn(host, 'Cleo');
