@@ -109,5 +109,8 @@ export interface MediaEngine {
 /** Stands for the own picture in pictureOf and attach. */
 export const OWN = 'own';
 
-/** Stands for a participant's screen in pictureOf and attach; as in backend/media/codec. */
-export const screenOf = (participant: string): string => `${participant}.screen`;
+/**
+ * Behind a participant's id it stands for their screen in pictureOf and attach; as in backend/media/codec. Not a function: a
+ * module of nothing but constants is no part of what is loaded.
+ */
+export const SCREEN = '.screen';

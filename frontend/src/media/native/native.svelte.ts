@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/media/engine';
-import { OWN, screenOf } from '$src/media/engine';
+import { OWN, SCREEN } from '$src/media/engine';
 import type { DeviceState, VideoFrame as EncodedPicture } from '$src/transport';
 import type { HostMessage } from '$src/transport/transport';
 import { PictureDecoder } from './decoder';
@@ -102,7 +102,7 @@ export class NativeEngine implements MediaEngine {
         const present = new Set(message.payload.participants.map(({ id }) => id));
         for (const id of [...this.#screens.keys()]) {
           // Of screens the next message tells.
-          if (id !== OWN && !id.endsWith(screenOf('')) && !present.has(id)) this.#forget(id);
+          if (id !== OWN && !id.endsWith(SCREEN) && !present.has(id)) this.#forget(id);
         }
         break;
       }
@@ -112,9 +112,9 @@ export class NativeEngine implements MediaEngine {
         break;
       }
       case 'screen': {
-        const shared = screenOf(message.payload.participant);
+        const shared = `${message.payload.participant}${SCREEN}`;
         for (const id of [...this.#screens.keys()]) {
-          if (id.endsWith(screenOf('')) && id !== shared) this.#forget(id);
+          if (id.endsWith(SCREEN) && id !== shared) this.#forget(id);
         }
         break;
       }

@@ -1,4 +1,4 @@
-import { screenOf } from '$src/media/engine';
+import { SCREEN } from '$src/media/engine';
 import type {
   Candidate,
   GuestMessage,
@@ -295,7 +295,7 @@ export class Peer {
     const { participant, audio, video } = this.#screen;
     const slots = [...this.#slots];
     if (participant && participant !== this.#options.me()) {
-      const of = screenOf(participant);
+      const of = `${participant}${SCREEN}`;
       if (audio) slots.push({ mid: audio, participant: of, kind: 'audio' });
       if (video) slots.push({ mid: video, participant: of, kind: 'video' });
     }
