@@ -42,6 +42,7 @@ type guestSession struct {
 	farewell  string  // base64url; the page says it when it goes away; set before parting
 	parting   atomic.Pointer[[tokenSize]byte]
 	gone      bool // the page has said it; set before in is closed
+	unloaded  bool // the browser, or a relay in its name, has; set before in is closed
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
@@ -230,6 +231,7 @@ func (s *guestSession) read(ctx context.Context) {
 	for {
 		frame, err := s.frames.Recv(ctx)
 		if err != nil {
+			s.unloaded = errors.Is(err, switchboard.Closed{Code: signalling.CloseGone})
 			return
 		}
 		if p := s.parting.Load(); p != nil && subtle.ConstantTimeCompare(p[:], frame) == 1 {

@@ -36,6 +36,7 @@ type seat struct {
 	credentials *turncredentials.Credentials
 	expiry      *time.Timer
 	closing     bool // the page that held it last has said that it goes away
+	unloaded    bool // its browser, or a relay in its name, has closed the page's socket
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
@@ -189,7 +190,7 @@ func (o *openLink) loseSeat(st *seat, s *guestSession) {
 		o.endIfEmpty()
 		return
 	}
-	st.session, st.closing = nil, s.gone
+	st.session, st.closing, st.unloaded = nil, s.gone, s.unloaded
 	st.participant.Detach(s.out)
 	o.holdSeat(st)
 	o.host.touch()
@@ -198,11 +199,11 @@ func (o *openLink) loseSeat(st *seat, s *guestSession) {
 // holdSeat frees a seat after a time, unless its guest is back by then or their
 // media still flows. Media may flow although the path for messages is lost, for
 // example because a relay is down. A seat whose page has gone away is held only for
-// a reload.
+// a reload. Media that still flows then shows that an unloaded page is there.
 func (o *openLink) holdSeat(st *seat) {
 	h := o.host
 	hold := h.timing.SeatHold
-	if st.closing {
+	if st.closing || st.unloaded {
 		hold = min(hold, h.timing.Reload)
 	}
 	st.expiry = time.AfterFunc(hold, func() {
@@ -211,6 +212,7 @@ func (o *openLink) holdSeat(st *seat) {
 			switch {
 			case st.session != nil || !held:
 			case st.participant.Alive() && !st.closing:
+				st.unloaded = false
 				o.holdSeat(st)
 			default:
 				o.freeSeat(st, signalling.EndSeatGone)

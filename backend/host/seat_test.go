@@ -66,10 +66,16 @@ func TestSeatExpires(t *testing.T) {
 }
 
 // TestSeatIsHeldWhileMediaLives loses a guest's path for longer than a seat is
-// held, while their peer connection stands; then that, too.
+// held, while their peer connection stands; then that, too. A relay, or a proxy in
+// front of it, may say that the page was unloaded.
 func TestSeatIsHeldWhileMediaLives(t *testing.T) {
+	t.Run("a lost path", func(t *testing.T) { testHeldByMedia(t, signalling.CloseDone) })
+	t.Run("an unloaded page", func(t *testing.T) { testHeldByMedia(t, signalling.CloseGone) })
+}
+
+func testHeldByMedia(t *testing.T, code signalling.CloseCode) {
 	const hold = 100 * time.Millisecond
-	f := start(t, setup{timing: Timing{SeatHold: hold}})
+	f := start(t, setup{timing: Timing{SeatHold: hold, Reload: hold}})
 	l := f.link()
 	ada := f.enter(l, "Ada")
 	var setting webrtc.SettingEngine
@@ -110,7 +116,7 @@ func TestSeatIsHeldWhileMediaLives(t *testing.T) {
 		t.Fatal("not connected")
 	}
 	boris := f.enter(l, "Boris")
-	ada.vanish()
+	ada.frames.Close(code)
 	<-lost
 	timer := time.NewTimer(5 * hold)
 	defer timer.Stop()
@@ -120,7 +126,7 @@ func TestSeatIsHeldWhileMediaLives(t *testing.T) {
 	}
 	again := f.greet(l, ada.back)
 	again.seated()
-	again.vanish()
+	again.frames.Close(code)
 	f.must(pc.GracefulClose())
 	for left := false; !left; {
 		left = expect[signalling.Left](boris).ID == ada.seat.Participant
@@ -369,6 +375,7 @@ func TestASeatSurvivesLoss(t *testing.T) {
 			mute.vanish()
 			return has
 		}},
+		{"unloaded without a word", func(v *visitor) signalling.Admitted { v.unload(); return v.seat }},
 		{"in a reload", func(v *visitor) signalling.Admitted { v.farewell(); return v.seat }},
 		{"before the host knows", func(v *visitor) signalling.Admitted { return v.seat }},
 	} {
@@ -399,6 +406,9 @@ func (v *visitor) farewell() {
 	v.closed(signalling.CloseDone)
 }
 
+// unload closes as a browser does that has not let the page say its farewell.
+func (v *visitor) unload() { v.frames.Close(signalling.CloseGone) }
+
 // untilAway waits until the host knows that a guest's path is gone.
 func (f *fixture) untilAway(l hoststate.LinkView, v *visitor) {
 	f.t.Helper()
@@ -415,14 +425,19 @@ func (f *fixture) untilAway(l hoststate.LinkView, v *visitor) {
 }
 
 // TestAClosedPageLeaves: a page that says that it goes away gives up its seat
-// soon, where a lost path keeps it.
+// soon, where a lost path keeps it. So does a page whose browser says it alone.
 func TestAClosedPageLeaves(t *testing.T) {
+	t.Run("farewell", func(t *testing.T) { testLeaves(t, (*visitor).farewell) })
+	t.Run("unloaded", func(t *testing.T) { testLeaves(t, (*visitor).unload) })
+}
+
+func testLeaves(t *testing.T, leave func(*visitor)) {
 	f := start(t, setup{timing: Timing{SeatHold: time.Hour, Reload: 50 * time.Millisecond}})
 	l := f.link()
 	bo := f.enter(l, "Bo")
 	ada := f.enter(l, "Ada")
 	f.untilLink(l.ID, "both in", func(l hoststate.LinkView) bool { return l.InCall == 2 })
-	ada.farewell()
+	leave(ada)
 	f.untilLink(l.ID, "Ada gone", func(l hoststate.LinkView) bool { return l.InCall == 1 })
 	if left := expect[signalling.Left](bo); left.ID != ada.seat.Participant {
 		t.Errorf("%+v left", left)

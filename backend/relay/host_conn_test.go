@@ -96,6 +96,29 @@ func TestAHostDialsIn(t *testing.T) {
 	}
 }
 
+// TestAnUnloadedPage: hosts of before don't know the code, and no host may say it.
+func TestAnUnloadedPage(t *testing.T) {
+	s := openToHosts(t, nil)
+	for gone, code := range map[bool]signalling.CloseCode{true: signalling.CloseGone, false: signalling.CloseDone} {
+		h := openHost(t, s)
+		h.tries(hostKey(t), "", func(r *signalling.Register) { r.Gone = gone })
+		keys := newLinkKeys(t)
+		h.announces(keys)
+		ws, channel := mustOpen(t, s, h, keys.ID())
+		write(t, ws, websocket.MessageBinary, []byte("last"))
+		_ = ws.Close(websocket.StatusGoingAway, "")
+		if _, b := h.next(); !bytes.HasSuffix(b, []byte("last")) {
+			t.Errorf("%q", b)
+		}
+		if m := told[signalling.Closed](h); m != (signalling.Closed{Channel: channel, Code: code}) {
+			t.Errorf("gone %v: %+v", gone, m)
+		}
+		_, channel = mustOpen(t, s, h, keys.ID())
+		h.say(signalling.Closed{Channel: channel, Code: signalling.CloseGone})
+		h.refused(fault.MessageInvalid)
+	}
+}
+
 func TestHostsAreRefused(t *testing.T) {
 	listed := hostKey(t)
 	invited := hosts.Policy{

@@ -208,7 +208,7 @@ func (k *socket) fromGuest(frames switchboard.Frames) {
 		silent.Stop()
 		switch {
 		case err != nil:
-			frames.Close(wire.CloseOf(err))
+			frames.Close(endOf(err))
 			return
 		case kind != websocket.MessageBinary:
 			frames.Close(signalling.CloseRefused)
@@ -220,6 +220,14 @@ func (k *socket) fromGuest(frames switchboard.Frames) {
 	}
 }
 
+// endOf returns the code of a channel after err of its guest's socket.
+func endOf(err error) signalling.CloseCode {
+	if websocket.CloseStatus(err) == websocket.StatusGoingAway {
+		return signalling.CloseGone
+	}
+	return wire.CloseOf(err)
+}
+
 // fromHost writes until the channel ends, and then ends the socket.
 func (k *socket) fromHost(frames switchboard.Frames) {
 	for {
@@ -229,8 +237,7 @@ func (k *socket) fromHost(frames switchboard.Frames) {
 			return
 		}
 		if !k.Write(websocket.MessageBinary, frame) {
-			frames.Close(signalling.CloseTooSlow)
-			k.CloseNow() // cuts a slow guest's connection; a broken one is closed already
+			k.CloseNow() // cuts a slow guest's connection; fromGuest reports why it has ended
 			return
 		}
 	}

@@ -135,6 +135,49 @@ func TestBadFramesEndTheirChannelOnly(t *testing.T) {
 	}
 }
 
+// TestEndsOfAGuestsSocket: the host hears the last frame, and whether the browser
+// has unloaded the page, also while the host speaks.
+func TestEndsOfAGuestsSocket(t *testing.T) {
+	s := openRelay(t, nil)
+	keys, guests, _ := host(t, s)
+	for _, tc := range []struct {
+		name string
+		end  func(*websocket.Conn)
+		code signalling.CloseCode
+	}{
+		{"closed by a script", func(ws *websocket.Conn) { _ = ws.Close(websocket.StatusNormalClosure, "") }, signalling.CloseDone},
+		{"unloaded", func(ws *websocket.Conn) { _ = ws.Close(websocket.StatusGoingAway, "") }, signalling.CloseGone},
+		{"another code", func(ws *websocket.Conn) { _ = ws.Close(4000, "") }, signalling.CloseDone},
+		{"cut", func(ws *websocket.Conn) { _ = ws.CloseNow() }, signalling.CloseDone},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for range 20 {
+				ws, f := connect(t, s, keys, guests)
+				write(t, ws, websocket.MessageBinary, []byte("last"))
+				if b := recv(t, f); string(b) != "last" {
+					t.Fatalf("%q", b)
+				}
+				for range 8 {
+					_ = f.Send([]byte("word")) // the end shows at Recv
+				}
+				go func() { // as a browser, which reads all the time
+					for {
+						if _, _, err := ws.Read(context.Background()); err != nil {
+							return
+						}
+						_ = f.Send([]byte("word"))
+					}
+				}()
+				tc.end(ws)
+				var closed switchboard.Closed
+				if _, err := f.Recv(contextFor(t)); !errors.As(err, &closed) || closed.Code != tc.code {
+					t.Fatalf("Recv = %v, want the end with %d", err, tc.code)
+				}
+			}
+		})
+	}
+}
+
 func TestLargerFramesAfterAdmission(t *testing.T) {
 	s := openRelay(t, nil)
 	keys, guests, _ := host(t, s)

@@ -111,7 +111,7 @@ var golden = []struct {
 		Unavailable{Note: strings.Repeat("A", 86)},
 	}},
 	{"to-relay-host", toRelayHost, []Message{
-		Register{Version: 1, Key: strings.Repeat("A", 43), Signature: strings.Repeat("A", 86), Token: "an invitation", Probe: true},
+		Register{Version: 1, Key: strings.Repeat("A", 43), Signature: strings.Repeat("A", 86), Token: "an invitation", Probe: true, Gone: true},
 		Register{Version: 1, Key: strings.Repeat("A", 43), Signature: strings.Repeat("A", 86)},
 		Announce{Key: "B" + strings.Repeat("A", 86)},
 		Proof{Link: secretText, Answer: strings.Repeat("A", 43)},
@@ -135,6 +135,7 @@ var golden = []struct {
 		Guest{Channel: 1, Link: secretText, Remote: "EBESExQVFhcYGRob"},
 		Guest{Channel: 2, Link: secretText},
 		Closed{Channel: 1, Code: CloseTooSlow},
+		Closed{Channel: 2, Code: CloseGone},
 		Credentials{Request: 1, Expires: 1767225600000, Servers: []ICEServer{
 			{URLs: []string{"turn:relay.example:3478?transport=udp"}, Username: "u", Credential: "c"},
 		}},

@@ -44,6 +44,7 @@ type Register struct {
 	Signature string `json:"signature"`       // base64url, 64 bytes, see RegisterContext
 	Token     string `json:"token,omitempty"` // an invitation
 	Probe     bool   `json:"probe,omitempty"` // only asks: the relay answers and closes; an open connection stays
+	Gone      bool   `json:"gone,omitempty"`  // Closed may have CloseGone; without it, that is CloseDone
 }
 
 // Registered answers Register: the host connection is open.

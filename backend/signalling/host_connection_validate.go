@@ -209,7 +209,7 @@ func (m Limit) Validate() error {
 // Validate implements [Message].
 func (m Closed) Validate() error {
 	switch m.Code {
-	case CloseUnavailable, CloseTooSlow, CloseHostGone, CloseTooLarge, CloseRefused, CloseTooFast, CloseDone:
+	case CloseUnavailable, CloseTooSlow, CloseHostGone, CloseTooLarge, CloseRefused, CloseTooFast, CloseDone, CloseGone:
 		return nil
 	}
 	return invalid("closed: unknown code")

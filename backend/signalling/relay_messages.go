@@ -12,8 +12,8 @@ const Subprotocol = "porch.v1"
 // bytes.
 const MaxRelayMessage = 1 << 10
 
-// CloseCode is a WebSocket close code (RFC 6455 section 7.4.2) in the range left
-// to applications.
+// CloseCode is a WebSocket close code (RFC 6455 section 7.4.2). All but CloseDone
+// and CloseGone are in the range left to applications.
 type CloseCode uint16
 
 // The codes with which a relay, or the host through it, closes a guest's
@@ -27,6 +27,10 @@ const (
 	CloseTooFast     CloseCode = 4429 // too many sockets or frames from this address
 	CloseDone        CloseCode = 1000 // the conversation is over: Ended, Leave
 )
+
+// CloseGone comes from a guest only: the browser has unloaded the page, and closes
+// its sockets. Scripts can't close a socket with this code.
+const CloseGone CloseCode = 1001
 
 // Open asks a relay for the host of a link.
 type Open struct {

@@ -163,6 +163,7 @@ func (h *hostConn) register(ctx context.Context, probe bool) error {
 		Signature: b64.EncodeToString(ed25519.Sign(key, append([]byte(signalling.RegisterContext+h.client.hostName), nonce...))),
 		Token:     h.client.o.Token,
 		Probe:     probe,
+		Gone:      true,
 	})
 	if err != nil {
 		return err

@@ -75,7 +75,9 @@ func (s *scripted) conn(offer *signalling.Registered) *scriptedConn {
 	case c := <-s.conns:
 		s.t.Cleanup(func() { _ = c.ws.CloseNow() })
 		c.say(signalling.ChallengeHost{Version: 1, Nonce: b64.EncodeToString(make([]byte, 32))})
-		heard[signalling.Register](c)
+		if !heard[signalling.Register](c).Gone {
+			s.t.Error("the app does not say that it takes CloseGone")
+		}
 		if offer != nil {
 			c.say(*offer)
 		}
@@ -443,6 +445,29 @@ func TestCredentials(t *testing.T) {
 	_ = l.ws.CloseNow()
 	if got := <-results; fault.CodeOf(got.err) != fault.RelayUnreachable {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestAnUnloadedPage: the host hears a guest's last frame, and how the channel
+// ended.
+func TestAnUnloadedPage(t *testing.T) {
+	s := newScripted(t)
+	c := open(t, s, nil)
+	keys, guests, _ := newLink(t, c)
+	l := s.conn(&wide)
+	l.announces()
+	l.say(signalling.Guest{Channel: 1, Link: string(keys.ID())})
+	if err := l.frame(1, []byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	l.say(signalling.Closed{Channel: 1, Code: signalling.CloseGone})
+	guest := <-guests
+	if b, err := guest.Recv(contextFor(t)); err != nil || string(b) != "last" {
+		t.Errorf("%q, %v", b, err)
+	}
+	var closed switchboard.Closed
+	if _, err := guest.Recv(contextFor(t)); !errors.As(err, &closed) || closed.Code != signalling.CloseGone {
+		t.Errorf("Recv = %v", err)
 	}
 }
 

@@ -52,6 +52,7 @@ type hostConn struct {
 	// Set when the host has registered.
 	owner string
 	grant grant
+	gone  bool // it understands CloseGone
 
 	// Guarded by tenants.mu.
 	shared *usage // nil unless the relay is open to this host
@@ -151,6 +152,7 @@ func (h *hostConn) register() (before *hostConn, err error) {
 	if h.grant, err = h.s.o.Policy.admit(key, r.Token); err != nil {
 		return nil, err
 	}
+	h.gone = r.Gone
 	q := h.grant.quotas
 	h.proofs.SetBurst(q.Links + pendingNotes)
 	if !r.Probe {
@@ -240,6 +242,9 @@ func (h *hostConn) message(b []byte) error {
 			c.frames.SetLimit(m.Bytes)
 		}
 	case signalling.Closed:
+		if m.Code == signalling.CloseGone {
+			return fault.Newf(fault.MessageInvalid, "closed: a guest's code")
+		}
 		if c := h.channel(m.Channel); c != nil {
 			h.mu.Lock()
 			c.told = true
@@ -324,6 +329,9 @@ func (h *hostConn) dismiss(c *hostChannel, code signalling.CloseCode) {
 	told := c.told || h.ended
 	h.mu.Unlock()
 	h.s.tenants.releaseGuest(h, c.link, c.frames.Remote().Key)
+	if code == signalling.CloseGone && !h.gone {
+		code = signalling.CloseDone
+	}
 	if !told {
 		h.say(signalling.Closed{Channel: c.number, Code: code})
 	}

@@ -233,7 +233,8 @@ type (
 		number uint64
 		limit  uint32 // Frames.Limit
 	}
-	// closed is the last message of a channel.
+	// closed is the last message of a channel. Nodes of before CloseGone drop one
+	// that has it, and learn of the end as if it had been lost, by frames or a tally.
 	closed struct {
 		of     way
 		number uint64
@@ -394,7 +395,7 @@ func (r *reader) way() way { return way{toHost: r.bool(), channel: r.uint64()} }
 func (r *reader) code() signalling.CloseCode {
 	switch c := signalling.CloseCode(r.uint16()); c {
 	case signalling.CloseDone, signalling.CloseUnavailable, signalling.CloseTooSlow, signalling.CloseHostGone,
-		signalling.CloseTooLarge, signalling.CloseRefused, signalling.CloseTooFast:
+		signalling.CloseTooLarge, signalling.CloseRefused, signalling.CloseTooFast, signalling.CloseGone:
 		return c
 	}
 	r.bad = true

@@ -20,7 +20,7 @@ var everyMessage = []message{
 	ask{1}, holds{1, 2}, claim{token{5}, 6},
 	open{7, true, "key"}, opened{8, [publicSize]byte{9}}, refused{10, true},
 	frame{way{true, 11}, 12, []byte("frame")}, limit{way{false, 13}, 14, signalling.MaxFrame},
-	closed{way{true, 15}, 16, signalling.CloseDone}, gone{way{false, 17}},
+	closed{way{true, 15}, 16, signalling.CloseDone}, closed{way{true, 15}, 16, signalling.CloseGone}, gone{way{false, 17}},
 	tally{{way{true, 18}, 19}, {way{false, 20}, 21}}, mark{22}, marked{23},
 }
 

@@ -66,9 +66,10 @@ type Closed struct {
 // Error implements error.
 func (c Closed) Error() string { return fmt.Sprintf("relay: channel closed (%d)", c.Code) }
 
-// Unwrap returns io.EOF for [signalling.CloseDone], else a fault.
+// Unwrap returns io.EOF for [signalling.CloseDone] and [signalling.CloseGone], else
+// a fault.
 func (c Closed) Unwrap() error {
-	if c.Code == signalling.CloseDone {
+	if c.Code == signalling.CloseDone || c.Code == signalling.CloseGone {
 		return io.EOF
 	}
 	return fault.New(faultOf(c.Code), nil)
@@ -89,7 +90,7 @@ func faultOf(code signalling.CloseCode) fault.Code {
 		return fault.TooFast
 	case signalling.CloseRefused:
 		return fault.MessageUnexpected
-	case signalling.CloseDone:
+	case signalling.CloseDone, signalling.CloseGone:
 		return ""
 	}
 	return fault.RelayUnreachable

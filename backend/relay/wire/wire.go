@@ -110,7 +110,7 @@ func (k *Wire) Close(code signalling.CloseCode, reason fault.Code) {
 	k.closing = true
 	_ = k.Conn.SetReadDeadline(time.Now().Add(k.Times.Close)) // an error shows at Read
 	k.mu.Unlock()
-	if code == signalling.CloseDone {
+	if code == signalling.CloseDone || code == signalling.CloseGone {
 		reason = ""
 	}
 	_ = k.ws.Close(websocket.StatusCode(code), string(reason)) // the other side may be gone
@@ -200,7 +200,10 @@ func (p *Pulse) beat() {
 	ctx, cancel := context.WithTimeout(context.Background(), p.patience)
 	err := p.ws.Ping(ctx) // fails at once when the socket closes
 	cancel()
-	if err != nil {
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return // the reader reports why
+	case err != nil:
 		p.dead()
 		return
 	}

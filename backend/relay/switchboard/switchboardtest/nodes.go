@@ -60,11 +60,13 @@ func everyNode(t *testing.T, nodes []switchboard.Switchboard) {
 				expect(t, host, word)
 				expect(t, guest, word)
 			}
-			send(t, guest, "leave")
-			guest.Close(signalling.CloseDone)
-			expect(t, host, "leave")
-			expectEnd(t, host, signalling.CloseDone)
-			guest, host = l.dial()
+			for _, code := range []signalling.CloseCode{signalling.CloseDone, signalling.CloseGone} {
+				send(t, guest, "leave")
+				guest.Close(code)
+				expect(t, host, "leave")
+				expectEnd(t, host, code)
+				guest, host = l.dial()
+			}
 			host.Close(signalling.CloseRefused)
 			expectEnd(t, guest, signalling.CloseRefused)
 		}

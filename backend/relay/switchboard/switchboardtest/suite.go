@@ -250,11 +250,16 @@ func lastWords(t *testing.T, b *board) {
 		t.Errorf("Recv = %v, want EOF", err)
 	}
 
-	guest, host = l.dial()
-	send(t, guest, "leave")
-	guest.Close(signalling.CloseDone)
-	expect(t, host, "leave")
-	expectEnd(t, host, signalling.CloseDone)
+	for _, code := range []signalling.CloseCode{signalling.CloseDone, signalling.CloseGone} {
+		guest, host = l.dial()
+		send(t, guest, "leave")
+		guest.Close(code)
+		expect(t, host, "leave")
+		expectEnd(t, host, code)
+		if _, err := host.Recv(deadline(t)); !errors.Is(err, io.EOF) {
+			t.Errorf("Recv = %v, want EOF", err)
+		}
+	}
 
 	guest, host = l.dial()
 	send(t, host, "closing")

@@ -18,6 +18,7 @@ export const closeCodes = {
 	refused: 4400,
 	tooFast: 4429,
 	done: 1000,
+	gone: 1001,
 } as const
 
 /** Hello is the first message in a sealed channel. If the secret is wrong, the
