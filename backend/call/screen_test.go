@@ -255,14 +255,16 @@ func TestSharingEndsWithWhoeverShares(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newTestCall(t, Options{})
 			a, b := join(t, c, as("a")), join(t, c, as("b"))
+			b.send()
+			media := a.send()
 			for _, g := range []*guest{a, b} {
-				g.send()
 				g.look(takesScreens("a", "b"))
 			}
 			a.share(signalling.Sharing{On: true})
 			stop := a.present()
 			b.untilSeesScreen("a")
 			stop()
+			media.stop() // a new page has other tracks
 			end(a)
 			b.untilNoScreen()
 			b.share(signalling.Sharing{On: true}) // the next one may

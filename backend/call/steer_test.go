@@ -127,7 +127,7 @@ func TestTilesThatAreNotOnTheScreen(t *testing.T) {
 	a.look(looking("b"))
 	d := join(t, c, as("d"))
 	d.send()
-	a.untilSees("b", "d")
+	b.untilSees("a", "d")
 	a.until("the newcomer to be looked at no more", func() bool {
 		a.packets, a.counts = nil, make(map[stream]int)
 		return time.Since(c.member("d").joinedAt) > newcomer+500*time.Millisecond
