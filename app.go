@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/porch-call/porch/backend/call/figures"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/hoststate"
@@ -200,6 +201,25 @@ func (a *App) RemoveParticipant(linkID, participantID string, block bool) error 
 func (a *App) MuteParticipant(linkID, participantID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MuteParticipant(ctx, linkID, participantID) })
 }
+
+// CallFigures returns what is known of the lines of a call.
+func (a *App) CallFigures(linkID string) (figures.Call, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (figures.Call, error) { return h.CallFigures(ctx, linkID) })
+}
+
+// SaveReport asks for a place and saves a report of a call, which the page has
+// made. It returns the file's path, or "" if the host cancelled.
+func (a *App) SaveReport(report string) (string, error) {
+	return get(a, func(ctx context.Context, _ *host.Host) (string, error) {
+		if len(report) > maxReport {
+			return "", fault.Newf(fault.MessageInvalid, "a report of %d bytes", len(report))
+		}
+		return desktop.SaveFile(ctx, "porch-call.json", []byte(report))
+	})
+}
+
+// maxReport is the size of a report at most, in bytes.
+const maxReport = 256 << 10
 
 // SetName sets the name that guests see.
 func (a *App) SetName(name string) error {

@@ -78,12 +78,17 @@ var parts = map[string]part{
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/lines", "backend/call/outside", "backend/call/slottrack"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
+	"backend/call/figures":     {tier: subjects, lower: none},
+	"backend/call/foresight":   {tier: subjects, lower: []string{"backend/media/share"}},
 	"backend/call/lines":       {tier: subjects, lower: []string{"backend/media/forward", "backend/media/rate"}},
 	"backend/call/outside":     {tier: subjects},
+	"backend/call/ownline":     {tier: subjects, lower: []string{"backend/kit", "backend/signalling"}},
 	"backend/call/slottrack":   {tier: subjects, pion: []string{"sdp", "webrtc"}},
+	"backend/call/stack":       {tier: subjects, pion: []string{"ice", "sdp", "transport", "webrtc"}},
+	"backend/call/totals":      {tier: subjects, lower: none, beside: []string{"backend/call"}},
 	"backend/guest":            {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
 	"backend/handover":         {tier: subjects},
 	"backend/links":            {tier: subjects},

@@ -10,9 +10,11 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call/chat"
+	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -35,6 +37,9 @@ type Hooks struct {
 	// OnRoster gets all participants, in order of joining, whenever that list
 	// or one of its entries has changed.
 	OnRoster func([]signalling.Participant)
+	// OnForecast hears what letting one more guest in would do to the pictures,
+	// while one is expected; see Call.Expect. It may be nil.
+	OnForecast func(foresight.Forecast)
 }
 
 // Outbox takes messages for one participant, in order. Send never blocks. An
@@ -89,11 +94,13 @@ type Call struct {
 	speaking []string
 	planner  planner
 	screen   shared
+	gone     path.Traffic // of guests who have left
 
 	loudest *share.Loudest // whose sound is forwarded; see sound.go
 
 	// hurry is set when a decision on who gets what can't wait.
-	hurry atomic.Bool
+	hurry    atomic.Bool
+	expected atomic.Bool // a guest is; see words.go
 	// See steer.go.
 	steered    time.Time   // when the call last steered
 	steerTimer *time.Timer // nil before the first
@@ -354,6 +361,9 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		return
 	}
 	m.left = true
+	if !m.profile.Host {
+		c.gone.Add(&m.traffic)
+	}
 	c.planner.demands.Forget(m.number)
 	if c.screen.of == m {
 		c.present(nil, false)
@@ -548,23 +558,6 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 	return refused
 }
 
-// Mute asks a participant to mute itself. It returns fault.ParticipantGone.
-func (c *Call) Mute(id string) error {
-	var refused error
-	err := c.do(func() {
-		m := c.member(id)
-		if m == nil {
-			refused = fault.New(fault.ParticipantGone, nil)
-			return
-		}
-		m.send(signalling.Mute{})
-	})
-	if err != nil {
-		return err
-	}
-	return refused
-}
-
 // member returns the member with this id, or nil. It may be called from any
 // goroutine.
 func (c *Call) member(id string) *member {
@@ -574,30 +567,6 @@ func (c *Call) member(id string) *member {
 		}
 	}
 	return nil
-}
-
-// Stats returns what has been counted since the call began. It works after
-// Close, too.
-func (c *Call) Stats() Stats {
-	s := Stats{Counts: c.counters.Counts()}
-	members := *c.members.Load()
-	s.Participants = len(members)
-	if err := c.do(func() {
-		for _, m := range members {
-			if m.peer == nil {
-				continue
-			}
-			if n := m.peer.out.Estimate(); n > 0 {
-				if s.Estimates == nil {
-					s.Estimates = make(map[string]uint64)
-				}
-				s.Estimates[m.profile.ID] = n
-			}
-		}
-	}); err != nil {
-		return s
-	}
-	return s
 }
 
 // Close ends the call and sends Ended with this reason to all participants. It

@@ -180,7 +180,7 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 // to one of our checks. It runs on a socket's goroutine. The agent takes the first
 // path that it finds, and on a slow computer that is often a path through a TURN
 // server. So an answer that may have come through one is dropped for up to
-// relayWait. The agent asks again.
+// stack.RelayWait. The agent asks again.
 func (p *peer) answeredBy(from netip.AddrPort) bool {
 	return p.call.iceConfig.Servers == nil || p.relayOnly ||
 		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
@@ -219,38 +219,12 @@ func (p *peer) forceCheckRound() {
 	}
 }
 
-// acceptable reports whether checks may be sent to a candidate. A guest names
-// addresses to which we then send, so they must not lead to well-known services or
-// to all hosts on the network. This machine's own addresses are accepted, except
-// loopback. A guest on this machine who came through a public relay has no others,
-// and looks like a guest elsewhere. Only checks (RFC 8445) go there, and only to
-// ports that no well-known service has.
+// acceptable reports whether checks may be sent to a candidate.
 func (p *peer) acceptable(text string) bool {
-	c, err := ice.UnmarshalCandidate(text)
-	if err != nil || !c.NetworkType().IsUDP() {
-		return false
-	}
-	a, err := netip.ParseAddr(c.Address())
-	if err != nil {
-		return false // an mDNS name; the checks of such a guest show its address
-	}
-	a = a.Unmap()
-	at := netip.AddrPortFrom(a, uint16(c.Port()))
 	mux := p.call.engine.mux
-	switch {
-	case p.outside == nil:
-		return true // the host's own window
-	case c.Port() <= 0 || c.Port() > 65535,
-		a.IsUnspecified(), a.IsLoopback(), a.IsMulticast(),
-		a.Is6() && a.IsLinkLocalUnicast(), // means nothing without a zone
-		a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return false
-	case c.Port() < 1024: // as browsers do
-		return (c.Port() == 80 || c.Port() == 443) && !a.IsPrivate() && !a.IsLinkLocalUnicast()
-	case mux != nil && (mux.Broadcasts(a) || p.call.engine.stun.Asks(at)):
-		return false
-	}
-	return true
+	return description.Acceptable(text, p.outside == nil, func(a netip.AddrPort) bool {
+		return mux != nil && (mux.Broadcasts(a.Addr()) || p.call.engine.stun.Asks(a))
+	})
 }
 
 // outsideChanged acts on news of the network. moved says that paths may be dead

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call/description"
+	"github.com/porch-call/porch/backend/call/stack"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/signalling"
@@ -212,24 +213,24 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 }
 
 // TestADirectWayIsWaitedFor checks that a path that may lead through a TURN server
-// waits for a direct one, at most for relayWait.
+// waits for a direct one, at most for stack.RelayWait.
 func TestADirectWayIsWaitedFor(t *testing.T) {
 	relayed, direct := netip.MustParseAddrPort("198.51.100.1:50000"), netip.MustParseAddrPort("198.51.100.7:4242")
-	p := description.Preference{Wait: relayWait, Limit: maxTaken}
+	p := description.Preference{Wait: stack.RelayWait, Limit: maxTaken}
 	now := time.Now()
 	p.Learn("candidate:1 1 udp 1 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 0")
 	if p.Good(relayed, now) || p.Good(direct, now) {
 		t.Error("an unknown way is taken at once")
 	}
 	p.Learn("candidate:2 1 udp 2 198.51.100.7 4242 typ srflx raddr 0.0.0.0 rport 0")
-	if !p.Good(direct, now.Add(relayWait/2)) {
+	if !p.Good(direct, now.Add(stack.RelayWait/2)) {
 		t.Error("a direct way is not taken at once")
 	}
-	if p.Good(relayed, now.Add(relayWait-1)) || !p.Good(relayed, now.Add(relayWait)) {
+	if p.Good(relayed, now.Add(stack.RelayWait-1)) || !p.Good(relayed, now.Add(stack.RelayWait)) {
 		t.Error("not the wait that was meant")
 	}
 	p.Reset()
-	if p.Good(direct, now.Add(relayWait)) {
+	if p.Good(direct, now.Add(stack.RelayWait)) {
 		t.Error("something is known of an earlier offer")
 	}
 }

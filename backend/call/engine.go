@@ -2,7 +2,6 @@ package call
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,19 +9,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
-	"github.com/pion/sdp/v3"
 	"github.com/pion/transport/v4"
 	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/call/outside"
+	"github.com/porch-call/porch/backend/call/stack"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
-	"github.com/porch-call/porch/backend/kit/pionlog"
-	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
@@ -70,10 +66,10 @@ func NewEngine(o Options) (*Engine, error) {
 	}
 	e.panics.Log, e.panics.Part = e.logger, "call"
 	var err error
-	if e.media, err = newMediaEngine(); err != nil {
+	if e.media, err = stack.Codecs(); err != nil {
 		return nil, err
 	}
-	e.setting = newSettingEngine(o, e.logger)
+	e.setting = stack.Settings(o.Net, e.logger)
 	if o.Net == nil {
 		e.mux = path.NewMux()
 		e.stun = path.NewSTUNClient(e.mux, e.logger)
@@ -83,84 +79,6 @@ func NewEngine(o Options) (*Engine, error) {
 		}
 	}
 	return e, nil
-}
-
-// newMediaEngine registers what offers contain: Opus and VP8 with
-// retransmissions, and the header extensions in the order of their ids.
-func newMediaEngine() (*webrtc.MediaEngine, error) {
-	m := new(webrtc.MediaEngine)
-	errs := []error{
-		m.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeOpus, ClockRate: codec.AudioClockRate, Channels: 2,
-				SDPFmtpLine:  "minptime=10;useinbandfec=1;usedtx=1",
-				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "transport-cc"}, {Type: "nack"}},
-			},
-			PayloadType: codec.AudioPayloadType,
-		}, webrtc.RTPCodecTypeAudio),
-		m.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeVP8, ClockRate: codec.VideoClockRate,
-				RTCPFeedback: []webrtc.RTCPFeedback{
-					{Type: "goog-remb"}, {Type: "transport-cc"},
-					{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"},
-				},
-			},
-			PayloadType: codec.VideoPayloadType,
-		}, webrtc.RTPCodecTypeVideo),
-		m.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType: webrtc.MimeTypeRTX, ClockRate: codec.VideoClockRate,
-				SDPFmtpLine: fmt.Sprintf("apt=%d", codec.VideoPayloadType),
-			},
-			PayloadType: codec.RetransmissionPayloadType,
-		}, webrtc.RTPCodecTypeVideo),
-	}
-	const up, down = webrtc.RTPTransceiverDirectionRecvonly, webrtc.RTPTransceiverDirectionSendonly
-	extend := func(uri string, kind webrtc.RTPCodecType, directions ...webrtc.RTPTransceiverDirection) {
-		errs = append(errs, m.RegisterHeaderExtension(
-			webrtc.RTPHeaderExtensionCapability{URI: uri}, kind, directions...))
-	}
-	extend(sdp.AudioLevelURI, webrtc.RTPCodecTypeAudio, up)
-	extend(sdp.ABSSendTimeURI, webrtc.RTPCodecTypeVideo, down)
-	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeAudio, up, down)
-	extend(sdp.TransportCCURI, webrtc.RTPCodecTypeVideo, up, down)
-	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeAudio, up)
-	extend(sdp.SDESMidURI, webrtc.RTPCodecTypeVideo, up)
-	extend(sdp.SDESRTPStreamIDURI, webrtc.RTPCodecTypeVideo, up)
-	extend(sdp.SDESRepairRTPStreamIDURI, webrtc.RTPCodecTypeVideo, up)
-	return m, errors.Join(errs...)
-}
-
-// Timing of the transports.
-const (
-	dtlsRetransmission = 50 * time.Millisecond // as browsers; pion waits 1 s
-	iceDisconnected    = 4 * time.Second
-	iceFailed          = 20 * time.Second
-	iceKeepAlive       = 2 * time.Second
-	iceRequests        = 25                     // to one pair, 200 ms apart, because the other side may learn of us late
-	relayWait          = 500 * time.Millisecond // before a path through a TURN server is taken
-)
-
-func newSettingEngine(o Options, logger *slog.Logger) webrtc.SettingEngine {
-	var s webrtc.SettingEngine
-	s.LoggerFactory = pionlog.New(logger)
-	s.SetNet(o.Net)
-	s.SetIncludeLoopbackCandidate(true)
-	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	s.DisableActiveTCP(true)
-	s.SetICEMaxBindingRequests(iceRequests)
-	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
-	// Browsers that hide their addresses behind mDNS names become known by their
-	// checks alone. By default pion would wait a second for a better candidate.
-	s.SetPrflxAcceptanceMinWait(0)
-	s.SetSrflxAcceptanceMinWait(0)
-	s.SetRelayAcceptanceMinWait(relayWait)
-	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
-	s.SetSRTPReplayProtectionWindow(forward.ReplayWindow)
-	s.SetSRTPProtectionProfiles(path.SRTPProfiles...)
-	return s
 }
 
 // cork holds packets back until uncork, so that many leave with one system call.
@@ -230,7 +148,7 @@ func (e *Engine) NewCall(hooks Hooks, config ICEConfig) (*Call, error) {
 	if e.closed {
 		return nil, fault.New(fault.ShuttingDown, nil)
 	}
-	certificate, err := newCertificate()
+	certificate, err := stack.Certificate()
 	if err != nil {
 		return nil, fmt.Errorf("certificate of a call: %w", err)
 	}

@@ -78,6 +78,7 @@ type guest struct {
 	muted    int
 	layers   []signalling.Layers
 	screens  []signalling.Screen
+	lines    []signalling.Line
 	offers   int
 	resumed  *bool
 	packets  []received
@@ -306,6 +307,8 @@ func (g *guest) take(pc *webrtc.PeerConnection, m signalling.Message) {
 			delete(g.roster, m.ID)
 		case signalling.Tracks:
 			g.tracks = m
+		case signalling.Line:
+			g.lines = append(g.lines, m)
 		case signalling.Layers:
 			g.layers = append(g.layers, m)
 		case signalling.Screen:

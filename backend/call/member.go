@@ -7,8 +7,10 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/porch-call/porch/backend/call/chat"
+	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -32,9 +34,12 @@ type member struct {
 	redundancy share.Redundancy
 	assumed    float64 // loss that the member is told to expect, as a publisher of sound
 
-	number share.ID // for decisions on who gets what; never used twice in a call
-	place  int      // of its picture in planner.input.Tracks
-	asked  asked    // as a publisher
+	traffic path.Traffic // by all connections so far
+
+	number share.ID     // for decisions on who gets what; never used twice in a call
+	place  int          // of its picture in planner.input.Tracks
+	asked  asked        // as a publisher
+	line   ownline.Line // as a receiver; see words.go
 
 	muted, cameraOff bool
 	outbox           Outbox // nil while the path is lost
@@ -58,6 +63,7 @@ type member struct {
 	views        *rate.Limiter
 	takesLayers  bool      // the member's page takes Layers
 	takesScreen  bool      // it takes Screen
+	takesLine    bool      // the member's page takes Line
 	untaken      bool      // no member has taken this one's picture for untakenFor
 	untakenSince time.Time // zero while a member takes it
 

@@ -124,6 +124,9 @@ func (c *Call) resume(m *member, out Outbox) {
 	m.send(m.tracks())
 	m.sendScreen()
 	m.sendLayers() // the last ones may not have arrived
+	if m.takesLine {
+		m.send(m.line.Told())
+	}
 	p := m.peer
 	p.enqueue(p.repeat)
 	p.enqueue(func() { p.restartIfStranded(false) })
@@ -155,4 +158,21 @@ func (p *Participant) Alive() bool {
 func (p *Participant) Leave(reason signalling.EndReason) {
 	// An error means that the call is over, and nobody is in it.
 	_ = p.m.call.do(func() { p.m.call.leave(p.m, reason) })
+}
+
+// Mute asks a participant to mute itself. It returns fault.ParticipantGone.
+func (c *Call) Mute(id string) error {
+	var refused error
+	err := c.do(func() {
+		m := c.member(id)
+		if m == nil {
+			refused = fault.New(fault.ParticipantGone, nil)
+			return
+		}
+		m.send(signalling.Mute{})
+	})
+	if err != nil {
+		return err
+	}
+	return refused
 }

@@ -15,10 +15,12 @@ import (
 	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/call/slottrack"
+	"github.com/porch-call/porch/backend/call/stack"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
+	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -63,6 +65,7 @@ type peer struct {
 	path        atomic.Pointer[path.Route] // of the selected pair
 	secrets     path.Secrets
 	direct      atomic.Pointer[path.SRTPPath] // nil until there are keys, and always without a mux, when pion carries the media
+	relayed     atomic.Bool                   // the other side is reached by its TURN server
 	connected   atomic.Bool
 	takesRED    atomic.Bool // takes redundant sound
 
@@ -82,11 +85,12 @@ type peer struct {
 // media stream, so that the receiver keeps them in step.
 type slotPair struct {
 	audio, video *forward.Slot
-	screen       bool    // it carries a member's screen, and the sound of that
-	member       *member // whose media it carries; nil for a free pair
-	permitted    bool    // the receiver's line has room for the picture
-	taken        bool    // the receiver looks at the picture; see member.takes
-	shown        bool    // both: video is among the receivers of member's picture, and not paused
+	screen       bool         // it carries a member's screen, and the sound of that
+	member       *member      // whose media it carries; nil for a free pair
+	reason       share.Reason // of the last decision
+	permitted    bool         // the receiver's line has room for the picture
+	taken        bool         // the receiver looks at the picture; see member.takes
+	shown        bool         // both: video is among the receivers of member's picture, and not paused
 }
 
 // media returns what the pair carries. It is not free.
@@ -101,7 +105,7 @@ func (pr *slotPair) media() (audio, video *forward.Track) {
 var kinds = []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo}
 
 // pathPatience is how long a path may take to come up. By then every pair of
-// candidates has been tried without success (iceRequests). Pion would only wait
+// candidates has been tried without success (package stack). Pion would only wait
 // for another 20 s before it reports that.
 const pathPatience = 8 * time.Second
 
@@ -116,7 +120,7 @@ func newPeer(m *member) (*peer, error) {
 		sections: make(map[string]*forward.Slot),
 		takes:    rate.NewLimiter(rate.Every(takenEvery), takenBurst),
 	}
-	p.preference.Wait, p.preference.Limit = relayWait, maxTaken
+	p.preference.Wait, p.preference.Limit = stack.RelayWait, maxTaken
 	if !m.profile.Host {
 		p.outside = m.call.outside
 		p.relayOnly = m.call.iceConfig.RelayOnly
@@ -398,6 +402,7 @@ func (p *peer) onConnected() {
 			p.failed(err) // pion's own path does not bound the streams that a stranger sends
 			return
 		}
+		d.SetTraffic(&p.member.traffic)
 		p.direct.CompareAndSwap(nil, d)
 		ice := p.ice()
 		ice.OnSelectedCandidatePairChange(p.reroute)
@@ -430,6 +435,7 @@ func (p *peer) reroute(pair *webrtc.ICECandidatePair) {
 	if l == nil {
 		return // can't be, because the agent has only our sockets
 	}
+	p.relayed.Store(pair.Remote.Typ == webrtc.ICECandidateTypeRelay)
 	p.path.Store(l)
 	if d := p.direct.Load(); d != nil {
 		d.SetRoute(l)

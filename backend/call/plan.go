@@ -5,6 +5,7 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/rate"
@@ -30,6 +31,7 @@ type planner struct {
 	flows     []forward.Flow
 	numbers   share.ID // of members so far
 	places    int      // how many are heard at once
+	foresight foresight.Foresight
 }
 
 // asked is what a member was last asked for, as a publisher.
@@ -60,11 +62,13 @@ func (c *Call) plan() {
 				place = len(members)
 			}
 			choice := plan.Choice(r, place)
-			pr.permit(choice.Reason != share.OwnLine && choice.Reason != share.HostLine)
+			pr.reason = choice.Reason
+			pr.permit(pr.reason != share.OwnLine && pr.reason != share.HostLine)
 			planned += choice.Rate
 		}
 		m.peer.out.Estimator().Plan(rate.Bitrate(planned))
 		m.wants(in, r)
+		m.tellLine(in.Receivers[r], now)
 	}
 	c.engine.uncork()
 	for t, o := range members {
@@ -74,6 +78,7 @@ func (c *Call) plan() {
 		}
 		o.ask(a, now)
 	}
+	c.foresee(in, now)
 }
 
 // together is what a publisher is asked for in two pictures.

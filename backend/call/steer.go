@@ -3,6 +3,7 @@ package call
 import (
 	"time"
 
+	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -96,6 +97,7 @@ func (c *Call) look(m *member, v signalling.View) error {
 			m.takesScreen = true
 			c.assignScreen(m)
 		}
+		m.takesLine = m.takesLine || word == signalling.TakesLine
 	}
 	if wait := steerEvery - now.Sub(c.steered); wait > 0 {
 		c.steerWithin(wait)
@@ -107,7 +109,7 @@ func (c *Call) look(m *member, v signalling.View) error {
 
 // forgetView drops m's view, because it is of an earlier page.
 func (m *member) forgetView() {
-	m.view, m.takesLayers, m.takesScreen = nil, false, false
+	m.view, m.takesLayers, m.takesScreen, m.takesLine, m.line = nil, false, false, false, ownline.Line{}
 	m.call.planner.demands.Forget(m.number)
 }
 

@@ -3,12 +3,10 @@ package host
 import (
 	"context"
 	"log/slog"
-	"os/user"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/call/totals"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
 	"github.com/porch-call/porch/backend/hoststate"
@@ -109,7 +107,7 @@ type Host struct {
 	cancel     context.CancelFunc
 	background loop.Background
 	still      chan struct{} // buffered 1; held while a picture is decoded
-	totals     *call.Totals
+	totals     *totals.Totals
 	publisher  *hoststate.Publisher
 	loop       *loop.Loop
 
@@ -154,7 +152,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		openLinks: make(openLinks),
 		parts:     make(map[sealed.LinkID]parts),
 		publisher: hoststate.NewPublisher(),
-		totals:    call.NewTotals(),
+		totals:    totals.New(),
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)
@@ -292,32 +290,4 @@ func (h *Host) doLink(ctx context.Context, linkID string, fn func(*openLink) err
 			return fault.New(fault.LinkSpent, nil)
 		}
 	})
-}
-
-// systemName returns the host's name until they choose one.
-func systemName() string {
-	u, err := user.Current()
-	if err != nil {
-		return nameOf()
-	}
-	full, _, _ := strings.Cut(u.Name, ",") // GECOS on Unix: name, room, phone
-	login := u.Username
-	if runtime.GOOS == "windows" { // the form is DOMAIN\user
-		login = login[strings.LastIndexByte(login, '\\')+1:]
-	}
-	return nameOf(full, login)
-}
-
-// nameOf returns the first of the system's names that identifies a person and
-// that guests may be told. A name that breaks the limits would keep Welcome and
-// Roster from all guests.
-func nameOf(names ...string) string {
-	for _, name := range names {
-		runes := []rune(signalling.CleanName(name))
-		name = signalling.CleanName(string(runes[:min(len(runes), signalling.MaxName)]))
-		if name != "" && name != "root" {
-			return name
-		}
-	}
-	return "Host"
 }

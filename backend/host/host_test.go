@@ -3,10 +3,10 @@ package host
 import (
 	"context"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/call/totals"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
@@ -276,27 +276,6 @@ func TestSettingsAreKept(t *testing.T) {
 	}
 }
 
-// TestSystemNamesCanBeTold takes what systems call people and sees that guests
-// can be told it.
-func TestSystemNamesCanBeTold(t *testing.T) {
-	long := strings.Repeat("é", signalling.MaxName+1)
-	for _, c := range []struct{ full, login, want string }{
-		{"Mara Lind", "mara", "Mara Lind"},
-		{"", "mara", "mara"},
-		{"root", "root", "Host"},
-		{"\u202e \u200b", "", "Host"},
-		{long, "mara", strings.Repeat("é", signalling.MaxName)},
-	} {
-		got := nameOf(c.full, c.login)
-		if got != c.want {
-			t.Errorf("%q, %q: %q, want %q", c.full, c.login, got, c.want)
-		}
-		if _, err := signalling.Encode(signalling.Welcome{Version: signalling.ProtocolVersion, HostName: got}); err != nil {
-			t.Errorf("%q: %v", got, err)
-		}
-	}
-}
-
 func TestClosedHostAnswers(t *testing.T) {
 	f := start(t, setup{})
 	l := f.link()
@@ -331,7 +310,7 @@ func TestSumAddsEveryCount(t *testing.T) {
 			field.SetUint(uint64(i + 1))
 		}
 	}
-	got := reflect.ValueOf(a.Plus(a))
+	got := reflect.ValueOf(totals.Plus(a, a))
 	for i := range fields.NumField() {
 		switch field := fields.Field(i); field.Kind() {
 		case reflect.Int:

@@ -2,6 +2,7 @@ package host
 
 import (
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/links"
@@ -37,8 +38,9 @@ type openLink struct {
 
 	call     *call.Call // nil while nobody is in the call
 	roster   []signalling.Participant
-	guestIn  bool // since the app started, a guest was in who has left
-	hostIn   bool // since the app started, the host has been in
+	forecast foresight.Forecast // of letting one more guest in
+	guestIn  bool               // since the app started, a guest was in who has left
+	hostIn   bool               // since the app started, the host has been in
 	seats    map[*seat]struct{}
 	hostSeat *hostSeat // the host's own part; nil while the host is not in
 }
@@ -155,6 +157,9 @@ func (o *openLink) lobbyChanged(s lobby.Snapshot) {
 	if len(s.Requests) == 0 {
 		o.stopAsking()
 	}
+	if o.call != nil {
+		o.call.Expect(len(s.Requests) > 0)
+	}
 	o.host.touch()
 }
 
@@ -173,11 +178,20 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 				}
 			})
 		},
+		OnForecast: func(f foresight.Forecast) {
+			h.loop.Post("forecast "+string(o.id), func() {
+				if o.call == c {
+					o.forecast = f
+					h.touch()
+				}
+			})
+		},
 	}, o.reachOf())
 	if err != nil {
 		return nil, err
 	}
-	o.call = c
+	o.call, o.forecast = c, foresight.Forecast{}
+	c.Expect(len(o.queue.Requests) > 0)
 	o.stopAsking()
 	h.totals.Begin(c)
 	if !h.engine.HasUDP() {

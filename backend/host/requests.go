@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/call/figures"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/lobby"
@@ -135,17 +136,32 @@ func (o *openLink) seatOf(participantID string) *seat {
 // MuteParticipant asks a participant's page to mute itself. Faults: NotInCall,
 // ParticipantGone.
 func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string) error {
-	var c *call.Call
-	if err := h.doLink(ctx, linkID, func(o *openLink) error {
-		c = o.call
-		return nil
-	}); err != nil {
+	c, err := h.callOf(ctx, linkID)
+	if err != nil {
 		return err
 	}
-	if c == nil {
-		return fault.New(fault.NotInCall, nil)
-	}
 	return c.Mute(participantID)
+}
+
+// CallFigures returns what is known of the lines of a link's call. Faults:
+// NotInCall, CallEnded.
+func (h *Host) CallFigures(ctx context.Context, linkID string) (figures.Call, error) {
+	c, err := h.callOf(ctx, linkID)
+	if err != nil {
+		return figures.Call{}, err
+	}
+	return c.Figures()
+}
+
+// callOf returns a link's call. Fault: NotInCall, if there is none.
+func (h *Host) callOf(ctx context.Context, linkID string) (c *call.Call, err error) {
+	err = h.doLink(ctx, linkID, func(o *openLink) error {
+		if c = o.call; c == nil {
+			return fault.New(fault.NotInCall, nil)
+		}
+		return nil
+	})
+	return c, err
 }
 
 // bringIn asks the window that called Attend last to enter a link's call.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/porch-call/porch/backend/host/ownname"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/signalling"
@@ -17,7 +18,7 @@ const (
 )
 
 func (h *Host) loadSettings() error {
-	h.me.Name = systemName()
+	h.me.Name = ownname.OfSystem()
 	if _, err := h.keeper.Setting(keyName, &h.me.Name); err != nil {
 		return fmt.Errorf("load the host's name: %w", err)
 	}

@@ -217,6 +217,9 @@ func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 		v.Known = hoststate.KnownName
 	}
 	v.NameInCall, v.LooksLike = o.resembles(q)
+	if o.call != nil {
+		v.Lowers, v.LowersTo = o.forecast.Lowers, o.forecast.To
+	}
 	return v
 }
 

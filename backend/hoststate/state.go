@@ -138,6 +138,8 @@ type RequestView struct {
 	Bell       string `json:"bell"`                // "rung", "silenced", "asked-to-wait"
 	Away       bool   `json:"away"`                // the connection is lost; the request waits for the guest to return
 	Picture    string `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
+	Lowers     bool   `json:"lowers"`              // letting them in makes the pictures of the call smaller
+	LowersTo   int    `json:"lowersTo"`            // lines of most pictures then, 0 if they pause; only with Lowers
 }
 
 // CallView is a call that has participants.

@@ -116,7 +116,7 @@ var (
 		entry[MediaState], entry[Sharing], entry[View], entry[Say], entry[Ping])
 	fromHost = familyOf(
 		entry[Welcome], entry[Waiting], entry[Admitted], entry[Declined], entry[Ended], entry[Offer],
-		entry[Candidate], entry[Tracks], entry[Screen], entry[Layers], entry[Roster], entry[Joined], entry[Left],
+		entry[Candidate], entry[Tracks], entry[Screen], entry[Layers], entry[Line], entry[Roster], entry[Joined], entry[Left],
 		entry[Speaking], entry[Chat], entry[Mute], entry[Fault], entry[Pong])
 	toRelay   = familyOf(entry[Open])
 	fromRelay = familyOf(entry[Opened], entry[Unavailable])

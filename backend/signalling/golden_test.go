@@ -49,7 +49,7 @@ var golden = []struct {
 		Sharing{},
 		View{Tiles: []Tile{
 			{Participant: "host", Height: 1080, Kind: KindVideo}, {Participant: "p2", Kind: KindScreen},
-		}, Takes: []string{TakesLayers, TakesScreen}},
+		}, Takes: []string{TakesLayers, TakesScreen, TakesLine}},
 		View{Hidden: true},
 		Say{Text: "First line\nsecond \"line\""},
 		Say{Text: "Once", Token: deviceText},
@@ -85,6 +85,8 @@ var golden = []struct {
 		}, Audio: &AudioLayer{MaxBitrate: 32000}},
 		Layers{Video: []VideoLayer{{Active: true}}},
 		Layers{},
+		Line{SlowDown: true, SlowUp: true, Paused: []Pause{{Participant: "p2", Reason: PauseLine}, {Participant: "host", Screen: true, Reason: PauseHost}}},
+		Line{},
 		Roster{You: "p1",
 			Participants: []Participant{
 				{ID: "host", Name: "Ada", Host: true, JoinedAt: 1767225600000},

@@ -67,7 +67,7 @@ type Sharing struct {
 type View struct {
 	Hidden bool     `json:"hidden,omitempty"` // the page is not on the screen, and so none of its tiles is
 	Tiles  []Tile   `json:"tiles"`            // those that are on the screen, at least in part
-	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers], [TakesScreen]
+	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers], [TakesScreen], [TakesLine]
 }
 
 // Tile is a place on the sender's screen that shows a participant.
@@ -84,6 +84,7 @@ const (
 	TakesSharing = "sharing" // in Roster: Sharing
 	TakesLayers  = "layers"  // in View: Layers
 	TakesScreen  = "screen"  // in View: Screen
+	TakesLine    = "line"    // in View: Line
 )
 
 // Say is a chat line by the sender.

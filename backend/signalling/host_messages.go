@@ -146,6 +146,29 @@ type AudioLayer struct {
 	MaxBitrate int `json:"maxBitrate,omitempty"` // bit/s; 0 for as much as the sender likes
 }
 
+// Line says how the receiver's own line is, as the host sees it, and which pictures
+// are not sent for want of room. It replaces the Line before it. The host sends it
+// only to a guest whose View takes [TakesLine], when it changes. Until the first one,
+// all is well.
+type Line struct {
+	SlowDown bool    `json:"slowDown,omitempty"` // the receiver's line carries too little of what the host sends
+	SlowUp   bool    `json:"slowUp,omitempty"`   // too much of what the receiver sends does not arrive
+	Paused   []Pause `json:"paused"`             // pictures that the receiver looks at and is not sent
+}
+
+// Pause is why a participant's picture is not sent.
+type Pause struct {
+	Participant string `json:"participant"`
+	Screen      bool   `json:"screen,omitempty"` // it is the shared screen
+	Reason      string `json:"reason"`           // whose line has no room; receivers take a reason that they don't know for PauseHost
+}
+
+// The reasons of a Pause.
+const (
+	PauseLine = "line" // the receiver's own
+	PauseHost = "host" // the host's, which all receivers share
+)
+
 // Participant is a person in the call.
 type Participant struct {
 	ID        string `json:"id"`

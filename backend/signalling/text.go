@@ -229,6 +229,11 @@ func cleaned(m Message) Message {
 			m.Video = []VideoLayer{}
 		}
 		return m
+	case Line:
+		if m.Paused == nil {
+			m.Paused = []Pause{}
+		}
+		return m
 	case Speaking:
 		if m.IDs == nil {
 			m.IDs = []string{}

@@ -69,6 +69,9 @@ func (Screen) Type() Type { return "screen" }
 func (Layers) Type() Type { return "layers" }
 
 // Type implements [Message].
+func (Line) Type() Type { return "line" }
+
+// Type implements [Message].
 func (Roster) Type() Type { return "roster" }
 
 // Type implements [Message].

@@ -309,6 +309,19 @@ func (m Layers) Validate() error {
 	return nil
 }
 
+// Validate implements [Message].
+func (m Line) Validate() error {
+	if len(m.Paused) > MaxParticipants {
+		return invalid("line: %d pauses", len(m.Paused))
+	}
+	for _, p := range m.Paused {
+		if !isID(p.Participant) || !isID(p.Reason) {
+			return invalid("line: bad pause")
+		}
+	}
+	return nil
+}
+
 // isBitrate reports whether n is a bitrate, 0 included.
 func isBitrate(n int) bool { return n >= 0 && n <= MaxBitrate }
 

@@ -219,6 +219,21 @@ describe('screens', { timeout: 600_000 }, () => {
     await look('host', '10-call', host);
     await look('guest', '04-call', guest);
 
+    for (const [whose, name, page] of [
+      ['host', '10b-call-details', host],
+      ['guest', '04b-call-details', guest],
+    ] as const) {
+      await page.getByRole('button', { name: 'Call details' }).click();
+      const dialog = page.getByRole('dialog', { name: 'Call details' });
+      await dialog
+        .getByText(/a\ssecond/)
+        .first()
+        .waitFor();
+      await look(whose, name, page);
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'detached' });
+    }
+
     const cleo = await personsPage('sister');
     await knock(cleo, address, 'Cleo');
     await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();

@@ -119,6 +119,12 @@ func (l *Lines) Full(w Way) {
 	}
 }
 
+// Known reports whether a way out was full once, so that its capacity is what it carries.
+func (l *Lines) Known(w Way) bool {
+	u := l.uplinks[w]
+	return u != nil && u.Known()
+}
+
 // Capacity returns what a way carries. It must not be the loopback.
 func (l *Lines) Capacity(w Way) rate.Bitrate { return l.uplinks[w].Capacity() }
 

@@ -12,6 +12,7 @@ type Flow struct {
 // flow measures a layer. The zero value is ready to use.
 type flow struct {
 	bytes  uint64 // on the wire, so far
+	frames uint64 // pictures that have come whole or in part, so far
 	height int
 
 	mark   uint64 // bytes at the last look

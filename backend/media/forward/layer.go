@@ -113,6 +113,9 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		return false, l.mend(p, now)
 	}
 	l.packetAt = now
+	if p.marker && l.pace == nil { // of a picture's last packet
+		l.flow.frames++
+	}
 	l.reception.packet(p.sequence, p.timestamp, now)
 	l.clock.packet(p.timestamp, now)
 	if p.hasLevel && !l.track.silent.Load() {

@@ -30,12 +30,13 @@ type Outbound struct {
 	mu    sync.Mutex
 	slots map[uint32]*Slot    // by SSRC, once negotiated
 	ssrcs map[uint32]struct{} // in use, including those of retransmissions
+	lost  map[uint32]uint32   // packets that the receiver reports as lost, by the SSRC of a slot
 }
 
 // NewOutbound returns the way out to a receiver. admitted says whether the receiver is admitted. wake is called when
 // packets begin to wait for [Outbound.Pace]; it runs with locks held and must not block.
 func NewOutbound(admitted *atomic.Bool, c *Counters, wake func()) *Outbound {
-	o := &Outbound{admitted: admitted, counters: c, slots: make(map[uint32]*Slot), ssrcs: make(map[uint32]struct{})}
+	o := &Outbound{admitted: admitted, counters: c, slots: make(map[uint32]*Slot), ssrcs: make(map[uint32]struct{}), lost: make(map[uint32]uint32)}
 	o.budget.roundTrip = &o.rtt
 	o.departures = newDepartures()
 	o.pacing.wake = wake
@@ -114,6 +115,7 @@ func (o *Outbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 	}
 	if f.reported {
 		o.measure(f.block, now)
+		o.noteLost(ssrc, f.block.TotalLost)
 	}
 	if len(f.lost) > 0 {
 		s.resend(f.lost)

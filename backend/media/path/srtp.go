@@ -36,6 +36,7 @@ import (
 type SRTPPath struct {
 	route   atomic.Pointer[Route] // nil while there is no address to send to
 	dropped *atomic.Uint64        // counts packets of pictures that were dropped because the line was full
+	traffic *Traffic              // nil if nothing is counted; set before the first packet
 
 	inMu    sync.Mutex
 	in      *srtp.Context
@@ -142,6 +143,9 @@ func NewSRTPPath(s *Secrets, dropped *atomic.Uint64) (*SRTPPath, error) {
 	return &SRTPPath{in: in, out: out, dropped: dropped, streams: make(map[uint32]struct{}), reports: make(map[uint32]struct{})}, nil
 }
 
+// SetTraffic makes t count what crosses the network. It is called before the first packet.
+func (s *SRTPPath) SetTraffic(t *Traffic) { s.traffic = t }
+
 // SetRoute sets where packets go from now on. With nil they are not sent.
 func (s *SRTPPath) SetRoute(r *Route) { s.route.Store(r) }
 
@@ -170,6 +174,7 @@ func (s *SRTPPath) OpenRTP(b []byte) ([]byte, error) {
 	if !known {
 		s.streams[ssrc] = struct{}{}
 	}
+	s.traffic.in(len(b))
 	return plain, nil
 }
 
@@ -192,6 +197,7 @@ func (s *SRTPPath) OpenRTCP(b []byte) ([]byte, error) {
 	if !known {
 		s.reports[ssrc] = struct{}{}
 	}
+	s.traffic.in(len(b))
 	return plain, nil
 }
 
@@ -209,6 +215,7 @@ func (s *SRTPPath) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes
 	if h.PayloadType != codec.AudioPayloadType {
 		d.picture = s.dropped
 	}
+	s.traffic.out(len(*buffer))
 	r.socket.send(d)
 	return h.MarshalSize() + len(payload), nil
 }
@@ -263,6 +270,7 @@ func (s *SRTPPath) WriteRTCP(compound []byte) error {
 		return err
 	}
 	*buffer = b
+	s.traffic.out(len(b))
 	r.socket.send(datagram{buffer: buffer, to: r.remote})
 	return nil
 }

@@ -44,6 +44,8 @@ func sealed(tb testing.TB, c *srtp.Context, ssrc uint32, sequence uint16) []byte
 
 func TestSecureOpensWhatIsAuthentic(t *testing.T) {
 	s, _, out := srtpPair(t)
+	var traffic Traffic
+	s.SetTraffic(&traffic)
 	b := sealed(t, out, 1, 1)
 	forged := slices.Clone(b)
 	forged[len(forged)-1] ^= 1
@@ -67,6 +69,9 @@ func TestSecureOpensWhatIsAuthentic(t *testing.T) {
 		if _, err := s.OpenRTP(make([]byte, n)); err == nil {
 			t.Errorf("%d zeros were opened", n)
 		}
+	}
+	if want := uint64(len(b) + datagramHeaders); traffic.Received() != want || traffic.Sent() != 0 {
+		t.Errorf("%d bytes received and %d sent, want %d and 0", traffic.Received(), traffic.Sent(), want)
 	}
 }
 

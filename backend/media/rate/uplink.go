@@ -127,6 +127,13 @@ func (u *Uplink) Capacity() Bitrate {
 // Gate returns what holds back pictures for all receivers.
 func (u *Uplink) Gate() *Gate { return &u.gate }
 
+// Known reports whether the way was full once, so that its capacity is what it carries and not what was tried so far.
+func (u *Uplink) Known() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.control.top > 0
+}
+
 // State returns Overuse while the way is over, and the queue in front of it.
 func (u *Uplink) State() (State, time.Duration) {
 	u.mu.Lock()

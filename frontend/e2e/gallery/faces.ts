@@ -1,5 +1,6 @@
 // The drawer's people, still, for the gallery.
-import type { Picture } from '../../src/media/engine';
+import { OWN, type Picture } from '../../src/media/engine';
+import { type Figures, nothing, type Way } from '../../src/media/figures';
 import { FakeEngine } from '../../src/test/fakeEngine';
 import { draw, people } from '../people';
 
@@ -45,6 +46,31 @@ export function sharedScreen(width = 1440, height = 900): HTMLCanvasElement {
   return canvas;
 }
 
+/** Made-up figures of a call with these people. */
+export function carried(ids: string[], way: Way = 'direct'): Figures {
+  const at = performance.now();
+  const seconds = 900 + at / 1000;
+  const flow = (nth: number) => ({
+    bytes: seconds * (84_000 - 9000 * nth),
+    packets: seconds * 90,
+    lost: seconds * 0.4 * nth,
+    height: nth === 1 ? 720 : 360,
+    frames: seconds * (30 - 3 * nth),
+  });
+  return {
+    at,
+    sent: seconds * 91_000,
+    received: seconds * 263_000,
+    people: ids.map((id, nth) => ({
+      id,
+      way: nth === 2 ? 'relay' : way,
+      roundTrip: 8400 + 31_000 * nth,
+      out: flow(nth),
+      in: id === OWN ? nothing : flow(nth),
+    })),
+  };
+}
+
 /** An engine that shows drawn people; whoever has no picture has their camera off. */
 export class DrawnEngine extends FakeEngine {
   override level = 0.4;
@@ -60,6 +86,11 @@ export class DrawnEngine extends FakeEngine {
   constructor(pictures: Readonly<Record<string, HTMLCanvasElement>>) {
     super();
     this.#pictures = pictures;
+  }
+
+  /** What the connection has carried; it goes on with the clock. */
+  override async figures(): Promise<Figures> {
+    return carried(Object.keys(this.#pictures));
   }
 
   override pictureOf(id: string): Picture | undefined {

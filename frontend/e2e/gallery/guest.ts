@@ -183,6 +183,13 @@ const talk = (call: Call) => {
   }
 };
 
+/** Presses Call details, and waits for two looks. */
+export const openDetails = () =>
+  setTimeout(
+    () => document.querySelector<HTMLElement>('[aria-label="Call details"]')?.click(),
+    100,
+  );
+
 export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'guest-door': (target) => show(target, () => {}),
   'guest-door-first': (target) =>
@@ -273,6 +280,22 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     call.receive({
       type: 'joined',
       payload: { participant: { id: 'Uncle Theo', name: 'Uncle Theo', joinedAt: 2, away: true } },
+    });
+  }),
+  'call-details': inCall(3, (call) => {
+    call.receive({ type: 'line', payload: { slowDown: true, paused: [] } });
+    openDetails();
+  }),
+  'call-paused': inCall(4, (call) => {
+    call.receive({
+      type: 'line',
+      payload: {
+        slowDown: true,
+        paused: [
+          { participant: 'Grandma', reason: 'line' },
+          { participant: 'Ada', reason: 'host' },
+        ],
+      },
     });
   }),
   'call-lost': inCall(2, (call) => {

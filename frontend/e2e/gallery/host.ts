@@ -15,9 +15,11 @@ import { Host } from '../../host/model/host.svelte';
 import { nothing } from '../../host/model/state.svelte';
 import { link as linkSample, request as requestSample } from '../../host/test/samples';
 import { OWN } from '../../src/media/engine';
+import { nothing as nothingSent } from '../../src/media/figures';
 import { FakeTransport } from '../../src/test/fakeTransport';
 import type { Participant } from '../../src/transport';
-import { DrawnEngine, face } from './faces';
+import { carried, DrawnEngine, face } from './faces';
+import { openDetails } from './guest';
 
 const now = Date.now();
 const minute = 60_000;
@@ -144,6 +146,15 @@ const far = (relayState: string) =>
 function madeUp(part: Partial<State>): Backend {
   const answers: Partial<Backend> = {
     snapshot: async () => ({ ...base, ...part }),
+    callFigures: async () => ({
+      ...carried(['host', 'g', 't', 'm'], 'internet'),
+      people: carried(['g', 'host', 't', 'm'], 'internet').people.map((row) =>
+        row.id === 'host'
+          ? { ...row, way: '', roundTrip: 0, in: nothingSent }
+          : { ...row, out: { ...row.out, height: 0 } },
+      ),
+      uplink: { rate: 4_600_000, height: 360, paused: 1 },
+    }),
     linkQR: async () => qr,
     watch: (_: (change: Change) => void) => () => {},
     setTitle: () => {},
@@ -294,6 +305,10 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   home: (target) => show(target, { links }),
   'home-knock': (target) =>
     show(target, { links, requests: [request('Grandma', { known: 'returning', timesLetIn: 4 })] }),
+  'home-toast': (target) => show(target, { links }, (host) => host.toasts.word('Link removed')),
+  'in-call-details': (target) => inCall(target, {}, () => openDetails()),
+  'in-call-lowers': (target) =>
+    inCall(target, { requests: [request('Grandma', { lowers: true, lowersTo: 360 })] }),
   'home-knocks': (target) => show(target, { links, requests: three }),
   'home-notice': (target) =>
     show(target, { links, notice: { id: 1, code: 'background', message: '' } }),

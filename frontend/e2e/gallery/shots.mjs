@@ -46,6 +46,12 @@ try {
         page.on('console', (said) => said.type() === 'error' && console.error(scene, said.text()));
         await page.goto(`${url}?scene=${scene}`);
         await page.locator('html[data-ready]').waitFor();
+        if (scene.includes('details'))
+          await page
+            .getByText('a second')
+            .first()
+            .waitFor()
+            .catch(() => {});
         await page.evaluate(
           'new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn), 150))',
         );

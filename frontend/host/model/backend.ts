@@ -1,5 +1,5 @@
 import * as app from '../../wailsjs/go/main/App';
-import type { hoststate } from '../../wailsjs/go/models';
+import type { figures, hoststate } from '../../wailsjs/go/models';
 import {
   EventsOn,
   WindowIsMinimised,
@@ -69,6 +69,10 @@ export interface Commands {
   lockCall(link: string, on: boolean): Promise<void>;
   removeParticipant(link: string, participant: string, block: boolean): Promise<void>;
   muteParticipant(link: string, participant: string): Promise<void>;
+  /** What is known of the lines of a call. */
+  callFigures(link: string): Promise<Data<figures.Call>>;
+  /** Saves a report; the file's path, "" when cancelled. */
+  saveReport(report: string): Promise<string>;
   setName(name: string): Promise<void>;
   setSettings(settings: Settings): Promise<void>;
   /** Dials a relay once: what it offers. */
@@ -174,6 +178,8 @@ export function wails(client: string): Backend {
     removeParticipant: (link, participant, block) =>
       said(app.RemoveParticipant(link, participant, block)),
     muteParticipant: (link, participant) => said(app.MuteParticipant(link, participant)),
+    callFigures: (link) => said(app.CallFigures(link)),
+    saveReport: (report) => said(app.SaveReport(report)),
     setName: (name) => said(app.SetName(name)),
     setSettings: (settings) => said(app.SetSettings(settings)),
     testRelay: (address, invitation) => said(app.TestRelay(address, invitation)),

@@ -247,6 +247,15 @@ export class Host {
     this.toasts.word(m.host_link_removed());
   }
 
+  /** Asks where to save a report of a call; false when it was not saved. */
+  async saveReport(report: string): Promise<boolean> {
+    let path = '';
+    const saving = this.backend.saveReport(report).then((at) => {
+      path = at;
+    });
+    return (await this.run(saving)) && path !== '';
+  }
+
   setSettings(change: Partial<Settings>): Promise<boolean> {
     return this.run(this.backend.setSettings({ ...this.now.settings, ...change }));
   }

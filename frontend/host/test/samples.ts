@@ -36,5 +36,7 @@ export const request = (id: string, part: Partial<RequestView> = {}): RequestVie
   nameInCall: false,
   bell: 'rung',
   away: false,
+  lowers: false,
+  lowersTo: 0,
   ...part,
 });

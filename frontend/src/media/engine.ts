@@ -1,4 +1,5 @@
 import type { HostMessage } from '$src/transport';
+import type { Figures } from './figures';
 
 /** A camera, microphone or speaker. */
 export interface Device {
@@ -101,6 +102,9 @@ export interface MediaEngine {
    * what changes with each picture that comes or goes.
    */
   attach(participant: string, container: HTMLElement): () => void;
+
+  /** What the connection to the host has carried, where the page has one; undefined while there is none. */
+  figures?(): Promise<Figures | undefined>;
 
   /** Lets go of devices and connections. Twice is fine. */
   close(): void;

@@ -107,7 +107,7 @@ export class ViewReport {
           height: Math.min(highest, Math.round(height * devicePixelRatio)),
           kind,
         })),
-      takes: ['layers', 'screen'],
+      takes: ['layers', 'screen', 'line'],
     };
   }
 

@@ -7,6 +7,7 @@ import type {
   OwnScreen,
   Picture,
 } from '../media/engine';
+import type { Figures } from '../media/figures';
 import type { HostMessage } from '../transport';
 
 /** An engine that does at once what it is asked for, and nothing else. */
@@ -41,6 +42,8 @@ export class FakeEngine implements MediaEngine {
   receive(message: HostMessage): void {
     this.received.push(message.type);
   }
+
+  figures?(): Promise<Figures | undefined>;
 
   pictureOf(_participant: string): Picture | undefined {
     return undefined;

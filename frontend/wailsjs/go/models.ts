@@ -1,3 +1,122 @@
+export namespace figures {
+	
+	export class Uplink {
+	    rate: number;
+	    height: number;
+	    paused: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new Uplink(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.rate = source["rate"];
+	        this.height = source["height"];
+	        this.paused = source["paused"];
+	    }
+	}
+	export class Flow {
+	    bytes: number;
+	    packets: number;
+	    lost: number;
+	    height: number;
+	    frames: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new Flow(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.bytes = source["bytes"];
+	        this.packets = source["packets"];
+	        this.lost = source["lost"];
+	        this.height = source["height"];
+	        this.frames = source["frames"];
+	    }
+	}
+	export class Person {
+	    id: string;
+	    way: string;
+	    roundTrip: number;
+	    out: Flow;
+	    in: Flow;
+	
+	    static createFrom(source: any = {}) {
+	        return new Person(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.way = source["way"];
+	        this.roundTrip = source["roundTrip"];
+	        this.out = this.convertValues(source["out"], Flow);
+	        this.in = this.convertValues(source["in"], Flow);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	export class Call {
+	    at: number;
+	    sent: number;
+	    received: number;
+	    people: Person[];
+	    uplink?: Uplink;
+	
+	    static createFrom(source: any = {}) {
+	        return new Call(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.at = source["at"];
+	        this.sent = source["sent"];
+	        this.received = source["received"];
+	        this.people = this.convertValues(source["people"], Person);
+	        this.uplink = this.convertValues(source["uplink"], Uplink);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+	
+	
+
+}
+
 export namespace hoststate {
 	
 	export class AddressView {
@@ -397,6 +516,8 @@ export namespace hoststate {
 	    bell: string;
 	    away: boolean;
 	    picture?: string;
+	    lowers: boolean;
+	    lowersTo: number;
 	
 	    static createFrom(source: any = {}) {
 	        return new RequestView(source);
@@ -417,6 +538,8 @@ export namespace hoststate {
 	        this.bell = source["bell"];
 	        this.away = source["away"];
 	        this.picture = source["picture"];
+	        this.lowers = source["lowers"];
+	        this.lowersTo = source["lowersTo"];
 	    }
 	}
 	export class Settings {

@@ -1,4 +1,4 @@
-import type { ChatLine, GuestMessage, HostMessage, Participant } from '$src/transport';
+import type { ChatLine, GuestMessage, HostMessage, Line, Participant } from '$src/transport';
 import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
@@ -14,7 +14,15 @@ export interface Person extends Participant {
   /** The key for the engine's pictures. */
   picture: string;
   speaking: boolean;
+  /** Whose line has no room for the picture, which is the last one then. */
+  paused?: Paused;
 }
+
+/** Whose line has no room for a picture: the own one, or the host's. */
+export type Paused = 'line' | 'host';
+
+/** A reason that only a later host gives is the host's. */
+const whose = (reason: string): Paused => (reason === 'line' ? 'line' : 'host');
 
 // As they are shown, also in the middle of a sentence.
 const named = <T extends { name: string }>(of: T): T => ({ ...of, name: isolated(of.name) });
@@ -24,9 +32,13 @@ export type Notice =
   | { kind: 'joined' | 'left' | 'away' | 'back'; name: string }
   | { kind: 'chat'; name: string; text: string }
   | { kind: 'muted-by-host' }
+  | { kind: 'slow'; way: Slow }
   | { kind: 'instead'; device: keyof Choice }
   | { kind: 'fault'; code: string; message: string }
   | ScreenNotice;
+
+/** In which directions the own line is poor. */
+export type Slow = 'down' | 'up' | 'both';
 
 export type Panel = 'chat' | 'people';
 
@@ -54,6 +66,7 @@ export class Call {
   #connected = $state(true);
   #people = $state.raw<ReadonlyMap<string, Participant>>(new Map());
   #speaking = $state.raw<readonly string[]>([]);
+  #line = $state.raw<Line>({ paused: [] });
   #spoke = $state('');
   #unsent = $state.raw<readonly { token: string; text: string }[]>([]);
   #later?: ReturnType<typeof setTimeout>;
@@ -106,11 +119,29 @@ export class Call {
   /** Everybody in the call, the own participant first, then in the order in which they came. */
   readonly people: readonly Person[] = $derived.by(() => {
     const speaking = new Set(this.#speaking);
+    const paused = new Map(
+      this.#line.paused
+        .filter(({ screen }) => !screen)
+        .map(({ participant, reason }) => [participant, whose(reason)]),
+    );
     return [...this.#people.values()]
       .sort((a, b) => a.joinedAt - b.joinedAt || (a.id < b.id ? -1 : 1))
-      .map((participant) => this.#person(participant, speaking))
+      .map((participant) => this.#person(participant, speaking, paused))
       .sort((a, b) => Number(b.own) - Number(a.own));
   });
+
+  /** Whose line has no room for the shared screen. */
+  get screenPaused(): Paused | undefined {
+    const pause = this.#line.paused.find(({ screen }) => screen);
+    return pause && whose(pause.reason);
+  }
+
+  /** Whether the own line is poor, as the host sees it. */
+  get slow(): Slow | undefined {
+    const { slowDown, slowUp } = this.#line;
+    if (slowDown && slowUp) return 'both';
+    return slowDown ? 'down' : slowUp ? 'up' : undefined;
+  }
 
   readonly others: readonly Person[] = $derived(this.people.filter((person) => !person.own));
 
@@ -146,6 +177,7 @@ export class Call {
           participants.map((participant) => [participant.id, named(participant)]),
         );
         this.#lines(chat.map(named));
+        this.#line = { paused: [] };
         // After a reload the lines of before are old news.
         if (first) this.unread = 0;
         this.#told = undefined;
@@ -190,6 +222,14 @@ export class Call {
       case 'screen':
         this.sharing.take(message.payload);
         break;
+      case 'line': {
+        const before = this.slow;
+        this.#line = message.payload;
+        const { slow } = this;
+        // Said when it gets worse.
+        if (slow && slow !== before && before !== 'both') this.notice = { kind: 'slow', way: slow };
+        break;
+      }
       case 'mute':
         if (this.microphone.shown) {
           void this.microphone.set(false);
@@ -264,7 +304,11 @@ export class Call {
     for (const payload of this.#unsent) this.#send({ type: 'say', payload });
   }
 
-  #person(participant: Participant, speaking: ReadonlySet<string>): Person {
+  #person(
+    participant: Participant,
+    speaking: ReadonlySet<string>,
+    paused: ReadonlyMap<string, Paused>,
+  ): Person {
     const own = participant.id === this.you;
     return {
       ...participant,
@@ -274,6 +318,7 @@ export class Call {
       cameraOff: own ? !this.camera.shown : participant.cameraOff,
       picture: own ? OWN : participant.id,
       speaking: speaking.has(participant.id) && !(own && !this.microphone.shown),
+      paused: paused.get(participant.id),
     };
   }
 

@@ -258,3 +258,48 @@ describe('the chat', () => {
 it('hands every message to the engine', () => {
   expect(engine.received).toEqual(['roster']);
 });
+
+describe('the own line', () => {
+  const line = (payload: object) => call.receive({ type: 'line', payload } as never);
+
+  it('pauses pictures for a reason, until it does not', () => {
+    line({
+      paused: [
+        { participant: 'ada', reason: 'line' },
+        { participant: 'host', reason: 'of-tomorrow' },
+        { participant: 'nobody', reason: 'host' },
+        { participant: 'me', screen: true, reason: 'host' },
+      ],
+    });
+    expect(call.screenPaused).toBe('host');
+    const paused = () => Object.fromEntries(call.people.map(({ id, paused }) => [id, paused]));
+    expect(paused()).toEqual({ me: undefined, ada: 'line', host: 'host' });
+    line({ paused: [] });
+    expect(call.screenPaused).toBeUndefined();
+    expect(paused()).toEqual({ me: undefined, ada: undefined, host: undefined });
+  });
+
+  it('is said once to be poor, in both directions', () => {
+    line({ paused: [], slowDown: true });
+    expect(call.notice).toEqual({ kind: 'slow', way: 'down' });
+    call.notice = undefined;
+    line({ paused: [{ participant: 'ada', reason: 'line' }], slowDown: true });
+    expect(call.notice).toBeUndefined();
+    line({ paused: [], slowDown: true, slowUp: true });
+    expect(call.notice).toEqual({ kind: 'slow', way: 'both' });
+    line({ paused: [], slowUp: true });
+    expect(call.slow).toBe('up');
+    line({ paused: [] });
+    expect(call.slow).toBeUndefined();
+  });
+
+  it('is forgotten with the connection to a host: the next roster begins anew', () => {
+    line({ paused: [{ participant: 'ada', reason: 'line' }], slowDown: true });
+    call.receive({
+      type: 'roster',
+      payload: { you: 'me', participants: [person('me', 3), person('ada', 2)], chat: [] },
+    });
+    expect(call.slow).toBeUndefined();
+    expect(call.people.some(({ paused }) => paused)).toBe(false);
+  });
+});

@@ -1,4 +1,5 @@
 import { SCREEN } from '$src/media/engine';
+import type { Figures } from '$src/media/figures';
 import type {
   Candidate,
   GuestMessage,
@@ -184,6 +185,23 @@ export class Peer {
   /** Asks the host for an ICE restart. */
   restart(): void {
     this.#options.send({ type: 'restart', payload: {} });
+  }
+
+  /** What the connection has carried so far. */
+  async figures(): Promise<Figures> {
+    // Few look, so it comes when it is wanted.
+    const { figuresOf } = await import('./figures');
+    const stats = await this.#connection.getStats();
+    const byTrack = new Map<string, string | null>();
+    for (const { mid, receiver } of this.#connection.getTransceivers()) {
+      byTrack.set(receiver.track.id, mid);
+    }
+    const byMid = new Map(this.#slots.map(({ mid, participant }) => [mid, participant]));
+    return figuresOf(
+      stats.values(),
+      (mid, track) => byMid.get(mid ?? byTrack.get(track ?? '') ?? ''),
+      performance.now(),
+    );
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import type { Choice, DeviceFault, Devices, MediaEngine, Picture } from '$src/media/engine';
 import { OWN } from '$src/media/engine';
+import type { Figures } from '$src/media/figures';
 import type { GuestMessage, HostMessage, ICEServer, Kind } from '$src/transport';
 import type { Own } from './capture.svelte';
 import { whenInFront } from './front';
@@ -168,6 +169,10 @@ export class WebviewEngine implements MediaEngine {
 
   attach(participant: string, container: HTMLElement): () => void {
     return this.#pictures.attach(participant, container);
+  }
+
+  async figures(): Promise<Figures | undefined> {
+    return this.#peer?.figures();
   }
 
   close(): void {

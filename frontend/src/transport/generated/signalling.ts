@@ -99,7 +99,7 @@ export interface View {
 	hidden?: boolean
 	/** those that are on the screen, at least in part */
 	tiles: Tile[]
-	/** what the sender takes beyond the messages of every page: TakesLayers, TakesScreen */
+	/** what the sender takes beyond the messages of every page: TakesLayers, TakesScreen, TakesLine */
 	takes?: string[]
 }
 
@@ -252,6 +252,28 @@ export interface AudioLayer {
 	maxBitrate?: number
 }
 
+/** Line says how the receiver's own line is, as the host sees it, and which pictures
+ * are not sent for want of room. It replaces the Line before it. The host sends it
+ * only to a guest whose View takes TakesLine, when it changes. Until the first one,
+ * all is well. */
+export interface Line {
+	/** the receiver's line carries too little of what the host sends */
+	slowDown?: boolean
+	/** too much of what the receiver sends does not arrive */
+	slowUp?: boolean
+	/** pictures that the receiver looks at and is not sent */
+	paused: Pause[]
+}
+
+/** Pause is why a participant's picture is not sent. */
+export interface Pause {
+	participant: string
+	/** it is the shared screen */
+	screen?: boolean
+	/** whose line has no room; receivers take a reason that they don't know for PauseHost */
+	reason: string
+}
+
 /** Participant is a person in the call. */
 export interface Participant {
 	id: string
@@ -369,6 +391,7 @@ export type HostMessage =
 	| { type: "tracks"; payload: Tracks }
 	| { type: "screen"; payload: Screen }
 	| { type: "layers"; payload: Layers }
+	| { type: "line"; payload: Line }
 	| { type: "roster"; payload: Roster }
 	| { type: "joined"; payload: Joined }
 	| { type: "left"; payload: Left }
@@ -402,6 +425,7 @@ const kindForm = ["|", "audio", "video", "screen"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
 const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
+const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s" } as const
 const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
 
@@ -417,6 +441,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	tracks: { slots: [slotForm] },
 	screen: { participant: "s", "video?": "s", "audio?": "s" },
 	layers: { video: [videoLayerForm], "audio?": audioLayerForm },
+	line: { "slowDown?": "b", "slowUp?": "b", paused: [pauseForm] },
 	roster: { you: "s", participants: [participantForm], chat: [chatLineForm], "takes?": ["s"] },
 	joined: { participant: participantForm },
 	left: { id: "s" },

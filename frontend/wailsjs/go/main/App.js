@@ -26,6 +26,10 @@ export function Block(arg1) {
   return window['go']['main']['App']['Block'](arg1);
 }
 
+export function CallFigures(arg1) {
+  return window['go']['main']['App']['CallFigures'](arg1);
+}
+
 export function CopyHostKey(arg1) {
   return window['go']['main']['App']['CopyHostKey'](arg1);
 }
@@ -108,6 +112,10 @@ export function RenameLink(arg1, arg2) {
 
 export function SaveCalendar(arg1, arg2, arg3) {
   return window['go']['main']['App']['SaveCalendar'](arg1, arg2, arg3);
+}
+
+export function SaveReport(arg1) {
+  return window['go']['main']['App']['SaveReport'](arg1);
 }
 
 export function SetName(arg1) {
