@@ -66,10 +66,11 @@ var parts = map[string]part{
 
 	"backend/media/codec":         {tier: media, lower: none},
 	"backend/media/path":          {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
-	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/red"}, pion: []string{"rtp", "rtcp", "interceptor"}},
+	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/red", "backend/media/speaking"}, pion: []string{"rtp", "rtcp", "interceptor"}},
 	"backend/media/gaps":          {tier: media, lower: none}, // pure
 	"backend/media/rate":          {tier: media, lower: none}, // pure
 	"backend/media/red":           {tier: media, lower: none}, // pure
+	"backend/media/speaking":      {tier: media, lower: none}, // pure
 	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
 	"backend/media/pcm":           {tier: media, lower: none},
 	"backend/media/playout":       {tier: media, lower: none, beside: []string{"backend/media/codec", "backend/media/pcm"}, pion: []string{"rtp"}},

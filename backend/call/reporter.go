@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/speaking"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -44,7 +44,7 @@ func (c *Call) runReporter() {
 
 func (c *Call) tick(n uint, now time.Time) {
 	members := *c.members.Load()
-	var speakers []forward.Speaker
+	var speakers []speaking.Speaker
 	for i, m := range members {
 		for _, t := range m.sent() {
 			t.Tick(now)
@@ -76,7 +76,7 @@ func (c *Call) tick(n uint, now time.Time) {
 		c.post(c.plan)
 	}
 	if n%speakingInterval == 0 {
-		c.speakersAre(forward.LoudestFirst(c.spoken, speakers))
+		c.speakersAre(speaking.LoudestFirst(c.spoken, speakers))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/gaps"
+	"github.com/porch-call/porch/backend/media/speaking"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -46,7 +47,7 @@ type layer struct {
 	gaps      gaps.Gaps
 	reception reception
 	keyframes keyframes
-	loudness  loudness
+	loudness  speaking.Loudness
 	clock     mediaClock
 	nacks     []uint16 // scratch space of mendGaps
 	flow      flow
@@ -119,7 +120,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	l.reception.packet(p.sequence, p.timestamp, now)
 	l.clock.packet(p.timestamp, now)
 	if p.hasLevel && !l.track.silent.Load() {
-		l.loudness.packet(p.level)
+		l.loudness.Packet(p.level)
 	}
 	opened, broken := l.gaps.Received(p.sequence, now)
 	switch {
@@ -354,11 +355,11 @@ func (l *layer) tick(now time.Time) {
 }
 
 // judgeLoudness is called by the call's reporter every speakingInterval (package call).
-func (l *layer) judgeLoudness() (sp Speaker, active bool) {
+func (l *layer) judgeLoudness() (sp speaking.Speaker, active bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	active = l.loudness.judge()
-	return Speaker{l.track.owner, l.loudness.average}, active && !l.track.silent.Load()
+	active = l.loudness.Judge()
+	return speaking.Speaker{ID: l.track.owner, Average: l.loudness.Average()}, active && !l.track.silent.Load()
 }
 
 // reportBlock returns the reception report block for u's stream.

@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -41,76 +40,6 @@ func TestWishSoonAfterAKeyframeWaits(t *testing.T) {
 	}
 	if !k.due(now.Add(minKeyframeDistance)) {
 		t.Fatal("forgotten")
-	}
-}
-
-func TestSpeakingNeedsAMoment(t *testing.T) {
-	var l loudness
-	judge := func(level uint8) bool {
-		for range 5 {
-			l.packet(level)
-		}
-		return l.judge()
-	}
-	if judge(30) {
-		t.Fatal("a click is speech")
-	}
-	if judge(120) || judge(30) {
-		t.Fatal("so are two")
-	}
-	if !judge(30) {
-		t.Fatal("speech is not heard")
-	}
-	for range speakingHold - 1 {
-		if !judge(127) {
-			t.Fatal("a pause ends speech")
-		}
-	}
-	if judge(127) {
-		t.Fatal("silence is speech")
-	}
-	if l.judge() {
-		t.Fatal("nothing is speech")
-	}
-}
-
-func TestSpeakingHasHysteresis(t *testing.T) {
-	var l loudness
-	for range 2 {
-		l.packet(40)
-		l.judge()
-	}
-	for range 20 { // between the thresholds
-		l.packet(50)
-		if !l.judge() {
-			t.Fatal("softer speech ended")
-		}
-	}
-	var quiet loudness
-	for range 20 {
-		quiet.packet(50)
-		if quiet.judge() {
-			t.Fatal("soft noise began to be speech")
-		}
-	}
-}
-
-func TestSpeakersKeepTheirOrder(t *testing.T) {
-	for _, c := range []struct {
-		before []string
-		now    []Speaker
-		want   []string
-	}{
-		{nil, nil, []string{}},
-		{nil, []Speaker{{"a", 80}, {"b", 90}}, []string{"b", "a"}},
-		{[]string{"a", "b"}, []Speaker{{"b", 85}, {"a", 80}}, []string{"a", "b"}},
-		{[]string{"a", "b"}, []Speaker{{"b", 90}, {"a", 80}}, []string{"b", "a"}},
-		{[]string{"a"}, []Speaker{{"c", 83}, {"a", 80}, {"b", 82}}, []string{"a", "c", "b"}},
-		{[]string{"a", "b", "c"}, []Speaker{{"c", 99}}, []string{"c"}},
-	} {
-		if got := LoudestFirst(c.before, slices.Clone(c.now)); !slices.Equal(got, c.want) {
-			t.Errorf("%v then %v: %v, want %v", c.before, c.now, got, c.want)
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porch-call/porch/backend/media/speaking"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -179,7 +180,7 @@ func (t *Track) Tick(now time.Time) {
 
 // JudgeLoudness judges whether the participant speaks. The call's reporter calls it every speakingInterval (package
 // call).
-func (t *Track) JudgeLoudness() (sp Speaker, active bool) { return t.first().judgeLoudness() }
+func (t *Track) JudgeLoudness() (sp speaking.Speaker, active bool) { return t.first().judgeLoudness() }
 
 // AddReceiver makes r get the track's packets while r is assigned to the track. The call's goroutine calls it.
 func (t *Track) AddReceiver(r *Slot) {

@@ -22,7 +22,7 @@ const (
 
 	// Levels are in dB above -127 dBov, the silence of RFC 6464.
 	quietest  = 127 - 62.0 // what is below is never speech
-	loudNoise = 127 - 45.0 // what is above always is (forward.speakingOn)
+	loudNoise = 127 - 45.0 // what is above always is (package speaking)
 	aboveHum  = 9.0        // dB by which speech is above the noise of a room
 
 	// How fast the smoothed level rises and falls, and the level of the room's noise rises. It falls at once.

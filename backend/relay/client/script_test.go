@@ -572,36 +572,3 @@ func TestARelayReadsNothing(t *testing.T) {
 	}
 	s.conn(&wide)
 }
-
-// TestBudget checks the bound on what waits for the host in all channels
-// together.
-func TestBudget(t *testing.T) {
-	budget := switchboard.NewBudget(100 << 10)
-	var ends [4][2]switchboard.Frames
-	for i := range ends {
-		ends[i][0], ends[i][1] = switchboard.Pipe(switchboard.RemoteInfo{}, budget)
-	}
-	taken := 0
-	for _, e := range ends[:2] {
-		for range 4 {
-			if e[1].Send(make([]byte, 16<<10)) == nil {
-				taken++
-			}
-		}
-	}
-	if taken != 6 {
-		t.Errorf("%d frames of 16 KB in 100 KB", taken)
-	}
-	if err := ends[0][1].Send(make([]byte, 16<<10)); err != nil {
-		t.Errorf("the end of another channel gave no room: %v", err)
-	}
-	g := &guest{Frames: ends[0][0]}
-	g.Close(signalling.CloseDone)
-	host, far := switchboard.Pipe(switchboard.RemoteInfo{}, budget)
-	for range 4 {
-		if err := far.Send(make([]byte, 16<<10)); err != nil {
-			t.Errorf("no room after a channel has ended: %v", err)
-		}
-	}
-	host.Close(signalling.CloseDone)
-}

@@ -1,36 +1,39 @@
-package forward
+// Package speaking tells from the levels of sound who speaks, and who is loudest. It
+// does no I/O.
+package speaking
 
 import (
 	"cmp"
 	"slices"
 )
 
-// loudness judges from the audio levels of one participant's packets whether the participant is speaking. It is not
+// Loudness judges from the audio levels of one participant's packets whether the participant is speaking. It is not
 // safe for concurrent use.
-type loudness struct {
+type Loudness struct {
 	sum     int // of the levels in dB above silence (0 to 127) since the last judgement
 	count   int
 	average float64 // smoothed
-	above   int     // judgements in a row above speakingOn
-	below   int     // judgements in a row below speakingOff
+	above   int     // judgements in a row above on
+	below   int     // judgements in a row below off
 	active  bool
 }
 
 const (
-	speakingOn     = 127 - 45 // in dB above -127 dBov; speaking begins above it
-	speakingOff    = 127 - 55 // in dB above -127 dBov; speaking ends below it
-	speakingAttack = 2        // judgements
-	speakingHold   = 6
+	on     = 127 - 45 // in dB above -127 dBov; speaking begins above it
+	off    = 127 - 55 // in dB above -127 dBov; speaking ends below it
+	attack = 2        // judgements
+	hold   = 6
 )
 
-// packet takes the audio level of a packet, in -dBov (RFC 6464).
-func (l *loudness) packet(level uint8) {
+// Packet takes the audio level of a packet, in -dBov (RFC 6464).
+func (l *Loudness) Packet(level uint8) {
 	l.sum += 127 - int(level)
 	l.count++
 }
 
-// judge is called every speakingInterval (package call). No packets count as silence.
-func (l *loudness) judge() (active bool) {
+// Judge reports whether the participant is speaking. It is called every 100 ms (speakingInterval of package call).
+// No packets count as silence.
+func (l *Loudness) Judge() (active bool) {
 	now := 0.0
 	if l.count > 0 {
 		now = float64(l.sum) / float64(l.count)
@@ -38,32 +41,35 @@ func (l *loudness) judge() (active bool) {
 	l.sum, l.count = 0, 0
 	l.average += (now - l.average) / 2
 	switch {
-	case now >= speakingOn:
+	case now >= on:
 		l.above++
 		l.below = 0
-	case now < speakingOff:
+	case now < off:
 		l.below++
 		l.above = 0
 	default: // between the thresholds nothing changes
 		l.above, l.below = 0, 0
 	}
-	if l.above >= speakingAttack {
+	if l.above >= attack {
 		l.active = true
 	}
-	if l.below >= speakingHold {
+	if l.below >= hold {
 		l.active = false
 	}
 	return l.active
 }
 
+// Average returns the smoothed level of the last judgements, in dB above -127 dBov.
+func (l *Loudness) Average() float64 { return l.average }
+
 // Speaker is a participant that speaks.
 type Speaker struct {
 	ID      string
-	Average float64
+	Average float64 // see [Loudness.Average]
 }
 
 // LoudestFirst orders speakers by loudness. A speaker that came before another in the last order stays before it
-// unless the other is louder by [clearlyLouder], so that the order does not flicker.
+// unless the other is louder by clearlyLouder, so that the order does not flicker.
 func LoudestFirst(before []string, now []Speaker) []string {
 	rank := func(s Speaker) int {
 		if i := slices.Index(before, s.ID); i >= 0 {
