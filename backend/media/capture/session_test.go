@@ -214,6 +214,7 @@ func levelOf(t *testing.T, pkt *rtp.Packet) uint8 {
 }
 
 // decodeOpus decodes packets in order.
+// decodeOpus returns the sound of packets. Silence that was left out (discontinuous transmission) is in it as silence.
 func decodeOpus(t *testing.T, packets []*rtp.Packet) []int16 {
 	t.Helper()
 	decoder, err := opus.NewDecoder()
@@ -229,6 +230,9 @@ func decodeOpus(t *testing.T, packets []*rtp.Packet) []int16 {
 		n, err := decoder.Decode(pkt.Payload, pcm[:])
 		if err != nil {
 			t.Fatal(err)
+		}
+		if silent := int(pkt.Timestamp-packets[0].Timestamp) - len(sound); silent > 0 {
+			sound = append(sound, make([]int16, silent)...)
 		}
 		sound = append(sound, pcm[:n]...)
 	}
