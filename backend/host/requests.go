@@ -136,7 +136,7 @@ func (o *openLink) seatOf(participantID string) *seat {
 // MuteParticipant asks a participant's page to mute itself. Faults: NotInCall,
 // ParticipantGone.
 func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string) error {
-	c, err := h.callOf(ctx, linkID)
+	c, err := callOf(ctx, h, linkID)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (h *Host) MuteParticipant(ctx context.Context, linkID, participantID string
 // CallFigures returns what is known of the lines of a link's call. Faults:
 // NotInCall, CallEnded.
 func (h *Host) CallFigures(ctx context.Context, linkID string) (figures.Call, error) {
-	c, err := h.callOf(ctx, linkID)
+	c, err := callOf(ctx, h, linkID)
 	if err != nil {
 		return figures.Call{}, err
 	}
@@ -154,7 +154,7 @@ func (h *Host) CallFigures(ctx context.Context, linkID string) (figures.Call, er
 }
 
 // callOf returns a link's call. Fault: NotInCall, if there is none.
-func (h *Host) callOf(ctx context.Context, linkID string) (c *call.Call, err error) {
+func callOf(ctx context.Context, h *Host, linkID string) (c *call.Call, err error) {
 	err = h.doLink(ctx, linkID, func(o *openLink) error {
 		if c = o.call; c == nil {
 			return fault.New(fault.NotInCall, nil)
