@@ -114,7 +114,7 @@ describe('a guest’s screen', () => {
   test('is seen large by the host and by Firefox, with its sound, and not by whoever shares it', async () => {
     await until('Boris is heard', async () => (await voices(host)) === 1);
     await press(ada, 'Share screen');
-    await ada.getByText('You are sharing your screen').waitFor();
+    await ada.getByRole('status').filter({ hasText: 'You are sharing your screen' }).waitFor();
     for (const page of [host, boris]) await seesMoving(page, 'Ada’s screen');
     await seesMoving(host, 'Ada');
     await until('the sound of it is heard, too', async () => (await voices(host)) === 2);
@@ -174,7 +174,7 @@ describe('a guest’s screen', () => {
 describe('the host’s screen', () => {
   test('is seen by the guests, and gives way to another after a question', async () => {
     await press(host, 'Share screen');
-    await host.getByText('You are sharing your screen').waitFor();
+    await host.getByRole('status').filter({ hasText: 'You are sharing your screen' }).waitFor();
     for (const page of [ada, boris]) await seesMoving(page, 'Sam’s screen');
 
     await press(ada, 'Share screen');
