@@ -61,6 +61,9 @@ func (in *Inbound) SetMids(mids ...string) {
 	copy(in.mids, mids)
 }
 
+// SetLayers says which layers the track with this index may have, by RID, the lowest first. It is called after Connect.
+func (in *Inbound) SetLayers(track int, rids []string) { in.tracks[track].setLayers(in.from, rids) }
+
 // Connect makes the tracks take their packets from this connection. Packets that still arrive by an older one are
 // dropped.
 func (in *Inbound) Connect() {
@@ -93,7 +96,8 @@ func (in *Inbound) Receive(b []byte) {
 	if r.repaired {
 		ssrc, ok := r.layer.streamSSRC()
 		if !ok || !p.unwrapRetransmission(ssrc) {
-			return // padding or probing
+			in.counters.padding.Add(1)
+			return
 		}
 	}
 	p.mid, p.rid, p.repairedRID = nil, nil, nil // they point into b, which the caller uses again

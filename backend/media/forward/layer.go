@@ -37,6 +37,7 @@ const soundPatience = 250 * time.Millisecond
 type layer struct {
 	track *Track
 	rid   string // RFC 8852, "" where a track has one layer
+	index int    // in the track; never changes
 
 	mu        sync.Mutex
 	upstream  Upstream // the connection that packets come from, nil for none
@@ -58,8 +59,8 @@ type layer struct {
 	pace      *rate.Limiter // of sound, in bytes; nil for pictures
 }
 
-func newLayer(t *Track, rid string) *layer {
-	l := &layer{track: t, rid: rid}
+func newLayer(t *Track, rid string, index int) *layer {
+	l := &layer{track: t, rid: rid, index: index}
 	clockRate, size := uint32(codec.AudioClockRate), audioCache
 	if t.Kind == signalling.KindVideo {
 		clockRate, size = codec.VideoClockRate, videoCache
@@ -109,9 +110,13 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		restart = true
 	}
 	l.track.counters.received(len(p.payload))
+	if repeated && !l.mend(p, now) { // perhaps a repeat that fills a rate up, see [Counts.Padding]
+		l.track.counters.padding.Add(1)
+		return false, false
+	}
 	l.flow.bytes += uint64(len(p.payload) + rtpHeader + wireOverhead)
 	if repeated {
-		return false, l.mend(p, now)
+		return false, true
 	}
 	l.packetAt = now
 	if p.marker && l.pace == nil { // of a picture's last packet
@@ -341,11 +346,23 @@ func (l *layer) mendFresh(u Upstream, now time.Time) {
 	l.mendGapsLater(now)
 }
 
+// flows reports whether packets arrive.
+func (l *layer) flows(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flowing(now)
+}
+
+func (l *layer) flowing(now time.Time) bool { return l.hasSSRC && now.Sub(l.packetAt) < flowEnd }
+
 // tick repeats requests that were not answered. The call's reporter calls it.
 func (l *layer) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.upstream == nil || !l.hasSSRC {
+		return
+	}
+	if len(*l.track.layers.Load()) > 1 && !l.flowing(now) { // a request for one layer makes senders code all of them anew
 		return
 	}
 	l.mendGaps(now)
@@ -402,12 +419,11 @@ type replay struct {
 	bytes       int      // of the payloads
 }
 
-// replayable returns the packets from the newest keyframe on. ok is false if there is no keyframe younger than
-// [oldestKeyframe].
-func (l *layer) replayable(now time.Time) (r replay, ok bool) {
+// replayable returns the packets from the newest keyframe on. ok is false if it is older than age.
+func (l *layer) replayable(now time.Time, age time.Duration) (r replay, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.first, r.last, ok = l.cache.fromKeyframe(now, oldestKeyframe)
+	r.first, r.last, ok = l.cache.fromKeyframe(now, age)
 	if !ok {
 		return replay{}, false
 	}

@@ -311,7 +311,7 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 		r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, SequenceNumber: n, Timestamp: 2}, Payload: []byte{0x00, 0x01}})
 		n += maxCacheJump
 	}
-	if _, ok := r.video.first().replayable(r.now); ok {
+	if _, ok := r.video.first().replayable(r.now, oldestKeyframe); ok {
 		t.Error("more than is cached is replayable")
 	}
 	w := new(fakeWriter)
