@@ -79,7 +79,8 @@ var parts = map[string]part{
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
+	"backend/call/asked":       {tier: subjects, lower: append(talk, "backend/media/share")}, // decides only
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
 	"backend/call/figures":     {tier: subjects, lower: none},

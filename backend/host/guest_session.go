@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,7 @@ type guestSession struct {
 	out         *outbox
 	opening     seatKey // digest of the frame that opened the channel
 	device      string
+	layers      bool // the page takes layers of the camera's picture
 	seated      bool // the credentials belong to the seat; owned by the loop
 
 	token     seatKey // digest of the seat token that this session was given; owned by the loop
@@ -170,7 +172,7 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	if err != nil || !secret.Equal(s.link.secret) {
 		return signalling.Hello{}, fault.New(fault.SecretWrong, nil)
 	}
-	s.device = hello.Device
+	s.device, s.layers = hello.Device, slices.Contains(hello.Takes, signalling.TakesSimulcast)
 	s.out.begin(channel)
 	return hello, nil
 }
