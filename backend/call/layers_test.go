@@ -13,8 +13,8 @@ import (
 
 	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -167,7 +167,7 @@ func TestEveryReceiverHasTheLayerOfItsLine(t *testing.T) {
 				}
 				numbers[r.packet.SequenceNumber] = true
 				of := int(r.packet.Payload[len(r.packet.Payload)-1])
-				if forward.ParseVP8(r.packet.Payload).Keyframe {
+				if vp8.Parse(r.packet.Payload).Keyframe {
 					layer = of
 				}
 				if of != layer {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/pion/rtp"
 
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -152,7 +152,7 @@ func TestNativeEngineAndGuests(t *testing.T) {
 			}
 		}
 	}
-	if !forward.ParseVP8(s.packets["b video"][0].Payload).Keyframe {
+	if !vp8.Parse(s.packets["b video"][0].Payload).Keyframe {
 		t.Error("video does not begin with a keyframe")
 	}
 	s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -110,7 +110,7 @@ func TestNothingIsSentThatIsNotSeen(t *testing.T) {
 	b.update(func() {
 		for _, r := range b.packets {
 			if r.kind == signalling.KindVideo {
-				if !forward.ParseVP8(r.packet.Payload).Keyframe {
+				if !vp8.Parse(r.packet.Payload).Keyframe {
 					t.Error("it does not begin with a keyframe")
 				}
 				break

@@ -8,7 +8,9 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -33,7 +35,7 @@ type Inbound struct {
 	arrivals arrivals
 
 	clockMu sync.Mutex
-	clock   senderClock // guarded by clockMu
+	clock   clocks.Sender // guarded by clockMu
 }
 
 // route is where the packets of one SSRC go.
@@ -102,7 +104,7 @@ func (in *Inbound) Receive(b []byte) {
 	}
 	p.mid, p.rid, p.repairedRID = nil, nil, nil // they point into b, which the caller uses again
 	if r.layer.track.Kind == signalling.KindVideo {
-		p.vp8 = ParseVP8(p.payload)
+		p.vp8 = vp8.Parse(p.payload)
 	}
 	r.layer.receive(in.from, p, r.repaired, now)
 }
@@ -172,7 +174,7 @@ func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	}
 	switch b := pkt.GetExtension(codec.AudioLevelID); {
 	case kind == signalling.KindVideo:
-		in.packet.vp8 = ParseVP8(in.payload)
+		in.packet.vp8 = vp8.Parse(in.payload)
 	case len(b) == 1:
 		in.packet.extension(codec.AudioLevelID, b)
 	}
@@ -192,8 +194,8 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 		return
 	}
 	in.clockMu.Lock()
-	in.clock.addReport(f.ntp, now)
-	at := fromNTP(f.ntp).Add(in.clock.offset)
+	in.clock.AddReport(f.ntp, now)
+	at := clocks.FromNTP(f.ntp).Add(in.clock.Offset())
 	in.clockMu.Unlock()
 	for l := range in.layers {
 		l.senderReport(ssrc, f.ntp, at, f.timestamp, now)

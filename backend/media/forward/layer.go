@@ -7,6 +7,7 @@ import (
 	"github.com/pion/rtcp"
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/gaps"
 	"github.com/porch-call/porch/backend/media/speaking"
@@ -49,7 +50,7 @@ type layer struct {
 	reception reception
 	keyframes keyframes
 	loudness  speaking.Loudness
-	clock     mediaClock
+	clock     clocks.Media
 	nacks     []uint16 // scratch space of mendGaps
 	flow      flow
 	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
@@ -69,7 +70,7 @@ func newLayer(t *Track, rid string, index int) *layer {
 		l.gaps.Patience = soundPatience
 	}
 	l.cache = newCache(size)
-	l.reception.clockRate, l.clock.clockRate = clockRate, clockRate
+	l.reception.clockRate, l.clock.Rate = clockRate, clockRate
 	return l
 }
 
@@ -123,7 +124,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		l.flow.frames++
 	}
 	l.reception.packet(p.sequence, p.timestamp, now)
-	l.clock.packet(p.timestamp, now)
+	l.clock.Packet(p.timestamp, now)
 	if p.hasLevel && !l.track.silent.Load() {
 		l.loudness.Packet(p.level)
 	}
@@ -146,7 +147,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	case l.pace != nil && !l.pace.AllowN(now, len(p.payload)+soundCost):
 		l.track.counters.malformed.Add(1)
 		return false, false
-	case p.vp8.tooLarge:
+	case p.vp8.TooLarge:
 		l.refused = true
 		l.track.counters.malformed.Add(1)
 		return false, false
@@ -160,7 +161,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	}
 	if p.vp8.Keyframe {
 		l.keyframes.arrived()
-		l.flow.height = int(p.vp8.height)
+		l.flow.height = int(p.vp8.Height)
 	}
 	restart, l.restart = l.restart, false
 	return restart, true
@@ -210,7 +211,7 @@ const longestSound = codec.AudioClockRate * 60 / 1000
 // mend takes a retransmission and reports whether to forward it. Only one that fills a hole is of use. It never
 // counts as a new packet, because its sender chooses its number freely.
 func (l *layer) mend(p *packet, now time.Time) bool {
-	if l.track.silent.Load() || l.refused || p.vp8.tooLarge || !l.cache.lacks(p.sequence) {
+	if l.track.silent.Load() || l.refused || p.vp8.TooLarge || !l.cache.lacks(p.sequence) {
 		return false
 	}
 	l.gaps.Repeated(p.sequence)
@@ -233,7 +234,7 @@ func (l *layer) begin(ssrc uint32, now time.Time) {
 	l.cache.reset()
 	l.gaps.Reset()
 	l.reception.reset()
-	l.clock.reset()
+	l.clock.Reset()
 }
 
 // streamSSRC returns the SSRC of the running stream.
@@ -401,14 +402,14 @@ func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp ui
 		return
 	}
 	l.reception.senderReport(ntp, now)
-	l.clock.addReport(timestamp, at)
+	l.clock.AddReport(timestamp, at)
 }
 
 // timestampAt returns the stream's RTP timestamp at now.
 func (l *layer) timestampAt(now time.Time) (timestamp uint32, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.clock.timestampAt(now), l.clock.known
+	return l.clock.TimestampAt(now), l.clock.Known()
 }
 
 // replay describes the packets that fromKeyframe found.

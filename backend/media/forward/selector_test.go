@@ -12,6 +12,7 @@ import (
 
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 )
 
 // camera is a sender of three layers. Every packet says in its last bytes which layer and picture it is of.
@@ -100,7 +101,7 @@ func unbroken(t testing.TB, packets []*rtp.Packet, holes bool) {
 	layer := -1
 	var before *rtp.Packet
 	for n, p := range packets {
-		d := ParseVP8(p.Payload)
+		d := vp8.Parse(p.Payload)
 		at := int(p.Payload[len(p.Payload)-2])
 		if used[p.SequenceNumber] {
 			t.Fatalf("packet %d: number %d twice", n, p.SequenceNumber)
@@ -113,20 +114,20 @@ func unbroken(t testing.TB, packets []*rtp.Packet, holes bool) {
 			t.Fatalf("packet %d: layer %d, the last keyframe is of %d", n, at, layer)
 		}
 		if before != nil {
-			last := ParseVP8(before.Payload)
+			last := vp8.Parse(before.Payload)
 			step := p.SequenceNumber - before.SequenceNumber
 			if step == 0 || step > 1<<15 || !holes && step != 1 {
 				t.Fatalf("packet %d: number %d after %d", n, p.SequenceNumber, before.SequenceNumber)
 			}
 			same := p.Timestamp == before.Timestamp
-			if int32(p.Timestamp-before.Timestamp) < 0 || same != (d.picture == last.picture) || same && d.start {
-				t.Fatalf("packet %d: time %d after %d, picture %d after %d", n, p.Timestamp, before.Timestamp, d.picture, last.picture)
+			if int32(p.Timestamp-before.Timestamp) < 0 || same != (d.Picture == last.Picture) || same && d.Start {
+				t.Fatalf("packet %d: time %d after %d, picture %d after %d", n, p.Timestamp, before.Timestamp, d.Picture, last.Picture)
 			}
-			if pictures := (d.picture - last.picture) & 0x7fff; !same && (pictures == 0 || !holes && pictures != 1) {
-				t.Fatalf("packet %d: picture %d after %d", n, d.picture, last.picture)
+			if pictures := (d.Picture - last.Picture) & 0x7fff; !same && (pictures == 0 || !holes && pictures != 1) {
+				t.Fatalf("packet %d: picture %d after %d", n, d.Picture, last.Picture)
 			}
-			if d.tl0-last.tl0 != uint8(d.picture-last.picture) {
-				t.Fatalf("packet %d: TL0PICIDX %d after %d", n, d.tl0, last.tl0)
+			if d.TL0-last.TL0 != uint8(d.Picture-last.Picture) {
+				t.Fatalf("packet %d: TL0PICIDX %d after %d", n, d.TL0, last.TL0)
 			}
 		}
 		before = p

@@ -10,7 +10,9 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -69,7 +71,7 @@ type Slot struct {
 	wishes          wishes
 	scratch         []byte
 	scratchPacket   packet
-	long            []byte // scratch space of lengthenVP8
+	long            []byte // scratch space of vp8.Lengthen
 	red             []byte // scratch space of writeSound
 }
 
@@ -401,12 +403,12 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, num
 		return false
 	}
 	payload := p.payload
-	if d := p.vp8; d.hasPicture || d.hasTL0 {
-		if d.hasPicture && !d.longPicture {
-			s.long, d = lengthenVP8(s.long, payload, d)
+	if d := p.vp8; d.HasPicture || d.HasTL0 {
+		if d.HasPicture && !d.LongPicture {
+			s.long, d = vp8.Lengthen(s.long, payload, d)
 			payload = s.long
 		}
-		writeVP8(payload, d, out.picture, out.tl0)
+		vp8.Write(payload, d, out.picture, out.tl0)
 	}
 	if prefix != nil {
 		payload = append(prefix, payload...)
@@ -418,7 +420,7 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, num
 		s.number[0], s.number[1] = byte(number>>8), byte(number)
 	}
 	if s.hasTime {
-		t := absSendTime(now)
+		t := clocks.AbsSendTime(now)
 		s.extension[0], s.extension[1], s.extension[2] = byte(t>>16), byte(t>>8), byte(t)
 	}
 	_, err := s.writer.Write(h, payload, nil)
@@ -466,7 +468,7 @@ func (s *Slot) resend(sequences []uint16) {
 		if ok && was.redundant {
 			s.red, ok = l.appendRED(s.red[:0], p)
 		}
-		if !ok || !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
+		if !ok || !s.hasRTX && p.vp8.HasPicture && !p.vp8.LongPicture {
 			continue // its output id may be another by now, and a retransmission must equal the original in every bit
 		}
 		if s.resent == nil {
@@ -565,7 +567,7 @@ func (s *Slot) senderReport(now time.Time) (*rtcp.SenderReport, bool) {
 	}
 	return &rtcp.SenderReport{
 		SSRC:        s.header.SSRC,
-		NTPTime:     toNTP(now),
+		NTPTime:     clocks.ToNTP(now),
 		RTPTime:     timestamp + s.out.timestamp,
 		PacketCount: s.packets,
 		OctetCount:  s.octets,
