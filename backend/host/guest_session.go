@@ -51,8 +51,7 @@ type guestSession struct {
 	limit atomic.Int64 // largest message, bytes
 }
 
-// accept takes a guest's channel from a relay. r is nil for the relay inside the
-// app.
+// accept takes a guest's channel from a relay. r is nil for the relay inside the app.
 func (o *openLink) accept(r *publicRelay, f switchboard.Frames) {
 	h := o.host
 	s := &guestSession{
@@ -273,8 +272,7 @@ func (s *guestSession) read(ctx context.Context) {
 	}
 }
 
-// isSlip reports whether an error is a person's mistake, not that of a broken
-// page. The channel then goes on.
+// isSlip reports whether an error is a person's mistake, not that of a broken page. The channel then goes on.
 func isSlip(err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.NameInvalid, fault.ChatInvalid:
