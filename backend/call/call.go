@@ -9,7 +9,6 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
-	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/outside"
@@ -57,10 +56,6 @@ type Profile struct {
 	Host      bool
 	Muted     bool
 	CameraOff bool
-
-	// Layers means that the participant's page takes Layers from the first Offer
-	// on, which may ask for several of them. JoinLocal does not use it.
-	Layers bool
 
 	// Elsewhere means that the participant is not on this computer. They are
 	// not told its loopback addresses, which would lead them to their own
@@ -294,7 +289,7 @@ func (c *Call) connect(m *member, p *peer) {
 	if m.peer != nil {
 		m.peer.close()
 	}
-	m.peer, m.asked = p, asked.Publisher{}
+	m.peer = p
 	m.connection.Store(p)
 	c.mediaFlows(m)
 	c.awaitMedia(m)

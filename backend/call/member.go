@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/fault"
@@ -37,9 +36,9 @@ type member struct {
 
 	traffic path.Traffic // by all connections so far
 
-	number share.ID // for decisions on who gets what; never used twice in a call
-	place  int      // of its picture in planner.input.Tracks
-	asked  asked.Publisher
+	number share.ID     // for decisions on who gets what; never used twice in a call
+	place  int          // of its picture in planner.input.Tracks
+	asked  asked        // as a publisher
 	line   ownline.Line // as a receiver; see words.go
 
 	muted, cameraOff bool
@@ -88,8 +87,6 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 		sharings: rate.NewLimiter(rate.Every(sharingEvery), sharingBurst),
-
-		takesLayers: p.Layers,
 	}
 	m.audio.Ask(m.microphone)
 	return m

@@ -123,9 +123,7 @@ func (c *Call) resume(m *member, out Outbox) {
 	c.reattach(m, out, true)
 	m.send(m.tracks())
 	m.sendScreen()
-	if m.takesLayers { // the last ones may not have arrived
-		m.send(m.asked.Message(!m.untaken, m.alone()))
-	}
+	m.sendLayers() // the last ones may not have arrived
 	if m.takesLine {
 		m.send(m.line.Told())
 	}

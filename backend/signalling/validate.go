@@ -47,7 +47,7 @@ func (m Hello) Validate() error {
 	if m.Resume && m.Seat == "" {
 		return invalid("hello: resume without a seat")
 	}
-	return checkTakes(m.Takes)
+	return nil
 }
 
 // Validate implements [Message].

@@ -8,9 +8,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
-	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -35,7 +33,7 @@ type Inbound struct {
 	arrivals arrivals
 
 	clockMu sync.Mutex
-	clock   clocks.Sender // guarded by clockMu
+	clock   senderClock // guarded by clockMu
 }
 
 // route is where the packets of one SSRC go.
@@ -62,9 +60,6 @@ func (in *Inbound) SetMids(mids ...string) {
 	defer in.mu.Unlock()
 	copy(in.mids, mids)
 }
-
-// SetLayers says which layers the track with this index may have, by RID, the lowest first. It is called after Connect.
-func (in *Inbound) SetLayers(track int, rids []string) { in.tracks[track].setLayers(in.from, rids) }
 
 // Connect makes the tracks take their packets from this connection. Packets that still arrive by an older one are
 // dropped.
@@ -98,13 +93,12 @@ func (in *Inbound) Receive(b []byte) {
 	if r.repaired {
 		ssrc, ok := r.layer.streamSSRC()
 		if !ok || !p.unwrapRetransmission(ssrc) {
-			in.counters.padding.Add(1)
-			return
+			return // padding or probing
 		}
 	}
 	p.mid, p.rid, p.repairedRID = nil, nil, nil // they point into b, which the caller uses again
 	if r.layer.track.Kind == signalling.KindVideo {
-		p.vp8 = vp8.Parse(p.payload)
+		p.vp8 = ParseVP8(p.payload)
 	}
 	r.layer.receive(in.from, p, r.repaired, now)
 }
@@ -174,7 +168,7 @@ func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	}
 	switch b := pkt.GetExtension(codec.AudioLevelID); {
 	case kind == signalling.KindVideo:
-		in.packet.vp8 = vp8.Parse(in.payload)
+		in.packet.vp8 = ParseVP8(in.payload)
 	case len(b) == 1:
 		in.packet.extension(codec.AudioLevelID, b)
 	}
@@ -194,8 +188,8 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 		return
 	}
 	in.clockMu.Lock()
-	in.clock.AddReport(f.ntp, now)
-	at := clocks.FromNTP(f.ntp).Add(in.clock.Offset())
+	in.clock.addReport(f.ntp, now)
+	at := fromNTP(f.ntp).Add(in.clock.offset)
 	in.clockMu.Unlock()
 	for l := range in.layers {
 		l.senderReport(ssrc, f.ntp, at, f.timestamp, now)

@@ -7,7 +7,6 @@ import (
 	"github.com/pion/rtcp"
 	"golang.org/x/time/rate"
 
-	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/gaps"
 	"github.com/porch-call/porch/backend/media/speaking"
@@ -38,7 +37,6 @@ const soundPatience = 250 * time.Millisecond
 type layer struct {
 	track *Track
 	rid   string // RFC 8852, "" where a track has one layer
-	index int    // in the track; never changes
 
 	mu        sync.Mutex
 	upstream  Upstream // the connection that packets come from, nil for none
@@ -50,7 +48,7 @@ type layer struct {
 	reception reception
 	keyframes keyframes
 	loudness  speaking.Loudness
-	clock     clocks.Media
+	clock     mediaClock
 	nacks     []uint16 // scratch space of mendGaps
 	flow      flow
 	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
@@ -60,8 +58,8 @@ type layer struct {
 	pace      *rate.Limiter // of sound, in bytes; nil for pictures
 }
 
-func newLayer(t *Track, rid string, index int) *layer {
-	l := &layer{track: t, rid: rid, index: index}
+func newLayer(t *Track, rid string) *layer {
+	l := &layer{track: t, rid: rid}
 	clockRate, size := uint32(codec.AudioClockRate), audioCache
 	if t.Kind == signalling.KindVideo {
 		clockRate, size = codec.VideoClockRate, videoCache
@@ -70,7 +68,7 @@ func newLayer(t *Track, rid string, index int) *layer {
 		l.gaps.Patience = soundPatience
 	}
 	l.cache = newCache(size)
-	l.reception.clockRate, l.clock.Rate = clockRate, clockRate
+	l.reception.clockRate, l.clock.clockRate = clockRate, clockRate
 	return l
 }
 
@@ -111,20 +109,16 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		restart = true
 	}
 	l.track.counters.received(len(p.payload))
-	if repeated && !l.mend(p, now) { // perhaps a repeat that fills a rate up, see [Counts.Padding]
-		l.track.counters.padding.Add(1)
-		return false, false
-	}
 	l.flow.bytes += uint64(len(p.payload) + rtpHeader + wireOverhead)
 	if repeated {
-		return false, true
+		return false, l.mend(p, now)
 	}
 	l.packetAt = now
 	if p.marker && l.pace == nil { // of a picture's last packet
 		l.flow.frames++
 	}
 	l.reception.packet(p.sequence, p.timestamp, now)
-	l.clock.Packet(p.timestamp, now)
+	l.clock.packet(p.timestamp, now)
 	if p.hasLevel && !l.track.silent.Load() {
 		l.loudness.Packet(p.level)
 	}
@@ -147,7 +141,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	case l.pace != nil && !l.pace.AllowN(now, len(p.payload)+soundCost):
 		l.track.counters.malformed.Add(1)
 		return false, false
-	case p.vp8.TooLarge:
+	case p.vp8.tooLarge:
 		l.refused = true
 		l.track.counters.malformed.Add(1)
 		return false, false
@@ -161,7 +155,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	}
 	if p.vp8.Keyframe {
 		l.keyframes.arrived()
-		l.flow.height = int(p.vp8.Height)
+		l.flow.height = int(p.vp8.height)
 	}
 	restart, l.restart = l.restart, false
 	return restart, true
@@ -211,7 +205,7 @@ const longestSound = codec.AudioClockRate * 60 / 1000
 // mend takes a retransmission and reports whether to forward it. Only one that fills a hole is of use. It never
 // counts as a new packet, because its sender chooses its number freely.
 func (l *layer) mend(p *packet, now time.Time) bool {
-	if l.track.silent.Load() || l.refused || p.vp8.TooLarge || !l.cache.lacks(p.sequence) {
+	if l.track.silent.Load() || l.refused || p.vp8.tooLarge || !l.cache.lacks(p.sequence) {
 		return false
 	}
 	l.gaps.Repeated(p.sequence)
@@ -234,7 +228,7 @@ func (l *layer) begin(ssrc uint32, now time.Time) {
 	l.cache.reset()
 	l.gaps.Reset()
 	l.reception.reset()
-	l.clock.Reset()
+	l.clock.reset()
 }
 
 // streamSSRC returns the SSRC of the running stream.
@@ -347,23 +341,11 @@ func (l *layer) mendFresh(u Upstream, now time.Time) {
 	l.mendGapsLater(now)
 }
 
-// flows reports whether packets arrive.
-func (l *layer) flows(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.flowing(now)
-}
-
-func (l *layer) flowing(now time.Time) bool { return l.hasSSRC && now.Sub(l.packetAt) < flowEnd }
-
 // tick repeats requests that were not answered. The call's reporter calls it.
 func (l *layer) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.upstream == nil || !l.hasSSRC {
-		return
-	}
-	if len(*l.track.layers.Load()) > 1 && !l.flowing(now) { // a request for one layer makes senders code all of them anew
 		return
 	}
 	l.mendGaps(now)
@@ -402,14 +384,14 @@ func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp ui
 		return
 	}
 	l.reception.senderReport(ntp, now)
-	l.clock.AddReport(timestamp, at)
+	l.clock.addReport(timestamp, at)
 }
 
 // timestampAt returns the stream's RTP timestamp at now.
 func (l *layer) timestampAt(now time.Time) (timestamp uint32, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.clock.TimestampAt(now), l.clock.Known()
+	return l.clock.timestampAt(now), l.clock.known
 }
 
 // replay describes the packets that fromKeyframe found.
@@ -420,11 +402,12 @@ type replay struct {
 	bytes       int      // of the payloads
 }
 
-// replayable returns the packets from the newest keyframe on. ok is false if it is older than age.
-func (l *layer) replayable(now time.Time, age time.Duration) (r replay, ok bool) {
+// replayable returns the packets from the newest keyframe on. ok is false if there is no keyframe younger than
+// [oldestKeyframe].
+func (l *layer) replayable(now time.Time) (r replay, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.first, r.last, ok = l.cache.fromKeyframe(now, age)
+	r.first, r.last, ok = l.cache.fromKeyframe(now, oldestKeyframe)
 	if !ok {
 		return replay{}, false
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -155,7 +154,7 @@ func (h *hostile) send(i int, number uint16, how byte) {
 		payload: b,
 	}
 	if h.sources[i].Kind == signalling.KindVideo {
-		p.vp8 = vp8.Parse(b)
+		p.vp8 = ParseVP8(b)
 	}
 	h.sources[i].first().receive(h.ups[i], &p, how&8 != 0, h.now)
 }
@@ -312,7 +311,7 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 		r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, SequenceNumber: n, Timestamp: 2}, Payload: []byte{0x00, 0x01}})
 		n += maxCacheJump
 	}
-	if _, ok := r.video.first().replayable(r.now, oldestKeyframe); ok {
+	if _, ok := r.video.first().replayable(r.now); ok {
 		t.Error("more than is cached is replayable")
 	}
 	w := new(fakeWriter)
