@@ -6,7 +6,10 @@ func (m *Mux) Entrance() (dropped uint64, fill float64) {
 	m.entranceMu.Lock()
 	defer m.entranceMu.Unlock()
 	for _, s := range *m.list.Load() {
-		n, f := s.entrance()
+		n, f, ok := s.entrance()
+		if !ok {
+			continue // it is being closed, and what it has dropped is not known
+		}
 		m.overrun += uint64(n - s.overrun) // the system's number wraps
 		s.overrun = n
 		fill = max(fill, f)

@@ -3,4 +3,4 @@
 package path
 
 // entrance knows nothing here: other systems don't tell what they drop.
-func (s *udpSocket) entrance() (dropped uint32, fill float64) { return 0, 0 }
+func (s *udpSocket) entrance() (dropped uint32, fill float64, ok bool) { return 0, 0, false }
