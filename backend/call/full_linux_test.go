@@ -17,6 +17,7 @@ import (
 
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/path"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 const (
@@ -43,10 +44,11 @@ func fullHost(ctx context.Context) {
 	guest.SetRoute(route)
 	var sequence atomic.Uint32
 	payload := make([]byte, 1060)
+	pictures := guest.Writer(signalling.KindVideo)
 	forward := func(packets int) {
 		for range packets {
 			h := rtp.Header{Version: 2, PayloadType: codec.VideoPayloadType, SSRC: 1, SequenceNumber: uint16(sequence.Add(1))}
-			_, err := guest.Write(&h, payload, nil)
+			_, err := pictures.Write(&h, payload, nil)
 			exitOn(err)
 		}
 	}

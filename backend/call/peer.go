@@ -481,7 +481,7 @@ func (p *peer) openSlots() {
 
 func (p *peer) openSlot(s *forward.Slot) {
 	if d := p.direct.Load(); d != nil {
-		s.SetWriter(d)
+		s.SetWriter(d.Writer(s.Kind))
 	}
 	s.Open()
 }

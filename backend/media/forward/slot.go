@@ -456,7 +456,7 @@ func (s *Slot) resend(sequences []uint16) {
 			was, ok = s.remembered(n)
 		}
 		if ok && was.redundant {
-			s.red, ok = l.appendRED(s.red[:0], p)
+			s.red, ok = l.appendRED(s.red[:0], p, s.header.PayloadType)
 		}
 		if !ok || !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
 			continue // its output id may be another by now, and a retransmission must equal the original in every bit

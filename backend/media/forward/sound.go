@@ -3,7 +3,6 @@ package forward
 import (
 	"time"
 
-	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/red"
 )
 
@@ -59,7 +58,7 @@ func (o *Outbound) SetRedundant(redundant bool) { o.redundant.Store(redundant) }
 func (s *Slot) writeSound(p *packet, out rewritten, number uint16, now time.Time) bool {
 	redundant := s.redType != 0 && s.hasNumber && s.redundant.Load() && s.out.extend(p.sequence) > s.out.first
 	if redundant {
-		if s.red, redundant = s.layer.Load().appendRED(s.red[:0], p); redundant {
+		if s.red, redundant = s.layer.Load().appendRED(s.red[:0], p, s.header.PayloadType); redundant {
 			s.pacing.pass(now, len(s.red)-len(p.payload))
 		}
 	}
@@ -84,14 +83,14 @@ func (s *Slot) writeAs(p *packet, out rewritten, number uint16, redundant bool, 
 	return sent
 }
 
-// appendRED appends to b the payload of a packet that carries p and the one before it. ok is false if that one is not in
-// the cache, or does not fit.
-func (l *layer) appendRED(b []byte, p *packet) (_ []byte, ok bool) {
+// appendRED appends to b the payload of a packet that carries p and the one before it, which both have the payload type
+// that the receiver knows Opus by. ok is false if the one before is not in the cache, or does not fit.
+func (l *layer) appendRED(b []byte, p *packet, payloadType uint8) (_ []byte, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.cache.get(p.sequence - 1)
 	if q == nil || red.Size(q.payload, p.payload) > largestRED {
 		return b, false
 	}
-	return red.Append(b, codec.AudioPayloadType, p.timestamp-q.timestamp, q.payload, p.payload)
+	return red.Append(b, payloadType, p.timestamp-q.timestamp, q.payload, p.payload)
 }

@@ -268,6 +268,20 @@ func TestRedundantSound(t *testing.T) {
 	}
 }
 
+// TestBlocksHaveTheReceiversPayloadType: a receiver may know Opus by another number than we offered.
+func TestBlocksHaveTheReceiversPayloadType(t *testing.T) {
+	e := newEar(t)
+	const theirs = 109
+	e.slot.Bind(Numbers{SSRC: 100, PayloadType: theirs, TransportID: codec.TransportSequenceID})
+	e.out.SetRedundant(true)
+	e.say(loud, 3)
+	must(t, red.Read(e.writer.packets[2].Payload, func(payloadType uint8, _ uint32, _ []byte) {
+		if payloadType != theirs {
+			t.Errorf("a block of type %d", payloadType)
+		}
+	}))
+}
+
 // TestLargeSoundIsSentOnce: two of them do not fit into a datagram.
 func TestLargeSoundIsSentOnce(t *testing.T) {
 	e := newEar(t)

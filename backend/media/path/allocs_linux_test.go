@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 // TestPacketsAllocateNothing checks that a packet allocates nothing on its way in
@@ -17,12 +19,13 @@ func TestPacketsAllocateNothing(t *testing.T) {
 	socket := newTestSocket(t, true)
 	_, remote := newRemote(t, socket)
 	s.SetRoute(&Route{socket, remote, 0})
+	w := s.Writer(signalling.KindVideo)
 	h := &rtp.Header{Version: 2, SSRC: 5}
 	payload := make([]byte, 1000)
 	const runs = 1000
 	send := func() {
 		h.SequenceNumber++
-		if _, err := s.Write(h, payload, nil); err != nil {
+		if _, err := w.Write(h, payload, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

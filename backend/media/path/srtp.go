@@ -20,8 +20,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
-	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 // SRTPPath is the direct way of a peer's media. Packets are decrypted on the
@@ -201,8 +201,26 @@ func (s *SRTPPath) OpenRTCP(b []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// Writer returns what sends media of a kind to the peer. Where a line is full, pictures
+// give way to sound. Payload types do not tell which is which, because the peer chooses
+// them.
+func (s *SRTPPath) Writer(kind signalling.Kind) interceptor.RTPWriter {
+	w := &srtpWriter{path: s}
+	if kind != signalling.KindAudio {
+		w.picture = s.dropped
+	}
+	return w
+}
+
+// srtpWriter sends media of one kind.
+type srtpWriter struct {
+	path    *SRTPPath
+	picture *atomic.Uint64 // see datagram
+}
+
 // Write implements [interceptor.RTPWriter]: it encrypts a packet and sends it.
-func (s *SRTPPath) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+func (w *srtpWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+	s := w.path
 	r := s.route.Load()
 	if r == nil {
 		return 0, errNoRoute
@@ -211,12 +229,8 @@ func (s *SRTPPath) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes
 	if err != nil {
 		return 0, err
 	}
-	d := datagram{buffer: buffer, to: r.remote}
-	if h.PayloadType != codec.AudioPayloadType {
-		d.picture = s.dropped
-	}
 	s.traffic.out(len(*buffer))
-	r.socket.send(d)
+	r.socket.send(datagram{buffer: buffer, to: r.remote, picture: w.picture})
 	return h.MarshalSize() + len(payload), nil
 }
 

@@ -14,7 +14,9 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/signalling"
 )
 
 // srtpPair returns our end of a direct way, and the SRTP contexts of the other
@@ -113,13 +115,14 @@ func TestReportersOfAPeerAreBounded(t *testing.T) {
 func TestSecureSeals(t *testing.T) {
 	s, in, _ := srtpPair(t)
 	h := &rtp.Header{Version: 2, SSRC: 5, SequenceNumber: 6}
-	if _, err := s.Write(h, []byte("x"), nil); !errors.Is(err, errNoRoute) {
+	w := s.Writer(signalling.KindVideo)
+	if _, err := w.Write(h, []byte("x"), nil); !errors.Is(err, errNoRoute) {
 		t.Errorf("without a route: %v", err)
 	}
 	socket := newTestSocket(t, true)
 	conn, remote := newRemote(t, socket)
 	s.SetRoute(&Route{socket, remote, 0})
-	_, err := s.Write(h, []byte("media"), nil)
+	_, err := w.Write(h, []byte("media"), nil)
 	must(t, err)
 	b, err := in.DecryptRTP(nil, readFrom(t, conn), nil)
 	must(t, err)
@@ -134,12 +137,47 @@ func TestSecureSeals(t *testing.T) {
 	if !slices.Equal(b, []byte{0x80, 201, 0, 1, 0, 0, 0, 1}) {
 		t.Errorf("%x", b)
 	}
-	if _, err := s.Write(h, make([]byte, maxDatagram), nil); !errors.Is(err, errTooLong) {
+	if _, err := w.Write(h, make([]byte, maxDatagram), nil); !errors.Is(err, errTooLong) {
 		t.Errorf("a packet that fits no datagram: %v", err)
 	}
 	if err := s.WriteRTCP(make([]byte, maxDatagram)); !errors.Is(err, errTooLong) {
 		t.Errorf("nor RTCP: %v", err)
 	}
+}
+
+// TestSoundOfAnyPayloadTypeIsSound: the peer chooses the payload types of sound and of
+// redundant sound.
+func TestSoundOfAnyPayloadTypeIsSound(t *testing.T) {
+	s, _, _ := srtpPair(t)
+	s.dropped = new(atomic.Uint64)
+	socket := newTestSocket(t, true)
+	_, remote := newRemote(t, socket)
+	s.SetRoute(&Route{socket, remote, 0})
+	socket.mux.Cork() // so that what is sent waits in the lists of the two
+	defer socket.mux.Uncork()
+	for i, c := range []struct {
+		kind        signalling.Kind
+		payloadType uint8
+	}{
+		{signalling.KindAudio, codec.AudioPayloadType}, {signalling.KindAudio, codec.RedundantPayloadType}, {signalling.KindAudio, codec.VideoPayloadType},
+		{signalling.KindVideo, codec.VideoPayloadType}, {signalling.KindVideo, codec.AudioPayloadType},
+	} {
+		h := &rtp.Header{Version: 2, SSRC: 5, SequenceNumber: uint16(i), PayloadType: c.payloadType}
+		sounds, pictures := len(socket.urgent), len(socket.batch)
+		_, err := s.Writer(c.kind).Write(h, []byte("media"), nil)
+		must(t, err)
+		sounds, pictures = len(socket.urgent)-sounds, len(socket.batch)-pictures
+		if sound := c.kind == signalling.KindAudio; sounds != one(sound) || pictures != one(!sound) {
+			t.Errorf("%s of payload type %d: %d among sounds, %d among pictures", c.kind, c.payloadType, sounds, pictures)
+		}
+	}
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func TestSecretsNeedTheWholeHandshake(t *testing.T) {
