@@ -1,4 +1,4 @@
-// Package stack is what Pion's stack is given in a call: settings, certificates, and what takes packets from it.
+// Package stack is what Pion's stack is given in a call: settings, codecs and certificates.
 package stack
 
 import (

@@ -105,8 +105,8 @@ func (p *pacing) pass(now time.Time, size int) {
 	}
 }
 
-// set says what the receiver may be sent, by which way, and returns the slots whose packets were dropped because they would have to
-// wait for too long.
+// set says what the receiver may be sent, by which way, and returns the slots whose packets were dropped because they
+// would have to wait for too long.
 func (p *pacing) set(now time.Time, share rate.Bitrate, way *rate.Gate) (dropped []*Slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
