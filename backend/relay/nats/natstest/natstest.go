@@ -10,8 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,9 +24,7 @@ const patience = 20 * time.Second
 
 // binary builds the server of go.mod; the build cache keeps it.
 var binary = sync.OnceValues(func() (string, error) {
-	_, here, _, _ := runtime.Caller(0)
-	cmd := exec.Command("go", "tool", "-n", "nats-server")
-	cmd.Dir = filepath.Dir(here)
+	cmd := exec.Command("go", "tool", "-n", "nats-server") // a test runs in its package's folder, so in the module
 	// Without the flags of the tests' own build.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
 	var out, problems bytes.Buffer
