@@ -234,7 +234,7 @@ func (a *App) SetSettings(s hoststate.Settings) error {
 // TestRelay dials a public relay once and returns what it offers.
 func (a *App) TestRelay(address, invitation string) (hoststate.RelayOfferView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.RelayOfferView, error) {
-		return h.TestRelay(ctx, address, invitation)
+		return h.Ways().TestRelay(ctx, address, invitation)
 	})
 }
 
@@ -242,31 +242,31 @@ func (a *App) TestRelay(address, invitation string) (hoststate.RelayOfferView, e
 // invitation.
 func (a *App) AddRelay(address, invitation string) (hoststate.RelayView, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (hoststate.RelayView, error) {
-		return h.AddRelay(ctx, address, invitation)
+		return h.Ways().AddRelay(ctx, address, invitation)
 	})
 }
 
 // RemoveRelay forgets a public relay. The links on it stay, and open on this
 // computer and its network.
 func (a *App) RemoveRelay(url string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveRelay(ctx, url) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().RemoveRelay(ctx, url) })
 }
 
 // UseRelay sets the public relay on which new links are made, "" for none.
 func (a *App) UseRelay(url string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.UseRelay(ctx, url) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().UseRelay(ctx, url) })
 }
 
 // SetRelayOnly sets whether calls of links on a relay hide this computer's
 // address.
 func (a *App) SetRelayOnly(on bool) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetRelayOnly(ctx, on) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().SetRelayOnly(ctx, on) })
 }
 
 // CopyHostKey puts this host's public key for a relay on the system clipboard.
 // With it, the relay's owner can let this host in.
 func (a *App) CopyHostKey(url string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.CopyHostKey(ctx, url) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().CopyHostKey(ctx, url) })
 }
 
 // Devices lists the native engine's devices.

@@ -15,6 +15,7 @@ import (
 	"github.com/porch-call/porch/backend/awake"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
@@ -110,7 +111,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		},
 		OnAddresses: func([]relay.Address) {
 			if h := owner.Load(); h != nil {
-				h.AddressesChanged()
+				h.Ways().AddressesChanged()
 			}
 		},
 		Logger: log,
@@ -157,7 +158,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Book:      book,
 		Settings:  kept,
 		Relay:     guests,
-		Remotes:   host.PublicRelays{TLS: o.RelayTLS, Logger: log},
+		Remotes:   ways.PublicRelays{TLS: o.RelayTLS, Logger: log},
 		Calls:     calls,
 		Capture:   devices,
 		Windows:   windows,

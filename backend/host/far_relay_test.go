@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/switchboard"
@@ -52,7 +53,7 @@ func (f *farRelays) at(url string) *farRelay {
 	return r
 }
 
-func (f *farRelays) Open(o client.Options) (Remote, error) {
+func (f *farRelays) Open(o client.Options) (ways.Remote, error) {
 	r := f.at(o.URL)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -208,7 +209,7 @@ func onRelay(t *testing.T, s setup) (*fixture, *farRelay) {
 	far := newFarRelays(t)
 	s.remotes = far
 	f := start(t, s)
-	_, err := f.host.AddRelay(f.ctx, "porch.example", "")
+	_, err := f.host.Ways().AddRelay(f.ctx, "porch.example", "")
 	f.must(err)
 	r := far.at(porchExample)
 	r.connect()

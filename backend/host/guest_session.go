@@ -49,15 +49,14 @@ type guestSession struct {
 	limit atomic.Int64 // largest message, bytes
 }
 
-// accept takes a guest's channel from a relay. r is nil for the relay inside the
-// app.
-func (o *openLink) accept(r *publicRelay, f switchboard.Frames) {
+// accept takes a guest's channel. credentials are nil for a guest who needs none.
+func (o *openLink) accept(f switchboard.Frames, credentials *turncredentials.Credentials) {
 	h := o.host
 	s := &guestSession{
 		host:        h,
 		link:        o,
 		frames:      f,
-		credentials: r.newCredentials(),
+		credentials: credentials,
 		out:         &outbox{frames: f},
 		in:          make(chan signalling.Message),
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/media/capture"
@@ -112,7 +113,7 @@ type setup struct {
 	notifier notify.Notifier
 	board    *board
 	disk     func(links.Repository) links.Repository // nil means the real one
-	remotes  Remotes
+	remotes  ways.Remotes
 	awake    Awake
 	copies   func(text string) error // the second way to the clipboard
 	devices  bool                    // this machine's own, instead of synthetic ones

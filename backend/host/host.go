@@ -9,25 +9,16 @@ import (
 	"github.com/porch-call/porch/backend/call/totals"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
-	"github.com/porch-call/porch/backend/store"
 	"github.com/porch-call/porch/backend/windowsocket"
 )
-
-// Relay is the relay inside the app, at which guests reach the host:
-// [relay.Server].
-type Relay interface {
-	Addresses() []relay.Address
-	PortChanged() bool
-	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(), err error)
-}
 
 // Windows gives out tickets for the window socket: [windowsocket.Server].
 type Windows interface {
@@ -38,15 +29,6 @@ type Windows interface {
 // does not wait for the system.
 type Awake interface {
 	Keep(needed bool)
-}
-
-// Keeper keeps settings and relays on disk: [store.Store].
-type Keeper interface {
-	Setting(key string, v any) (found bool, err error)
-	PutSetting(key string, v any) error
-	Relays() ([]store.Relay, error)
-	PutRelay(store.Relay) error
-	DeleteRelay(url string) error
 }
 
 // Timing says how long the host waits. A zero field takes its default.
@@ -63,9 +45,9 @@ type Timing struct {
 // parts.
 type Options struct {
 	Book     *links.Book
-	Settings Keeper
-	Relay    Relay
-	Remotes  Remotes // nil means that no public relay can be used
+	Settings ways.Keeper
+	Relay    ways.Inside
+	Remotes  ways.Remotes // nil means that no public relay can be used
 	Calls    *call.Engine
 	Capture  *capture.Engine
 	Windows  Windows
@@ -88,9 +70,8 @@ type Options struct {
 // until it has the answer, ctx ends or Close is called. Errors have a fault code.
 type Host struct {
 	book      *links.Book
-	keeper    Keeper
-	relay     Relay
-	remotes   Remotes // nil without public relays
+	keeper    ways.Keeper
+	relay     ways.Inside
 	engine    *call.Engine
 	capture   *capture.Engine
 	windows   Windows
@@ -110,23 +91,20 @@ type Host struct {
 	totals     *totals.Totals
 	publisher  *hoststate.Publisher
 	loop       *loop.Loop
+	ways       *ways.Ways
 
 	// Owned by the loop.
-	openLinks    openLinks
-	me           hoststate.Me
-	settings     hoststate.Settings
-	reach        reachChoice
-	publicRelays publicRelays
-	dialled      int         // how many relays have been dialled
-	tested       store.Relay // the last tested relay, with a key made for it
-	enter        *hoststate.EnterView
-	notice       *hoststate.Notice
-	notices      uint64
-	client       string // the window that called Attend last
-	changed      bool   // the state has to be published
-	parts        map[sealed.LinkID]parts
-	partsAt      []relay.Address // the addresses of which parts were made
-	over         bool
+	openLinks map[sealed.LinkID]*openLink // those that can be opened
+	me        hoststate.Me
+	settings  hoststate.Settings
+	enter     *hoststate.EnterView
+	notice    *hoststate.Notice
+	notices   uint64
+	client    string // the window that called Attend last
+	changed   bool   // the state has to be published
+	parts     map[sealed.LinkID]parts
+	partsAt   []relay.Address // the addresses of which parts were made
+	over      bool
 }
 
 // Open starts a host and announces every link that can be opened. It is the same
@@ -137,7 +115,6 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		book:      o.Book,
 		keeper:    o.Settings,
 		relay:     o.Relay,
-		remotes:   o.Remotes,
 		engine:    o.Calls,
 		capture:   o.Capture,
 		windows:   o.Windows,
@@ -149,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		log:       o.Logger,
 		now:       o.Now,
 		still:     make(chan struct{}, 1),
-		openLinks: make(openLinks),
+		openLinks: make(map[sealed.LinkID]*openLink),
 		parts:     make(map[sealed.LinkID]parts),
 		publisher: hoststate.NewPublisher(),
 		totals:    totals.New(),
@@ -174,6 +151,12 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	h.loop = loop.New(h.publish)
+	h.ways = ways.New(ways.Options{
+		Keeper: h.keeper, Inside: h.relay, Remotes: o.Remotes,
+		Context: h.ctx, Loop: h.loop, Background: &h.background, Do: h.do, Touch: h.touch, Forget: h.forgetParts,
+		Copy:        func(ctx context.Context, text string) error { return copyText(ctx, text, h.clipboard) },
+		Credentials: h.timing.Credentials, Probe: h.timing.Probe, Logger: h.log, Now: h.now,
+	})
 	if o.Notifier != nil {
 		h.center = notify.NewCenter(notify.Options{
 			Notifier:   o.Notifier,
@@ -194,14 +177,14 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		if h.relay.PortChanged() {
 			h.say(hoststate.NoticePort)
 		}
-		if err = h.loadRelays(); err != nil {
+		if err = h.ways.Load(); err != nil {
 			return
 		}
 		for _, l := range h.book.List() {
 			if l.State.Ended() {
 				continue
 			}
-			if err = h.addLink(l).announce(); err != nil {
+			if err = h.addLink(l).ways.Announce(); err != nil {
 				return
 			}
 		}
@@ -232,7 +215,7 @@ func (h *Host) Close() {
 	})
 	h.cancel()
 	h.background.Wait()
-	h.closeRelays() // after the last messages to guests have been sent
+	h.ways.Close() // after the last messages to guests have been sent
 	h.loop.Close()
 	if h.center != nil {
 		h.center.Close()
@@ -250,6 +233,9 @@ func (h *Host) Watch() *hoststate.Watcher { return h.publisher.Watch() }
 // WatchPaced is Watch for a window. However much strangers do at the door, it
 // delivers at most ten times a second, and the first change at once.
 func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced() }
+
+// Ways returns how the host's links are reached, with the commands for it.
+func (h *Host) Ways() *ways.Ways { return h.ways }
 
 // Stats returns the sum of what all calls have counted since the start.
 func (h *Host) Stats() call.Stats { return h.totals.Sum() }

@@ -19,7 +19,7 @@ import (
 func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 	var v hoststate.LinkView
 	err := h.do(ctx, func() error {
-		relay, err := h.relayForNew()
+		relay, err := h.ways.ForNew()
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (h *Host) CreateLink(ctx context.Context) (hoststate.LinkView, error) {
 			return err
 		}
 		o := h.addLink(l)
-		if err := o.announce(); err != nil {
+		if err := o.ways.Announce(); err != nil {
 			return err
 		}
 		v = draw(h).link(l, o)
@@ -165,19 +165,6 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 		Begun:   time.UnixMilli(l.CreatedAt),
 		Made:    now,
 	}), nil
-}
-
-// AddressesChanged says that the relay inside the app has other addresses now,
-// because this computer has changed its network.
-func (h *Host) AddressesChanged() {
-	h.loop.Post("addresses", func() {
-		for _, r := range h.publicRelays {
-			if r.remote != nil {
-				r.remote.Wake()
-			}
-		}
-		h.touch()
-	})
 }
 
 // Note returns the note of a link that has ended, which its relay keeps for

@@ -4,11 +4,10 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/host/turncredentials"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -21,15 +20,7 @@ type openLink struct {
 	keys   sealed.LinkKeys // never changes
 	secret sealed.Secret   // never changes
 	lobby  *lobby.Lobby    // never changes
-	relay  string          // base of the public relay on which it lives, or ""; never changes
-
-	withdraw func() // takes the link back from the relay inside the app
-	// publicRelay is the relay on which the link lives, or nil while there is none.
-	// withdrawRemote takes the link back from there, and leaves a note.
-	publicRelay    *publicRelay
-	withdrawRemote func(note *[sealed.NoteSize]byte)
-	credentials    *turncredentials.Credentials // the host's own, in the call
-	asking         func()                       // ends Engine.Prepare, which asks STUN servers before the call; nil if it is not running
+	ways   *ways.Link      // never changes
 
 	ended    signalling.EndReason
 	sessions map[*guestSession]struct{}
@@ -49,16 +40,14 @@ type openLink struct {
 // announce the link.
 func (h *Host) addLink(l links.Link) *openLink {
 	o := &openLink{
-		host:           h,
-		id:             l.ID,
-		keys:           l.Keys,
-		secret:         l.Secret,
-		relay:          l.Relay,
-		withdraw:       func() {},
-		withdrawRemote: func(*[sealed.NoteSize]byte) {},
-		sessions:       make(map[*guestSession]struct{}),
-		seats:          make(map[*seat]struct{}),
+		host:     h,
+		id:       l.ID,
+		keys:     l.Keys,
+		secret:   l.Secret,
+		sessions: make(map[*guestSession]struct{}),
+		seats:    make(map[*seat]struct{}),
 	}
+	o.ways = h.ways.Link(l, o.accept)
 	o.lobby = lobby.New(lobby.Options{
 		OnChange: func(s lobby.Snapshot) {
 			h.loop.Post("lobby "+string(o.id), func() { o.lobbyChanged(s) })
@@ -67,21 +56,6 @@ func (h *Host) addLink(l links.Link) *openLink {
 	h.openLinks[o.id] = o
 	h.touch()
 	return o
-}
-
-// announce makes a link reachable: on this computer and its network, and at the
-// public relay on which the link lives.
-func (o *openLink) announce() error {
-	h := o.host
-	withdraw, err := h.relay.Announce(h.ctx, o.keys, func(f switchboard.Frames) { o.accept(nil, f) })
-	if err != nil {
-		return err
-	}
-	o.withdraw = withdraw
-	if r := h.publicRelays.of(o.relay); r != nil {
-		o.announceAt(r)
-	}
-	return nil
 }
 
 // close tells all guests at a link that it is over, with the reason, and takes the
@@ -110,8 +84,11 @@ func (o *openLink) close(reason signalling.EndReason) {
 		s.dismiss(reason)
 	}
 	o.closeCall(reason)
-	o.depart()
-	o.stopAsking()
+	if note, ok := Note(h.book, o.id); ok {
+		o.ways.Depart(&note)
+	} else {
+		o.ways.Depart(nil)
+	}
 	o.queue = lobby.Snapshot{}
 	h.forgetParts()
 }
@@ -120,8 +97,7 @@ func (o *openLink) close(reason signalling.EndReason) {
 // background. Host.Close waits for them.
 func (o *openLink) closeCall(reason signalling.EndReason) {
 	h := o.host
-	o.credentials.End()
-	o.credentials = nil
+	o.ways.CallEnded()
 	c := o.call
 	if c == nil {
 		return
@@ -155,7 +131,7 @@ func (o *openLink) lobbyChanged(s lobby.Snapshot) {
 	}
 	o.queue = s
 	if len(s.Requests) == 0 {
-		o.stopAsking()
+		o.ways.StopAsking()
 	}
 	if o.call != nil {
 		o.call.Expect(len(s.Requests) > 0)
@@ -186,13 +162,13 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 				}
 			})
 		},
-	}, o.reachOf())
+	}, o.ways.ForCall())
 	if err != nil {
 		return nil, err
 	}
 	o.call, o.forecast = c, foresight.Forecast{}
 	c.Expect(len(o.queue.Requests) > 0)
-	o.stopAsking()
+	o.ways.StopAsking()
 	h.totals.Begin(c)
 	if !h.engine.HasUDP() {
 		h.say(string(fault.UDPUnavailable))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/guest"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/hosts"
@@ -96,31 +97,31 @@ func openPublic(t *testing.T, turn relay.Turn) (base string, client *tls.Config)
 func TestPublicRelay(t *testing.T) {
 	turn := new(farTurn)
 	base, client := openPublic(t, turn)
-	f := start(t, setup{remotes: PublicRelays{TLS: client}})
+	f := start(t, setup{remotes: ways.PublicRelays{TLS: client}})
 
-	if _, err := f.host.TestRelay(f.ctx, base, ""); fault.CodeOf(err) != fault.InvitationWanted {
+	if _, err := f.host.Ways().TestRelay(f.ctx, base, ""); fault.CodeOf(err) != fault.InvitationWanted {
 		t.Errorf("without an invitation: %v", err)
 	}
-	if _, err := f.host.TestRelay(f.ctx, base, "wrong"); fault.CodeOf(err) != fault.InvitationRefused {
+	if _, err := f.host.Ways().TestRelay(f.ctx, base, "wrong"); fault.CodeOf(err) != fault.InvitationRefused {
 		t.Errorf("with a wrong one: %v", err)
 	}
-	if offer, err := f.host.TestRelay(f.ctx, base, "welcome"); err != nil || !offer.Turn || offer.Links == 0 || offer.Guests == 0 || offer.Bytes == 0 {
+	if offer, err := f.host.Ways().TestRelay(f.ctx, base, "welcome"); err != nil || !offer.Turn || offer.Links == 0 || offer.Guests == 0 || offer.Bytes == 0 {
 		t.Errorf("offer %+v, %v", offer, err)
 	}
-	if _, err := f.host.TestRelay(f.ctx, "https://localhost:9", ""); fault.CodeOf(err) != fault.RelayUnreachable {
+	if _, err := f.host.Ways().TestRelay(f.ctx, "https://localhost:9", ""); fault.CodeOf(err) != fault.RelayUnreachable {
 		t.Errorf("where nothing listens: %v", err)
 	}
-	_, err := f.host.AddRelay(f.ctx, base, "wrong")
+	_, err := f.host.Ways().AddRelay(f.ctx, base, "wrong")
 	f.must(err)
-	s := f.until("a refusal", func(s hoststate.State) bool { return s.Reach.Relays[0].State == RelayRefused })
+	s := f.until("a refusal", func(s hoststate.State) bool { return s.Reach.Relays[0].State == ways.RelayRefused })
 	if v := s.Reach.Relays[0]; v.Code != string(fault.InvitationRefused) || v.HostKey == "" {
 		t.Errorf("refused: %+v", v)
 	}
-	_, err = f.host.AddRelay(f.ctx, base, "welcome")
+	_, err = f.host.Ways().AddRelay(f.ctx, base, "welcome")
 	f.must(err)
 	f.until("the relay", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
 	l := f.link()
-	l = f.untilLink(l.ID, "guests find the link", func(l hoststate.LinkView) bool { return l.RelayState == RelayConnected })
+	l = f.untilLink(l.ID, "guests find the link", func(l hoststate.LinkView) bool { return l.RelayState == ways.RelayConnected })
 	if a := l.Addresses[0]; a.Reach != "anywhere" || !strings.HasPrefix(a.URL, base+"/j/") {
 		t.Fatalf("address: %+v", l.Addresses)
 	}

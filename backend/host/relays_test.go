@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -21,13 +22,13 @@ import (
 func TestLinkOnARelay(t *testing.T) {
 	far := newFarRelays(t)
 	f := start(t, setup{remotes: far})
-	if _, err := f.host.AddRelay(f.ctx, " HTTPS://Porch.Example/ ", " invited\n"); err != nil {
+	if _, err := f.host.Ways().AddRelay(f.ctx, " HTTPS://Porch.Example/ ", " invited\n"); err != nil {
 		t.Fatal(err)
 	}
 	r := far.at(porchExample)
 	reach := f.host.Snapshot().Reach
 	if reach.Kind != "network" || reach.NewLinks != porchExample || len(reach.Relays) != 1 ||
-		reach.Relays[0].State != RelayConnecting || reach.Relays[0].Name != "porch.example" {
+		reach.Relays[0].State != ways.RelayConnecting || reach.Relays[0].Name != "porch.example" {
 		t.Fatalf("before the first connection: %+v", reach)
 	}
 	if o := r.opened[0]; o.URL != porchExample || o.Token != "invited" || len(o.Key) != ed25519.PrivateKeySize {
@@ -36,21 +37,21 @@ func TestLinkOnARelay(t *testing.T) {
 
 	// A link that is made meanwhile works at once, and its address is known.
 	l := f.link()
-	if l.Relay != "porch.example" || l.RelayState != RelayConnecting || len(l.Addresses) != 3 ||
+	if l.Relay != "porch.example" || l.RelayState != ways.RelayConnecting || len(l.Addresses) != 3 ||
 		l.Addresses[0].Reach != "anywhere" || !strings.HasPrefix(l.Addresses[0].URL, porchExample+"/j/"+l.ID+"#") ||
 		l.Addresses[1].Reach != "network" || l.Addresses[2].Reach != "computer" {
 		t.Fatalf("link: %+v", l)
 	}
 	retry := time.UnixMilli(time.Now().UnixMilli() + 5000)
 	r.say(client.Status{State: client.StateConnecting, Code: fault.RelayUnreachable, Retry: retry})
-	s := f.until("the relay is out of reach", func(s hoststate.State) bool { return s.Reach.Relays[0].State == RelayUnreachable })
+	s := f.until("the relay is out of reach", func(s hoststate.State) bool { return s.Reach.Relays[0].State == ways.RelayUnreachable })
 	if v := s.Reach.Relays[0]; s.Reach.Kind != "network" || v.RetryAt != retry.UnixMilli() || v.Code != "relay-unreachable" ||
-		v.Message == "" || v.Links != 1 || v.HostKey != "" || s.Links[0].RelayState != RelayUnreachable {
+		v.Message == "" || v.Links != 1 || v.HostKey != "" || s.Links[0].RelayState != ways.RelayUnreachable {
 		t.Fatalf("out of reach: %+v", s)
 	}
 	r.connect()
 	s = f.until("the relay is reached", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
-	if v := s.Reach.Relays[0]; v.State != RelayConnected || v.Offer.Links != 3 || !v.Offer.Turn || v.Code != "" {
+	if v := s.Reach.Relays[0]; v.State != ways.RelayConnected || v.Offer.Links != 3 || !v.Offer.Turn || v.Code != "" {
 		t.Fatalf("connected: %+v", v)
 	}
 
@@ -82,15 +83,15 @@ func TestRelaysOutliveARestart(t *testing.T) {
 	dir := t.TempDir()
 	f := start(t, setup{dir: dir, remotes: far})
 	for _, address := range []string{"porch.example", "other.example:8443"} {
-		if _, err := f.host.AddRelay(f.ctx, address, "invitation-of-"+address); err != nil {
+		if _, err := f.host.Ways().AddRelay(f.ctx, address, "invitation-of-"+address); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.must(f.host.SetRelayOnly(f.ctx, true))
+	f.must(f.host.Ways().SetRelayOnly(f.ctx, true))
 	first := f.link()
-	f.must(f.host.UseRelay(f.ctx, otherExample))
+	f.must(f.host.Ways().UseRelay(f.ctx, otherExample))
 	second := f.link()
-	f.must(f.host.UseRelay(f.ctx, ""))
+	f.must(f.host.Ways().UseRelay(f.ctx, ""))
 	third := f.link()
 	f.close()
 
@@ -135,13 +136,13 @@ func TestRemoveRelay(t *testing.T) {
 	l := f.link()
 	waiting := f.through(r).knock(l, "Ada")
 	near := f.knock(l, "Boris")
-	f.must(f.host.RemoveRelay(f.ctx, porchExample))
+	f.must(f.host.Ways().RemoveRelay(f.ctx, porchExample))
 	waiting.closed(signalling.CloseHostGone)
 	s := f.host.Snapshot()
 	if len(s.Reach.Relays) != 0 || s.Reach.NewLinks != "" || s.Reach.Kind != "network" {
 		t.Fatalf("reach: %+v", s.Reach)
 	}
-	if l = f.linkNow(l.ID); l.State != "open" || l.Relay != "porch.example" || l.RelayState != RelayRemoved || len(l.Addresses) != 2 {
+	if l = f.linkNow(l.ID); l.State != "open" || l.Relay != "porch.example" || l.RelayState != ways.RelayRemoved || len(l.Addresses) != 2 {
 		t.Fatalf("link: %+v", l)
 	}
 	f.admit("Boris")
@@ -149,10 +150,10 @@ func TestRemoveRelay(t *testing.T) {
 	if now := f.link(); now.Relay != "" || len(now.Addresses) != 2 {
 		t.Fatalf("new link: %+v", now)
 	}
-	if err := f.host.RemoveRelay(f.ctx, porchExample); fault.CodeOf(err) != fault.RelayNotFound {
+	if err := f.host.Ways().RemoveRelay(f.ctx, porchExample); fault.CodeOf(err) != fault.RelayNotFound {
 		t.Error(err)
 	}
-	if err := f.host.UseRelay(f.ctx, porchExample); fault.CodeOf(err) != fault.RelayNotFound {
+	if err := f.host.Ways().UseRelay(f.ctx, porchExample); fault.CodeOf(err) != fault.RelayNotFound {
 		t.Error(err)
 	}
 	rows, err := f.store.Relays()
@@ -162,12 +163,12 @@ func TestRemoveRelay(t *testing.T) {
 	}
 
 	// Added again, its links open through it again, by another key.
-	_, err = f.host.AddRelay(f.ctx, porchExample, "")
+	_, err = f.host.Ways().AddRelay(f.ctx, porchExample, "")
 	f.must(err)
 	if r.opened[0].Key.Equal(r.opened[1].Key) {
 		t.Error("the relay knows the host that had removed it")
 	}
-	if l = f.linkNow(l.ID); l.RelayState != RelayConnecting || len(l.Addresses) != 3 {
+	if l = f.linkNow(l.ID); l.RelayState != ways.RelayConnecting || len(l.Addresses) != 3 {
 		t.Fatalf("link: %+v", l)
 	}
 	f.through(r).knock(l, "Carla")
@@ -178,7 +179,7 @@ func TestAddRelay(t *testing.T) {
 	f := start(t, setup{remotes: far})
 	add := func(address, invitation string, want fault.Code) {
 		t.Helper()
-		if _, err := f.host.AddRelay(f.ctx, address, invitation); fault.CodeOf(err) != want {
+		if _, err := f.host.Ways().AddRelay(f.ctx, address, invitation); fault.CodeOf(err) != want {
 			t.Errorf("%q: %v, want %s", address, err, want)
 		}
 	}
@@ -187,7 +188,7 @@ func TestAddRelay(t *testing.T) {
 	add("porch.example", "two words", fault.InvitationInvalid)
 
 	// The key of the test is the key of the relay.
-	if offer, err := f.host.TestRelay(f.ctx, "porch.example", "old"); err != nil || offer.Links != 64 || !offer.Turn {
+	if offer, err := f.host.Ways().TestRelay(f.ctx, "porch.example", "old"); err != nil || offer.Links != 64 || !offer.Turn {
 		t.Error(offer, err)
 	}
 	add("porch.example", "old", "")
@@ -198,12 +199,12 @@ func TestAddRelay(t *testing.T) {
 	// Refused, it says by which key it can be let in; with another invitation, it
 	// is dialled anew as the same host.
 	r.say(client.Status{State: client.StateRefused, Code: fault.TokenRefused})
-	s := f.until("a refusal", func(s hoststate.State) bool { return s.Reach.Relays[0].State == RelayRefused })
+	s := f.until("a refusal", func(s hoststate.State) bool { return s.Reach.Relays[0].State == ways.RelayRefused })
 	if len(s.Reach.Relays[0].HostKey) != 43 || s.Reach.Kind != "network" {
 		t.Errorf("refused: %+v", s.Reach)
 	}
 	l := f.link()
-	if l.RelayState != RelayRefused {
+	if l.RelayState != ways.RelayRefused {
 		t.Errorf("link: %+v", l)
 	}
 	add("porch.example", "new", "")
@@ -217,19 +218,19 @@ func TestAddRelay(t *testing.T) {
 	r.connect()
 	f.until("the relay", func(s hoststate.State) bool { return s.Reach.Kind == "anywhere" })
 	f.through(r).knock(l, "Ada") // by the newest connection
-	if _, err := f.host.TestRelay(f.ctx, "porch.example", ""); err != nil || far.probed[1].Token != "new" {
+	if _, err := f.host.Ways().TestRelay(f.ctx, "porch.example", ""); err != nil || far.probed[1].Token != "new" {
 		t.Error("the kept invitation is not tested")
 	}
 	far.probe = context.DeadlineExceeded
-	if _, err := f.host.TestRelay(f.ctx, "porch.example", ""); fault.CodeOf(err) != fault.RelayUnreachable {
+	if _, err := f.host.Ways().TestRelay(f.ctx, "porch.example", ""); fault.CodeOf(err) != fault.RelayUnreachable {
 		t.Error(err)
 	}
 
-	for n := 1; n < MaxRelays; n++ {
+	for n := 1; n < ways.MaxRelays; n++ {
 		add(fmt.Sprintf("relay%d.example", n), "", "")
 	}
 	add("one-more.example", "", fault.RelaysFull)
-	if s := f.host.Snapshot(); s.Reach.NewLinks != porchExample || len(s.Reach.Relays) != MaxRelays {
+	if s := f.host.Snapshot(); s.Reach.NewLinks != porchExample || len(s.Reach.Relays) != ways.MaxRelays {
 		t.Errorf("reach: %+v", s.Reach)
 	}
 }
@@ -267,7 +268,7 @@ func TestRelayRows(t *testing.T) {
 	}
 	for _, err := range []error{
 		s.PutRelay(store.Relay{URL: porchExample, Key: []byte("short"), AddedAt: time.Now()}),
-		s.PutSetting(keyReach, reachChoice{Relay: otherExample}),
+		s.PutSetting("reach", map[string]any{"relay": otherExample}),
 		s.Close(),
 	} {
 		if err != nil {
@@ -277,16 +278,16 @@ func TestRelayRows(t *testing.T) {
 	far := newFarRelays(t)
 	f := start(t, setup{dir: dir, remotes: far})
 	state := f.host.Snapshot()
-	if v := state.Reach; v.NewLinks != "" || len(v.Relays) != 1 || v.Relays[0].State != RelayRefused {
+	if v := state.Reach; v.NewLinks != "" || len(v.Relays) != 1 || v.Relays[0].State != ways.RelayRefused {
 		t.Errorf("reach: %+v", v)
 	}
-	if l := state.Links[0]; l.RelayState != RelayRemoved || len(l.Addresses) != 2 {
+	if l := state.Links[0]; l.RelayState != ways.RelayRemoved || len(l.Addresses) != 2 {
 		t.Errorf("link: %+v", l)
 	}
 	if len(far.relays) != 0 {
 		t.Error("dialled with a broken key")
 	}
-	_, err = f.host.AddRelay(f.ctx, porchExample, "") // makes a new one
+	_, err = f.host.Ways().AddRelay(f.ctx, porchExample, "") // makes a new one
 	f.must(err)
 	if len(far.at(porchExample).opened) != 1 {
 		t.Error("not dialled")

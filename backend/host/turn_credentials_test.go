@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/loop"
 	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -103,9 +104,14 @@ func TestPassage(t *testing.T) {
 		there, _ := far.Open(client.Options{URL: porchExample})
 		r := far.at(porchExample)
 		r.lasting = 10 * time.Minute
-		h := &Host{now: time.Now, log: slog.New(slog.DiscardHandler), timing: Timing{Credentials: time.Second}}
-		h.ctx, h.cancel = context.WithCancel(t.Context())
-		p := turncredentials.From(sourceOf(h, there))
+		ctx, cancel := context.WithCancel(t.Context())
+		var background loop.Background
+		source := func() *turncredentials.Source {
+			return &turncredentials.Source{
+				Relay: there, Context: ctx, Now: time.Now, Log: slog.New(slog.DiscardHandler), Patience: time.Second, TryGo: background.TryGo,
+			}
+		}
+		p := turncredentials.From(source())
 		asked := func() int {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -124,10 +130,10 @@ func TestPassage(t *testing.T) {
 			return ""
 		}
 
-		p.Await(h.ctx) // nothing is under way
+		p.Await(ctx) // nothing is under way
 		p.Prepare()
 		p.Prepare() // one request
-		p.Await(h.ctx)
+		p.Await(ctx)
 		synctest.Wait()
 		if asked() != 1 {
 			t.Errorf("%d requests", asked())
@@ -149,7 +155,7 @@ func TestPassage(t *testing.T) {
 			t.Errorf("handed out %v to somebody whose connection goes on", got)
 		}
 		p.Prepare() // the guest comes back
-		p.Await(h.ctx)
+		p.Await(ctx)
 		if got := p.Renewed(); len(got) == 0 || !strings.HasSuffix(got[len(got)-1].Username, ":user-4") || user() != "user-4" {
 			t.Errorf("handed out %v", got)
 		}
@@ -163,18 +169,18 @@ func TestPassage(t *testing.T) {
 		}
 
 		// A relay whose clock is wrong, and one that fails for a while.
-		p = turncredentials.From(sourceOf(h, there))
+		p = turncredentials.From(source())
 		change(-time.Hour, nil)
 		p.Prepare()
-		p.Await(h.ctx)
+		p.Await(ctx)
 		if got := user(); got != "user-5" {
 			t.Errorf("handed out %q", got)
 		}
 		p.End()
-		p = turncredentials.From(sourceOf(h, there))
+		p = turncredentials.From(source())
 		change(time.Hour, fault.New(fault.RelayUnreachable, nil))
 		p.Prepare()
-		p.Await(h.ctx)
+		p.Await(ctx)
 		change(time.Hour, nil)
 		p.Prepare() // not at once again
 		synctest.Wait()
@@ -189,13 +195,13 @@ func TestPassage(t *testing.T) {
 		p.End()
 		var none *turncredentials.Credentials
 		none.Prepare()
-		none.Await(h.ctx)
+		none.Await(ctx)
 		none.End()
 		if none.Servers() != nil || none.Renewed() != nil {
 			t.Error("a guest of the relay inside the app needs no servers")
 		}
-		h.cancel()
-		h.background.Wait()
+		cancel()
+		background.Wait()
 	})
 }
 

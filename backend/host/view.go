@@ -3,7 +3,6 @@ package host
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
@@ -11,8 +10,6 @@ import (
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
-	"github.com/porch-call/porch/backend/relay/client"
-	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -66,15 +63,10 @@ func (d drawing) partsOf(l links.Link, o *openLink) parts {
 	}
 	p := parts{addresses: []hoststate.AddressView{}}
 	p.visitors = convert(h.book.Visitors(l.ID), func(v links.Visitor) hoststate.VisitorView {
-		return hoststate.VisitorView{Name: v.Name, LastSeen: millis(v.LastSeen)}
+		return hoststate.VisitorView{Name: v.Name, LastSeen: hoststate.Millis(v.LastSeen)}
 	})
 	if o != nil {
-		if h.publicRelays.of(l.Relay) != nil { // known, even if the relay can't be reached now
-			addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
-		}
-		p.addresses = convert(shareOrder(addresses), func(a relay.Address) hoststate.AddressView {
-			return hoststate.AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach), Tunnel: a.Tunnel}
-		})
+		p.addresses = h.ways.AddressesOf(l, addresses)
 	}
 	h.parts[l.ID] = p
 	return p
@@ -101,7 +93,7 @@ func (d drawing) state() hoststate.State {
 	h := d.host
 	s := hoststate.State{
 		Me:       h.me,
-		Reach:    d.reach(),
+		Reach:    h.ways.View(d.addresses),
 		Links:    []hoststate.LinkView{},
 		Requests: []hoststate.RequestView{},
 		Calls:    []hoststate.CallView{},
@@ -128,27 +120,6 @@ func (d drawing) state() hoststate.State {
 	return s
 }
 
-func (d drawing) reach() hoststate.Reach {
-	h := d.host
-	v := hoststate.Reach{
-		Kind:      string(relay.ReachComputer),
-		Addresses: []hoststate.AddressView{},
-		Relays:    convert(h.publicRelays, (*publicRelay).view),
-		NewLinks:  h.reach.Relay,
-		RelayOnly: h.reach.RelayOnly,
-	}
-	for _, a := range d.addresses {
-		v.Addresses = append(v.Addresses, hoststate.AddressView{URL: a.Base, Reach: string(a.Reach), Tunnel: a.Tunnel})
-		if a.Reach == relay.ReachNetwork && v.Kind == string(relay.ReachComputer) || a.Reach == relay.ReachAnywhere {
-			v.Kind = string(a.Reach)
-		}
-	}
-	if r := h.publicRelays.of(h.reach.Relay); r != nil && r.status.State == client.StateConnected {
-		v.Kind = string(relay.ReachAnywhere)
-	}
-	return v
-}
-
 // link makes the view of a link. o is nil for a link that has ended.
 func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 	p := d.partsOf(l, o)
@@ -157,13 +128,13 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 		Name:      l.Name,
 		State:     string(l.State),
 		Group:     hoststate.GroupEarlier,
-		CreatedAt: millis(l.CreatedAt),
-		UsedAt:    millis(l.UsedAt),
-		EndedAt:   millis(l.EndedAt),
+		CreatedAt: hoststate.Millis(l.CreatedAt),
+		UsedAt:    hoststate.Millis(l.UsedAt),
+		EndedAt:   hoststate.Millis(l.EndedAt),
 		Addresses: p.addresses,
 		Visitors:  p.visitors,
 	}
-	v.Relay, v.RelayState, v.RelayCode = d.relayOf(l)
+	v.Relay, v.RelayState, v.RelayCode = d.host.ways.RelayOf(l)
 	if o == nil {
 		return v
 	}
@@ -179,23 +150,6 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 	return v
 }
 
-// shareOrder puts the address that reaches furthest first.
-func shareOrder(addresses []relay.Address) []relay.Address {
-	rank := func(a relay.Address) int {
-		switch a.Reach {
-		case relay.ReachAnywhere:
-			return 0
-		case relay.ReachNetwork:
-			return 1
-		default:
-			return 2
-		}
-	}
-	sorted := slices.Clone(addresses)
-	slices.SortStableFunc(sorted, func(a, b relay.Address) int { return cmp.Compare(rank(a), rank(b)) })
-	return sorted
-}
-
 func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestView {
 	v := hoststate.RequestView{
 		ID:         q.ID,
@@ -203,7 +157,7 @@ func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 		LinkName:   l.Name,
 		Name:       q.Name,
 		Shown:      o.shown[q.ID],
-		Since:      millis(q.Since),
+		Since:      hoststate.Millis(q.Since),
 		Known:      hoststate.KnownFirst,
 		TimesLetIn: q.Known.TimesLetIn,
 		Bell:       string(q.Bell),
@@ -238,14 +192,6 @@ func callView(l links.Link, o *openLink) hoststate.CallView {
 
 func participantView(p signalling.Participant) hoststate.ParticipantView {
 	return hoststate.ParticipantView(p)
-}
-
-// millis returns t in Unix milliseconds, 0 for the zero time.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }
 
 func convert[A, B any](rows []A, one func(A) B) []B {

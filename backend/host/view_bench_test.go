@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
@@ -63,15 +64,16 @@ func BenchmarkPublish(b *testing.B) {
 	h := &Host{
 		book:      book,
 		relay:     board{Memory: switchboard.NewMemory(1, 1)},
-		openLinks: make(openLinks),
+		openLinks: make(map[sealed.LinkID]*openLink),
 		parts:     make(map[sealed.LinkID]parts),
 		settings:  hoststate.DefaultSettings(),
+		ways:      ways.New(ways.Options{}),
 		publisher: hoststate.NewPublisher(),
 		center:    notify.NewCenter(notify.Options{Notifier: newRecorder()}),
 	}
 	defer h.center.Close()
 	for _, l := range book.List() {
-		h.openLinks[l.ID] = &openLink{host: h, id: l.ID}
+		h.openLinks[l.ID] = &openLink{host: h, id: l.ID, ways: h.ways.Link(l, nil)}
 	}
 	o := h.openLinks[book.List()[0].ID]
 	knock := lobby.Snapshot{Requests: []lobby.Request{{ID: "request", Name: "Ada", Bell: signalling.BellSilenced, Since: time.Now()}}}

@@ -1,6 +1,10 @@
 package hoststate
 
-import "github.com/porch-call/porch/backend/fault"
+import (
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+)
 
 // The types in this file become the TypeScript models of the window.
 
@@ -247,4 +251,12 @@ type DevicesView struct {
 	Cameras     []DeviceView `json:"cameras"`
 	Microphones []DeviceView `json:"microphones"`
 	Speakers    []DeviceView `json:"speakers"`
+}
+
+// Millis returns t in Unix milliseconds, 0 for the zero time.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }

@@ -80,17 +80,17 @@ func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
 	}
 	relay := ""
 	if s.relay != "" {
-		v, err := d.host.AddRelay(ctx, s.relay, s.invitation)
+		v, err := d.host.Ways().AddRelay(ctx, s.relay, s.invitation)
 		if err != nil {
 			return err
 		}
-		if err := d.host.UseRelay(ctx, v.URL); err != nil {
+		if err := d.host.Ways().UseRelay(ctx, v.URL); err != nil {
 			return err
 		}
 		relay = v.Name
 	}
 	if s.relayOnly != nil {
-		if err := d.host.SetRelayOnly(ctx, *s.relayOnly); err != nil {
+		if err := d.host.Ways().SetRelayOnly(ctx, *s.relayOnly); err != nil {
 			return err
 		}
 	}
