@@ -10,6 +10,10 @@ endif
 RELEASE_TAGS := desktop,production$(PLATFORM_TAGS)
 DEV_TAGS := dev$(PLATFORM_TAGS)
 
+# The one version number, for all programs: see scripts/version.sh.
+VERSION := $(shell scripts/version.sh)
+NUMBERED := -X github.com/porch-call/porch/backend/version.number=$(VERSION)
+
 GO_SOURCES := $(shell find . -name '*.go' -not -path './frontend/node_modules/*')
 # Without what the build and the tests write themselves: it would make the pages anew each time.
 WEB_SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard frontend ':!frontend/e2e' ':!frontend/dist'))
@@ -33,13 +37,13 @@ frontend/dist/.built: $(WEB_SOURCES)
 	@touch $@
 
 build/bin/porch: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
-	go build -tags $(RELEASE_TAGS) -ldflags "-s -w" -o $@ .
+	go build -tags $(RELEASE_TAGS) -ldflags "-s -w $(NUMBERED)" -o $@ .
 
 build/bin/porch-dev: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
-	go build -tags $(DEV_TAGS) -o $@ .
+	go build -tags $(DEV_TAGS) -ldflags "$(NUMBERED)" -o $@ .
 
 build/bin/porch-headless: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
-	go build -o $@ ./backend/cmd/porch-headless
+	go build -ldflags "$(NUMBERED)" -o $@ ./backend/cmd/porch-headless
 
 build/bin/porch-lab: $(GO_SOURCES) go.mod go.sum
 	go build -o $@ ./backend/cmd/porch-lab
@@ -47,11 +51,9 @@ build/bin/porch-lab: $(GO_SOURCES) go.mod go.sum
 build/bin/porch-load: $(GO_SOURCES) go.mod go.sum
 	go build -o $@ ./backend/cmd/porch-load
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-
 # Without C: the same file runs on every Linux.
 build/bin/porch-relay: $(GO_SOURCES) go.mod go.sum frontend/dist/.built
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./backend/cmd/porch-relay
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $(NUMBERED)" -o $@ ./backend/cmd/porch-relay
 
 .PHONY: relay relay-deb
 relay: setup-relay ## build the public relay, one static program: build/bin/porch-relay
@@ -65,7 +67,7 @@ WINDOWS_RESOURCES := porch_windows_amd64.syso
 build/bin/porch.exe: $(GO_SOURCES) go.mod go.sum frontend/dist/.built $(wildcard build/windows/*) wails.json
 	go run -C scripts/winres . $(CURDIR) write $(CURDIR)/$(WINDOWS_RESOURCES)
 	trap 'rm -f $(WINDOWS_RESOURCES)' EXIT; \
-		CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -tags desktop,production -ldflags "-w -s -H windowsgui" -o $@ .
+		CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -tags desktop,production -ldflags "-s -w -H windowsgui $(NUMBERED)" -o $@ .
 	go run -C scripts/winres . $(CURDIR) check $(CURDIR)/$@
 
 .PHONY: build app-dev headless

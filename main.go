@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"fmt"
 	"log"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/options/mac"
 	"github.com/wailsapp/wails/v2/pkg/options/windows"
 
+	"github.com/porch-call/porch/backend/version"
 	"github.com/porch-call/porch/desktop"
 	"github.com/porch-call/porch/frontend"
 )
@@ -26,6 +28,10 @@ var icon []byte
 var noteIcon []byte
 
 func main() {
+	if version.Asked(os.Args[1:]) {
+		fmt.Println(version.Line("porch"))
+		return
+	}
 	app := newApp()
 	if err := wails.Run(&options.App{
 		Title:             "Porch",
@@ -47,7 +53,7 @@ func main() {
 		Bind:        []any{app},
 		Windows:     &windows.Options{Theme: windows.SystemDefault, DisablePinchZoom: true},
 		Mac: &mac.Options{
-			About: &mac.AboutInfo{Title: "Porch", Message: "Call links for everyone", Icon: icon},
+			About: &mac.AboutInfo{Title: "Porch", Message: "Call links for everyone\nVersion " + version.Number(), Icon: icon},
 		},
 		Linux: desktop.LinuxOptions(icon),
 	}); err != nil {

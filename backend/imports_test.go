@@ -64,6 +64,8 @@ var parts = map[string]part{
 	"backend/kit/limit":    {tier: kit, lower: none, beside: []string{"backend/kit"}},
 	"backend/sessionbus":   {tier: kit, lower: none}, // for awake and the app's notifications; see onlyFor
 
+	"backend/version": {tier: kit, lower: none}, // for the programs
+
 	"backend/media/codec":         {tier: media, lower: none},
 	"backend/media/path":          {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
 	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/red", "backend/media/speaking"}, pion: []string{"rtp", "rtcp", "interceptor"}},
@@ -450,7 +452,7 @@ func TestTheRelayIsSmall(t *testing.T) {
 		}
 		under, ours := strings.CutPrefix(path, module+"backend/")
 		first, _, _ := strings.Cut(under, "/")
-		if ours && !slices.Contains([]string{"fault", "signalling", "sealed", "kit", "relay", "cmd"}, first) {
+		if ours && !slices.Contains([]string{"fault", "signalling", "sealed", "kit", "version", "relay", "cmd"}, first) {
 			t.Errorf("the relay imports %s", path)
 		}
 	}

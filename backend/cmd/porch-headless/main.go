@@ -25,6 +25,8 @@
 // With -pprof=127.0.0.1:6060 it serves its profiles to programs on this computer: "go tool pprof
 // http://127.0.0.1:6060/debug/pprof/profile".
 //
+// With -version it tells its version and ends.
+//
 // SIGUSR1 prints the stats. SIGINT and SIGTERM print them and end the program. The links stay for the next run.
 package main
 
@@ -44,6 +46,7 @@ import (
 
 	"github.com/porch-call/porch/backend"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/version"
 	"github.com/porch-call/porch/frontend"
 )
 
@@ -65,6 +68,7 @@ type settings struct {
 	listen   string
 	pages    fs.FS
 	verbose  bool
+	version  bool
 	pprof    string // "" for none
 
 	relay      string
@@ -86,6 +90,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	invitation := flags.String("relay-token-file", "", "`file` with the relay's invitation (default PORCH_RELAY_TOKEN)")
 	relayOnly := flags.Bool("relay-only", false, "hide this computer's address: media goes through the relay only")
 	flags.StringVar(&s.pprof, "pprof", "", "`address` of this computer at which profiles are served, such as 127.0.0.1:6060")
+	flags.BoolVar(&s.version, "version", false, "tell the version and end")
 	flags.BoolVar(&s.verbose, "v", false, "log more, on standard error")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -120,6 +125,10 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	s, err := parse(args, stderr)
 	if err != nil {
+		return err
+	}
+	if s.version {
+		_, err := fmt.Fprintln(stdout, version.Line("porch-headless"))
 		return err
 	}
 	level := slog.LevelWarn

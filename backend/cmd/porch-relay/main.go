@@ -14,11 +14,8 @@ import (
 	"github.com/porch-call/porch/backend/cmd/porch-relay/relayd"
 )
 
-// version is set by the build.
-var version = ""
-
 func main() {
-	os.Exit(relayd.Run(version, os.Args[1:], environment(), os.Stdout, os.Stderr))
+	os.Exit(relayd.Run(os.Args[1:], environment(), os.Stdout, os.Stderr))
 }
 
 // environment returns the process's environment, by name.

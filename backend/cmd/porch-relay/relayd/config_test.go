@@ -159,7 +159,7 @@ func TestHelp(t *testing.T) {
 	var out, said bytes.Buffer
 	for _, args := range [][]string{{"-help"}, {"help"}} {
 		out.Reset()
-		if code := Run("", args, nil, &out, &said); code != exitWell {
+		if code := Run(args, nil, &out, &said); code != exitWell {
 			t.Fatalf("%v: %d", args, code)
 		}
 		for line := range strings.SplitSeq(out.String(), "\n") {
@@ -174,11 +174,14 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if code := Run("", []string{"nonsense"}, nil, &out, &said); code != exitUsage {
+	if code := Run([]string{"nonsense"}, nil, &out, &said); code != exitUsage {
 		t.Errorf("nonsense: %d", code)
 	}
-	if code := Run("", []string{"version"}, nil, &out, &said); code != exitWell || !strings.Contains(out.String(), "porch-relay ") {
-		t.Errorf("version: %d", code)
+	for _, asked := range []string{"version", "-version"} {
+		out.Reset()
+		if code := Run([]string{asked}, nil, &out, &said); code != exitWell || !strings.HasPrefix(out.String(), "porch-relay ") {
+			t.Errorf("%s: %d, %q", asked, code, out.String())
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 			name, value, _ := strings.Cut(e, "=")
 			environment[name] = value
 		}
-		os.Exit(Run("", os.Args[1:], environment, os.Stdout, os.Stderr))
+		os.Exit(Run(os.Args[1:], environment, os.Stdout, os.Stderr))
 	}
 	// Certmagic's: one goroutine for each account, for the process's life, and
 	// one that notices only after five seconds that its lock was released.
@@ -147,7 +147,7 @@ func (r *running) check(args ...string) (code int, out string) {
 	var stdout, stderr bytes.Buffer
 	writeFile(r.t, r.path("root.pem"), r.identity.certificate)
 	args = append([]string{"check", "-domain", r.domain, "-http-port", itoa(r.plain), "-root", r.path("root.pem"), "-timeout", "5s", "-4"}, args...)
-	code = Run("", args, nil, &stdout, &stderr)
+	code = Run(args, nil, &stdout, &stderr)
 	return code, stdout.String() + stderr.String()
 }
 
@@ -283,7 +283,7 @@ func TestInvitations(t *testing.T) {
 		t.Fatalf("without an invitation: %v", err)
 	}
 	var out, said bytes.Buffer
-	if code := Run("", []string{"invite", "-invitations", file, "-name", "Ada Lovelace", "-quotas", "links=3 bytes=1GB"}, nil, &out, &said); code != exitWell {
+	if code := Run([]string{"invite", "-invitations", file, "-name", "Ada Lovelace", "-quotas", "links=3 bytes=1GB"}, nil, &out, &said); code != exitWell {
 		t.Fatalf("invite: %d %s", code, said.String())
 	}
 	token := strings.TrimSpace(out.String())

@@ -10,6 +10,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay/metering"
 	"github.com/porch-call/porch/backend/relay/turn"
+	"github.com/porch-call/porch/backend/version"
 )
 
 // metrics are what /metrics serves. Their labels come from closed sets. No link,
@@ -27,7 +28,7 @@ type metrics struct {
 }
 
 // newMetrics registers all metrics but TURN's; for those see watchTurn.
-func newMetrics(version string, status func() certificateStatus) *metrics {
+func newMetrics(status func() certificateStatus) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -75,7 +76,7 @@ func newMetrics(version string, status func() certificateStatus) *metrics {
 			return 0
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "porch_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": version},
+			Name: "porch_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": version.Number()},
 		}, func() float64 { return 1 }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -10,10 +10,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"github.com/porch-call/porch/backend/version"
 )
 
 // The exit codes.
@@ -26,9 +26,12 @@ const (
 // errUsage wraps a fault in the operator's arguments or settings.
 var errUsage = errors.New("usage")
 
-// Run runs the whole command and returns its exit code. version is the build's;
-// with "" it is what Go knows of the build.
-func Run(version string, args []string, environment map[string]string, stdout, stderr io.Writer) int {
+// Run runs the whole command and returns its exit code.
+func Run(args []string, environment map[string]string, stdout, stderr io.Writer) int {
+	if version.Asked(args) {
+		fmt.Fprintln(stdout, version.Line("porch-relay"))
+		return exitWell
+	}
 	command := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
@@ -36,13 +39,11 @@ func Run(version string, args []string, environment map[string]string, stdout, s
 	var err error
 	switch command {
 	case "":
-		err = runServe(version, args, environment, stdout, stderr)
+		err = runServe(args, environment, stdout, stderr)
 	case "check":
 		err = runCheck(args, environment, stdout, stderr)
 	case "invite":
 		err = invite(args, stdout, stderr)
-	case "version":
-		fmt.Fprintln(stdout, versionText(version))
 	case "help":
 		writeHelp(stdout, environment)
 	default:
@@ -65,22 +66,8 @@ func writeHelp(w io.Writer, environment map[string]string) {
 	newConfiguration(new(settings), environment).writeHelp(w)
 }
 
-// versionText returns the version in one line.
-func versionText(version string) string {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); v == "" && ok {
-		v = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				v = s.Value[:12]
-			}
-		}
-	}
-	return "porch-relay " + v + " (" + runtime.Version() + ", " + runtime.GOOS + "/" + runtime.GOARCH + ")"
-}
-
 // runServe runs a relay until it is told to stop.
-func runServe(version string, args []string, environment map[string]string, stdout, stderr io.Writer) error {
+func runServe(args []string, environment map[string]string, stdout, stderr io.Writer) error {
 	var s settings
 	c := newConfiguration(&s, environment)
 	err := c.load(args, environment)
@@ -104,5 +91,5 @@ func runServe(version string, args []string, environment map[string]string, stdo
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	return serve(context.Background(), version, s, signals, log)
+	return serve(context.Background(), s, signals, log)
 }

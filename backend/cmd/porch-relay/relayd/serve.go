@@ -16,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/relay/hosts"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/relay/turn"
+	"github.com/porch-call/porch/backend/version"
 	"github.com/porch-call/porch/frontend"
 )
 
@@ -24,7 +25,6 @@ const maxNotes = 65536
 
 // program is a running relay with all its parts.
 type program struct {
-	version      string
 	settings     settings
 	log          *slog.Logger
 	policy       *hosts.Policy
@@ -39,9 +39,9 @@ type program struct {
 }
 
 // serve runs a relay until a signal, and then drains it. A second signal ends the
-// drain. version is logged.
-func serve(ctx context.Context, version string, s settings, signals <-chan os.Signal, log *slog.Logger) error {
-	p := &program{version: version, settings: s, log: log}
+// drain.
+func serve(ctx context.Context, s settings, signals <-chan os.Signal, log *slog.Logger) error {
+	p := &program{settings: s, log: log}
 	defer p.close()
 	if err := p.open(ctx); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		return err
 	}
 	p.onClose(p.certificates.close)
-	p.metrics = newMetrics(p.version, p.certificates.status)
+	p.metrics = newMetrics(p.certificates.status)
 
 	shared, err := all.key("relay")
 	if err != nil {
@@ -146,7 +146,7 @@ func (p *program) open(ctx context.Context) (err error) {
 		p.onClose(a.close)
 	}
 	p.certificates.start()
-	p.log.Info("porch-relay: open", "version", versionText(p.version), "address", p.relay.Addresses()[0].Base,
+	p.log.Info("porch-relay: open", "version", version.Line("porch-relay"), "address", p.relay.Addresses()[0].Base,
 		"hosts", s.hosts, "invitations", len(p.policy.Invitations), "keys", len(p.policy.Keys), "turn", s.turn)
 	return nil
 }
