@@ -24,11 +24,13 @@ help: ## list the commands
 
 # ---- set-up and building
 
-.PHONY: setup-build setup-relay setup
+.PHONY: setup-build setup-relay setup-dist setup
 setup-build:
 	@scripts/setup.sh build
 setup-relay:
 	@scripts/setup.sh relay
+setup-dist:
+	@scripts/setup.sh dist
 setup: ## install what is missing to build and test
 	@scripts/setup.sh
 
@@ -61,14 +63,8 @@ relay: setup-relay ## build the public relay, one static program: build/bin/porc
 relay-deb: relay ## the public relay as a Debian package: build/bin/porch-relay_*.deb
 	scripts/relay-deb.sh
 
-# The object with icon, manifest and version is there only while it is linked: the wails command would add its own to it.
-WINDOWS_RESOURCES := porch_windows_amd64.syso
-
 build/bin/porch.exe: $(GO_SOURCES) go.mod go.sum frontend/dist/.built $(wildcard build/windows/*) wails.json
-	go run -C scripts/winres . $(CURDIR) write $(CURDIR)/$(WINDOWS_RESOURCES)
-	trap 'rm -f $(WINDOWS_RESOURCES)' EXIT; \
-		CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -tags desktop,production -ldflags "-s -w -H windowsgui $(NUMBERED)" -o $@ .
-	go run -C scripts/winres . $(CURDIR) check $(CURDIR)/$@
+	scripts/porch-exe.sh $@ -ldflags "-s -w -H windowsgui $(NUMBERED)"
 
 .PHONY: build app-dev headless
 build: setup-build ## build the app: build/bin/porch
@@ -87,6 +83,15 @@ cross: frontend/dist/.built ## build for Windows, type-check for macOS
 	@$(MAKE) --no-print-directory build/bin/porch.exe
 	CGO_ENABLED=0 GOOS=darwin go vet ./backend/...
 	CGO_ENABLED=0 GOOS=windows go vet ./backend/...
+
+# ---- giving it to people
+
+.PHONY: dist reproducible
+dist: setup-dist ## everything that people download, for all systems but macOS: build/dist
+	@$(MAKE) --no-print-directory frontend/dist/.built
+	scripts/dist.sh
+reproducible: ## build the programs of make dist elsewhere and compare them byte for byte
+	scripts/reproducible.sh
 
 # ---- checking
 

@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export VERSION ARCH=${ARCH:-$(go env GOARCH)}
+export VERSION PROGRAM=build/bin/porch-relay ARCH=${ARCH:-$(go env GOARCH)}
 VERSION=$(scripts/version.sh)
 go tool -modfile=scripts/relay/go.mod nfpm package -f build/relay/nfpm.yaml -p deb -t build/bin/

@@ -2,7 +2,8 @@
 # Installs what building and testing Porch needs and is missing: Debian
 # packages (as root, or with sudo) and the front end's npm packages. Does
 # nothing, quickly, when all is there. `scripts/setup.sh build` leaves out what
-# only the tests need, `scripts/setup.sh relay` what the public relay does not.
+# only the tests need, `scripts/setup.sh relay` what the public relay does not,
+# and `scripts/setup.sh dist` adds what packing needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +27,10 @@ test_packages=(
   fonts-noto-core fonts-noto-color-emoji adwaita-icon-theme
 )
 
+dist_packages=(nsis binutils)          # the Windows installer; readelf
+
 packages=("${build_packages[@]}")
+if [ "$what" = dist ]; then packages+=("${dist_packages[@]}"); fi
 if [ "$what" = all ]; then packages+=("${test_packages[@]}"); fi
 if [ "$what" = relay ]; then packages=(); fi
 
