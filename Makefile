@@ -86,10 +86,13 @@ cross: frontend/dist/.built ## build for Windows, type-check for macOS
 
 # ---- giving it to people
 
-.PHONY: dist reproducible
+.PHONY: dist site reproducible
 dist: setup-dist ## everything that people download, for all systems but macOS: build/dist
 	@$(MAKE) --no-print-directory frontend/dist/.built
 	scripts/dist.sh
+site: ## the home page: build/site; SUMS=build/dist/SHA256SUMS for one with that release's downloads
+	rm -rf build/site
+	node scripts/site.mjs $(VERSION) $(SUMS)
 reproducible: ## build the programs of make dist elsewhere and compare them byte for byte
 	scripts/reproducible.sh
 
