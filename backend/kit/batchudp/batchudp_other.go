@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || porch_udp_other
 
 package batchudp
 

@@ -1,4 +1,4 @@
-//go:build !race
+//go:build !race && !porch_udp_other
 
 package path
 

@@ -1,3 +1,5 @@
+//go:build !porch_udp_other
+
 package path
 
 import (
