@@ -72,6 +72,7 @@ type Estimator struct {
 	falling bool // the standing queue is shorter than it was
 	loss    loss
 	toll    toll
+	leaping float64 // the value when a packet last took much longer than the one before
 	spared  float64 // the value before the loss that an experiment is about
 	probing probing
 	found   float64       // by the last probe, bits per second
@@ -306,8 +307,15 @@ func (e *Estimator) measure(now time.Duration) {
 			e.probing.heard(a.arrival, int(a.size))
 		}
 	}
+	if e.trend.level.leapt == now {
+		e.leaping = e.control.value
+	}
 	before := e.trend.standing
 	e.trend.settle(now)
+	if e.trend.longer(now) && e.loss.rate < lossMost && !e.probing.active {
+		e.lengthened(now)
+		before = 0
+	}
 	e.falling = e.trend.standing < before-2*time.Millisecond
 	if q := e.standing(); q > stuckQueue && !e.falling {
 		if e.stuck++; q > stuckLong {
@@ -338,6 +346,19 @@ func (e *Estimator) measure(now time.Duration) {
 			e.acked = short
 		}
 	}
+}
+
+// lengthened takes it that the path has become longer. What was cut since then was cut for nothing.
+func (e *Estimator) lengthened(now time.Duration) {
+	e.trend.lift(now)
+	e.rival.forget(now)
+	c := &e.control
+	c.raise(e.leaping, max(e.limit(now), c.value))
+	c.top = 0
+	e.stuck, e.cutAt = 0, 0
+	e.loss.testing, e.loss.excess = false, 0
+	e.probing.backoff, e.probing.next, e.probing.careful = 0, now, true
+	e.progress = now
 }
 
 // limit returns what no feedback raises the value beyond.

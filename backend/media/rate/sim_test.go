@@ -353,6 +353,33 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestALongerPath: a path whose delay grows by itself, as when a route changes, has no queue.
+func TestALongerPath(t *testing.T) {
+	for _, loss := range []float64{0, 0.02, 0.05} {
+		for _, longer := range []time.Duration{30, 50, 140} {
+			t.Run(fmt.Sprintf("%d ms, %g lost", longer, loss), func(t *testing.T) {
+				t.Parallel()
+				slow := 0
+				for seed := range uint64(20) {
+					w := ratetest.New(seed)
+					line := ratetest.Link{Steps: fixed(5e6), Queue: 200 * time.Millisecond, Delay: time.Millisecond}
+					r := w.Add(guest(line, always(2e6)))
+					w.Run(2 * time.Second)
+					r.Down.Delay, r.Back, r.Down.Loss = longer*time.Millisecond, longer*time.Millisecond, loss
+					w.Run(20 * time.Second)
+					if got := r.Estimator.Capacity(); got < 1200*rate.Kbit {
+						t.Logf("seed %d: %d k after 18 s; queue %v", seed, got/rate.Kbit, r.Estimator.Queue())
+						slow++
+					}
+				}
+				if slow > 2 {
+					t.Errorf("%d of 20 lines are taken for slow ones", slow)
+				}
+			})
+		}
+	}
+}
+
 // TestSilence: without feedback on what was sent the estimate falls, and comes back.
 func TestSilence(t *testing.T) {
 	w := ratetest.New(5)

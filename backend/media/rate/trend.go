@@ -2,6 +2,7 @@ package rate
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,14 @@ const (
 	standingQueue = 15 * time.Millisecond
 
 	floorHeld = 30 * time.Second
+
+	// A path that becomes longer does so from one packet to the next, and stays as it is. A queue takes time to grow, and
+	// is emptied or filled further.
+	levelSpan = 400 * time.Millisecond // of each of the shortest delays that are compared
+	levelFlat = 3 * time.Millisecond   // between them
+	levelLeap = 10 * time.Millisecond  // from one packet to the next, over the time between them
+	levelGap  = 20 * time.Millisecond  // of that time at most, because packets between them may be lost
+	levelOld  = 5 * time.Second        // since a leap
 )
 
 // group is the packets that left within 5 ms, or arrived as one burst.
@@ -74,12 +83,55 @@ type trend struct {
 	shortest, shorter time.Duration // the shortest queue of this feedback, and of the one before
 	fresh, primed     bool
 	standing          time.Duration // the shorter of both
+
+	level level
+}
+
+// level is what the shortest delay has been lately, span by span.
+type level struct {
+	sentAt, delay time.Duration // of the packet before
+	leapt         time.Duration // when a packet took much longer than the one before; 0 if none did
+	to            time.Duration // how long it took
+
+	begun time.Duration // of the span under way; 0 if none is
+	low   time.Duration // in it
+	lows  [4]time.Duration
+	spans int // that ended, since the last gap
+}
+
+// packet takes a packet that was received.
+func (l *level) packet(now, sentAt, delay time.Duration) {
+	if l.sentAt > 0 && sentAt >= l.sentAt && delay-l.delay > levelLeap+min(sentAt-l.sentAt, levelGap) {
+		l.leapt, l.to, l.spans, l.begun = now, delay, 0, 0
+	}
+	l.sentAt, l.delay = sentAt, delay
+}
+
+// add takes the shortest delay of a feedback.
+func (l *level) add(now, shortest time.Duration) {
+	switch passed := now - l.begun; {
+	case l.begun == 0 || passed > 4*levelSpan:
+		l.begun, l.low, l.spans = now, shortest, 0
+	case passed >= levelSpan:
+		l.lows[l.spans%len(l.lows)] = l.low
+		l.spans++
+		l.begun, l.low = now, shortest
+	default:
+		l.low = min(l.low, shortest)
+	}
+}
+
+// flat returns the shortest delay if it has been the same for a while.
+func (l *level) flat() (low time.Duration, ok bool) {
+	low, high := slices.Min(l.lows[:]), slices.Max(l.lows[:])
+	return low, l.spans >= len(l.lows) && high-low <= levelFlat
 }
 
 // packet takes a packet that was received. Packets come in the order of arrival. now is the sender's clock.
 func (t *trend) packet(now, sentAt, arrival time.Duration) {
 	delay := arrival - sentAt
 	t.base.add(now, -delay.Seconds())
+	t.level.packet(now, sentAt, delay)
 	if !t.primed || delay < t.floor {
 		t.floor, t.primed = delay, true
 	}
@@ -195,6 +247,25 @@ func (t *trend) settle(now time.Duration) {
 	}
 	t.standing = max(min(t.shortest, t.shorter)-t.floor, 0)
 	t.shorter, t.fresh = t.shortest, false
+	t.level.add(now, t.shortest)
+}
+
+// longer reports that the path itself has become longer: the shortest delay leapt, and stays the same whatever is sent.
+func (t *trend) longer(now time.Duration) bool {
+	low, flat := t.level.flat()
+	to := t.level.to
+	return flat && t.level.leapt > 0 && now-t.level.leapt < levelOld && low <= to+levelFlat && 2*(low-t.floor) > to-t.floor
+}
+
+// lift makes the shortest delay of late the floor.
+func (t *trend) lift(now time.Duration) {
+	low, _ := t.level.flat()
+	t.base = extremes{}
+	t.base.add(now, -low.Seconds())
+	t.floor, t.heldUntil, t.standing = low, 0, 0
+	t.shortest, t.shorter = low, low
+	t.level = level{}
+	t.restart()
 }
 
 // hold keeps the floor for a while, because somebody else's queue hides it.
