@@ -251,6 +251,9 @@ func (e *Estimator) read(now time.Duration, f *feedback) bool {
 		}
 		known = true
 		e.reported = max(e.reported, first+i)
+		if p.again {
+			continue
+		}
 		e.account(p, received)
 		if received && p.fate != arrived {
 			p.fate = arrived

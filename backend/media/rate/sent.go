@@ -21,6 +21,7 @@ type sentPacket struct {
 	size   uint16        // bytes
 	probe  uint8         // the probe that it is part of; 0 for none
 	fate   fate
+	again  bool // it left twice under its number, so what arrived may be either
 }
 
 // sent is a ring of the packets that were sent, by transport-wide sequence number. The zero value is ready to use.
@@ -31,7 +32,8 @@ type sent struct {
 	first int64 // older packets are not looked at: they took another path
 }
 
-// push remembers a packet of size bytes.
+// push remembers a packet of size bytes. Of one that left before, as sound does that is asked for again, nothing can be
+// learned any more (as P. Karn and C. Partridge found for TCP, RFC 6298 section 3).
 func (s *sent) push(at time.Duration, number uint16, size int, probe uint8) {
 	extended := int64(number)
 	if s.begun {
@@ -39,6 +41,10 @@ func (s *sent) push(at time.Duration, number uint16, size int, probe uint8) {
 	} else {
 		s.ring = make([]sentPacket, sentSize)
 		s.begun, s.first = true, extended
+	}
+	if p := s.at(extended); p.at > 0 && p.number == uint32(extended) {
+		p.again = true
+		return
 	}
 	s.last = max(s.last, extended)
 	*s.at(extended) = sentPacket{at: at, number: uint32(extended), size: uint16(min(max(size, 0), 1<<16-1)), probe: probe}

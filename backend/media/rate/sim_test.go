@@ -353,6 +353,35 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestWhatLeavesTwiceTellsNothing: sound that is asked for again leaves under its number again. Its first copy may have
+// arrived all the same, long before the second left.
+func TestWhatLeavesTwiceTellsNothing(t *testing.T) {
+	const oneWay, every, late = 50 * time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond
+	start := time.Unix(1_800_000_000, 0)
+	e := rate.NewEstimator(rate.Mbit)
+	sentAt := func(n int64) time.Duration { return time.Duration(n) * every }
+	reported := int64(0)
+	for n := int64(1); n < 1500; n++ {
+		now := start.Add(sentAt(n))
+		e.Sent(now, uint16(n), 100, 0)
+		if again := n - int64(late/every); again > 0 && again%25 == 0 {
+			e.Sent(now, uint16(again), 100, 0)
+		}
+		if newest := n - 2*int64(oneWay/every) - 1; newest-reported >= 3 {
+			raw := ratetest.Feedback(nil, reported+1, newest, uint8(n), func(n int64) (time.Duration, bool) {
+				return time.Hour + sentAt(n) + oneWay, true
+			})
+			if err := e.Feedback(now, raw); err != nil {
+				t.Fatal(err)
+			}
+			reported = newest
+		}
+		if q := e.Queue(); q > time.Millisecond {
+			t.Fatalf("after %v there is a queue of %v", sentAt(n), q)
+		}
+	}
+}
+
 // TestALongerPath: a path whose delay grows by itself, as when a route changes, has no queue.
 func TestALongerPath(t *testing.T) {
 	for _, loss := range []float64{0, 0.02, 0.05} {
