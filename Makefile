@@ -108,6 +108,20 @@ test: setup ## install what is missing and pass all tests
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-relay
 	scripts/test.sh
 
+.PHONY: test-udp-other test-windows test-deb
+test-udp-other: setup-build ## the packet path of Windows and macOS, on Linux: the call's tests and the forwarding bench
+	go test -tags porch_udp_other -timeout 10m ./backend/kit/batchudp ./backend/media/path ./backend/call ./backend/guest
+	go test ./backend/call -run '^$$' -bench ForwardingCost -benchtime 1x -count 1
+	go test -tags porch_udp_other ./backend/call -run '^$$' -bench ForwardingCost -benchtime 1x -count 1
+test-windows: ## what can run under Wine: the backend's tests, a browser's guest, the installer (make dist first)
+	@scripts/setup.sh windows
+	@$(MAKE) --no-print-directory frontend/dist/.built
+	scripts/test-windows.sh
+test-deb: ## the package of make dist in bare Debians: installed, used, removed (root); SUITES=bookworm
+	@scripts/setup.sh deb
+	@$(MAKE) --no-print-directory frontend/dist/.built
+	scripts/test-deb.sh
+
 .PHONY: lab
 lab: setup ## calls across NATs and on narrow lines, in network namespaces (root): build/lab/reach.txt
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay

@@ -3,7 +3,8 @@
 # packages (as root, or with sudo) and the front end's npm packages. Does
 # nothing, quickly, when all is there. `scripts/setup.sh build` leaves out what
 # only the tests need, `scripts/setup.sh relay` what the public relay does not,
-# and `scripts/setup.sh dist` adds what packing needs.
+# and `scripts/setup.sh dist`, `windows` and `deb` add what packing and the
+# tests of packages need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +31,15 @@ test_packages=(
 dist_packages=(nsis binutils)          # the Windows installer; readelf
 
 packages=("${build_packages[@]}")
-if [ "$what" = dist ]; then packages+=("${dist_packages[@]}"); fi
+windows_packages=(wine wine64 gcc-mingw-w64-x86-64 chromium)
+# A display, a mouse and a browser outside of the bare Debian, and the root within.
+deb_packages=(debootstrap bubblewrap chromium openbox xdotool x11-utils imagemagick)
+
+case "$what" in
+  dist) packages+=("${dist_packages[@]}") ;;
+  windows) packages=("${windows_packages[@]}") ;;
+  deb) packages+=("${deb_packages[@]}") ;;
+esac
 if [ "$what" = all ]; then packages+=("${test_packages[@]}"); fi
 if [ "$what" = relay ]; then packages=(); fi
 

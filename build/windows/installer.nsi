@@ -4,7 +4,8 @@
 ;
 ; It installs for the person who runs it, needs no administrator, and writes only below that person's profile and HKCU.
 ; /S asks nothing and opens no firewall; with /FIREWALL it does. Exit code 2: Porch is running.
-Unicode true
+; A 64-bit program, as Porch is: Wine runs it without 32-bit libraries, and 32-bit Windows says itself that it can't.
+Target amd64-unicode
 SetCompressor /SOLID lzma
 SetDateSave off
 ManifestDPIAware true
@@ -14,10 +15,11 @@ RequestExecutionLevel user
 !include FileFunc.nsh
 !include LogicLib.nsh
 !include Sections.nsh
-!include x64.nsh
+!include WinVer.nsh
 
 Name "Porch"
 OutFile "${OUT}"
+BrandingText "Porch ${VERSION}"
 InstallDir "$LOCALAPPDATA\Programs\Porch"
 InstallDirRegKey HKCU "Software\Porch" "InstallDir"
 VIProductVersion "${NUMBER}.0"
@@ -53,8 +55,8 @@ LangString ABOUT_FIREWALL ${LANG_ENGLISH} "A rule for Windows Firewall, so that 
 LangString ABOUT_FIREWALL ${LANG_GERMAN} "Eine Regel für die Windows-Firewall, damit sich Links im privaten Netz öffnen lassen. Windows wird nach einem Administrator fragen. Ohne sie fragt Windows beim ersten Start von Porch."
 LangString RUNNING ${LANG_ENGLISH} "Porch is running. Choose Quit in Porch's settings, then Retry."
 LangString RUNNING ${LANG_GERMAN} "Porch läuft. Wählen Sie in den Einstellungen von Porch „Beenden“ und dann „Wiederholen“."
-LangString OLD_WINDOWS ${LANG_ENGLISH} "Porch needs 64-bit Windows 10 or newer."
-LangString OLD_WINDOWS ${LANG_GERMAN} "Porch braucht Windows 10 oder neuer, 64 Bit."
+LangString OLD_WINDOWS ${LANG_ENGLISH} "Porch needs Windows 10 or newer."
+LangString OLD_WINDOWS ${LANG_GERMAN} "Porch braucht Windows 10 oder neuer."
 LangString GETTING_WEBVIEW2 ${LANG_ENGLISH} "Getting Microsoft WebView2, which draws Porch's window"
 LangString GETTING_WEBVIEW2 ${LANG_GERMAN} "Microsoft WebView2 wird geholt; es zeichnet das Fenster von Porch"
 LangString NO_WEBVIEW2 ${LANG_ENGLISH} "Microsoft WebView2 could not be installed. Porch will ask for it when it starts; it is at https://go.microsoft.com/fwlink/p/?LinkId=2124703"
@@ -146,7 +148,7 @@ Section /o "$(NAME_FIREWALL)" SecFirewall
 SectionEnd
 
 Function .onInit
-  ${IfNot} ${RunningX64}
+  ${IfNot} ${AtLeastWin10}
     MessageBox MB_OK|MB_ICONSTOP "$(OLD_WINDOWS)" /SD IDOK
     Quit
   ${EndIf}

@@ -272,13 +272,16 @@ export class Lab {
     listen?: '127.0.0.1' | '0.0.0.0';
     /** A command that runs the app; see noUDP. */
     by?: string;
+    /** The app's file. Default the one in build/bin. */
+    program?: string;
     env?: NodeJS.ProcessEnv;
   }): Promise<App> {
     const data = options.data ?? mkdtempSync(join(this.dir, 'data-'));
     const relayPort = options.relayPort ?? (await freePort());
     const devPort = options.dev ? await freePort() : 0;
-    const binary = join(root, 'build', 'bin', options.dev ? 'porch-dev' : 'porch');
-    if (!existsSync(binary)) throw new Error(`${binary} is missing: make app-dev build`);
+    const binary =
+      options.program ?? join(root, 'build', 'bin', options.dev ? 'porch-dev' : 'porch');
+    if (!options.program && !existsSync(binary)) throw new Error(`${binary} is missing: make app-dev build`);
     const args = options.dev
       ? ['-devserver', `127.0.0.1:${devPort}`, '-assetdir', join(root, 'frontend/dist/host')]
       : [];

@@ -77,6 +77,15 @@ export function findColour(
   return best;
 }
 
+/** Like findColour in after, without the pixels that had the colour in before. */
+export function findNew(before: Pixels, after: Pixels, colour: Colour): ReturnType<typeof findColour> {
+  const data = Buffer.from(after.data);
+  for (let p = 0; p < before.data.length; p += 4)
+    if ([0, 1, 2].every((c) => Math.abs((before.data[p + c] ?? 0) - (colour[2 - c] ?? 0)) <= 6))
+      data.fill(0, p, p + 4);
+  return findColour({ ...after, data }, colour);
+}
+
 /** The share of pixels (0 to 1) that differ by more than 24 in some channel. */
 export function difference(a: Pixels, b: Pixels): number {
   let changed = 0;
