@@ -31,7 +31,7 @@ step "front end: lint, types, unit tests"
 
 step "workflow and shell scripts"
 go tool -modfile=scripts/lint/go.mod actionlint
-for f in scripts/*.sh .ci/run; do bash -n "$f"; done
+for f in scripts/*.sh scripts/wine/*.sh .ci/run; do bash -n "$f"; done
 
 echo
 echo "check: yes"

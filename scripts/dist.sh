@@ -36,7 +36,7 @@ gzip -9nk "$stage/THIRD-PARTY.porch" "$stage/THIRD-PARTY.relay"
 sed 's/$/\r/' LICENSE >"$stage/LICENSE.txt"
 
 step "Debian packages"
-export VERSION=$version PROGRAMS=$programs STAGE=$stage
+export VERSION=$version PROGRAMS=$programs STAGE=$stage THIRD_PARTY=$stage/THIRD-PARTY.relay.gz
 scripts/deb-needs.sh "$programs/porch" build/linux/nfpm.yaml
 ARCH=$(go env GOARCH) nfpm build/linux/nfpm.yaml
 for arch in amd64 arm64; do

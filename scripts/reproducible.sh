@@ -15,7 +15,7 @@ git clone -q --no-hardlinks . "$clone"
 git -C "$clone" fetch -q --tags "$PWD"
 # The packages of npm as they are here; the pages are built anew.
 cp -a "$(realpath frontend/node_modules)" "$clone/frontend/node_modules"
-(cd "$clone/frontend" && npm run --silent build)
+make --no-print-directory -C "$clone" frontend/dist/.built
 GOCACHE=$work/cache "$clone/scripts/dist-programs.sh" "$work/second"
 
 cd "$first"
