@@ -15,7 +15,7 @@ if [ "${1:-}" = number ]; then echo "$number"; exit; fi
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || { echo "$number-dev"; exit; }
 tags=$(git tag --points-at HEAD --list 'v[0-9]*')
 changed=
-[ -z "$(git status --porcelain --untracked-files=no)" ] || changed=.changed
+[ -z "$(git --no-optional-locks status --porcelain --untracked-files=no)" ] || changed=.changed
 if [ -z "$tags" ] || [ -n "$changed" ]; then echo "$number-dev.g$commit$changed"; exit; fi
 if ! grep -qxF "v$number" <<<"$tags"; then
   echo "version: this commit is tagged $tags, and wails.json says $number" >&2
