@@ -8,7 +8,15 @@ import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
 import { controls, knock } from './lab/guest.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { until } from './lab/processes.js';
-import { amber, click, createLinkByMouse, difference, findNew, saveScreen, screen } from './lab/screen.js';
+import {
+  amber,
+  click,
+  createLinkByMouse,
+  difference,
+  findNew,
+  saveScreen,
+  screen,
+} from './lab/screen.js';
 
 const tiles =
   '[...document.querySelectorAll(\'[role="group"]\')].map((g) => g.getAttribute("aria-label") ?? "")';

@@ -281,7 +281,8 @@ export class Lab {
     const devPort = options.dev ? await freePort() : 0;
     const binary =
       options.program ?? join(root, 'build', 'bin', options.dev ? 'porch-dev' : 'porch');
-    if (!options.program && !existsSync(binary)) throw new Error(`${binary} is missing: make app-dev build`);
+    if (!options.program && !existsSync(binary))
+      throw new Error(`${binary} is missing: make app-dev build`);
     const args = options.dev
       ? ['-devserver', `127.0.0.1:${devPort}`, '-assetdir', join(root, 'frontend/dist/host')]
       : [];

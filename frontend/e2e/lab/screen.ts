@@ -78,7 +78,11 @@ export function findColour(
 }
 
 /** Like findColour in after, without the pixels that had the colour in before. */
-export function findNew(before: Pixels, after: Pixels, colour: Colour): ReturnType<typeof findColour> {
+export function findNew(
+  before: Pixels,
+  after: Pixels,
+  colour: Colour,
+): ReturnType<typeof findColour> {
   const data = Buffer.from(after.data);
   for (let p = 0; p < before.data.length; p += 4)
     if ([0, 1, 2].every((c) => Math.abs((before.data[p + c] ?? 0) - (colour[2 - c] ?? 0)) <= 6))
