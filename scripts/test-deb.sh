@@ -69,7 +69,7 @@ END
   if [ -s "$work/left" ]; then echo "left behind:" >&2; cat "$work/left" >&2; return 1; fi
   [ -e "$root/home/ada/.config/porch/porch.db" ] || { echo "the person's links are gone" >&2; return 1; }
   echo "nothing of Porch is left but ada's own:"
-  find "$root/home/ada" -ipath '*porch*' ! -name '*.deb' -printf '  ~/%P\n' | head -n 40
+  (cd "$root/home/ada" && find . -path '*porch*' ! -name '*.deb' ! -path '*/localstorage/*' | LC_ALL=C sort | sed 's|^\.|  ~|')
   chroot "$root" dpkg-query -W -f '${Package}\n' | LC_ALL=C sort | comm -13 "$work/packages.before" - | wc -l | sed 's/$/ packages came with it/'
   umount -l "$root/proc" "$root/dev"
   rm -rf --one-file-system "$root"
