@@ -126,15 +126,15 @@ func start(t *testing.T, s setup) *fixture {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	f := &fixture{t: t, ctx: ctx, refused: &refusals{}, attended: make(chan struct{}, 8)}
 	f.closers = append(f.closers, cancel)
+	if s.dir == "" {
+		s.dir = t.TempDir() // before Cleanup, because Windows removes no folder whose files are open
+	}
 	t.Cleanup(f.close)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if s.dir == "" {
-		s.dir = t.TempDir()
 	}
 	f.board = board{Memory: switchboard.NewMemory(256, 256)}
 	if s.board != nil {

@@ -29,6 +29,9 @@ func (r *Reader[B]) Read() (b B, n int, err error) {
 	b = r.get()
 	in := b.Incoming()
 	size, from, err := r.conn.UDP.ReadFromUDPAddrPort(in.buffer)
+	if err != nil && tooLong(err) {
+		size, err = len(in.buffer), nil // a stranger may send what does not fit; that is no fault of the socket
+	}
 	if err != nil {
 		r.put(b)
 		var none B
