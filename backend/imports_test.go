@@ -66,13 +66,15 @@ var parts = map[string]part{
 
 	"backend/version": {tier: kit, lower: none}, // for the programs
 
+	"backend/media/clocks":        {tier: media, lower: none}, // pure
 	"backend/media/codec":         {tier: media, lower: none},
 	"backend/media/path":          {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
-	"backend/media/forward":       {tier: media, beside: []string{"backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/red", "backend/media/speaking"}, pion: []string{"rtp", "rtcp", "interceptor"}},
+	"backend/media/forward":       {tier: media, beside: []string{"backend/media/clocks", "backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/red", "backend/media/speaking", "backend/media/vp8"}, pion: []string{"rtp", "rtcp", "interceptor"}},
 	"backend/media/gaps":          {tier: media, lower: none}, // pure
 	"backend/media/rate":          {tier: media, lower: none}, // pure
 	"backend/media/red":           {tier: media, lower: none}, // pure
 	"backend/media/speaking":      {tier: media, lower: none}, // pure
+	"backend/media/vp8":           {tier: media, lower: none}, // pure
 	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
 	"backend/media/pcm":           {tier: media, lower: none},
 	"backend/media/playout":       {tier: media, lower: none, beside: []string{"backend/media/codec", "backend/media/pcm"}, pion: []string{"rtp"}},
@@ -81,7 +83,8 @@ var parts = map[string]part{
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
+	"backend/call/asked":       {tier: subjects, lower: append(talk, "backend/media/share")}, // decides only
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
 	"backend/call/figures":     {tier: subjects, lower: none},

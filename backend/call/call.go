@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/outside"
@@ -56,6 +57,10 @@ type Profile struct {
 	Host      bool
 	Muted     bool
 	CameraOff bool
+
+	// Layers means that the participant's page takes Layers from the first Offer
+	// on, which may ask for several of them. JoinLocal does not use it.
+	Layers bool
 
 	// Elsewhere means that the participant is not on this computer. They are
 	// not told its loopback addresses, which would lead them to their own
@@ -289,7 +294,7 @@ func (c *Call) connect(m *member, p *peer) {
 	if m.peer != nil {
 		m.peer.close()
 	}
-	m.peer = p
+	m.peer, m.asked = p, asked.Publisher{}
 	m.connection.Store(p)
 	c.mediaFlows(m)
 	c.awaitMedia(m)

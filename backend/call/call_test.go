@@ -11,8 +11,8 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/share"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -124,7 +124,7 @@ func TestLateJoinerGetsSnapshotAndKeyframe(t *testing.T) {
 	late.update(func() { packets = slices.Clone(late.packets) })
 	for _, r := range packets {
 		if r.kind == signalling.KindVideo {
-			if !forward.ParseVP8(r.packet.Payload).Keyframe {
+			if !vp8.Parse(r.packet.Payload).Keyframe {
 				t.Error("the first video packet does not begin a keyframe")
 			}
 			break

@@ -59,6 +59,7 @@ type guest struct {
 	out  outbox
 
 	audio, video             *webrtc.TrackLocalStaticRTP
+	picture                  webrtc.TrackLocal // video, unless it is sent in layers
 	screenSound, screenVideo *webrtc.TrackLocalStaticRTP
 	api                      *webrtc.API
 
@@ -190,6 +191,7 @@ func (g *guest) connect(api *webrtc.API) {
 	must(g.t, err)
 	g.screenVideo, err = webrtc.NewTrackLocalStaticRTP(g.video.Codec(), "screen video", "screen")
 	must(g.t, err)
+	g.picture = g.video
 	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		mid := ""
 		for _, t := range pc.GetTransceivers() {
@@ -336,7 +338,7 @@ func (g *guest) answer(pc *webrtc.PeerConnection, o signalling.Offer) {
 		return
 	}
 	transceivers := pc.GetTransceivers()
-	for i, track := range []webrtc.TrackLocal{g.audio, g.video} {
+	for i, track := range []webrtc.TrackLocal{g.audio, g.picture} {
 		if transceivers[i].Sender() != nil && transceivers[i].Sender().Track() != nil {
 			continue
 		}

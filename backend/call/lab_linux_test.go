@@ -133,6 +133,7 @@ type labSource struct{}
 func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration) {}
 func (labSource) LossAssumed(float64)                                            {}
 func (labSource) PictureTaken(bool, bool)                                        {}
+func (labSource) PictureLimited(int, int)                                        {}
 func (labSource) KeyframeWanted()                                                {}
 
 // labHost is the engine, in a call with one participant who sends.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -32,7 +32,7 @@ func BenchmarkJoin(b *testing.B) {
 		keyframe := make(chan time.Time, 1)
 		o := as(strconv.Itoa(i))
 		o.onRTP = func(r received) {
-			if r.kind == signalling.KindVideo && forward.ParseVP8(r.packet.Payload).Keyframe {
+			if r.kind == signalling.KindVideo && vp8.Parse(r.packet.Payload).Keyframe {
 				once.Do(func() { keyframe <- r.at })
 			}
 		}

@@ -33,6 +33,9 @@ type LocalSink interface {
 	// LossAssumed says which share of the sound that WriteRTP sends the receivers
 	// are assumed to lose. It is called like PictureTaken.
 	LossAssumed(share float64)
+	// PictureLimited says what others can have of that video: bit/s of the encoder, and
+	// lines. 0 is no limit. It is called as PictureTaken is.
+	PictureLimited(bitrate, lines int)
 }
 
 // Local is the native engine's participant.

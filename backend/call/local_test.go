@@ -9,8 +9,8 @@ import (
 
 	"github.com/pion/rtp"
 
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -24,6 +24,7 @@ type sink struct {
 	roundTrip time.Duration // of the newest packet
 
 	others, window bool // who takes the picture
+	bitrate, lines int  // what the picture is limited to
 
 	assumed float64 // loss
 }
@@ -46,6 +47,10 @@ func (s *sink) PictureTaken(others, window bool) {
 }
 
 func (s *sink) LossAssumed(share float64) { s.update(func() { s.assumed = share }) }
+
+func (s *sink) PictureLimited(bitrate, lines int) {
+	s.update(func() { s.bitrate, s.lines = bitrate, lines })
+}
 
 func (s *sink) update(f func()) {
 	s.mu.Lock()
@@ -147,7 +152,7 @@ func TestNativeEngineAndGuests(t *testing.T) {
 			}
 		}
 	}
-	if !forward.ParseVP8(s.packets["b video"][0].Payload).Keyframe {
+	if !vp8.Parse(s.packets["b video"][0].Payload).Keyframe {
 		t.Error("video does not begin with a keyframe")
 	}
 	s.mu.Unlock()
@@ -242,6 +247,7 @@ func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Dur
 
 func (s *callbackSink) PictureTaken(bool, bool) {}
 func (s *callbackSink) LossAssumed(float64)     {}
+func (s *callbackSink) PictureLimited(int, int) {}
 
 func (s *callbackSink) KeyframeWanted() {
 	s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/fault"
@@ -36,9 +37,9 @@ type member struct {
 
 	traffic path.Traffic // by all connections so far
 
-	number share.ID     // for decisions on who gets what; never used twice in a call
-	place  int          // of its picture in planner.input.Tracks
-	asked  asked        // as a publisher
+	number share.ID // for decisions on who gets what; never used twice in a call
+	place  int      // of its picture in planner.input.Tracks
+	asked  asked.Publisher
 	line   ownline.Line // as a receiver; see words.go
 
 	muted, cameraOff bool
@@ -87,6 +88,8 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 		sharings: rate.NewLimiter(rate.Every(sharingEvery), sharingBurst),
+
+		takesLayers: p.Layers,
 	}
 	m.audio.Ask(m.microphone)
 	return m

@@ -123,7 +123,9 @@ func (c *Call) resume(m *member, out Outbox) {
 	c.reattach(m, out, true)
 	m.send(m.tracks())
 	m.sendScreen()
-	m.sendLayers() // the last ones may not have arrived
+	if m.takesLayers { // the last ones may not have arrived
+		m.send(m.asked.Message(!m.untaken, m.alone()))
+	}
 	if m.takesLine {
 		m.send(m.line.Told())
 	}

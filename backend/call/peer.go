@@ -12,6 +12,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/call/slottrack"
@@ -256,8 +257,11 @@ func (p *peer) negotiate() {
 	}
 	p.nameScreen()
 	p.offer = offer.SDP
+	if p.member.profile.Layers {
+		p.offer = description.AskLayers(p.offer, mids[1], asked.RIDs)
+	}
 	p.describe(offer.SDP, gathered)
-	p.sendOffer(offer.SDP, pairs)
+	p.sendOffer(p.offer, pairs)
 }
 
 // sendOffer sends an offer with the candidates that are known.
@@ -307,8 +311,8 @@ func (p *peer) name(g grown) {
 // repeat sends again what may have been lost with the participant's path: an
 // unanswered offer, or else candidates.
 func (p *peer) repeat() {
-	if d := p.pc.PendingLocalDescription(); p.outstanding && d != nil {
-		p.sendOffer(d.SDP, nil)
+	if p.outstanding {
+		p.sendOffer(p.offer, nil)
 		return
 	}
 	for _, text := range p.own {
@@ -337,6 +341,7 @@ func (p *peer) answer(a signalling.Answer) {
 		return
 	}
 	p.outstanding = false
+	p.layered(read.Layers[p.pc.GetTransceivers()[1].Mid()])
 	if p.connected.Load() {
 		p.openSlots() // slots that the guest did not want before
 	}
@@ -350,6 +355,16 @@ func (p *peer) answer(a signalling.Answer) {
 	}
 	p.negotiate()
 	p.awaitPath()
+}
+
+// layered notes in which layers the guest sends its picture; nil is one without a RID.
+func (p *peer) layered(rids []string) {
+	p.in.SetLayers(1, rids)
+	p.call.post(func() {
+		if m := p.member; m.peer == p && m.asked.Layered(rids) {
+			p.call.plan()
+		}
+	})
 }
 
 // awaitPath restarts ICE if no path has come up within pathPatience.

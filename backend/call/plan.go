@@ -34,15 +34,6 @@ type planner struct {
 	foresight foresight.Foresight
 }
 
-// asked is what a member was last asked for, as a publisher.
-type asked struct {
-	rate int // bit/s, 0 for no limit
-	at   time.Time
-}
-
-// askAgain is how often a limit is repeated. A sender that started anew does not know it.
-const askAgain = 2 * time.Second
-
 // plan decides anew and carries it out.
 func (c *Call) plan() {
 	if c.ended {
@@ -58,38 +49,35 @@ func (c *Call) plan() {
 		planned := in.Receivers[r].Sound
 		for pr := range m.allPairs {
 			place := pr.member.place
-			if pr.screen {
+			switch {
+			case pr.screen && pr.member != c.screen.of, !pr.screen && pr.member.left:
+				continue // on its way out; a path that is lost meanwhile makes the call decide
+			case pr.screen:
 				place = len(members)
 			}
 			choice := plan.Choice(r, place)
 			pr.reason = choice.Reason
 			pr.permit(pr.reason != share.OwnLine && pr.reason != share.HostLine)
 			planned += choice.Rate
+			if choice.Layer >= 0 && !pr.screen && pr.member.asked.Layers() > 0 {
+				pr.video.SetTarget(choice.Layer)
+			}
 		}
-		m.peer.out.Estimator().Plan(rate.Bitrate(planned))
-		m.wants(in, r)
-		m.tellLine(in.Receivers[r], now)
+		if m.peer != nil {
+			m.peer.out.Estimator().Plan(rate.Bitrate(planned))
+			m.wants(in, r)
+			m.tellLine(in.Receivers[r], now)
+		}
 	}
 	c.engine.uncork()
 	for t, o := range members {
-		a := plan.Asks[t][0]
-		if o == c.screen.of { // a limit holds for all that a browser sends
-			a = together(a, plan.Asks[len(members)][0])
+		var screen share.Ask // a limit holds for all that a browser sends
+		if o == c.screen.of {
+			screen = plan.Asks[len(members)][0]
 		}
-		o.ask(a, now)
+		o.ask(plan.Asks[t], screen, now)
 	}
 	c.foresee(in, now)
-}
-
-// together is what a publisher is asked for in two pictures.
-func together(a, b share.Ask) share.Ask {
-	if !a.On {
-		return b
-	}
-	if b.On {
-		a.MaxBitrate += b.MaxBitrate
-	}
-	return a
 }
 
 // see takes m's view. Tiles of participants who are not in the call are left out.
@@ -130,29 +118,32 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 	}
 	for i, m := range members {
 		m.place = i
-		in.Tracks = append(in.Tracks, p.track(m.number, share.Camera, m.video, m.cameraOff, now))
-		if m.peer == nil {
-			continue
+		in.Tracks = append(in.Tracks, p.track(m.number, share.Camera, m.video, m.cameraOff, m.asked.Layers(), now))
+		if m.local != nil { // our engine makes what is asked for, of a camera that may have so many lines
+			in.Tracks[i].Layers[0].Max = share.Deserved(720)
 		}
 		others := voices
 		if !m.muted {
 			others--
 		}
-		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, p.places, m.peer.out.Redundant())}
+		redundant := m.peer != nil && m.peer.out.Redundant()
+		r := share.Receiver{ID: m.number, Capacity: share.Unlimited, Sound: share.Sound(others, p.places, redundant)}
 		if c.screen.sound && m != c.screen.of { // it needs no place among the voices
 			r.Sound += share.SoundRate
 		}
-		if w := lines.Way(m.peer.way.Load()); w != lines.Loopback {
-			r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
-		}
-		if limit := m.peer.out.OwnLimit(); limit > 0 {
-			r.Capacity = min(r.Capacity, int(min(limit, share.Unlimited)))
+		if m.peer != nil {
+			if w := lines.Way(m.peer.way.Load()); w != lines.Loopback {
+				r.Way, r.Capacity = int(w), int(m.peer.out.Estimator().Capacity())
+			}
+			if limit := m.peer.out.OwnLimit(); limit > 0 {
+				r.Capacity = min(r.Capacity, int(min(limit, share.Unlimited)))
+			}
 		}
 		in.Receivers = append(in.Receivers, r)
 		p.members = append(p.members, m)
 	}
 	if of := c.screen.of; of != nil { // behind the cameras
-		in.Tracks = append(in.Tracks, p.track(of.number, share.Screen, of.screen, false, now))
+		in.Tracks = append(in.Tracks, p.track(of.number, share.Screen, of.screen, false, 1, now))
 	}
 	p.speaking = p.speaking[:0]
 	for _, id := range c.speaking {
@@ -169,11 +160,11 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 	return in
 }
 
-// track describes a picture.
-func (p *planner) track(of share.ID, kind share.Kind, from *forward.Track, silent bool, now time.Time) share.Track {
+// track describes a picture of so many layers.
+func (p *planner) track(of share.ID, kind share.Kind, from *forward.Track, silent bool, layers int, now time.Time) share.Track {
 	t := share.Track{ID: share.TrackID{Of: of, Kind: kind}, Silent: silent}
 	p.flows = from.Flows(p.flows[:0], now)
-	for _, f := range p.flows[:min(len(p.flows), 1)] {
+	for _, f := range p.flows[:min(len(p.flows), max(1, layers), share.MaxLayers)] {
 		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active}
 		t.Count++
 	}
@@ -191,23 +182,32 @@ func (m *member) wants(in *share.Input, r int) {
 	m.peer.out.Estimator().Want(rate.Bitrate(want))
 }
 
-// ask tells m what its picture may take. Its browser and our engine obey at once. A limit that rises is said in steps.
-func (m *member) ask(a share.Ask, now time.Time) {
-	if !a.On || a.MaxBitrate == 0 || m.peer == nil {
+// ask tells m what its picture, and its screen, may take: our engine directly, and a browser by RTCP, which it obeys at
+// once, and by Layers.
+func (m *member) ask(layers [share.MaxLayers]share.Ask, screen share.Ask, now time.Time) {
+	m.asked.Ask(layers, screen)
+	if m.local != nil {
+		m.local.sink.PictureLimited(layers[0].MaxBitrate, layers[0].Height)
 		return
 	}
-	old := m.asked
-	if old.rate == a.MaxBitrate && (old.at.IsZero() || now.Sub(old.at) < askAgain) {
-		return
+	if m.takesLayers {
+		if l, due := m.asked.Tell(!m.untaken, m.alone(), now); due {
+			m.send(l)
+		}
 	}
 	ssrc, ok := m.video.SSRC()
 	if !ok {
-		if ssrc, ok = m.screen.SSRC(); !ok {
-			return
-		}
+		ssrc, ok = m.screen.SSRC()
 	}
-	m.asked = asked{a.MaxBitrate, now}
-	m.peer.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
-		SenderSSRC: forward.ReporterSSRC, Bitrate: float32(a.MaxBitrate), SSRCs: []uint32{ssrc},
-	})
+	if !ok || m.peer == nil {
+		return
+	}
+	if limit, due := m.asked.Limit(now); due {
+		m.peer.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
+			SenderSSRC: forward.ReporterSSRC, Bitrate: float32(limit), SSRCs: []uint32{ssrc},
+		})
+	}
 }
+
+// alone reports whether m is the only member.
+func (m *member) alone() bool { return len(*m.call.members.Load()) == 1 }

@@ -53,8 +53,16 @@ func TestAPublisherIsAskedForWhatItsTakerCanHave(t *testing.T) {
 	b := join(t, c, guestOptions{profile: Profile{ID: "b", Muted: true, CameraOff: true}})
 	a.send()
 	b.until("a's picture", func() bool { return b.pictures() > 5 })
+	a.look(looking("b"))
 	stop := b.claims(400_000)
 	a.until("a limit of 200 to 360 kbit/s", func() bool { return a.limit > 200_000 && a.limit < 360_000 })
+	a.until("the same in words", func() bool {
+		rate := 0
+		if a.told(true) {
+			rate = a.layers[len(a.layers)-1].Video[0].MaxBitrate
+		}
+		return rate > 200_000 && rate < 360_000
+	})
 	stop()
 
 	stop = b.claims(70_000)
@@ -77,6 +85,20 @@ func TestAPublisherIsAskedForWhatItsTakerCanHave(t *testing.T) {
 	defer stop()
 	b.until("a picture again", func() bool { return b.pictures() > before+5 })
 	a.until("a higher limit", func() bool { return a.limit > 500_000 })
+}
+
+// TestOurEngineIsLimited: the native engine is asked as browsers are.
+func TestOurEngineIsLimited(t *testing.T) {
+	c := newTestCall(t, Options{})
+	s := new(sink)
+	l, err := c.JoinLocal(Profile{ID: "host", Host: true}, s, newOutbox())
+	must(t, err)
+	defer feed(t, l, s)()
+	b := join(t, c, guestOptions{profile: Profile{ID: "b", Muted: true, CameraOff: true}})
+	b.untilSees("host")
+	s.until(t, "a rate for a large picture", func() bool { return s.bitrate > 1_200_000 && s.lines >= 720 })
+	defer b.claims(300_000)()
+	s.until(t, "what b can have", func() bool { return s.bitrate > 100_000 && s.bitrate < 280_000 && s.lines <= 360 })
 }
 
 // TestOnePoorTakerTakesNothingFromTheOthers: of three takers one is poor.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
-	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
 	"github.com/porch-call/porch/backend/media/share"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -142,7 +142,7 @@ func TestOneSharesAScreen(t *testing.T) {
 	b.update(func() {
 		for _, r := range b.packets {
 			if r.kind == signalling.KindVideo && r.mid == b.screen().Video {
-				if !forward.ParseVP8(r.packet.Payload).Keyframe {
+				if !vp8.Parse(r.packet.Payload).Keyframe {
 					t.Error("it does not begin with a keyframe")
 				}
 				break
@@ -343,7 +343,7 @@ func TestTheNativeEngineSeesAScreen(t *testing.T) {
 		return len(s.packets[name+" video"]) > 20 && len(s.packets[name+" audio"]) > 20 && len(s.packets["a video"]) > 20
 	})
 	s.mu.Lock()
-	if !forward.ParseVP8(s.packets[name+" video"][0].Payload).Keyframe {
+	if !vp8.Parse(s.packets[name+" video"][0].Payload).Keyframe {
 		t.Error("it does not begin with a keyframe")
 	}
 	ssrc := s.packets[name+" video"][0].SSRC

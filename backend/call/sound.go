@@ -21,6 +21,9 @@ func (c *Call) planSound(members []*member, in *share.Input, now time.Time) {
 	c.planner.places = places
 	c.loudest.SetPlaces(places)
 	for r, m := range c.planner.members {
+		if m.peer == nil { // our engine loses none
+			continue
+		}
 		twice, assumed := m.redundancy.Decide(m.peer.out.Estimator().Lost(), m.peer.takesRED.Load(),
 			share.Sound(voices, places, true), in.Receivers[r], in.Ways[in.Receivers[r].Way], now)
 		m.peer.out.SetRedundant(twice)

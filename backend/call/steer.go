@@ -90,9 +90,7 @@ func (c *Call) look(m *member, v signalling.View) error {
 		switch {
 		case word == signalling.TakesLayers && !m.takesLayers:
 			m.takesLayers = true
-			if m.untaken { // without a message, a page sends its picture
-				m.sendLayers()
-			}
+			m.asked.Forget()
 		case word == signalling.TakesScreen && !m.takesScreen:
 			m.takesScreen = true
 			c.assignScreen(m)
@@ -109,7 +107,8 @@ func (c *Call) look(m *member, v signalling.View) error {
 
 // forgetView drops m's view, because it is of an earlier page.
 func (m *member) forgetView() {
-	m.view, m.takesLayers, m.takesScreen, m.takesLine, m.line = nil, false, false, false, ownline.Line{}
+	m.view, m.takesLayers, m.takesScreen = nil, m.profile.Layers, false
+	m.takesLine, m.line = false, ownline.Line{}
 	m.call.planner.demands.Forget(m.number)
 }
 
@@ -119,7 +118,7 @@ func (c *Call) steer() {
 	if c.ended {
 		return
 	}
-	c.hurry.Store(true)
+	c.hurry.Store(true) // what is connected after this counts soon
 	now := time.Now()
 	c.steered = now
 	members := *c.members.Load()
@@ -135,7 +134,7 @@ func (c *Call) steer() {
 	}
 	for _, m := range members {
 		// In an empty call a page decides by itself (decision 38).
-		taken := len(members) == 1 && m.local == nil
+		taken := m.alone() && m.local == nil
 		for _, o := range members {
 			taken = taken || o != m && o.takes(m, now)
 		}
@@ -144,12 +143,12 @@ func (c *Call) steer() {
 			c.steerWithin(newcomer - now.Sub(m.joinedAt))
 		}
 	}
+	c.plan()
 }
 
-// taken notes whether a member takes m's picture. It tells m at once that one does,
-// and after untakenFor that none does.
+// taken notes whether a member takes m's picture: at once that one does, and after
+// untakenFor that none does.
 func (c *Call) taken(m *member, taken bool, now time.Time) {
-	before := m.untaken
 	switch {
 	case taken:
 		m.untaken, m.untakenSince = false, time.Time{}
@@ -161,18 +160,8 @@ func (c *Call) taken(m *member, taken bool, now time.Time) {
 	default:
 		m.untaken = true
 	}
-	if m.untaken != before {
-		m.sendLayers()
-	}
 	if m.local != nil {
 		m.local.sink.PictureTaken(!m.untaken, m.takes(m, now))
-	}
-}
-
-// sendLayers tells m whether its picture is taken, if its page takes Layers.
-func (m *member) sendLayers() {
-	if m.takesLayers && m.local == nil { // taken tells the native engine
-		m.send(signalling.Layers{Video: []signalling.VideoLayer{{Active: !m.untaken}}})
 	}
 }
 

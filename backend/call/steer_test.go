@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
-	"github.com/porch-call/porch/backend/media/forward"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -64,6 +64,15 @@ func TestWhoTakesWhosePicture(t *testing.T) {
 	}
 }
 
+// told reports whether the last word to g was that its picture is taken, or is not. The caller holds g.mu.
+func (g *guest) told(active bool) bool {
+	if len(g.layers) == 0 {
+		return false
+	}
+	last := g.layers[len(g.layers)-1]
+	return len(last.Video) == 1 && last.Video[0].Active == active
+}
+
 // TestNothingIsSentThatIsNotSeen takes a guest away from the call and back.
 func TestNothingIsSentThatIsNotSeen(t *testing.T) {
 	c := newTestCall(t, Options{})
@@ -77,12 +86,9 @@ func TestNothingIsSentThatIsNotSeen(t *testing.T) {
 
 	begin := time.Now()
 	b.look(away)
-	a.until("word that nobody takes its picture", func() bool { return len(a.layers) > 0 })
+	a.until("word that nobody takes its picture", func() bool { return a.told(false) })
 	if took := time.Since(begin); took < untakenFor {
 		t.Errorf("told after %v", took)
-	}
-	if l := a.layers[0]; len(l.Video) != 1 || l.Video[0].Active {
-		t.Errorf("%+v", l)
 	}
 	b.forget()
 	b.until("sound", func() bool { return b.heard(signalling.KindAudio)["a"] > 20 })
@@ -90,7 +96,7 @@ func TestNothingIsSentThatIsNotSeen(t *testing.T) {
 		if n := b.heard(signalling.KindVideo)["a"]; n > 0 {
 			t.Errorf("%d packets of a picture that is not seen", n)
 		}
-		if len(b.layers) > 0 {
+		if b.told(false) {
 			t.Errorf("told %+v though somebody looks", b.layers)
 		}
 	})
@@ -104,16 +110,14 @@ func TestNothingIsSentThatIsNotSeen(t *testing.T) {
 	b.update(func() {
 		for _, r := range b.packets {
 			if r.kind == signalling.KindVideo {
-				if !forward.ParseVP8(r.packet.Payload).Keyframe {
+				if !vp8.Parse(r.packet.Payload).Keyframe {
 					t.Error("it does not begin with a keyframe")
 				}
 				break
 			}
 		}
 	})
-	a.until("word that its picture is taken", func() bool {
-		return len(a.layers) == 2 && a.layers[1].Video[0].Active
-	})
+	a.until("word that its picture is taken", func() bool { return a.told(true) })
 }
 
 // TestTilesThatAreNotOnTheScreen checks that one of two pictures stops, and that somebody new is seen at once by those

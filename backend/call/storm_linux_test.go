@@ -22,6 +22,7 @@ import (
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -196,7 +197,7 @@ func (r *stormReceiver) take(p *rtp.Packet, now time.Time) (due, lost int64) {
 		r.missing[i] = new(stormMissing)
 	}
 	r.highest = n
-	if d := forward.ParseVP8(p.Payload); d.Keyframe {
+	if d := vp8.Parse(p.Payload); d.Keyframe {
 		r.key = false
 		clear(r.missing) // packets from before a keyframe are of no use
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,7 @@ type guestSession struct {
 	out         *outbox
 	opening     seatKey // digest of the frame that opened the channel
 	device      string
+	layers      bool // the page takes layers of the camera's picture
 	seated      bool // the credentials belong to the seat; owned by the loop
 
 	token     seatKey // digest of the seat token that this session was given; owned by the loop
@@ -169,7 +171,7 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	if err != nil || !secret.Equal(s.link.secret) {
 		return signalling.Hello{}, fault.New(fault.SecretWrong, nil)
 	}
-	s.device = hello.Device
+	s.device, s.layers = hello.Device, slices.Contains(hello.Takes, signalling.TakesSimulcast)
 	s.out.begin(channel)
 	return hello, nil
 }
@@ -270,8 +272,7 @@ func (s *guestSession) read(ctx context.Context) {
 	}
 }
 
-// isSlip reports whether an error is a person's mistake, not that of a broken
-// page. The channel then goes on.
+// isSlip reports whether an error is a person's mistake, not that of a broken page. The channel then goes on.
 func isSlip(err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.NameInvalid, fault.ChatInvalid:

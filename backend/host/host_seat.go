@@ -180,7 +180,7 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, erro
 		return nil, err
 	}
 	s = &hostSeat{host: h, engine: t.engine, window: window}
-	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true}
+	profile := call.Profile{ID: codec.HostID, Name: h.me.Name, Host: true, Layers: true}
 	if t.engine == hoststate.EngineWebview {
 		s.participant, err = c.Join(profile, window)
 	} else {

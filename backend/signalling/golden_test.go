@@ -33,6 +33,7 @@ var golden = []struct {
 	{"guest", fromGuest, []Message{
 		Hello{Version: 1, Secret: secretText, Device: deviceText, Seat: seatText, Resume: true},
 		Hello{Version: 1, Secret: secretText, Device: deviceText},
+		Hello{Version: 1, Secret: secretText, Device: deviceText, Takes: []string{TakesSimulcast}},
 		Knock{Name: "Zoë <b> & 世界 👩‍👩‍👧", Muted: true, CameraOff: true},
 		Knock{Name: "A", Picture: "_9j_2Q"},
 		Knock{Name: "A"},

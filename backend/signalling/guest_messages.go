@@ -10,6 +10,8 @@ type Hello struct {
 	Device  string `json:"device"`           // base64url, 16 bytes: random, kept by the browser
 	Seat    string `json:"seat,omitempty"`   // base64url, 16 bytes: from Admitted, to come back without knocking
 	Resume  bool   `json:"resume,omitempty"` // with Seat: the page still has its peer connection; keep it
+
+	Takes []string `json:"takes,omitempty"` // what the sender takes beyond the messages of every page: [TakesSimulcast]
 }
 
 // Knock asks to be let in.
@@ -85,6 +87,11 @@ const (
 	TakesLayers  = "layers"  // in View: Layers
 	TakesScreen  = "screen"  // in View: Screen
 	TakesLine    = "line"    // in View: Line
+
+	// TakesSimulcast in Hello: Layers from the first Offer on, which may ask for the
+	// camera's picture in several (RFC 8853). Of those that the answer sends, the
+	// page then sends the second until Layers says otherwise.
+	TakesSimulcast = "simulcast"
 )
 
 // Say is a chat line by the sender.

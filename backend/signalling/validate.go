@@ -47,7 +47,7 @@ func (m Hello) Validate() error {
 	if m.Resume && m.Seat == "" {
 		return invalid("hello: resume without a seat")
 	}
-	return nil
+	return checkTakes(m.Takes)
 }
 
 // Validate implements [Message].

@@ -23,9 +23,10 @@ type Missing struct{ Camera, Microphone bool }
 type ActiveCapture struct {
 	atomic.Pointer[capture.Session]
 
-	mu    sync.Mutex  // guards taken, lost and the order of SetUnseen and AssumeLoss; no other lock is taken under it
+	mu    sync.Mutex  // guards what follows and the order of SetUnseen, AssumeLoss and Limit; no other lock is taken under it
 	taken bool        // another participant, or the window, takes the host's picture
 	lost  float64     // the share of the host's sound that receivers are assumed to lose
+	limit [2]int      // bit/s and lines of the host's picture
 	shown atomic.Bool // the window shows it
 }
 
@@ -37,6 +38,7 @@ func (p *ActiveCapture) Begin(s *capture.Session) {
 	if s != nil {
 		s.SetUnseen(!p.taken)
 		s.AssumeLoss(p.lost)
+		s.Limit(p.limit[0], p.limit[1])
 	}
 }
 
@@ -61,6 +63,16 @@ func (p *ActiveCapture) Taken(others, window bool) {
 	p.shown.Store(window)
 	if s := p.Load(); s != nil {
 		s.SetUnseen(!p.taken)
+	}
+}
+
+// Limit notes what others can have of the host's picture.
+func (p *ActiveCapture) Limit(bitrate, lines int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = [2]int{bitrate, lines}
+	if s := p.Load(); s != nil {
+		s.Limit(bitrate, lines)
 	}
 }
 
@@ -93,6 +105,9 @@ func (s *SpeakerSink) PictureTaken(others, window bool) { s.active.Taken(others,
 
 // LossAssumed implements call.LocalSink.
 func (s *SpeakerSink) LossAssumed(share float64) { s.active.assume(share) }
+
+// PictureLimited implements call.LocalSink.
+func (s *SpeakerSink) PictureLimited(bitrate, lines int) { s.active.Limit(bitrate, lines) }
 
 // keyframePause is the least time between two keyframe requests to one participant
 // because the window dropped a picture.

@@ -126,9 +126,10 @@ func repairs(parameters []string, format string) bool {
 
 // Answer is what [Read] makes of an answer.
 type Answer struct {
-	SDP   string           // for Pion
-	Takes map[string]bool  // by mid: slots that the guest wants to receive
-	RED   map[string]uint8 // by mid: the payload type for Opus twice, of slots that take it; see [WithRED]
+	SDP    string              // for Pion, which sees nothing of layers
+	Takes  map[string]bool     // by mid: slots that the guest wants to receive
+	RED    map[string]uint8    // by mid: the payload type for Opus twice, of slots that take it; see [WithRED]
+	Layers map[string][]string // by mid: RIDs of the layers that the guest sends, the lowest first; none for one stream
 }
 
 // Errors of [Read].
@@ -148,7 +149,7 @@ func Read(offer, answer string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	r := Answer{Takes: make(map[string]bool), RED: make(map[string]uint8)}
+	r := Answer{Takes: make(map[string]bool), RED: make(map[string]uint8), Layers: make(map[string][]string)}
 	var body strings.Builder
 	var bundle, transport string
 	for i := range ours.sections {
@@ -176,7 +177,12 @@ func Read(offer, answer string) (Answer, error) {
 				r.RED[mid] = n
 			}
 		}
-		own.write(&body, their, formats, mid, direction)
+		if direction == "sendonly" {
+			if rids := own.layers(their); rids != nil {
+				r.Layers[mid] = rids
+			}
+		}
+		own.write(&body, their, formats, mid, direction, r.Layers[mid] != nil)
 	}
 	if transport == "" {
 		return Answer{}, ErrRefused
@@ -294,7 +300,7 @@ func (d *description) transport() (lines string, err error) {
 
 // write writes an offered section as it was answered. A section that is not accepted keeps its codecs, because pion
 // negotiates the codecs of a kind only once, with the first section.
-func (s *section) write(b *strings.Builder, answer *section, formats map[string]string, mid, direction string) {
+func (s *section) write(b *strings.Builder, answer *section, formats map[string]string, mid, direction string, layered bool) {
 	accepted := len(formats) > 0
 	b.WriteString("m=" + s.kind + " 9 UDP/TLS/RTP/SAVPF")
 	for _, own := range s.formats {
@@ -326,7 +332,10 @@ func (s *section) write(b *strings.Builder, answer *section, formats map[string]
 			}
 		}
 	}
-	if direction == "sendonly" {
+	switch {
+	case direction == "sendonly" && layered:
+		b.WriteString("a=msid:porch " + s.kind + "\r\n") // packets say by RID which stream is which
+	case direction == "sendonly":
 		answer.writeStreams(b)
 	}
 }

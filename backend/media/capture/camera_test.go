@@ -70,6 +70,7 @@ func startFakeCamera(t *testing.T) (*fakeCamera, *camera, <-chan emitted) {
 		encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
 		clock:  videoClock,
 		unseen: new(atomic.Bool),
+		limit:  new(limit),
 		emit:   func(payload []byte, key bool, at int64) { out <- emitted{payload, key, at} },
 	})
 	t.Cleanup(func() { _ = c.Close() })
@@ -135,6 +136,7 @@ func TestCameraThatNobodySees(t *testing.T) {
 			encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
 			clock:  func() int64 { return int64(time.Since(begin)) / 100 * 9 / 1000 },
 			unseen: new(atomic.Bool),
+			limit:  new(limit),
 			emit:   func(payload []byte, key bool, at int64) { out = append(out, emitted{payload, key, at}) },
 		})
 		show := func(w, h int) {
@@ -196,6 +198,7 @@ func TestCameraThatGoesDark(t *testing.T) {
 			encode: func(_ quality, size image.Rectangle) (videoEncoder, error) { return fakeEncoder{size}, nil },
 			clock:  videoClock,
 			unseen: new(atomic.Bool),
+			limit:  new(limit),
 			emit:   func([]byte, bool, int64) {},
 		})
 		var news []bool

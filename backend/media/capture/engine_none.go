@@ -51,6 +51,9 @@ func (*Session) SetUnseen(bool) {}
 // AssumeLoss says which share of the host's sound receivers are assumed to lose.
 func (*Session) AssumeLoss(float64) {}
 
+// Limit says what others can have of the host's picture.
+func (*Session) Limit(int, int) {}
+
 // ForceKeyframe makes the next picture a keyframe.
 func (*Session) ForceKeyframe() {}
 

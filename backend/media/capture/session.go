@@ -30,6 +30,7 @@ type Session struct {
 	status    *status
 	camera    atomic.Pointer[camera] // nil while no camera is open
 	unseen    atomic.Bool            // the host's picture is not needed
+	limit     limit                  // of the host's picture
 
 	mic      chan soundBlock // from the driver's thread to the encoder's goroutine
 	micEnd   chan struct{}
@@ -110,6 +111,10 @@ func (s *Session) SetUnseen(unseen bool) { s.unseen.Store(unseen) }
 func (s *Session) AssumeLoss(share float64) {
 	s.voice.assumed.Store(int32(math.Ceil(100 * min(share, 1))))
 }
+
+// Limit says what others can have of the host's picture: bit/s, and lines. 0 is no limit. The encoder's rate changes at
+// once, and its size with the next picture.
+func (s *Session) Limit(bitrate, lines int) { s.limit.set(bitrate, lines) }
 
 // ForceKeyframe makes a keyframe of the host's picture at once, but at most ten a second.
 func (s *Session) ForceKeyframe() {
@@ -209,6 +214,7 @@ func (s *Session) openCamera(source videoSource) device {
 		fixed:  s.engine.synthetic,
 		clock:  videoClock,
 		unseen: &s.unseen,
+		limit:  &s.limit,
 		emit: func(payload []byte, key bool, at int64) {
 			s.picture.write(payload, at)
 			s.sink.Frame(Frame{Participant: codec.HostID, Key: key, Timestamp: codec.VideoTime(at), Payload: payload})

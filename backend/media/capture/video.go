@@ -56,6 +56,7 @@ type camera struct {
 	clock  func() int64 // 1/90000 s
 	fixed  bool         // always the same quality, whatever the load
 	unseen *atomic.Bool // set while no picture is needed; pictures are then left out
+	limit  *limit       // what others can have
 	anew   atomic.Bool  // pictures were left out: the next one is a keyframe
 	ladder *governor    // used by the encoder's goroutine; nil before the first picture, and if fixed
 
@@ -82,6 +83,7 @@ type cameraOptions struct {
 	clock  func() int64
 	fixed  bool         // always the same quality, whatever the load
 	unseen *atomic.Bool // pictures are left out while it is set; the camera stays open
+	limit  *limit       // what others can have
 }
 
 // startCamera starts to read source, and owns it from then on.
@@ -93,6 +95,7 @@ func startCamera(source videoSource, o cameraOptions) *camera {
 		clock:   o.clock,
 		fixed:   o.fixed,
 		unseen:  o.unseen,
+		limit:   o.limit,
 		demand:  make(chan struct{}, 1),
 		mailbox: make(chan *image.YCbCr, 1),
 		free:    make(chan *image.YCbCr, 3),
@@ -101,7 +104,7 @@ func startCamera(source videoSource, o cameraOptions) *camera {
 		motion:  newMotion(),
 		opened:  time.Since(epoch),
 	}
-	c.height.Store(int64(ladder[startStep].height))
+	c.height.Store(int64(c.quality().height))
 	for range cap(c.free) {
 		c.free <- nil
 	}
@@ -193,6 +196,7 @@ func (c *camera) read() error {
 func (c *camera) encodeAll() error {
 	var (
 		encoder  videoEncoder
+		encoded  quality // of the encoder
 		size     image.Rectangle
 		last     *image.YCbCr // the picture that was encoded last
 		lastAt   int64
@@ -245,7 +249,8 @@ func (c *camera) encodeAll() error {
 				encoder.Close()
 			}
 			var err error
-			if encoder, err = c.encode(c.quality(), last.Rect); err != nil {
+			encoded = c.quality()
+			if encoder, err = c.encode(encoded, last.Rect); err != nil {
 				encoder = nil
 				return err
 			}
@@ -263,30 +268,35 @@ func (c *camera) encodeAll() error {
 		if payload != nil {
 			c.emit(payload, key, at)
 		}
-		c.govern(encoder, time.Since(begin), codec.VideoTime(interval))
+		encoded = c.govern(encoder, encoded, time.Since(begin), codec.VideoTime(interval))
 	}
 }
 
+// quality returns what to encode: what this machine can handle, within the limit.
 func (c *camera) quality() quality {
-	if c.ladder == nil {
-		return ladder[startStep]
+	q := ladder[startStep]
+	if c.ladder != nil {
+		q = c.ladder.quality()
 	}
-	return c.ladder.quality()
+	return c.limit.bound(q)
 }
 
-// govern adapts the quality to the load of the last picture.
-func (c *camera) govern(encoder videoEncoder, took, interval time.Duration) {
-	if c.fixed {
-		return
+// govern adapts the quality to the load of the last picture, and to the limit. encoded is what it was encoded with.
+func (c *camera) govern(encoder videoEncoder, encoded quality, took, interval time.Duration) quality {
+	if !c.fixed {
+		if c.ladder == nil {
+			c.ladder = newGovernor(int(c.lines.Load()))
+		}
+		c.ladder.note(time.Since(epoch), took+time.Duration(c.scaleTime.Load()), interval)
 	}
-	if c.ladder == nil {
-		c.ladder = newGovernor(int(c.lines.Load()))
-	}
-	if c.ladder.note(time.Since(epoch), took+time.Duration(c.scaleTime.Load()), interval) {
-		q := c.ladder.quality()
+	q := c.quality()
+	if q.height != encoded.height {
 		c.height.Store(int64(q.height))
+	}
+	if q.bitrate != encoded.bitrate {
 		_ = encoder.SetBitrate(q.bitrate) // a new size makes a new encoder anyway
 	}
+	return q
 }
 
 // watch reports whether pictures arrive. It returns an error when none has arrived for pictureTimeout.

@@ -3,6 +3,8 @@ package forward
 import (
 	"testing"
 	"time"
+
+	"github.com/porch-call/porch/backend/media/vp8"
 )
 
 func TestCacheKeepsTheNewest(t *testing.T) {
@@ -65,7 +67,7 @@ func TestCacheTakesLatePacketsOnce(t *testing.T) {
 func TestCacheBeginsAnewAfterAJump(t *testing.T) {
 	c := newCache(64)
 	now := time.Now()
-	c.put(&packet{sequence: 5, vp8: VP8{Keyframe: true}}, now)
+	c.put(&packet{sequence: 5, vp8: vp8.Descriptor{Keyframe: true}}, now)
 	if !c.put(&packet{sequence: 30_000}, now) {
 		t.Fatal("the packet after the jump was refused")
 	}
@@ -82,7 +84,7 @@ func TestCacheBeginsAnewAfterAJump(t *testing.T) {
 func TestCacheForgetsAKeyframeThatIsLeftBehind(t *testing.T) {
 	c := newCache(64)
 	now := time.Now()
-	c.put(&packet{sequence: 0, vp8: VP8{start: true, Keyframe: true}}, now)
+	c.put(&packet{sequence: 0, vp8: vp8.Descriptor{Start: true, Keyframe: true}}, now)
 	for n := uint16(1); n < 64; n++ {
 		c.put(&packet{sequence: n}, now)
 		if first, last, ok := c.fromKeyframe(now, time.Hour); !ok || last-first != int64(n) {
@@ -123,7 +125,7 @@ func TestCacheFindsTheKeyframe(t *testing.T) {
 	c := newCache(64)
 	at := time.Now()
 	put := func(n uint16, keyframe bool) {
-		c.put(&packet{sequence: n, vp8: VP8{start: true, Keyframe: keyframe}}, at)
+		c.put(&packet{sequence: n, vp8: vp8.Descriptor{Start: true, Keyframe: keyframe}}, at)
 	}
 	if _, _, ok := c.fromKeyframe(at, time.Hour); ok {
 		t.Fatal("a keyframe in an empty cache")

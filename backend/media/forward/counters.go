@@ -11,6 +11,7 @@ type Counts struct {
 	Retransmitted    uint64 `json:"retransmitted"`    // packets sent again on NACK
 	Malformed        uint64 `json:"malformed"`        // packets that were not RTP, or not of the call's codecs
 	UnadmittedMedia  uint64 `json:"unadmittedMedia"`  // packets stopped because their receiver was not admitted
+	Padding          uint64 `json:"padding"`          // packets that only fill a sender's rate up, or repeat what had arrived
 	KeyframeRequests uint64 `json:"keyframeRequests"` // PLI sent to senders, after merging
 	Dropped          uint64 `json:"dropped"`          // video packets that this machine's uplink had no room for
 }
@@ -25,6 +26,7 @@ func (c Counts) Plus(d Counts) Counts {
 		Retransmitted:    c.Retransmitted + d.Retransmitted,
 		Malformed:        c.Malformed + d.Malformed,
 		UnadmittedMedia:  c.UnadmittedMedia + d.UnadmittedMedia,
+		Padding:          c.Padding + d.Padding,
 		KeyframeRequests: c.KeyframeRequests + d.KeyframeRequests,
 		Dropped:          c.Dropped + d.Dropped,
 	}
@@ -39,6 +41,7 @@ type Counters struct {
 	retransmitted    atomic.Uint64
 	malformed        atomic.Uint64
 	unadmittedMedia  atomic.Uint64
+	padding          atomic.Uint64
 	keyframeRequests atomic.Uint64
 	Dropped          atomic.Uint64 // counted by the sockets
 
@@ -67,6 +70,7 @@ func (c *Counters) Counts() Counts {
 		Retransmitted:    c.retransmitted.Load(),
 		Malformed:        c.malformed.Load(),
 		UnadmittedMedia:  c.unadmittedMedia.Load(),
+		Padding:          c.padding.Load(),
 		KeyframeRequests: c.keyframeRequests.Load(),
 		Dropped:          c.Dropped.Load(),
 	}

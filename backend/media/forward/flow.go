@@ -40,13 +40,13 @@ func (f *flow) measure(now time.Time) int {
 	return f.rate
 }
 
-// Flows appends what arrives in the layers of the track, in the order of their first packets. One goroutine may call it.
+// Flows appends what arrives in the layers of the track, the lowest first. One goroutine may call it.
 func (t *Track) Flows(dst []Flow, now time.Time) []Flow {
 	for _, l := range *t.layers.Load() {
 		l.mu.Lock()
 		dst = append(dst, Flow{
 			Height: l.flow.height, Rate: l.flow.measure(now),
-			Active: l.hasSSRC && now.Sub(l.packetAt) < flowEnd,
+			Active: l.flowing(now),
 		})
 		l.mu.Unlock()
 	}

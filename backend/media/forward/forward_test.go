@@ -13,6 +13,7 @@ import (
 
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -60,7 +61,7 @@ func (r *rig) receive(packets ...*rtp.Packet) {
 	for _, p := range packets {
 		in := packet{
 			ssrc: p.SSRC, sequence: p.SequenceNumber, timestamp: p.Timestamp, marker: p.Marker,
-			payload: slices.Clone(p.Payload), vp8: ParseVP8(p.Payload),
+			payload: slices.Clone(p.Payload), vp8: vp8.Parse(p.Payload),
 		}
 		r.video.first().receive(r.video.first().upstream, &in, false, r.now)
 	}
@@ -222,8 +223,8 @@ func TestSlotGoesOnWithAnotherSender(t *testing.T) {
 	if got := w.sequences(); !slices.Equal(got, []uint16{65534, 65535, 0, 1}) {
 		t.Fatalf("forwarded %v", got)
 	}
-	before, after := ParseVP8(w.packets[1].Payload), ParseVP8(w.packets[2].Payload)
-	if after.picture != before.picture+1 || after.tl0 != before.tl0+1 || !after.Keyframe {
+	before, after := vp8.Parse(w.packets[1].Payload), vp8.Parse(w.packets[2].Payload)
+	if after.Picture != before.Picture+1 || after.TL0 != before.TL0+1 || !after.Keyframe {
 		t.Errorf("%+v then %+v", before, after)
 	}
 	if w.packets[2].Timestamp == w.packets[1].Timestamp || w.packets[2].SSRC != w.packets[1].SSRC {
@@ -262,7 +263,7 @@ func TestNewConnectionOfASenderContinues(t *testing.T) {
 	r.receive(v.Frame(true, 1)...)
 	old := r.upstream
 	r.connect() // after a reload
-	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: VP8{start: true, Keyframe: true}}
+	stale := packet{ssrc: 1, sequence: 11, payload: []byte{0x10, 0}, vp8: vp8.Descriptor{Start: true, Keyframe: true}}
 	r.video.first().receive(old, &stale, false, r.now)
 	again := mediatest.VideoSender{SSRC: 2, Sequence: 40_000}
 	r.receive(again.Frame(true, 1)...)
@@ -303,7 +304,7 @@ func TestPicturesThatAreTooLargeReachNobody(t *testing.T) {
 	r.receive(stated(v.Frame(true, 2), 1280, 720)...)
 	lost := stated(v.Frame(true, 1), 16383, 16383)
 	r.receive(v.Frame(false, 2)...)
-	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: ParseVP8(lost[0].Payload)}
+	repeat := packet{ssrc: 1, sequence: lost[0].SequenceNumber, payload: lost[0].Payload, vp8: vp8.Parse(lost[0].Payload)}
 	r.video.first().receive(r.video.first().upstream, &repeat, true, r.now)
 	if got := w.sequences(); !slices.Equal(got, []uint16{10, 11, 13, 14}) {
 		t.Fatalf("forwarded %v, and perhaps a repeat", got)
@@ -364,8 +365,8 @@ func TestForwardedPayloadsDifferOnlyInTheirNumbers(t *testing.T) {
 	r.receive(p)
 	for i, w := range r.writers {
 		got := w.packets[0].Payload
-		if d := ParseVP8(got); d.picture != uint16(1000*i+1) {
-			t.Errorf("receiver %d: picture %d", i, d.picture)
+		if d := vp8.Parse(got); d.Picture != uint16(1000*i+1) {
+			t.Errorf("receiver %d: picture %d", i, d.Picture)
 		}
 		if !slices.Equal(got[5:], p.Payload[5:]) || got[0] != p.Payload[0] || got[1] != p.Payload[1] {
 			t.Errorf("receiver %d: another payload", i)

@@ -8,7 +8,9 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -33,7 +35,7 @@ type Inbound struct {
 	arrivals arrivals
 
 	clockMu sync.Mutex
-	clock   senderClock // guarded by clockMu
+	clock   clocks.Sender // guarded by clockMu
 }
 
 // route is where the packets of one SSRC go.
@@ -60,6 +62,9 @@ func (in *Inbound) SetMids(mids ...string) {
 	defer in.mu.Unlock()
 	copy(in.mids, mids)
 }
+
+// SetLayers says which layers the track with this index may have, by RID, the lowest first. It is called after Connect.
+func (in *Inbound) SetLayers(track int, rids []string) { in.tracks[track].setLayers(in.from, rids) }
 
 // Connect makes the tracks take their packets from this connection. Packets that still arrive by an older one are
 // dropped.
@@ -93,12 +98,13 @@ func (in *Inbound) Receive(b []byte) {
 	if r.repaired {
 		ssrc, ok := r.layer.streamSSRC()
 		if !ok || !p.unwrapRetransmission(ssrc) {
-			return // padding or probing
+			in.counters.padding.Add(1)
+			return
 		}
 	}
 	p.mid, p.rid, p.repairedRID = nil, nil, nil // they point into b, which the caller uses again
 	if r.layer.track.Kind == signalling.KindVideo {
-		p.vp8 = ParseVP8(p.payload)
+		p.vp8 = vp8.Parse(p.payload)
 	}
 	r.layer.receive(in.from, p, r.repaired, now)
 }
@@ -168,7 +174,7 @@ func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 	}
 	switch b := pkt.GetExtension(codec.AudioLevelID); {
 	case kind == signalling.KindVideo:
-		in.packet.vp8 = ParseVP8(in.payload)
+		in.packet.vp8 = vp8.Parse(in.payload)
 	case len(b) == 1:
 		in.packet.extension(codec.AudioLevelID, b)
 	}
@@ -188,8 +194,8 @@ func (in *Inbound) Feedback(ssrc uint32, f Feedback, now time.Time) {
 		return
 	}
 	in.clockMu.Lock()
-	in.clock.addReport(f.ntp, now)
-	at := fromNTP(f.ntp).Add(in.clock.offset)
+	in.clock.AddReport(f.ntp, now)
+	at := clocks.FromNTP(f.ntp).Add(in.clock.Offset())
 	in.clockMu.Unlock()
 	for l := range in.layers {
 		l.senderReport(ssrc, f.ntp, at, f.timestamp, now)

@@ -7,6 +7,7 @@ import (
 	"github.com/pion/rtcp"
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/gaps"
 	"github.com/porch-call/porch/backend/media/speaking"
@@ -37,6 +38,7 @@ const soundPatience = 250 * time.Millisecond
 type layer struct {
 	track *Track
 	rid   string // RFC 8852, "" where a track has one layer
+	index int    // in the track; never changes
 
 	mu        sync.Mutex
 	upstream  Upstream // the connection that packets come from, nil for none
@@ -48,7 +50,7 @@ type layer struct {
 	reception reception
 	keyframes keyframes
 	loudness  speaking.Loudness
-	clock     mediaClock
+	clock     clocks.Media
 	nacks     []uint16 // scratch space of mendGaps
 	flow      flow
 	refused   bool          // packets are dropped until the next keyframe, because the last one was too large
@@ -58,8 +60,8 @@ type layer struct {
 	pace      *rate.Limiter // of sound, in bytes; nil for pictures
 }
 
-func newLayer(t *Track, rid string) *layer {
-	l := &layer{track: t, rid: rid}
+func newLayer(t *Track, rid string, index int) *layer {
+	l := &layer{track: t, rid: rid, index: index}
 	clockRate, size := uint32(codec.AudioClockRate), audioCache
 	if t.Kind == signalling.KindVideo {
 		clockRate, size = codec.VideoClockRate, videoCache
@@ -68,7 +70,7 @@ func newLayer(t *Track, rid string) *layer {
 		l.gaps.Patience = soundPatience
 	}
 	l.cache = newCache(size)
-	l.reception.clockRate, l.clock.clockRate = clockRate, clockRate
+	l.reception.clockRate, l.clock.Rate = clockRate, clockRate
 	return l
 }
 
@@ -109,16 +111,20 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		restart = true
 	}
 	l.track.counters.received(len(p.payload))
+	if repeated && !l.mend(p, now) { // perhaps a repeat that fills a rate up, see [Counts.Padding]
+		l.track.counters.padding.Add(1)
+		return false, false
+	}
 	l.flow.bytes += uint64(len(p.payload) + rtpHeader + wireOverhead)
 	if repeated {
-		return false, l.mend(p, now)
+		return false, true
 	}
 	l.packetAt = now
 	if p.marker && l.pace == nil { // of a picture's last packet
 		l.flow.frames++
 	}
 	l.reception.packet(p.sequence, p.timestamp, now)
-	l.clock.packet(p.timestamp, now)
+	l.clock.Packet(p.timestamp, now)
 	if p.hasLevel && !l.track.silent.Load() {
 		l.loudness.Packet(p.level)
 	}
@@ -141,7 +147,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	case l.pace != nil && !l.pace.AllowN(now, len(p.payload)+soundCost):
 		l.track.counters.malformed.Add(1)
 		return false, false
-	case p.vp8.tooLarge:
+	case p.vp8.TooLarge:
 		l.refused = true
 		l.track.counters.malformed.Add(1)
 		return false, false
@@ -155,7 +161,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	}
 	if p.vp8.Keyframe {
 		l.keyframes.arrived()
-		l.flow.height = int(p.vp8.height)
+		l.flow.height = int(p.vp8.Height)
 	}
 	restart, l.restart = l.restart, false
 	return restart, true
@@ -205,7 +211,7 @@ const longestSound = codec.AudioClockRate * 60 / 1000
 // mend takes a retransmission and reports whether to forward it. Only one that fills a hole is of use. It never
 // counts as a new packet, because its sender chooses its number freely.
 func (l *layer) mend(p *packet, now time.Time) bool {
-	if l.track.silent.Load() || l.refused || p.vp8.tooLarge || !l.cache.lacks(p.sequence) {
+	if l.track.silent.Load() || l.refused || p.vp8.TooLarge || !l.cache.lacks(p.sequence) {
 		return false
 	}
 	l.gaps.Repeated(p.sequence)
@@ -228,7 +234,7 @@ func (l *layer) begin(ssrc uint32, now time.Time) {
 	l.cache.reset()
 	l.gaps.Reset()
 	l.reception.reset()
-	l.clock.reset()
+	l.clock.Reset()
 }
 
 // streamSSRC returns the SSRC of the running stream.
@@ -341,11 +347,23 @@ func (l *layer) mendFresh(u Upstream, now time.Time) {
 	l.mendGapsLater(now)
 }
 
+// flows reports whether packets arrive.
+func (l *layer) flows(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flowing(now)
+}
+
+func (l *layer) flowing(now time.Time) bool { return l.hasSSRC && now.Sub(l.packetAt) < flowEnd }
+
 // tick repeats requests that were not answered. The call's reporter calls it.
 func (l *layer) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.upstream == nil || !l.hasSSRC {
+		return
+	}
+	if len(*l.track.layers.Load()) > 1 && !l.flowing(now) { // a request for one layer makes senders code all of them anew
 		return
 	}
 	l.mendGaps(now)
@@ -384,14 +402,14 @@ func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp ui
 		return
 	}
 	l.reception.senderReport(ntp, now)
-	l.clock.addReport(timestamp, at)
+	l.clock.AddReport(timestamp, at)
 }
 
 // timestampAt returns the stream's RTP timestamp at now.
 func (l *layer) timestampAt(now time.Time) (timestamp uint32, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.clock.timestampAt(now), l.clock.known
+	return l.clock.TimestampAt(now), l.clock.Known()
 }
 
 // replay describes the packets that fromKeyframe found.
@@ -402,12 +420,11 @@ type replay struct {
 	bytes       int      // of the payloads
 }
 
-// replayable returns the packets from the newest keyframe on. ok is false if there is no keyframe younger than
-// [oldestKeyframe].
-func (l *layer) replayable(now time.Time) (r replay, ok bool) {
+// replayable returns the packets from the newest keyframe on. ok is false if it is older than age.
+func (l *layer) replayable(now time.Time, age time.Duration) (r replay, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.first, r.last, ok = l.cache.fromKeyframe(now, oldestKeyframe)
+	r.first, r.last, ok = l.cache.fromKeyframe(now, age)
 	if !ok {
 		return replay{}, false
 	}

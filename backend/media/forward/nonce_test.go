@@ -12,6 +12,7 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -154,7 +155,7 @@ func (h *hostile) send(i int, number uint16, how byte) {
 		payload: b,
 	}
 	if h.sources[i].Kind == signalling.KindVideo {
-		p.vp8 = ParseVP8(b)
+		p.vp8 = vp8.Parse(b)
 	}
 	h.sources[i].first().receive(h.ups[i], &p, how&8 != 0, h.now)
 }
@@ -311,7 +312,7 @@ func TestReplayIsBoundedByWhatIsCached(t *testing.T) {
 		r.receive(&rtp.Packet{Header: rtp.Header{SSRC: 7, SequenceNumber: n, Timestamp: 2}, Payload: []byte{0x00, 0x01}})
 		n += maxCacheJump
 	}
-	if _, ok := r.video.first().replayable(r.now); ok {
+	if _, ok := r.video.first().replayable(r.now, oldestKeyframe); ok {
 		t.Error("more than is cached is replayable")
 	}
 	w := new(fakeWriter)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/rate"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -130,7 +131,7 @@ func (o *Outbound) measure(b rtcp.ReceptionReport, now time.Time) {
 	if b.LastSenderReport == 0 {
 		return
 	}
-	d := time.Duration(uint32(toNTP(now)>>16)-b.LastSenderReport-b.Delay) * time.Second / 65536
+	d := time.Duration(uint32(clocks.ToNTP(now)>>16)-b.LastSenderReport-b.Delay) * time.Second / 65536
 	o.measured.Store(true)
 	o.Took(d)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 )
 
 // packet is an RTP packet. All its parts are checked to lie inside its buffer.
@@ -26,7 +27,7 @@ type packet struct {
 	repairedRID []byte // of the layer that this is a retransmission of
 
 	payload []byte // without padding; shares the buffer
-	vp8     VP8
+	vp8     vp8.Descriptor
 	arrival uint64 // set by cache.put
 	begins  bool   // the packet of sound before it was not forwarded
 	before  uint16 // how many before it are to be forwarded with it

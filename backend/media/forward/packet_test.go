@@ -9,9 +9,9 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/rtp/codecs"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 )
 
 // richPacket returns an RTP packet with every optional part.
@@ -103,53 +103,6 @@ func TestUnwrapRetransmission(t *testing.T) {
 		if p.unwrapRetransmission(7) {
 			t.Errorf("%d bytes repeat something", n)
 		}
-	}
-}
-
-func TestParseVP8(t *testing.T) {
-	for name, c := range map[string]struct {
-		b    []byte
-		want VP8
-	}{
-		"plain keyframe":     {[]byte{0x10, 0x00}, VP8{start: true, Keyframe: true, tooLarge: true}},
-		"plain delta":        {[]byte{0x10, 0x01}, VP8{start: true}},
-		"second partition":   {[]byte{0x11, 0x00}, VP8{}},
-		"continuation":       {[]byte{0x00, 0x00}, VP8{}},
-		"short picture":      {[]byte{0x90, 0x80, 0x7f, 0x01}, VP8{hasPicture: true, pictureAt: 2, picture: 127, start: true}},
-		"long picture":       {[]byte{0x90, 0x80, 0xff, 0xfe, 0x00}, VP8{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x7ffe, start: true, Keyframe: true, tooLarge: true}},
-		"everything":         {[]byte{0x90, 0xf0, 0x81, 0x02, 0x33, 0x44, 0x01}, VP8{hasPicture: true, longPicture: true, pictureAt: 2, picture: 0x102, hasTL0: true, tl0At: 4, tl0: 0x33, start: true}},
-		"TL0 without id":     {[]byte{0x90, 0x40, 0x33, 0x00}, VP8{hasTL0: true, tl0At: 2, tl0: 0x33, start: true, Keyframe: true, tooLarge: true}},
-		"whole keyframe":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x40, 0x06}, VP8{start: true, Keyframe: true, height: 1600}},
-		"a row too many":     {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x0a, 0x67, 0x06}, VP8{start: true, Keyframe: true, height: 1639, tooLarge: true}},
-		"upright, scaled":    {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x46, 0x00, 0x8a}, VP8{start: true, Keyframe: true, height: 2560}},
-		"as large as can be": {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f}, VP8{start: true, Keyframe: true, height: 16383, tooLarge: true}},
-		"size cut off":       {[]byte{0x10, 0x00, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff}, VP8{start: true, Keyframe: true, tooLarge: true}},
-		"empty":              {nil, VP8{}},
-		"no frame":           {[]byte{0x10}, VP8{}},
-		"cut in control":     {[]byte{0x90}, VP8{}},
-		"cut before picture": {[]byte{0x90, 0x80}, VP8{}},
-		"cut in picture":     {[]byte{0x90, 0x80, 0x80}, VP8{}},
-		"cut before TL0":     {[]byte{0x90, 0xc0, 0x01}, VP8{}},
-		"cut before T":       {[]byte{0x90, 0xe0, 0x01, 0x02}, VP8{}},
-	} {
-		if got := ParseVP8(c.b); got != c.want {
-			t.Errorf("%s: %+v, want %+v", name, got, c.want)
-		}
-	}
-}
-
-func TestLengthenVP8(t *testing.T) {
-	b := []byte{0x90, 0xc0, 0x7f, 0x55, 0x00, 'f', 'r'}
-	long, d := lengthenVP8(nil, b, ParseVP8(b))
-	writeVP8(long, d, 0x1234, 0x66)
-	var p codecs.VP8Packet
-	frame, err := p.Unmarshal(long)
-	must(t, err)
-	if p.PictureID != 0x1234 || p.TL0PICIDX != 0x66 || string(frame) != "\x00fr" {
-		t.Errorf("%+v", p)
-	}
-	if b[2] != 0x7f || b[3] != 0x55 {
-		t.Error("the original has changed")
 	}
 }
 
@@ -302,18 +255,18 @@ func FuzzPacket(f *testing.F) {
 			theirs.Timestamp != p.timestamp || !bytes.Equal(theirs.Payload, p.payload)) {
 			t.Fatalf("pion reads %v, we %+v", theirs, p)
 		}
-		p.vp8 = ParseVP8(p.payload)
+		p.vp8 = vp8.Parse(p.payload)
 		d, payload := p.vp8, p.payload
-		if d.hasPicture && !d.longPicture {
-			payload, d = lengthenVP8(nil, payload, d)
+		if d.HasPicture && !d.LongPicture {
+			payload, d = vp8.Lengthen(nil, payload, d)
 		}
-		writeVP8(payload, d, 0x7abc, 0xcd)
-		if after := ParseVP8(payload); after.hasPicture != d.hasPicture || d.hasPicture && after.picture != 0x7abc ||
-			d.hasTL0 && after.tl0 != 0xcd || after.start != d.start || after.Keyframe != d.Keyframe {
+		vp8.Write(payload, d, 0x7abc, 0xcd)
+		if after := vp8.Parse(payload); after.HasPicture != d.HasPicture || d.HasPicture && after.Picture != 0x7abc ||
+			d.HasTL0 && after.TL0 != 0xcd || after.Start != d.Start || after.Keyframe != d.Keyframe {
 			t.Fatalf("wrote %+v, read %+v", d, after)
 		}
 		p.unwrapRetransmission(1)
-		ParseVP8(p.payload)
+		vp8.Parse(p.payload)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/mediatest"
+	"github.com/porch-call/porch/backend/media/vp8"
 )
 
 // TestAPausedSlotSendsNothing checks that neither packets, nor what a receiver asks for, gets through a pause.
@@ -81,7 +82,7 @@ func TestAPauseEndsWithAKeyframe(t *testing.T) {
 		if got := w.sequences(); !slices.Equal(got, []uint16{0, 1, 2, 3, 4, 5, 6}) {
 			t.Errorf("sent %v", got)
 		}
-		if !ParseVP8(w.packets[6].Payload).Keyframe || w.packets[6].PayloadType != codec.VideoPayloadType {
+		if !vp8.Parse(w.packets[6].Payload).Keyframe || w.packets[6].PayloadType != codec.VideoPayloadType {
 			t.Error("it does not go on with a keyframe")
 		}
 	})

@@ -68,10 +68,10 @@ func (r *rewriter) begin(p *packet, elapsed time.Duration) {
 	r.sequence = r.lastOutput + 1 - r.first
 	r.timestamp = r.lastStamp + r.ticks(elapsed) - p.timestamp
 	if r.hasPicture {
-		r.picture = (r.lastPicture + 1 - p.vp8.picture) & 0x7fff
+		r.picture = (r.lastPicture + 1 - p.vp8.Picture) & 0x7fff
 	}
 	if r.hasTL0 {
-		r.tl0 = r.lastTL0 + 1 - p.vp8.tl0
+		r.tl0 = r.lastTL0 + 1 - p.vp8.TL0
 	}
 }
 
@@ -162,10 +162,10 @@ func (r *rewriter) sent(p *packet, out rewritten) {
 	if !r.begun || int32(out.timestamp-r.lastStamp) > 0 {
 		r.lastStamp = out.timestamp
 	}
-	if p.vp8.hasPicture && (!r.hasPicture || newer15(out.picture, r.lastPicture)) {
+	if p.vp8.HasPicture && (!r.hasPicture || newer15(out.picture, r.lastPicture)) {
 		r.hasPicture, r.lastPicture = true, out.picture
 	}
-	if p.vp8.hasTL0 && (!r.hasTL0 || int8(out.tl0-r.lastTL0) > 0) {
+	if p.vp8.HasTL0 && (!r.hasTL0 || int8(out.tl0-r.lastTL0) > 0) {
 		r.hasTL0, r.lastTL0 = true, out.tl0
 	}
 	r.begun = true
@@ -198,13 +198,13 @@ func (r *rewriter) output(p *packet, in int64) rewritten {
 	out := rewritten{
 		sequence:  uint16(in + r.sequence),
 		timestamp: p.timestamp + r.timestamp,
-		tl0:       p.vp8.tl0 + r.tl0,
+		tl0:       p.vp8.TL0 + r.tl0,
 	}
-	if p.vp8.longPicture {
-		out.picture = (p.vp8.picture + r.picture) & 0x7fff
+	if p.vp8.LongPicture {
+		out.picture = (p.vp8.Picture + r.picture) & 0x7fff
 	} else {
 		// A 7-bit id is unwrapped around the newest output id, so that the output goes on in 15 bits.
-		out.picture = r.unwrap7(p.vp8.picture)
+		out.picture = r.unwrap7(p.vp8.Picture)
 	}
 	for _, s := range r.stamps {
 		if s.in == p.timestamp {

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 )
 
 // video returns an input packet for tests of the rewriter.
 func video(sequence uint16, timestamp uint32, picture uint16, tl0 uint8) *packet {
 	return &packet{
 		sequence: sequence, timestamp: timestamp,
-		vp8: VP8{hasPicture: true, longPicture: true, picture: picture, hasTL0: true, tl0: tl0},
+		vp8: vp8.Descriptor{HasPicture: true, LongPicture: true, Picture: picture, HasTL0: true, TL0: tl0},
 	}
 }
 
@@ -34,7 +35,7 @@ func TestFirstStretchKeepsNumbers(t *testing.T) {
 		p := video(65534+uint16(i), 1000+3000*uint32(i), (0x7ffe+uint16(i))&0x7fff, 254+uint8(i))
 		out := rewriteOK(t, &r, p)
 		if out.sequence != p.sequence || out.timestamp != p.timestamp ||
-			out.picture != p.vp8.picture || out.tl0 != p.vp8.tl0 {
+			out.picture != p.vp8.Picture || out.tl0 != p.vp8.TL0 {
 			t.Fatalf("packet %d became %+v", p.sequence, out)
 		}
 	}
@@ -169,7 +170,7 @@ func TestShortPictureIDsGrowToLongOnes(t *testing.T) {
 	r.end()
 	short := func(i int) *packet {
 		p := video(uint16(i), uint32(i), uint16(120+i)&0x7f, 0)
-		p.vp8.longPicture = false
+		p.vp8.LongPicture = false
 		return p
 	}
 	r.begin(short(0), 0)

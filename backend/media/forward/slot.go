@@ -10,7 +10,9 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -18,7 +20,7 @@ import (
 // used again.
 var ErrNotSent = errors.New("not sent")
 
-// Slot forwards one track at a time to one receiver, as one unbroken stream.
+// Slot forwards one layer of one track at a time to one receiver, as one unbroken stream.
 type Slot struct {
 	Kind     signalling.Kind
 	Mid      string       // of the media section; "" for the native engine's slots
@@ -29,11 +31,13 @@ type Slot struct {
 	// the receiver could not show it.
 	starved atomic.Bool
 
-	layer atomic.Pointer[layer] // the layer that is forwarded, nil for none; set with mu held
+	layer atomic.Pointer[layer] // the layer that is forwarded, nil for none; set with mu held. See selector.go
 
 	mu     sync.Mutex
 	closed bool
 	track  *Track                // that is assigned, nil for none
+	target int                   // index of the layer that is wanted
+	sought time.Time             // when a keyframe of it was last asked for
 	paused bool                  // nothing is forwarded, because the receiver does not look
 	writer interceptor.RTPWriter // nil until negotiated
 	ready  bool                  // the receiver is connected
@@ -67,13 +71,13 @@ type Slot struct {
 	wishes          wishes
 	scratch         []byte
 	scratchPacket   packet
-	long            []byte // scratch space of lengthenVP8
+	long            []byte // scratch space of vp8.Lengthen
 	red             []byte // scratch space of writeSound
 }
 
 // NewSlot returns a slot with a budget for retransmissions of its own; see [Outbound.NewSlot].
 func NewSlot(kind signalling.Kind, admitted *atomic.Bool, counters *Counters) *Slot {
-	s := &Slot{Kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true}
+	s := &Slot{Kind: kind, admitted: admitted, counters: counters, budget: new(resends), wanted: true, target: highest}
 	s.wishes.reset()
 	s.out.clockRate = codec.AudioClockRate
 	if kind == signalling.KindVideo {
@@ -147,21 +151,12 @@ func (s *Slot) Open() {
 func (s *Slot) Assign(t *Track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.track = t
+	s.track, s.target = t, highest
 	s.aim()
 	s.cut()
 	s.starved.Store(false)
 	s.wishes.reset()
 	s.start(time.Now())
-}
-
-// aim sets the layer that is forwarded. The caller holds s.mu.
-func (s *Slot) aim() {
-	if s.track == nil || s.paused || s.closed {
-		s.layer.Store(nil)
-		return
-	}
-	s.layer.Store(s.track.first())
 }
 
 // interrupt ends the stretch. Audio goes on with the next packet, and video with the next keyframe.
@@ -203,10 +198,15 @@ func (s *Slot) replay(now time.Time) bool {
 	if l.track.silent.Load() {
 		return false
 	}
-	r, ok := l.replayable(now)
+	r, ok := l.replayable(now, oldestKeyframe)
 	if !ok || s.hasNumber && !s.pacing.replays(r.bytes) {
 		return false
 	}
+	return s.play(l, r, s.elapsed(now), now)
+}
+
+// play sends what a layer's cache holds, elapsed after what was sent last.
+func (s *Slot) play(l *layer, r replay, elapsed time.Duration, now time.Time) (ok bool) {
 	p := &s.scratchPacket
 	for n := r.first; n <= r.last; n++ {
 		if s.scratch, ok = l.copyExtended(n, p, s.scratch); !ok {
@@ -216,7 +216,7 @@ func (s *Slot) replay(now time.Time) bool {
 			continue // lost; the receiver will ask for it
 		}
 		if n == r.first {
-			s.out.beginReplay(p, r.frames, s.elapsed(now))
+			s.out.beginReplay(p, r.frames, elapsed)
 		}
 		s.send(p, now)
 		if !s.out.running {
@@ -237,9 +237,18 @@ func (s *Slot) elapsed(now time.Time) time.Duration {
 // forward takes a packet of a layer. restart says that the packet begins a new stream. forward overwrites the numbers
 // inside the payload.
 func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
+	if s.layer.Load() != l && !p.vp8.Keyframe {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.layer.Load() != l || !s.ready || s.closed {
+	if !s.ready || s.closed {
+		return
+	}
+	if from := s.layer.Load(); from != l {
+		if s.follows(from, l, now) {
+			s.move(from, l, now)
+		}
 		return
 	}
 	if restart {
@@ -318,7 +327,8 @@ func (s *Slot) send(p *packet, now time.Time) {
 func (s *Slot) leave(h held, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ready || s.closed || s.layer.Load() != h.layer || s.interval != h.interval || h.layer.track.silent.Load() {
+	if !s.ready || s.closed || s.layer.Load() == nil || s.track != h.layer.track || s.interval != h.interval ||
+		h.layer.track.silent.Load() {
 		return
 	}
 	p := &s.scratchPacket
@@ -393,12 +403,12 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, num
 		return false
 	}
 	payload := p.payload
-	if d := p.vp8; d.hasPicture || d.hasTL0 {
-		if d.hasPicture && !d.longPicture {
-			s.long, d = lengthenVP8(s.long, payload, d)
+	if d := p.vp8; d.HasPicture || d.HasTL0 {
+		if d.HasPicture && !d.LongPicture {
+			s.long, d = vp8.Lengthen(s.long, payload, d)
 			payload = s.long
 		}
-		writeVP8(payload, d, out.picture, out.tl0)
+		vp8.Write(payload, d, out.picture, out.tl0)
 	}
 	if prefix != nil {
 		payload = append(prefix, payload...)
@@ -410,7 +420,7 @@ func (s *Slot) write(h *rtp.Header, p *packet, out rewritten, prefix []byte, num
 		s.number[0], s.number[1] = byte(number>>8), byte(number)
 	}
 	if s.hasTime {
-		t := absSendTime(now)
+		t := clocks.AbsSendTime(now)
 		s.extension[0], s.extension[1], s.extension[2] = byte(t>>16), byte(t>>8), byte(t)
 	}
 	_, err := s.writer.Write(h, payload, nil)
@@ -458,7 +468,7 @@ func (s *Slot) resend(sequences []uint16) {
 		if ok && was.redundant {
 			s.red, ok = l.appendRED(s.red[:0], p, s.header.PayloadType)
 		}
-		if !ok || !s.hasRTX && p.vp8.hasPicture && !p.vp8.longPicture {
+		if !ok || !s.hasRTX && p.vp8.HasPicture && !p.vp8.LongPicture {
 			continue // its output id may be another by now, and a retransmission must equal the original in every bit
 		}
 		if s.resent == nil {
@@ -557,7 +567,7 @@ func (s *Slot) senderReport(now time.Time) (*rtcp.SenderReport, bool) {
 	}
 	return &rtcp.SenderReport{
 		SSRC:        s.header.SSRC,
-		NTPTime:     toNTP(now),
+		NTPTime:     clocks.ToNTP(now),
 		RTPTime:     timestamp + s.out.timestamp,
 		PacketCount: s.packets,
 		OctetCount:  s.octets,

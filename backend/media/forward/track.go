@@ -32,6 +32,7 @@ type Track struct {
 	mu       sync.Mutex // guards upstream and the replacement of layers; acquired before a layer's
 	upstream Upstream
 	layers   atomic.Pointer[[]*layer] // never empty
+	ordered  atomic.Bool              // layers are in the order of setLayers; otherwise receivers get the first
 }
 
 // Upstream is the way back to a sender. Its methods may be called from any goroutine and don't block.
@@ -76,8 +77,28 @@ func NewTrack(owner string, kind signalling.Kind, silent bool, counters *Counter
 	t := &Track{owner: owner, Kind: kind, counters: counters}
 	t.silent.Store(silent)
 	t.receivers.Store(new([]*Slot))
-	t.layers.Store(&[]*layer{newLayer(t, "")})
+	t.layers.Store(&[]*layer{newLayer(t, "", 0)})
 	return t
+}
+
+// setLayers says by RID which layers u may send, the lowest first, before packets tell. Without it, layers are in the
+// order of their first packets.
+func (t *Track) setLayers(u Upstream, rids []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	layers := *t.layers.Load()
+	if u != t.upstream || len(layers) != 1 || len(rids) == 0 || layers[0].rid != "" && layers[0].rid != rids[0] {
+		return
+	}
+	next := []*layer{layers[0]}
+	layers[0].rid = rids[0]
+	for _, rid := range rids[1:min(len(rids), maxLayers)] {
+		l := newLayer(t, rid, len(next))
+		l.connect(t.upstream)
+		next = append(next, l)
+	}
+	t.layers.Store(&next)
+	t.ordered.Store(true)
 }
 
 // first returns the first layer, which every track has.
@@ -107,7 +128,7 @@ func (t *Track) layer(u Upstream, rid string) *layer {
 		layers[0].rid = rid
 		return layers[0]
 	}
-	l := newLayer(t, rid)
+	l := newLayer(t, rid, len(layers))
 	l.connect(t.upstream)
 	next := slices.Concat(layers, []*layer{l})
 	t.layers.Store(&next)
@@ -120,14 +141,22 @@ func (t *Track) connect(u Upstream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.upstream = u
+	t.ordered.Store(false)
 	first := t.first()
 	first.rid = ""
 	t.layers.Store(&[]*layer{first})
 	first.connect(u)
 }
 
-// SSRC returns the stream of the first layer. ok is false while there is none.
-func (t *Track) SSRC() (ssrc uint32, ok bool) { return t.first().streamSSRC() }
+// SSRC returns the stream of one of the layers. ok is false while there is none.
+func (t *Track) SSRC() (ssrc uint32, ok bool) {
+	for _, l := range *t.layers.Load() {
+		if ssrc, ok = l.streamSSRC(); ok {
+			return ssrc, true
+		}
+	}
+	return 0, false
+}
 
 // RoundTrip returns the round-trip time to the sender, 0 while it is unknown.
 func (t *Track) RoundTrip() time.Duration { return t.first().roundTrip() }
@@ -152,8 +181,9 @@ func (t *Track) SetSilent(silent bool) {
 		l.forget()
 	}
 	t.silent.Store(false)
+	now := time.Now()
 	for _, l := range layers {
-		l.requestKeyframe(time.Now())
+		l.requestKeyframe(now)
 	}
 }
 
@@ -169,7 +199,14 @@ func (t *Track) WishKeyframe(receiver *atomic.Bool, now time.Time) {
 
 // PrepareKeyframe makes sure that a receiver finds a keyframe when it connects. It asks for a new one unless the last
 // is younger than 500 ms.
-func (t *Track) PrepareKeyframe(now time.Time) { t.first().prepareKeyframe(now) }
+func (t *Track) PrepareKeyframe(now time.Time) {
+	layers := *t.layers.Load()
+	for _, l := range layers {
+		if len(layers) == 1 || l.flows(now) {
+			l.prepareKeyframe(now)
+		}
+	}
+}
 
 // Tick repeats requests that were not answered. The call's reporter calls it.
 func (t *Track) Tick(now time.Time) {

@@ -35,6 +35,32 @@ func (a *Allocator) want(in *Input) {
 	}
 }
 
+// single leaves the tracks with one taker the layer that this one can use.
+func (a *Allocator) single(in *Input) {
+	for t := range in.Tracks {
+		taker, takers := 0, 0
+		for r := range in.Receivers {
+			if a.pairs[r*len(in.Tracks)+t].class != Unseen {
+				taker = r*len(in.Tracks) + t
+				takers++
+			}
+		}
+		if takers != 1 || in.Tracks[t].Count < 2 {
+			continue
+		}
+		p, streams := &a.pairs[taker], a.streamsOf(t)
+		for l := range streams {
+			streams[l].usable = streams[l].usable && l == int(p.top)
+		}
+		s := &streams[p.top]
+		s.sole = true
+		if s.fixed == 0 && in.Tracks[t].Layers[p.top].Min == 0 {
+			s.min = min(s.min, lowestRate)
+		}
+		a.aim(p, in.Wants[taker], t, in.Tracks[t].ID.Kind)
+	}
+}
+
 // aim chooses the highest layer that p can use.
 func (a *Allocator) aim(p *pair, w Want, track int, kind Kind) {
 	p.height = min(max(int(w.Height), 1), maxHeight)

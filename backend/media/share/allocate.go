@@ -122,7 +122,8 @@ const (
 // the most important first and in turns between the receivers, at the least rate that makes sense beside the other
 // takers (see company). Then layers are raised, in the order of what a step gains for what it costs. What is left is
 // given to the encoders as rate, in proportion to the weights of their pictures, until the line of one of its takers is
-// full. What a quiet encoder leaves of its rate is not given away, because the next motion needs it.
+// full. A track with one taker has one layer, whose rate follows the taker's line down to the least: layers are for
+// takers who differ. What a quiet encoder leaves of its rate is not given away, because the next motion needs it.
 type Allocator struct {
 	begun time.Time
 	now   time.Duration // since begun
@@ -206,6 +207,7 @@ func (a *Allocator) Allocate(in *Input, now time.Time) *Plan {
 	a.follow(in)
 	a.measureAll(in)
 	a.want(in)
+	a.single(in)
 	a.budgets(in)
 	a.share(in)
 	a.references(in)

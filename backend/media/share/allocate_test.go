@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -552,5 +553,109 @@ func TestAllocateAllocatesNothing(t *testing.T) {
 		w.allocator.Allocate(&w.in, w.now)
 	}); n > 0 {
 		t.Errorf("a decision allocates %g times", n)
+	}
+}
+
+// on returns which layers of a track are asked for.
+func (w *world) on(track int) (on []int) {
+	for l, k := range w.plan.Asks[track] {
+		if k.On {
+			on = append(on, l)
+		}
+	}
+	return on
+}
+
+// TestOneTakerHasOneLayer: in a call of two a picture is one layer, which follows the line as a single stream would. With
+// a third participant it is layers again, and nothing is taken away on the way.
+func TestOneTakerHasOneLayer(t *testing.T) {
+	w := newWorld(t, 1, 3, 5_000_000)
+	w.run(3)
+	for track := range w.in.Tracks {
+		if on := w.on(track); !slices.Equal(on, []int{2}) {
+			t.Errorf("track %d: %d are on", track, on)
+		}
+	}
+	if c := w.plan.Choice(1, 0); c.Layer != 2 || c.Rate != 1_500_000 {
+		t.Errorf("%+v", c)
+	}
+	w.in.Ways[wan].Capacity = 500_000
+	w.decide(0)
+	if c := w.plan.Choice(1, 0); c.Layer != 2 || c.Rate < 350_000 || c.Rate > 450_000 {
+		t.Errorf("on a narrow line: %+v", c)
+	}
+	w.run(30)
+	if on := w.on(0); !slices.Equal(on, []int{2}) {
+		t.Errorf("on a narrow line %d are on", on)
+	}
+	w.in.Ways[wan].Capacity = 5_000_000
+	w.run(30)
+	w.in.Receivers = append(w.in.Receivers, Receiver{ID: 2, Way: wan, Capacity: 500_000})
+	w.in.Tracks = append(w.in.Tracks, camera(2, 3))
+	w.decide(0)
+	if c := w.plan.Choice(1, 0); c.Layer != 2 {
+		t.Errorf("with a third one: %+v", c)
+	}
+	w.run(5)
+	if c, poor := w.plan.Choice(1, 0), w.plan.Choice(2, 0); c.Layer != 2 || poor.Layer != 0 {
+		t.Errorf("with a poor third one: %+v, and it has %+v", c, poor)
+	}
+	if on := w.on(0); !slices.Equal(on, []int{0, 2}) {
+		t.Errorf("with a poor third one %d are on", on)
+	}
+}
+
+// TestASmallTileHasASmallLayer: with one taker the layer that fits its tile is on.
+func TestASmallTileHasASmallLayer(t *testing.T) {
+	w := newWorld(t, 1, 3, 5_000_000)
+	w.demands.See(1, false, []Sight{{TrackID{0, Camera}, 400}})
+	w.run(3)
+	if on := w.on(0); !slices.Equal(on, []int{1}) {
+		t.Errorf("%d are on", on)
+	}
+}
+
+// TestALayerThatNeverComes: a small camera has no third layer, though it is asked for. Its takers get the second one after
+// a while, and the third is not given up while nothing comes at all.
+func TestALayerThatNeverComes(t *testing.T) {
+	w := newWorld(t, 1, 3, 5_000_000)
+	w.deaf = true
+	for t := range w.in.Tracks {
+		for l := range w.in.Tracks[t].Layers {
+			w.in.Tracks[t].Layers[l].Active = false
+		}
+	}
+	w.run(60)
+	if c := w.plan.Choice(1, 0); c.Layer != 2 {
+		t.Errorf("before the sender is connected: %+v", c)
+	}
+	w.in.Tracks[0].Layers[1].Active = true
+	w.run(5)
+	if c := w.plan.Choice(1, 0); c.Layer != 2 {
+		t.Errorf("at first: %+v", c)
+	}
+	w.run(5)
+	if c := w.plan.Choice(1, 0); c.Layer != 1 {
+		t.Errorf("later: %+v", c)
+	}
+}
+
+// TestASmallCameraOfTwoTakers: the camera of the host has no third layer; one guest has a large tile and one a small one.
+// The first one keeps the second layer while the third is waited for.
+func TestASmallCameraOfTwoTakers(t *testing.T) {
+	w := newWorld(t, 2, 3, 10_000_000)
+	w.demands.See(1, false, []Sight{{TrackID{0, Camera}, 900}, {TrackID{2, Camera}, 900}})
+	w.demands.See(2, false, []Sight{{TrackID{0, Camera}, 150}, {TrackID{1, Camera}, 150}})
+	without := 0
+	for second := range 120 {
+		w.decide(time.Second)
+		w.in.Tracks[0].Layers[2].Active = false
+		w.in.Tracks[0].Layers[2].Rate = 0
+		if c := w.plan.Choice(1, 0); second > 10 && c.Layer != 1 && !w.plan.Asks[0][1].On {
+			without++
+		}
+	}
+	if without > 0 {
+		t.Errorf("%d s without the second layer: %+v, asked %+v", without, w.plan.Choice(1, 0), w.plan.Asks[0])
 	}
 }

@@ -5,7 +5,9 @@ import "time"
 // How publishers are asked.
 const (
 	// rest is how long a layer goes on that is not taken any more, because it costs keyframes to stop and to begin.
-	rest = 3 * time.Second
+	// soleRest is the same beside the one layer of a track with one taker, which then has the whole line.
+	rest     = 3 * time.Second
+	soleRest = time.Second
 	// asks is the least time between two raises of a layer's rate.
 	asks = 500 * time.Millisecond
 	// step is the least factor by which a rate is raised, and smallStep the same after smallStepAfter.
@@ -30,6 +32,10 @@ func (a *Allocator) ask(in *Input) {
 				tallest = max(tallest, p.height)
 			}
 		}
+		sole := false
+		for _, s := range a.streamsOf(t) {
+			sole = sole || s.sole
+		}
 		single := in.Tracks[t].Count == 1 && in.Tracks[t].ID.Kind == Camera
 		for l := range MaxLayers {
 			s := &a.streams[t*MaxLayers+l]
@@ -37,7 +43,10 @@ func (a *Allocator) ask(in *Input) {
 				a.plan.Asks[t][l] = Ask{}
 				continue
 			}
-			s.ask(a.now)
+			if !sole && a.stands(in, t, l) {
+				s.takenAt = a.now
+			}
+			s.ask(a.now, sole)
 			if s.takers > 0 && single {
 				s.resize(tallest, a.now)
 			}
@@ -65,10 +74,24 @@ func (a *Allocator) ask(in *Input) {
 	}
 }
 
-// ask updates what the publisher of s is asked for.
-func (s *stream) ask(now time.Duration) {
+// stands reports whether a layer stands in for a higher one that is taken and does not come yet.
+func (a *Allocator) stands(in *Input, track, layer int) bool {
+	for l := layer + 1; l < in.Tracks[track].Count && l < MaxLayers; l++ {
+		s := &a.streams[track*MaxLayers+l]
+		if in.Tracks[track].Layers[l].Active {
+			return false
+		}
+		if s.takers > 0 {
+			return in.Tracks[track].Layers[layer].Active
+		}
+	}
+	return false
+}
+
+// ask updates what the publisher of s is asked for. sole says that the track has one taker, of another layer or of s.
+func (s *stream) ask(now time.Duration, sole bool) {
 	if s.takers == 0 {
-		if s.on && now-s.takenAt >= rest {
+		if rested := now - s.takenAt; s.on && (rested >= rest || sole && rested >= soleRest) {
 			s.on, s.lowered = false, now
 		}
 		return

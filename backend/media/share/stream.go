@@ -5,6 +5,7 @@ import "time"
 // stream is a layer of a track.
 type stream struct {
 	seen bool // the fields of state are set
+	sole bool // its track has one taker, and of its layers this one is of use
 
 	// What the publisher was asked for.
 	on       bool
@@ -38,6 +39,9 @@ type stream struct {
 }
 
 const (
+	// coming is how long a layer that was asked for may take to come. Pages begin small, and senders look first whether
+	// their line carries it.
+	coming = 8 * time.Second
 	// absence is how long a layer that was asked for and did not come is not counted on. Chromium's camera of 360
 	// lines has no third layer, though it is on.
 	absence = 30 * time.Second
@@ -155,7 +159,7 @@ func (a *Allocator) measureAll(in *Input) {
 			}
 			s.measure(track, l, a.now)
 			s.usable = !track.Silent && s.there(track.Layers[l].Active, sends && count > 1, a.now)
-			if track.Silent {
+			if track.Silent || !sends {
 				s.onAt = a.now
 			}
 			if s.usable {
@@ -168,12 +172,16 @@ func (a *Allocator) measureAll(in *Input) {
 	}
 }
 
+// firstLayer is the layer that publishers of several begin with, before they are asked.
+const firstLayer = 1
+
 // measure sets the rates of a layer.
 func (s *stream) measure(track *Track, layer int, now time.Duration) {
 	l := track.Layers[layer]
 	if !s.seen {
-		*s = stream{seen: true, on: true, onAt: now, takenAt: now, lowered: now, heightAt: longAgo, absentUntil: longAgo}
+		*s = stream{seen: true, on: track.Count == 1 || layer == firstLayer, onAt: now, takenAt: now, lowered: now, heightAt: longAgo, absentUntil: longAgo}
 	}
+	s.sole = false
 	s.lines = l.Height
 	if s.lines <= 0 {
 		s.lines = [MaxLayers]int{180, 360, 720}[layer]
@@ -205,11 +213,11 @@ func (s *stream) measure(track *Track, layer int, now time.Duration) {
 
 // judge notices publishers that don't do what they are asked. What they send is then what they cost.
 func (s *stream) judge(l Layer, now time.Duration) {
-	rate, asked := float64(min(l.Rate, Unlimited)), float64(s.asked)
+	rate, asked, wait := float64(min(l.Rate, Unlimited)), float64(s.asked), obedience
 	if !s.on {
-		asked = 0
+		asked, wait = 0, coming // it may go on in place of one that is to come
 	}
-	settled := now-s.lowered >= obedience && (s.asked > 0 || !s.on)
+	settled := now-s.lowered >= wait && (s.asked > 0 || !s.on)
 	switch {
 	case l.Active && settled && rate > defiance*asked+defianceRate:
 		s.fixedUntil = now + defied
@@ -232,7 +240,7 @@ func (s *stream) there(active, others bool, now time.Duration) bool {
 		return true
 	case now < s.absentUntil:
 		return false
-	case others && s.on && s.takenAt > s.onAt && now-s.onAt >= settle:
+	case others && s.on && s.takenAt > s.onAt && now-s.onAt >= coming:
 		s.absentUntil = now + absence
 		s.onAt = s.absentUntil
 		return false

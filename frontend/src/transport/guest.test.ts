@@ -98,6 +98,7 @@ describe('opening', () => {
         version: 1,
         secret: page.link.secret,
         device: expect.stringMatching(/^[\w-]{22}$/),
+        takes: ['simulcast'],
       },
     });
     const inTheClear = page.socket.sent.map((data) =>

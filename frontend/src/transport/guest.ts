@@ -183,6 +183,7 @@ export class GuestTransport implements Transport {
           version: protocolVersion,
           secret: this.#link.secret,
           device: this.#device,
+          takes: ['simulcast'],
           ...(this.#seat && { seat: this.#seat, ...(this.#resumable() && { resume: true }) }),
         },
       }),

@@ -10,7 +10,7 @@ import type {
   Screen,
   Slot,
 } from '$src/transport';
-import { limitSound, tuneScreen, wantedOf } from './layers';
+import { instruct, limitSound, tuneScreen, type Wish } from './layers';
 import { assign } from './slots';
 
 /**
@@ -25,6 +25,9 @@ const patience = 2000;
  * it encodes takes four times as long.
  */
 const beginning = 3000;
+
+/** How long a picture of several layers is sent in both sizes when it grows, in milliseconds, so that it never stands still. */
+const growing = 1000;
 
 /**
  * How many pictures are sent a second: to people, and while nobody sees them yet. The host's machine keeps those since the
@@ -63,7 +66,7 @@ export class Peer {
   #layers?: Layers; // what the host wants of the own picture and sound
   #own: RTCRtpTransceiver[] = []; // the first two; a browser takes those that it refuses out of its list
   #expecting = false;
-  #scale?: number; // known once a picture has begun
+  #size?: Wish['size']; // known once a picture has begun
   #grow?: ReturnType<typeof setTimeout>;
   #alone?: ReturnType<typeof setTimeout>;
   #early: RTCIceCandidateInit[] = [];
@@ -252,23 +255,20 @@ export class Peer {
       .then(async () => {
         if (!this.alive || !this.#connection.remoteDescription) return;
         const seen = this.#slots.length > 0;
-        const wanted = wantedOf(this.#layers);
-        const active = seen ? wanted.active : this.#expecting;
-        const scale = this.#begin(active);
+        const layers = this.#layers;
+        const size = this.#begin(seen || this.#expecting);
         const rate = seen ? full : waiting;
-        const wish = `${active} ${scale} ${rate} ${wanted.maxBitrate}`;
+        const { width = 0, height = 0 } = this.#options.own('video')?.getSettings() ?? {};
+        const wish: Wish = { layers, seen, expecting: this.#expecting, size, rate, width, height };
+        const text = JSON.stringify(wish);
         // Asked for its parameters the browser has the page wait for its other threads.
-        if (wish === this.#tuning) return;
+        if (text === this.#tuning) return;
         const sender = this.#own[1]?.sender;
         const parameters = sender?.getParameters();
-        const encoding = parameters?.encodings?.[0];
-        if (!encoding) return;
-        encoding.maxBitrate = wanted.maxBitrate;
-        encoding.maxFramerate = rate;
-        encoding.active = active;
-        encoding.scaleResolutionDownBy = scale;
-        await sender!.setParameters(parameters!);
-        this.#tuning = wish;
+        if (!parameters?.encodings?.length) return;
+        instruct(parameters.encodings, wish);
+        await sender!.setParameters(parameters);
+        this.#tuning = text;
       })
       // Nobody waits for it. A connection that was closed meanwhile rejects it; one in mid-change may, too.
       .catch(() => {
@@ -279,17 +279,17 @@ export class Peer {
   }
 
   /**
-   * By how much the picture is to be scaled down now: the first one of this connection, if it is large, by 2 for a while.
-   * Later ones begin at the size that the browser has found.
+   * In which size the picture is sent now: the first one of this connection, if it is large, begins small. Later ones begin
+   * at the size that the browser has found.
    */
-  #begin(active: boolean): number {
+  #begin(active: boolean): Wish['size'] {
     const track = this.#options.own('video');
-    if (!this.#scale && active && track) {
+    if (!this.#size && active && track) {
       const { width = 0, height = 0 } = track.getSettings();
-      this.#scale = Math.max(width, height) < 1280 ? 1 : 2;
-      if (this.#scale > 1) this.#wait();
+      this.#size = Math.max(width, height) < 1280 ? 'full' : 'small';
+      if (this.#size === 'small') this.#wait();
     }
-    return this.#scale ?? 1;
+    return this.#size ?? 'full';
   }
 
   /** Lets the picture grow after a while, unless the line is too slow even for what is sent: each change costs a keyframe. */
@@ -300,8 +300,12 @@ export class Peer {
       for (const [, { qualityLimitationReason }] of stats ?? []) {
         if (qualityLimitationReason === 'bandwidth') return this.#wait();
       }
-      this.#scale = 1;
+      this.#size = 'growing';
       this.#tune();
+      this.#grow = setTimeout(() => {
+        this.#size = 'full';
+        this.#tune();
+      }, growing);
     }, beginning);
   }
 

@@ -34,6 +34,8 @@ export interface Hello {
 	seat?: string
 	/** with Seat: the page still has its peer connection; keep it */
 	resume?: boolean
+	/** what the sender takes beyond the messages of every page: TakesSimulcast */
+	takes?: string[]
 }
 
 /** Knock asks to be let in. */
