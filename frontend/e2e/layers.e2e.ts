@@ -21,7 +21,7 @@ const steps = Number(process.env.PORCH_SWITCHES ?? 10);
 /** How many freezes may be seen, and how old a picture may be, in milliseconds. */
 const must = { freezes: 5, age: 1000 };
 
-/** How many times that age this test allows: three browsers code and decode on two cores that other work may share. */
+/** How many times as much this test allows: three browsers code and decode on two cores that other work may share. */
 const slack = 3;
 
 type AnyPage = Page | FirefoxPage;
@@ -100,9 +100,10 @@ interface Figures {
   heights: number[];
   decoded: number;
   freezes: number;
-  /** Pictures that came whole and were neither decoded nor left out. */
-  failed: number;
-  /** Requests for keyframes. */
+  /**
+   * Requests for keyframes. Nothing is lost here, so that only a decoder that can't go on asks for one. What is received,
+   * decoded and dropped doesn't tell: pictures wait in between, and Firefox counts some of the dropped ones twice.
+   */
   wishes: number;
 }
 
@@ -111,7 +112,7 @@ const figures = (page: AnyPage) =>
   evaluate<Figures>(
     page,
     `(async () => {
-      const all = { heights: [], decoded: 0, freezes: 0, failed: 0, wishes: 0 };
+      const all = { heights: [], decoded: 0, freezes: 0, wishes: 0 };
       for (const peer of window.__peers || []) {
         if (peer.connectionState === 'closed') continue;
         for (const s of (await peer.getStats()).values()) {
@@ -119,7 +120,6 @@ const figures = (page: AnyPage) =>
           all.heights.push(s.frameHeight ?? 0);
           all.decoded += s.framesDecoded;
           all.freezes += s.freezeCount ?? 0;
-          all.failed += Math.max(0, (s.framesReceived ?? 0) - s.framesDecoded - (s.framesDropped ?? 0) - 10);
           all.wishes += s.pliCount ?? 0;
         }
       }
@@ -250,11 +250,15 @@ async function heights(page: AnyPage, what: string, ok: (height: number) => bool
     });
   } catch (error) {
     const sent = await Promise.all([host, ...Object.values(guests)].map(sending));
-    throw new Error(`${what}: ${last.join(', ')} lines; sent ${sent.join(' | ')}`, { cause: error });
+    throw new Error(`${what}: ${last.join(', ')} lines; sent ${sent.join(' | ')}`, {
+      cause: error,
+    });
   }
 }
 
-test('pictures change their size and pause without a fault', async () => {
+test('pictures change their size and pause without a fault', {
+  timeout: 120_000 + steps * 5_000,
+}, async () => {
   const random = dice(2);
   const small: Record<string, boolean> = {};
   const seen = { freezes: 0, oldest: 0, switches: 0 };
@@ -308,12 +312,12 @@ test('pictures change their size and pause without a fault', async () => {
     }
     const after = await figures(page);
     if (!paused) seen.freezes += after.freezes - before.freezes;
-    expect(after.failed, `${name}, step ${step} (${what}): pictures that were not decoded`).toBe(0);
+    expect(after.wishes, `${name}, step ${step} (${what}): requests for keyframes`).toBe(0);
     seen.oldest = Math.max(seen.oldest, (await look(page)).oldest);
   }
   console.log(
     `${steps} steps, ${seen.switches} changes of size: ${seen.freezes} freezes, the oldest picture ${seen.oldest} ms`,
   );
-  expect(seen.freezes).toBeLessThanOrEqual(must.freezes);
+  expect(seen.freezes).toBeLessThanOrEqual(must.freezes * slack);
   expect(seen.oldest).toBeLessThan(must.age * slack);
 });
