@@ -153,8 +153,11 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 	}
 	in.Wants = p.demands.Wants(in.Receivers, in.Tracks, p.speaking, now)
 	for r, m := range p.members {
-		if c.screen.of != nil && !m.takesScreen { // an older page, which gets none
-			in.Wants[r*len(in.Tracks)+len(members)] = share.Want{}
+		switch wants := in.Wants[r*len(in.Tracks):][:len(in.Tracks)]; {
+		case m.away:
+			clear(wants)
+		case c.screen.of != nil && !m.takesScreen: // an older page, which gets none
+			wants[len(members)] = share.Want{}
 		}
 	}
 	return in
@@ -185,7 +188,7 @@ func (m *member) wants(in *share.Input, r int) {
 // ask tells m what its picture, and its screen, may take: our engine directly, and a browser by RTCP, which it obeys at
 // once, and by Layers.
 func (m *member) ask(layers [share.MaxLayers]share.Ask, screen share.Ask, now time.Time) {
-	m.asked.Ask(layers, screen)
+	m.asked.Ask(layers, screen, m == m.call.screen.of)
 	if m.local != nil {
 		m.local.sink.PictureLimited(layers[0].MaxBitrate, layers[0].Height)
 		return

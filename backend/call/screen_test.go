@@ -402,3 +402,39 @@ func TestAnOlderPageLosesNothingToAScreen(t *testing.T) {
 		}
 	}))
 }
+
+// TestNobodyLooksAtAScreen checks that whoever shares a screen hears that no member looks at it, and when one does again.
+func TestNobodyLooksAtAScreen(t *testing.T) {
+	c := newTestCall(t, Options{})
+	a, b := join(t, c, as("a")), join(t, c, as("b"))
+	a.send()
+	a.look(takesScreens("b"))
+	b.look(takesScreens("a"))
+	b.untilSees("a")
+	a.share(signalling.Sharing{On: true})
+	a.present()
+	b.untilSeesScreen("a")
+	told := func(active bool) bool {
+		if len(a.layers) == 0 {
+			return false
+		}
+		s := a.layers[len(a.layers)-1].Screen
+		return s != nil && s.Active == active
+	}
+	a.until("word that its screen is taken", func() bool { return told(true) })
+
+	b.look(looking("a")) // the camera alone
+	a.until("word that nobody takes its screen", func() bool { return told(false) })
+	a.update(func() {
+		if !a.told(true) {
+			t.Errorf("told %+v though its camera is looked at", a.layers[len(a.layers)-1])
+		}
+	})
+	b.forget()
+	b.look(takesScreens("a"))
+	a.until("word that its screen is taken again", func() bool { return told(true) })
+	b.untilSeesScreen("a")
+
+	must(t, a.p.Handle(signalling.Sharing{}))
+	a.until("no word of a screen that is over", func() bool { return a.layers[len(a.layers)-1].Screen == nil })
+}

@@ -85,6 +85,8 @@ var golden = []struct {
 			{RID: "q", Active: true, MaxBitrate: 150000, Height: 180}, {RID: "f"},
 		}, Audio: &AudioLayer{MaxBitrate: 32000}},
 		Layers{Video: []VideoLayer{{Active: true}}},
+		Layers{Video: []VideoLayer{{Active: true}}, Screen: &ScreenLayer{Active: true, MaxBitrate: 2500000}},
+		Layers{Screen: &ScreenLayer{}},
 		Layers{},
 		Line{SlowDown: true, SlowUp: true, Paused: []Pause{{Participant: "p2", Reason: PauseLine}, {Participant: "host", Screen: true, Reason: PauseHost}}},
 		Line{},

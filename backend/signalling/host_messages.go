@@ -129,8 +129,9 @@ type Screen struct {
 // it only to a guest whose View takes [TakesLayers]. Until the first one, all is
 // wanted.
 type Layers struct {
-	Video []VideoLayer `json:"video"` // layers that it does not name stay as they are
-	Audio *AudioLayer  `json:"audio,omitempty"`
+	Video  []VideoLayer `json:"video"` // layers that it does not name stay as they are
+	Audio  *AudioLayer  `json:"audio,omitempty"`
+	Screen *ScreenLayer `json:"screen,omitempty"` // while the receiver shares its screen
 }
 
 // VideoLayer is what is wanted of one layer of the picture.
@@ -139,6 +140,12 @@ type VideoLayer struct {
 	Active     bool   `json:"active"`               // false: no participant takes it, so it need not be sent
 	MaxBitrate int    `json:"maxBitrate,omitempty"` // bit/s; 0 for as much as the sender likes
 	Height     int    `json:"height,omitempty"`     // lines that are enough for all receivers; 0 for as many as there are
+}
+
+// ScreenLayer is what is wanted of the picture of a shared screen.
+type ScreenLayer struct {
+	Active     bool `json:"active"`               // false: no participant takes it, so it need not be sent
+	MaxBitrate int  `json:"maxBitrate,omitempty"` // bit/s; 0 for as much as the sender likes
 }
 
 // AudioLayer is what is wanted of the sound.

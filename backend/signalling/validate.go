@@ -303,7 +303,7 @@ func (m Layers) Validate() error {
 			return invalid("layers: out of range")
 		}
 	}
-	if m.Audio != nil && !isBitrate(m.Audio.MaxBitrate) {
+	if m.Audio != nil && !isBitrate(m.Audio.MaxBitrate) || m.Screen != nil && !isBitrate(m.Screen.MaxBitrate) {
 		return invalid("layers: out of range")
 	}
 	return nil

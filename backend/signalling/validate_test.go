@@ -188,6 +188,7 @@ func TestValidateFaults(t *testing.T) {
 		{Layers{Video: []VideoLayer{{MaxBitrate: -1}}}, bad},
 		{Layers{Video: []VideoLayer{{Height: MaxHeight + 1}}}, bad},
 		{Layers{Audio: &AudioLayer{MaxBitrate: MaxBitrate + 1}}, bad},
+		{Layers{Screen: &ScreenLayer{MaxBitrate: -1}}, bad},
 		{Line{Paused: make([]Pause, MaxParticipants+1)}, bad},
 		{Line{Paused: []Pause{{Participant: "a b", Reason: PauseLine}}}, bad},
 		{Line{Paused: []Pause{{Participant: "a", Reason: ""}}}, bad},

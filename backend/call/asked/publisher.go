@@ -19,10 +19,11 @@ const again = 2 * time.Second
 // Publisher is what one member is asked for. The zero value is a member who was asked for nothing. It is not safe for
 // concurrent use.
 type Publisher struct {
-	rids   []string // of the layers of its picture; nil for one without a RID
-	layers [share.MaxLayers]share.Ask
-	screen share.Ask
-	told   told
+	rids     []string // of the layers of its picture; nil for one without a RID
+	layers   [share.MaxLayers]share.Ask
+	screen   share.Ask
+	presents bool // it shares its screen
+	told     told
 
 	limit int // bit/s, the last by Limit; 0 for none
 	at    time.Time
@@ -38,9 +39,9 @@ func (p *Publisher) Layered(rids []string) bool {
 // Layers returns how many layers the member's picture has, 0 for one without a RID.
 func (p *Publisher) Layers() int { return len(p.rids) }
 
-// Ask notes what a decision asks of the member's picture and screen.
-func (p *Publisher) Ask(layers [share.MaxLayers]share.Ask, screen share.Ask) {
-	p.layers, p.screen = layers, screen
+// Ask notes what a decision asks of the member's picture, and of its screen if it presents that.
+func (p *Publisher) Ask(layers [share.MaxLayers]share.Ask, screen share.Ask, presents bool) {
+	p.layers, p.screen, p.presents = layers, screen, presents
 }
 
 // Limit returns the limit by RTCP of all pictures together, in bit/s, if the member is to hear it now.
@@ -60,7 +61,8 @@ func (p *Publisher) Limit(now time.Time) (bitrate int, due bool) {
 // Tell returns what the member's page is to be told, if it is to be told now. taken says that another member takes the
 // picture, and alone that there is no other one: then a page decides by itself (decision 38).
 func (p *Publisher) Tell(taken, alone bool, now time.Time) (l signalling.Layers, due bool) {
-	if !p.told.due(p.wanted(taken, alone), now) {
+	asks := append(p.wanted(taken, alone), p.screen)
+	if !p.told.due(asks, p.presents, now) {
 		return signalling.Layers{}, false
 	}
 	return p.Message(taken, alone), true
@@ -77,16 +79,25 @@ func (p *Publisher) Message(taken, alone bool) signalling.Layers {
 	}
 	video := make([]signalling.VideoLayer, len(rids))
 	for l, rid := range rids {
-		video[l] = signalling.VideoLayer{RID: rid, Active: wanted[l].On}
-		if wanted[l].On {
-			video[l].MaxBitrate = min(wanted[l].MaxBitrate, signalling.MaxBitrate)
-		}
+		video[l] = signalling.VideoLayer{RID: rid, Active: wanted[l].On, MaxBitrate: limit(wanted[l])}
 	}
-	return signalling.Layers{Video: video}
+	l := signalling.Layers{Video: video}
+	if p.presents {
+		l.Screen = &signalling.ScreenLayer{Active: p.screen.On, MaxBitrate: limit(p.screen)}
+	}
+	return l
 }
 
-func (p *Publisher) wanted(taken, alone bool) [share.MaxLayers]share.Ask {
-	wanted := p.layers
+// limit returns what a layer that is on may take, in bit/s.
+func limit(a share.Ask) int {
+	if !a.On {
+		return 0
+	}
+	return min(a.MaxBitrate, signalling.MaxBitrate)
+}
+
+func (p *Publisher) wanted(taken, alone bool) []share.Ask {
+	wanted := append(make([]share.Ask, 0, share.MaxLayers+1), p.layers[:]...)
 	for l := range wanted {
 		wanted[l].On = taken && (wanted[l].On || alone)
 	}

@@ -10,8 +10,9 @@ import (
 // limits by RTCP, and cost the relay something, so they leave small changes of the rate to those. The zero value is a
 // publisher that was told nothing.
 type told struct {
-	asks [share.MaxLayers]share.Ask
-	at   time.Time
+	asks     []share.Ask // of the layers, and of the screen
+	presents bool
+	at       time.Time
 }
 
 const (
@@ -19,9 +20,13 @@ const (
 	tellEvery = 500 * time.Millisecond
 )
 
-// due reports whether the publisher is to be told asks now, and notes that it is.
-func (t *told) due(asks [share.MaxLayers]share.Ask, now time.Time) bool {
+// due reports whether the publisher is to be told asks now, and notes that it is. They are as many each time.
+func (t *told) due(asks []share.Ask, presents bool, now time.Time) bool {
 	due := t.at.IsZero()
+	if due {
+		t.asks = make([]share.Ask, len(asks))
+	}
+	due = due || presents != t.presents
 	for l := range asks {
 		due = due || asks[l].On != t.asks[l].On
 	}
@@ -31,7 +36,7 @@ func (t *told) due(asks [share.MaxLayers]share.Ask, now time.Time) bool {
 		}
 	}
 	if due {
-		t.asks, t.at = asks, now
+		t.asks, t.presents, t.at = asks, presents, now
 	}
 	return due
 }

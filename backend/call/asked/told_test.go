@@ -30,7 +30,7 @@ func TestAPublisherIsToldWhatMatters(t *testing.T) {
 		{time.Second, [share.MaxLayers]share.Ask{{}, {On: true, MaxBitrate: 100_000}}, true, "a limit where there was none"},
 	} {
 		now = now.Add(step.after)
-		if got := last.due(step.asks, now); got != step.want {
+		if got := last.due(step.asks[:], false, now); got != step.want {
 			t.Errorf("%s: %v", step.what, got)
 		}
 	}
@@ -42,7 +42,7 @@ func TestALimitIsTheSumOfWhatIsOn(t *testing.T) {
 	if _, due := p.Limit(now); due {
 		t.Error("a limit of nothing")
 	}
-	p.Ask([share.MaxLayers]share.Ask{{On: true, MaxBitrate: 100}, {MaxBitrate: 200}, {On: true, MaxBitrate: 400}}, share.Ask{On: true, MaxBitrate: 1000})
+	p.Ask([share.MaxLayers]share.Ask{{On: true, MaxBitrate: 100}, {MaxBitrate: 200}, {On: true, MaxBitrate: 400}}, share.Ask{On: true, MaxBitrate: 1000}, true)
 	if rate, due := p.Limit(now); !due || rate != 1500 {
 		t.Errorf("%d, %v", rate, due)
 	}
@@ -57,7 +57,7 @@ func TestALimitIsTheSumOfWhatIsOn(t *testing.T) {
 func TestWhatAPageIsTold(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	var p Publisher
-	p.Ask([share.MaxLayers]share.Ask{{On: true, MaxBitrate: 100}, {MaxBitrate: 200}, {On: true, MaxBitrate: 1 << 40}}, share.Ask{})
+	p.Ask([share.MaxLayers]share.Ask{{On: true, MaxBitrate: 100}, {MaxBitrate: 200}, {On: true, MaxBitrate: 1 << 40}}, share.Ask{}, false)
 	if l := p.Message(true, false); len(l.Video) != 1 || l.Video[0] != (signalling.VideoLayer{Active: true, MaxBitrate: 100}) {
 		t.Errorf("%+v", l)
 	}
@@ -81,5 +81,34 @@ func TestWhatAPageIsTold(t *testing.T) {
 	p.Forget()
 	if _, due = p.Tell(true, true, now); !due {
 		t.Error("another page is told nothing")
+	}
+}
+
+func TestAScreenIsTold(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	var p Publisher
+	tell := func(screen share.Ask, presents bool) *signalling.ScreenLayer {
+		t.Helper()
+		p.Ask([share.MaxLayers]share.Ask{}, screen, presents)
+		l, due := p.Tell(true, false, now)
+		if !due || l.Validate() != nil {
+			t.Errorf("%v: %+v", due, l)
+		}
+		if _, due := p.Tell(true, false, now); due {
+			t.Error("the same again")
+		}
+		return l.Screen
+	}
+	if s := tell(share.Ask{}, false); s != nil {
+		t.Errorf("%+v of nothing", s)
+	}
+	if s := tell(share.Ask{On: true, MaxBitrate: 1000}, true); s == nil || !s.Active || s.MaxBitrate != 1000 {
+		t.Errorf("%+v", s)
+	}
+	if s := tell(share.Ask{MaxBitrate: 1000}, true); s == nil || s.Active {
+		t.Errorf("%+v: nobody looks", s)
+	}
+	if s := tell(share.Ask{}, false); s != nil {
+		t.Errorf("%+v: it is over", s)
 	}
 }

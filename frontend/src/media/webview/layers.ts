@@ -96,12 +96,19 @@ export async function limitSound(sender: RTCRtpSender, maxBitrate?: number): Pro
 /** What a shared screen takes at most, in bit/s: 1080 lines that scroll. */
 const mostOfScreen = 2_500_000;
 
-/** Makes a sender keep a screen's pictures sharp: where the line is short, there are fewer of them. */
-export async function tuneScreen(sender: RTCRtpSender): Promise<void> {
+/**
+ * Makes a sender keep a screen's pictures sharp: where the line is short, there are fewer of them. It sends none that nobody
+ * takes, as the host says.
+ */
+export async function tuneScreen(sender: RTCRtpSender, layers?: Layers): Promise<void> {
   const parameters = sender.getParameters();
   const encoding = parameters.encodings?.[0];
   if (!encoding) return;
-  encoding.maxBitrate = mostOfScreen;
+  const { active = true, maxBitrate } = layers?.screen ?? {};
+  const most = Math.min(mostOfScreen, maxBitrate || mostOfScreen);
+  if (encoding.active === active && encoding.maxBitrate === most) return;
+  encoding.active = active;
+  encoding.maxBitrate = most;
   parameters.degradationPreference = 'maintain-resolution';
   await sender.setParameters(parameters);
 }

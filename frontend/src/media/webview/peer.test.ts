@@ -159,6 +159,29 @@ describe('a shared screen', () => {
     await said(peer, { participant: 'me', video: '6' });
     expect(picture.sender.track).toBe('my other screen');
   });
+
+  it('of the own is not sent while nobody looks, and at the rate that all can have', async () => {
+    const { peer, screen, connection, offer, slots } = open();
+    await slots(somebody);
+    await offer();
+    const picture = section('6');
+    connection.added = [picture];
+    screen.video = 'my screen' as unknown as MediaStreamTrack;
+    await said(peer, { participant: 'me', video: '6' });
+    await offer();
+    const wanted = async (screen?: { active: boolean; maxBitrate?: number }) => {
+      peer.receive({ type: 'layers', payload: { video: [], ...(screen && { screen }) } });
+      await vi.advanceTimersByTimeAsync(0);
+      const { active, maxBitrate } = picture.sender.parameters.encodings[0]!;
+      return active ? maxBitrate : 0;
+    };
+    expect(await wanted({ active: true, maxBitrate: 800_000 })).toBe(800_000);
+    expect(await wanted({ active: false })).toBe(0);
+    expect(picture.sender.track).toBe('my screen');
+    expect(await wanted({ active: true })).toBe(2_500_000);
+    expect(await wanted({ active: false })).toBe(0);
+    expect(await wanted()).toBe(2_500_000); // for the next time, of which the host has said nothing yet
+  });
 });
 
 describe('what the host wants of the own picture', () => {

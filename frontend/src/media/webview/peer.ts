@@ -72,6 +72,7 @@ export class Peer {
   #early: RTCIceCandidateInit[] = [];
   #turn: Promise<void> = Promise.resolve();
   #tuned: Promise<void> = Promise.resolve();
+  #screenTuned: Promise<void> = Promise.resolve();
   #tuning?: string; // how the sender's parameters are
   #again?: ReturnType<typeof setTimeout>;
   #restart?: ReturnType<typeof setTimeout>;
@@ -120,6 +121,7 @@ export class Peer {
       case 'layers': {
         this.#layers = message.payload;
         this.#tune();
+        this.#carryScreen();
         const sound = this.#own[0]?.sender;
         // What can't be limited is sent as it is.
         if (sound) limitSound(sound, this.#layers.audio?.maxBitrate).catch(() => {});
@@ -158,10 +160,15 @@ export class Peer {
       // One that is not answered yet sends nothing.
       if (transceiver.direction !== 'sendonly') continue;
       const track = this.#options.screen(kind);
-      if (kind === 'audio') put(track, transceiver.sender);
+      if (kind === 'audio' || !track) {
+        put(track, transceiver.sender);
+        continue;
+      }
       // Its size and rate have to be known when it begins. What can't be set is sent as browsers like it.
-      else if (track) tuneScreen(transceiver.sender).finally(() => put(track, transceiver.sender));
-      else put(undefined, transceiver.sender);
+      this.#screenTuned = this.#screenTuned
+        .then(() => tuneScreen(transceiver.sender, this.#layers))
+        .catch(() => {})
+        .then(() => put(this.#options.screen(kind), transceiver.sender));
     }
   }
 

@@ -234,6 +234,8 @@ export interface Layers {
 	/** layers that it does not name stay as they are */
 	video: VideoLayer[]
 	audio?: AudioLayer
+	/** while the receiver shares its screen */
+	screen?: ScreenLayer
 }
 
 /** VideoLayer is what is wanted of one layer of the picture. */
@@ -246,6 +248,14 @@ export interface VideoLayer {
 	maxBitrate?: number
 	/** lines that are enough for all receivers; 0 for as many as there are */
 	height?: number
+}
+
+/** ScreenLayer is what is wanted of the picture of a shared screen. */
+export interface ScreenLayer {
+	/** false: no participant takes it, so it need not be sent */
+	active: boolean
+	/** bit/s; 0 for as much as the sender likes */
+	maxBitrate?: number
 }
 
 /** AudioLayer is what is wanted of the sound. */
@@ -426,6 +436,7 @@ const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "t
 const kindForm = ["|", "audio", "video", "screen"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
 const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?": "n" } as const
+const screenLayerForm = { active: "b", "maxBitrate?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
 const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s" } as const
@@ -442,7 +453,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	candidate: { candidate: "s", "sdpMid?": "s", "sdpMLineIndex?": "n", "usernameFragment?": "s" },
 	tracks: { slots: [slotForm] },
 	screen: { participant: "s", "video?": "s", "audio?": "s" },
-	layers: { video: [videoLayerForm], "audio?": audioLayerForm },
+	layers: { video: [videoLayerForm], "audio?": audioLayerForm, "screen?": screenLayerForm },
 	line: { "slowDown?": "b", "slowUp?": "b", paused: [pauseForm] },
 	roster: { you: "s", participants: [participantForm], chat: [chatLineForm], "takes?": ["s"] },
 	joined: { participant: participantForm },
