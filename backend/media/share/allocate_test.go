@@ -504,6 +504,21 @@ func TestAbsentLayer(t *testing.T) {
 	}
 }
 
+// TestALayerThatRestsIsWaitedFor: a layer that has come before and stays away for a moment is not given up.
+func TestALayerThatRestsIsWaitedFor(t *testing.T) {
+	w := newWorld(t, 1, 3, 10_000_000)
+	w.run(60)
+	was := w.plan.Choice(1, 0).Layer
+	for range 3 {
+		w.in.Tracks[0].Layers[was].Active = false
+		w.in.Tracks[0].Layers[was-1].Active = true
+		w.decide(time.Second)
+	}
+	if c := w.plan.Choice(1, 0); was < 1 || c.Layer != was {
+		t.Errorf("the guest had layer %d and gets %+v", was, c)
+	}
+}
+
 // TestPeopleComeAndGo: what others have stays, whatever index they get.
 func TestPeopleComeAndGo(t *testing.T) {
 	w := newWorld(t, 4, 3, 8_000_000)

@@ -96,10 +96,7 @@ func (s *stream) ask(now time.Duration, sole bool) {
 		}
 		return
 	}
-	if !s.on {
-		s.on, s.onAt = true, now
-	}
-	s.takenAt = now
+	s.on, s.takenAt = true, now
 	if s.fixed > 0 && s.asked > 0 { // it was asked already
 		return
 	}

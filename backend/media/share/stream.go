@@ -9,7 +9,7 @@ type stream struct {
 
 	// What the publisher was asked for.
 	on       bool
-	onAt     time.Duration // when it was last asked to send
+	missing  time.Duration // since when it is asked for and does not come, 0 while that is not so
 	takenAt  time.Duration // when somebody last took the layer
 	asked    int           // bit/s on the wire
 	askedAt  time.Duration
@@ -159,8 +159,8 @@ func (a *Allocator) measureAll(in *Input) {
 			}
 			s.measure(track, l, a.now)
 			s.usable = !track.Silent && s.there(track.Layers[l].Active, sends && count > 1, a.now)
-			if track.Silent || !sends {
-				s.onAt = a.now
+			if track.Silent {
+				s.missing = 0
 			}
 			if s.usable {
 				if below >= 0 {
@@ -179,7 +179,7 @@ const firstLayer = 1
 func (s *stream) measure(track *Track, layer int, now time.Duration) {
 	l := track.Layers[layer]
 	if !s.seen {
-		*s = stream{seen: true, on: track.Count == 1 || layer == firstLayer, onAt: now, takenAt: now, lowered: now, heightAt: longAgo, absentUntil: longAgo}
+		*s = stream{seen: true, on: track.Count == 1 || layer == firstLayer, takenAt: now, lowered: now, heightAt: longAgo, absentUntil: longAgo}
 	}
 	s.sole = false
 	s.lines = l.Height
@@ -236,13 +236,15 @@ func (s *stream) judge(l Layer, now time.Duration) {
 func (s *stream) there(active, others bool, now time.Duration) bool {
 	switch {
 	case active:
-		s.absentUntil = longAgo
-		return true
+		s.absentUntil, s.missing = longAgo, 0
 	case now < s.absentUntil:
 		return false
-	case others && s.on && s.takenAt > s.onAt && now-s.onAt >= coming:
-		s.absentUntil = now + absence
-		s.onAt = s.absentUntil
+	case !others || !s.on || s.takers == 0:
+		s.missing = 0
+	case s.missing == 0:
+		s.missing = now
+	case now-s.missing >= coming:
+		s.absentUntil, s.missing = now+absence, 0
 		return false
 	}
 	return true
