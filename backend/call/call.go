@@ -23,14 +23,6 @@ import (
 // MaxParticipants is how many people may be in a call.
 const MaxParticipants = 64
 
-// How many pairs of slots an offer adds beyond those that are needed. With
-// spare pairs, the next participant to join needs no negotiation with the
-// others. The first offer is short, because a guest waits for it at the door.
-const (
-	sparePairs = 1
-	grownPairs = 4 // added by an offer in mid-call
-)
-
 // Hooks tell the owner of a call what happens in it. They run on the call's
 // goroutine, so they must not block and must not call the Call or a
 // Participant.
@@ -300,7 +292,7 @@ func (c *Call) connect(m *member, p *peer) {
 	c.awaitMedia(m)
 	p.in.Connect()
 	c.workers.Go(p.run)
-	n := len(*c.members.Load()) - 1 + sparePairs
+	n := c.firstPairs(m)
 	p.enqueue(func() { p.ensureSlots(n) })
 }
 
@@ -321,42 +313,6 @@ func (c *Call) offered(p *peer, o signalling.Offer, added []*slotPair) {
 func (c *Call) toPeer(p *peer, message signalling.Message) {
 	if p.member.peer == p {
 		p.member.send(message)
-	}
-}
-
-// assign gives each of the others a pair of m's slots, and tells m. If there
-// are too few pairs, it asks for more. It runs again when they are offered.
-func (c *Call) assign(m *member) {
-	members := *c.members.Load()
-	changed := false
-	for _, o := range members {
-		if o == m || m.pairOf(o) != nil {
-			continue
-		}
-		var free *slotPair
-		switch {
-		case m.local != nil:
-			free = m.local.pair(o)
-			m.pairs = append(m.pairs, free)
-		default:
-			free = m.pairOf(nil)
-		}
-		if free == nil {
-			break
-		}
-		m.give(free, o)
-		changed = true
-	}
-	if m.peer == nil {
-		return
-	}
-	if n := len(members) - 1; n > len(m.pairs) && len(m.pairs) > 0 {
-		p := m.peer
-		enough := min(max(n, len(m.pairs)+grownPairs), MaxParticipants-1)
-		p.enqueue(func() { p.ensureSlots(enough) })
-	}
-	if changed {
-		m.send(m.tracks())
 	}
 }
 
@@ -405,7 +361,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 			pr.audio.Close()
 			pr.video.Close()
 			o.pairs = slices.DeleteFunc(o.pairs, func(x *slotPair) bool { return x == pr })
-		default:
+		case !c.assign(o):
 			o.send(o.tracks())
 		}
 	}
@@ -522,7 +478,13 @@ func (c *Call) setMedia(m *member, s signalling.MediaState) {
 	if m.muted == s.Muted && m.cameraOff == s.CameraOff {
 		return
 	}
+	sent := m.sends()
 	m.muted, m.cameraOff = s.Muted, s.CameraOff
+	if m.sends() && !sent {
+		for _, o := range *c.members.Load() {
+			c.assign(o)
+		}
+	}
 	m.audio.SetSilent(s.Muted)
 	m.video.SetSilent(s.CameraOff)
 	if s.Muted {

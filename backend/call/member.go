@@ -60,13 +60,12 @@ type member struct {
 	away       bool
 
 	// See steer.go.
-	view         *view // nil for everything
-	views        *rate.Limiter
-	takesLayers  bool      // the member's page takes Layers
-	takesScreen  bool      // it takes Screen
-	takesLine    bool      // the member's page takes Line
-	untaken      bool      // no member has taken this one's picture for untakenFor
-	untakenSince time.Time // zero while a member takes it
+	view        *view // nil for everything
+	views       *rate.Limiter
+	takesLayers bool         // the member's page takes Layers
+	takesScreen bool         // it takes Screen
+	takesLine   bool         // the member's page takes Line
+	takers      asked.Takers // of its picture
 
 	// See nomedia.go.
 	overdue *time.Timer // nil while media flows

@@ -124,7 +124,7 @@ func (c *Call) resume(m *member, out Outbox) {
 	m.send(m.tracks())
 	m.sendScreen()
 	if m.takesLayers { // the last ones may not have arrived
-		m.send(m.asked.Message(!m.untaken, m.alone()))
+		m.send(m.asked.Message(!m.takers.None(), m.alone()))
 	}
 	if m.takesLine {
 		m.send(m.line.Told())

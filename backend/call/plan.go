@@ -194,7 +194,7 @@ func (m *member) ask(layers [share.MaxLayers]share.Ask, screen share.Ask, now ti
 		return
 	}
 	if m.takesLayers {
-		if l, due := m.asked.Tell(!m.untaken, m.alone(), now); due {
+		if l, due := m.asked.Tell(!m.takers.None(), m.alone(), now); due {
 			m.send(l)
 		}
 	}

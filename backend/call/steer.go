@@ -20,9 +20,6 @@ const (
 
 	// steerEvery is the least time between two runs of steer that views cause.
 	steerEvery = 100 * time.Millisecond
-	// untakenFor is how long a picture must have no taker until its publisher is
-	// told. It is not shorter because each new start costs a keyframe.
-	untakenFor = 3 * time.Second
 	// newcomer is how long a participant is new. The pages of the others have no
 	// tile for it at first, and its first picture does not wait for their views.
 	newcomer = 2 * time.Second
@@ -146,22 +143,13 @@ func (c *Call) steer() {
 	c.plan()
 }
 
-// taken notes whether a member takes m's picture: at once that one does, and after
-// untakenFor that none does.
+// taken notes whether a member takes m's picture.
 func (c *Call) taken(m *member, taken bool, now time.Time) {
-	switch {
-	case taken:
-		m.untaken, m.untakenSince = false, time.Time{}
-	case m.untakenSince.IsZero():
-		m.untakenSince = now
-		c.steerWithin(untakenFor)
-	case now.Sub(m.untakenSince) < untakenFor:
-		c.steerWithin(untakenFor - now.Sub(m.untakenSince))
-	default:
-		m.untaken = true
+	if again := m.takers.Note(taken, now); again > 0 {
+		c.steerWithin(again)
 	}
 	if m.local != nil {
-		m.local.sink.PictureTaken(!m.untaken, m.takes(m, now))
+		m.local.sink.PictureTaken(!m.takers.None(), m.takes(m, now))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
@@ -87,7 +88,7 @@ func TestNothingIsSentThatIsNotSeen(t *testing.T) {
 	begin := time.Now()
 	b.look(away)
 	a.until("word that nobody takes its picture", func() bool { return a.told(false) })
-	if took := time.Since(begin); took < untakenFor {
+	if took := time.Since(begin); took < asked.UntakenFor {
 		t.Errorf("told after %v", took)
 	}
 	b.forget()
@@ -158,7 +159,7 @@ func TestAPageThatSaysNothingSeesEverything(t *testing.T) {
 		b.packets, b.counts = nil, make(map[stream]int)
 		m := c.member("a")
 		untaken := false
-		must(t, c.do(func() { untaken = m.untaken }))
+		must(t, c.do(func() { untaken = m.takers.None() }))
 		return untaken
 	})
 	b.look(signalling.View{Tiles: looking("a").Tiles})
