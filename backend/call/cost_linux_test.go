@@ -53,7 +53,7 @@ func costChildRole() {
 		costGuests(os.Args[len(os.Args)-2], os.Args[len(os.Args)-1])
 		os.Exit(0)
 	case "floor":
-		costFloorGuests(os.Args[len(os.Args)-1])
+		costFloorGuests(os.Args[len(os.Args)-2], os.Args[len(os.Args)-1])
 		os.Exit(0)
 	}
 }
@@ -64,7 +64,7 @@ func BenchmarkForwardingCost(b *testing.B) {
 			for range b.N {
 				var call, floor, ratio []float64
 				for range 3 { // interleaved, because the machine is shared
-					c, f := costOfCall(b, n), costOfFloor(b, n)
+					c, f := costOfCall(b, n, n), costOfFloor(b, n, n)
 					call, floor, ratio = append(call, c), append(floor, f), append(ratio, c/f)
 				}
 				b.ReportMetric(median(call), "µs/packet")
@@ -73,6 +73,31 @@ func BenchmarkForwardingCost(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkOneToMany is a call of one who sends and 30 who only look on.
+func BenchmarkOneToMany(b *testing.B) {
+	const n = 31
+	for range b.N {
+		var call, floor, ratio, memory []float64
+		for range 3 {
+			c := costOfCall(b, n, 1)
+			memory = append(memory, resident(b)) // before the first floor
+			f := costOfFloor(b, n, 1)
+			call, floor, ratio = append(call, c), append(floor, f), append(ratio, c/f)
+		}
+		b.ReportMetric(median(call), "µs/packet")
+		b.ReportMetric(median(floor), "floor-µs/packet")
+		b.ReportMetric(median(ratio), "ratio")
+		b.ReportMetric(memory[0], "MB")
+	}
+}
+
+// resident returns the megabytes of memory that this process has held at most.
+func resident(tb testing.TB) float64 {
+	var u unix.Rusage
+	must(tb, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return float64(u.Maxrss) / 1024
 }
 
 func median(v []float64) float64 {
@@ -115,7 +140,8 @@ func costProcess(tb testing.TB, role string, args ...string) (stop func()) {
 	}
 }
 
-func costOfCall(tb testing.TB, n int) float64 {
+// costOfCall is of a call of n, of whom so many send.
+func costOfCall(tb testing.TB, n, senders int) float64 {
 	e, err := NewEngine(Options{})
 	must(tb, err)
 	defer e.Close()
@@ -131,14 +157,14 @@ func costOfCall(tb testing.TB, n int) float64 {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { costServe(c, strconv.Itoa(i), conn) })
+			wg.Go(func() { costServe(c, strconv.Itoa(i), i >= senders, conn) })
 		}
 	})
 	defer wg.Wait()
 	defer l.Close()
 	stop := costProcess(tb, "guests", strconv.Itoa(n), l.Addr().String())
 	defer stop()
-	rate := uint64(costRate * n * (n - 1))
+	rate := uint64(costRate * senders * (n - 1))
 	full := func() uint64 { return c.counters.Counts().ForwardedPackets }
 	deadline := time.Now().Add(patience)
 	for last := full(); ; { // until each receives all others
@@ -171,9 +197,9 @@ func (o jsonOutbox) Send(m signalling.Message) error {
 	return err
 }
 
-func costServe(c *Call, id string, conn net.Conn) {
+func costServe(c *Call, id string, quiet bool, conn net.Conn) {
 	defer conn.Close()
-	p, err := c.Join(Profile{ID: id, Name: id}, jsonOutbox{conn})
+	p, err := c.Join(Profile{ID: id, Name: id, Muted: quiet, CameraOff: quiet}, jsonOutbox{conn})
 	if err != nil {
 		return
 	}
@@ -242,9 +268,14 @@ func costGuest(ctx context.Context, address string) {
 		}
 	})
 	var connected sync.Once
+	var quiet atomic.Bool
 	pc.OnConnectionStateChange(func(st webrtc.PeerConnectionState) {
 		if st == webrtc.PeerConnectionStateConnected {
-			connected.Do(func() { go costSend(ctx, video) })
+			connected.Do(func() {
+				if !quiet.Load() {
+					go costSend(ctx, video)
+				}
+			})
 		}
 	})
 	lines := bufio.NewScanner(conn)
@@ -253,6 +284,10 @@ func costGuest(ctx context.Context, address string) {
 		m, err := signalling.DecodeFromHost(lines.Bytes(), signalling.MaxFrame)
 		exitOn(err)
 		switch m := m.(type) {
+		case signalling.Roster:
+			for _, p := range m.Participants {
+				quiet.Store(quiet.Load() || p.ID == m.You && p.CameraOff)
+			}
 		case signalling.Candidate:
 			if m.Candidate != "" {
 				exitOn(pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: m.Candidate, SDPMid: m.SDPMid, SDPMLineIndex: m.SDPMLineIndex}))
@@ -301,7 +336,7 @@ func costContext(err *error) *srtp.Context {
 
 // costOfFloor forwards in the simplest way: a socket and a goroutine for each
 // participant.
-func costOfFloor(tb testing.TB, n int) float64 {
+func costOfFloor(tb testing.TB, n, senders int) float64 {
 	type participant struct {
 		conn   *net.UDPConn
 		remote atomic.Pointer[netip.AddrPort]
@@ -357,8 +392,8 @@ func costOfFloor(tb testing.TB, n int) float64 {
 	}
 	spec, e := json.Marshal(ports)
 	must(tb, e)
-	stop := costProcess(tb, "floor", string(spec))
-	cost := measureCost(tb, forwarded.Load, uint64(costRate*n*(n-1)))
+	stop := costProcess(tb, "floor", strconv.Itoa(senders), string(spec))
+	cost := measureCost(tb, forwarded.Load, uint64(costRate*senders*(n-1)))
 	stop()
 	for _, p := range all {
 		must(tb, p.conn.Close())
@@ -369,8 +404,10 @@ func costOfFloor(tb testing.TB, n int) float64 {
 
 // costFloorGuests is the process that sends to the floor, and reads what comes
 // back.
-func costFloorGuests(spec string) {
+func costFloorGuests(count, spec string) {
 	var ports []int
+	senders, err := strconv.Atoi(count)
+	exitOn(err)
 	exitOn(json.Unmarshal([]byte(spec), &ports))
 	var wg sync.WaitGroup
 	var conns []*net.UDPConn
@@ -379,6 +416,8 @@ func costFloorGuests(spec string) {
 		conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		exitOn(err)
 		conns = append(conns, conn)
+		_, err = conn.Write([]byte{0}) // tells where it is
+		exitOn(err)
 		wg.Go(func() { // reads what it gets, as a peer does
 			in := costContext(&err)
 			b, plain := make([]byte, 1500), make([]byte, 1500)
@@ -391,6 +430,9 @@ func costFloorGuests(spec string) {
 				_, _ = in.DecryptRTP(plain, b[:n], &h)
 			}
 		})
+		if i >= senders {
+			continue
+		}
 		wg.Go(func() {
 			var err error
 			out := costContext(&err)
@@ -415,7 +457,7 @@ func costFloorGuests(spec string) {
 			}
 		})
 	}
-	_, err := io.Copy(io.Discard, os.Stdin)
+	_, err = io.Copy(io.Discard, os.Stdin)
 	exitOn(err)
 	close(done)
 	for _, c := range conns {

@@ -166,7 +166,7 @@ func labHost(ctx context.Context, spec labSpec) {
 	go func() {
 		conn, err := listener.Accept()
 		exitOn(err)
-		costServe(c, "guest", conn)
+		costServe(c, "guest", false, conn)
 	}()
 	<-ctx.Done()
 	_ = e.Close()

@@ -58,7 +58,7 @@ func (c *Call) assign(m *member) (changed bool) {
 		return changed
 	}
 	all, sending := m.others()
-	if n := min(all, sending+1); n > len(m.pairs) && len(m.pairs) > 0 {
+	if n := min(all, sending+quietPairs); n > len(m.pairs) && len(m.pairs) > 0 {
 		enough := min(max(n, len(m.pairs)+grownPairs), MaxParticipants-1)
 		p.enqueue(func() { p.ensureSlots(enough) })
 	}

@@ -56,7 +56,7 @@ func stormHost(ctx context.Context, spec labSpec) {
 			if err != nil {
 				return
 			}
-			go costServe(c, fmt.Sprint("guest", i), conn)
+			go costServe(c, fmt.Sprint("guest", i), false, conn)
 		}
 	}()
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -25,14 +25,11 @@ func (f Figures) Plus(g Figures) Figures {
 func (t *Track) Figures(now time.Time) (sum Figures) {
 	for _, l := range *t.layers.Load() {
 		l.mu.Lock()
-		r := &l.reception
 		f := Figures{Bytes: l.flow.bytes}
 		if l.hasSSRC && now.Sub(l.packetAt) < flowEnd {
 			f.Height, f.Frames = l.flow.height, l.flow.frames
 		}
-		if expected := r.highest - r.base + 1; r.begun {
-			f.Packets, f.Lost = uint64(expected), uint64(max(0, expected-r.received))
-		}
+		f.Packets, f.Lost = l.reception.Counts()
 		l.mu.Unlock()
 		sum = sum.Plus(f)
 	}

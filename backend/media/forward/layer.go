@@ -10,6 +10,7 @@ import (
 	"github.com/porch-call/porch/backend/media/clocks"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/gaps"
+	"github.com/porch-call/porch/backend/media/reception"
 	"github.com/porch-call/porch/backend/media/speaking"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -47,7 +48,7 @@ type layer struct {
 	packetAt  time.Time
 	cache     *cache
 	gaps      gaps.Gaps
-	reception reception
+	reception reception.Reception
 	keyframes keyframes
 	loudness  speaking.Loudness
 	clock     clocks.Media
@@ -70,7 +71,7 @@ func newLayer(t *Track, rid string, index int) *layer {
 		l.gaps.Patience = soundPatience
 	}
 	l.cache = newCache(size)
-	l.reception.clockRate, l.clock.Rate = clockRate, clockRate
+	l.reception.ClockRate, l.clock.Rate = clockRate, clockRate
 	return l
 }
 
@@ -123,7 +124,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 	if p.marker && l.pace == nil { // of a picture's last packet
 		l.flow.frames++
 	}
-	l.reception.packet(p.sequence, p.timestamp, now)
+	l.reception.Packet(p.sequence, p.timestamp, now)
 	l.clock.Packet(p.timestamp, now)
 	if p.hasLevel && !l.track.silent.Load() {
 		l.loudness.Packet(p.level)
@@ -233,7 +234,7 @@ func (l *layer) begin(ssrc uint32, now time.Time) {
 	l.keyframes = keyframes{wanted: true, asked: now}
 	l.cache.reset()
 	l.gaps.Reset()
-	l.reception.reset()
+	l.reception.Reset()
 	l.clock.Reset()
 }
 
@@ -387,7 +388,7 @@ func (l *layer) reportBlock(u Upstream, now time.Time) (b rtcp.ReceptionReport, 
 	if l.upstream != u || !l.hasSSRC {
 		return rtcp.ReceptionReport{}, false
 	}
-	b, ok = l.reception.nextReport(now)
+	b, ok = l.reception.NextReport(now)
 	b.SSRC = l.ssrc
 	b.FractionLost = max(b.FractionLost, uint8(l.track.assumed.Load()))
 	return b, ok
@@ -401,7 +402,7 @@ func (l *layer) senderReport(ssrc uint32, ntp uint64, at time.Time, timestamp ui
 	if !l.hasSSRC || ssrc != l.ssrc {
 		return
 	}
-	l.reception.senderReport(ntp, now)
+	l.reception.SenderReport(ntp, now)
 	l.clock.AddReport(timestamp, at)
 }
 

@@ -1,4 +1,6 @@
-package forward
+// Package reception counts what has arrived of a stream, for receiver reports. It does no I/O and takes the time as an
+// argument.
+package reception
 
 import (
 	"time"
@@ -6,10 +8,10 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// reception keeps the figures of one stream that go into a receiver report (RFC 3550 section 6.4.1, appendices A.1,
+// Reception keeps the figures of one stream that go into a receiver report (RFC 3550 section 6.4.1, appendices A.1,
 // A.3 and A.8). It is not safe for concurrent use.
-type reception struct {
-	clockRate uint32
+type Reception struct {
+	ClockRate uint32 // of the timestamps; set before the first packet
 
 	begun         bool
 	base          int64 // extended sequence number of the first packet
@@ -26,10 +28,11 @@ type reception struct {
 	reportAt   time.Time
 }
 
-func (r *reception) reset() { *r = reception{clockRate: r.clockRate} }
+// Reset begins another stream.
+func (r *Reception) Reset() { *r = Reception{ClockRate: r.ClockRate} }
 
-// packet takes a packet that arrived in its original stream. Retransmissions don't count.
-func (r *reception) packet(sequence uint16, timestamp uint32, now time.Time) {
+// Packet takes a packet that arrived in its original stream. Retransmissions don't count.
+func (r *Reception) Packet(sequence uint16, timestamp uint32, now time.Time) {
 	if !r.begun {
 		r.begun = true
 		r.base = int64(sequence)
@@ -39,7 +42,7 @@ func (r *reception) packet(sequence uint16, timestamp uint32, now time.Time) {
 	r.highest = max(r.highest, extended)
 	r.received++
 
-	arrival := uint32(uint64(now.UnixMicro()) * uint64(r.clockRate) / 1_000_000)
+	arrival := uint32(uint64(now.UnixMicro()) * uint64(r.ClockRate) / 1_000_000)
 	transit := arrival - timestamp
 	if r.hasTransit {
 		d := float64(int32(transit - r.transit))
@@ -51,14 +54,23 @@ func (r *reception) packet(sequence uint16, timestamp uint32, now time.Time) {
 	r.transit, r.hasTransit = transit, true
 }
 
-// senderReport takes the NTP time of a sender report that has arrived.
-func (r *reception) senderReport(ntp uint64, now time.Time) {
+// SenderReport takes the NTP time of a sender report that has arrived.
+func (r *Reception) SenderReport(ntp uint64, now time.Time) {
 	r.lastReport, r.reportAt = uint32(ntp>>16), now
 }
 
-// nextReport returns the report block for now, without its SSRC, and begins a new interval. ok is false before the first
+// Counts returns how many packets were sent, as far as is known, and how many of them have not come.
+func (r *Reception) Counts() (sent, lost uint64) {
+	if !r.begun {
+		return 0, 0
+	}
+	expected := r.highest - r.base + 1
+	return uint64(expected), uint64(max(0, expected-r.received))
+}
+
+// NextReport returns the report block for now, without its SSRC, and begins a new interval. ok is false before the first
 // packet.
-func (r *reception) nextReport(now time.Time) (b rtcp.ReceptionReport, ok bool) {
+func (r *Reception) NextReport(now time.Time) (b rtcp.ReceptionReport, ok bool) {
 	if !r.begun {
 		return rtcp.ReceptionReport{}, false
 	}

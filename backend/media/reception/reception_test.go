@@ -1,4 +1,4 @@
-package forward
+package reception
 
 import (
 	"testing"
@@ -8,18 +8,18 @@ import (
 )
 
 func TestReceptionReport(t *testing.T) {
-	r := reception{clockRate: codec.VideoClockRate}
+	r := Reception{ClockRate: codec.VideoClockRate}
 	start := time.Unix(1_000_000, 0)
-	if _, ok := r.nextReport(start); ok {
+	if _, ok := r.NextReport(start); ok {
 		t.Fatal("a report about nothing")
 	}
 	at := func(i int) time.Time { return start.Add(time.Duration(i) * 10 * time.Millisecond) }
 	for i := range 256 { // every fourth is lost, across the wrap
 		if i%4 != 3 {
-			r.packet(uint16(65500+i), uint32(i*900), at(i))
+			r.Packet(uint16(65500+i), uint32(i*900), at(i))
 		}
 	}
-	b, ok := r.nextReport(at(256))
+	b, ok := r.NextReport(at(256))
 	if !ok || b.FractionLost != 63 || b.TotalLost != 63 { // of 255: the last one is lost too, which is not known yet
 		t.Errorf("%+v", b)
 	}
@@ -33,10 +33,10 @@ func TestReceptionReport(t *testing.T) {
 		t.Errorf("a sender report from nowhere: %+v", b)
 	}
 	for i := 256; i < 300; i++ {
-		r.packet(uint16(65500+i), uint32(i*900), at(i))
+		r.Packet(uint16(65500+i), uint32(i*900), at(i))
 	}
-	r.senderReport(0x1234_5678_9abc_def0, at(300))
-	b, _ = r.nextReport(at(350))
+	r.SenderReport(0x1234_5678_9abc_def0, at(300))
+	b, _ = r.NextReport(at(350))
 	if b.FractionLost != 5 { // one (255) of 45
 		t.Errorf("fraction lost %d", b.FractionLost)
 	}
@@ -46,24 +46,24 @@ func TestReceptionReport(t *testing.T) {
 }
 
 func TestDuplicatesDoNotBecomeNegativeLoss(t *testing.T) {
-	r := reception{clockRate: codec.AudioClockRate}
+	r := Reception{ClockRate: codec.AudioClockRate}
 	now := time.Now()
 	for range 10 {
-		r.packet(1, 1, now)
+		r.Packet(1, 1, now)
 	}
-	if b, _ := r.nextReport(now); b.TotalLost != 0 || b.FractionLost != 0 {
+	if b, _ := r.NextReport(now); b.TotalLost != 0 || b.FractionLost != 0 {
 		t.Errorf("%+v", b)
 	}
 }
 
 func TestJitterOfUnevenStream(t *testing.T) {
-	r := reception{clockRate: codec.AudioClockRate}
+	r := Reception{ClockRate: codec.AudioClockRate}
 	start := time.Unix(1_000_000, 0)
 	for i := range 1000 { // every second packet is 10 ms late
 		late := time.Duration(i%2) * 10 * time.Millisecond
-		r.packet(uint16(i), uint32(i*960), start.Add(time.Duration(i)*20*time.Millisecond+late))
+		r.Packet(uint16(i), uint32(i*960), start.Add(time.Duration(i)*20*time.Millisecond+late))
 	}
-	if b, _ := r.nextReport(start); b.Jitter < 470 || b.Jitter > 480 { // 10 ms are 480 ticks
+	if b, _ := r.NextReport(start); b.Jitter < 470 || b.Jitter > 480 { // 10 ms are 480 ticks
 		t.Errorf("jitter %d", b.Jitter)
 	}
 }
