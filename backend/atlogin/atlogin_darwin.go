@@ -1,0 +1,44 @@
+package atlogin
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func file() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("atlogin: %w", err)
+	}
+	return filepath.Join(home, "Library", "LaunchAgents", ID+".plist"), nil
+}
+
+// On reports whether the app is started when its user logs in.
+func On() (bool, error) {
+	path, err := file()
+	if err != nil {
+		return false, err
+	}
+	_, err = os.Stat(path)
+	if err != nil && !os.IsNotExist(err) {
+		return false, fmt.Errorf("atlogin: %w", err)
+	}
+	return err == nil, nil
+}
+
+// Set sets whether the app is started when its user logs in. launchd reads the file at the next login.
+func Set(on bool) error {
+	path, err := file()
+	if err != nil {
+		return err
+	}
+	if !on {
+		return remove(path)
+	}
+	program, err := program()
+	if err != nil {
+		return err
+	}
+	return write(path, launchAgent(program))
+}

@@ -1,0 +1,47 @@
+package atlogin
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func file() (string, error) {
+	config, err := os.UserConfigDir() // XDG_CONFIG_HOME, or ~/.config
+	if err != nil {
+		return "", fmt.Errorf("atlogin: %w", err)
+	}
+	return filepath.Join(config, "autostart", ID+".desktop"), nil
+}
+
+// On reports whether the app is started when its user logs in.
+func On() (bool, error) {
+	path, err := file()
+	if err != nil {
+		return false, err
+	}
+	entry, err := os.ReadFile(path) //nolint:gosec // a file of ours
+	if os.IsNotExist(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("atlogin: %w", err)
+	}
+	return !hidden(string(entry)), nil
+}
+
+// Set sets whether the app is started when its user logs in.
+func Set(on bool) error {
+	path, err := file()
+	if err != nil {
+		return err
+	}
+	if !on {
+		return remove(path)
+	}
+	program, err := program()
+	if err != nil {
+		return err
+	}
+	return write(path, desktopEntry(program))
+}
