@@ -107,6 +107,12 @@ const (
 	StoreInUse           Code = "store-in-use"  // another process has the file open
 	StoreDamaged         Code = "store-damaged" // the file is left as it is
 	PortTaken            Code = "port-taken"
+	LoginUnavailable     Code = "login-unavailable" // the system's entry for the login can't be written
+	VersionsMissing      Code = "versions-missing"  // the list of versions
+	VersionsTampered     Code = "versions-tampered" // its signature does not fit
+	VersionsOld          Code = "versions-old"      // it has expired, or a newer one was seen
+	VersionsTooBig       Code = "versions-too-big"
+	VersionsElsewhere    Code = "versions-elsewhere" // it has moved, or leads to another server
 	ShuttingDown         Code = "shutting-down"
 )
 

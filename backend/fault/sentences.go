@@ -91,5 +91,11 @@ var sentences = map[Code]string{
 	StoreInUse:           "Another Porch is running with these links; use that one, or quit it first.",
 	StoreDamaged:         "The file with your links is damaged; put back a copy, or move porch.db out of Porch's folder to begin anew.",
 	PortTaken:            "Another program uses Porch's port; close it or set another under Settings.",
+	LoginUnavailable:     "The system does not let Porch be opened at login; look into its settings for programs that start by themselves.",
+	VersionsMissing:      "The list of versions can't be reached; Porch looks again tomorrow.",
+	VersionsTampered:     "The list of versions was changed on its way and is not believed; download Porch only from where you got it.",
+	VersionsOld:          "The list of versions is an old one and is not believed; check this computer's clock, Porch looks again tomorrow.",
+	VersionsTooBig:       "The list of versions is larger than it can be and was not read; Porch looks again tomorrow.",
+	VersionsElsewhere:    "The list of versions leads to another place and is not believed; download Porch only from where you got it.",
 	ShuttingDown:         "Porch is closing; start it again.",
 }
