@@ -61,9 +61,11 @@ type Options struct {
 	Awake     Awake // told whether a guest is in a call; may be nil
 	// Synthetic means that Capture and the page use a drawn picture and a tone.
 	Synthetic bool
-	Timing    Timing
-	Logger    *slog.Logger     // nil means slog.Default
-	Now       func() time.Time // nil means time.Now
+	// Speech returns the words in the host's language. nil means English.
+	Speech func() hoststate.Speech
+	Timing Timing
+	Logger *slog.Logger     // nil means slog.Default
+	Now    func() time.Time // nil means time.Now
 }
 
 // Host is the owner. Its methods may be called from any goroutine. Each waits
@@ -80,6 +82,7 @@ type Host struct {
 	clipboard func(text string) error // nil if there is no second way
 	awake     Awake                   // nil if the computer may sleep
 	synthetic bool
+	speech    func() hoststate.Speech
 	timing    Timing
 	log       *slog.Logger
 	now       func() time.Time
@@ -122,6 +125,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		clipboard: o.Clipboard,
 		awake:     o.Awake,
 		synthetic: o.Synthetic,
+		speech:    o.Speech,
 		timing:    o.Timing,
 		log:       o.Logger,
 		now:       o.Now,
@@ -139,6 +143,9 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	setDefault(&h.timing.Probe, 10*time.Second)
 	if h.attention == nil {
 		h.attention = func() {}
+	}
+	if h.speech == nil {
+		h.speech = func() hoststate.Speech { return hoststate.Speech{} }
 	}
 	if h.log == nil {
 		h.log = slog.Default()
@@ -164,6 +171,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 			OnFailing: func() {
 				h.loop.Post("notifications", func() { h.say(hoststate.NoticeNotifications) })
 			},
+			Texts:  func() notify.Texts { return h.speech().Notes },
 			Logger: h.log,
 		})
 	}

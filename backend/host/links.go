@@ -1,8 +1,10 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -108,7 +110,7 @@ func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
 	if err != nil {
 		return err
 	}
-	subject, body := invitation(l, url)
+	subject, body := h.invitation(l, url)
 	return handover.Mail(ctx, subject, body)
 }
 
@@ -119,17 +121,19 @@ func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
 	if err != nil {
 		return err
 	}
-	_, body := invitation(l, url)
+	_, body := h.invitation(l, url)
 	return handover.Messages(ctx, body)
 }
 
 // invitation returns the text that goes with an address.
-func invitation(l hoststate.LinkView, url string) (subject, body string) {
-	subject = l.Name
-	if subject == "" {
-		subject = "Porch call"
-	}
-	return subject, "Join me on Porch, in any browser: " + url
+func (h *Host) invitation(l hoststate.LinkView, url string) (subject, body string) {
+	text := cmp.Or(h.speech().Invitation, "Join me on Porch, in any browser: {url}")
+	return h.title(l), strings.ReplaceAll(text, "{url}", url)
+}
+
+// title returns what a link is called where its name has to be something.
+func (h *Host) title(l hoststate.LinkView) string {
+	return cmp.Or(l.Name, h.speech().Unnamed, "Porch call")
 }
 
 // LinkQR draws one of this host's addresses as an SVG document. Fault:
@@ -153,13 +157,10 @@ func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) 
 	if start.IsZero() {
 		start = handover.FullHour(now.Local())
 	}
-	title := l.Name
-	if title == "" {
-		title = "Porch call"
-	}
+	title := h.title(l)
 	return handover.FileName(title, ".ics"), handover.Calendar(handover.Event{
 		UID:     l.ID + "@porch",
-		Name:    l.Name,
+		Name:    title,
 		Address: url,
 		Start:   start,
 		Begun:   time.UnixMilli(l.CreatedAt),

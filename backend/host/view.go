@@ -32,7 +32,7 @@ func (h *Host) publish() {
 		h.center.Update(waiting)
 	}
 	if h.awake != nil {
-		h.awake.Keep(guestIn(s.Calls))
+		h.awake.Keep(h.settings.KeepAwake && guestIn(s.Calls))
 	}
 }
 

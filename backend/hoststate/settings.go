@@ -4,11 +4,15 @@ import "github.com/porch-call/porch/backend/fault"
 
 // DefaultSettings are the settings until the host changes them.
 func DefaultSettings() Settings {
-	return Settings{Engine: EngineAuto, Theme: "system", BellSound: true, Notifications: true}
+	return Settings{Engine: EngineAuto, Theme: "system", BellSound: true, Notifications: true, KeepAwake: true}
 }
 
 // maxDeviceID bounds the device ids of settings, in bytes.
 const maxDeviceID = 512
+
+// maxLanguage bounds the name of a language, in bytes. The window speaks another
+// language if it does not know this one.
+const maxLanguage = 35
 
 // Validate refuses settings that no window offers. Fault: MessageInvalid.
 func (s Settings) Validate() error {
@@ -24,6 +28,9 @@ func (s Settings) Validate() error {
 	}
 	if len(s.Camera) > maxDeviceID || len(s.Microphone) > maxDeviceID || len(s.Speaker) > maxDeviceID {
 		return fault.Newf(fault.MessageInvalid, "device id too long")
+	}
+	if len(s.Language) > maxLanguage {
+		return fault.Newf(fault.MessageInvalid, "language of %d bytes", len(s.Language))
 	}
 	return nil
 }

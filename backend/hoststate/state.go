@@ -191,6 +191,9 @@ type Settings struct {
 	Theme         string `json:"theme"`         // "system", "light", "dark"
 	BellSound     bool   `json:"bellSound"`     // a soft bell in the window
 	Notifications bool   `json:"notifications"` // of the operating system
+	Language      string `json:"language"`      // a locale of frontend/messages, "" for the system's
+	Welcomed      bool   `json:"welcomed"`      // the host has read the card of the first start
+	KeepAwake     bool   `json:"keepAwake"`     // this computer does not go to sleep by itself during calls
 }
 
 // Engines says what this build can do.

@@ -35,8 +35,9 @@ type Options struct {
 	// OnFailing is called when notifications can't be shown, and not again until one was shown. It must not block;
 	// nil is allowed.
 	OnFailing func()
-	Texts     Texts
-	Logger    *slog.Logger // nil logs nothing
+	// Texts returns the words for notes from now on. nil means English.
+	Texts  func() Texts
+	Logger *slog.Logger // nil logs nothing
 }
 
 // closePatience is how long Close waits for a system that does not answer.
@@ -48,7 +49,7 @@ type Center struct {
 	notifier   Notifier
 	onDecision func(Decision)
 	onFailing  func()
-	texts      Texts
+	texts      func() Texts
 	log        *slog.Logger
 	wake       chan struct{} // buffered 1; full means already woken
 	stop       chan struct{} // closed by Close
@@ -68,12 +69,15 @@ func NewCenter(o Options) *Center {
 		notifier:   o.Notifier,
 		onDecision: o.OnDecision,
 		onFailing:  o.OnFailing,
-		texts:      o.Texts.withDefaults(),
+		texts:      o.Texts,
 		log:        o.Logger,
 		wake:       make(chan struct{}, 1),
 		stop:       make(chan struct{}),
 		done:       make(chan struct{}),
 		decided:    make(map[string]bool),
+	}
+	if c.texts == nil {
+		c.texts = func() Texts { return Texts{} }
 	}
 	if c.onFailing == nil {
 		c.onFailing = func() {}
@@ -133,7 +137,7 @@ func (c *Center) run() {
 		for _, id := range c.takeExpired() {
 			b.expired(id, time.Now())
 		}
-		switch s := b.next(c.announced(), c.texts, time.Now()); {
+		switch s := b.next(c.announced(), c.texts().withDefaults(), time.Now()); {
 		case s.show != nil:
 			// A note that failed is not tried again for the same request, because its card is in the window anyway.
 			err := c.notifier.Show(*s.show)
@@ -162,7 +166,7 @@ func (c *Center) run() {
 // clear withdraws all shown notes.
 func (c *Center) clear(b *board) {
 	for {
-		s := b.next(nil, c.texts, time.Now())
+		s := b.next(nil, c.texts().withDefaults(), time.Now())
 		if s.withdraw == "" {
 			return
 		}

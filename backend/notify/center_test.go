@@ -308,9 +308,11 @@ func TestClose(t *testing.T) {
 func TestTexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem()
-		c := NewCenter(Options{Notifier: s, OnDecision: s.decided, Texts: Texts{
-			LetIn: "Einlassen", Decline: "Ablehnen", Unnamed: "Porch-Anruf", SummaryBody: "Öffne Porch.",
-			SummaryTitle: func(n int) string { return fmt.Sprint(n, " warten") },
+		c := NewCenter(Options{Notifier: s, OnDecision: s.decided, Texts: func() Texts {
+			return Texts{
+				LetIn: "Einlassen", Decline: "Ablehnen", Unnamed: "Porch-Anruf", SummaryBody: "Öffne Porch.",
+				SummaryTitle: func(n int) string { return fmt.Sprint(n, " warten") },
+			}
 		}})
 		defer c.Close()
 		c.Update(crowd(1, 5))

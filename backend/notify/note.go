@@ -21,6 +21,7 @@ type Note struct {
 	Title   string // plain text from a guest; [Toast], [Desktop] and [Apple] write it as a system needs it
 	Body    string // as Title
 	Actions []Action
+	Open    string // what pressing the note itself does
 }
 
 // Action is a button of a notification.
@@ -41,6 +42,7 @@ type Notifier interface {
 type Texts struct {
 	LetIn        string
 	Decline      string
+	Open         string // the note's own action, which opens the window
 	Unnamed      string // for a link without a name
 	NameInCall   string
 	NameKnown    string
@@ -51,7 +53,7 @@ type Texts struct {
 
 func (t Texts) withDefaults() Texts {
 	for text, standard := range map[*string]string{
-		&t.LetIn: "Let in", &t.Decline: "Decline", &t.Unnamed: "Porch call", &t.SummaryBody: "Open Porch to see who.",
+		&t.LetIn: "Let in", &t.Decline: "Decline", &t.Open: "Open Porch", &t.Unnamed: "Porch call", &t.SummaryBody: "Open Porch to see who.",
 		&t.NameInCall: "A name that is in the call already", &t.NameKnown: "New browser using a name you know",
 	} {
 		if *text == "" {
@@ -86,10 +88,10 @@ func (t Texts) request(r Request) Note {
 	case r.NameKnown:
 		body += "\n" + t.NameKnown
 	}
-	return Note{ID: r.ID, Title: r.Name, Body: body, Actions: []Action{{ActionLetIn, t.LetIn}, {ActionDecline, t.Decline}}}
+	return Note{ID: r.ID, Title: r.Name, Body: body, Actions: []Action{{ActionLetIn, t.LetIn}, {ActionDecline, t.Decline}}, Open: t.Open}
 }
 
 // summary returns the note of many requests. It has no action that lets guests in, because it names none of them.
 func (t Texts) summary(waiting int) Note {
-	return Note{ID: SummaryID, Title: t.SummaryTitle(waiting), Body: t.SummaryBody}
+	return Note{ID: SummaryID, Title: t.SummaryTitle(waiting), Body: t.SummaryBody, Open: t.Open}
 }
