@@ -16,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/host/ways"
+	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
@@ -46,6 +47,8 @@ type Options struct {
 	// Clipboard puts text on the clipboard with the window's toolkit. It is nil
 	// if there is no window.
 	Clipboard func(text string) error
+	// Speech returns the words in the host's language. nil means English.
+	Speech func() hoststate.Speech
 	// RelayTLS is for public relays whose certificate no authority has signed.
 	// nil means the system's authorities.
 	RelayTLS *tls.Config
@@ -167,6 +170,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Clipboard: o.Clipboard,
 		Awake:     computer,
 		Synthetic: o.Synthetic,
+		Speech:    o.Speech,
 		Timing:    o.Timing,
 		Logger:    log,
 	})

@@ -83,6 +83,9 @@ var parts = map[string]part{
 	"backend/media/capture/clips": {tier: media, lower: none, beside: []string{"backend/media/capture"}},                                              // for measurements
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
+	"backend/atlogin":          {tier: subjects, lower: none},
+	"backend/crash":            {tier: subjects, lower: none},
+	"backend/updates":          {tier: subjects, lower: []string{"backend/fault"}},
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
 	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
 	"backend/call/asked":       {tier: subjects, lower: append(talk, "backend/media/share")}, // decides only
