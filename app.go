@@ -221,6 +221,12 @@ func (a *App) SaveReport(report string) (string, error) {
 // maxReport is the size of a report at most, in bytes.
 const maxReport = 256 << 10
 
+// Speak sets the language of notifications, mails and calendar files: a locale of
+// frontend/messages. An unknown one is English.
+func (a *App) Speak(locale string) {
+	a.desktop.Speak(locale)
+}
+
 // SetName sets the name that guests see.
 func (a *App) SetName(name string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetName(ctx, name) })
@@ -278,6 +284,52 @@ func (a *App) Devices() (hoststate.DevicesView, error) {
 func (a *App) DismissNotice(id uint64) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.DismissNotice(ctx, id) })
 }
+
+// Program returns what the app knows of itself as a program of this computer.
+// "porch:program" says that it has changed.
+func (a *App) Program() (desktop.Program, error) {
+	return get(a, func(context.Context, *host.Host) (desktop.Program, error) { return a.desktop.Program(), nil })
+}
+
+// SetAtLogin sets whether the system starts the app when its user logs in.
+func (a *App) SetAtLogin(on bool) error {
+	return a.ask(func(context.Context, *host.Host) error { return a.desktop.SetAtLogin(on) })
+}
+
+// SetLooks sets whether the host agrees to the app looking for newer versions.
+func (a *App) SetLooks(yes bool) error {
+	return a.ask(func(context.Context, *host.Host) error { return a.desktop.SetLooks(yes) })
+}
+
+// OpenDownload opens the page of the newer version in the system's browser.
+func (a *App) OpenDownload() error {
+	return a.ask(func(ctx context.Context, _ *host.Host) error { return a.desktop.OpenDownload(ctx) })
+}
+
+// SaveCrashReport asks for a place and saves the report of an earlier crash. It
+// returns the file's path, or "" if the host cancelled.
+func (a *App) SaveCrashReport() (string, error) {
+	return get(a, func(ctx context.Context, _ *host.Host) (string, error) { return a.desktop.SaveCrashReport(ctx) })
+}
+
+// ForgetCrash removes the report of an earlier crash.
+func (a *App) ForgetCrash() error {
+	return a.ask(func(context.Context, *host.Host) error {
+		a.desktop.ForgetCrash()
+		return nil
+	})
+}
+
+// EraseEverything ends the app, removes all its data, and starts it anew.
+func (a *App) EraseEverything() error {
+	return a.ask(func(ctx context.Context, _ *host.Host) error {
+		a.desktop.EraseEverything(ctx)
+		return nil
+	})
+}
+
+// Licences returns the licences of what others wrote.
+func (a *App) Licences() string { return desktop.Licences() }
 
 // Quit ends the app. Guests are told that the host's app has closed. Links can be
 // opened again when the app is.

@@ -32,6 +32,15 @@ func main() {
 		fmt.Println(version.Line("porch"))
 		return
 	}
+	if desktop.HelpAsked(os.Args[1:]) {
+		fmt.Print(desktop.Help)
+		return
+	}
+	desktop.AwaitPredecessor()
+	state := options.Normal
+	if desktop.Background(os.Args[1:]) {
+		state = options.Minimised
+	}
 	app := newApp()
 	if err := wails.Run(&options.App{
 		Title:             "Porch",
@@ -39,6 +48,7 @@ func main() {
 		Height:            720,
 		MinWidth:          360,
 		MinHeight:         480,
+		WindowStartState:  state,
 		HideWindowOnClose: desktop.HidesOnClose,
 		BackgroundColour:  options.NewRGB(0x14, 0x15, 0x1A),
 		AssetServer:       &assetserver.Options{Assets: frontend.Host(), Middleware: guardPage},

@@ -13,9 +13,12 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/runtime"
 
 	"github.com/porch-call/porch/backend"
+	"github.com/porch-call/porch/backend/crash"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host"
+	"github.com/porch-call/porch/backend/updates"
 	"github.com/porch-call/porch/frontend"
+	"github.com/porch-call/porch/frontend/messages"
 )
 
 // ownWindow is the name that the page in the app's own window gives itself, see
@@ -37,7 +40,12 @@ type App struct {
 	backend  *backend.Backend
 	notifier *notifier
 	pumped   chan struct{} // closed when pump has returned
-	quitting atomic.Bool   // the host chose to quit, so closing the window ends the app
+	spoken   atomic.Pointer[messages.Texts]
+	dir      string // the data folder
+	crashes  *crash.Keeper
+	updates  *updates.Checker // nil if this build looks for none
+	erasing  atomic.Bool      // all data goes when the backend has closed
+	quitting atomic.Bool      // the host chose to quit, so closing the window ends the app
 }
 
 // New returns an app that has not started. icon, a PNG, is for notifications. pump
@@ -58,10 +66,16 @@ func (a *App) Startup(ctx context.Context) {
 	a.ctx = ctx
 	go a.quitOnSignal()
 	a.notifier = newNotifier(ctx, a.icon)
+	if a.err = a.openLog(); a.err != nil {
+		a.fail()
+		return
+	}
 	a.backend, a.err = backend.Open(ctx, backend.Options{
+		Dir:       a.dir,
 		Pages:     frontend.Guest(),
 		Origins:   isWindow,
 		Notifier:  a.notifier,
+		Speech:    a.speech,
 		Attention: a.ShowWindow,
 		Clipboard: func(text string) error { return runtime.ClipboardSetText(ctx, text) },
 	}.FromEnvironment())
@@ -69,6 +83,7 @@ func (a *App) Startup(ctx context.Context) {
 		a.fail()
 		return
 	}
+	a.keep()
 	a.host = a.backend.Host()
 	a.host.Attend(ownWindow) // until a page is used
 	close(a.ready)
@@ -112,6 +127,15 @@ func (a *App) Shutdown(context.Context) {
 	}
 	<-a.pumped
 	a.notifier.close()
+	if a.updates != nil {
+		_ = a.updates.Close()
+	}
+	if err := a.crashes.Close(); err != nil {
+		slog.Error("close the log", "error", err)
+	}
+	if a.erasing.Load() {
+		a.eraseNow()
+	}
 }
 
 // BeforeClose keeps the app running if the host closes the window while a link can

@@ -2,6 +2,7 @@ package desktop
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"image"
 	"image/draw"
@@ -164,7 +165,7 @@ func (n *notifier) Show(note notify.Note) error {
 		return err
 	}
 	summary, body := notify.Desktop(note, markup)
-	actions := []string{pressedNote, "Open Porch"}
+	actions := []string{pressedNote, cmp.Or(note.Open, "Porch")}
 	for _, a := range note.Actions {
 		actions = append(actions, a.ID, a.Label)
 	}

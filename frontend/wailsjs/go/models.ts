@@ -550,6 +550,8 @@ export namespace hoststate {
 	    theme: string;
 	    bellSound: boolean;
 	    notifications: boolean;
+	    language: string;
+	    keepAwake: boolean;
 	
 	    static createFrom(source: any = {}) {
 	        return new Settings(source);
@@ -564,6 +566,8 @@ export namespace hoststate {
 	        this.theme = source["theme"];
 	        this.bellSound = source["bellSound"];
 	        this.notifications = source["notifications"];
+	        this.language = source["language"];
+	        this.keepAwake = source["keepAwake"];
 	    }
 	}
 	export class State {

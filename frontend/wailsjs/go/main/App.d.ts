@@ -71,6 +71,8 @@ export function SilenceRequests(arg1:string,arg2:boolean):Promise<void>;
 
 export function Snapshot():Promise<hoststate.State>;
 
+export function Speak(arg1:string):Promise<void>;
+
 export function TestRelay(arg1:string,arg2:string):Promise<hoststate.RelayOfferView>;
 
 export function UseRelay(arg1:string):Promise<void>;

@@ -138,6 +138,10 @@ export function Snapshot() {
   return window['go']['main']['App']['Snapshot']();
 }
 
+export function Speak(arg1) {
+  return window['go']['main']['App']['Speak'](arg1);
+}
+
 export function TestRelay(arg1, arg2) {
   return window['go']['main']['App']['TestRelay'](arg1, arg2);
 }
