@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'guest/**/*.test.ts', 'host/**/*.test.ts'],
     environment: 'node',
+    setupFiles: ['src/test/english.ts'],
     restoreMocks: true,
   },
 });

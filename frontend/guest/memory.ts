@@ -5,9 +5,12 @@ import { read, write } from '$src/ui/storage';
 
 const name = 'porch.name';
 const switches = 'porch.switches';
+const language = 'porch.language';
 
 export interface Memory {
   name: string;
+  /** The language that was chosen, '' for the browser's. */
+  language: string;
   /** How this tab's microphone and camera were left, so that a reload changes nothing. */
   switches: { muted: boolean; cameraOff: boolean };
 }
@@ -19,6 +22,12 @@ export const memory: Memory = {
   },
   set name(value) {
     write(() => localStorage, name, value);
+  },
+  get language() {
+    return read(() => localStorage, language);
+  },
+  set language(value) {
+    write(() => localStorage, language, value);
   },
   get switches() {
     const kept = read(() => sessionStorage, switches);

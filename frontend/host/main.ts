@@ -1,7 +1,6 @@
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { mount } from 'svelte';
-import { getLocale } from '$src/i18n';
 import { warm } from '$src/media/webview/warm';
 import { backoff } from '$src/transport/backoff';
 import { keepWords } from '$src/ui/hands';
@@ -11,11 +10,12 @@ import { Bell } from './model/bell';
 import { builder } from './model/build';
 import { capability } from './model/engines';
 import { Host } from './model/host.svelte';
+import { languageFor, speakLike } from './model/language';
 import { memory } from './model/memory';
 import Outside from './Outside.svelte';
 
 const target = document.getElementById('app')!;
-document.documentElement.lang = getLocale();
+await speakLike(languageFor(memory.language));
 keepWords(document.body);
 
 if (insideApp()) {

@@ -8,6 +8,7 @@ import Unusable from '../../guest/pages/Unusable.svelte';
 import { type Channel, type Inside, Session } from '../../guest/session.svelte';
 import { Call } from '../../src/call/model/call.svelte';
 import CallView from '../../src/call/view/CallView.svelte';
+import { m } from '../../src/i18n';
 import { OWN } from '../../src/media/engine';
 import { Capture } from '../../src/media/webview/capture.svelte';
 import type { Source } from '../../src/media/webview/source';
@@ -15,6 +16,7 @@ import { synthetic } from '../../src/media/webview/synthetic';
 import { FakeTransport } from '../../src/test/fakeTransport';
 import type { HostMessage, Participant, TransportState } from '../../src/transport';
 import { DrawnEngine, face, sharedScreen } from './faces';
+import { labelled } from './find';
 
 const now = Date.now();
 
@@ -77,7 +79,7 @@ async function show(
   const channel = new FakeChannel(seat);
   const session = new Session({
     capture: new Capture(source, switches ?? { muted: false, cameraOff: false }),
-    memory: { name, switches: { muted: false, cameraOff: false } },
+    memory: { name, language: '', switches: { muted: false, cameraOff: false } },
     channel: () => channel,
     inside: async () => real as Inside,
     still: async () => undefined,
@@ -184,11 +186,7 @@ const talk = (call: Call) => {
 };
 
 /** Presses Call details, and waits for two looks. */
-export const openDetails = () =>
-  setTimeout(
-    () => document.querySelector<HTMLElement>('[aria-label="Call details"]')?.click(),
-    100,
-  );
+export const openDetails = () => setTimeout(() => labelled(m.call_details())?.click(), 100);
 
 export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'guest-door': (target) => show(target, () => {}),
@@ -306,16 +304,6 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     engine.soundBlocked = true;
     engine.muted = true;
   }),
-  'call-shortcuts': inCall(2, () =>
-    setTimeout(
-      () => document.querySelector<HTMLElement>('[aria-label="Keyboard shortcuts"]')?.click(),
-      100,
-    ),
-  ),
-  'call-devices': inCall(2, () =>
-    setTimeout(
-      () => document.querySelector<HTMLElement>('[aria-label="Camera and sound"]')?.click(),
-      100,
-    ),
-  ),
+  'call-shortcuts': inCall(2, () => setTimeout(() => labelled(m.call_shortcuts())?.click(), 100)),
+  'call-devices': inCall(2, () => setTimeout(() => labelled(m.call_devices())?.click(), 100)),
 };

@@ -14,11 +14,13 @@ import {
 import { Host } from '../../host/model/host.svelte';
 import { nothing } from '../../host/model/state.svelte';
 import { link as linkSample, request as requestSample } from '../../host/test/samples';
+import { m } from '../../src/i18n';
 import { OWN } from '../../src/media/engine';
 import { nothing as nothingSent } from '../../src/media/figures';
 import { FakeTransport } from '../../src/test/fakeTransport';
 import type { Participant } from '../../src/transport';
 import { carried, DrawnEngine, face } from './faces';
+import { labelled } from './find';
 import { openDetails } from './guest';
 
 const now = Date.now();
@@ -156,6 +158,18 @@ function madeUp(part: Partial<State>): Backend {
       uplink: { rate: 4_600_000, height: 360, paused: 1 },
     }),
     linkQR: async () => qr,
+    program: async () => ({
+      version: '1.2.3',
+      system: 'windows',
+      folder: '/home/ada/.config/porch',
+      atLogin: false,
+      crashed: false,
+      updates: true,
+      looks: false,
+      newer: { version: '', changes: '' },
+      refused: '',
+    }),
+    watchProgram: () => () => {},
     watch: (_: (change: Change) => void) => () => {},
     setTitle: () => {},
     minimised: async () => false,
@@ -253,7 +267,7 @@ async function show(
       transport: rosterTransport(people),
       engine: new DrawnEngine(pictures(people)),
     }),
-    memory: { call: undefined, theme: undefined },
+    memory: { call: undefined, theme: undefined, language: '' },
     backoff: () => 0,
   });
   shown.push(host);
@@ -305,7 +319,8 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   home: (target) => show(target, { links }),
   'home-knock': (target) =>
     show(target, { links, requests: [request('Grandma', { known: 'returning', timesLetIn: 4 })] }),
-  'home-toast': (target) => show(target, { links }, (host) => host.toasts.word('Link removed')),
+  'home-toast': (target) =>
+    show(target, { links }, (host) => host.toasts.word(m.host_link_removed())),
   'in-call-details': (target) => inCall(target, {}, () => openDetails()),
   'in-call-lowers': (target) =>
     inCall(target, { requests: [request('Grandma', { lowers: true, lowersTo: 360 })] }),
@@ -318,8 +333,8 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     show(target, { links }, (host) => {
       host.sheet = { kind: 'share', link: id('C') };
       setTimeout(() => {
-        press('Add Name');
-        press('QR Code');
+        press(m.host_add_name());
+        press(m.host_qr_code());
       });
     }),
   'share-knock': (target) =>
@@ -334,30 +349,34 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   remove: (target) =>
     show(target, { links }, (host) => {
       host.sheet = { kind: 'details', link: id('D') };
-      setTimeout(() => press('Remove Link'));
+      setTimeout(() => press(m.host_remove_link()));
     }),
   reach: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'reach' })),
   'reach-test': (target) =>
     show(target, { links }, (host) => {
       host.sheet = { kind: 'reach' };
-      setTimeout(() => fill('Relay address', 'porch.example', 'Test'));
+      setTimeout(() => fill(m.host_relay_address(), 'porch.example', m.host_relay_test()));
     }),
   'reach-link': (target) =>
     show(target, { links }, (host) => {
       host.sheet = { kind: 'reach' };
       setTimeout(() =>
-        fill('Relay address', `https://porch.example/j/${id('A')}#pX3vTq81LmN0oZs5RkYw2A`, 'Test'),
+        fill(
+          m.host_relay_address(),
+          `https://porch.example/j/${id('A')}#pX3vTq81LmN0oZs5RkYw2A`,
+          m.host_relay_test(),
+        ),
       );
     }),
   'reach-invitation': (target) =>
     show(target, { links }, (host) => {
       host.sheet = { kind: 'reach' };
-      setTimeout(() => fill('Relay address', 'club.example', 'Test'));
+      setTimeout(() => fill(m.host_relay_address(), 'club.example', m.host_relay_test()));
     }),
   'reach-nobody': (target) =>
     show(target, { links }, (host) => {
       host.sheet = { kind: 'reach' };
-      setTimeout(() => fill('Relay address', 'nobody.example', 'Test'));
+      setTimeout(() => fill(m.host_relay_address(), 'nobody.example', m.host_relay_test()));
     }),
   'reach-relay': (target) => reachSheet(target, through([relay('porch.example')])),
   'reach-relay-end': (target) => reachSheet(target, through([relay('porch.example')]), toEnd),
@@ -399,7 +418,7 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     ),
   'reach-remove': (target) =>
     reachSheet(target, through([relay('porch.example')]), () =>
-      document.querySelector<HTMLElement>('[aria-label="Remove porch.example"]')?.click(),
+      labelled(m.host_relay_remove_name({ relay: 'porch.example' }))?.click(),
     ),
   'home-anywhere': (target) =>
     show(target, { links: far('connected'), reach: through([relay('porch.example')]) }),
@@ -423,10 +442,30 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
       (host) => (host.sheet = { kind: 'details', link: id('D') }),
     ),
   settings: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'settings' })),
+  'settings-end': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'settings' };
+      setTimeout(toEnd);
+    }),
+  data: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'data' })),
+  'data-erase': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'data' };
+      setTimeout(() => press(m.host_erase()));
+    }),
+  about: (target) => show(target, { links }, (host) => (host.sheet = { kind: 'about' })),
+  'first-run': (target) => show(target, { settings: { ...nothing.settings, welcomed: false } }),
+  'program-notes': (target) =>
+    show(target, { links }, (host) => {
+      const { now } = host.program;
+      host.program.now = now && {
+        ...now,
+        crashed: true,
+        newer: { version: '1.3.0', changes: 'Ten languages.\nOpen at login.' },
+      };
+    }),
   fault: (target) =>
-    show(target, { links }, (host) =>
-      host.toasts.fault('No program is set for this. Copy the link instead.'),
-    ),
+    show(target, { links }, (host) => host.toasts.fault(m.host_fault_opener_unavailable())),
   'call-two': (target) => inCall(target, {}, undefined, family.slice(0, 2)),
   call: (target) => inCall(target, {}),
   'call-alone': (target) => inCall(target, {}, undefined, family.slice(0, 1)),
@@ -439,13 +478,12 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     inCall(target, { requests: three.slice(1) }, (host) => host.presence?.call?.show('chat')),
   'call-share': (target) =>
     inCall(target, {}, (host) => (host.sheet = { kind: 'share', link: id('B') })),
-  'call-leave': (target) =>
-    inCall(target, {}, () => document.querySelector<HTMLElement>('[aria-label=Leave]')?.click()),
+  'call-leave': (target) => inCall(target, {}, () => labelled(m.call_leave())?.click()),
   'call-remove': (target) =>
     inCall(target, {}, (host) => {
       host.presence?.call?.show('people');
       setTimeout(() => {
-        document.querySelector<HTMLElement>('[aria-label="More about Mia"]')?.click();
+        labelled(m.call_more({ name: 'Mia' }))?.click();
         setTimeout(() => document.querySelectorAll<HTMLElement>('[role=menuitem]').item(1).click());
       });
     }),

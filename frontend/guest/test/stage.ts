@@ -83,7 +83,7 @@ interface Stage {
     release: Mock<() => Promise<void>>;
   };
   still: Mock<(track: MediaStreamTrack) => Promise<string | undefined>>;
-  memory: { name: string; switches: { muted: boolean; cameraOff: boolean } };
+  memory: { name: string; language: string; switches: { muted: boolean; cameraOff: boolean } };
   /** How often what is behind the door was fetched. */
   fetched: number;
   /** Answers the latest fetch. */
@@ -108,7 +108,7 @@ export function reset(): void {
       release: vi.fn(async () => {}),
     },
     still: vi.fn(async () => '_9j_2Q'),
-    memory: { name: '', switches: { muted: false, cameraOff: false } },
+    memory: { name: '', language: '', switches: { muted: false, cameraOff: false } },
     fetched: 0,
     arrive: () => {},
     seat: false,

@@ -1,5 +1,5 @@
 import * as app from '../../wailsjs/go/main/App';
-import type { figures, hoststate } from '../../wailsjs/go/models';
+import type { desktop, figures, hoststate } from '../../wailsjs/go/models';
 import {
   EventsOn,
   WindowIsMinimised,
@@ -29,6 +29,7 @@ export type RelayOffer = Data<hoststate.RelayOfferView>;
 export type RequestView = Data<hoststate.RequestView>;
 export type Settings = Data<hoststate.Settings>;
 export type Entry = Data<hoststate.Entry>;
+export type Program = Data<desktop.Program>;
 export type Devices = Data<hoststate.DevicesView>;
 
 /**
@@ -75,6 +76,8 @@ export interface Commands {
   saveReport(report: string): Promise<string>;
   setName(name: string): Promise<void>;
   setSettings(settings: Settings): Promise<void>;
+  /** Says which language notifications and files are written in. */
+  speak(locale: string): Promise<void>;
   /** Dials a relay once: what it offers. */
   testRelay(address: string, invitation: string): Promise<RelayOffer>;
   addRelay(address: string, invitation: string): Promise<RelayView>;
@@ -91,6 +94,21 @@ export interface Commands {
 
 /** The app behind the window: commands in, changes out. */
 export interface Backend extends Commands {
+  /** What the app knows of itself as a program of this computer. */
+  program(): Promise<Program>;
+  /** Calls onchange when that has changed; the returned function stops it. */
+  watchProgram(onchange: () => void): () => void;
+  setAtLogin(on: boolean): Promise<void>;
+  /** Whether the app may look for newer versions. */
+  setLooks(yes: boolean): Promise<void>;
+  /** Opens the newer version's page in the browser. */
+  openDownload(): Promise<void>;
+  /** The file's path, "" when cancelled. */
+  saveCrashReport(): Promise<string>;
+  forgetCrash(): Promise<void>;
+  /** The app ends, and starts anew without any data. */
+  eraseEverything(): Promise<void>;
+  licences(): Promise<string>;
   /** Calls onchange for each change from now on; the returned function stops it. */
   watch(onchange: (change: Change) => void): () => void;
   /** Sets the title of the native window. */
@@ -181,6 +199,7 @@ export function wails(client: string): Backend {
     callFigures: (link) => said(app.CallFigures(link)),
     saveReport: (report) => said(app.SaveReport(report)),
     setName: (name) => said(app.SetName(name)),
+    speak: (locale) => said(app.Speak(locale)),
     setSettings: (settings) => said(app.SetSettings(settings)),
     testRelay: (address, invitation) => said(app.TestRelay(address, invitation)),
     addRelay: (address, invitation) => said(app.AddRelay(address, invitation)),
@@ -191,6 +210,15 @@ export function wails(client: string): Backend {
     devices: () => said(app.Devices()),
     dismissNotice: (id) => said(app.DismissNotice(id)),
     quit: () => said(app.Quit()),
+    program: () => said(app.Program()),
+    watchProgram: (onchange) => EventsOn('porch:program', onchange),
+    setAtLogin: (on) => said(app.SetAtLogin(on)),
+    setLooks: (yes) => said(app.SetLooks(yes)),
+    openDownload: () => said(app.OpenDownload()),
+    saveCrashReport: () => said(app.SaveCrashReport()),
+    forgetCrash: () => said(app.ForgetCrash()),
+    eraseEverything: () => said(app.EraseEverything()),
+    licences: () => said(app.Licences()),
     watch: (onchange) => EventsOn('porch:change', onchange),
     setTitle: (title) => WindowSetTitle(title),
     minimised: async () => client === ownWindow && WindowIsMinimised(),

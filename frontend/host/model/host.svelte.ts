@@ -16,6 +16,7 @@ import type { EngineName } from './engines';
 import { sentenceOf } from './faults';
 import { linkName } from './links';
 import { type Out, type Parts, Presence } from './presence.svelte';
+import { ProgramModel } from './program.svelte';
 import { Requests } from './requests.svelte';
 import { HostState } from './state.svelte';
 
@@ -24,6 +25,8 @@ export type Sheet =
   | { kind: 'share'; link: string }
   | { kind: 'details'; link: string }
   | { kind: 'settings' }
+  | { kind: 'data' }
+  | { kind: 'about' }
   | { kind: 'reach' };
 
 export interface HostOptions {
@@ -46,7 +49,11 @@ export interface HostOptions {
    * What the page keeps: the link whose call this window was in before it was loaded again, and how it looked when it
    * was last open.
    */
-  memory: { call: string | undefined; theme: string | undefined };
+  memory: {
+    call: string | undefined;
+    theme: string | undefined;
+    language: string;
+  };
   /** Milliseconds before try number `attempt`, from 1, to come back into a call. */
   backoff: (attempt: number) => number;
   /** The time in milliseconds, for throttling. */
@@ -64,6 +71,7 @@ export class Host {
   readonly toasts = new Toasts();
   readonly state: HostState;
   readonly requests: Requests;
+  readonly program: ProgramModel;
   readonly client: string;
   readonly backend: Backend;
 
@@ -81,6 +89,7 @@ export class Host {
   #attended = Number.NEGATIVE_INFINITY;
   #staying = $state<string>(); // asked to go to this link's call, and stayed
   #unwatch: (() => void) | undefined;
+  #unwatchProgram: (() => void) | undefined;
   #preparing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: HostOptions) {
@@ -92,6 +101,7 @@ export class Host {
       () => options.backend.snapshot(),
       () => this.#follow(),
     );
+    this.program = new ProgramModel(options.backend, (command) => this.run(command));
     this.requests = new Requests({
       commands: options.backend,
       onknock: (request) => this.#knocked(request, options.ring),
@@ -133,6 +143,11 @@ export class Host {
     return theme === 'light' || theme === 'dark' ? theme : 'system';
   });
 
+  /** The language of the settings, '' for the system's; the one of last time until the app is known. */
+  language = $derived.by(() =>
+    this.state.ready ? this.now.settings.language : this.#options.memory.language,
+  );
+
   link(id: string): LinkView | undefined {
     return this.now.links.find((link) => link.id === id);
   }
@@ -140,6 +155,7 @@ export class Host {
   /** Connects to the app. The window is usable when this resolves; it never rejects. */
   async open(): Promise<void> {
     this.#unwatch ??= this.backend.watch((change) => this.state.apply(change));
+    this.#unwatchProgram ??= this.program.open();
     if (this.client !== ownWindow) this.attend(); // somebody has opened it
     try {
       await this.state.sync();
@@ -153,6 +169,8 @@ export class Host {
   close(): void {
     this.#unwatch?.();
     this.#unwatch = undefined;
+    this.#unwatchProgram?.();
+    this.#unwatchProgram = undefined;
     clearTimeout(this.#preparing);
     this.presence?.close();
   }
@@ -260,6 +278,13 @@ export class Host {
     return this.run(this.backend.setSettings({ ...this.now.settings, ...change }));
   }
 
+  /** Forgets all that this page keeps. */
+  forget(): void {
+    const { memory } = this.#options;
+    memory.call = memory.theme = undefined;
+    memory.language = '';
+  }
+
   /** What has to happen by itself when the state has changed. */
   #follow(): void {
     const { requests, enter } = this.state.now;
@@ -268,6 +293,7 @@ export class Host {
     if (!enter) this.#staying = undefined;
     else if (enter.client === this.client && !this.call) this.enter(enter.linkId);
     this.#options.memory.theme = this.theme;
+    this.#options.memory.language = this.language;
   }
 
   #expect(): void {

@@ -27,6 +27,7 @@ function open(
       snapshot: vi.fn(async () => ({ ...base, ...state })),
       attend: vi.fn(async () => {}),
       enterCall: vi.fn(async () => ({ url: '', token: '', engine: 'webview' })),
+      watchProgram: () => () => {},
       watch: (wanted: typeof onchange) => {
         onchange = wanted;
         return () => {};
@@ -45,7 +46,7 @@ function open(
   const ring = vi.fn();
   const prepare = vi.fn();
   const expected = vi.fn();
-  const memory: HostOptions['memory'] = { call: undefined, theme: undefined };
+  const memory: HostOptions['memory'] = { call: undefined, theme: undefined, language: '' };
   const host = new Host({
     backend,
     client: 'this',
@@ -232,7 +233,7 @@ describe('the look', () => {
     change({ settings: { ...base.settings, theme: 'sepia' } });
     expect(host.theme).toBe('system');
 
-    const again = open({}, {}, { memory: { call: undefined, theme: 'dark' } });
+    const again = open({}, {}, { memory: { call: undefined, theme: 'dark', language: '' } });
     expect(again.host.theme).toBe('dark');
     await again.host.open();
     expect(again.host.theme).toBe('system');
@@ -331,11 +332,15 @@ describe('entering', () => {
 
   it('again after a reload, while the app still holds the place', async () => {
     const held = { linkId: 'A', name: 'A', hostIn: true, engine: 'webview', participants: [] };
-    const { host } = open({ calls: [held] }, {}, { memory: { call: 'A', theme: undefined } });
+    const { host } = open(
+      { calls: [held] },
+      {},
+      { memory: { call: 'A', theme: undefined, language: '' } },
+    );
     await host.open();
     expect(host.call).toBe('A');
 
-    const memory = { call: 'A', theme: undefined };
+    const memory = { call: 'A', theme: undefined, language: '' };
     const late = open({ calls: [{ ...held, hostIn: false }] }, {}, { memory });
     await late.host.open();
     expect(late.host.call).toBeUndefined();

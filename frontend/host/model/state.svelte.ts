@@ -16,6 +16,9 @@ export const nothing: State = {
     theme: 'system',
     bellSound: true,
     notifications: true,
+    language: '',
+    welcomed: true, // until it is known
+    keepAwake: true,
   },
   engines: { native: false, synthetic: false },
 };
