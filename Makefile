@@ -12,7 +12,7 @@ DEV_TAGS := dev$(PLATFORM_TAGS)
 
 # The one version number, for all programs: see scripts/version.sh.
 VERSION := $(shell scripts/version.sh)
-NUMBERED := -X github.com/porch-call/porch/backend/version.number=$(VERSION)
+NUMBERED := $(shell scripts/version-flags.sh)
 
 GO_SOURCES := $(shell find . -name '*.go' -not -path './frontend/node_modules/*')
 # Without what the build and the tests write themselves: it would make the pages anew each time.
@@ -154,6 +154,10 @@ screenshots: setup ## every screen, light and dark, wide and narrow: build/scree
 	cp build/screenshots/host-11-call-knock-light-wide.png docs/images/call.png
 	cp build/screenshots/host-02-share-light-wide.png docs/images/share.png
 	cp build/screenshots/guest-02-waiting-dark-390.png docs/images/waiting.png
+
+.PHONY: screenshots-languages
+screenshots-languages: setup ## the screens in all ten languages, light and dark, wide and narrow: build/screenshots/languages
+	cd frontend && npm run --silent messages && PORCH_LANGUAGES=all npx --no-install vitest run -c vitest.e2e.config.ts e2e/languages.e2e.ts
 
 .PHONY: generate
 generate: ## make the generated files anew

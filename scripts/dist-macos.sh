@@ -17,7 +17,7 @@ export CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -mmacosx-version-min=12.0" CGO_LDFLAGS="
 for arch in arm64 amd64; do
   clang=arm64; [ "$arch" = amd64 ] && clang=x86_64
   CC="clang -arch $clang" GOOS=darwin GOARCH=$arch go build -trimpath -buildvcs=false -tags desktop,production \
-    -ldflags "-s -w -buildid= -X github.com/porch-call/porch/backend/version.number=$version" -o "$work/porch-$arch" .
+    -ldflags "-s -w -buildid= $(scripts/version-flags.sh)" -o "$work/porch-$arch" .
 done
 lipo -create -output "$app/Contents/MacOS/porch" "$work/porch-arm64" "$work/porch-amd64"
 

@@ -8,7 +8,7 @@ folder=$(realpath -m "$1")
 mkdir -p "$folder"
 
 # The linker's build id is left out: it would hash the path of static below.
-link="-s -w -buildid= -X github.com/porch-call/porch/backend/version.number=$(scripts/version.sh)"
+link="-s -w -buildid= $(scripts/version-flags.sh)"
 reproducible=(-trimpath -buildvcs=false)
 
 # Debian 12 and 13 and Ubuntu have three versions of libvpx under three names, so it is linked in, and libopus with it.

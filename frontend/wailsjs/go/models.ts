@@ -1,3 +1,68 @@
+export namespace desktop {
+	
+	export class NewerView {
+	    version: string;
+	    changes: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new NewerView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.version = source["version"];
+	        this.changes = source["changes"];
+	    }
+	}
+	export class Program {
+	    version: string;
+	    system: string;
+	    folder: string;
+	    atLogin: boolean;
+	    crashed: boolean;
+	    updates: boolean;
+	    looks: boolean;
+	    newer: NewerView;
+	    refused: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new Program(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.version = source["version"];
+	        this.system = source["system"];
+	        this.folder = source["folder"];
+	        this.atLogin = source["atLogin"];
+	        this.crashed = source["crashed"];
+	        this.updates = source["updates"];
+	        this.looks = source["looks"];
+	        this.newer = this.convertValues(source["newer"], NewerView);
+	        this.refused = source["refused"];
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
+
+}
+
 export namespace figures {
 	
 	export class Uplink {
@@ -551,6 +616,7 @@ export namespace hoststate {
 	    bellSound: boolean;
 	    notifications: boolean;
 	    language: string;
+	    welcomed: boolean;
 	    keepAwake: boolean;
 	
 	    static createFrom(source: any = {}) {
@@ -567,6 +633,7 @@ export namespace hoststate {
 	        this.bellSound = source["bellSound"];
 	        this.notifications = source["notifications"];
 	        this.language = source["language"];
+	        this.welcomed = source["welcomed"];
 	        this.keepAwake = source["keepAwake"];
 	    }
 	}

@@ -66,8 +66,20 @@ export function EnterCall(arg1, arg2, arg3) {
   return window['go']['main']['App']['EnterCall'](arg1, arg2, arg3);
 }
 
+export function EraseEverything() {
+  return window['go']['main']['App']['EraseEverything']();
+}
+
+export function ForgetCrash() {
+  return window['go']['main']['App']['ForgetCrash']();
+}
+
 export function LeaveCall(arg1) {
   return window['go']['main']['App']['LeaveCall'](arg1);
+}
+
+export function Licences() {
+  return window['go']['main']['App']['Licences']();
 }
 
 export function LinkQR(arg1) {
@@ -88,6 +100,14 @@ export function MessageLink(arg1, arg2) {
 
 export function MuteParticipant(arg1, arg2) {
   return window['go']['main']['App']['MuteParticipant'](arg1, arg2);
+}
+
+export function OpenDownload() {
+  return window['go']['main']['App']['OpenDownload']();
+}
+
+export function Program() {
+  return window['go']['main']['App']['Program']();
 }
 
 export function Quit() {
@@ -114,8 +134,20 @@ export function SaveCalendar(arg1, arg2, arg3) {
   return window['go']['main']['App']['SaveCalendar'](arg1, arg2, arg3);
 }
 
+export function SaveCrashReport() {
+  return window['go']['main']['App']['SaveCrashReport']();
+}
+
 export function SaveReport(arg1) {
   return window['go']['main']['App']['SaveReport'](arg1);
+}
+
+export function SetAtLogin(arg1) {
+  return window['go']['main']['App']['SetAtLogin'](arg1);
+}
+
+export function SetLooks(arg1) {
+  return window['go']['main']['App']['SetLooks'](arg1);
 }
 
 export function SetName(arg1) {
