@@ -15,6 +15,7 @@ import (
 	"github.com/porch-call/porch/backend/atlogin"
 	"github.com/porch-call/porch/backend/crash"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/handover"
 	"github.com/porch-call/porch/backend/updates"
 	"github.com/porch-call/porch/backend/version"
 )
@@ -112,8 +113,7 @@ func (a *App) OpenDownload(ctx context.Context) error {
 	if a.updates == nil || a.updates.State().Newer.Page == "" {
 		return fault.Newf(fault.MessageInvalid, "no newer version is known")
 	}
-	runtime.BrowserOpenURL(ctx, a.updates.State().Newer.Page)
-	return nil
+	return handover.Page(ctx, a.updates.State().Newer.Page)
 }
 
 // SaveCrashReport asks for a place and saves the report there. It returns the file's path, or "" if the host cancelled.

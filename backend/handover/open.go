@@ -2,7 +2,10 @@ package handover
 
 import (
 	"context"
+	"regexp"
 	"strings"
+
+	"github.com/porch-call/porch/backend/fault"
 )
 
 // Mail opens the system's mail program with a new message (RFC 6068). Fault: OpenerUnavailable, if there is no such
@@ -15,6 +18,19 @@ func Mail(ctx context.Context, subject, body string) error {
 // such program.
 func Messages(ctx context.Context, body string) error {
 	return open(ctx, "sms", smsURI(body))
+}
+
+// webPage is an address that is opened: over TLS, in ASCII, without what means something to a shell, a query or a
+// fragment.
+var webPage = regexp.MustCompile(`^https://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]{0,256})?$`)
+
+// Page opens the system's browser with a page of the web. Fault: OpenerUnavailable, if there is no browser, or if it is
+// not the address of such a page.
+func Page(ctx context.Context, address string) error {
+	if !webPage.MatchString(address) {
+		return fault.Newf(fault.OpenerUnavailable, "handover: not the address of a page")
+	}
+	return open(ctx, "https", address)
 }
 
 func mailURI(subject, body string) string {

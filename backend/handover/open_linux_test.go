@@ -47,7 +47,7 @@ func desktop(t *testing.T, script string, schemes ...string) (given string) {
 
 // This runs the real xdg-open and a real handler, and compares the text.
 func TestOpen(t *testing.T) {
-	given := desktop(t, `printf '%s\n' "$#" "$@" >GIVEN.tmp && mv GIVEN.tmp GIVEN`, "mailto", "sms")
+	given := desktop(t, `printf '%s\n' "$#" "$@" >GIVEN.tmp && mv GIVEN.tmp GIVEN`, "mailto", "sms", "https")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for _, c := range []struct {
@@ -56,6 +56,7 @@ func TestOpen(t *testing.T) {
 		want string
 	}{
 		{"mail", func() error { return Mail(ctx, "Zoë's call; $(reboot) \"x\" -y %s %u", address+"\n") }, mailURI("Zoë's call; $(reboot) \"x\" -y %s %u", address+"\n")},
+		{"page", func() error { return Page(ctx, "https://porch.example:8443/download/1.2.0") }, "https://porch.example:8443/download/1.2.0"},
 		{"messages", func() error { return Messages(ctx, "'"+address) }, smsURI("'" + address)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/porch-call/porch/backend/fault"
 )
 
 func TestMailURI(t *testing.T) {
@@ -40,4 +42,16 @@ func FuzzURIs(f *testing.F) {
 			t.Errorf("%q came back as %q, %v", body, got, err)
 		}
 	})
+}
+
+func TestOnlyPagesAreOpened(t *testing.T) {
+	for _, address := range []string{
+		"", "http://porch.example/", "file:///bin/sh", "https://", "https:///x", "https://a@porch.example/", "https://porch.example/?q=1", "https://porch.example/#x",
+		"https://porch.example/a b", "https://porch.example/$(reboot)", "https://porch.example/`id`", "https://porch.example/%24", "https://porch.example/a;b", "-https://porch.example/",
+		"https://porch.example/\n", "https://pörch.example/", "https://porch.example/" + strings.Repeat("a", 300), "javascript:alert(1)", "https://[::1]/",
+	} {
+		if err := Page(t.Context(), address); fault.CodeOf(err) != fault.OpenerUnavailable || strings.Contains(err.Error(), "porch.example") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
 }

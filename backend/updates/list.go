@@ -103,7 +103,7 @@ func plain(s string) string {
 // be nothing but an address of the web.
 func sameOrigin(page, place string) bool {
 	a, err := url.Parse(page)
-	if err != nil || len(page) > maxPage || a.Scheme != "https" || a.User != nil {
+	if err != nil || len(page) > maxPage || a.Scheme != "https" || a.User != nil || a.RawQuery != "" || a.Fragment != "" {
 		return false
 	}
 	b, err := url.Parse(place)
