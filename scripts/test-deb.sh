@@ -31,6 +31,7 @@ try() { # suite
   mount --bind /dev "$root/dev"; mounted+=("$root/dev")
   chroot "$root" useradd --create-home --shell /bin/bash --uid 4242 ada
   echo 'ada ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/ada"
+  echo "127.0.0.1 localhost $(uname -n)" >"$root/etc/hosts" # for sudo
   # Services of packages are not to start here.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod 755 "$root/usr/sbin/policy-rc.d"
@@ -76,6 +77,6 @@ END
 }
 
 for suite in $suites; do
-  try "$suite" || { echo "test-deb: Debian $suite: no" >&2; exit 1; }
+  try "$suite" # not in a condition, where a command that fails would go unnoticed
   echo "test-deb: Debian $suite: yes"
 done

@@ -195,7 +195,7 @@ Section "Uninstall"
   ${EndIf}
   DeleteRegKey HKCU "${CLASSES}\AppUserModelId\porch.exe"
   DeleteRegKey HKCU "Software\porch.exe"
-  DeleteRegValue HKCU "Software\Microsoft\Windows\CurrentVersion\Run" "Porch"
+  DeleteRegValue HKCU "Software\Microsoft\Windows\CurrentVersion\Run" "call.porch.app"
   RMDir /r "$APPDATA\porch.exe"
 
   DeleteRegKey HKCU "${CLASSES}\porch"

@@ -24,7 +24,7 @@ wine reg query 'HKCU\Software' >/dev/null 2>&1 # what Wine itself writes at its 
 # The runtime of the window is said to be there: fetching it needs Microsoft's servers.
 wine reg add 'HKCU\Software\Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}' /v pv /d 999.0.0.0 /f >/dev/null 2>&1
 # Windows has these, empty or not.
-for key in 'Classes\AppUserModelId' 'Classes\CLSID' 'Microsoft\Windows\CurrentVersion\Uninstall'; do
+for key in 'Classes\AppUserModelId' 'Classes\CLSID' 'Microsoft\Windows\CurrentVersion\Uninstall' 'Microsoft\Windows\CurrentVersion\Run'; do
   wine reg add "HKCU\\Software\\$key" /f >/dev/null 2>&1
 done
 files >"$WINEPREFIX/files.before"
@@ -49,6 +49,7 @@ echo mine >"$profile/AppData/Roaming/porch/porch.db"
 echo cache >"$profile/AppData/Roaming/porch.exe/EBWebView/cache"
 wine reg add 'HKCU\Software\Classes\AppUserModelId\porch.exe' /v CustomActivator /d '{00000000-0000-0000-0000-000000000001}' /f >/dev/null 2>&1
 wine reg add 'HKCU\Software\Classes\CLSID\{00000000-0000-0000-0000-000000000001}\LocalServer32' /ve /d porch.exe /f >/dev/null 2>&1
+wine reg add 'HKCU\Software\Microsoft\Windows\CurrentVersion\Run' /v call.porch.app /d porch.exe /f >/dev/null 2>&1
 
 # Over the old one, as an update does.
 wine "$setup" /S 2>/dev/null || fail "a second time, the installer ended with $?"
