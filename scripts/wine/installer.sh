@@ -68,3 +68,9 @@ left=$(diff "$WINEPREFIX/registry.before" "$WINEPREFIX/registry.after" || true)
 [ -z "$left" ] || fail "the registry differs: $left"
 if grep -i porch "$WINEPREFIX/system.reg"; then fail "the machine's part of the registry has something of Porch"; fi
 echo "yes: files and registry are as before, and the person's data stayed"
+
+# Without the runtime, and with a bootstrapper that can't fetch it, Porch is installed all the same, and says so itself.
+wine reg delete 'HKCU\Software\Microsoft\EdgeUpdate' /f >/dev/null 2>&1
+timeout 120 wine "$setup" /S 2>/dev/null || fail "without WebView2, the installer ended with $?"
+[ -s "$program" ] || fail "without WebView2, the program is missing"
+echo "yes: it installs where WebView2 is missing and can't be fetched"
