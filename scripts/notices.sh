@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the licences of what others wrote and a program contains: notices.sh OS PACKAGE [TAGS]. TAGS are the app's, which
-# has C in it on Linux.
+# has C in it on Linux and macOS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 os=$1 package=$2 tags=${3:-}
@@ -17,7 +17,8 @@ licences() { # folder
 
 section "Go's standard library"
 licences "$(go env GOROOT)"
-cgo=0; [ "$os" = linux ] && [ -n "$tags" ] && cgo=1
+cgo=0
+if [ -n "$tags" ] && [ "$os" != windows ]; then cgo=1; fi
 GOOS=$os CGO_ENABLED=$cgo go list -deps -tags "$tags" -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' "$package" |
   LC_ALL=C sort -u | while read -r path version folder; do
     section "$path $version"
@@ -27,7 +28,7 @@ for name in clsx hpke svelte; do
   section "$name $(node -p "require('./frontend/node_modules/$name/package.json').version")"
   for f in frontend/node_modules/$name/[Ll][Ii][Cc][Ee][Nn][Ss][Ee]*; do cat "$f"; done
 done
-if [ "$cgo" = 1 ]; then
+if [ "$cgo" = 1 ] && [ "$os" = linux ]; then
   for library in libvpx libopus; do
     section "$library"
     cat "/usr/share/doc/$library-dev/copyright"
