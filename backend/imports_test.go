@@ -69,13 +69,14 @@ var parts = map[string]part{
 	"backend/media/clocks":        {tier: media, lower: none}, // pure
 	"backend/media/codec":         {tier: media, lower: none},
 	"backend/media/path":          {tier: media, beside: []string{"backend/media/codec", "backend/media/forward"}, pion: []string{"dtls", "interceptor", "rtp", "srtp", "stun", "turn"}},
-	"backend/media/forward":       {tier: media, beside: []string{"backend/media/clocks", "backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/reception", "backend/media/red", "backend/media/speaking", "backend/media/vp8"}, pion: []string{"rtp", "rtcp", "interceptor"}},
-	"backend/media/gaps":          {tier: media, lower: none},                         // pure
-	"backend/media/rate":          {tier: media, lower: none},                         // pure
-	"backend/media/reception":     {tier: media, lower: none, pion: []string{"rtcp"}}, // pure
-	"backend/media/red":           {tier: media, lower: none},                         // pure
-	"backend/media/speaking":      {tier: media, lower: none},                         // pure
-	"backend/media/vp8":           {tier: media, lower: none},                         // pure
+	"backend/media/forward":       {tier: media, beside: []string{"backend/media/clocks", "backend/media/codec", "backend/media/gaps", "backend/media/rate", "backend/media/reception", "backend/media/red", "backend/media/speaking", "backend/media/thin", "backend/media/vp8"}, pion: []string{"rtp", "rtcp", "interceptor"}},
+	"backend/media/gaps":          {tier: media, lower: none},                                        // pure
+	"backend/media/rate":          {tier: media, lower: none},                                        // pure
+	"backend/media/reception":     {tier: media, lower: none, pion: []string{"rtcp"}},                // pure
+	"backend/media/red":           {tier: media, lower: none},                                        // pure
+	"backend/media/speaking":      {tier: media, lower: none},                                        // pure
+	"backend/media/thin":          {tier: media, lower: none, beside: []string{"backend/media/vp8"}}, // pure
+	"backend/media/vp8":           {tier: media, lower: none},                                        // pure
 	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
 	"backend/media/pcm":           {tier: media, lower: none},
 	"backend/media/playout":       {tier: media, lower: none, beside: []string{"backend/media/codec", "backend/media/pcm"}, pion: []string{"rtp"}},

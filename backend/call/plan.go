@@ -59,6 +59,7 @@ func (c *Call) plan() {
 			pr.reason = choice.Reason
 			pr.permit(pr.reason != share.OwnLine && pr.reason != share.HostLine)
 			planned += choice.Rate
+			pr.video.SetThin(choice.Thin)
 			if choice.Layer >= 0 && !pr.screen && pr.member.asked.Layers() > 0 {
 				pr.video.SetTarget(choice.Layer)
 			}
@@ -168,7 +169,7 @@ func (p *planner) track(of share.ID, kind share.Kind, from *forward.Track, silen
 	t := share.Track{ID: share.TrackID{Of: of, Kind: kind}, Silent: silent}
 	p.flows = from.Flows(p.flows[:0], now)
 	for _, f := range p.flows[:min(len(p.flows), max(1, layers), share.MaxLayers)] {
-		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active}
+		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active, Thins: f.Thins}
 		t.Count++
 	}
 	return t

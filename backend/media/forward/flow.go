@@ -7,6 +7,7 @@ type Flow struct {
 	Height int  // lines of the newest keyframe, 0 while it is unknown and for sound
 	Rate   int  // bit/s on the wire, since the last look
 	Active bool // packets arrived in the last second
+	Thins  bool // every other picture can be left out; see [Slot.SetThin]
 }
 
 // flow measures a layer. The zero value is ready to use.
@@ -14,6 +15,7 @@ type flow struct {
 	bytes  uint64 // on the wire, so far
 	frames uint64 // pictures that have come whole or in part, so far
 	height int
+	thins  bool // there was more than one temporal layer in the stream
 
 	mark   uint64 // bytes at the last look
 	markAt time.Time
@@ -46,7 +48,7 @@ func (t *Track) Flows(dst []Flow, now time.Time) []Flow {
 		l.mu.Lock()
 		dst = append(dst, Flow{
 			Height: l.flow.height, Rate: l.flow.measure(now),
-			Active: l.flowing(now),
+			Active: l.flowing(now), Thins: l.flow.thins,
 		})
 		l.mu.Unlock()
 	}

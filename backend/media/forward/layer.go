@@ -121,6 +121,7 @@ func (l *layer) admit(u Upstream, p *packet, repeated bool, now time.Time) (rest
 		return false, true
 	}
 	l.packetAt = now
+	l.flow.thins = l.flow.thins || p.vp8.Temporal > 0
 	if p.marker && l.pace == nil { // of a picture's last packet
 		l.flow.frames++
 	}
@@ -230,6 +231,7 @@ const minStreamSilence = 500 * time.Millisecond
 
 func (l *layer) begin(ssrc uint32, now time.Time) {
 	l.hasSSRC, l.ssrc, l.refused, l.said = true, ssrc, false, 0
+	l.flow.thins = false
 	// A stream begins with a keyframe. If it is lost, tick asks for one.
 	l.keyframes = keyframes{wanted: true, asked: now}
 	l.cache.reset()

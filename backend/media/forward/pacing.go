@@ -41,6 +41,8 @@ const (
 	lastPatience = 1500 * time.Millisecond
 	// replayPatience is how long the replay of what is in a layer's cache may take.
 	replayPatience = 400 * time.Millisecond
+	// crowdedAfter is the wait from which on pictures that no others depend on are left out.
+	crowdedAfter = patience / 2
 )
 
 // verdict is what becomes of a packet.
@@ -69,6 +71,14 @@ func (p *pacing) ask(now time.Time, size int, keyframe bool) verdict {
 		return waits
 	}
 	return refused
+}
+
+// crowded reports whether pictures wait for long.
+func (p *pacing) crowded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, bytes := p.pacer.Len()
+	return p.limited && p.takes(bytes-min(p.keyframes, bytes)) > crowdedAfter
 }
 
 // takes returns how long the share takes to carry so many bytes.

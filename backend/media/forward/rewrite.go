@@ -1,6 +1,10 @@
 package forward
 
-import "time"
+import (
+	"time"
+
+	"github.com/porch-call/porch/backend/media/thin"
+)
 
 // ReplayWindow is how far behind the newest sequence number a receiver still accepts a packet (SRTP, RFC 3711 section
 // 3.3.2). It leaves room for retransmissions in the original stream, which come late.
@@ -25,7 +29,8 @@ type rewriter struct {
 	picture   uint16 // output minus input, 15 bits
 	tl0       uint8  // output minus input
 
-	stamps []stamp // timestamps of the replayed beginning, if any
+	stamps []stamp      // timestamps of the replayed beginning, if any
+	thin   thin.Thinner // leaves packets out
 
 	begun       bool // a packet was sent; the following fields are valid
 	lastOutput  int64
@@ -62,6 +67,7 @@ func (r *rewriter) begin(p *packet, elapsed time.Duration) {
 	r.first = int64(p.sequence)
 	r.highest = r.first
 	r.sequence, r.timestamp, r.picture, r.tl0 = 0, 0, 0, 0
+	r.thin.Begin()
 	if !r.begun {
 		return
 	}
@@ -129,15 +135,44 @@ func (r *rewriter) rewrite(p *packet) (out rewritten, ok bool) {
 	if in < r.first {
 		return rewritten{}, false
 	}
+	sequence, picture, ok := r.thin.Offsets(in, r.sequence, r.picture)
+	if !ok {
+		return rewritten{}, false
+	}
 	r.highest = max(r.highest, in)
-	switch o := in + r.sequence; {
+	switch o := in + sequence; {
 	case r.begun && o > r.lastOutput+maxOutputLeap:
 		r.end()
 		return rewritten{}, false
 	case r.begun && o <= r.lastOutput && r.spent(o):
 		return rewritten{}, false
 	}
-	return r.output(p, in), true
+	return r.output(p, in+sequence, picture), true
+}
+
+// leaveOut reports whether p, of the running stretch, is left out because of its temporal layer. What comes after it goes
+// on as if it had not been there. narrow says that there is little room for what no other picture depends on.
+func (r *rewriter) leaveOut(p *packet, narrow bool) bool {
+	if !r.running {
+		return false
+	}
+	in := r.extend(p.sequence)
+	switch {
+	case in < r.first:
+		return false
+	case in <= r.highest && in != r.first: // late; if it is left out, so is its number
+		return !r.thin.TakesLate(&p.vp8)
+	}
+	if r.thin.Takes(&p.vp8, narrow) {
+		return false
+	}
+	partly := r.hasPicture && r.lastPicture == r.id(p, r.picture) // its first packets have left
+	if r.thin.Omit(&p.vp8, in, r.sequence, r.picture) && !partly {
+		r.picture = (r.picture - 1) & 0x7fff
+	}
+	r.highest = in
+	r.sequence--
+	return true
 }
 
 // spent reports whether an output number was used, or may have been. The number is not newer than the last.
@@ -147,7 +182,10 @@ func (r *rewriter) spent(o int64) bool {
 
 // sent notes that a packet was sent with the numbers that rewrite returned.
 func (r *rewriter) sent(p *packet, out rewritten) {
-	o := r.extend(p.sequence) + r.sequence
+	o := r.lastOutput + int64(int16(out.sequence-uint16(r.lastOutput)))
+	if !r.begun {
+		o = int64(out.sequence)
+	}
 	if !r.begun || o > r.lastOutput {
 		if !r.begun || o-r.lastOutput >= ReplayWindow {
 			clear(r.used[:])
@@ -173,7 +211,9 @@ func (r *rewriter) sent(p *packet, out rewritten) {
 
 // again maps a packet that rewrite mapped before, for a retransmission.
 func (r *rewriter) again(p *packet) rewritten {
-	return r.output(p, r.extend(p.sequence))
+	in := r.extend(p.sequence)
+	sequence, picture, _ := r.thin.Offsets(in, r.sequence, r.picture)
+	return r.output(p, in+sequence, picture)
 }
 
 // source returns the input sequence number of an output packet of the running stretch. ok is false for a packet of an
@@ -183,8 +223,8 @@ func (r *rewriter) source(output uint16) (sequence uint16, ok bool) {
 		return 0, false
 	}
 	o := r.lastOutput + int64(int16(output-uint16(r.lastOutput)))
-	in := o - r.sequence
-	if in < r.first || o > r.lastOutput || !r.spent(o) {
+	in, ok := r.thin.Source(o, r.sequence)
+	if !ok || in < r.first || o > r.lastOutput || !r.spent(o) {
 		return 0, false
 	}
 	return uint16(in), true
@@ -194,18 +234,14 @@ func (r *rewriter) extend(sequence uint16) int64 {
 	return r.highest + int64(int16(sequence-uint16(r.highest)))
 }
 
-func (r *rewriter) output(p *packet, in int64) rewritten {
+// output maps p, whose output number is o. picture is output minus input of its picture id.
+func (r *rewriter) output(p *packet, o int64, picture uint16) rewritten {
 	out := rewritten{
-		sequence:  uint16(in + r.sequence),
+		sequence:  uint16(o),
 		timestamp: p.timestamp + r.timestamp,
 		tl0:       p.vp8.TL0 + r.tl0,
 	}
-	if p.vp8.LongPicture {
-		out.picture = (p.vp8.Picture + r.picture) & 0x7fff
-	} else {
-		// A 7-bit id is unwrapped around the newest output id, so that the output goes on in 15 bits.
-		out.picture = r.unwrap7(p.vp8.Picture)
-	}
+	out.picture = r.id(p, picture)
 	for _, s := range r.stamps {
 		if s.in == p.timestamp {
 			out.timestamp = s.out
@@ -215,10 +251,17 @@ func (r *rewriter) output(p *packet, in int64) rewritten {
 	return out
 }
 
-// unwrap7 returns the output id for a 7-bit input id. It is the id nearest to the newest output id whose low 7 bits
-// match.
-func (r *rewriter) unwrap7(id uint16) uint16 {
-	low := id + r.picture
+// id returns the output picture id of a packet for which output minus input is offset.
+func (r *rewriter) id(p *packet, offset uint16) uint16 {
+	if id := p.vp8.Picture + offset; !p.vp8.LongPicture {
+		return r.unwrap7(id)
+	}
+	return (p.vp8.Picture + offset) & 0x7fff
+}
+
+// unwrap7 returns the output id for one of which the low 7 bits count, so that the output goes on in 15 bits. It is the
+// nearest one to the newest output id.
+func (r *rewriter) unwrap7(low uint16) uint16 {
 	if !r.hasPicture {
 		return low & 0x7fff
 	}

@@ -275,8 +275,20 @@ func (s *Slot) forward(l *layer, p *packet, restart bool, now time.Time) {
 	}
 }
 
-// send rewrites p and writes it.
+// SetThin says that half of the pictures have to be enough for the receiver, if the sender makes them so that the others
+// can be left out.
+func (s *Slot) SetThin(thin bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.thin.On = thin
+}
+
+// send rewrites p and writes it, unless it is left out.
 func (s *Slot) send(p *packet, now time.Time) {
+	narrow := p.vp8.Temporal > 0 && p.vp8.Start && s.hasNumber && s.pacing.crowded()
+	if s.out.leaveOut(p, narrow) {
+		return
+	}
 	size := s.overhead + len(p.payload)
 	wait, keyframe := false, p.vp8.Keyframe || s.hasKeyframe && p.timestamp == s.keyframe
 	switch {
@@ -288,7 +300,9 @@ func (s *Slot) send(p *packet, now time.Time) {
 		case waits:
 			wait = true
 		case refused:
-			s.starve(now)
+			if !s.out.leaveOut(p, true) { // others depend on it
+				s.starve(now)
+			}
 			return
 		}
 	}

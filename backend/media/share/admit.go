@@ -256,21 +256,34 @@ func (a *Allocator) rank(in *Input) {
 // at returns the indices of receiver and track in a key of order.
 func at(key uint64) (receiver, track int) { return int(key >> 16 & 0xffff), int(key & 0xffff) }
 
-// admit gives receivers the lowest layers.
+// admit gives receivers the lowest layers: first half of the pictures, where that can be had, and then all.
 func (a *Allocator) admit(in *Input) {
 	a.rank(in)
 	for r := range in.Receivers {
 		a.hold(in, r)
 	}
 	for _, key := range a.order {
-		_, t := at(key)
-		for l := range MaxLayers {
-			if s := &a.streams[t*MaxLayers+l]; s.usable {
-				a.raise(in, key, l, s.need)
-				break
-			}
+		if l, s := a.lowest(key); s.thins {
+			a.raise(in, key, l, thinPart*s.need, thinPart)
+		} else {
+			a.raise(in, key, l, s.need, 1)
 		}
 	}
+	for _, key := range a.order {
+		r, t := at(key)
+		if l, s := a.lowest(key); s.thins && a.pairs[r*len(in.Tracks)+t].now >= 0 {
+			a.raise(in, key, l, (1-thinPart)*s.need, 1)
+		}
+	}
+}
+
+// lowest returns the lowest layer that is usable, of the track of a key of order.
+func (a *Allocator) lowest(key uint64) (layer int, s *stream) {
+	_, t := at(key)
+	for !a.streams[t*MaxLayers+layer].usable {
+		layer++
+	}
+	return layer, &a.streams[t*MaxLayers+layer]
 }
 
 // hold notes the layers that receiver r has.
@@ -291,8 +304,9 @@ func (a *Allocator) hold(in *Input, r int) {
 
 // raise gives the pair of a key of order a layer for this much more, if the lines have it. What the pair had before it
 // keeps as long as it fits. What is more must find more free than it costs, and wait. A picture that was not looked at
-// before does not wait, and one of a higher class does not wait for a line that carries as much for a lower class.
-func (a *Allocator) raise(in *Input, key uint64, layer int, cost float64) {
+// before does not wait, and one of a higher class does not wait for a line that carries as much for a lower class. part is
+// how much of the layer's rate it gets.
+func (a *Allocator) raise(in *Input, key uint64, layer int, cost, part float64) {
 	r, t := at(key)
 	p, s := &a.pairs[r*len(in.Tracks)+t], &a.streams[t*MaxLayers+layer]
 	own, way := &a.lines[r], &a.lines[a.wayOf(in, r)]
@@ -301,9 +315,9 @@ func (a *Allocator) raise(in *Input, key uint64, layer int, cost float64) {
 	if p.level >= s.reference {
 		spare = cost + min(cost, s.min)*(spareFactor-1)
 	}
-	fits := own.fits(cost) && way.fits(cost)
+	fits, half := own.fits(cost) && way.fits(cost), int(p.now) == layer // half of the pictures were given already
 	switch {
-	case p.held(layer), p.now < 0 && (p.held(0) || !p.wanted):
+	case p.held(layer) && !(half && p.thin), p.now < 0 && (p.held(0) || !p.wanted), half && !p.wanted:
 	case !p.wanted:
 		fits = own.spares(spare) && way.spares(spare)
 	default:
@@ -324,7 +338,7 @@ func (a *Allocator) raise(in *Input, key uint64, layer int, cost float64) {
 	}
 	own.used += cost
 	way.used += cost
-	p.now = int8(layer)
+	p.now, p.part = int8(layer), part
 }
 
 // pixels returns what a picture gains with more lines: the logarithm of the ratio of its pixels.
@@ -337,7 +351,7 @@ func (a *Allocator) upgrade(in *Input) {
 	for i, key := range a.order {
 		r, t := at(key)
 		p := &a.pairs[r*tracks+t]
-		if p.now < 0 {
+		if p.now < 0 || p.part < 1 {
 			continue
 		}
 		streams, below, least := a.streamsOf(t), p.now, math.Inf(1)
@@ -360,7 +374,7 @@ func (a *Allocator) upgrade(in *Input) {
 			below--
 		}
 		if p.now == below {
-			a.raise(in, a.order[step&math.MaxUint32>>2], int(l), a.cost(t, below, l))
+			a.raise(in, a.order[step&math.MaxUint32>>2], int(l), a.cost(t, below, l), 1)
 		}
 	}
 }
@@ -377,19 +391,20 @@ func (a *Allocator) remember(in *Input) {
 		own, way := &a.lines[r], &a.lines[a.wayOf(in, r)]
 		for t := range tracks {
 			p := &a.pairs[r*tracks+t]
-			wanted := p.class != Unseen
+			wanted, thin := p.class != Unseen, p.now >= 0 && p.part < 1
+			same := p.now == p.layer && thin == p.thin
 			switch {
-			case !wanted || !p.wanted || p.now == p.layer:
-			case p.now > p.layer:
+			case !wanted || !p.wanted || same:
+			case p.now > p.layer, p.now == p.layer && p.thin:
 				own.upgraded, way.upgraded = a.now, a.now
 			default:
 				own.cut = own.cut || own.short
 				way.cut = way.cut || way.short
 			}
-			if p.now != p.layer {
+			if !same {
 				p.changed = a.now
 			}
-			p.layer, p.wanted = p.now, wanted
+			p.layer, p.wanted, p.thin = p.now, wanted, thin
 			if p.now >= 0 {
 				p.reason = Shown
 			}

@@ -26,6 +26,7 @@ type Layer struct {
 	Height int  // lines, as the last keyframe said; 0 while it is unknown
 	Rate   int  // bit/s that arrive, over about the last second
 	Active bool // packets arrive
+	Thins  bool // every other picture can be left out
 	// Min and Max are the rates between which the encoder can be set, in bit/s. 0 is what the height deserves. A
 	// publisher that can't be asked has Min and Max equal.
 	Min, Max int
@@ -61,8 +62,9 @@ const (
 
 // Choice is what a receiver gets of a track.
 type Choice struct {
-	Layer  int // -1 is none
-	Rate   int // bit/s of that layer
+	Layer  int  // -1 is none
+	Rate   int  // bit/s that it gets of that layer
+	Thin   bool // it gets half of the pictures
 	Reason Reason
 }
 
@@ -116,11 +118,15 @@ const (
 	fairRate = 450_000 // bit/s: a good picture of 360 lines
 )
 
+// thinPart is the part of its rate that a layer has without every other picture. libvpx gives the highest of two or three
+// temporal layers 40 % of it.
+const thinPart = 0.6
+
 // Allocator shares the lines between the pictures. The zero value is ready. It is not safe for concurrent use.
 //
 // A decision has these steps. Sound is taken off every capacity. Every picture that is looked at gets its lowest layer,
 // the most important first and in turns between the receivers, at the least rate that makes sense beside the other
-// takers (see company). Then layers are raised, in the order of what a step gains for what it costs. What is left is
+// takers (see company), or half of its pictures where there is no room for all. Then layers are raised, in the order of what a step gains for what it costs. What is left is
 // given to the encoders as rate, in proportion to the weights of their pictures, until the line of one of its takers is
 // full. A track with one taker has one layer, whose rate follows the taker's line down to the least: layers are for
 // takers who differ. What a quiet encoder leaves of its rate is not given away, because the next motion needs it.
@@ -144,7 +150,7 @@ type Allocator struct {
 	steps      []uint64 // upgrades by gain for cost; see upgrade
 	levels     []float64
 	drops      []drop
-	taken      []int // takers on each way of each stream
+	taken      []float64 // takers on each way of each stream, who count by their part
 	heights    []int
 	plan       Plan
 }
@@ -153,11 +159,13 @@ type Allocator struct {
 type pair struct {
 	layer   int8 // of the last decision, -1 for none
 	wanted  bool // at the last decision
+	thin    bool // likewise it got half of the pictures
 	reason  Reason
 	changed time.Duration
 
 	// What the decision under way knows.
 	now    int8    // layer, -1 for none
+	part   float64 // of the layer's rate
 	top    int8    // the highest layer that is wanted, -1 for none
 	class  Class   // Unseen if nothing comes
 	limit  float64 // bit/s that are of use at most

@@ -141,7 +141,7 @@ func check(t testing.TB, in *Input, a *Allocator, plan *Plan) {
 				t.Fatalf("receiver %d track %d gets %+v", r, track, c)
 			}
 			k := plan.Asks[track][c.Layer]
-			if s := a.streams[track*MaxLayers+c.Layer]; !k.On || s.fixed == 0 && encoded(c.Rate) != k.MaxBitrate {
+			if s := a.streams[track*MaxLayers+c.Layer]; !k.On || s.fixed == 0 && !c.Thin && encoded(c.Rate) != k.MaxBitrate {
 				t.Fatalf("receiver %d track %d gets %+v, the publisher is asked for %+v", r, track, c, k)
 			}
 			sum += c.Rate
@@ -501,6 +501,53 @@ func TestAbsentLayer(t *testing.T) {
 	}
 	if c := w.plan.Choice(1, 0); c.Layer < 0 || !w.plan.Asks[0][c.Layer].On {
 		t.Errorf("a publisher who is absent for a minute is not waited for: %+v", c)
+	}
+}
+
+// TestHalfOfThePicturesBeforeNone: a receiver whose line is too poor for the lowest layer gets half of the pictures, if the
+// sender makes them so, and all again when its line is clearly better.
+func TestHalfOfThePicturesBeforeNone(t *testing.T) {
+	for _, thins := range []bool{true, false} {
+		w := newWorld(t, 3, 1, 50_000_000)
+		w.talk = false
+		for i := range w.in.Tracks {
+			w.in.Tracks[i].Layers[0].Thins = thins
+		}
+		w.run(20)
+		// Two pictures of others and the host's, and 450 kbit/s are needed of each.
+		w.in.Receivers[1].Capacity = 1_100_000
+		w.run(10)
+		thin, none := 0, 0
+		for track := range w.in.Tracks {
+			switch c := w.plan.Choice(1, track); {
+			case track == 1:
+			case c.Layer < 0:
+				none++
+			case c.Thin:
+				thin++
+			}
+		}
+		if thins && (thin == 0 || none > 0) || !thins && (thin > 0 || none == 0) {
+			t.Errorf("temporal layers %v: %d of 3 pictures thin, %d not sent", thins, thin, none)
+		}
+		w.in.Receivers[1].Capacity = 1_300_000
+		before := w.switches[1*len(w.in.Tracks)]
+		for range 30 { // on the edge
+			w.in.Receivers[1].Capacity += 100_000
+			w.decide(time.Second)
+			w.in.Receivers[1].Capacity -= 100_000
+			w.decide(time.Second)
+		}
+		if n := w.switches[1*len(w.in.Tracks)] - before; n > 4 {
+			t.Errorf("temporal layers %v: a picture changed %d times in a minute", thins, n)
+		}
+		w.in.Receivers[1].Capacity = 50_000_000
+		w.run(60)
+		for track := range w.in.Tracks {
+			if c := w.plan.Choice(1, track); track != 1 && (c.Layer < 0 || c.Thin) {
+				t.Errorf("track %d with a line of 50 Mbit/s: %+v", track, c)
+			}
+		}
 	}
 }
 

@@ -69,6 +69,7 @@ func (a *Allocator) ask(in *Input) {
 			if s.fixed > 0 {
 				c.Rate = int(s.fixed)
 			}
+			c.Rate, c.Thin = int(float64(c.Rate)*p.part), p.thin
 		}
 		a.plan.choices[i] = c
 	}

@@ -59,13 +59,13 @@ func (a *Allocator) count(in *Input) {
 			s.takers++
 			s.weight = max(s.weight, weights[p.class])
 			s.limit = max(s.limit, min(s.max, p.limit))
-			taken[i]++
+			taken[i] += p.part
 		}
 	}
 }
 
 // takenOn returns the numbers of takers on the way that is this line, by stream.
-func (a *Allocator) takenOn(in *Input, line int) []int {
+func (a *Allocator) takenOn(in *Input, line int) []float64 {
 	return a.taken[(line-len(in.Receivers))*len(a.streams):][:len(a.streams)]
 }
 
@@ -74,15 +74,16 @@ func (a *Allocator) carried(in *Input, line int, f func(stream int, copies float
 	if line >= len(in.Receivers) {
 		for i, n := range a.takenOn(in, line) {
 			if n > 0 && !a.streams[i].settled {
-				f(i, float64(n))
+				f(i, n)
 			}
 		}
 		return
 	}
 	tracks := len(in.Tracks)
 	for t := range tracks {
-		if l := a.pairs[line*tracks+t].now; l >= 0 && !a.streams[t*MaxLayers+int(l)].settled {
-			f(t*MaxLayers+int(l), 1)
+		p := &a.pairs[line*tracks+t]
+		if i := t*MaxLayers + int(p.now); p.now >= 0 && !a.streams[i].settled {
+			f(i, p.part)
 		}
 	}
 }
@@ -106,13 +107,13 @@ func (a *Allocator) stop(in *Input, line int) {
 		s.rate, s.settled = s.need+more, true
 		track, layer := i/MaxLayers, int8(i%MaxLayers)
 		for r := range in.Receivers {
-			if a.pairs[r*len(in.Tracks)+track].now == layer {
-				a.lines[r].left -= more
+			if p := &a.pairs[r*len(in.Tracks)+track]; p.now == layer {
+				a.lines[r].left -= more * p.part
 			}
 		}
 		for w := range len(in.Ways) + 1 {
 			way := len(in.Receivers) + w
-			a.lines[way].left -= more * float64(a.takenOn(in, way)[i])
+			a.lines[way].left -= more * a.takenOn(in, way)[i]
 		}
 	})
 }

@@ -47,7 +47,9 @@ func (d *dice) call() Input {
 	for i := range d.next() % 8 {
 		t := Track{ID: TrackID{ID(i), Kind(d.next() % 2)}, Silent: d.next() > 250, Count: d.next()%5 - 1}
 		for l := range t.Layers {
-			t.Layers[l] = Layer{Height: d.next()*8 - 8, Rate: d.rate() / 4, Active: d.next()%4 > 0}
+			t.Layers[l] = Layer{Height: d.next()*8 - 8, Rate: d.rate() / 4}
+			flow := d.next()
+			t.Layers[l].Active, t.Layers[l].Thins = flow%4 > 0, flow%8 > 3
 			if d.next()%4 == 0 {
 				t.Layers[l].Min, t.Layers[l].Max = d.rate(), d.rate()
 			}

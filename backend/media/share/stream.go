@@ -26,6 +26,7 @@ type stream struct {
 
 	// What the decision under way knows.
 	usable    bool
+	thins     bool
 	lines     int     // height, never 0
 	min, max  float64 // bit/s
 	gain      float64 // of the step up to it, for a weight of 1
@@ -181,7 +182,7 @@ func (s *stream) measure(track *Track, layer int, now time.Duration) {
 	if !s.seen {
 		*s = stream{seen: true, on: track.Count == 1 || layer == firstLayer, takenAt: now, lowered: now, heightAt: longAgo, absentUntil: longAgo}
 	}
-	s.sole = false
+	s.sole, s.thins = false, l.Thins
 	s.lines = l.Height
 	if s.lines <= 0 {
 		s.lines = [MaxLayers]int{180, 360, 720}[layer]

@@ -11,6 +11,8 @@ type Descriptor struct {
 	HasTL0      bool
 	TL0At       uint8 // offset of TL0PICIDX
 	TL0         uint8
+	Temporal    uint8  // temporal layer (TID); 0 if it tells none
+	Sync        bool   // the frame depends on the temporal layer 0 alone (Y)
 	Start       bool   // first packet of a frame
 	Keyframe    bool   // first packet of a keyframe
 	TooLarge    bool   // first packet of a keyframe that is too large to be forwarded
@@ -58,6 +60,9 @@ func Parse(b []byte) (d Descriptor) {
 			at++
 		}
 		if control&0x30 != 0 { // T or K: TID, Y, KEYIDX
+			if control&0x20 != 0 && len(b) > at {
+				d.Temporal, d.Sync = b[at]>>6, b[at]&0x20 != 0
+			}
 			at++
 		}
 	}
