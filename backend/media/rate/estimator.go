@@ -405,9 +405,15 @@ func (e *Estimator) decide(now time.Duration) {
 	}
 
 	verdict := e.loss.judge(now, queue > standingQueue, now < e.doubt)
+	lately := e.loss.lately(now)
+	if e.rival.flooded(min(now-c.stepped, 200*time.Millisecond), lately) {
+		e.rival.ours(now)
+		c.cut(now, proof, true)
+		e.cut(now)
+	}
 	if e.rival.on {
 		e.loss.testing, e.loss.excess = false, 0
-		c.compete(now, proof, e.loss.lately(now) > rivalLoss)
+		c.compete(now, proof, lately > rivalLoss)
 		e.progress = now
 		return
 	}

@@ -15,6 +15,8 @@ const (
 	rivalCut   = 0.85                   // after a loss
 	rivalLoss  = 0.025                  // share of a window that is a loss
 	rivalHold  = time.Second            // and a round trip: no growth, and no second cut
+	rivalFlood = 0.2                    // share of the packets of a while that no rival takes from us
+	rivalTakes = 600 * time.Millisecond // until that counts, because we push in at the begin
 	rivalLock  = 2 * time.Second        // after a queue was ours: no suspicion; doubled each time
 	rivalLocks = 40 * time.Second       // at most
 
@@ -45,6 +47,7 @@ type rival struct {
 	owed  time.Duration // by how much it would have become shorter since, if it were ours
 	poor  time.Duration // since when the queue is long and the value low; 0 for not so
 	calm  time.Duration // for how long there has been no queue
+	flood time.Duration // for how long more was lost than a rival takes
 
 	testing bool // less is sent, to find out whose queue it is
 	tested  time.Duration
@@ -100,6 +103,14 @@ func (r *rival) step(now, queue time.Duration, sent, acked, value float64) (foun
 		}
 	}
 	return false
+}
+
+// flooded reports that so much is lost beside the rival that it is none: the line has become slower.
+func (r *rival) flooded(passed time.Duration, lost float64) bool {
+	if r.flood += passed; !r.on || lost <= rivalFlood {
+		r.flood = 0
+	}
+	return r.flood >= rivalTakes
 }
 
 // note remembers what arrived.
