@@ -19,10 +19,11 @@ const screens =
     ' ',
   );
 
-const all = process.env.PORCH_LANGUAGES === 'all';
-const languages = all
-  ? ['en', 'de', 'es', 'fr', 'it', 'pt-BR', 'ar', 'hi', 'ja', 'zh-Hans', 'en-XA']
-  : ['en-XA', 'ar'];
+/** Languages to keep pictures of, or 'all'. */
+const asked = process.env.PORCH_LANGUAGES ?? '';
+const all = asked !== '';
+const known = ['en', 'de', 'es', 'fr', 'it', 'pt-BR', 'ar', 'hi', 'ja', 'zh-Hans', 'en-XA'];
+const languages = asked === 'all' ? known : asked ? asked.split(',') : ['en-XA', 'ar'];
 const sizes = { '390': { width: 390, height: 844 }, wide: { width: 1100, height: 760 } };
 
 let server: PreviewServer;
@@ -107,8 +108,17 @@ async function look(page: Page, language: string, scene: string): Promise<string
     for (const scheme of all ? (['light', 'dark'] as const) : (['light'] as const)) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
       const at = `${language} ${scene} ${scheme} ${size}`;
-      const serious = await seriousOn(page, scheme === 'light' ? 'everything' : 'colours');
-      wrong.push(...serious.map((line) => `${at}: ${line}`));
+      if (size === '390') {
+        const serious = await seriousOn(page, scheme === 'light' ? 'everything' : 'colours');
+        wrong.push(
+          ...serious
+            // A word in brackets is not a part of a sentence in brackets; a unit test looks at the real languages.
+            .filter(
+              (line) => language !== 'en-XA' || !line.startsWith('label-content-name-mismatch'),
+            )
+            .map((line) => `${at}: ${line}`),
+        );
+      }
       if (all) {
         const path = join(pictures, `${scene}-${language}-${scheme}-${size}.png`);
         await page.screenshot({ path });

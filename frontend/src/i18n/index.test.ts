@@ -93,6 +93,20 @@ describe('messages', () => {
   }
 });
 
+// What a button shows is part of its name, or whoever speaks to their computer can't press it (WCAG 2.2, 2.5.3).
+it.each([
+  ['host_let_in', 'host_let_in_name'],
+  ['host_decline', 'host_decline_name'],
+  ['host_reach_change', 'host_reach_change_name'],
+  ['host_relay_try', 'host_relay_try_name'],
+  ['host_relay_enter_invitation', 'host_relay_enter_invitation_name'],
+])('%s is part of %s in every language', (shown, name) => {
+  for (const language of languages) {
+    const texts = read(`host/${language}.json`) as Record<string, string>;
+    expect(texts[name]?.toLowerCase(), language).toContain(texts[shown]?.toLowerCase());
+  }
+});
+
 /** All that is written by hand and could say a message. */
 const sources = ['guest', 'host', 'src', '../desktop']
   .flatMap((folder) => {
