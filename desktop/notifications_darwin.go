@@ -10,15 +10,20 @@ import (
 // Decline.
 const knockCategory = "porch.knock"
 
-// declare tells the system which buttons there are.
+// declare tells the system which buttons there are. It is told anew with each
+// note, because they are in the host's language.
 func (n *notifier) declare() error {
-	return runtime.RegisterNotificationCategory(n.ctx, runtime.NotificationCategory{
-		ID: knockCategory,
-		Actions: []runtime.NotificationAction{
-			{ID: notify.ActionLetIn, Title: "Let in"},
-			{ID: notify.ActionDecline, Title: "Decline", Destructive: true},
-		},
-	})
+	return n.declareButtons([]notify.Action{{ID: notify.ActionLetIn, Label: "Let in"}, {ID: notify.ActionDecline, Label: "Decline"}})
+}
+
+func (n *notifier) declareButtons(buttons []notify.Action) error {
+	category := runtime.NotificationCategory{ID: knockCategory}
+	for _, b := range buttons {
+		category.Actions = append(category.Actions, runtime.NotificationAction{
+			ID: b.ID, Title: b.Label, Destructive: b.ID == notify.ActionDecline,
+		})
+	}
+	return runtime.RegisterNotificationCategory(n.ctx, category)
 }
 
 // Show implements notify.Notifier.
@@ -30,6 +35,9 @@ func (n *notifier) Show(note notify.Note) error {
 	o.Title, o.Body = notify.Apple(note)
 	if len(note.Actions) == 0 {
 		return runtime.SendNotification(n.ctx, o)
+	}
+	if err := n.declareButtons(note.Actions); err != nil {
+		return err
 	}
 	o.CategoryID = knockCategory
 	return runtime.SendNotificationWithActions(n.ctx, o)

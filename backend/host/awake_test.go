@@ -50,6 +50,15 @@ func TestTheComputerIsNeededWhileAGuestIsIn(t *testing.T) {
 
 	f.enter(f.link(), "Third")
 	n.until(t, true)
+	choice := f.host.Snapshot().Settings
+	if !choice.KeepAwake {
+		t.Error("off before anybody has switched it off")
+	}
+	for _, on := range []bool{false, true} { // the switch counts at once
+		choice.KeepAwake = on
+		f.must(f.host.SetSettings(f.ctx, choice))
+		n.until(t, on)
+	}
 	f.host.Close()
 	n.until(t, false)
 }
