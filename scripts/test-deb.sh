@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the app's package into bare Debians, by the words of the README, uses it, and removes it again. Needs root, and
+# Installs the app's package into bare Debians, by the words of the README, uses it, and removes it again; then the relay's. Needs root, and
 # `make dist`. SUITES names the Debians (default "bookworm trixie").
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,7 @@ mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 step() { printf '\n== %s\n' "$*"; }
 [ "$(id -u)" -eq 0 ] || { echo "test-deb: root is needed for debootstrap and chroot" >&2; exit 1; }
 package=$(ls build/dist/porch_*_"$(dpkg --print-architecture)".deb)
+relay=$(ls build/dist/porch-relay_*_"$(dpkg --print-architecture)".deb)
 work=$(mktemp -d /tmp/porch-deb-XXXXXX)
 mounted=()
 cleanup() {
@@ -23,7 +24,7 @@ words=$(awk '/^### Linux/{on=1} on && /^```sh/{code=1; next} code && /^```/{exit
 [ -n "$words" ] || { echo "test-deb: README.md has no commands under \"### Linux\"" >&2; exit 1; }
 
 try() { # suite
-  local suite=$1 root=$work/$1 files
+  local suite=$1 root=$work/$1 files left
   step "Debian $suite: bare, with sudo and a user"
   debootstrap --variant=minbase --include=sudo,ca-certificates "$suite" "$root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
     { tail "$work/debootstrap.log" >&2; return 1; }
@@ -72,6 +73,16 @@ END
   echo "nothing of Porch is left but ada's own:"
   (cd "$root/home/ada" && find . -path '*porch*' ! -name '*.deb' ! -path '*/localstorage/*' | LC_ALL=C sort | sed 's|^\.|  ~|')
   chroot "$root" dpkg-query -W -f '${Package}\n' | LC_ALL=C sort | comm -13 "$work/packages.before" - | wc -l | sed 's/$/ packages came with it/'
+
+  step "Debian $suite: the relay"
+  cp "$relay" "$root/tmp/"
+  chroot "$root" sh -c "DEBIAN_FRONTEND=noninteractive apt-get install -y /tmp/$(basename "$relay")" >"$work/relay.log" 2>&1
+  chroot "$root" porch-relay -version
+  [ "$(stat -c '%a %G' "$root/etc/porch-relay.conf")" = '640 porch-relay' ] || { echo "the relay's settings have another mode" >&2; return 1; }
+  chroot "$root" apt-get purge -y porch-relay >>"$work/relay.log" 2>&1
+  left=$(find "$root/etc" "$root/usr" "$root/var/lib" -iname '*porch-relay*' ! -path "$root/var/lib/dpkg/*")
+  [ -z "$left" ] || { echo "left behind: $left" >&2; return 1; }
+  echo "installed, purged, nothing left"
   umount -l "$root/proc" "$root/dev"
   rm -rf --one-file-system "$root"
 }
