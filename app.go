@@ -269,6 +269,34 @@ func (a *App) SetRelayOnly(on bool) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().SetRelayOnly(ctx, on) })
 }
 
+// SetWho sets who may open links: "anywhere", "network" or "computer".
+func (a *App) SetWho(who string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().SetWho(ctx, who) })
+}
+
+// TestOwn looks at this Porch through an address from outside, and returns what
+// was seen.
+func (a *App) TestOwn(address string) (hoststate.OwnTestView, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (hoststate.OwnTestView, error) {
+		return h.Ways().TestOwn(ctx, address)
+	})
+}
+
+// UseOwn makes links open at an address from outside; "" removes it.
+func (a *App) UseOwn(address string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().UseOwn(ctx, address) })
+}
+
+// SetRouter sets whether the router is asked to let calls in.
+func (a *App) SetRouter(on bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().SetRouter(ctx, on) })
+}
+
+// UseFunnel turns Tailscale Funnel on and off, by Tailscale's own program.
+func (a *App) UseFunnel(on bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().UseFunnel(ctx, on) })
+}
+
 // CopyHostKey puts this host's public key for a relay on the system clipboard.
 // With it, the relay's owner can let this host in.
 func (a *App) CopyHostKey(url string) error {

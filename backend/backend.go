@@ -17,6 +17,7 @@ import (
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/kit/portmap"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/notify"
@@ -124,11 +125,20 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	}
 	b.onClose(guests.Close)
 
-	calls, err := call.NewEngine(call.Options{TLS: o.RelayTLS, Logger: log})
+	router := portmap.New(portmap.Options{
+		OnChange: func() {
+			if h := owner.Load(); h != nil {
+				h.Ways().RouterChanged()
+			}
+		},
+		Logger: log,
+	})
+	calls, err := call.NewEngine(call.Options{TLS: o.RelayTLS, Router: router, Logger: log})
 	if err != nil {
 		return fmt.Errorf("open the call engine: %w", err)
 	}
 	b.onClose(calls.Close)
+	b.onClose(func() error { router.Close(); return nil }) // before the sockets that it leads to
 
 	devices, err := capture.Open(capture.Options{Synthetic: o.Synthetic, Logger: log})
 	if err != nil {
@@ -161,6 +171,8 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Book:      book,
 		Settings:  kept,
 		Relay:     guests,
+		Router:    router,
+		TLS:       o.RelayTLS,
 		Remotes:   ways.PublicRelays{TLS: o.RelayTLS, Logger: log},
 		Calls:     calls,
 		Capture:   devices,

@@ -20,6 +20,7 @@ import (
 var programs = map[string][]string{
 	"backend/awake/awake_darwin.go":           {`"/usr/bin/caffeinate"`},
 	"desktop/again.go":                        {`path`},          // this program, with its own arguments
+	"backend/host/ways/funnel/funnel.go":      {`program`},       // tailscale
 	"backend/sessionbus/bustest/bustest.go":   {`"dbus-daemon"`}, // for tests
 	"backend/handover/open_darwin.go":         {`"/usr/bin/open"`},
 	"backend/handover/open_linux.go":          {`"xdg-open"`, `"xdg-mime"`},

@@ -15,10 +15,12 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call/lines"
+	"github.com/porch-call/porch/backend/call/mapped"
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/call/stack"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
+	"github.com/porch-call/porch/backend/kit/portmap"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
@@ -30,6 +32,9 @@ type Options struct {
 
 	// TLS is for TURN servers. nil takes the system's certificate authorities.
 	TLS *tls.Config
+
+	// Router is asked to let media in. nil means that none is.
+	Router *portmap.Mapper
 
 	// Net is the network; nil is the machine's own. Tests give a virtual one, in
 	// which a call's ICEConfig has no effect.
@@ -49,6 +54,7 @@ type Engine struct {
 	stun    *path.STUNClient // nil without mux
 	turn    path.TURNClient
 	lines   *lines.Lines
+	unmap   func() // gives back what the router was asked for
 	panics  contain.Panics
 
 	mediaPatience time.Duration // see nomedia.go
@@ -60,7 +66,7 @@ type Engine struct {
 
 // NewEngine returns an engine.
 func NewEngine(o Options) (*Engine, error) {
-	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), lines: lines.New(), mediaPatience: mediaPatience}
+	e := &Engine{logger: o.Logger, calls: make(map[*Call]struct{}), lines: lines.New(), mediaPatience: mediaPatience, unmap: func() {}}
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}
@@ -76,6 +82,9 @@ func NewEngine(o Options) (*Engine, error) {
 		e.turn = path.TURNClient{Mux: e.mux, TLS: o.TLS, Logger: e.logger}
 		if o.TLS == nil {
 			e.turn.TLS = new(tls.Config)
+		}
+		if o.Router != nil {
+			e.unmap = mapped.Keep(o.Router, e.mux, e.stun)
 		}
 	}
 	return e, nil
@@ -177,6 +186,7 @@ func (e *Engine) Close() error {
 	for _, c := range calls {
 		c.Close(signalling.EndShutdown)
 	}
+	e.unmap()
 	if e.mux == nil {
 		return nil
 	}

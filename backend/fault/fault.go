@@ -62,6 +62,15 @@ const (
 	RelaysFull          Code = "relays-full"     // the host's list of relays is full
 	InvitationInvalid   Code = "invitation-invalid"
 
+	// The host's own address from outside.
+	OutsideUnreachable Code = "outside-unreachable"
+	OutsideUntrusted   Code = "outside-untrusted" // its certificate can't be trusted
+	OutsideElsewhere   Code = "outside-elsewhere" // something else answers there
+	OutsideHost        Code = "outside-host"      // the Host header does not arrive
+	OutsideSockets     Code = "outside-sockets"   // WebSockets don't get through
+	FunnelMissing      Code = "funnel-missing"
+	FunnelRefused      Code = "funnel-refused"
+
 	// Lobby.
 	NameInvalid     Code = "name-invalid"
 	LobbyFull       Code = "lobby-full"

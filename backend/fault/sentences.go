@@ -47,6 +47,13 @@ var sentences = map[Code]string{
 	RelayIsLink:         "This is the address of a call, not of a relay; type only the relay's name, such as porch.example.",
 	RelayNotFound:       "This relay is not in your list any more; add it again.",
 	RelaysFull:          "Your list of relays is full; remove one that you don't use.",
+	OutsideUnreachable:  "Nothing answers at this address from here; check that the tunnel or proxy runs, and try the address from a phone on mobile data, because some routers hide it from their own network.",
+	OutsideUntrusted:    "The certificate at this address can't be trusted, so browsers would warn your guests; check the address and the proxy's certificate.",
+	OutsideElsewhere:    "Something else answers at this address, not this Porch; check where the tunnel or proxy leads.",
+	OutsideHost:         "Your tunnel or proxy changes the Host header; tell it to pass the header on unchanged.",
+	OutsideSockets:      "The page gets through, but calls don't; allow WebSockets in your tunnel or proxy.",
+	FunnelMissing:       "The tailscale program is not installed here, or not signed in; open Tailscale first.",
+	FunnelRefused:       "Tailscale did not turn Funnel on; allow Funnel for this computer in Tailscale's admin page, then try again.",
 	InvitationInvalid:   "An invitation is one word without spaces; copy it again, whole.",
 
 	NameInvalid:     "Type a name of 1 to 64 characters.",

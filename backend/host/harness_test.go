@@ -50,6 +50,10 @@ func (b board) Addresses() []relay.Address {
 
 func (b board) PortChanged() bool { return b.portChanged }
 
+func (b board) SetOutside(*relay.Outside)        {}
+func (b board) SetAudience(relay.Audience)       {}
+func (b board) Try(relay.Outside, string) func() { return func() {} }
+
 func (b board) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (func(), error) {
 	a, err := b.Attach(ctx, keys.ID(), keys.Public(), accept)
 	if err != nil {

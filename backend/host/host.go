@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -47,6 +48,8 @@ type Options struct {
 	Book     *links.Book
 	Settings ways.Keeper
 	Relay    ways.Inside
+	Router   ways.Router  // nil means that the router can't be asked to let calls in
+	TLS      *tls.Config  // of the address from outside; nil means the system's authorities
 	Remotes  ways.Remotes // nil means that no public relay can be used
 	Calls    *call.Engine
 	Capture  *capture.Engine
@@ -159,7 +162,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	h.loop = loop.New(h.publish)
 	h.ways = ways.New(ways.Options{
-		Keeper: h.keeper, Inside: h.relay, Remotes: o.Remotes,
+		Keeper: h.keeper, Inside: h.relay, Remotes: o.Remotes, Router: o.Router, TLS: o.TLS,
 		Context: h.ctx, Loop: h.loop, Background: &h.background, Do: h.do, Touch: h.touch, Forget: h.forgetParts,
 		Copy:        func(ctx context.Context, text string) error { return copyText(ctx, text, h.clipboard) },
 		Credentials: h.timing.Credentials, Probe: h.timing.Probe, Logger: h.log, Now: h.now,

@@ -54,6 +54,47 @@ type Reach struct {
 	Relays    []RelayView   `json:"relays"`    // the public relays, in the order in which they were added
 	NewLinks  string        `json:"newLinks"`  // URL of the relay on which new links are made; "" for none
 	RelayOnly bool          `json:"relayOnly"` // media of links on a relay passes through it only
+	// Who may open links: "anywhere", "network" or "computer".
+	Who    string     `json:"who"`
+	Own    OwnView    `json:"own"`
+	Router RouterView `json:"router"`
+	Funnel string     `json:"funnel"` // Tailscale Funnel: "" if its program is not here, "off", or "on" if Porch turned it on
+}
+
+// States of the address from outside.
+const (
+	OwnChecking = "checking"
+	OwnWorks    = "works"
+	OwnFails    = "fails" // from this computer; Code says why
+)
+
+// OwnView is the host's own address from outside.
+type OwnView struct {
+	URL     string `json:"url"` // "" if there is none
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+	Counted bool   `json:"counted"` // guests have addresses of their own in the limits
+}
+
+// OwnTestView is what was seen through an address from outside.
+type OwnTestView struct {
+	URL     string `json:"url"`
+	Name    string `json:"name"`
+	Counted bool   `json:"counted"`
+	From    string `json:"from"` // this computer's own address, as a guest's would be seen; "" if unknown
+}
+
+// RouterView is what the router says to letting calls in.
+type RouterView struct {
+	On       bool   `json:"on"`       // it is asked
+	State    string `json:"state"`    // a portmap.State: "off", "asking", "open", "refused", "silent", "shared", "two-routers"
+	External string `json:"external"` // its address on the internet; "" if it did not say
+	Address  string `json:"address"`  // its address in this network; "" if there is none
+	By       string `json:"by"`       // "PCP", "NAT-PMP" or "UPnP"; "" unless open
+	Until    int64  `json:"until"`    // when it forgets, unless it is asked again
+	Pinhole  bool   `json:"pinhole"`  // an IPv6 address is open, too
 }
 
 // RelayView is a public relay that the host uses.

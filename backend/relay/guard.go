@@ -27,11 +27,17 @@ func contentPolicy(host string, secure bool) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// setHeaders sets what every answer carries. Strict-Transport-Security (RFC 6797)
-// is for a public relay only, because with it browsers would not let a guest
-// accept a certificate that the relay made itself.
-func setHeaders(h http.Header, host string, secure, public bool) {
-	if public {
+// strict reports whether an answer carries Strict-Transport-Security (RFC 6797). It
+// is for names that only HTTPS answers for: a public relay's, and an address from
+// outside at the port of HTTPS. A relay inside an app has no such name otherwise,
+// because browsers would not let a guest accept the certificate that it made itself.
+func (s *Server) strict(v visit) bool {
+	return s.public != nil || v.outside != nil && !strings.Contains(strings.TrimPrefix(v.outside.Origin, "https://"), ":")
+}
+
+// setHeaders sets what every answer carries.
+func setHeaders(h http.Header, host string, secure, strict bool) {
+	if strict {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	h.Set("Content-Security-Policy", contentPolicy(host, secure))
@@ -88,10 +94,13 @@ func splitHost(host string) (name string, ok bool) {
 
 // originAllowed accepts a page that this relay served over the same protocol,
 // and clients that are no browsers, which send no Origin (RFC 6454 section 7).
-func originAllowed(r *http.Request) bool {
+func originAllowed(r *http.Request, outside *Outside) bool {
 	values := r.Header.Values("Origin")
 	if len(values) == 0 {
 		return true
+	}
+	if outside != nil { // browsers write it in small letters, and without the default port
+		return len(values) == 1 && values[0] == outside.Origin
 	}
 	scheme := "http"
 	if r.TLS != nil {

@@ -91,7 +91,9 @@ const otherName = `This is a Porch relay, but the address that you opened is not
 
 If somebody sent you a link: ask them for a new one, or check that all of it was copied.
 If you run this relay: open it by the name that "porch-relay -domain" gives it. A proxy before it must pass that name on
-unchanged (the Host header), and the connection as it is, with TLS; docs/relay.md shows how.`
+unchanged (the Host header), and the connection as it is, with TLS; docs/relay.md shows how.
+If you run Porch itself behind a tunnel or a reverse proxy: enter its address in Porch, as "Address from outside". It
+must pass the Host header on unchanged.`
 
 func misdirected(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")

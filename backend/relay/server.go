@@ -83,6 +83,10 @@ type Server struct {
 
 	connections *limit.PerAddress
 
+	outside  atomic.Pointer[Outside] // the address from outside; nil without one
+	trial    atomic.Pointer[Trial]   // nil unless one is being tested
+	audience atomic.Int32            // an Audience
+
 	lifetime context.Context // of all that this server runs
 	end      context.CancelFunc
 	wg       sync.WaitGroup // counts watch, both HTTP servers, and the sockets
@@ -482,13 +486,22 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.serveHealth(w) // a supervisor may ask by address
 		return
 	}
-	if !s.hostAllowed(r.Host) {
+	if s.answerTrial(w, r, c) {
+		return
+	}
+	v, ok := s.visitOf(r, c)
+	if !ok {
 		misdirected(w)
 		return
 	}
-	setHeaders(w.Header(), r.Host, secure, s.public != nil)
-	if !s.requests.Allow(household.Of(c.From()), time.Now()) {
+	secure = secure || v.outside != nil
+	setHeaders(w.Header(), r.Host, secure, s.strict(v))
+	if !s.requests.Allow(household.Of(v.from), time.Now()) {
 		wire.RefuseTooFast(w)
+		return
+	}
+	if !s.admits(v) {
+		http.Error(w, notNow, http.StatusForbidden)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -505,7 +518,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	case !secure && !c.From().IsLoopback():
 		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	case r.URL.Path == switchboard.SocketPath:
-		s.serveSocket(w, r, c)
+		s.serveSocket(w, r, c, v)
 	case r.URL.Path == switchboard.HostPath && s.policy != nil:
 		s.hosts.Serve(w, r, c)
 	default:
@@ -523,8 +536,8 @@ func (s *Server) hostAllowed(host string) bool {
 }
 
 // remoteOf returns what the switchboard may know of a guest.
-func (s *Server) remoteOf(a netip.Addr) switchboard.RemoteInfo {
-	return switchboard.RemoteInfo{Loopback: a.IsLoopback(), Key: s.keyOf(household.Of(a))}
+func (s *Server) remoteOf(v visit) switchboard.RemoteInfo {
+	return switchboard.RemoteInfo{Loopback: v.outside == nil && v.from.IsLoopback(), Key: s.keyOf(household.Of(v.from))}
 }
 
 // keyOf returns the key that stands for a household where its address must not be

@@ -499,11 +499,11 @@ func TestClusterAnswersAlike(t *testing.T) {
 	a, b, other, alone := with(secret), with(secret), with(bytes.Repeat([]byte{8}, minSecret)), with(nil)
 	id := sealed.LinkID("AAAAAAAAAAAAAAAAAAAAAA")
 	from := netip.MustParseAddr("192.0.2.1")
-	if a.noise(id) != b.noise(id) || a.remoteOf(from) != b.remoteOf(from) {
+	if a.noise(id) != b.noise(id) || a.remoteOf(visit{from: from}) != b.remoteOf(visit{from: from}) {
 		t.Error("two relays of one cluster answer differently")
 	}
 	for _, s := range []*Server{other, alone} {
-		if s.noise(id) == a.noise(id) || s.remoteOf(from) == a.remoteOf(from) {
+		if s.noise(id) == a.noise(id) || s.remoteOf(visit{from: from}) == a.remoteOf(visit{from: from}) {
 			t.Error("a relay of another cluster answers alike")
 		}
 	}

@@ -27,14 +27,15 @@ import (
 type socket struct {
 	wire.Wire
 	s *Server
+	v visit
 }
 
 // serveSocket upgrades a request. The socket lives on after it returns, so that
 // the request and all that net/http keeps for it can be freed.
-func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.Conn) {
-	from := household.Of(c.From())
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.Conn, v visit) {
+	from := household.Of(v.from)
 	switch {
-	case !originAllowed(r):
+	case !originAllowed(r, v.outside):
 		http.Error(w, string(fault.OriginRefused), http.StatusForbidden)
 		return
 	case !wire.Offers(r, signalling.Subprotocol):
@@ -49,7 +50,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, c *oneport.
 		http.Error(w, string(fault.ShuttingDown), http.StatusServiceUnavailable)
 		return
 	}
-	k := &socket{Wire: wire.Wire{Times: s.times.wire(), Conn: c}, s: s}
+	k := &socket{Wire: wire.Wire{Times: s.times.wire(), Conn: c}, s: s, v: v}
 	// A pong costs a system call, and a browser never asks for one.
 	pings := rate.NewLimiter(rate.Limit(s.limits.pings), int(s.limits.pingBurst))
 	upgraded := k.Upgrade(w, r, signalling.Subprotocol, pings.Allow)
@@ -84,7 +85,7 @@ func (k *socket) run() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.lifetime, s.times.open)
-	public, frames, err := s.board.Dial(ctx, id, s.remoteOf(k.Conn.From()))
+	public, frames, err := s.board.Dial(ctx, id, s.remoteOf(k.v))
 	cancel()
 	switch {
 	case fault.CodeOf(err) == fault.TooFast:

@@ -129,11 +129,11 @@ describe('screens', { timeout: 600_000 }, () => {
     await look('host', '12-reach', host);
     const at = sheet.getByRole('textbox', { name: 'Relay address' });
     await at.fill('https://porch.example/j/AAAAAAAAAAAAAAAAAAAAAA#AAAAAAAAAAAAAAAAAAAAAA');
-    await sheet.getByRole('button', { name: 'Test', exact: true }).click();
+    await sheet.getByRole('button', { name: 'Test relay' }).click();
     await sheet.getByText('This is the address of a call').waitFor();
     await look('host', '13-reach-link', host);
     await at.fill('localhost:9'); // where nobody listens
-    await sheet.getByRole('button', { name: 'Test', exact: true }).click();
+    await sheet.getByRole('button', { name: 'Test relay' }).click();
     await sheet.getByText('The relay can’t be reached').waitFor();
     await sheet.getByRole('button', { name: 'Add relay' }).click();
     await sheet

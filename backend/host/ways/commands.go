@@ -4,12 +4,17 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/ways/funnel"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
+	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/store"
 )
 
@@ -118,7 +123,7 @@ func (w *Ways) AddRelay(ctx context.Context, address, invitation string) (hostst
 		if len(w.relays) > 1 || w.choice.Relay != "" {
 			return nil
 		}
-		return w.choose(choice{Relay: url, RelayOnly: w.choice.RelayOnly})
+		return w.useRelay(url)
 	})
 	return v, err
 }
@@ -133,7 +138,7 @@ func (w *Ways) RemoveRelay(ctx context.Context, url string) error {
 			return fault.New(fault.RelayNotFound, nil)
 		}
 		if w.choice.Relay == url {
-			if err := w.choose(choice{RelayOnly: w.choice.RelayOnly}); err != nil {
+			if err := w.useRelay(""); err != nil {
 				return err
 			}
 		}
@@ -179,7 +184,7 @@ func (w *Ways) UseRelay(ctx context.Context, url string) error {
 		if url != "" && w.relays.of(url) == nil {
 			return fault.New(fault.RelayNotFound, nil)
 		}
-		return w.choose(choice{Relay: url, RelayOnly: w.choice.RelayOnly})
+		return w.useRelay(url)
 	})
 }
 
@@ -187,7 +192,127 @@ func (w *Ways) UseRelay(ctx context.Context, url string) error {
 // relay, so that no guest in the call learns this computer's address. It takes
 // effect with the next call.
 func (w *Ways) SetRelayOnly(ctx context.Context, on bool) error {
-	return w.parts.Do(ctx, func() error { return w.choose(choice{Relay: w.choice.Relay, RelayOnly: on}) })
+	return w.parts.Do(ctx, func() error {
+		next := w.choice
+		next.RelayOnly = on
+		return w.choose(next)
+	})
+}
+
+// SetRouter sets whether the router is asked to let calls in.
+func (w *Ways) SetRouter(ctx context.Context, on bool) error {
+	return w.parts.Do(ctx, func() error {
+		next := w.choice
+		next.Router = on
+		if err := w.choose(next); err != nil {
+			return err
+		}
+		if w.parts.Router != nil {
+			w.parts.Router.Enable(on)
+		}
+		return nil
+	})
+}
+
+// SetWho sets who may open links: WhoAnywhere, WhoNetwork or WhoComputer. It takes
+// effect at once, for all links. Guests who are in a call stay. Fault:
+// MessageInvalid.
+func (w *Ways) SetWho(ctx context.Context, who string) error {
+	if !slices.Contains([]string{WhoAnywhere, WhoNetwork, WhoComputer}, who) {
+		return fault.Newf(fault.MessageInvalid, "nobody may open links")
+	}
+	return w.parts.Do(ctx, func() error {
+		if who == w.choice.who() {
+			return nil
+		}
+		before := w.choice.who()
+		next := w.choice
+		next.Who = who
+		if err := w.choose(next); err != nil {
+			return err
+		}
+		w.parts.Inside.SetAudience(audience(who))
+		for l := range w.links {
+			switch r := w.relays.of(l.relay); {
+			case r == nil:
+			case who == WhoAnywhere:
+				l.announceAt(r)
+			case before == WhoAnywhere:
+				l.leave(nil)
+				l.at, l.leave = nil, func(*[sealed.NoteSize]byte) {}
+			}
+		}
+		w.parts.Forget()
+		return nil
+	})
+}
+
+// States of Tailscale Funnel, as the window shows them.
+const (
+	funnelOff = "off"
+	funnelOn  = "on"
+)
+
+// UseFunnel turns Tailscale Funnel on, by Tailscale's own program, and takes its
+// address as the address from outside; or turns off what it has turned on. Faults:
+// FunnelMissing, FunnelRefused.
+func (w *Ways) UseFunnel(ctx context.Context, on bool) error {
+	if !on {
+		var own ownChoice
+		if err := w.parts.Do(ctx, func() error { own = w.choice.Own; return nil }); err != nil || own.Funnel == 0 {
+			return err
+		}
+		if err := funnel.Off(ctx, own.Funnel); err != nil {
+			return err
+		}
+		return w.funnelled(ctx, funnelOff, ownChoice{}, nil)
+	}
+	port, err := w.localPort()
+	if err != nil {
+		return err
+	}
+	origin, at, err := funnel.On(ctx, port)
+	if err != nil {
+		return err
+	}
+	seen, _, failed := w.look(ctx, origin)
+	if failed != nil { // the certificate may take minutes; keepLooking sees it come
+		seen = ownChoice{Origin: origin}
+	}
+	seen.Funnel = at
+	return w.funnelled(ctx, funnelOn, seen, failed)
+}
+
+func (w *Ways) funnelled(ctx context.Context, state string, own ownChoice, failed error) error {
+	if err := w.setOwn(ctx, own, failed); err != nil {
+		return err
+	}
+	return w.parts.Do(ctx, func() error {
+		w.funnel = state
+		w.parts.Touch()
+		return nil
+	})
+}
+
+// localPort returns the port of the relay inside the app on this computer. Fault:
+// FunnelRefused if it has none there.
+func (w *Ways) localPort() (uint16, error) {
+	for _, a := range w.parts.Inside.Addresses() {
+		u, err := url.Parse(a.Base)
+		if err != nil || a.Reach != relay.ReachComputer {
+			continue
+		}
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+			return uint16(n), nil
+		}
+	}
+	return 0, fault.Newf(fault.FunnelRefused, "no address on this computer")
+}
+
+func (w *Ways) useRelay(url string) error {
+	next := w.choice
+	next.Relay = url
+	return w.choose(next)
 }
 
 func (w *Ways) choose(c choice) error {

@@ -5,6 +5,7 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/relay/client"
 	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/sealed"
 )
@@ -55,7 +56,7 @@ func (l *Link) Announce() error {
 
 // announceAt makes the link reachable at the public relay on which it lives.
 func (l *Link) announceAt(r *public) {
-	if r.remote == nil {
+	if r.remote == nil || l.ways.choice.who() != WhoAnywhere {
 		return
 	}
 	leave, err := r.remote.Announce(l.ways.parts.Context, l.keys, func(f switchboard.Frames) { l.accept(f, r.newCredentials()) })
@@ -89,9 +90,27 @@ func (l *Link) ownCredentials() *turncredentials.Credentials {
 func (l *Link) ForCall() call.ICEConfig {
 	own := l.ownCredentials()
 	if own == nil {
+		if r := l.ways.knowsOutside(); r != nil {
+			return call.ICEConfig{STUN: r.stun(), Relay: r.address}
+		}
 		return call.ICEConfig{}
 	}
 	return call.ICEConfig{STUN: l.at.stun(), Servers: own.Own, Relay: l.at.address, RelayOnly: l.ways.choice.RelayOnly}
+}
+
+// knowsOutside returns a relay whose STUN servers tell guests of the address from
+// outside a path to this computer. It returns nil if no such guest can come, or if
+// no relay is connected: then no server of strangers is asked.
+func (w *Ways) knowsOutside() *public {
+	if w.choice.Own.Origin == "" || w.choice.who() != WhoAnywhere {
+		return nil
+	}
+	for _, r := range w.relays {
+		if r.status.State == client.StateConnected && len(r.status.Offer.STUN) > 0 {
+			return r
+		}
+	}
+	return nil
 }
 
 // CallEnded takes back the credentials that the host had in the call.
@@ -105,6 +124,9 @@ func (l *Link) CallEnded() {
 // address.
 func (l *Link) Prepare(engine *call.Engine) {
 	if l.at == nil {
+		if r := l.ways.knowsOutside(); r != nil && l.asking == nil {
+			l.asking = engine.Prepare(r.stun(), r.address)
+		}
 		return
 	}
 	if l.ways.choice.RelayOnly {

@@ -3,6 +3,7 @@ package ways
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
+	"github.com/porch-call/porch/backend/host/ways/funnel"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/kit/portmap"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/relay/client"
@@ -25,8 +28,25 @@ const keyReach = "reach"
 
 // choice is the host's choice of reach.
 type choice struct {
-	Relay     string `json:"relay"`     // base of the relay on which new links are made; "" for none
-	RelayOnly bool   `json:"relayOnly"` // media of links on a relay passes through it only
+	Relay     string    `json:"relay"`         // base of the relay on which new links are made; "" for none
+	RelayOnly bool      `json:"relayOnly"`     // media of links on a relay passes through it only
+	Who       string    `json:"who,omitempty"` // may open links; "" is WhoAnywhere
+	Own       ownChoice `json:"own,omitzero"`
+	Router    bool      `json:"router,omitempty"` // the router is asked to let calls in
+}
+
+// Who may open links.
+const (
+	WhoAnywhere = "anywhere" // who has the link, the best way that works
+	WhoNetwork  = "network"  // on this computer and this network
+	WhoComputer = "computer" // on this computer
+)
+
+func (c choice) who() string {
+	if c.Who == WhoNetwork || c.Who == WhoComputer {
+		return c.Who
+	}
+	return WhoAnywhere
 }
 
 // Inside is the relay inside the app: [relay.Server].
@@ -34,6 +54,16 @@ type Inside interface {
 	Addresses() []relay.Address
 	PortChanged() bool
 	Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (withdraw func(), err error)
+	SetOutside(*relay.Outside)
+	SetAudience(relay.Audience)
+	Try(o relay.Outside, token string) (end func())
+}
+
+// Router asks the router to let packets in: [portmap.Mapper].
+type Router interface {
+	Enable(bool)
+	Status() portmap.Status
+	NetworkChanged()
 }
 
 // Keeper keeps the choice of reach and the relays on disk: [store.Store].
@@ -45,11 +75,14 @@ type Keeper interface {
 	DeleteRelay(url string) error
 }
 
-// Options are the host's parts that are needed here. All are set, except Remotes.
+// Options are the host's parts that are needed here. All are set, except Remotes,
+// Router and TLS.
 type Options struct {
 	Keeper     Keeper
 	Inside     Inside
 	Remotes    Remotes         // nil means that no public relay can be used
+	Router     Router          // nil means that the router can't be asked
+	TLS        *tls.Config     // of the address from outside; nil means the system's authorities
 	Context    context.Context // ends with the host
 	Loop       *loop.Loop
 	Background *loop.Background
@@ -60,14 +93,16 @@ type Options struct {
 	Touch, Forget func()
 	Copy          func(ctx context.Context, text string) error // to the system's clipboard
 	Credentials   time.Duration                                // how long to wait for TURN credentials that are late
-	Probe         time.Duration                                // how long to wait for a relay under test
+	Probe         time.Duration                                // how long to wait for a relay, or an address from outside, under test
 	Logger        *slog.Logger
 	Now           func() time.Time
 }
 
 // Ways are the ways in which the host's links are reached.
 type Ways struct {
-	parts Options // never changes
+	parts   Options       // never changes
+	looking sync.Mutex    // held while an address from outside is tested; no other lock is taken under it but the relay's
+	lookNow chan struct{} // buffered 1; full means that keepLooking is woken already
 
 	// Owned by the loop.
 	choice  choice
@@ -75,12 +110,19 @@ type Ways struct {
 	dialled int         // how many relays have been dialled
 	tested  store.Relay // the last tested relay, with a key made for it
 	links   map[*Link]struct{}
+
+	ownState string     // of the address from outside, as last seen
+	ownCode  fault.Code // why it fails
+	funnel   string     // see hoststate.Reach
 }
 
 // New returns ways without relays. The caller calls Load on the loop, and Close in
 // the end.
 func New(o Options) *Ways {
-	return &Ways{parts: o, links: make(map[*Link]struct{})}
+	if o.TLS == nil {
+		o.TLS = new(tls.Config)
+	}
+	return &Ways{parts: o, links: make(map[*Link]struct{}), lookNow: make(chan struct{}, 1), ownState: hoststate.OwnChecking}
 }
 
 // Load reads the choice of reach, and dials all relays of the store.
@@ -98,7 +140,30 @@ func (w *Ways) Load() error {
 	if w.relays.of(w.choice.Relay) == nil {
 		w.choice.Relay = ""
 	}
+	w.parts.Inside.SetOutside(w.choice.Own.outside())
+	w.parts.Inside.SetAudience(audience(w.choice.who()))
+	if w.parts.Router != nil {
+		w.parts.Router.Enable(w.choice.Router)
+	}
+	if funnel.Program() != "" {
+		w.funnel = funnelOff
+		if w.choice.Own.Funnel != 0 {
+			w.funnel = funnelOn
+		}
+	}
+	w.parts.Background.Go(w.keepLooking)
 	return nil
+}
+
+func audience(who string) relay.Audience {
+	switch who {
+	case WhoNetwork:
+		return relay.ThisNetwork
+	case WhoComputer:
+		return relay.ThisComputer
+	default:
+		return relay.Everybody
+	}
 }
 
 // Close closes the connections to all relays, and waits. It is not called on the
@@ -119,7 +184,7 @@ func (w *Ways) Close() {
 // TooManyLinks.
 func (w *Ways) ForNew() (string, error) {
 	r := w.relays.of(w.choice.Relay)
-	if r == nil {
+	if r == nil || w.choice.who() != WhoAnywhere {
 		return "", nil
 	}
 	if most := r.status.Offer.Links; most > 0 && w.linksOn(r.url) >= most {
@@ -141,6 +206,10 @@ func (w *Ways) linksOn(url string) (n int) {
 // AddressesChanged says that the relay inside the app has other addresses now,
 // because this computer has changed its network. Any goroutine may call it.
 func (w *Ways) AddressesChanged() {
+	if w.parts.Router != nil {
+		w.parts.Router.NetworkChanged()
+	}
+	w.lookSoon()
 	w.parts.Loop.Post("addresses", func() {
 		for _, r := range w.relays {
 			if r.remote != nil {
@@ -151,6 +220,17 @@ func (w *Ways) AddressesChanged() {
 	})
 }
 
+// lookSoon wakes keepLooking.
+func (w *Ways) lookSoon() {
+	select {
+	case w.lookNow <- struct{}{}:
+	default:
+	}
+}
+
+// RouterChanged says that the router has answered. Any goroutine may call it.
+func (w *Ways) RouterChanged() { w.parts.Loop.Post("router", w.parts.Touch) }
+
 // View makes what the window shows of reach. addresses are those of the relay
 // inside the app.
 func (w *Ways) View(addresses []relay.Address) hoststate.Reach {
@@ -160,7 +240,12 @@ func (w *Ways) View(addresses []relay.Address) hoststate.Reach {
 		Relays:    []hoststate.RelayView{},
 		NewLinks:  w.choice.Relay,
 		RelayOnly: w.choice.RelayOnly,
+		Who:       w.choice.who(),
+		Own:       w.ownView(),
+		Router:    w.routerView(),
+		Funnel:    w.funnel,
 	}
+	addresses = w.allowed(addresses)
 	for _, r := range w.relays {
 		v.Relays = append(v.Relays, r.view())
 	}
@@ -170,16 +255,51 @@ func (w *Ways) View(addresses []relay.Address) hoststate.Reach {
 			v.Kind = string(a.Reach)
 		}
 	}
-	if r := w.relays.of(w.choice.Relay); r != nil && r.status.State == client.StateConnected {
+	r := w.relays.of(w.choice.Relay)
+	if v.Who == WhoAnywhere && (r != nil && r.status.State == client.StateConnected || v.Own.State == hoststate.OwnWorks) {
 		v.Kind = string(relay.ReachAnywhere)
+	}
+	return v
+}
+
+// allowed leaves out the addresses that the host has closed.
+func (w *Ways) allowed(addresses []relay.Address) []relay.Address {
+	if w.choice.who() != WhoComputer {
+		return addresses
+	}
+	return slices.DeleteFunc(slices.Clone(addresses), func(a relay.Address) bool { return a.Reach != relay.ReachComputer })
+}
+
+func (w *Ways) routerView() hoststate.RouterView {
+	if w.parts.Router == nil {
+		return hoststate.RouterView{State: string(portmap.Off)}
+	}
+	s := w.parts.Router.Status()
+	v := hoststate.RouterView{
+		On: w.choice.Router, State: string(s.State), By: s.By, Until: hoststate.Millis(s.Until), Pinhole: s.Pinhole,
+	}
+	if s.External.IsValid() {
+		v.External = s.External.String()
+	}
+	if s.Router.IsValid() {
+		v.Address = s.Router.WithZone("").String()
 	}
 	return v
 }
 
 // AddressesOf returns the complete addresses of a link, the best to share first.
 func (w *Ways) AddressesOf(l links.Link, addresses []relay.Address) []hoststate.AddressView {
-	if w.relays.of(l.Relay) != nil { // known, even if the relay can't be reached now
-		addresses = append([]relay.Address{{Base: l.Relay, Reach: relay.ReachAnywhere}}, addresses...)
+	addresses = w.allowed(addresses)
+	if w.choice.who() == WhoAnywhere {
+		// Known, even if they can't be reached now. The relay comes first.
+		var far []relay.Address
+		if w.relays.of(l.Relay) != nil {
+			far = append(far, relay.Address{Base: l.Relay, Reach: relay.ReachAnywhere})
+		}
+		if origin := w.choice.Own.Origin; origin != "" {
+			far = append(far, relay.Address{Base: origin, Reach: relay.ReachAnywhere})
+		}
+		addresses = append(far, addresses...)
 	}
 	v := make([]hoststate.AddressView, 0, len(addresses))
 	for _, a := range shareOrder(addresses) {

@@ -151,11 +151,11 @@ func (m *Mapper) look() {
 	}
 }
 
-// SeenFrom tells under which IPv4 address a STUN server sees this network. A router
-// that names another one stands behind one more router.
-func (m *Mapper) SeenFrom(outside netip.Addr) {
+// SeenFrom tells under which IPv4 address a STUN server sees one of this computer's
+// addresses. A router that names another one stands behind one more router.
+func (m *Mapper) SeenFrom(local, outside netip.Addr) {
 	m.mu.Lock()
-	same := !outside.Is4() || m.outside == outside
+	same := !outside.Is4() || m.outside == outside || m.on && local != m.v4.Local
 	if !same {
 		m.outside = outside
 	}

@@ -173,7 +173,7 @@ func TestRefusals(t *testing.T) {
 			r.set(c.set)
 			m := r.silentMapper(0)
 			if c.seen != "" {
-				m.SeenFrom(netip.MustParseAddr(c.seen))
+				m.SeenFrom(loopback, netip.MustParseAddr(c.seen))
 			}
 			m.Enable(true)
 			l := m.Want(t.Context(), UDP, 40000)

@@ -151,6 +151,16 @@ func (m *Mux) owns(a netip.Addr) bool {
 	return slices.ContainsFunc(m.current, func(p netip.Prefix) bool { return p.Addr() == a })
 }
 
+// Port returns the port of the socket at one of this machine's addresses, or 0 if there is none.
+func (m *Mux) Port(local netip.Addr) uint16 {
+	for _, s := range m.addresses() {
+		if s.local.Addr() == local {
+			return s.local.Port()
+		}
+	}
+	return 0
+}
+
 // Has reports whether a was among the machine's addresses at the last look.
 func (m *Mux) Has(a netip.Addr) bool {
 	m.mu.Lock()

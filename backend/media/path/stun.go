@@ -38,6 +38,8 @@ type STUNClient struct {
 	watchers map[*Watcher]struct{}
 	servers  map[string]*stunServer // by host:port
 	moves    int                    // of the mux, when the probes were last compared with it
+	mapped   []Reflexive            // by routers; see SetMapped
+	seen     func(local, outside netip.Addr)
 }
 
 // Watcher is told when the addresses of this machine or of its sockets outside change.
@@ -108,6 +110,7 @@ func NewSTUNClient(mux *Mux, logger *slog.Logger) *STUNClient {
 		woken:    make(chan struct{}, 1),
 		watchers: make(map[*Watcher]struct{}),
 		servers:  make(map[string]*stunServer),
+		seen:     func(local, outside netip.Addr) {},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	mux.answers = c.answer
@@ -407,6 +410,7 @@ func (c *STUNClient) learn(s *stunServer, p *probe, socket *udpSocket, mapped ne
 	}
 	before := p.mapped
 	p.mapped = mapped
+	c.seen(socket.local.Addr(), mapped.Addr())
 	c.changed(s)
 	if before.IsValid() {
 		socket.rebound.Add(1)
@@ -459,10 +463,27 @@ func (c *STUNClient) Recheck(w *Watcher) {
 	c.wake()
 }
 
-// Reflexives returns what w's servers have answered, without addresses that this machine has itself.
+// OnSeen makes f hear of each address under which a server sees a socket. f is called under the client's lock, and must
+// not call the client. It is set before the first use.
+func (c *STUNClient) OnSeen(f func(local, outside netip.Addr)) { c.seen = f }
+
+// SetMapped sets where routers let packets to our sockets in. All watchers are told.
+func (c *STUNClient) SetMapped(open []Reflexive) {
+	c.mu.Lock()
+	c.mapped = open
+	for w := range c.watchers {
+		w.changed = true
+	}
+	c.mu.Unlock()
+	c.wake()
+}
+
+// Reflexives returns what w's servers have answered, without addresses that this machine has itself, and what routers
+// have mapped.
 func (c *STUNClient) Reflexives(w *Watcher) (all []Reflexive) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	all = append(all, c.mapped...)
 	for _, name := range w.servers {
 		s := c.servers[name]
 		if s == nil {

@@ -112,3 +112,36 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// TestMappedByARouter: where a router lets packets in is one more address from
+// outside, for every watcher, and without a server.
+func TestMappedByARouter(t *testing.T) {
+	m := NewMux()
+	c := NewSTUNClient(m, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { c.Close(); _ = m.Close() })
+	told := make(chan bool, 8)
+	w, stop := c.Watch(nil, nil, func(moved bool) { told <- moved })
+	defer stop()
+	one := Reflexive{Base: netip.MustParseAddrPort("192.168.7.2:40000"), Mapped: netip.MustParseAddrPort("44.1.2.3:40001")}
+	c.SetMapped([]Reflexive{one})
+	select {
+	case moved := <-told:
+		if moved {
+			t.Error("taken for another network")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("not told")
+	}
+	if got := c.Reflexives(w); len(got) != 1 || got[0] != one {
+		t.Errorf("reflexives: %v", got)
+	}
+	c.SetMapped(nil)
+	<-told
+	if got := c.Reflexives(w); len(got) != 0 || c.Blocked(w) {
+		t.Errorf("given back: %v, blocked %v", got, c.Blocked(w))
+	}
+	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if p := m.Port(local); p == 0 || m.Port(netip.MustParseAddr("203.0.113.9")) != 0 {
+		t.Errorf("ports: %d", p)
+	}
+}

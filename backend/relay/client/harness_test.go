@@ -121,6 +121,10 @@ func (d dialled) Addresses() []relay.Address {
 
 func (d dialled) PortChanged() bool { return false }
 
+func (d dialled) SetOutside(*relay.Outside)        {}
+func (d dialled) SetAudience(relay.Audience)       {}
+func (d dialled) Try(relay.Outside, string) func() { return func() {} }
+
 func (d dialled) Announce(ctx context.Context, keys sealed.LinkKeys, accept func(switchboard.Frames)) (func(), error) {
 	withdraw, err := d.Client.Announce(ctx, keys, accept)
 	if err != nil {

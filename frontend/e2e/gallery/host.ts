@@ -181,6 +181,15 @@ function madeUp(part: Partial<State>): Backend {
       if (address.includes('club')) throw new Fault('invitation-wanted', '');
       return relay('').offer;
     },
+    testOwn: async (address) => {
+      if (address.includes('nobody')) throw new Fault('outside-unreachable', '');
+      return {
+        url: `https://${address}`,
+        name: address,
+        counted: true,
+        from: '203.0.113.7',
+      };
+    },
     devices: async () => ({
       cameras: [{ id: '0', name: 'FaceTime HD Camera', default: true }],
       microphones: [{ id: '0', name: 'Built-in Microphone', default: true }],
@@ -378,6 +387,46 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
       host.sheet = { kind: 'reach' };
       setTimeout(() => fill(m.host_relay_address(), 'nobody.example', m.host_relay_test()));
     }),
+  'reach-own-test': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'reach' };
+      setTimeout(() => fill(m.host_own(), 'porch.example', m.host_own_test()));
+    }),
+  'reach-own': (target) =>
+    reachSheet(
+      target,
+      {
+        ...base.reach,
+        kind: 'anywhere',
+        own: {
+          url: 'https://porch.tail1234.ts.net',
+          name: 'porch.tail1234.ts.net',
+          state: 'works',
+          counted: true,
+        },
+        router: { ...base.reach.router, on: true, state: 'shared', address: '192.168.1.1' },
+        funnel: 'on',
+      },
+      toEnd,
+    ),
+  'reach-own-fails': (target) =>
+    reachSheet(
+      target,
+      {
+        ...base.reach,
+        own: {
+          url: 'https://porch.example',
+          name: 'porch.example',
+          state: 'fails',
+          code: 'outside-host',
+          counted: false,
+        },
+        router: { ...base.reach.router, on: true, state: 'refused', address: '192.168.1.1' },
+        funnel: 'off',
+      },
+      toEnd,
+    ),
+  'reach-network': (target) => reachSheet(target, { ...base.reach, who: 'network' }),
   'reach-relay': (target) => reachSheet(target, through([relay('porch.example')])),
   'reach-relay-end': (target) => reachSheet(target, through([relay('porch.example')]), toEnd),
   'reach-away': (target) => reachSheet(target, through([away])),

@@ -24,6 +24,8 @@ export type State = Data<hoststate.State>;
 export type LinkView = Data<hoststate.LinkView>;
 export type AddressView = Data<hoststate.AddressView>;
 export type Reach = Data<hoststate.Reach>;
+export type RouterView = Data<hoststate.RouterView>;
+export type OwnTest = Data<hoststate.OwnTestView>;
 export type RelayView = Data<hoststate.RelayView>;
 export type RelayOffer = Data<hoststate.RelayOfferView>;
 export type RequestView = Data<hoststate.RequestView>;
@@ -86,6 +88,15 @@ export interface Commands {
   useRelay(url: string): Promise<void>;
   setRelayOnly(on: boolean): Promise<void>;
   copyHostKey(url: string): Promise<void>;
+  /** Who may open links: 'anywhere', 'network' or 'computer'. */
+  setWho(who: string): Promise<void>;
+  /** Looks through an address from outside: what was seen. */
+  testOwn(address: string): Promise<OwnTest>;
+  /** The address from outside; "" for none. */
+  useOwn(address: string): Promise<void>;
+  /** Whether the router is asked to let calls in. */
+  setRouter(on: boolean): Promise<void>;
+  useFunnel(on: boolean): Promise<void>;
   devices(): Promise<Devices>;
   dismissNotice(id: number): Promise<void>;
   /** Ends the app. */
@@ -207,6 +218,11 @@ export function wails(client: string): Backend {
     useRelay: (url) => said(app.UseRelay(url)),
     setRelayOnly: (on) => said(app.SetRelayOnly(on)),
     copyHostKey: (url) => said(app.CopyHostKey(url)),
+    setWho: (who) => said(app.SetWho(who)),
+    testOwn: (address) => said(app.TestOwn(address)),
+    useOwn: (address) => said(app.UseOwn(address)),
+    setRouter: (on) => said(app.SetRouter(on)),
+    useFunnel: (on) => said(app.UseFunnel(on)),
     devices: () => said(app.Devices()),
     dismissNotice: (id) => said(app.DismissNotice(id)),
     quit: () => said(app.Quit()),

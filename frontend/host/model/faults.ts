@@ -57,6 +57,13 @@ const sentences: Record<string, () => string> = {
   'host-not-allowed': m.host_fault_host_not_allowed,
   'line-replaced': m.host_fault_line_replaced,
   'too-many-links': m.host_fault_too_many_links,
+  'outside-unreachable': m.host_fault_outside_unreachable,
+  'outside-untrusted': m.host_fault_outside_untrusted,
+  'outside-elsewhere': m.host_fault_outside_elsewhere,
+  'outside-host': m.host_fault_outside_host,
+  'outside-sockets': m.host_fault_outside_sockets,
+  'funnel-missing': m.host_fault_funnel_missing,
+  'funnel-refused': m.host_fault_funnel_refused,
   'too-fast': m.host_fault_too_fast,
   'shutting-down': m.host_fault_shutting_down,
 };

@@ -1,7 +1,15 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { LinkView, Reach, RelayOffer, RelayView } from './backend';
 import { Fault } from './backend';
-import { nearbyOnly, offerWords, reachLine, relayReason, relayWord, retryWords } from './relays';
+import {
+  nearbyOnly,
+  offerWords,
+  reachLine,
+  relayReason,
+  relayWord,
+  retryWords,
+  routerLine,
+} from './relays';
 import { RelayForm } from './relays.svelte';
 
 const offer: RelayOffer = { links: 64, guests: 1920, bytes: 20 * 2 ** 30, turn: true };
@@ -25,6 +33,10 @@ const reach = (part: Partial<Reach> = {}): Reach => ({
   relays: [],
   newLinks: '',
   relayOnly: false,
+  who: 'anywhere',
+  own: { url: '', name: '', state: '', counted: false },
+  router: { on: false, state: 'off', external: '', address: '', by: '', until: 0, pinhole: false },
+  funnel: '',
   ...part,
 });
 
@@ -58,6 +70,55 @@ describe('the line about reach', () => {
     ],
   ])('tells the truth when the relay is %s', (state, line) =>
     expect(through({ state })).toBe(line),
+  );
+
+  const own = (state: string) => ({
+    url: 'https://tunnel.example',
+    name: 'tunnel.example',
+    state,
+    counted: true,
+  });
+
+  it.each([
+    ['works', 'Links open anywhere, through tunnel.example'],
+    [
+      'checking',
+      'Connecting to tunnel.example… Until then, links open on this computer and this network',
+    ],
+    [
+      'fails',
+      'tunnel.example can’t be reached just now: links open on this computer and this network',
+    ],
+  ])('tells the truth when the address from outside %s', (state, line) =>
+    expect(reachLine(reach({ own: own(state) }))).toBe(line),
+  );
+
+  it('names the way that works', () => {
+    expect(through({ state: 'unreachable' }, { own: own('works') })).toContain('tunnel.example');
+    expect(through({ state: 'connected' }, { own: own('works') })).toContain('porch.example');
+    expect(through({ state: 'unreachable' }, { own: own('fails') })).toContain('porch.example');
+  });
+
+  it('promises nothing that the host has closed', () => {
+    expect(through({ state: 'connected' }, { who: 'network', own: own('works') })).toBe(
+      'Links open on this computer and this network',
+    );
+    expect(
+      through({ state: 'connected' }, { who: 'computer', kind: 'computer', own: own('works') }),
+    ).toBe('Links open on this computer only');
+  });
+
+  it.each([
+    ['open', 'Your router lets calls in'],
+    ['refused', 'Your router refuses: here is where its setting is'],
+    [
+      'shared',
+      'Your provider shares your address with others (carrier NAT): links need a relay or a tunnel',
+    ],
+    ['two-routers', 'Two routers stand behind each other'],
+    ['asking', 'Asking your router…'],
+  ])('says in one line that the router is %s', (state, line) =>
+    expect(routerLine({ ...reach().router, on: true, state })).toBe(line),
   );
 
   it('promises no network where Porch listens on this computer only', () =>

@@ -1,5 +1,5 @@
 import { m } from '$src/i18n';
-import type { LinkView, Reach, RelayOffer, RelayView } from './backend';
+import type { LinkView, Reach, RelayOffer, RelayView, RouterView } from './backend';
 import { sentence } from './faults';
 
 /** The relay on which new links are made. */
@@ -11,12 +11,29 @@ const nearby = (reach: Reach): string =>
     ? m.host_reach_where_network()
     : m.host_reach_where_computer();
 
+/** The truth about the address from outside, in one line. */
+function ownLine(reach: Reach): string {
+  const words = { relay: reach.own.name, where: nearby(reach) };
+  switch (reach.own.state) {
+    case 'works':
+      return m.host_reach_anywhere(words);
+    case 'checking':
+      return m.host_reach_connecting(words);
+    default:
+      return m.host_reach_away(words);
+  }
+}
+
 /** The truth about reach, in one line. */
 export function reachLine(reach: Reach): string {
   const relay = chosenRelay(reach);
-  if (!relay) {
+  const own = reach.own.url !== '';
+  if (reach.who !== 'anywhere' || (!relay && !own)) {
     return reach.kind === 'network' ? m.host_reach_network() : m.host_reach_computer();
   }
+  // The better way that works; the relay if none does.
+  if (!relay || (own && reach.own.state === 'works' && relay.state !== 'connected'))
+    return ownLine(reach);
   const words = { relay: relay.name, where: nearby(reach) };
   switch (relay.state) {
     case 'connected':
@@ -27,6 +44,24 @@ export function reachLine(reach: Reach): string {
       return m.host_reach_refused(words);
     default:
       return m.host_reach_away(words);
+  }
+}
+
+/** What the router says, in one line of truth. */
+export function routerLine({ state }: RouterView): string {
+  switch (state) {
+    case 'open':
+      return m.host_router_open();
+    case 'refused':
+      return m.host_router_refused();
+    case 'shared':
+      return m.host_router_shared();
+    case 'two-routers':
+      return m.host_router_two();
+    case 'silent':
+      return m.host_router_silent();
+    default:
+      return m.host_router_asking();
   }
 }
 

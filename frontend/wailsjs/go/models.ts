@@ -462,7 +462,71 @@ export namespace hoststate {
 	        this.message = source["message"];
 	    }
 	}
+	export class OwnTestView {
+	    url: string;
+	    name: string;
+	    counted: boolean;
+	    from: string;
 	
+	    static createFrom(source: any = {}) {
+	        return new OwnTestView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.url = source["url"];
+	        this.name = source["name"];
+	        this.counted = source["counted"];
+	        this.from = source["from"];
+	    }
+	}
+	export class OwnView {
+	    url: string;
+	    name: string;
+	    state: string;
+	    code?: string;
+	    message?: string;
+	    counted: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new OwnView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.url = source["url"];
+	        this.name = source["name"];
+	        this.state = source["state"];
+	        this.code = source["code"];
+	        this.message = source["message"];
+	        this.counted = source["counted"];
+	    }
+	}
+	
+	export class RouterView {
+	    on: boolean;
+	    state: string;
+	    external: string;
+	    address: string;
+	    by: string;
+	    until: number;
+	    pinhole: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new RouterView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.on = source["on"];
+	        this.state = source["state"];
+	        this.external = source["external"];
+	        this.address = source["address"];
+	        this.by = source["by"];
+	        this.until = source["until"];
+	        this.pinhole = source["pinhole"];
+	    }
+	}
 	export class RelayOfferView {
 	    links: number;
 	    guests: number;
@@ -533,6 +597,10 @@ export namespace hoststate {
 	    relays: RelayView[];
 	    newLinks: string;
 	    relayOnly: boolean;
+	    who: string;
+	    own: OwnView;
+	    router: RouterView;
+	    funnel: string;
 	
 	    static createFrom(source: any = {}) {
 	        return new Reach(source);
@@ -545,6 +613,10 @@ export namespace hoststate {
 	        this.relays = this.convertValues(source["relays"], RelayView);
 	        this.newLinks = source["newLinks"];
 	        this.relayOnly = source["relayOnly"];
+	        this.who = source["who"];
+	        this.own = this.convertValues(source["own"], OwnView);
+	        this.router = this.convertValues(source["router"], RouterView);
+	        this.funnel = source["funnel"];
 	    }
 	
 		convertValues(a: any, classs: any, asMap: boolean = false): any {
@@ -607,6 +679,7 @@ export namespace hoststate {
 	        this.lowersTo = source["lowersTo"];
 	    }
 	}
+	
 	export class Settings {
 	    engine: string;
 	    camera: string;

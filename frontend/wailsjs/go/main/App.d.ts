@@ -82,7 +82,11 @@ export function SetName(arg1:string):Promise<void>;
 
 export function SetRelayOnly(arg1:boolean):Promise<void>;
 
+export function SetRouter(arg1:boolean):Promise<void>;
+
 export function SetSettings(arg1:hoststate.Settings):Promise<void>;
+
+export function SetWho(arg1:string):Promise<void>;
 
 export function SilenceRequests(arg1:string,arg2:boolean):Promise<void>;
 
@@ -90,6 +94,12 @@ export function Snapshot():Promise<hoststate.State>;
 
 export function Speak(arg1:string):Promise<void>;
 
+export function TestOwn(arg1:string):Promise<hoststate.OwnTestView>;
+
 export function TestRelay(arg1:string,arg2:string):Promise<hoststate.RelayOfferView>;
+
+export function UseFunnel(arg1:boolean):Promise<void>;
+
+export function UseOwn(arg1:string):Promise<void>;
 
 export function UseRelay(arg1:string):Promise<void>;

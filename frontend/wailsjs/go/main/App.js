@@ -158,8 +158,16 @@ export function SetRelayOnly(arg1) {
   return window['go']['main']['App']['SetRelayOnly'](arg1);
 }
 
+export function SetRouter(arg1) {
+  return window['go']['main']['App']['SetRouter'](arg1);
+}
+
 export function SetSettings(arg1) {
   return window['go']['main']['App']['SetSettings'](arg1);
+}
+
+export function SetWho(arg1) {
+  return window['go']['main']['App']['SetWho'](arg1);
 }
 
 export function SilenceRequests(arg1, arg2) {
@@ -174,8 +182,20 @@ export function Speak(arg1) {
   return window['go']['main']['App']['Speak'](arg1);
 }
 
+export function TestOwn(arg1) {
+  return window['go']['main']['App']['TestOwn'](arg1);
+}
+
 export function TestRelay(arg1, arg2) {
   return window['go']['main']['App']['TestRelay'](arg1, arg2);
+}
+
+export function UseFunnel(arg1) {
+  return window['go']['main']['App']['UseFunnel'](arg1);
+}
+
+export function UseOwn(arg1) {
+  return window['go']['main']['App']['UseOwn'](arg1);
 }
 
 export function UseRelay(arg1) {
