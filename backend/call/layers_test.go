@@ -59,7 +59,7 @@ func layered(t *testing.T, c *Call, id string) *guest {
 func (g *guest) sendLayers(ctx context.Context, track *layeredTrack) {
 	senders := make([]mediatest.VideoSender, len(asked.RIDs))
 	for i := range senders {
-		senders[i] = mediatest.VideoSender{SSRC: uint32(1000 + i), Timestamp: uint32(i) << 30, Size: 100 * (i + 1)}
+		senders[i] = mediatest.VideoSender{SSRC: uint32(1000 + i), Timestamp: uint32(i) << 30, Size: 100 * (i + 1), Temporal: true}
 	}
 	tick := time.NewTicker(40 * time.Millisecond)
 	defer tick.Stop()
@@ -176,6 +176,43 @@ func TestEveryReceiverHasTheLayerOfItsLine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAPoorLineHasHalfOfThePictures: a line that is too poor for all pictures of the lowest layer gets those that others
+// depend on, and all again when it can.
+func TestAPoorLineHasHalfOfThePictures(t *testing.T) {
+	c := newTestCall(t, Options{})
+	layered(t, c, "a")
+	still := func(id string) *guest {
+		return join(t, c, guestOptions{profile: Profile{ID: id, Muted: true, CameraOff: true}})
+	}
+	b, d := still("b"), still("d")
+	for _, g := range []*guest{b, d} {
+		g.until("a picture", func() bool { return g.shows() >= 0 })
+	}
+	// temporal returns of which temporal layers the newest pictures are. The caller holds d.mu.
+	temporal := func() (layers [3]int) {
+		for n, r := range slices.Backward(d.packets) {
+			if r.kind == signalling.KindVideo && len(r.packet.Payload) > 100 && len(d.packets)-n < 60 {
+				layers[vp8.Parse(r.packet.Payload).Temporal]++
+			}
+		}
+		return layers
+	}
+	stop := d.claims(180_000) // 59 of it for sound; 135 are needed, or 81 for half
+	d.until("half of the pictures", func() bool {
+		n := temporal()
+		return d.shows() == 0 && n[0] > 5 && n[1] > 5 && n[2] == 0
+	})
+	b.update(func() {
+		if got := b.shows(); got < 1 {
+			t.Errorf("the other one is shown layer %d", got)
+		}
+	})
+	stop()
+	stop = d.claims(3_000_000)
+	d.until("all pictures", func() bool { return temporal()[2] > 5 })
+	stop()
 }
 
 // TestAPageThatKnowsNoLayersIsNotAskedForThem: only a page that has said so is.

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -168,8 +169,9 @@ func (c *Call) gather(members []*member, now time.Time) *share.Input {
 func (p *planner) track(of share.ID, kind share.Kind, from *forward.Track, silent bool, layers int, now time.Time) share.Track {
 	t := share.Track{ID: share.TrackID{Of: of, Kind: kind}, Silent: silent}
 	p.flows = from.Flows(p.flows[:0], now)
+	thins := slices.ContainsFunc(p.flows, func(f forward.Flow) bool { return f.Thins }) // senders make all layers alike
 	for _, f := range p.flows[:min(len(p.flows), max(1, layers), share.MaxLayers)] {
-		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active, Thins: f.Thins}
+		t.Layers[t.Count] = share.Layer{Height: f.Height, Rate: f.Rate, Active: f.Active, Thins: thins}
 		t.Count++
 	}
 	return t
