@@ -25,7 +25,7 @@ test_packages=(
   openbox xdotool x11-utils imagemagick zbar-tools # the window, pressed and looked at
   tcpdump iproute2 iptables procps sqlite3 espeak-ng
   curl openssl libnss3-tools         # the laboratory's certificate authority
-  fonts-noto-core fonts-noto-color-emoji adwaita-icon-theme
+  fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji adwaita-icon-theme
 )
 
 dist_packages=(nsis binutils)          # the Windows installer; readelf

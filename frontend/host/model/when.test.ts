@@ -19,6 +19,11 @@ describe('dayAndTime', () => {
   it('begins a line with a capital', () =>
     expect(capital('today, 14:02', 'en')).toBe('Today, 14:02'));
 
+  it('has the comma of its language', () => {
+    expect(dayAndTime(now, now, 'ar')).toMatch(/^اليوم، /);
+    expect(dayAndTime(now, now, 'ja')).toMatch(/^今日 \d/);
+    expect(dayAndTime(now, now, 'zh-Hans')).toMatch(/^今天 \d/);
+  });
   it('speaks the language it is asked for', () =>
     expect(dayAndTime(local(2026, 4, 19, 9, 5), now, 'de')).toBe('gestern, 09:05'));
 });

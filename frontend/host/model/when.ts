@@ -1,3 +1,5 @@
+import { base } from '$src/i18n/say';
+
 const minute = 60_000;
 
 /**
@@ -8,11 +10,15 @@ export function dayAndTime(at: number, now: number, locale: string, always = fal
   const then = new Date(at);
   const time = () => dates(locale, 'time').format(then);
   const days = Math.round((midnight(then) - midnight(new Date(now))) / (24 * 60 * minute));
-  if (days === 0 || days === -1) return `${passed(locale, 'long').format(days, 'day')}, ${time()}`;
+  if (days === 0 || days === -1)
+    return `${passed(locale, 'long').format(days, 'day')}${comma(locale)}${time()}`;
   const sameYear = then.getFullYear() === new Date(now).getFullYear();
   const day = dates(locale, sameYear ? 'day' : 'dayOfYear').format(then);
-  return always ? `${day}, ${time()}` : day;
+  return always ? `${day}${comma(locale)}${time()}` : day;
 }
+
+/** What stands between a day and a time. */
+const comma = (locale: string): string => ({ ar: '، ', ja: ' ', zh: ' ' })[base(locale)] ?? ', ';
 
 /** The same with a capital, where it begins a line. */
 export function capital(text: string, locale: string): string {
