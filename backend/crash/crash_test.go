@@ -235,3 +235,13 @@ func FuzzScrubTrace(f *testing.F) {
 		}
 	})
 }
+
+func TestScrubTrace(t *testing.T) {
+	trace := "SIGABRT: abort\nPC=0x48 m=0 sigcode=0\n\ngoroutine 5 gp=0xc00 m=3 mp=0xc01 [syscall, 2 minutes]:\n" +
+		"runtime.notetsleepg(0x1, 0x2)\n\t/usr/local/go/src/runtime/lock_futex.go:140 +0x29 fp=0xc0 sp=0xc1 pc=0x4\n" +
+		"main.say({0xc000012, 0x5}, \"Ada\")\nrax    0xca\nrbx    0x41646120\ncreated by main.run in goroutine 1\n\t/home/ada/src/porch/main.go:12 +0x1\n"
+	want := "SIGABRT\n…\n\ngoroutine [syscall]:\nruntime.notetsleepg\n\t…/runtime/lock_futex.go:140\n…\ncreated by main.run\n\t…/porch/main.go:12\n"
+	if got := ScrubTrace(trace); got != want {
+		t.Errorf("%s", got)
+	}
+}

@@ -53,18 +53,20 @@ var (
 	goroutine = regexp.MustCompile(`^goroutine \d+ (?:gp=\S+ m=\S+ )?(?:mp=\S+ )?\[([a-zA-Z ,.()-]+?)(?:, \d+ minutes)?(?:, locked to thread)?\]:$`)
 	// A function, with its arguments. Names of functions are of programs.
 	function = regexp.MustCompile(`^((?:created by )?[\w./()*\[\]{}·…-]+?)(?:\((?:[0-9a-fx, .{}?_]*|\.\.\.)\))?( in goroutine \d+)?$`)
-	place    = regexp.MustCompile(`^\t(.*/)?([\w.@+!-]+/[\w.-]+\.(?:go|s|c|h)):(\d+)(?: \+0x[0-9a-f]+)?$`)
+	place    = regexp.MustCompile(`^\t(.*/)?([\w.@+!-]+/[\w.-]+\.(?:go|s|c|h)):(\d+)(?: \+0x[0-9a-f]+)?(?: fp=0x[0-9a-f]+ sp=0x[0-9a-f]+ pc=0x[0-9a-f]+)?$`)
 	// What the runtime itself says of a panic, with numbers.
 	runtimeSays = regexp.MustCompile(`^(?:panic: |fatal error: |\t?\[signal |runtime: )`)
-	signal      = regexp.MustCompile(`^\[signal (SIG[A-Z]+)`)
+	signal      = regexp.MustCompile(`^(?:\[signal )?(SIG[A-Z]+)[: ]`)
 	kind        = regexp.MustCompile(`^(panic|fatal error): (runtime error: [a-z ]+|[a-z][a-z ]*[a-z])?`)
 )
 
 // ScrubTrace leaves out of a trace of the Go runtime the text of the panic, arguments, and folders.
 func ScrubTrace(trace string) string {
 	var b strings.Builder
+	dropped := false // the line before, too: one mark stands for both
 	for line := range strings.Lines(trace) {
 		line = strings.TrimRight(line, "\r\n")
+		before := b.Len()
 		switch {
 		case line == "":
 			b.WriteByte('\n')
@@ -79,9 +81,12 @@ func ScrubTrace(trace string) string {
 			b.WriteString("\t" + left + "/" + m[2] + ":" + m[3] + "\n")
 		case strings.Contains(line, "(") && strings.Contains(line, ".") && function.MatchString(line), strings.HasPrefix(line, "created by ") && function.MatchString(line):
 			b.WriteString(function.FindStringSubmatch(line)[1] + "\n")
-		default:
+		case !dropped:
 			b.WriteString(left + "\n")
+			dropped = true
+			continue
 		}
+		dropped = dropped && b.Len() == before
 	}
 	return b.String()
 }
