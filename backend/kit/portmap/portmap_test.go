@@ -29,7 +29,7 @@ func TestPCP(t *testing.T) {
 	r := newRouter(t)
 	external := netip.AddrPortFrom(public, 40123)
 	r.set(func(r *router) { r.answer = grants(external, 1) })
-	m := r.mapper(0)
+	m := r.mapper()
 	l := m.Want(t.Context(), UDP, 40000)
 	settled(t, l)
 	want := Mapping{External: external, Internal: netip.AddrPortFrom(loopback, 40000)}
@@ -69,7 +69,7 @@ func TestNATPMP(t *testing.T) {
 	r := newRouter(t)
 	external := netip.AddrPortFrom(public, 50001)
 	r.set(func(r *router) { r.answer = speaksNATPMP(external, 3600) })
-	m := r.mapper(0)
+	m := r.mapper()
 	l := m.Want(t.Context(), TCP, 40000)
 	settled(t, l)
 	if got := l.Mappings(); len(got) != 1 || got[0].External != external || m.Status().By != "NAT-PMP" {
@@ -115,7 +115,7 @@ func TestUPnP(t *testing.T) {
 			r.set(func(r *router) {
 				r.upnp(c.service, "44.1.2.3", func(body string) bool { return strings.Contains(body, "<NewExternalPort>40000<") })
 			})
-			m := r.mapper(0)
+			m := r.mapper()
 			l := m.Want(t.Context(), UDP, 40000)
 			settled(t, l)
 			got := l.Mappings()
@@ -142,7 +142,7 @@ func TestUPnP(t *testing.T) {
 // one word.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	at := func(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
+	at := netip.MustParseAddrPort
 	for _, c := range []struct {
 		name string
 		set  func(*router)
@@ -272,7 +272,7 @@ func TestHostileRouters(t *testing.T) {
 				r := newRouter(t)
 				r.set(c.set)
 				begun := time.Now()
-				m := r.mapper(0)
+				m := r.mapper()
 				l := m.Want(t.Context(), UDP, 40000)
 				settled(t, l)
 				if s := m.Status(); s.State != Refused && s.State != Silent || len(l.Mappings()) != 0 {
@@ -304,7 +304,7 @@ func TestAnswersTwice(t *testing.T) {
 			return append(a, a...)
 		}
 	})
-	m := r.mapper(0)
+	m := r.mapper()
 	l := m.Want(t.Context(), UDP, 40000)
 	settled(t, l)
 	until(t, "renewals", func() bool { return len(r.requests()) >= 4 })
@@ -319,7 +319,7 @@ func TestVanishes(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t)
 	r.set(func(r *router) { r.answer = grants(netip.AddrPortFrom(public, 40001), 4) })
-	m := r.mapper(0)
+	m := r.mapper()
 	l := m.Want(t.Context(), UDP, 40000)
 	settled(t, l)
 	<-l.Changed()
@@ -382,7 +382,7 @@ func TestALeaseEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t)
 	r.set(func(r *router) { r.answer = grants(netip.AddrPortFrom(public, 40001), 3600) })
-	m := r.mapper(0)
+	m := r.mapper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := m.Want(ctx, UDP, 40000)
 	settled(t, l)

@@ -120,9 +120,9 @@ type writerTo struct {
 func (w writerTo) Write(b []byte) (int, error) { return w.c.WriteToUDPAddrPort(b, w.to) }
 
 // mapper returns a mapper that asks r. It is on.
-func (r *router) mapper(lifetime time.Duration) *Mapper {
+func (r *router) mapper() *Mapper {
 	r.t.Helper()
-	m := r.silentMapper(lifetime)
+	m := r.silentMapper(0)
 	m.Enable(true)
 	return m
 }

@@ -317,7 +317,7 @@ func (a *Allocator) raise(in *Input, key uint64, layer int, cost, part float64) 
 	}
 	fits, half := own.fits(cost) && way.fits(cost), int(p.now) == layer // half of the pictures were given already
 	switch {
-	case p.held(layer) && !(half && p.thin), p.now < 0 && (p.held(0) || !p.wanted), half && !p.wanted:
+	case p.held(layer) && (!half || !p.thin), p.now < 0 && (p.held(0) || !p.wanted), half && !p.wanted:
 	case !p.wanted:
 		fits = own.spares(spare) && way.spares(spare)
 	default:
