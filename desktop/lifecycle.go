@@ -1,10 +1,12 @@
 package desktop
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,7 +43,9 @@ type App struct {
 	notifier *notifier
 	pumped   chan struct{} // closed when pump has returned
 	spoken   atomic.Pointer[messages.Texts]
-	dir      string // the data folder
+	speaking sync.Once
+	speaks   chan struct{} // closed when the page has said which language it speaks
+	dir      string        // the data folder
 	crashes  *crash.Keeper
 	updates  *updates.Checker // nil if this build looks for none
 	erasing  atomic.Bool      // all data goes when the backend has closed
@@ -51,7 +55,7 @@ type App struct {
 // New returns an app that has not started. icon, a PNG, is for notifications. pump
 // runs as long as there is a host, and returns once it has closed.
 func New(icon []byte, pump func(ctx context.Context, h *host.Host)) *App {
-	return &App{icon: icon, pump: pump, ready: make(chan struct{}), pumped: make(chan struct{})}
+	return &App{icon: icon, pump: pump, ready: make(chan struct{}), pumped: make(chan struct{}), speaks: make(chan struct{})}
 }
 
 // Host waits until the app has opened, and returns the host, or why there is none.
@@ -107,10 +111,11 @@ func (a *App) fail() {
 	if fault.CodeOf(a.err) == fault.StoreInUse {
 		time.Sleep(secondInstance)
 	}
+	a.awaitSpeech()
 	_, _ = runtime.MessageDialog(a.ctx, runtime.MessageDialogOptions{
 		Type:    runtime.ErrorDialog,
-		Title:   "Porch can’t open",
-		Message: fault.Sentence(fault.CodeOf(a.err)),
+		Title:   a.texts()["system_cant_open"],
+		Message: cmp.Or(a.texts().Fault(string(fault.CodeOf(a.err))), fault.Sentence(fault.CodeOf(a.err))),
 	})
 	os.Exit(1)
 }

@@ -1,6 +1,8 @@
 package desktop
 
 import (
+	"time"
+
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/frontend/messages"
@@ -9,7 +11,22 @@ import (
 // Speak sets the language of what Porch says from now on: a locale of
 // frontend/messages. The page calls it when it knows the system's language, or
 // the one that the host chose.
-func (a *App) Speak(locale string) { a.spoken.Store(new(messages.In(locale))) }
+func (a *App) Speak(locale string) {
+	a.spoken.Store(new(messages.In(locale)))
+	a.speaking.Do(func() { close(a.speaks) })
+}
+
+// pageLoads is how long the window's page may take until it has said which
+// language it speaks.
+const pageLoads = 3 * time.Second
+
+// awaitSpeech waits for the page to say it, for what is said without the page.
+func (a *App) awaitSpeech() {
+	select {
+	case <-a.speaks:
+	case <-time.After(pageLoads):
+	}
+}
 
 // texts are those of the language that is spoken.
 func (a *App) texts() messages.Texts {

@@ -23,6 +23,7 @@ if (insideApp()) {
   const client = clientName();
   const backend = wails(client);
   const engine = capability();
+  void backend.speak(languageFor(memory.language)).catch(() => {}); // it may have to say why it can't open
   const host = new Host({
     backend,
     client,

@@ -1,6 +1,7 @@
 // Package messages has the texts that Porch itself says to the operating system
-// and to other programs, in all languages: system/LOCALE.json. The pages have
-// their own texts, beside them.
+// and to other programs, in all languages: system/LOCALE.json. Of the host's
+// page it has the texts too, for the sentences of faults that are said when there
+// is no page.
 package messages
 
 import (
@@ -11,7 +12,7 @@ import (
 	"strings"
 )
 
-//go:embed system/*.json
+//go:embed system/*.json host/*.json
 var files embed.FS
 
 // Texts are the texts of one language by their keys. A key that is not there is
@@ -31,10 +32,26 @@ func In(locale string) Texts {
 
 func read(locale string) Texts {
 	t := Texts{}
-	if b, err := files.ReadFile("system/" + locale + ".json"); err == nil {
-		_ = json.Unmarshal(b, &t) // TestTexts reads all of them
+	for _, folder := range []string{"host/", "system/"} {
+		b, err := files.ReadFile(folder + locale + ".json")
+		if err != nil {
+			continue
+		}
+		var texts map[string]any
+		_ = json.Unmarshal(b, &texts) // TestTexts reads all of them
+		for key, text := range texts {
+			if s, ok := text.(string); ok { // else it has plurals, which only pages say
+				t[key] = s
+			}
+		}
 	}
 	return t
+}
+
+// Fault returns the sentence for a fault's code, such as "store-damaged", and ""
+// if the page has none of its own.
+func (t Texts) Fault(code string) string {
+	return t["host_fault_"+strings.ReplaceAll(code, "-", "_")]
 }
 
 // With returns the text of key with a value in the place of {name}.

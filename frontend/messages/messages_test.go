@@ -29,6 +29,14 @@ func TestTexts(t *testing.T) {
 	if got := In("en").Count("system_waiting", 3); got != "People waiting: 3" {
 		t.Errorf("English: %q", got)
 	}
+	for _, code := range []string{"store-unavailable", "store-too-new", "store-in-use", "store-damaged", "port-taken"} {
+		if de, en := In("de").Fault(code), In("en").Fault(code); de == "" || de == en {
+			t.Errorf("%s: %q in German", code, de)
+		}
+	}
+	if got := In("de").Fault("no-such-code"); got != "" {
+		t.Errorf("no such code: %q", got)
+	}
 	for _, locale := range []string{"", "xx", "en-XA", "../../secret", "de/../de"} {
 		if got := In(locale)["system_let_in"]; got != "Let in" {
 			t.Errorf("%q: %q", locale, got)
