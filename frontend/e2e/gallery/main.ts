@@ -2,6 +2,7 @@
 import '$src/ui/tokens.css';
 import '$src/ui/base.css';
 import { best, textsOf, use } from '$src/i18n/load';
+import { language } from '../../guest/language.svelte';
 import { scenes as guest } from './guest';
 import { scenes as host } from './host';
 
@@ -18,6 +19,7 @@ async function speak(): Promise<void> {
   const texts = [...(await textsOf(locale, hosts)).default];
   for (const [i, text] of [...door.default, ...rest.default].entries()) texts[i] = text;
   use(locale, texts);
+  language.now = locale;
 }
 
 const name = new URLSearchParams(location.search).get('scene') ?? '';
