@@ -285,6 +285,27 @@ describe('the own picture', () => {
     expect(sent()).toBe(1);
   });
 
+  it('of several layers goes on in the middle one when somebody comes to an empty call', async () => {
+    const { peer, offer, slots, connection } = open();
+    connection.sender.encodings = [{ rid: 'q' }, { rid: 'h' }, { rid: 'f' }];
+    const layers = () =>
+      connection.sender.encodings.filter(({ active }) => active).map(({ rid }) => rid);
+    peer.expect(true);
+    await offer();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(layers()).toEqual(['h']);
+    const video = ['q', 'h', 'f'].map((rid) => ({ rid, active: rid === 'f' }));
+    peer.receive({ type: 'layers', payload: { video } });
+    await slots(somebody);
+    expect(layers()).toEqual(['h']); // what the newcomer finds
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(layers()).toEqual(['h', 'f']);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(layers()).toEqual(['f']);
+    await slots([...somebody, ...somebody]);
+    expect(layers()).toEqual(['f']);
+  });
+
   it('of a small camera begins as it is, and a phone held upright has a large one', async () => {
     for (const [size, part] of [
       [{ width: 640, height: 480 }, 1],

@@ -67,6 +67,8 @@ export class Peer {
   #own: RTCRtpTransceiver[] = []; // the first two; a browser takes those that it refuses out of its list
   #expecting = false;
   #size?: Wish['size']; // known once a picture has begun
+  #seen = false; // by somebody, when it was last tuned
+  #layered = false; // the own picture is sent in layers
   #grow?: ReturnType<typeof setTimeout>;
   #alone?: ReturnType<typeof setTimeout>;
   #early: RTCIceCandidateInit[] = [];
@@ -263,6 +265,12 @@ export class Peer {
         if (!this.alive || !this.#connection.remoteDescription) return;
         const seen = this.#slots.length > 0;
         const layers = this.#layers;
+        if (seen && !this.#seen && this.#layered && this.#size === 'full') {
+          // Whoever comes sees what is sent already: a layer more at this moment would hold up all of them.
+          this.#size = 'small';
+          this.#wait();
+        }
+        this.#seen = seen;
         const size = this.#begin(seen || this.#expecting);
         const rate = seen ? full : waiting;
         const { width = 0, height = 0 } = this.#options.own('video')?.getSettings() ?? {};
@@ -273,6 +281,7 @@ export class Peer {
         const sender = this.#own[1]?.sender;
         const parameters = sender?.getParameters();
         if (!parameters?.encodings?.length) return;
+        this.#layered = parameters.encodings.length > 1;
         instruct(parameters.encodings, wish);
         await sender!.setParameters(parameters);
         this.#tuning = text;
