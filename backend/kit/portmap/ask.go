@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,9 @@ func (m *Mapper) ask(ctx context.Context, w wish, before string) (grant, error) 
 	ways := []way{{"PCP", m.pcp}, {"NAT-PMP", m.natPMP}, {"UPnP", m.igd}}
 	if w.local.Addr().Is6() {
 		ways = ways[:1]
+	}
+	if m.o.only != "" {
+		ways = slices.DeleteFunc(ways, func(one way) bool { return one.by != m.o.only })
 	}
 	for _, one := range ways {
 		if one.by != before {

@@ -169,6 +169,9 @@ func (h *half) ask(t target) (renew time.Duration) {
 	ctx, cancel := context.WithTimeout(l.ctx, askWithin)
 	defer cancel()
 	w := wish{target: t, protocol: l.protocol, suggested: h.have.external.Port(), nonce: h.nonce, lifetime: m.o.Lifetime}
+	if h.six {
+		w.lifetime = min(w.lifetime, maxPinhole)
+	}
 	if w.suggested == 0 {
 		w.suggested = t.local.Port()
 	}

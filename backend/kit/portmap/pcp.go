@@ -20,7 +20,7 @@ const (
 )
 
 // pauses are the times until a question is sent again.
-var pauses = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond}
+var pauses = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 2 * time.Second}
 
 // exchange sends a question to a router until it answers. right reports whether a
 // datagram is the answer. The socket is connected, so that only the router's

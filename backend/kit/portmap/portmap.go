@@ -60,7 +60,10 @@ type Options struct {
 	OnChange func()
 	Logger   *slog.Logger // nil logs nothing
 
-	pcpPort, ssdpPort uint16 // of routers in tests; 0 means 5351 and 1900
+	// For tests: the ports of routers, where 0 means 5351 and 1900, and the only
+	// protocol that is asked; "" for all.
+	pcpPort, ssdpPort uint16
+	only              string
 }
 
 const (
@@ -72,6 +75,9 @@ const (
 	renewEvery = 10 * time.Minute
 	retryFirst = 30 * time.Second
 	retryMost  = 15 * time.Minute
+	// maxPinhole is shorter, because miniupnpd 2.3.1 on nftables keeps a pinhole
+	// that was withdrawn until its lease ends (seen in the laboratory).
+	maxPinhole = 2 * renewEvery
 )
 
 // Mapper asks routers for leases. It is off at first. It is safe for concurrent

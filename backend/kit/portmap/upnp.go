@@ -27,7 +27,7 @@ const (
 	maxDatagrams   = 64        // read for one search
 	maxPlaces      = 4         // devices whose description is read
 	maxDescription = 256 << 10 // bytes of a description, and of an answer
-	searchWithin   = 3 * time.Second
+	searchWithin   = 5 * time.Second
 	describeWithin = 3 * time.Second
 	description    = "Porch" // of a mapping, in the router's list
 )
