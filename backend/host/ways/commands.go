@@ -23,7 +23,7 @@ import (
 // Faults: RelayAddressInvalid, RelayIsLink, InvitationInvalid, and why the relay
 // refused or could not be reached.
 func (w *Ways) TestRelay(ctx context.Context, address, invitation string) (hoststate.RelayOfferView, error) {
-	url, err := client.ParsePasted(address)
+	url, err := client.ParsePasted(pasted(address))
 	if err != nil {
 		return hoststate.RelayOfferView{}, err
 	}
@@ -80,7 +80,7 @@ func (w *Ways) relayKey(url string, r *public) []byte {
 // first relay that is added, until the host chooses otherwise. Faults:
 // RelayAddressInvalid, RelayIsLink, InvitationInvalid, RelaysFull.
 func (w *Ways) AddRelay(ctx context.Context, address, invitation string) (hoststate.RelayView, error) {
-	url, err := client.ParsePasted(address)
+	url, err := client.ParsePasted(pasted(address))
 	if err != nil {
 		return hoststate.RelayView{}, err
 	}
