@@ -125,7 +125,7 @@ test-deb: ## the package of make dist in bare Debians: installed, used, removed 
 .PHONY: lab
 lab: setup ## calls across NATs and on narrow lines, in network namespaces (root): build/lab/reach.txt
 	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay
-	PORCH_LAB=1 go test -count 1 -run 'Laboratory|NarrowLine|FullLine' -v ./backend/call ./backend/kit/portmap
+	PORCH_LAB=1 go test -count 1 -run 'Laboratory|NarrowLine|FullLine' -v ./backend/call ./backend/host/ways ./backend/kit/portmap
 	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
 
 .PHONY: lab-media

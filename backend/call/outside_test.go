@@ -223,6 +223,9 @@ func TestRelayOnlyTellsNoAddressOfThisMachine(t *testing.T) {
 			c := newReachedCall(t, Options{TLS: s.TLS}, ICEConfig{
 				STUN: []string{leak.URL()}, Servers: s.Servers(way), RelayOnly: true,
 			}, nil)
+			c.engine.stun.SetMapped([]path.Reflexive{{
+				Base: netip.MustParseAddrPort("127.0.0.1:4242"), Mapped: netip.MustParseAddrPort("203.0.113.7:4243"),
+			}})
 			oa, sentA := recorded(as("a"))
 			ob, sentB := recorded(as("b"))
 			a, b := join(t, c, oa), join(t, c, ob)
