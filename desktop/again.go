@@ -15,7 +15,7 @@ const afterVariable = "PORCH_AFTER"
 
 // startAgain starts this program once more, to begin when this one has ended.
 func startAgain() error {
-	path, err := os.Executable()
+	path, err := atlogin.Program()
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ const Background = "--background"
 // ID names the app to the systems.
 const ID = "call.porch.app"
 
-// program returns the path of the program that is to be started. An AppImage runs from a folder that is gone later, and
+// Program returns the path of the program that is to be started. An AppImage runs from a folder that is gone later, and
 // says where it is itself.
-func program() (string, error) {
+func Program() (string, error) {
 	if image := os.Getenv("APPIMAGE"); image != "" {
 		return image, nil
 	}

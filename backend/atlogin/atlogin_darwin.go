@@ -36,7 +36,7 @@ func Set(on bool) error {
 	if !on {
 		return remove(path)
 	}
-	program, err := program()
+	program, err := Program()
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func Set(on bool) error {
 		}
 		return nil
 	}
-	program, err := program()
+	program, err := Program()
 	if err != nil {
 		return err
 	}
