@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/porch-call/porch/backend/kit/icecheck"
 )
 
 // udpConn is the part of a socket that belongs to one peer connection, as
@@ -21,6 +23,7 @@ type udpConn struct {
 	// called after pion got one.
 	answeredBy func(from netip.AddrPort) bool
 	answered   func()
+	vouch      func(icecheck.Check, netip.AddrPort) bool // see PeerMux.Vouch
 
 	addresses int // in socket.remotes; guarded by the socket's lock
 

@@ -22,8 +22,9 @@ type Mux struct {
 	Lister func() []netip.Prefix
 	Listen func(*net.UDPAddr) (*net.UDPConn, error)
 
-	corks   atomic.Int32
-	answers func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not for a peer
+	corks     atomic.Int32
+	strangers atomic.Pointer[func(Stranger) bool]                    // never nil
+	answers   func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not for a peer
 
 	mu      sync.Mutex
 	closed  bool
@@ -54,6 +55,7 @@ func NewMux() *Mux {
 		sockets: make(map[netip.Addr]*udpSocket),
 	}
 	m.list.Store(new([]*udpSocket))
+	m.SetStrangers(nil)
 	return m
 }
 

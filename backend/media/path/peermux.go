@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/porch-call/porch/backend/kit/icecheck"
 )
 
 // PeerMux is the mux as one peer's agent sees it.
@@ -25,6 +27,16 @@ type PeerMux struct {
 	RelayOnly bool
 
 	Elsewhere bool // the other side is not on this computer
+
+	// Vouch is asked for each check that names the connection, on the goroutine that
+	// reads the socket. If it reports false, the check is dropped, and its address
+	// stays whose it was. nil takes all checks, and leaves it to pion to judge them.
+	Vouch func(check icecheck.Check, from netip.AddrPort) bool
+
+	// First is the check for which the connection was made, or nil. The agent gets it
+	// with the connection, which it asks for later than it first gives it up (through
+	// its Restart).
+	First *HeldCheck
 }
 
 // relaySocket returns the socket at a TURN server, or nil.
@@ -90,7 +102,9 @@ func (m PeerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 	if s == nil {
 		return nil, net.ErrClosed
 	}
-	return s.connection(ufrag, m), nil
+	c := s.connection(ufrag, m)
+	m.First.open(c)
+	return c, nil
 }
 
 // RemoveConnByUfrag implements ice.UDPMux.

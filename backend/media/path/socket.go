@@ -161,15 +161,7 @@ func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
 		if b[0]&1 != 0 && s.mux.answers(s, b, from) { // a response (RFC 8489 section 5)
 			return
 		}
-		// A check that names another connection moves the address there: that
-		// user name was told to one peer only.
-		if named := s.named(b); named != nil && named != c {
-			if !s.register(named, from) {
-				return
-			}
-			c = named
-			c.release(from)
-		}
+		c = s.check(b, from, c)
 	}
 	if c == nil {
 		return
@@ -187,27 +179,6 @@ func (s *udpSocket) receive(b []byte, from netip.AddrPort) {
 // isAnswer reports whether a datagram is a binding success response (RFC 8489
 // section 5).
 func isAnswer(b []byte) bool { return len(b) > 1 && b[0] == 1 && b[1] == 1 }
-
-// named returns the connection that a binding request names (RFC 8445 section
-// 7.2.2: the user name begins with the receiver's fragment), or nil.
-func (s *udpSocket) named(b []byte) *udpConn {
-	m := stun.Message{Raw: b}
-	if m.Decode() != nil || m.Type != stun.BindingRequest {
-		return nil
-	}
-	var name stun.Username
-	if name.GetFrom(&m) != nil {
-		return nil
-	}
-	for i, c := range name {
-		if c == ':' {
-			s.mu.RLock()
-			defer s.mu.RUnlock()
-			return s.ufrags[string(name[:i])]
-		}
-	}
-	return nil
-}
 
 // register notes that an address is c's, and takes it from whoever had it. It
 // returns false when c has too many: a peer has a few addresses, but can pretend
@@ -257,7 +228,7 @@ func (s *udpSocket) connection(ufrag string, m PeerMux) *udpConn {
 	if c == nil {
 		c = &udpConn{
 			socket: s, ufrag: ufrag, take: m.Take, answeredBy: m.AnsweredBy, answered: m.Answered,
-			filled: make(chan struct{}, 1), closed: make(chan struct{}),
+			vouch: m.Vouch, filled: make(chan struct{}, 1), closed: make(chan struct{}),
 		}
 		s.ufrags[ufrag] = c
 	}

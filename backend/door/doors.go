@@ -1,0 +1,292 @@
+package door
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/kit/contain"
+	"github.com/porch-call/porch/backend/kit/household"
+	"github.com/porch-call/porch/backend/kit/icecheck"
+	"github.com/porch-call/porch/backend/kit/limit"
+	"github.com/porch-call/porch/backend/kit/recent"
+	"github.com/porch-call/porch/backend/media/path"
+	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/sealed"
+)
+
+// Limits.
+const (
+	guestsPerLink   = 192              // as at a relay
+	unopenedPerLink = 10               // connections whose guest has not said a word yet
+	unopenedPerHome = 3                // of one address (IPv6: one /64)
+	unopened        = 20               // of all links
+	newPerHome      = 6                // connections of one address in newWithin
+	newWithin       = 10 * time.Second //
+	homes           = 4096             // whose new connections are counted one by one
+	proofs          = 2000             // integrity checks in a second, for all addresses that are not proved yet
+	spentUfrags     = 4096             // that a link remembers
+	handshakeWithin = 10 * time.Second // from the first check to the channel
+	sayWithin       = 10 * time.Second // from there to the guest's first word, and again to its first frame
+	farewellWithin  = time.Second      // for the last message to be taken
+	takeWithin      = 30 * time.Second // for a guest to take what waits for it
+	socketsEvery    = 5 * time.Second  // between looks at the machine's addresses
+)
+
+// Options are the parts of Doors.
+type Options struct {
+	Mux    *path.Mux
+	Logger *slog.Logger // nil means slog.Default
+}
+
+// Counts say what came to the doors since they were opened.
+type Counts struct {
+	Unknown uint64 // checks that name no link
+	Forged  uint64 // checks that name a link, and are not signed
+	Refused uint64 // checks with a right signature, for which there was no room
+	Copied  uint64 // checks that came a second time from another address
+	Opened  uint64 // connections whose channel has opened
+}
+
+// Doors are the doors of all links, on the sockets of one mux. It is safe for concurrent use.
+type Doors struct {
+	mux    *path.Mux
+	log    *slog.Logger
+	board  *switchboard.Memory
+	key    []byte // of the hash that stands for an address
+	proofs *rate.Limiter
+	fresh  *limit.Buckets[netip.Prefix]
+	panics contain.Panics
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	unknown, forged, refused, copied, opened atomic.Uint64
+
+	mu       sync.Mutex // guards what follows, and the fields of doors that name it
+	closed   bool
+	keeping  bool // keepSockets runs
+	tags     map[string]*door
+	conns    map[string]*conn // by ufrag
+	unopened int
+	waiting  *household.Tally[netip.Prefix] // unopened, by address
+}
+
+// door is the door of one link.
+type door struct {
+	id       sealed.LinkID
+	keys     keys
+	identity Identity
+	spent    *recent.Map[string, struct{}] // ufrags; guarded by Doors.mu
+	unopened int                           // guarded by Doors.mu
+}
+
+// New opens no door yet.
+func New(o Options) *Doors {
+	d := &Doors{
+		mux: o.Mux, log: o.Logger, key: make([]byte, 32),
+		board:   switchboard.NewMemory(guestsPerLink, switchboard.Share(guestsPerLink)),
+		proofs:  rate.NewLimiter(proofs, proofs/10),
+		fresh:   limit.NewBuckets(limit.Rate{Burst: newPerHome, Every: newWithin / newPerHome}, homes, household.Wide),
+		tags:    make(map[string]*door),
+		conns:   make(map[string]*conn),
+		waiting: household.ByPrefix(),
+	}
+	if d.log == nil {
+		d.log = slog.Default()
+	}
+	d.panics.Log, d.panics.Part = d.log, "door"
+	_, _ = rand.Read(d.key) // never fails
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.mux.SetStrangers(d.stranger)
+	return d
+}
+
+// Open opens the door of a link. accept is called once for each guest who comes through it; see
+// [switchboard.Switchboard] for its duties. shut closes the door and the channels of its guests, and from then on the
+// port answers no check for the link. It may be called twice.
+func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Secret, i Identity, accept func(switchboard.Frames)) (shut func(), err error) {
+	k, err := keysOf(secret)
+	if err != nil {
+		return nil, fmt.Errorf("door: %w", err)
+	}
+	tag, err := k.tag()
+	if err != nil {
+		return nil, fmt.Errorf("door: %w", err)
+	}
+	one := &door{id: link.ID(), keys: k, identity: i, spent: recent.New[string, struct{}](spentUfrags)}
+	attached, err := d.board.Attach(ctx, one.id, link.Public(), accept)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	switch {
+	case d.closed:
+		d.mu.Unlock()
+		attached.Detach()
+		return nil, fault.New(fault.ShuttingDown, nil)
+	case !d.keeping:
+		d.keeping = true
+		d.work.Go(d.keepSockets)
+	}
+	d.tags[tag] = one
+	d.mu.Unlock()
+	d.mux.OpenSockets()
+	return func() {
+		d.mu.Lock()
+		if d.tags[tag] == one {
+			delete(d.tags, tag)
+		}
+		d.mu.Unlock()
+		attached.Detach()
+	}, nil
+}
+
+// keepSockets opens sockets when the machine has changed networks, as long as a link has a door.
+func (d *Doors) keepSockets() {
+	tick := time.NewTicker(socketsEvery)
+	defer tick.Stop()
+	for {
+		d.mu.Lock()
+		d.keeping = len(d.tags) > 0 && !d.closed
+		goOn := d.keeping
+		d.mu.Unlock()
+		if !goOn {
+			return
+		}
+		d.mux.OpenSockets()
+		select {
+		case <-tick.C:
+		case <-d.ctx.Done():
+			return
+		}
+	}
+}
+
+// Close closes all doors and waits until all goroutines have ended. It may be called twice.
+func (d *Doors) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	clear(d.tags)
+	d.mu.Unlock()
+	d.mux.SetStrangers(nil)
+	d.cancel()
+	d.work.Wait()
+	return nil
+}
+
+// Counts returns what has come so far.
+func (d *Doors) Counts() Counts {
+	return Counts{d.unknown.Load(), d.forged.Load(), d.refused.Load(), d.copied.Load(), d.opened.Load()}
+}
+
+// stranger judges a check that names no connection, on the goroutine that reads the socket. Whoever does not hold the
+// link gets no answer, and costs no memory.
+func (d *Doors) stranger(s path.Stranger) (taken bool) {
+	if len(s.Local) != ufragSize {
+		return false
+	}
+	d.mu.Lock()
+	one := d.tags[string(s.Local[:tagSize])]
+	known := one != nil && d.isKnown(one, s.Local)
+	d.mu.Unlock()
+	if one == nil {
+		d.unknown.Add(1)
+		return false
+	}
+	if known || !icecheck.Valid(s.Local) || !icecheck.Valid(s.Remote) || !d.proofs.Allow() {
+		return true
+	}
+	ufrag := string(s.Local)
+	password, err := one.keys.password(ufrag)
+	if err != nil || !s.Signed([]byte(password)) {
+		d.forged.Add(1)
+		return true
+	}
+	c := &conn{
+		doors: d, door: one, ufrag: ufrag, password: []byte(password), remote: string(s.Remote), from: s.From,
+		home: household.Of(s.From.Addr()), seen: make(map[icecheck.Transaction]uint8),
+	}
+	c.remember(s.Transaction(), c.indexOf(s.From))
+	if !d.enter(c) {
+		d.refused.Add(1)
+		return true
+	}
+	held := s.Hold()
+	go func() {
+		defer d.work.Done()
+		defer d.leave(c)
+		d.panics.Run(func() { c.run(held) })
+	}()
+	return true
+}
+
+// isKnown reports whether a ufrag has had its connection. The caller holds the lock.
+func (d *Doors) isKnown(one *door, ufrag []byte) bool {
+	if d.conns[string(ufrag)] != nil {
+		return true
+	}
+	_, spent := one.spent.Get(string(ufrag))
+	return spent
+}
+
+// enter counts a connection, if there is room for it.
+func (d *Doors) enter(c *conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch one := c.door; {
+	case d.closed, d.isKnown(one, []byte(c.ufrag)), d.unopened >= unopened, one.unopened >= unopenedPerLink,
+		!d.waiting.Room(c.home, unopenedPerHome), !d.fresh.Allow(c.home, time.Now()):
+		return false
+	default:
+		d.unopened++
+		one.unopened++
+		one.spent.Put(c.ufrag, struct{}{})
+	}
+	d.waiting.Add(c.home)
+	d.conns[c.ufrag] = c
+	d.work.Add(1)
+	return true
+}
+
+// welcome stops counting a connection as unopened, because its guest has spoken.
+func (d *Doors) welcome(c *conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !c.welcomed {
+		c.welcomed = true
+		d.unopened--
+		c.door.unopened--
+		d.waiting.Drop(c.home)
+	}
+}
+
+func (d *Doors) leave(c *conn) {
+	d.welcome(c)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, c.ufrag)
+}
+
+// remoteOf returns what the switchboard may know of a guest.
+func (d *Doors) remoteOf(c *conn) switchboard.RemoteInfo {
+	return switchboard.RemoteInfo{
+		Loopback: c.from.Addr().IsLoopback(),
+		Key: household.Key(c.home, func(text string) string {
+			mac := hmac.New(sha256.New, d.key)
+			mac.Write([]byte(text))
+			return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
+		}),
+	}
+}
