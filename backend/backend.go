@@ -1,19 +1,25 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/awake"
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/door"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
@@ -33,6 +39,12 @@ type Options struct {
 	Dir string
 	// Listen is the address at which the relay listens; see relay.Options.
 	Listen string
+	// Page is the address of the static page to which direct links lead; see
+	// ways.ParsePage. "" means [DefaultPage].
+	Page string
+	// Outer are addresses, with ports, that lead to this computer's media port from
+	// outside, for whoever has told the router by hand. Comma-separated.
+	Outer string
 	// Synthetic uses a drawn picture and a tone instead of camera and
 	// microphone.
 	Synthetic bool
@@ -57,11 +69,22 @@ type Options struct {
 	Logger   *slog.Logger // nil means slog.Default
 }
 
+// DefaultPage is the address of the project's own static page, set by the release's
+// build: -ldflags "-X github.com/porch-call/porch/backend.DefaultPage=https://…". ""
+// means that there is none, and that direct links are not offered.
+var DefaultPage string
+
 // FromEnvironment fills in what the environment says: PORCH_LISTEN (see
-// relay.Options) and PORCH_CAPTURE=synthetic. [store.Dir] reads PORCH_DATA_DIR.
+// relay.Options), PORCH_PAGE, PORCH_OUTER and PORCH_CAPTURE=synthetic. [store.Dir] reads PORCH_DATA_DIR.
 func (o Options) FromEnvironment() Options {
 	if o.Listen == "" {
 		o.Listen = os.Getenv("PORCH_LISTEN")
+	}
+	if o.Page == "" {
+		o.Page = os.Getenv("PORCH_PAGE")
+	}
+	if o.Outer == "" {
+		o.Outer = os.Getenv("PORCH_OUTER")
 	}
 	o.Synthetic = o.Synthetic || os.Getenv("PORCH_CAPTURE") == "synthetic"
 	return o
@@ -133,12 +156,31 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		},
 		Logger: log,
 	})
-	calls, err := call.NewEngine(call.Options{TLS: o.RelayTLS, Router: router, Logger: log})
+	port, err := mediaPort(kept)
+	if err != nil {
+		return err
+	}
+	calls, err := call.NewEngine(call.Options{TLS: o.RelayTLS, Router: router, Port: port, Logger: log})
 	if err != nil {
 		return fmt.Errorf("open the call engine: %w", err)
 	}
 	b.onClose(calls.Close)
 	b.onClose(func() error { router.Close(); return nil }) // before the sockets that it leads to
+	page, outer, err := o.direct()
+	if err != nil {
+		return err
+	}
+	doors := door.New(door.Options{
+		Mux:   calls.Mux(),
+		Outer: func() []netip.AddrPort { return append(slices.Clone(outer), calls.Mapped()...) },
+		Changed: func() {
+			if h := owner.Load(); h != nil {
+				h.Ways().DoorsChanged()
+			}
+		},
+		Logger: log,
+	})
+	b.onClose(doors.Close)
 
 	devices, err := capture.Open(capture.Options{Synthetic: o.Synthetic, Logger: log})
 	if err != nil {
@@ -173,6 +215,8 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Relay:     guests,
 		Router:    router,
 		TLS:       o.RelayTLS,
+		Doors:     doors,
+		Page:      page,
 		Remotes:   ways.PublicRelays{TLS: o.RelayTLS, Logger: log},
 		Calls:     calls,
 		Capture:   devices,
@@ -192,6 +236,40 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	b.onClose(func() error { b.host.Close(); return nil })
 	owner.Store(b.host)
 	return nil
+}
+
+// keyMediaPort is the key of the media port in the store's settings.
+const keyMediaPort = "media-port"
+
+// Ports of which one is chosen for good, on the first start: above those that
+// servers use, and below those that systems give out by themselves.
+const lowPort, highPort = 20_000, 32_000
+
+// mediaPort returns the port that this installation uses for media.
+func mediaPort(kept *store.Store) (port uint16, err error) {
+	if found, err := kept.Setting(keyMediaPort, &port); err == nil && found && port >= lowPort {
+		return port, nil
+	}
+	port = lowPort + rand.N[uint16](highPort-lowPort)
+	return port, kept.PutSetting(keyMediaPort, port)
+}
+
+// direct reads what the options say of direct links.
+func (o Options) direct() (page string, outer []netip.AddrPort, err error) {
+	if page = cmp.Or(o.Page, DefaultPage); page != "" {
+		var ok bool
+		if page, ok = ways.ParsePage(page); !ok {
+			return "", nil, errors.New("PORCH_PAGE is no address of a page: https://…")
+		}
+	}
+	for _, text := range strings.FieldsFunc(o.Outer, func(r rune) bool { return r == ',' || r == ' ' }) {
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return "", nil, fmt.Errorf("PORCH_OUTER: %q is no address with a port", text)
+		}
+		outer = append(outer, at)
+	}
+	return page, outer, nil
 }
 
 // Host returns the owner of all that happens.

@@ -104,6 +104,7 @@ var parts = map[string]part{
 	"backend/guest":            {tier: subjects, lower: append(talk, "backend/media/codec"), pion: every},
 	"backend/handover":         {tier: subjects},
 	"backend/links":            {tier: subjects},
+	"backend/door":             {tier: subjects, beside: []string{"backend/relay/switchboard"}, pion: []string{"ice", "stun", "webrtc"}},
 	"backend/lobby":            {tier: subjects},
 	"backend/notify":           {tier: subjects},
 	"backend/store":            {tier: subjects, beside: []string{"backend/links"}},

@@ -36,6 +36,10 @@ type Options struct {
 	// Router is asked to let media in. nil means that none is.
 	Router *portmap.Mapper
 
+	// Port is the UDP port that the sockets take if it is free; 0 for any. It is
+	// kept from start to start, so that addresses that were handed out stay good.
+	Port uint16
+
 	// Net is the network; nil is the machine's own. Tests give a virtual one, in
 	// which a call's ICEConfig has no effect.
 	Net transport.Net
@@ -78,6 +82,7 @@ func NewEngine(o Options) (*Engine, error) {
 	e.setting = stack.Settings(o.Net, e.logger)
 	if o.Net == nil {
 		e.mux = path.NewMux()
+		e.mux.Preferred = o.Port
 		e.stun = path.NewSTUNClient(e.mux, e.logger)
 		e.turn = path.TURNClient{Mux: e.mux, TLS: o.TLS, Logger: e.logger}
 		if o.TLS == nil {
@@ -88,6 +93,19 @@ func NewEngine(o Options) (*Engine, error) {
 		}
 	}
 	return e, nil
+}
+
+// Mux returns the sockets of all calls, or nil on a virtual network.
+func (e *Engine) Mux() *path.Mux { return e.mux }
+
+// Mapped returns the addresses at which routers let packets to the sockets in.
+func (e *Engine) Mapped() (outer []netip.AddrPort) {
+	if e.stun != nil {
+		for _, r := range e.stun.Mapped() {
+			outer = append(outer, r.Mapped)
+		}
+	}
+	return outer
 }
 
 // cork holds packets back until uncork, so that many leave with one system call.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,8 +47,13 @@ const (
 
 // Options are the parts of Doors.
 type Options struct {
-	Mux    *path.Mux
-	Logger *slog.Logger // nil means slog.Default
+	Mux *path.Mux
+	// Outer returns addresses that lead to the mux' sockets from outside, as a router has told or the host. nil means
+	// that none are known. It must return at once.
+	Outer func() []netip.AddrPort
+	// Changed is called when Entries may have changed, on a goroutine of Doors. It must return at once, and may be nil.
+	Changed func()
+	Logger  *slog.Logger // nil means slog.Default
 }
 
 // Counts say what came to the doors since they were opened.
@@ -62,6 +68,8 @@ type Counts struct {
 // Doors are the doors of all links, on the sockets of one mux. It is safe for concurrent use.
 type Doors struct {
 	mux    *path.Mux
+	outer  func() []netip.AddrPort
+	change func()
 	log    *slog.Logger
 	board  *switchboard.Memory
 	key    []byte // of the hash that stands for an address
@@ -95,7 +103,7 @@ type door struct {
 // New opens no door yet.
 func New(o Options) *Doors {
 	d := &Doors{
-		mux: o.Mux, log: o.Logger, key: make([]byte, 32),
+		mux: o.Mux, outer: o.Outer, change: o.Changed, log: o.Logger, key: make([]byte, 32),
 		board:   switchboard.NewMemory(guestsPerLink, switchboard.Share(guestsPerLink)),
 		proofs:  rate.NewLimiter(proofs, proofs/10),
 		fresh:   limit.NewBuckets(limit.Rate{Burst: newPerHome, Every: newWithin / newPerHome}, homes, household.Wide),
@@ -105,6 +113,12 @@ func New(o Options) *Doors {
 	}
 	if d.log == nil {
 		d.log = slog.Default()
+	}
+	if d.outer == nil {
+		d.outer = func() []netip.AddrPort { return nil }
+	}
+	if d.change == nil {
+		d.change = func() {}
 	}
 	d.panics.Log, d.panics.Part = d.log, "door"
 	_, _ = rand.Read(d.key) // never fails
@@ -157,6 +171,7 @@ func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Se
 func (d *Doors) keepSockets() {
 	tick := time.NewTicker(socketsEvery)
 	defer tick.Stop()
+	before := d.Entries()
 	for {
 		d.mu.Lock()
 		d.keeping = len(d.tags) > 0 && !d.closed
@@ -165,13 +180,27 @@ func (d *Doors) keepSockets() {
 		if !goOn {
 			return
 		}
-		d.mux.OpenSockets()
+		if now := d.Entries(); !slices.Equal(now, before) {
+			before = now
+			d.change()
+		}
 		select {
 		case <-tick.C:
 		case <-d.ctx.Done():
 			return
 		}
 	}
+}
+
+// Entries returns the ways to the doors from the internet, as far as they are known: at most MaxEntries. It opens the
+// sockets to which they lead. That a packet from outside gets through can't be known from here.
+func (d *Doors) Entries() (entries []Entry) {
+	for _, at := range append(slices.Clone(d.outer()), d.mux.OpenSockets()...) {
+		if e := (Entry{At: at}); Public(at) && !slices.Contains(entries, e) && len(entries) < MaxEntries {
+			entries = append(entries, e)
+		}
+	}
+	return entries
 }
 
 // Close closes all doors and waits until all goroutines have ended. It may be called twice.

@@ -60,6 +60,7 @@ const (
 	RelayIsLink         Code = "relay-is-link"   // the address of a call instead of a relay's
 	RelayNotFound       Code = "relay-not-found" // host's own commands only
 	RelaysFull          Code = "relays-full"     // the host's list of relays is full
+	DoorUnavailable     Code = "door-unavailable"
 	InvitationInvalid   Code = "invitation-invalid"
 
 	// The host's own address from outside.

@@ -46,6 +46,7 @@ var sentences = map[Code]string{
 	TurnUsedUp:          "The relay has carried as much for you today as it may; guests behind strict networks may not get through until tomorrow.",
 	RelayIsLink:         "This is the address of a call, not of a relay; type only the relay's name, such as porch.example.",
 	RelayNotFound:       "This relay is not in your list any more; add it again.",
+	DoorUnavailable:     "Links can't open without a relay here, because this build knows no page to which they could lead.",
 	RelaysFull:          "Your list of relays is full; remove one that you don't use.",
 	OutsideUnreachable:  "Nothing answers at this address from here; check that the tunnel or proxy runs, and try the address from a phone on mobile data, because some routers hide it from their own network.",
 	OutsideUntrusted:    "The certificate at this address can't be trusted, so browsers would warn your guests; check the address and the proxy's certificate.",

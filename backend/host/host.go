@@ -51,6 +51,8 @@ type Options struct {
 	Router   ways.Router  // nil means that the router can't be asked to let calls in
 	TLS      *tls.Config  // of the address from outside; nil means the system's authorities
 	Remotes  ways.Remotes // nil means that no public relay can be used
+	Doors    ways.Doors   // nil means that no link can have a direct door
+	Page     string       // as in ways.Options
 	Calls    *call.Engine
 	Capture  *capture.Engine
 	Windows  Windows
@@ -163,6 +165,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.loop = loop.New(h.publish)
 	h.ways = ways.New(ways.Options{
 		Keeper: h.keeper, Inside: h.relay, Remotes: o.Remotes, Router: o.Router, TLS: o.TLS,
+		Book: h.book, Doors: o.Doors, Page: o.Page,
 		Context: h.ctx, Loop: h.loop, Background: &h.background, Do: h.do, Touch: h.touch, Forget: h.forgetParts,
 		Copy:        func(ctx context.Context, text string) error { return copyText(ctx, text, h.clipboard) },
 		Credentials: h.timing.Credentials, Probe: h.timing.Probe, Logger: h.log, Now: h.now,

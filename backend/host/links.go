@@ -65,15 +65,16 @@ func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
 	})
 }
 
-// addressOf checks that url is one that this host gives out for a link, so that
+// handOut notes that an address leaves this computer. It checks that url is one that this host gives out for a link, so that
 // the window can't pass another URL to the system's programs.
-func addressOf(s hoststate.State, linkID, url string) (hoststate.LinkView, error) {
-	for _, l := range s.Links {
+func (h *Host) handOut(linkID, url string) (hoststate.LinkView, error) {
+	for _, l := range h.Snapshot().Links {
 		if linkID != "" && l.ID != linkID {
 			continue
 		}
 		for _, a := range l.Addresses {
 			if a.URL == url {
+				h.ways.HandedOut(l.ID, a)
 				return l, nil
 			}
 		}
@@ -84,7 +85,7 @@ func addressOf(s hoststate.State, linkID, url string) (hoststate.LinkView, error
 // CopyLink puts an address of a link on the system's clipboard. Faults:
 // LinkNotFound, ClipboardUnavailable.
 func (h *Host) CopyLink(ctx context.Context, linkID, url string) error {
-	if _, err := addressOf(h.Snapshot(), linkID, url); err != nil {
+	if _, err := h.handOut(linkID, url); err != nil {
 		return err
 	}
 	return copyText(ctx, url, h.clipboard)
@@ -106,7 +107,7 @@ func copyText(ctx context.Context, text string, second func(string) error) error
 // MailLink opens the system's mail program with the address. Faults:
 // LinkNotFound, OpenerUnavailable.
 func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
-	l, err := addressOf(h.Snapshot(), linkID, url)
+	l, err := h.handOut(linkID, url)
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
 // MessageLink opens the system's messages program with the address. Faults:
 // LinkNotFound, OpenerUnavailable.
 func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
-	l, err := addressOf(h.Snapshot(), linkID, url)
+	l, err := h.handOut(linkID, url)
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (h *Host) title(l hoststate.LinkView) string {
 // LinkQR draws one of this host's addresses as an SVG document. Fault:
 // LinkNotFound.
 func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
-	if _, err := addressOf(h.Snapshot(), "", url); err != nil {
+	if _, err := h.handOut("", url); err != nil {
 		return "", err
 	}
 	return handover.QR(url)
@@ -149,7 +150,7 @@ func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
 // name. A zero start means the next full hour on the host's clock. Fault:
 // LinkNotFound.
 func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
-	l, err := addressOf(h.Snapshot(), linkID, url)
+	l, err := h.handOut(linkID, url)
 	if err != nil {
 		return "", nil, err
 	}

@@ -138,6 +138,7 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 	if o == nil {
 		return v
 	}
+	v.Door = d.host.ways.DoorOf(l)
 	v.Waiting = len(o.queue.Requests)
 	v.InCall = len(o.roster)
 	v.HostInCall = o.hostSeat != nil

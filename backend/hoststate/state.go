@@ -54,6 +54,7 @@ type Reach struct {
 	Relays    []RelayView   `json:"relays"`    // the public relays, in the order in which they were added
 	NewLinks  string        `json:"newLinks"`  // URL of the relay on which new links are made; "" for none
 	RelayOnly bool          `json:"relayOnly"` // media of links on a relay passes through it only
+	Doors     bool          `json:"doors"`     // links can have a direct door
 	// Who may open links: "anywhere", "network" or "computer".
 	Who    string     `json:"who"`
 	Own    OwnView    `json:"own"`
@@ -125,7 +126,15 @@ type AddressView struct {
 	// Tunnel names the interface of this computer that leads to the network, if
 	// that is another network than the house's, for example a VPN's.
 	Tunnel string `json:"tunnel,omitempty"`
+	Door   bool   `json:"door,omitempty"` // leads through the direct door, and tells this computer's internet address
 }
+
+// States of a link's direct door.
+const (
+	DoorOpen    = "open"
+	DoorStale   = "stale"   // the address that was handed out last no longer leads here
+	DoorNowhere = "nowhere" // no way to it from outside is known
+)
 
 // Groups of links on the home screen.
 const (
@@ -149,6 +158,7 @@ type LinkView struct {
 	Relay      string        `json:"relay"`      // name of the public relay on which it lives; "" for none
 	RelayState string        `json:"relayState"` // as in RelayView, for this link, or "removed" if that relay is no longer in the list
 	RelayCode  string        `json:"relayCode"`  // fault code: why guests can't come through it now; "" if they can, or if that is unknown
+	Door       string        `json:"door"`       // state of its direct door: "open", "stale", "nowhere", or "" for none
 	Addresses  []AddressView `json:"addresses"`  // complete addresses with the secret, the best to share first
 	Visitors   []VisitorView `json:"visitors"`   // guests who have been in, the latest first
 	Silenced   bool          `json:"silenced"`

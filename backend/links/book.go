@@ -1,6 +1,7 @@
 package links
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -29,6 +30,11 @@ type Link struct {
 	UsedAt    time.Time // when a guest last entered; zero for never
 	EndedAt   time.Time // when it was spent or removed; zero before
 	Relay     string    // base of the public relay on which it was made; "" for none
+
+	// Door is the identity of the link's direct door with its private key, which a caller must not change; nil for a link
+	// without one, and once the link has ended. DoorAt says to which addresses the address led that was handed out last.
+	Door   []byte
+	DoorAt string
 }
 
 // Book is the host's links. Its methods are safe for concurrent use. Those that only read never wait for the disk.
@@ -125,6 +131,30 @@ func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) {
 	})
 }
 
+// SetDoor gives a link a direct door by its identity; nil takes it away. Faults: LinkSpent, LinkRemoved.
+func (b *Book) SetDoor(id sealed.LinkID, identity []byte) (Link, error) {
+	return b.change(id, func(l *Link) error {
+		switch l.State {
+		case StateSpent:
+			return fault.New(fault.LinkSpent, nil)
+		case StateRemoved:
+			return fault.New(fault.LinkRemoved, nil)
+		}
+		l.Door, l.DoorAt = identity, ""
+		return nil
+	})
+}
+
+// HandOutDoor says that the address of a link's direct door has been handed out, and where it leads.
+func (b *Book) HandOutDoor(id sealed.LinkID, at string) (Link, error) {
+	return b.change(id, func(l *Link) error {
+		if l.Door != nil {
+			l.DoorAt = at
+		}
+		return nil
+	})
+}
+
 // Enter says that a participant has entered the call, which makes the link live. Faults: LinkSpent, LinkRemoved.
 func (b *Book) Enter(id sealed.LinkID) (Link, error) {
 	return b.happen(id, EventEntered)
@@ -153,7 +183,7 @@ func (b *Book) happen(id sealed.LinkID, e Event) (Link, error) {
 		}
 		if next.Ended() && !l.State.Ended() {
 			l.EndedAt = b.time()
-			l.Keys = sealed.LinkKeys{}
+			l.Keys, l.Door, l.DoorAt = sealed.LinkKeys{}, nil, ""
 		}
 		l.State = next
 		return nil
@@ -179,7 +209,8 @@ func (b *Book) change(id sealed.LinkID, do func(*Link) error) (Link, error) {
 	if err := do(&l); err != nil {
 		return Link{}, err
 	}
-	if l.Name == old.Name && l.State == old.State && l.UsedAt.Equal(old.UsedAt) {
+	if l.Name == old.Name && l.State == old.State && l.UsedAt.Equal(old.UsedAt) &&
+		bytes.Equal(l.Door, old.Door) && l.DoorAt == old.DoorAt {
 		return old, nil
 	}
 	return b.put(l)

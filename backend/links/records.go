@@ -33,6 +33,8 @@ type LinkRecord struct {
 	UsedAt    time.Time
 	EndedAt   time.Time
 	Relay     string // the public relay that the link uses; "" for none
+	Door      []byte // as in [Link]
+	DoorAt    string // as in [Link]
 }
 
 // Format implements [fmt.Formatter] and hides the record's content.
@@ -63,7 +65,7 @@ func (l Link) record() LinkRecord {
 		ID: string(l.ID), Name: l.Name, State: string(l.State),
 		Keys: l.Keys.Bytes(), Secret: l.Secret[:],
 		CreatedAt: l.CreatedAt, UsedAt: l.UsedAt, EndedAt: l.EndedAt,
-		Relay: l.Relay,
+		Relay: l.Relay, Door: l.Door, DoorAt: l.DoorAt,
 	}
 }
 
@@ -76,7 +78,7 @@ func (r LinkRecord) link() (Link, error) {
 	l := Link{
 		ID: id, Name: r.Name, State: State(r.State),
 		CreatedAt: r.CreatedAt, UsedAt: r.UsedAt, EndedAt: r.EndedAt,
-		Relay: r.Relay,
+		Relay: r.Relay, DoorAt: r.DoorAt,
 	}
 	if !l.State.valid() || len(r.Secret) != len(l.Secret) || l.State.Ended() != (len(r.Keys) == 0) {
 		return Link{}, errRecord
@@ -85,6 +87,7 @@ func (r LinkRecord) link() (Link, error) {
 	if l.State.Ended() {
 		return l, nil
 	}
+	l.Door = r.Door
 	l.Keys, err = sealed.ParseLinkKeys(r.Keys)
 	if err != nil || l.Keys.ID() != id {
 		return Link{}, errRecord

@@ -29,10 +29,10 @@ func (Relay) LogValue() slog.Value { return slog.StringValue("row of relays") }
 func (s *Store) Links() ([]links.LinkRecord, error) {
 	var all []links.LinkRecord
 	err := s.query("read links",
-		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at, relay FROM links ORDER BY created_at, id",
+		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at FROM links ORDER BY created_at, id",
 		func(scan func(...any) error) error {
 			var l links.LinkRecord
-			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt}, &l.Relay)
+			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt}, &l.Relay, &l.Door, &l.DoorAt)
 			all = append(all, l)
 			return err
 		})
@@ -46,12 +46,17 @@ func (s *Store) PutLink(l links.LinkRecord) error {
 	if len(l.Keys) > 0 {
 		keys = l.Keys
 	}
+	var door any
+	if len(l.Door) > 0 {
+		door = l.Door
+	}
 	err := s.exec("put a link", `
-		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at, relay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, keys = excluded.keys,
 			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at,
-			relay = excluded.relay`,
-		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay)
+			relay = excluded.relay, door = excluded.door, door_at = excluded.door_at`,
+		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay, door, l.DoorAt)
 	if keys == nil {
 		return s.destroyed(err)
 	}

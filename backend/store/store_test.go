@@ -116,7 +116,7 @@ func printableRelays(relays []Relay) any {
 
 func TestRowsPrintNothing(t *testing.T) {
 	r := Relay{URL: "the-url", Token: "the-token", Key: []byte("the-key")}
-	l := links.LinkRecord{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys")}
+	l := links.LinkRecord{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys"), Door: []byte("the-door"), DoorAt: "the-address"}
 	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []links.LinkRecord{l}), slog.AnyValue(l).Resolve().String(),
 		fmt.Sprintf("%v %+v %#v %s %x", r, r, r, r, []Relay{r}), slog.AnyValue(r).Resolve().String()} {
 		if strings.Contains(text, "the-") || strings.Contains(text, fmt.Sprintf("%x", "the-")) || strings.Contains(text, "116") {
@@ -128,7 +128,7 @@ func TestRowsPrintNothing(t *testing.T) {
 var sample = content{
 	Links: []links.LinkRecord{
 		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000), Relay: "https://porch.example"},
-		{ID: "two", State: "live", Keys: []byte{5}, Secret: []byte{6}, CreatedAt: at(2001), UsedAt: at(3002)},
+		{ID: "two", State: "live", Keys: []byte{5}, Secret: []byte{6}, CreatedAt: at(2001), UsedAt: at(3002), Door: []byte{8, 9}, DoorAt: "192.0.2.1:5000"},
 		{ID: "six", State: "spent", Secret: []byte{7}, CreatedAt: at(2001), UsedAt: at(4), EndedAt: at(1_800_000_000_123)},
 	},
 	Visitors: []links.VisitorRecord{
@@ -346,7 +346,7 @@ func errOf[T any](_ T, err error) error { return err }
 // Constraint errors of SQLite name the violated constraint, and not the value.
 func TestErrorsRepeatNoValues(t *testing.T) {
 	s := opened(t, dataDir(t))
-	err := s.PutLink(links.LinkRecord{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys")}) // no secret
+	err := s.PutLink(links.LinkRecord{ID: "the-id", Name: "the-name", State: "the-state", Keys: []byte("the-keys"), Door: []byte("the-door"), DoorAt: "the-address"}) // no secret
 	if fault.CodeOf(err) != fault.StoreUnavailable || strings.Contains(err.Error(), "the-") {
 		t.Error(err)
 	}

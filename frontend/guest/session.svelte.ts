@@ -39,6 +39,8 @@ export interface Parts {
   memory: Memory;
   /** Makes a channel to the link's host; it is not connected yet. resumable: see GuestTransport. */
   channel(resumable: () => boolean): Channel;
+  /** The channel leads straight to the host's computer, without a relay. */
+  direct?: boolean;
   inside(): Promise<Inside>;
   /** Takes one picture of the camera, in base64url. */
   still(track: MediaStreamTrack): Promise<string | undefined>;
@@ -113,6 +115,11 @@ export class Session {
       reach.phase === 'unavailable' ||
       (reach.phase === 'connecting' && reach.attempt > 0)
     );
+  }
+
+  /** No relay stands between this page and the host's computer. */
+  get direct(): boolean {
+    return this.#parts.direct ?? false;
   }
 
   /** Sends a message if the host can be reached now. */

@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-const budget = 40 * 1024;
 const directory = process.argv[2];
+const budget = Number(process.argv[3] ?? 40) * 1024;
 const weight = (path) => statSync(`${path}.gz`).size;
 const first = new Set();
 
@@ -23,7 +23,7 @@ function need(path) {
 }
 
 const html = readFileSync(join(directory, 'index.html'), 'utf8');
-for (const [, reference] of html.matchAll(/(?:src|href)="\/([^"]+\.(?:js|css))"/g)) {
+for (const [, reference] of html.matchAll(/(?:src|href)="\.?\/([^"]+\.(?:js|css))"/g)) {
   need(join(directory, reference));
 }
 
@@ -44,7 +44,7 @@ for (const entry of readdirSync(directory, { recursive: true, withFileTypes: tru
 
 const kilobytes = (bytes) => (bytes / 1024).toFixed(1);
 console.log(
-  `guest page, gzip: ${kilobytes(before)} KB before joining (budget ${kilobytes(budget)}) in the heaviest language, ${heaviest} (${kilobytes(language)}), ${kilobytes(total)} KB in all`,
+  `${directory}, gzip: ${kilobytes(before)} KB before joining (budget ${kilobytes(budget)}) in the heaviest language, ${heaviest} (${kilobytes(language)}), ${kilobytes(total)} KB in all`,
 );
 if (first.size === 0 || words.length < 10 || before > budget) {
   console.error('weigh: the guest page is over its budget');

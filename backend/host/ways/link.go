@@ -17,10 +17,13 @@ type Accept func(f switchboard.Frames, credentials *turncredentials.Credentials)
 type Link struct {
 	ways   *Ways           // never changes
 	keys   sealed.LinkKeys // never changes
+	secret sealed.Secret   // never changes
+	door   []byte          // identity of its direct door when the link was loaded, nil for none; never changes
 	relay  string          // base of the public relay on which it lives, or ""; never changes
 	accept Accept          // never changes
 
 	withdraw func() // takes the link back from the relay inside the app
+	shut     func() // closes its direct door
 	// at is the relay on which the link lives, or nil while there is none. leave
 	// takes the link back from there, and leaves a note.
 	at          *public
@@ -32,15 +35,15 @@ type Link struct {
 // Link makes the ways of a link. It does not announce the link.
 func (w *Ways) Link(l links.Link, accept Accept) *Link {
 	made := &Link{
-		ways: w, keys: l.Keys, relay: l.Relay, accept: accept,
-		withdraw: func() {}, leave: func(*[sealed.NoteSize]byte) {},
+		ways: w, keys: l.Keys, secret: l.Secret, door: l.Door, relay: l.Relay, accept: accept,
+		withdraw: func() {}, shut: func() {}, leave: func(*[sealed.NoteSize]byte) {},
 	}
 	w.links[made] = struct{}{}
 	return made
 }
 
-// Announce makes the link reachable: on this computer and its network, and at the
-// public relay on which the link lives.
+// Announce makes the link reachable: on this computer and its network, through its
+// direct door if it has one, and at the public relay on which the link lives.
 func (l *Link) Announce() error {
 	w := l.ways
 	withdraw, err := w.parts.Inside.Announce(w.parts.Context, l.keys, func(f switchboard.Frames) { l.accept(f, nil) })
@@ -48,6 +51,7 @@ func (l *Link) Announce() error {
 		return err
 	}
 	l.withdraw = withdraw
+	l.openDoor(l.door)
 	if r := w.relays.of(l.relay); r != nil {
 		l.announceAt(r)
 	}
@@ -72,6 +76,7 @@ func (l *Link) announceAt(r *public) {
 func (l *Link) Depart(note *[sealed.NoteSize]byte) {
 	delete(l.ways.links, l)
 	l.withdraw()
+	l.shut()
 	l.leave(note)
 	l.StopAsking()
 }

@@ -76,11 +76,14 @@ type Keeper interface {
 }
 
 // Options are the host's parts that are needed here. All are set, except Remotes,
-// Router and TLS.
+// Router, TLS and Doors.
 type Options struct {
 	Keeper     Keeper
 	Inside     Inside
-	Remotes    Remotes         // nil means that no public relay can be used
+	Remotes    Remotes // nil means that no public relay can be used
+	Book       Book
+	Doors      Doors           // nil means that no link can have a direct door
+	Page       string          // address of the static page to which direct links lead; "" means that none are made
 	Router     Router          // nil means that the router can't be asked
 	TLS        *tls.Config     // of the address from outside; nil means the system's authorities
 	Context    context.Context // ends with the host
@@ -244,6 +247,7 @@ func (w *Ways) View(addresses []relay.Address) hoststate.Reach {
 		Own:       w.ownView(),
 		Router:    w.routerView(),
 		Funnel:    w.funnel,
+		Doors:     w.offersDoors(),
 	}
 	addresses = w.allowed(addresses)
 	for _, r := range w.relays {
@@ -301,7 +305,7 @@ func (w *Ways) AddressesOf(l links.Link, addresses []relay.Address) []hoststate.
 		}
 		addresses = append(far, addresses...)
 	}
-	v := make([]hoststate.AddressView, 0, len(addresses))
+	v := append(make([]hoststate.AddressView, 0, len(addresses)+1), w.doorAddresses(l)...)
 	for _, a := range shareOrder(addresses) {
 		v = append(v, hoststate.AddressView{URL: sealed.Address(a.Base, l.ID, l.Secret), Reach: string(a.Reach), Tunnel: a.Tunnel})
 	}

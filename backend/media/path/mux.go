@@ -22,6 +22,10 @@ type Mux struct {
 	Lister func() []netip.Prefix
 	Listen func(*net.UDPAddr) (*net.UDPConn, error)
 
+	// Preferred is the port of the first sockets, if it is free; 0 for any. Sockets of
+	// addresses that come later have another: see refresh.
+	Preferred uint16
+
 	corks     atomic.Int32
 	strangers atomic.Pointer[func(Stranger) bool]                    // never nil
 	answers   func(s *udpSocket, b []byte, from netip.AddrPort) bool // takes STUN responses that are not for a peer
@@ -117,6 +121,9 @@ func (m *Mux) refresh() {
 	// same port of a new address to a different outside port for each destination,
 	// as symmetric NATs do.
 	port := 0
+	if first {
+		port = int(m.Preferred)
+	}
 	list := slices.Clone(*m.list.Load())
 	for _, p := range m.current {
 		a := p.Addr()

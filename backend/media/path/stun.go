@@ -467,6 +467,13 @@ func (c *STUNClient) Recheck(w *Watcher) {
 // not call the client. It is set before the first use.
 func (c *STUNClient) OnSeen(f func(local, outside netip.Addr)) { c.seen = f }
 
+// Mapped returns where routers let packets to our sockets in.
+func (c *STUNClient) Mapped() []Reflexive {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.mapped)
+}
+
 // SetMapped sets where routers let packets to our sockets in. All watchers are told.
 func (c *STUNClient) SetMapped(open []Reflexive) {
 	c.mu.Lock()

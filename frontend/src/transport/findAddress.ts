@@ -4,7 +4,7 @@ import type { LinkAddress } from './address';
 const unseen = /[\s\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** Undoes encodings, and leaves out what shows nothing. */
-function unwrapped(text: string): string {
+export function unwrapped(text: string): string {
   for (let i = 0; i < 5; i++) {
     const next = text
       .replace(/(?:%[\da-f]{2})+/gi, (run) => {

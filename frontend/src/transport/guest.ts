@@ -11,6 +11,7 @@ import {
 } from './generated/signalling';
 import { decodeFromHost, decodeFromRelay } from './messages';
 import { Channel, openNote } from './sealed';
+import type { Socket } from './socket';
 import type { FaultCode, Transport, TransportState } from './transport';
 
 const subprotocol = 'porch.v1';
@@ -36,7 +37,7 @@ export interface GuestEnvironment {
   readonly location: Pick<Location, 'protocol' | 'host'>;
   readonly local: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   readonly session: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
-  readonly openSocket: (url: string, protocol: string) => WebSocket;
+  readonly openSocket: (url: string, protocol: string) => Socket;
 }
 
 /** A store, or undefined where the browser forbids it. */
@@ -59,11 +60,14 @@ export interface GuestTransportOptions {
   readonly link: LinkAddress;
   /** Asked at each connection: whether the page still has the peer connection of its seat. */
   readonly resumable?: () => boolean;
+  /** Opens what takes a WebSocket's place; a WebSocket if it is not there. */
+  readonly openSocket?: () => Socket;
   readonly environment?: GuestEnvironment;
 }
 
 /**
- * The way from a guest's page to the host: a WebSocket at the relay that served the page, and the sealed channel in it.
+ * The way from a guest's page to the host: a WebSocket at the relay that served the page, or what takes its place, and
+ * the sealed channel in it.
  * It says hello by itself, with the seat if there is one, and keeps coming back until its state is final.
  */
 export class GuestTransport implements Transport {
@@ -86,7 +90,9 @@ export class GuestTransport implements Transport {
   #closed = false; // we said so
 
   constructor(options: GuestTransportOptions) {
-    this.#environment = options.environment ?? browser();
+    const environment = options.environment ?? browser();
+    const { openSocket = environment.openSocket } = options;
+    this.#environment = { ...environment, openSocket };
     this.#resumable = options.resumable ?? (() => false);
     this.#link = options.link;
     this.#device = this.#readDevice();
@@ -326,7 +332,7 @@ class Connection {
   #patience: ReturnType<typeof setTimeout>;
 
   constructor(
-    private readonly socket: WebSocket,
+    private readonly socket: Socket,
     private readonly link: LinkAddress,
     private readonly hello: () => GuestMessage,
     private readonly onmessage: (message: HostMessage) => void,

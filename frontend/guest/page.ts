@@ -1,0 +1,22 @@
+// The static page of direct links: any web space serves it, and the host's own computer does all else.
+import { mount } from 'svelte';
+import { GuestTransport } from '$src/transport';
+import { findDoor } from '$src/transport/door/address';
+import { DoorSocket } from '$src/transport/door/socket';
+import { language } from './language.svelte';
+import { memory } from './memory';
+import { start, target } from './start';
+
+void language.begin(memory).then(() => {
+  const door = findDoor(location.href);
+  if (door) {
+    const openSocket = () => new DoorSocket(door);
+    start((resumable) => new GuestTransport({ link: door, resumable, openSocket }), true);
+    return;
+  }
+  // Whoever puts the missing part behind the "#" gets no new page from the browser.
+  addEventListener('hashchange', () => location.reload());
+  void language
+    .later(() => import('./pages/Incomplete.svelte'))
+    .then(({ default: Incomplete }) => mount(Incomplete, { target, props: { missing: 'both' } }));
+});
