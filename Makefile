@@ -74,6 +74,10 @@ app-dev: setup-build ## build the app with Wails' dev server: build/bin/porch-de
 headless: setup-build ## build the app without a window: build/bin/porch-headless
 	@$(MAKE) --no-print-directory build/bin/porch-headless
 
+.PHONY: page
+page: setup-build ## the static page of direct links, for any web space: frontend/dist/page
+	cd frontend && npm run --silent build:page
+
 .PHONY: run
 run: build ## build the app and open it
 	@scripts/run.sh

@@ -263,6 +263,13 @@ func (a *App) UseRelay(url string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().UseRelay(ctx, url) })
 }
 
+// SetLinkDoor opens or closes the direct door of a link: a way in from anywhere
+// without a relay, by which whoever has the link can see this computer's internet
+// address.
+func (a *App) SetLinkDoor(linkID string, on bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Ways().SetDoor(ctx, linkID, on) })
+}
+
 // SetRelayOnly sets whether calls of links on a relay hide this computer's
 // address.
 func (a *App) SetRelayOnly(on bool) error {

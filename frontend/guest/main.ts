@@ -3,8 +3,7 @@ import { language } from './language.svelte';
 import { memory } from './memory';
 import { start, target } from './start';
 
-const begin = (link: LinkAddress) =>
-  start((resumable) => new GuestTransport({ link, resumable }));
+const begin = (link: LinkAddress) => start((resumable) => new GuestTransport({ link, resumable }));
 
 // Not awaited here: a chunk that waits has to be apart from all that others share with it.
 void language.begin(memory).then(() => {

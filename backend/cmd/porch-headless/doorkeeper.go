@@ -110,6 +110,11 @@ func (d *doorkeeper) prepare(ctx context.Context, s settings) error {
 				return err
 			}
 		}
+		if s.door {
+			if err := d.host.Ways().SetDoor(ctx, l.ID, true); err != nil {
+				return err
+			}
+		}
 	}
 	for _, l := range d.openable() {
 		e := linkEvent{Event: "link", ID: l.ID, Name: l.Name, Addresses: l.Addresses}

@@ -70,6 +70,7 @@ type settings struct {
 	verbose  bool
 	version  bool
 	pprof    string // "" for none
+	door     bool
 
 	relay      string
 	invitation string
@@ -89,6 +90,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.StringVar(&s.relay, "relay", "", "`address` of the public relay on which links live")
 	invitation := flags.String("relay-token-file", "", "`file` with the relay's invitation (default PORCH_RELAY_TOKEN)")
 	relayOnly := flags.Bool("relay-only", false, "hide this computer's address: media goes through the relay only")
+	flags.BoolVar(&s.door, "door", false, "give links that are made now a direct door (PORCH_PAGE names the page)")
 	flags.StringVar(&s.pprof, "pprof", "", "`address` of this computer at which profiles are served, such as 127.0.0.1:6060")
 	flags.BoolVar(&s.version, "version", false, "tell the version and end")
 	flags.BoolVar(&s.verbose, "v", false, "log more, on standard error")

@@ -87,6 +87,8 @@ export interface Commands {
   /** The relay on which new links are made; "" for none. */
   useRelay(url: string): Promise<void>;
   setRelayOnly(on: boolean): Promise<void>;
+  /** Opens or closes the direct door of a link. */
+  setLinkDoor(link: string, on: boolean): Promise<void>;
   copyHostKey(url: string): Promise<void>;
   /** Who may open links: 'anywhere', 'network' or 'computer'. */
   setWho(who: string): Promise<void>;
@@ -217,6 +219,7 @@ export function wails(client: string): Backend {
     removeRelay: (url) => said(app.RemoveRelay(url)),
     useRelay: (url) => said(app.UseRelay(url)),
     setRelayOnly: (on) => said(app.SetRelayOnly(on)),
+    setLinkDoor: (link, on) => said(app.SetLinkDoor(link, on)),
     copyHostKey: (url) => said(app.CopyHostKey(url)),
     setWho: (who) => said(app.SetWho(who)),
     testOwn: (address) => said(app.TestOwn(address)),

@@ -46,6 +46,7 @@ const sentences: Record<string, () => string> = {
   'relay-is-link': m.host_fault_relay_is_link,
   'relay-not-found': m.host_fault_relay_not_found,
   'relays-full': m.host_fault_relays_full,
+  'door-unavailable': m.host_fault_door_unavailable,
   'relay-absent': m.host_fault_relay_absent,
   'relay-untrusted': m.host_fault_relay_untrusted,
   'relay-version': m.host_fault_relay_version,

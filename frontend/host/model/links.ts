@@ -62,10 +62,12 @@ export interface AddressChoice {
 
 export function addressChoices(addresses: AddressView[]): AddressChoice[] {
   return addresses.map((address) => {
+    if (address.door) return { address, label: m.host_door_label() };
     if (address.tunnel)
       return { address, label: m.host_reach_tunnel_label({ name: address.tunnel }) };
     const alike =
-      addresses.filter((other) => other.reach === address.reach && !other.tunnel).length > 1;
+      addresses.filter((other) => other.reach === address.reach && !other.tunnel && !other.door)
+        .length > 1;
     const label = reachLabel(address.reach);
     return { address, label: alike ? `${label} · ${hostOf(address.url)}` : label };
   });
@@ -78,7 +80,8 @@ function reachLabel(reach: string): string {
 }
 
 /** The truth about one address of a link: who can open it, and what they will meet. */
-export function reachSentence({ reach, tunnel }: AddressView, link: LinkView): string {
+export function reachSentence({ reach, tunnel, door }: AddressView, link: LinkView): string {
+  if (door) return m.host_door_hint();
   if (reach === 'computer') return m.host_reach_computer_sentence();
   if (tunnel) return m.host_reach_tunnel_sentence({ name: tunnel });
   if (reach === 'network') return m.host_reach_network_sentence();

@@ -33,6 +33,7 @@ const reach = (part: Partial<Reach> = {}): Reach => ({
   relays: [],
   newLinks: '',
   relayOnly: false,
+  doors: false,
   who: 'anywhere',
   own: { url: '', name: '', state: '', counted: false },
   router: { on: false, state: 'off', external: '', address: '', by: '', until: 0, pinhole: false },

@@ -10,6 +10,7 @@ export const nothing: State = {
     relays: [],
     newLinks: '',
     relayOnly: false,
+    doors: false,
     who: 'anywhere',
     own: { url: '', name: '', state: '', counted: false },
     router: {

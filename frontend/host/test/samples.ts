@@ -16,6 +16,7 @@ export const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   relay: '',
   relayState: '',
   relayCode: '',
+  door: '',
   addresses: [],
   visitors: [],
   silenced: false,

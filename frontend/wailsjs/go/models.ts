@@ -188,6 +188,7 @@ export namespace hoststate {
 	    url: string;
 	    reach: string;
 	    tunnel?: string;
+	    door?: boolean;
 	
 	    static createFrom(source: any = {}) {
 	        return new AddressView(source);
@@ -198,6 +199,7 @@ export namespace hoststate {
 	        this.url = source["url"];
 	        this.reach = source["reach"];
 	        this.tunnel = source["tunnel"];
+	        this.door = source["door"];
 	    }
 	}
 	export class ParticipantView {
@@ -386,6 +388,7 @@ export namespace hoststate {
 	    relay: string;
 	    relayState: string;
 	    relayCode: string;
+	    door: string;
 	    addresses: AddressView[];
 	    visitors: VisitorView[];
 	    silenced: boolean;
@@ -410,6 +413,7 @@ export namespace hoststate {
 	        this.relay = source["relay"];
 	        this.relayState = source["relayState"];
 	        this.relayCode = source["relayCode"];
+	        this.door = source["door"];
 	        this.addresses = this.convertValues(source["addresses"], AddressView);
 	        this.visitors = this.convertValues(source["visitors"], VisitorView);
 	        this.silenced = source["silenced"];
@@ -597,6 +601,7 @@ export namespace hoststate {
 	    relays: RelayView[];
 	    newLinks: string;
 	    relayOnly: boolean;
+	    doors: boolean;
 	    who: string;
 	    own: OwnView;
 	    router: RouterView;
@@ -613,6 +618,7 @@ export namespace hoststate {
 	        this.relays = this.convertValues(source["relays"], RelayView);
 	        this.newLinks = source["newLinks"];
 	        this.relayOnly = source["relayOnly"];
+	        this.doors = source["doors"];
 	        this.who = source["who"];
 	        this.own = this.convertValues(source["own"], OwnView);
 	        this.router = this.convertValues(source["router"], RouterView);

@@ -26,13 +26,20 @@ export async function newCredentials(secret: Bytes): Promise<Credentials> {
 }
 
 /** Writes the answer that the host would give to our offer. */
-export function answerTo(offer: string, door: DoorAddress, { ufrag, password }: Credentials): string {
+export function answerTo(
+  offer: string,
+  door: DoorAddress,
+  { ufrag, password }: Credentials,
+): string {
   const mid = /^a=mid:(\S+)/m.exec(offer)?.[1] ?? '0';
   const candidates = door.entries.flatMap(({ address, port, tcp }, i) => {
     const low = 2 ** 24 - i;
     const udp = `a=candidate:${i + 1} 1 udp ${2 ** 30 + low} ${address} ${port} typ host`;
     return tcp
-      ? [udp, `a=candidate:${i + 9} 1 tcp ${2 ** 29 + low} ${address} ${port} typ host tcptype passive`]
+      ? [
+          udp,
+          `a=candidate:${i + 9} 1 tcp ${2 ** 29 + low} ${address} ${port} typ host tcptype passive`,
+        ]
       : [udp];
   });
   return [

@@ -76,6 +76,8 @@ export function SaveReport(arg1:string):Promise<string>;
 
 export function SetAtLogin(arg1:boolean):Promise<void>;
 
+export function SetLinkDoor(arg1:string,arg2:boolean):Promise<void>;
+
 export function SetLooks(arg1:boolean):Promise<void>;
 
 export function SetName(arg1:string):Promise<void>;

@@ -146,6 +146,10 @@ export function SetAtLogin(arg1) {
   return window['go']['main']['App']['SetAtLogin'](arg1);
 }
 
+export function SetLinkDoor(arg1, arg2) {
+  return window['go']['main']['App']['SetLinkDoor'](arg1, arg2);
+}
+
 export function SetLooks(arg1) {
   return window['go']['main']['App']['SetLooks'](arg1);
 }
