@@ -132,6 +132,7 @@ type AddressView struct {
 // States of a link's direct door.
 const (
 	DoorOpen    = "open"
+	DoorClosed  = "closed"  // the host lets nobody in from anywhere
 	DoorStale   = "stale"   // the address that was handed out last no longer leads here
 	DoorNowhere = "nowhere" // no way to it from outside is known
 )
@@ -158,7 +159,7 @@ type LinkView struct {
 	Relay      string        `json:"relay"`      // name of the public relay on which it lives; "" for none
 	RelayState string        `json:"relayState"` // as in RelayView, for this link, or "removed" if that relay is no longer in the list
 	RelayCode  string        `json:"relayCode"`  // fault code: why guests can't come through it now; "" if they can, or if that is unknown
-	Door       string        `json:"door"`       // state of its direct door: "open", "stale", "nowhere", or "" for none
+	Door       string        `json:"door"`       // state of its direct door: "open", "closed", "stale", "nowhere", or "" for none
 	Addresses  []AddressView `json:"addresses"`  // complete addresses with the secret, the best to share first
 	Visitors   []VisitorView `json:"visitors"`   // guests who have been in, the latest first
 	Silenced   bool          `json:"silenced"`

@@ -233,6 +233,7 @@ func (w *Ways) SetWho(ctx context.Context, who string) error {
 		}
 		w.parts.Inside.SetAudience(audience(who))
 		for l := range w.links {
+			l.renewDoor()
 			switch r := w.relays.of(l.relay); {
 			case r == nil:
 			case who == WhoAnywhere:

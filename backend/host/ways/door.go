@@ -80,8 +80,8 @@ func (w *Ways) SetDoor(ctx context.Context, linkID string, on bool) error {
 		}
 		for l := range w.links {
 			if l.keys.ID() == id {
-				l.shut()
-				l.openDoor(identity)
+				l.door = identity
+				l.renewDoor()
 			}
 		}
 		w.parts.Forget()
@@ -89,14 +89,15 @@ func (w *Ways) SetDoor(ctx context.Context, linkID string, on bool) error {
 	})
 }
 
-// openDoor opens the link's door, if it has one.
-func (l *Link) openDoor(identity []byte) {
+// renewDoor opens the link's door if it has one and the host lets guests in from anywhere, and closes it if not.
+func (l *Link) renewDoor() {
+	l.shut()
 	l.shut = func() {}
 	w := l.ways
-	if identity == nil || w.parts.Doors == nil {
+	if l.door == nil || !w.offersDoors() || w.choice.who() != WhoAnywhere {
 		return
 	}
-	i, err := door.ParseIdentity(identity)
+	i, err := door.ParseIdentity(l.door)
 	if err == nil {
 		var shut func()
 		accept := func(f switchboard.Frames) { l.accept(f, nil) }
@@ -140,11 +141,14 @@ func (w *Ways) doorLeads() string {
 	return strings.Join(at, " ")
 }
 
-// DoorOf returns the state of a link's door: "" for none, "open", "stale" if the address that was handed out last no
+// DoorOf returns the state of a link's door: "" for none, "closed" if links open nearby only, "open", "stale" if the address that was handed out last no
 // longer leads here, or "nowhere" if no way to it is known.
 func (w *Ways) DoorOf(l links.Link) string {
 	if l.Door == nil || !w.offersDoors() {
 		return ""
+	}
+	if w.choice.who() != WhoAnywhere {
+		return hoststate.DoorClosed
 	}
 	switch leads := w.doorLeads(); {
 	case leads == "":

@@ -18,12 +18,12 @@ type Link struct {
 	ways   *Ways           // never changes
 	keys   sealed.LinkKeys // never changes
 	secret sealed.Secret   // never changes
-	door   []byte          // identity of its direct door when the link was loaded, nil for none; never changes
 	relay  string          // base of the public relay on which it lives, or ""; never changes
 	accept Accept          // never changes
 
 	withdraw func() // takes the link back from the relay inside the app
-	shut     func() // closes its direct door
+	door     []byte // identity of its direct door; nil for none
+	shut     func() // closes the door
 	// at is the relay on which the link lives, or nil while there is none. leave
 	// takes the link back from there, and leaves a note.
 	at          *public
@@ -51,7 +51,7 @@ func (l *Link) Announce() error {
 		return err
 	}
 	l.withdraw = withdraw
-	l.openDoor(l.door)
+	l.renewDoor()
 	if r := w.relays.of(l.relay); r != nil {
 		l.announceAt(r)
 	}

@@ -26,7 +26,7 @@ const opened = Date.now();
 await page.goto(address);
 await until(`document.body.innerText.includes(${JSON.stringify(link)})`);
 console.log(`shown ${Date.now() - opened}`);
-await page.type('input', name);
+await page.locator('aria/Your name[role="textbox"]').fill(name);
 await until(`(() => {
   const join = [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'Join' && !b.disabled);
   join?.click();

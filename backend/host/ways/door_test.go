@@ -1,0 +1,135 @@
+package ways
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/door"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/turncredentials"
+	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/relay/switchboard"
+	"github.com/porch-call/porch/backend/sealed"
+)
+
+// noDoors notes which doors are open.
+type noDoors struct {
+	open    []sealed.LinkID
+	entries []door.Entry
+}
+
+func (d *noDoors) Open(_ context.Context, k sealed.LinkKeys, _ sealed.Secret, _ door.Identity, _ func(switchboard.Frames)) (func(), error) {
+	d.open = append(d.open, k.ID())
+	return func() { d.open = slices.DeleteFunc(d.open, func(id sealed.LinkID) bool { return id == k.ID() }) }, nil
+}
+
+func (d *noDoors) Entries() []door.Entry { return d.entries }
+
+func TestDoorOfALink(t *testing.T) {
+	p := open(t, nil)
+	book, err := links.Open(p.store, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doors := &noDoors{}
+	p.parts.Book = book
+	kept, err := book.Create("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := string(kept.ID)
+	if err := p.SetDoor(t.Context(), id, true); fault.CodeOf(err) != fault.DoorUnavailable || p.view().Doors {
+		t.Errorf("without a page: %v", err)
+	}
+	p.parts.Doors, p.parts.Page = doors, "https://page.example/"
+	in := func(f func()) { _ = p.parts.Loop.Do(t.Context(), f) }
+	var l *Link
+	in(func() {
+		l = p.Link(kept, func(switchboard.Frames, *turncredentials.Credentials) {})
+		err = l.Announce()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := func() (door string, first hoststate.AddressView, isOpen bool) {
+		in(func() {
+			now, _ := book.Get(kept.ID)
+			door, first, isOpen = p.DoorOf(now), p.AddressesOf(now, p.inside.Addresses())[0], len(doors.open) == 1
+		})
+		return door, first, isOpen
+	}
+	check := func(what, want string, wantAddress, wantOpen bool) hoststate.AddressView {
+		t.Helper()
+		got, first, isOpen := state()
+		if got != want || first.Door != wantAddress || isOpen != wantOpen {
+			t.Errorf("%s: %q, address %v, open %v", what, got, first.Door, isOpen)
+		}
+		return first
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("at first", "", false, false)
+	must(p.SetDoor(t.Context(), id, true))
+	check("no way", hoststate.DoorNowhere, false, true)
+	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.20:20000")}}
+	first := check("a way", hoststate.DoorOpen, true, true)
+	if !strings.HasPrefix(first.URL, "https://page.example/#d1."+id+".") || first.Reach != "anywhere" {
+		t.Error("another address")
+	}
+	p.HandedOut(id, first)
+	check("handed out", hoststate.DoorOpen, true, true)
+	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.21:20000")}}
+	again := check("moved", hoststate.DoorStale, true, true)
+	p.HandedOut(id, again)
+	check("copied again", hoststate.DoorOpen, true, true)
+	must(p.SetDoor(t.Context(), id, true))
+	if same := check("on, and on again", hoststate.DoorOpen, true, true); same.URL != again.URL {
+		t.Error("the address has changed")
+	}
+	must(p.SetWho(t.Context(), WhoNetwork))
+	check("nearby only", hoststate.DoorClosed, false, false)
+	must(p.SetWho(t.Context(), WhoAnywhere))
+	check("anywhere", hoststate.DoorOpen, true, true)
+	must(p.SetDoor(t.Context(), id, false))
+	check("off", "", false, false)
+	must(p.SetDoor(t.Context(), id, true))
+	if other := check("on once more", hoststate.DoorOpen, true, true); other.URL == again.URL {
+		t.Error("the address is the old one")
+	}
+	in(func() { l.Depart(nil) })
+	check("departed", hoststate.DoorOpen, true, false)
+	if _, err := book.Remove(kept.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetDoor(t.Context(), id, true); fault.CodeOf(err) != fault.LinkRemoved {
+		t.Errorf("removed: %v", err)
+	}
+	if now, _ := book.Get(kept.ID); now.Door != nil || now.DoorAt != "" {
+		t.Error("the key of a removed link's door is kept")
+	}
+	if err := p.SetDoor(t.Context(), "nobody", true); fault.CodeOf(err) != fault.LinkNotFound {
+		t.Errorf("unknown: %v", err)
+	}
+}
+
+func TestParsePage(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://page.example": "https://page.example/", " https://page.example/call/ ": "https://page.example/call/",
+		"http://127.0.0.1:8080/x/": "http://127.0.0.1:8080/x/", "http://localhost:1/": "http://localhost:1/",
+		"http://page.example/": "", "page.example": "", "https://page.example/#x": "", "https://page.example/?x": "",
+		"https://me@page.example/": "", "file:///x": "", "": "",
+	} {
+		if got, ok := ParsePage(text); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", text, got, ok)
+		}
+	}
+}
