@@ -137,9 +137,11 @@ func TestStrangersHearNothing(t *testing.T) {
 	if c := h.doors.Counts(); c.Forged != 2 || c.Unknown != 1 || c.Opened != 0 {
 		t.Errorf("%+v", c)
 	}
+	h.doors.mu.Lock()
 	if len(h.doors.conns) != 0 || len(h.doors.tags) != 1 {
 		t.Error("something was kept")
 	}
+	h.doors.mu.Unlock()
 	await(t, "an honest guest comes in", h.page(t).open)
 }
 
@@ -180,8 +182,9 @@ func TestACopyFromElsewhere(t *testing.T) {
 func TestAConnectionServesOnce(t *testing.T) {
 	h := newHouse(t)
 	ufrag, password := h.ufrag(t)
-	one := h.doors.tags[ufrag[:tagSize]]
-	one.spent.Put(ufrag, struct{}{})
+	h.doors.mu.Lock()
+	h.doors.tags[ufrag[:tagSize]].spent.Put(ufrag, struct{}{})
+	h.doors.mu.Unlock()
 	h.silent(t, check(t, ufrag, password))
 }
 

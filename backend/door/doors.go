@@ -36,7 +36,7 @@ const (
 	newPerHome      = 6                // connections of one address in newWithin
 	newWithin       = 10 * time.Second //
 	homes           = 4096             // whose new connections are counted one by one
-	proofs          = 2000             // integrity checks in a second, for all addresses that are not proved yet
+	proofs          = 20_000           // integrity checks in a second, for all addresses that are not proved yet
 	spentUfrags     = 4096             // that a link remembers
 	handshakeWithin = 10 * time.Second // from the first check to the channel
 	sayWithin       = 10 * time.Second // from there to the guest's first word, and again to its first frame
