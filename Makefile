@@ -170,4 +170,4 @@ generate: ## make the generated files anew
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf build/bin build/screenshots frontend/dist/host frontend/dist/guest frontend/dist/.built
+	rm -rf build/bin build/screenshots frontend/dist/host frontend/dist/guest frontend/dist/page frontend/dist/.built

@@ -12,7 +12,7 @@ step "Go, echo cancellation (its C++ is left out of race builds)"
 go test -timeout 5m ./backend/media/capture/...
 
 step "Go, the window's program"
-go test -timeout 5m -tags desktop,production,webkit2_41 . ./desktop
+go test -timeout 5m -tags desktop,production,webkit2_41 . ./desktop ./frontend/messages
 
 step "Go, what is cut short under the race detector"
 go test -timeout 5m -run TestUnknownIDs ./backend/relay

@@ -3,7 +3,7 @@ import { fromBase64url } from '../bytes';
 import { unwrapped } from '../findAddress';
 
 /** A way to the host's computer. */
-export interface Entry {
+interface Entry {
   readonly address: string;
   readonly port: number;
   /** It takes ICE over TCP as well. */
