@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,7 +279,7 @@ func TestIdentity(t *testing.T) {
 	}
 	other, err := NewIdentity()
 	must(t, err)
-	mixed := append(i.Bytes()[:2+len(i.certificate.Raw)], other.Bytes()[2+len(other.certificate.Raw):]...)
+	mixed := slices.Concat(i.Bytes()[:2+len(i.certificate.Raw)], other.Bytes()[2+len(other.certificate.Raw):])
 	for what, b := range map[string][]byte{"nothing": nil, "a part": i.Bytes()[:100], "another's key": mixed} {
 		if _, err := ParseIdentity(b); err == nil {
 			t.Errorf("%s is taken", what)

@@ -123,7 +123,7 @@ func TestDoorOfALink(t *testing.T) {
 
 func TestParsePage(t *testing.T) {
 	for text, want := range map[string]string{
-		"https://page.example": "https://page.example/", " https://page.example/call/ ": "https://page.example/call/",
+		"https://page.example": "https://page.example/", "\thttps://page.example/call/\n": "https://page.example/call/",
 		"http://127.0.0.1:8080/x/": "http://127.0.0.1:8080/x/", "http://localhost:1/": "http://localhost:1/",
 		"http://page.example/": "", "page.example": "", "https://page.example/#x": "", "https://page.example/?x": "",
 		"https://me@page.example/": "", "file:///x": "", "": "",

@@ -103,7 +103,8 @@ func Valid(half []byte) bool {
 		return false
 	}
 	for _, c := range half {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/') {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '+' && c != '/' {
 			return false
 		}
 	}
