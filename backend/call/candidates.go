@@ -13,11 +13,10 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Candidates of a peer (RFC 8445), in both directions. Our own candidates are taken
-// out of pion's descriptions, so that one place decides which are sent. Those that
-// exist at once go with the offer, and others follow as they become known (RFC
-// 8838). The other side's candidates are taken out as well, so that one place
-// decides which are tried. The methods in this file run on the peer's goroutine.
+// Candidates of a peer (RFC 8445), in both directions. Our own candidates are taken out of pion's descriptions, so
+// that one place decides which are sent. Those that exist at once go with the offer, and others follow as they become
+// known (RFC 8838). The other side's candidates are taken out as well, so that one place decides which are tried. The
+// methods in this file run on the peer's goroutine.
 
 const (
 	maxCandidates = 128 // messages of the other side, for each offer
@@ -26,17 +25,14 @@ const (
 	takenBurst    = 96
 	maxOwn        = 64
 
-	// gatherPatience is how long an offer waits at most for candidates. Those of
-	// the engine's sockets take a millisecond, or more on a busy machine.
-	// Candidates that a server must be asked for may come later.
+	// gatherPatience is how long an offer waits at most for candidates. Those of the engine's sockets take a
+	// millisecond, or more on a busy machine. Candidates that a server must be asked for may come later.
 	gatherPatience = 30 * time.Millisecond
 )
 
-// describe starts the list of own candidates of a new description. It begins with
-// those that exist at once. They go with the offer, so that the other side can
-// begin its checks before it reads further messages. In a restart, the candidates
-// in pion's description may still be the old ones, so the new ones follow the
-// offer.
+// describe starts the list of own candidates of a new description. It begins with those that exist at once. They go
+// with the offer, so that the other side can begin its checks before it reads further messages. In a restart, the
+// candidates in pion's description may still be the old ones, so the new ones follow the offer.
 func (p *peer) describe(sdp string, gathered <-chan struct{}) {
 	first := p.ufrag == ""
 	if u := description.Ufrag(sdp); u != p.ufrag {
@@ -51,8 +47,7 @@ func (p *peer) describe(sdp string, gathered <-chan struct{}) {
 	}
 }
 
-// gather collects the candidates that pion finds at once, for the first
-// description.
+// gather collects the candidates that pion finds at once, for the first description.
 func (p *peer) gather(gathered <-chan struct{}) {
 	late := time.NewTimer(gatherPatience)
 	defer late.Stop()
@@ -81,8 +76,7 @@ func (p *peer) ownCandidate(c *webrtc.ICECandidate) {
 	p.announce(p.leaving(c.ToJSON().Candidate, c.Address, int(c.Port)))
 }
 
-// leaving returns a candidate of pion's as the other side is told of it, or "" if
-// it is not told.
+// leaving returns a candidate of pion's as the other side is told of it, or "" if it is not told.
 func (p *peer) leaving(text, address string, port int) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || p.call.engine.mux == nil {
@@ -153,8 +147,8 @@ func (p *peer) candidate(c signalling.Candidate) {
 		UsernameFragment: c.UsernameFragment,
 	}
 	if p.outstanding {
-		// It may belong to the answer that is still to come. Pion would drop it
-		// now, because it does not fit the description that pion has.
+		// It may belong to the answer that is still to come. Pion would drop it now, because it does not fit the
+		// description that pion has.
 		p.early = append(p.early, init)
 		return
 	}
@@ -176,23 +170,20 @@ func (p *peer) addCandidate(init webrtc.ICECandidateInit) {
 	}
 }
 
-// answeredBy reports whether the agent should hear of an answer from this address
-// to one of our checks. It runs on a socket's goroutine. The agent takes the first
-// path that it finds, and on a slow computer that is often a path through a TURN
-// server. So an answer that may have come through one is dropped for up to
-// stack.RelayWait. The agent asks again.
+// answeredBy reports whether the agent should hear of an answer from this address to one of our checks. It runs on a
+// socket's goroutine. The agent takes the first path that it finds, and on a slow computer that is often a path
+// through a TURN server. So an answer that may have come through one is dropped for up to stack.RelayWait. The agent
+// asks again.
 func (p *peer) answeredBy(from netip.AddrPort) bool {
 	return p.call.iceConfig.Servers == nil || p.relayOnly ||
 		p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking ||
 		p.preference.Good(from, time.Now())
 }
 
-// maxForcedRounds bounds the forced rounds of one peer, because a stranger can
-// forge answers.
+// maxForcedRounds bounds the forced rounds of one peer, because a stranger can forge answers.
 const maxForcedRounds = 64
 
-// answered queues a check round when one of our checks may have been answered. It
-// runs on a socket's goroutine.
+// answered queues a check round when one of our checks may have been answered. It runs on a socket's goroutine.
 func (p *peer) answered() {
 	if p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking || p.roundForced.Swap(true) {
 		return
@@ -202,11 +193,10 @@ func (p *peer) answered() {
 	}
 }
 
-// forceCheckRound makes the agent nominate the pair that has just been found valid.
-// Otherwise the agent would wait for the next check of the other side, which
-// browsers send every 48 ms, or for its own next round, up to 200 ms. Any new
-// candidate begins a round at once. This one leads nowhere, because it is a TCP
-// candidate and the agent does not try TCP.
+// forceCheckRound makes the agent nominate the pair that has just been found valid. Otherwise the agent would wait
+// for the next check of the other side, which browsers send every 48 ms, or for its own next round, up to 200 ms. Any
+// new candidate begins a round at once. This one leads nowhere, because it is a TCP candidate and the agent does not
+// try TCP.
 func (p *peer) forceCheckRound() {
 	p.roundForced.Store(false)
 	if p.forcedRounds == maxForcedRounds || p.pc.ICEConnectionState() != webrtc.ICEConnectionStateChecking {
@@ -227,8 +217,7 @@ func (p *peer) acceptable(text string) bool {
 	})
 }
 
-// outsideChanged acts on news of the network. moved says that paths may be dead
-// although no side has noticed it yet.
+// outsideChanged acts on news of the network. moved says that paths may be dead although no side has noticed it yet.
 func (p *peer) outsideChanged(moved bool) {
 	p.offerReflexives()
 	if moved {
@@ -247,8 +236,8 @@ func (p *peer) turnChanged() {
 	}
 }
 
-// restartIfStranded restarts ICE if no media can flow. anew means that an
-// unanswered offer does not count, because it was made before the change.
+// restartIfStranded restarts ICE if no media can flow. anew means that an unanswered offer does not count, because it
+// was made before the change.
 func (p *peer) restartIfStranded(anew bool) {
 	if p.negotiation > 0 && p.stranded() {
 		p.restartICE(anew)

@@ -101,8 +101,8 @@ func (c *Call) pace() {
 	}
 }
 
-// paceOnce sends what may leave now. The receivers take turns to be the first, because the way may have no room for all.
-// more reports that packets wait.
+// paceOnce sends what may leave now. The receivers take turns to be the first, because the way may have no room for
+// all. more reports that packets wait.
 func (c *Call) paceOnce(now time.Time, turn int) (more bool) {
 	c.engine.cork()
 	defer c.engine.uncork()

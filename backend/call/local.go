@@ -12,29 +12,24 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// LocalSink takes what a [Local] receives. Its methods are called on the
-// goroutines that read from the network, several at a time. They must not block.
+// LocalSink takes what a [Local] receives. Its methods are called on the goroutines that read from the network,
+// several at a time. They must not block.
 type LocalSink interface {
-	// ReceiveRTP takes a packet of a participant, or of its screen ([codec.ScreenOf]),
-	// which may come anew with another SSRC. For each participant and kind,
-	// sequence numbers have no gaps but those of loss and reordering on the
-	// network, and video begins with a keyframe. Packets that the network lost
-	// between the participant and us are asked for and arrive after about
-	// roundTrip, which is 0 while it is unknown. pkt is valid only during the
-	// call.
+	// ReceiveRTP takes a packet of a participant, or of its screen ([codec.ScreenOf]), which may come anew with
+	// another SSRC. For each participant and kind, sequence numbers have no gaps but those of loss and reordering on
+	// the network, and video begins with a keyframe. Packets that the network lost between the participant and us are
+	// asked for and arrive after about roundTrip, which is 0 while it is unknown. pkt is valid only during the call.
 	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration)
-	// KeyframeWanted asks for a keyframe in the video that WriteRTP sends. It is
-	// called on its own goroutine.
+	// KeyframeWanted asks for a keyframe in the video that WriteRTP sends. It is called on its own goroutine.
 	KeyframeWanted()
-	// PictureTaken says whether other participants take the video that WriteRTP
-	// sends, and whether the window shows it as the own picture. It is called on the
-	// call's goroutine, so it must neither block nor call the Local.
+	// PictureTaken says whether other participants take the video that WriteRTP sends, and whether the window shows it
+	// as the own picture. It is called on the call's goroutine, so it must neither block nor call the Local.
 	PictureTaken(others, window bool)
-	// LossAssumed says which share of the sound that WriteRTP sends the receivers
-	// are assumed to lose. It is called like PictureTaken.
+	// LossAssumed says which share of the sound that WriteRTP sends the receivers are assumed to lose. It is called
+	// like PictureTaken.
 	LossAssumed(share float64)
-	// PictureLimited says what others can have of that video: bit/s of the encoder, and
-	// lines. 0 is no limit. It is called as PictureTaken is.
+	// PictureLimited says what others can have of that video: bit/s of the encoder, and lines. 0 is no limit. It is
+	// called as PictureTaken is.
 	PictureLimited(bitrate, lines int)
 }
 
@@ -51,9 +46,8 @@ type Local struct {
 	made uint32 // slots so far; owned by the call's goroutine
 }
 
-// JoinLocal admits the native engine, which runs in this process and has no peer
-// connection. out gets Roster, Joined, Left, Speaking, Chat and Mute. The faults
-// are those of Join.
+// JoinLocal admits the native engine, which runs in this process and has no peer connection. out gets Roster, Joined,
+// Left, Speaking, Chat and Mute. The faults are those of Join.
 func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) {
 	p.Admission = nil
 	m := newMember(c, p, out)
@@ -78,8 +72,7 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 	return l, nil
 }
 
-// run passes on requests for keyframes, so that the sink is never called while a
-// lock is held.
+// run passes on requests for keyframes, so that the sink is never called while a lock is held.
 func (l *Local) run() {
 	for {
 		select {
@@ -156,9 +149,8 @@ func (u localUpstream) RequestKeyframe(uint32) {
 // ID returns the id of the participant's profile.
 func (l *Local) ID() string { return l.m.profile.ID }
 
-// WriteRTP forwards a packet to all other participants. The payload type does not
-// matter. Of the header extensions it reads only [codec.AudioLevelID]. It keeps
-// nothing of pkt. It returns fault.NotInCall after Leave, and
+// WriteRTP forwards a packet to all other participants. The payload type does not matter. Of the header extensions it
+// reads only [codec.AudioLevelID]. It keeps nothing of pkt. It returns fault.NotInCall after Leave, and
 // fault.MessageInvalid for an unknown kind.
 func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	if !l.m.admitted.Load() {
@@ -174,8 +166,8 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	return nil
 }
 
-// RequestKeyframe asks for a keyframe of a participant, or of its screen
-// ([codec.ScreenOf]), at most as often as other receivers may.
+// RequestKeyframe asks for a keyframe of a participant, or of its screen ([codec.ScreenOf]), at most as often as
+// other receivers may.
 func (l *Local) RequestKeyframe(participant string) {
 	id, screen := codec.OfScreen(participant)
 	m := l.m.call.member(id)
@@ -194,9 +186,8 @@ func (l *Local) Handle(message signalling.Message) error {
 	return l.m.call.handle(l.m, message)
 }
 
-// Attach gives the participant a new path for messages, because the window was
-// reloaded. The Roster is sent again. It returns fault.ParticipantGone after
-// Leave, and fault.CallEnded.
+// Attach gives the participant a new path for messages, because the window was reloaded. The Roster is sent again. It
+// returns fault.ParticipantGone after Leave, and fault.CallEnded.
 func (l *Local) Attach(out Outbox) error {
 	m, c := l.m, l.m.call
 	var refused error

@@ -8,14 +8,12 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// mediaPatience is how long a member whose messages arrive may be without media
-// before all participants are told why. It is longer than a first try
-// (pathPatience) and most of a second one. It is short enough that the reason is
-// told within 15 s.
+// mediaPatience is how long a member whose messages arrive may be without media before all participants are told why.
+// It is longer than a first try (pathPatience) and most of a second one. It is short enough that the reason is told
+// within 15 s.
 const mediaPatience = 12 * time.Second
 
-// awaitMedia starts to wait for a connection's media, if it has no path and the
-// wait has not begun.
+// awaitMedia starts to wait for a connection's media, if it has no path and the wait has not begun.
 func (c *Call) awaitMedia(m *member) {
 	p := m.peer
 	if m.left || m.overdue != nil || p.alive(webrtc.PeerConnectionStateConnected) {
@@ -32,8 +30,7 @@ func (c *Call) awaitMedia(m *member) {
 	m.overdue = overdue
 }
 
-// mediaFlows ends the wait: a member's connection is up, or it is too new to
-// doubt.
+// mediaFlows ends the wait: a member's connection is up, or it is too new to doubt.
 func (c *Call) mediaFlows(m *member) {
 	if m.overdue != nil {
 		m.overdue.Stop()
@@ -45,8 +42,7 @@ func (c *Call) mediaFlows(m *member) {
 	}
 }
 
-// mediaOverdue tells all participants why a member is without media. It tells them
-// again if the reason changes.
+// mediaOverdue tells all participants why a member is without media. It tells them again if the reason changes.
 func (c *Call) mediaOverdue(p *peer) {
 	m := p.member
 	if m.peer != p || m.left {
@@ -87,6 +83,6 @@ func (e *Engine) sayUnusable() {
 		"code", string(fault.UDPUnavailable), "err", e.mux.Refusal())
 }
 
-// HasUDP reports whether this machine lets the engine use UDP. If not, media goes
-// through TURN servers only, over TCP.
+// HasUDP reports whether this machine lets the engine use UDP. If not, media goes through TURN servers only, over
+// TCP.
 func (e *Engine) HasUDP() bool { return e.mux == nil || e.mux.Usable() }

@@ -7,19 +7,17 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-// Participant is a participant with a peer connection. They keep their seat until
-// Leave, however often their path is lost. The owner of the seats decides how
-// long that is, and then calls Leave.
+// Participant is a participant with a peer connection. They keep their seat until Leave, however often their path is
+// lost. The owner of the seats decides how long that is, and then calls Leave.
 type Participant struct{ m *member }
 
 // ID returns the id of the participant's profile.
 func (p *Participant) ID() string { return p.m.profile.ID }
 
-// Handle takes a message of the participant: Answer, Candidate, Restart,
-// MediaState, Sharing, View, Say or Leave. The error is a fault for that participant:
-// MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected, NotInCall
-// or CallEnded. The call goes on. If an Answer later proves to be unusable, the
-// participant is taken out, with Fault and Ended.
+// Handle takes a message of the participant: Answer, Candidate, Restart, MediaState, Sharing, View, Say or Leave. The
+// error is a fault for that participant: MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected,
+// NotInCall or CallEnded. The call goes on. If an Answer later proves to be unusable, the participant is taken out,
+// with Fault and Ended.
 func (p *Participant) Handle(message signalling.Message) error {
 	return p.m.call.handle(p.m, message)
 }
@@ -47,9 +45,8 @@ func (m *member) handlePeer(message signalling.Message) error {
 	return nil
 }
 
-// Detach says that the participant's path is lost. It does nothing if out is not
-// the path in use. The seat is kept, and media goes on while the peer connection
-// is alive. Others see Away once both are lost.
+// Detach says that the participant's path is lost. It does nothing if out is not the path in use. The seat is kept,
+// and media goes on while the peer connection is alive. Others see Away once both are lost.
 func (p *Participant) Detach(out Outbox) {
 	p.m.call.post(func() {
 		if p.m.outbox == out {
@@ -59,11 +56,10 @@ func (p *Participant) Detach(out Outbox) {
 	})
 }
 
-// Attach gives the participant a new path. If resume is set and the peer
-// connection is still alive, it stays in use, otherwise the participant gets a
-// new one. Admission, which is told which of the two, and Roster are sent first,
-// then the rest. An earlier outbox gets no message. It returns
-// fault.ParticipantGone after Leave, and fault.CallEnded.
+// Attach gives the participant a new path. If resume is set and the peer connection is still alive, it stays in use,
+// otherwise the participant gets a new one. Admission, which is told which of the two, and Roster are sent first,
+// then the rest. An earlier outbox gets no message. It returns fault.ParticipantGone after Leave, and
+// fault.CallEnded.
 func (p *Participant) Attach(out Outbox, resume bool) (resumed bool, err error) {
 	m, c := p.m, p.m.call
 	var refused error
@@ -117,8 +113,7 @@ func (c *Call) reattach(m *member, out Outbox, resumed bool) {
 	c.greet(m)
 }
 
-// resume gives m a new path for messages, beside the connection that it still
-// has.
+// resume gives m a new path for messages, beside the connection that it still has.
 func (c *Call) resume(m *member, out Outbox) {
 	c.reattach(m, out, true)
 	m.send(m.tracks())
@@ -147,16 +142,15 @@ func (p *peer) alive(states ...webrtc.PeerConnectionState) bool {
 	return false
 }
 
-// Alive reports whether the participant's media can flow now: the connection is
-// up, and the other side has agreed to it within the last seconds (consent, RFC
-// 7675). The path for messages does not matter.
+// Alive reports whether the participant's media can flow now: the connection is up, and the other side has agreed to
+// it within the last seconds (consent, RFC 7675). The path for messages does not matter.
 func (p *Participant) Alive() bool {
 	c := p.m.connection.Load()
 	return c != nil && p.m.admitted.Load() && c.alive(webrtc.PeerConnectionStateConnected)
 }
 
-// Leave takes the participant out, sends them Ended with the reason (nothing if
-// it is ""), and tells the others. It may be called twice.
+// Leave takes the participant out, sends them Ended with the reason (nothing if it is ""), and tells the others. It
+// may be called twice.
 func (p *Participant) Leave(reason signalling.EndReason) {
 	// An error means that the call is over, and nobody is in it.
 	_ = p.m.call.do(func() { p.m.call.leave(p.m, reason) })

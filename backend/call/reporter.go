@@ -17,9 +17,8 @@ const (
 	machineInterval  = 2                     // ticks: whether this computer keeps up
 )
 
-// runReporter is the goroutine that works by the clock. It repeats requests,
-// sends RTCP reports and judges who is speaking. It rests while the call is
-// empty.
+// runReporter is the goroutine that works by the clock. It repeats requests, sends RTCP reports and judges who is
+// speaking. It rests while the call is empty.
 func (c *Call) runReporter() {
 	ticker := time.NewTicker(reporterTick)
 	defer ticker.Stop()
@@ -62,8 +61,7 @@ func (c *Call) tick(n uint, now time.Time) {
 		if n%feedbackInterval == 0 {
 			p.sendCongestionFeedback()
 		}
-		// The members take turns, so that the reports of a large call don't leave
-		// in one burst.
+		// The members take turns, so that the reports of a large call don't leave in one burst.
 		if (n+uint(i))%reportInterval == 0 {
 			p.sendReports(now)
 		}

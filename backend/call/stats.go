@@ -6,13 +6,11 @@ import "github.com/porch-call/porch/backend/media/forward"
 type Stats struct {
 	Participants int `json:"participants"`
 	forward.Counts
-	// Estimates is how much the line to each receiver is estimated to carry, in
-	// bit/s, by participant.
+	// Estimates is how much the line to each receiver is estimated to carry, in bit/s, by participant.
 	Estimates map[string]uint64 `json:"estimates,omitempty"`
 }
 
-// Stats returns what has been counted since the call began. It works after
-// Close, too.
+// Stats returns what has been counted since the call began. It works after Close, too.
 func (c *Call) Stats() Stats {
 	s := Stats{Counts: c.counters.Counts()}
 	members := *c.members.Load()
