@@ -22,6 +22,10 @@ Variables of the environment:
   PORCH_LISTEN         the address at which guests of this computer and this
                        network reach Porch (default: all, at port 7674;
                        127.0.0.1:0 keeps links on this computer)
+  PORCH_PAGE           the https address of a web space with the page of
+                       direct links (make page), for Open from anywhere
+  PORCH_OUTER          ADDRESS:PORT of a port that your router passes on to
+                       Porch, where Porch can't ask it by itself
   PORCH_CAPTURE        synthetic: a drawn picture and a tone in place of the
                        camera and the microphone
   HTTPS_PROXY, NO_PROXY  a proxy, if you let Porch look for updates
