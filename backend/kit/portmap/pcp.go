@@ -36,7 +36,7 @@ func (m *Mapper) exchange(ctx context.Context, t target, question []byte, right 
 	defer stop()
 	b := make([]byte, maxAnswer)
 	read := 0
-	for _, pause := range pauses {
+	for _, pause := range m.o.pauses {
 		if _, err := conn.Write(question); err != nil {
 			return nil, fmt.Errorf("%w: %w", errSilent, err)
 		}

@@ -60,10 +60,12 @@ type Options struct {
 	OnChange func()
 	Logger   *slog.Logger // nil logs nothing
 
-	// For tests: the ports of routers, where 0 means 5351 and 1900, and the only
-	// protocol that is asked; "" for all.
+	// For tests: the ports of routers, where 0 means 5351 and 1900; the only protocol
+	// that is asked, "" for all; and shorter times than pauses and searchWithin.
 	pcpPort, ssdpPort uint16
 	only              string
+	pauses            []time.Duration
+	search            time.Duration
 }
 
 const (
@@ -115,6 +117,12 @@ func New(o Options) *Mapper {
 	}
 	if o.ssdpPort == 0 {
 		o.ssdpPort = 1900
+	}
+	if o.pauses == nil {
+		o.pauses = pauses
+	}
+	if o.search == 0 {
+		o.search = searchWithin
 	}
 	m := &Mapper{o: o, leases: make(map[*Lease]struct{})}
 	m.said.State = Off

@@ -134,6 +134,7 @@ func (r *router) silentMapper(lifetime time.Duration) *Mapper {
 			return netaddr.Gateway{Addr: loopback, Local: loopback, Interface: "lo"}, netaddr.Gateway{}
 		},
 		Lifetime: lifetime, pcpPort: port(r.pcp), ssdpPort: port(r.ssdp),
+		pauses: []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond}, search: 1500 * time.Millisecond,
 	})
 	r.t.Cleanup(m.Close)
 	return m

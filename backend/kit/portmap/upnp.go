@@ -94,7 +94,7 @@ func (m *Mapper) igd(ctx context.Context, w wish, ready <-chan struct{}) (none g
 // read. Only a device that is where its answer came from is looked at, the router
 // or a neighbour in this network.
 func (m *Mapper) search(ctx context.Context, w wish) (connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, searchWithin)
+	ctx, cancel := context.WithTimeout(ctx, m.o.search)
 	defer cancel()
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(w.local.Addr(), 0)))
 	if err != nil {
