@@ -24,7 +24,8 @@ const asked = process.env.PORCH_LANGUAGES ?? '';
 const all = asked !== '';
 const known = ['en', 'de', 'es', 'fr', 'it', 'pt-BR', 'ar', 'hi', 'ja', 'zh-Hans', 'en-XA'];
 const languages = asked === 'all' ? known : asked ? asked.split(',') : ['en-XA', 'ar'];
-const sizes = { '390': { width: 390, height: 844 }, wide: { width: 1100, height: 760 } };
+const narrow = { '390': { width: 390, height: 844 } };
+const sizes = all ? { ...narrow, wide: { width: 1100, height: 760 } } : narrow;
 
 let server: PreviewServer;
 let browser: Browser;

@@ -142,7 +142,7 @@ describe('screens', { timeout: 600_000 }, () => {
       .waitFor();
     await look('host', '14-reach-away', host);
     await done('Who can open links');
-    await host.getByText('localhost:9 can’t be reached just now').waitFor();
+    await host.getByText('localhost:9 can’t be reached just now').first().waitFor(); // and it is spoken
     await look('host', '15-home-away', host);
     await host.getByRole('button', { name: 'Change who can open links' }).click();
     await sheet.getByRole('button', { name: 'Remove localhost:9' }).click();
