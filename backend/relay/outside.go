@@ -61,8 +61,12 @@ type Seen struct {
 // first.
 var TrialHeaders = []string{"X-Forwarded-For", "Cf-Connecting-Ip", "X-Real-Ip"}
 
-// TrialPath is the path that answers what has been seen, with the token behind it.
-const TrialPath = "/trial/"
+// TrialPath answers what has been seen of a request whose header TrialToken has the
+// token. That is no part of the path, because proxies write paths into their logs.
+const (
+	TrialPath  = "/trial"
+	TrialToken = "Porch-Trial"
+)
 
 // Try accepts guests at an address from outside until end is called, and answers
 // at TrialPath whoever knows the token with what has been seen of the request. The
@@ -127,11 +131,7 @@ func (s *Server) visitOf(r *http.Request, c *oneport.Conn) (v visit, ok bool) {
 	if s.public != nil {
 		return v, s.hostAllowed(r.Host)
 	}
-	out := s.outside.Load()
-	if t := s.trial.Load(); t != nil && t.outside.Is(r.Host) && !out.Is(r.Host) {
-		out = &t.outside
-	}
-	if out.Is(r.Host) {
+	if out := s.outsideOf(r.Host, c.From()); out != nil {
 		return visit{from: out.guest(r.Header), outside: out}, out.trusts(c.From())
 	}
 	// A proxy that passes another Host on would make its guests people at this
@@ -140,6 +140,19 @@ func (s *Server) visitOf(r *http.Request, c *oneport.Conn) (v visit, ok bool) {
 		return v, false
 	}
 	return v, s.hostAllowed(r.Host)
+}
+
+// outsideOf returns the address from outside that a Host header names, or nil. A
+// trial of the address that is in use counts for proxies that it has found anew.
+func (s *Server) outsideOf(host string, from netip.Addr) *Outside {
+	out := s.outside.Load()
+	if t := s.trial.Load(); t != nil && t.outside.Is(host) && (!out.Is(host) || !out.trusts(from)) {
+		return &t.outside
+	}
+	if out.Is(host) {
+		return out
+	}
+	return nil
 }
 
 // forwarded reports whether a proxy has passed a request on.
@@ -166,8 +179,8 @@ const notNow = "This link can't be opened from here now. Ask whoever sent it to 
 // answerTrial answers a request of a trial, and reports whether it is one.
 func (s *Server) answerTrial(w http.ResponseWriter, r *http.Request, c *oneport.Conn) bool {
 	t := s.trial.Load()
-	token, ok := strings.CutPrefix(r.URL.Path, TrialPath)
-	if t == nil || !ok || subtle.ConstantTimeCompare([]byte(token), []byte(t.token)) != 1 {
+	token := r.Header.Get(TrialToken)
+	if t == nil || r.URL.Path != TrialPath || subtle.ConstantTimeCompare([]byte(token), []byte(t.token)) != 1 {
 		return false
 	}
 	seen := Seen{Host: r.Host, From: c.From(), Headers: map[string][]string{}}

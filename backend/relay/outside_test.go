@@ -225,14 +225,18 @@ func TestAudience(t *testing.T) {
 func TestTrial(t *testing.T) {
 	s := openRelay(t, nil)
 	ada := guestOf(t, tlsProxy(t, s, nil), "127.0.0.2")
-	if r := get(t, ada, outsideOrigin+TrialPath+"secret", nil); r.status != http.StatusMisdirectedRequest {
+	secret := func(r *http.Request) { r.Header.Set(TrialToken, "secret") }
+	if r := get(t, ada, outsideOrigin+TrialPath, secret); r.status != http.StatusMisdirectedRequest {
 		t.Errorf("no trial: %d", r.status)
 	}
 	end := s.Try(Outside{Origin: outsideOrigin}, "secret")
-	if r := get(t, ada, outsideOrigin+TrialPath+"secreT", nil); r.status != http.StatusNotFound {
+	if r := get(t, ada, outsideOrigin+TrialPath, func(r *http.Request) { r.Header.Set(TrialToken, "secreT") }); r.status != http.StatusNotFound {
 		t.Errorf("another token: %d, %s", r.status, r.header.Get("Content-Type"))
 	}
-	r := get(t, ada, outsideOrigin+TrialPath+"secret", func(r *http.Request) { r.Header.Set("X-Forwarded-For", "192.0.2.77") })
+	r := get(t, ada, outsideOrigin+TrialPath, func(r *http.Request) {
+		secret(r)
+		r.Header.Set("X-Forwarded-For", "192.0.2.77")
+	})
 	var seen Seen
 	if err := json.Unmarshal(r.body, &seen); err != nil {
 		t.Fatal(err)
@@ -246,5 +250,28 @@ func TestTrial(t *testing.T) {
 	end()
 	if r := get(t, ada, outsideOrigin+"/", nil); r.status != http.StatusMisdirectedRequest {
 		t.Errorf("after its end: %d", r.status)
+	}
+}
+
+// TestTrialOfAProxyThatHasMoved: the proxy of the address in use comes from another
+// address than before. A trial may find it; without one it stays a stranger.
+func TestTrialOfAProxyThatHasMoved(t *testing.T) {
+	s := openRelay(t, nil)
+	before, now := netip.MustParseAddr("192.168.1.2"), netip.MustParseAddr("192.168.1.9")
+	s.SetOutside(&Outside{Origin: outsideOrigin, Proxies: []netip.Addr{before}})
+	trusts := func(from netip.Addr) bool { return s.outsideOf("example.com", from).trusts(from) }
+	if !trusts(before) || trusts(now) {
+		t.Error("before a trial")
+	}
+	end := s.Try(Outside{Origin: outsideOrigin, Proxies: []netip.Addr{now}}, "secret")
+	if !trusts(before) || !trusts(now) || trusts(netip.MustParseAddr("192.168.1.10")) {
+		t.Error("in a trial")
+	}
+	end()
+	if trusts(now) {
+		t.Error("after a trial")
+	}
+	if s.outsideOf("other.example", before) != nil {
+		t.Error("another name")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/coder/websocket"
@@ -138,7 +139,8 @@ func (w *Ways) keepLooking() {
 				return nil
 			}
 			w.looked(err)
-			if err == nil && seen.Header != own.Header { // the proxy has changed: forget what it is no longer trusted with
+			// If the proxy has changed, what it is no longer trusted with is forgotten.
+			if err == nil && (seen.Header != own.Header || !slices.Equal(seen.Proxies, own.Proxies)) {
 				seen.Funnel = own.Funnel
 				next := w.choice
 				next.Own = seen
@@ -202,10 +204,11 @@ func (w *Ways) look(ctx context.Context, origin string) (seen ownChoice, from ne
 
 // askTrial asks what of a request arrives. It claims to pass on a guest's.
 func askTrial(ctx context.Context, c *http.Client, origin, token string) (seen relay.Seen, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+relay.TrialPath+token, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+relay.TrialPath, nil)
 	if err != nil {
 		return seen, fault.New(fault.RelayAddressInvalid, err)
 	}
+	r.Header.Set(relay.TrialToken, token)
 	for _, name := range relay.TrialHeaders {
 		r.Header.Set(name, forgedGuest.String())
 	}
