@@ -27,18 +27,5 @@ func On() (bool, error) {
 	return err == nil, nil
 }
 
-// Set sets whether the app is started when its user logs in. launchd reads the file at the next login.
-func Set(on bool) error {
-	path, err := file()
-	if err != nil {
-		return err
-	}
-	if !on {
-		return remove(path)
-	}
-	program, err := Program()
-	if err != nil {
-		return err
-	}
-	return write(path, launchAgent(program))
-}
+// entry returns what is in the file.
+func entry(program string) string { return launchAgent(program) }

@@ -20,28 +20,15 @@ func On() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	entry, err := os.ReadFile(path) //nolint:gosec // a file of ours
+	text, err := os.ReadFile(path) //nolint:gosec // a file of ours
 	if os.IsNotExist(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("atlogin: %w", err)
 	}
-	return !hidden(string(entry)), nil
+	return !hidden(string(text)), nil
 }
 
-// Set sets whether the app is started when its user logs in.
-func Set(on bool) error {
-	path, err := file()
-	if err != nil {
-		return err
-	}
-	if !on {
-		return remove(path)
-	}
-	program, err := Program()
-	if err != nil {
-		return err
-	}
-	return write(path, desktopEntry(program))
-}
+// entry returns what is in the file.
+func entry(program string) string { return desktopEntry(program) }
