@@ -11,6 +11,7 @@ import {
   openChromium,
   openFirefox,
   pressFirefox,
+  showPage,
 } from './lab/browsers.js';
 import { createLink } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
@@ -219,17 +220,6 @@ const size = (page: AnyPage, height?: number) =>
     })()`,
   );
 
-const front = (page: AnyPage, visible: boolean) =>
-  evaluate<void>(
-    page,
-    `(() => {
-      const state = ${JSON.stringify(visible ? 'visible' : 'hidden')};
-      Object.defineProperty(document, 'visibilityState', { get: () => state, configurable: true });
-      Object.defineProperty(document, 'hidden', { get: () => state === 'hidden', configurable: true });
-      document.dispatchEvent(new Event('visibilitychange'));
-    })()`,
-  );
-
 /** Presses a button of the page by its name. */
 const press = (page: AnyPage, name: string) => pressFirefox(page as FirefoxPage, name);
 
@@ -272,14 +262,14 @@ test('pictures change their size and pause without a fault', {
     let paused = true;
     switch (what) {
       case 0: // looks away for a while
-        await front(page, false);
+        await showPage(page, false);
         await until('no picture comes', async () => {
           const was = (await figures(page)).decoded;
           await new Promise((done) => setTimeout(done, 500));
           return (await figures(page)).decoded === was;
         });
         await look(page);
-        await front(page, true);
+        await showPage(page, true);
         await drawn(page);
         break;
       case 1: // the other turns the camera off and on

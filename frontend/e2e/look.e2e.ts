@@ -13,6 +13,7 @@ import {
   picturePackets,
   picturesMade,
   pressFirefox,
+  showPage,
   soundReceived,
 } from './lab/browsers.js';
 import { createLink } from './lab/host.js';
@@ -68,18 +69,6 @@ async function adaInFirefox(): Promise<AnyPage> {
   await pressFirefox(page, 'Join');
   return page;
 }
-
-/** Tells a page that it is hidden, or in front again, as the browser does. */
-const look = (page: AnyPage, visible: boolean) =>
-  evaluate<void>(
-    page,
-    `(() => {
-      const state = ${JSON.stringify(visible ? 'visible' : 'hidden')};
-      Object.defineProperty(document, 'visibilityState', { get: () => state, configurable: true });
-      Object.defineProperty(document, 'hidden', { get: () => state === 'hidden', configurable: true });
-      document.dispatchEvent(new Event('visibilitychange'));
-    })()`,
-  );
 
 /** Moves the tiles of the others off the screen, or back. */
 const move = (page: AnyPage, onScreen: boolean) =>
@@ -155,7 +144,7 @@ describe.each([
   };
 
   for (const [what, see] of [
-    ['a hidden tab', look],
+    ['a hidden tab', showPage],
     ['a tile off the screen', move],
   ] as const) {
     test(`is sent nothing for ${what}, and nobody makes it`, async () => {
@@ -172,12 +161,12 @@ describe.each([
   }
 
   test('makes no picture for a host who does not look', async () => {
-    await look(host, false);
+    await showPage(host, false);
     const [stop, off] = await Promise.all([
       stands('no picture comes', () => picturePackets(host), must.stop),
       stands('the guest makes none', () => picturesMade(ada), must.off),
     ]);
-    const back = await drawn(host, () => look(host, true));
+    const back = await drawn(host, () => showPage(host, true));
     figures('a hidden window of the host', stop, off, back);
   });
 });

@@ -128,6 +128,19 @@ export function evaluate<T>(page: AnyPage, expression: string): Promise<T> {
   return (page as Page).evaluate(expression) as Promise<T>;
 }
 
+/** Tells a page that it is hidden, or in front again, as the browser does. */
+export function showPage(page: AnyPage, visible: boolean): Promise<void> {
+  return evaluate<void>(
+    page,
+    `(() => {
+      const state = ${JSON.stringify(visible ? 'visible' : 'hidden')};
+      Object.defineProperty(document, 'visibilityState', { get: () => state, configurable: true });
+      Object.defineProperty(document, 'hidden', { get: () => state === 'hidden', configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    })()`,
+  );
+}
+
 /** Peer connections that the page has made so far. */
 export function peersMade(page: AnyPage): Promise<number> {
   return evaluate<number>(page, '(window.__peers || []).length');

@@ -1,6 +1,6 @@
 import { m } from '$src/i18n';
+import { Asking } from './asking.svelte';
 import type { Commands, OwnTest } from './backend';
-import { faultOf } from './backend';
 import { sentence } from './faults';
 
 export interface OwnFormOptions {
@@ -12,18 +12,22 @@ const ofAddress = new Set(['relay-address-invalid', 'relay-is-link']);
 
 /** The field in which an address from outside is tested and taken. */
 export class OwnForm {
-  /** What is under way. */
-  busy = $state<'test' | 'use'>();
   /** What was seen through the address. */
   seen = $state.raw<OwnTest>();
 
   #address = $state('');
-  #fault = $state.raw<{ code: string; words: string }>();
-  #round = 0; // answers to what was typed before count no more
+  readonly #asking = new Asking<'test' | 'use'>((code, message) =>
+    code === 'relay-address-invalid' ? m.host_own_invalid() : sentence(code, message),
+  );
   readonly #options: OwnFormOptions;
 
   constructor(options: OwnFormOptions) {
     this.#options = options;
+  }
+
+  /** What is under way. */
+  get busy(): 'test' | 'use' | undefined {
+    return this.#asking.busy;
   }
 
   get address(): string {
@@ -36,13 +40,9 @@ export class OwnForm {
 
   /** Nothing was typed. */
   empty = $derived.by(() => this.#address.trim() === '');
-  addressError = $derived.by(() =>
-    this.#fault && ofAddress.has(this.#fault.code) ? this.#fault.words : undefined,
-  );
+  addressError = $derived.by(() => this.#asking.wordsOf((code) => ofAddress.has(code)));
   /** Why nothing was seen. */
-  error = $derived.by(() =>
-    this.#fault && !ofAddress.has(this.#fault.code) ? this.#fault.words : undefined,
-  );
+  error = $derived.by(() => this.#asking.wordsOf((code) => !ofAddress.has(code)));
 
   /** Looks through the address. */
   test(): Promise<void> {
@@ -70,30 +70,14 @@ export class OwnForm {
     this.#forget();
   }
 
-  async #run(what: 'test' | 'use', ask: (address: string) => Promise<() => void>): Promise<void> {
-    if (this.busy || this.empty) return;
+  #run(what: 'test' | 'use', ask: (address: string) => Promise<() => void>): Promise<void> {
+    if (this.busy || this.empty) return Promise.resolve();
     this.#forget();
-    const round = this.#round;
-    this.busy = what;
-    try {
-      const take = await ask(this.#address);
-      if (round === this.#round) take();
-    } catch (reason) {
-      const { code, message } = faultOf(reason);
-      if (round === this.#round)
-        this.#fault = {
-          code,
-          words: code === 'relay-address-invalid' ? m.host_own_invalid() : sentence(code, message),
-        };
-    } finally {
-      if (round === this.#round) this.busy = undefined;
-    }
+    return this.#asking.run(what, () => ask(this.#address));
   }
 
   #forget(): void {
-    this.#round++;
-    this.busy = undefined;
     this.seen = undefined;
-    this.#fault = undefined;
+    this.#asking.forget();
   }
 }

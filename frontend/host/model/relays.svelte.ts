@@ -1,6 +1,5 @@
+import { Asking } from './asking.svelte';
 import type { Commands, RelayOffer, RelayView } from './backend';
-import { faultOf } from './backend';
-import { sentence } from './faults';
 
 export interface RelayFormOptions {
   commands: Pick<Commands, 'testRelay' | 'addRelay'>;
@@ -12,19 +11,21 @@ const ofInvitation = new Set(['invitation-invalid', 'invitation-wanted', 'invita
 
 /** The two fields by which a relay is tested and added. */
 export class RelayForm {
-  /** What is under way. */
-  busy = $state<'test' | 'add'>();
   /** What the relay that was tested offers. */
   offer = $state.raw<RelayOffer>();
 
   #address = $state('');
   #invitation = $state('');
-  #fault = $state.raw<{ code: string; words: string }>();
-  #round = 0; // answers to what was typed before count no more
+  readonly #asking = new Asking<'test' | 'add'>();
   readonly #options: RelayFormOptions;
 
   constructor(options: RelayFormOptions) {
     this.#options = options;
+  }
+
+  /** What is under way. */
+  get busy(): 'test' | 'add' | undefined {
+    return this.#asking.busy;
   }
 
   get address(): string {
@@ -46,11 +47,11 @@ export class RelayForm {
   /** Nothing was typed. */
   empty = $derived.by(() => this.#address.trim() === '');
 
-  addressError = $derived.by(() => this.#wordsOf((code) => ofAddress.has(code)));
-  invitationError = $derived.by(() => this.#wordsOf((code) => ofInvitation.has(code)));
+  addressError = $derived.by(() => this.#asking.wordsOf((code) => ofAddress.has(code)));
+  invitationError = $derived.by(() => this.#asking.wordsOf((code) => ofInvitation.has(code)));
   /** Why not, when it is about neither of the fields. */
   error = $derived.by(() =>
-    this.#wordsOf((code) => !ofAddress.has(code) && !ofInvitation.has(code)),
+    this.#asking.wordsOf((code) => !ofAddress.has(code) && !ofInvitation.has(code)),
   );
 
   /** Asks the relay what it offers. */
@@ -81,34 +82,17 @@ export class RelayForm {
     this.#forget();
   }
 
-  async #run(
+  #run(
     what: 'test' | 'add',
     ask: (address: string, invitation: string) => Promise<() => void>,
   ): Promise<void> {
-    if (this.busy || this.empty) return;
+    if (this.busy || this.empty) return Promise.resolve();
     this.#forget();
-    const round = this.#round;
-    this.busy = what;
-    try {
-      const take = await ask(this.#address, this.#invitation);
-      if (round === this.#round) take();
-    } catch (reason) {
-      const { code, message } = faultOf(reason);
-      if (round === this.#round) this.#fault = { code, words: sentence(code, message) };
-    } finally {
-      if (round === this.#round) this.busy = undefined;
-    }
+    return this.#asking.run(what, () => ask(this.#address, this.#invitation));
   }
 
   #forget(): void {
-    this.#round++;
-    this.busy = undefined;
     this.offer = undefined;
-    this.#fault = undefined;
-  }
-
-  #wordsOf(about: (code: string) => boolean): string | undefined {
-    const fault = this.#fault;
-    return fault && about(fault.code) ? fault.words : undefined;
+    this.#asking.forget();
   }
 }
