@@ -88,7 +88,7 @@ var parts = map[string]part{
 	"backend/crash":            {tier: subjects, lower: none},
 	"backend/updates":          {tier: subjects, lower: []string{"backend/fault"}},
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/mapped", "backend/call/outside", "backend/call/ownline", "backend/call/slottrack", "backend/call/stack"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/mapped", "backend/call/outside", "backend/call/ownline", "backend/call/planning", "backend/call/sections", "backend/call/stack"}, pion: every},
 	"backend/call/asked":       {tier: subjects, lower: append(talk, "backend/media/share")}, // decides only
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
@@ -98,6 +98,8 @@ var parts = map[string]part{
 	"backend/call/mapped":      {tier: subjects, lower: []string{"backend/kit", "backend/media/path"}},
 	"backend/call/outside":     {tier: subjects},
 	"backend/call/ownline":     {tier: subjects, lower: []string{"backend/kit", "backend/signalling"}},
+	"backend/call/planning":    {tier: subjects, lower: []string{"backend/media/forward", "backend/media/rate", "backend/media/share", "backend/signalling"}, beside: []string{"backend/call/foresight", "backend/call/lines"}}, // decides only
+	"backend/call/sections":    {tier: subjects, lower: []string{"backend/media/forward", "backend/signalling"}, beside: []string{"backend/call/slottrack"}, pion: []string{"webrtc"}},
 	"backend/call/slottrack":   {tier: subjects, pion: []string{"sdp", "webrtc"}},
 	"backend/call/stack":       {tier: subjects, pion: []string{"ice", "sdp", "transport", "webrtc"}},
 	"backend/call/totals":      {tier: subjects, lower: none, beside: []string{"backend/call"}},

@@ -13,6 +13,8 @@ import (
 	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/outside"
+	"github.com/porch-call/porch/backend/call/planning"
+	"github.com/porch-call/porch/backend/call/sections"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
@@ -89,11 +91,12 @@ type Call struct {
 	ended    bool
 	chat     chat.Log
 	speaking []string
-	planner  planner
+	planner  planning.Planner
+	numbers  share.ID // of members so far
 	screen   shared
 	gone     path.Traffic // of guests who have left
 
-	loudest *share.Loudest // whose sound is forwarded; see sound.go
+	loudest *share.Loudest // whose sound is forwarded; see planning
 
 	// hurry is set when a decision on who gets what can't wait.
 	hurry    atomic.Bool
@@ -241,8 +244,8 @@ func (c *Call) enter(m *member) error {
 	}
 	m.admitted.Store(true)
 	m.firstLine = c.chat.Last() + 1
-	c.planner.numbers++
-	m.number = c.planner.numbers
+	c.numbers++
+	m.number = c.numbers
 	members := slices.Concat(others, []*member{m})
 	c.members.Store(&members)
 	select {
@@ -297,13 +300,15 @@ func (c *Call) connect(m *member, p *peer) {
 }
 
 // offered sends an offer of p to its member, and puts its new slots to use.
-func (c *Call) offered(p *peer, o signalling.Offer, added []*slotPair) {
+func (c *Call) offered(p *peer, o signalling.Offer, added []*sections.Pair) {
 	if p.member.peer != p {
 		return
 	}
 	p.member.send(o)
 	if len(added) > 0 {
-		p.member.pairs = append(p.member.pairs, added...)
+		for _, a := range added {
+			p.member.pairs = append(p.member.pairs, newSlotPair(a))
+		}
 		c.assign(p.member)
 	}
 }
@@ -325,7 +330,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 	if !m.profile.Host {
 		c.gone.Add(&m.traffic)
 	}
-	c.planner.demands.Forget(m.number)
+	c.planner.Forget(m.number)
 	if c.screen.of == m {
 		c.present(nil, false)
 	}

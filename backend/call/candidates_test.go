@@ -196,7 +196,7 @@ func TestCandidateBeforeItsAnswer(t *testing.T) {
 		<-done
 	}
 	mediatest.Eventually(t, "an offer that is answered", func() (answered bool) {
-		on(func() { answered = !p.outstanding && p.wanted <= p.pairs })
+		on(func() { answered = !p.outstanding && !p.sections.Lacking() })
 		return answered
 	})
 	on(func() {

@@ -9,6 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
 	"github.com/porch-call/porch/backend/call/ownline"
+	"github.com/porch-call/porch/backend/call/sections"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/media/path"
@@ -30,15 +31,13 @@ type member struct {
 	audio, video        *forward.Track
 	screenSound, screen *forward.Track // silent while the member does not share its screen
 
-	// See sound.go.
 	microphone *share.Microphone
-	redundancy share.Redundancy
-	assumed    float64 // loss that the member is told to expect, as a publisher of sound
+	redundancy share.Redundancy // of what it hears
 
 	traffic path.Traffic // by all connections so far
 
 	number share.ID // for decisions on who gets what; never used twice in a call
-	place  int      // of its picture in planner.input.Tracks
+	place  int      // in the last decision
 	asked  asked.Publisher
 	line   ownline.Line // as a receiver; see words.go
 
@@ -53,14 +52,13 @@ type member struct {
 	peer *peer // nil for the native engine
 	// connection is peer, for other goroutines.
 	connection atomic.Pointer[peer]
-	local      *Local      // nil for all but the native engine
-	pairs      []*slotPair // slots in which the member receives
-	screenPair *slotPair   // in which it receives a shared screen; nil for none
-	screenUp   sections    // in which it sends its own
+	local      *Local        // nil for all but the native engine
+	pairs      []*slotPair   // slots in which the member receives
+	screenPair *slotPair     // in which it receives a shared screen; nil for none
+	screenUp   sections.Mids // in which it sends its own
 	away       bool
 
 	// See steer.go.
-	view        *view // nil for everything
 	views       *rate.Limiter
 	takesLayers bool         // the member's page takes Layers
 	takesScreen bool         // it takes Screen
@@ -208,7 +206,7 @@ func (m *member) closeSlots() {
 		pr.audio.Close()
 		pr.video.Close()
 	}
-	m.pairs, m.screenPair, m.screenUp = nil, nil, sections{}
+	m.pairs, m.screenPair, m.screenUp = nil, nil, sections.Mids{}
 }
 
 // tracks is the assignment of slots that the member is told.

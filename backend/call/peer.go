@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/description"
 	"github.com/porch-call/porch/backend/call/outside"
-	"github.com/porch-call/porch/backend/call/slottrack"
+	"github.com/porch-call/porch/backend/call/sections"
 	"github.com/porch-call/porch/backend/call/stack"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
@@ -38,15 +37,12 @@ type peer struct {
 	pc *webrtc.PeerConnection
 
 	// Owned by run.
-	negotiation  uint32                   // number of the last offer
-	outstanding  bool                     // the last offer is not answered yet
-	restart      bool                     // the next offer restarts ICE
-	pairs        int                      // pairs of slots in the description
-	wanted       int                      // pairs that it should have
-	restarting   bool                     // the outstanding offer restarts ICE
-	offer        string                   // the last one's description
-	sections     map[string]*forward.Slot // all slots, by mid
-	screen       screenSections
+	negotiation  uint32 // number of the last offer
+	outstanding  bool   // the last offer is not answered yet
+	restart      bool   // the next offer restarts ICE
+	restarting   bool   // the outstanding offer restarts ICE
+	offer        string // the last one's description
+	sections     *sections.Sections
 	ufrag        string                    // of the last offer
 	own          []string                  // our candidates for the last offer
 	early        []webrtc.ICECandidateInit // candidates that came before the answer
@@ -82,8 +78,7 @@ type peer struct {
 	mending atomic.Bool // mender is set
 }
 
-// slotPair is two slots that carry one participant. Audio and video are in one
-// media stream, so that the receiver keeps them in step.
+// slotPair is a pair of slots and what it carries. The call's goroutine owns it.
 type slotPair struct {
 	audio, video *forward.Slot
 	screen       bool         // it carries a member's screen, and the sound of that
@@ -94,6 +89,10 @@ type slotPair struct {
 	shown        bool         // both: video is among the receivers of member's picture, and not paused
 }
 
+func newSlotPair(p *sections.Pair) *slotPair {
+	return &slotPair{audio: p.Audio, video: p.Video, screen: p.Screen}
+}
+
 // media returns what the pair carries. It is not free.
 func (pr *slotPair) media() (audio, video *forward.Track) {
 	if pr.screen {
@@ -101,9 +100,6 @@ func (pr *slotPair) media() (audio, video *forward.Track) {
 	}
 	return pr.member.audio, pr.member.video
 }
-
-// kinds are the kinds of the two sections in which a member sends something, in order.
-var kinds = []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo}
 
 // pathPatience is how long a path may take to come up. By then every pair of
 // candidates has been tried without success (package stack). Pion would only wait
@@ -114,12 +110,11 @@ const peerInbox = 256
 
 func newPeer(m *member) (*peer, error) {
 	p := &peer{
-		member:   m,
-		call:     m.call,
-		inbox:    make(chan func(), peerInbox),
-		done:     make(chan struct{}),
-		sections: make(map[string]*forward.Slot),
-		takes:    rate.NewLimiter(rate.Every(takenEvery), takenBurst),
+		member: m,
+		call:   m.call,
+		inbox:  make(chan func(), peerInbox),
+		done:   make(chan struct{}),
+		takes:  rate.NewLimiter(rate.Every(takenEvery), takenBurst),
 	}
 	p.preference.Wait, p.preference.Limit = stack.RelayWait, maxTaken
 	if !m.profile.Host {
@@ -138,13 +133,8 @@ func newPeer(m *member) (*peer, error) {
 	}
 	p.pc.OnICECandidate(p.onCandidate)
 	p.pc.OnConnectionStateChange(p.onState)
-	for _, kind := range kinds {
-		_, err := p.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{
-			Direction: webrtc.RTPTransceiverDirectionRecvonly,
-		})
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("section for what is sent: %w", err), p.pc.Close())
-		}
+	if p.sections, err = sections.New(p.pc, p.out); err != nil {
+		return nil, errors.Join(err, p.pc.Close())
 	}
 	return p, nil
 }
@@ -196,7 +186,13 @@ func (p *peer) failed(err error) {
 
 // ensureSlots makes an offer if the description has less than n pairs of slots.
 func (p *peer) ensureSlots(n int) {
-	p.wanted = max(p.wanted, n)
+	p.sections.Want(n)
+	p.negotiate()
+}
+
+// ensureScreen makes an offer if the description has no sections for a shared screen in that direction.
+func (p *peer) ensureScreen(up bool) {
+	p.sections.WantScreen(up)
 	p.negotiate()
 }
 
@@ -212,17 +208,13 @@ func (p *peer) restartICE(anew bool) {
 
 // negotiate makes an offer if one is needed and none is outstanding.
 func (p *peer) negotiate() {
-	if p.outstanding || p.negotiation > 0 && !p.restart && p.wanted <= p.pairs && !p.screen.lacking() {
+	if p.outstanding || p.negotiation > 0 && !p.restart && !p.sections.Lacking() {
 		return
 	}
 	if p.relayOnly && p.turnSocket() == nil {
 		return // turnChanged tries again
 	}
-	added, err := p.grow()
-	if err == nil {
-		err = p.growScreen()
-	}
-	if err != nil {
+	if err := p.sections.Grow(); err != nil {
 		p.failed(err)
 		return
 	}
@@ -244,68 +236,24 @@ func (p *peer) negotiate() {
 		p.preference.Reset()
 	}
 	p.negotiation++
-	// Only now do the new sections have mids.
-	var mids []string
-	for _, t := range append(p.pc.GetTransceivers()[:2:2], p.screen.up...) {
-		mids = append(mids, t.Mid())
-	}
+	mids, added := p.sections.Name()
 	p.in.SetMids(mids...)
-	pairs := make([]*slotPair, 0, len(added))
-	for _, a := range added {
-		p.name(a)
-		pairs = append(pairs, a.pair)
+	if up, down, news := p.sections.Screen(); news {
+		p.call.post(func() { p.call.screenOffered(p, up, down) })
 	}
-	p.nameScreen()
 	p.offer = offer.SDP
 	if p.member.profile.Layers {
 		p.offer = description.AskLayers(p.offer, mids[1], asked.RIDs)
 	}
 	p.describe(offer.SDP, gathered)
-	p.sendOffer(p.offer, pairs)
+	p.sendOffer(p.offer, added)
 }
 
 // sendOffer sends an offer with the candidates that are known.
-func (p *peer) sendOffer(sdp string, added []*slotPair) {
+func (p *peer) sendOffer(sdp string, added []*sections.Pair) {
 	sdp, _ = description.SplitCandidates(description.WithRED(sdp, codec.RedundantPayloadType))
 	message := signalling.Offer{Negotiation: p.negotiation, SDP: description.JoinCandidates(sdp, p.own)}
 	p.call.post(func() { p.call.offered(p, message, added) })
-}
-
-// grown is a new pair with its transceivers.
-type grown struct {
-	pair         *slotPair
-	audio, video *webrtc.RTPTransceiver
-}
-
-// grow adds the pairs that are wanted and not there yet.
-func (p *peer) grow() (added []grown, err error) {
-	for ; p.pairs < p.wanted; p.pairs++ {
-		g, err := p.newPair("porch-" + strconv.Itoa(p.pairs+1))
-		if err != nil {
-			return nil, err
-		}
-		added = append(added, g)
-	}
-	return added, nil
-}
-
-// newPair adds a pair of slots with one stream id.
-func (p *peer) newPair(stream string) (g grown, err error) {
-	g.pair = &slotPair{audio: p.out.NewSlot(signalling.KindAudio), video: p.out.NewSlot(signalling.KindVideo)}
-	init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}
-	if g.audio, err = p.pc.AddTransceiverFromTrack(&slottrack.Track{Out: p.out, Slot: g.pair.audio, Stream: stream}, init); err != nil {
-		return grown{}, fmt.Errorf("audio slot: %w", err)
-	}
-	if g.video, err = p.pc.AddTransceiverFromTrack(&slottrack.Track{Out: p.out, Slot: g.pair.video, Stream: stream}, init); err != nil {
-		return grown{}, fmt.Errorf("video slot: %w", err)
-	}
-	return g, nil
-}
-
-// name gives a pair's slots their mids, once the sections have them.
-func (p *peer) name(g grown) {
-	g.pair.audio.Mid, g.pair.video.Mid = g.audio.Mid(), g.video.Mid()
-	p.sections[g.pair.audio.Mid], p.sections[g.pair.video.Mid] = g.pair.audio, g.pair.video
 }
 
 // repeat sends again what may have been lost with the participant's path: an
@@ -329,7 +277,7 @@ func (p *peer) answer(a signalling.Answer) {
 	_, candidates := description.SplitCandidates(a.SDP)
 	read, err := description.Read(p.offer, a.SDP)
 	if err == nil {
-		for mid, s := range p.sections {
+		for mid, s := range p.sections.Slots() {
 			s.SetWanted(read.Takes[mid])
 			s.SetRED(read.RED[mid])
 		}
@@ -341,7 +289,7 @@ func (p *peer) answer(a signalling.Answer) {
 		return
 	}
 	p.outstanding = false
-	p.layered(read.Layers[p.pc.GetTransceivers()[1].Mid()])
+	p.layered(read.Layers[p.sections.Camera()])
 	if p.connected.Load() {
 		p.openSlots() // slots that the guest did not want before
 	}

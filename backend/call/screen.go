@@ -1,11 +1,10 @@
 package call
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/pion/webrtc/v4"
-
+	"github.com/porch-call/porch/backend/call/planning"
+	"github.com/porch-call/porch/backend/call/sections"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
@@ -25,6 +24,14 @@ type shared struct {
 	of    *member // nil while none is shared
 	sound bool    // it comes with sound
 	since time.Time
+}
+
+// facts is what a decision knows of the screen.
+func (s *shared) facts() planning.Screen {
+	if s.of == nil {
+		return planning.Screen{}
+	}
+	return planning.Screen{Of: s.of.number, Name: s.of.profile.ID, Track: s.of.screen, Sound: s.sound}
 }
 
 // share handles m's wish to share its screen, or to stop. A screen that is shared already gives way only to a member who
@@ -77,7 +84,7 @@ func (c *Call) assignScreen(m *member) {
 		return
 	}
 	switch of, p := c.screen.of, m.peer; {
-	case of == nil, of == m && m.screenUp != (sections{}):
+	case of == nil, of == m && m.screenUp != (sections.Mids{}):
 	case of == m:
 		p.enqueue(func() { p.ensureScreen(true) })
 	case m.local != nil && m.screenPair == nil:
@@ -115,91 +122,30 @@ func (m *member) sendScreen() {
 		s.Participant = of.profile.ID
 		at := m.screenUp
 		if of != m {
-			at = sections{}
+			at = sections.Mids{}
 			if pr := m.screenPair; pr != nil && pr.member == of {
-				at = sections{audio: pr.audio.Mid, video: pr.video.Mid}
+				at = sections.Mids{Audio: pr.audio.Mid, Video: pr.video.Mid}
 			}
 		}
-		s.Video = at.video
+		s.Video = at.Video
 		if m.call.screen.sound {
-			s.Audio = at.audio
+			s.Audio = at.Audio
 		}
 	}
 	m.send(s)
 }
 
 // screenOffered notes the sections that p's next offer has for a shared screen.
-func (c *Call) screenOffered(p *peer, up sections, down *slotPair) {
-	if m := p.member; m.peer == p {
-		m.screenUp, m.screenPair = up, down
-		c.assignScreen(m)
+func (c *Call) screenOffered(p *peer, up sections.Mids, down *sections.Pair) {
+	m := p.member
+	if m.peer != p {
+		return
 	}
-}
-
-// sections are the media sections of a shared screen, by mid. They are "" while there are none.
-type sections struct{ audio, video string }
-
-// screenSections is what a peer's description has for a shared screen. The peer's goroutine owns it.
-type screenSections struct {
-	wantsUp, wantsDown bool
-	up                 []*webrtc.RTPTransceiver // audio and video in which the member sends; nil while there are none
-	down               *grown                   // nil while there is none
-	offered            int                      // transceivers that the last offer had
-}
-
-// lacking reports whether the description has not all that it should have.
-func (s *screenSections) lacking() bool {
-	return s.wantsUp && s.up == nil || s.wantsDown && s.down == nil
-}
-
-// ensureScreen makes an offer if the description has no sections for a shared screen in that direction.
-func (p *peer) ensureScreen(up bool) {
-	s := &p.screen
-	s.wantsUp, s.wantsDown = s.wantsUp || up, s.wantsDown || !up
-	p.negotiate()
-}
-
-// growScreen adds the sections for a shared screen that are wanted and not there yet.
-func (p *peer) growScreen() error {
-	s := &p.screen
-	for s.wantsUp && len(s.up) < len(kinds) {
-		t, err := p.pc.AddTransceiverFromKind(kinds[len(s.up)], webrtc.RTPTransceiverInit{
-			Direction: webrtc.RTPTransceiverDirectionRecvonly,
-		})
-		if err != nil {
-			return fmt.Errorf("section for a screen: %w", err)
-		}
-		s.up = append(s.up, t)
+	m.screenUp = up
+	if down != nil && m.screenPair == nil {
+		m.screenPair = newSlotPair(down)
 	}
-	if s.wantsDown && s.down == nil {
-		g, err := p.newPair("porch-screen")
-		if err != nil {
-			return err
-		}
-		g.pair.screen = true
-		s.down = &g
-	}
-	return nil
-}
-
-// nameScreen tells the call the mids of the sections for a shared screen, before the first offer that has them.
-func (p *peer) nameScreen() {
-	s := &p.screen
-	var up sections
-	var down *slotPair
-	n := len(s.up)
-	if n > 0 {
-		up = sections{audio: s.up[0].Mid(), video: s.up[1].Mid()}
-	}
-	if s.down != nil {
-		n += 2
-		down = s.down.pair
-		p.name(*s.down)
-	}
-	if n > s.offered {
-		s.offered = n
-		p.call.post(func() { p.call.screenOffered(p, up, down) })
-	}
+	c.assignScreen(m)
 }
 
 // sent is all that the member may send, in the order of [forward.Inbound.SetMids].

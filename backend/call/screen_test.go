@@ -12,7 +12,6 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/mediatest"
-	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/media/vp8"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -379,28 +378,6 @@ func TestSharingHasALimit(t *testing.T) {
 		}
 	}
 	codeIs(t, refused, fault.TooFast)
-}
-
-// TestAnOlderPageLosesNothingToAScreen checks that nothing of its line is kept free for a screen that it is not sent.
-func TestAnOlderPageLosesNothingToAScreen(t *testing.T) {
-	c := newTestCall(t, Options{})
-	a, b := join(t, c, as("a")), join(t, c, as("b"))
-	join(t, c, as("old"))
-	a.look(takesScreens("b"))
-	b.look(takesScreens("a"))
-	a.share(signalling.Sharing{On: true})
-	must(t, c.do(func() {
-		in := c.gather(*c.members.Load(), time.Now())
-		if n := len(in.Tracks); n != 4 || in.Tracks[3].ID.Kind != share.Screen {
-			t.Errorf("%+v", in.Tracks)
-			return
-		}
-		for r, want := range []share.Class{share.Unseen, share.Shared, share.Unseen} {
-			if got := in.Wants[r*4+3].Class; got != want {
-				t.Errorf("receiver %d wants it as %d, not %d", r, got, want)
-			}
-		}
-	}))
 }
 
 // TestNobodyLooksAtAScreen checks that whoever shares a screen hears that no member looks at it, and when one does again.

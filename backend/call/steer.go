@@ -5,6 +5,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/share"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -25,54 +26,23 @@ const (
 	newcomer = 2 * time.Second
 )
 
-// view is what a member looks at.
-type view struct {
-	hidden bool
-	seen   map[sight]struct{} // what is on the member's screen
-}
-
-// sight is a picture: of which participant, and which.
-type sight struct {
-	of   string
-	kind signalling.Kind
-}
-
-func newView(v signalling.View) *view {
-	w := &view{hidden: v.Hidden, seen: make(map[sight]struct{}, len(v.Tiles))}
-	for _, t := range v.Tiles {
-		if t.Height > 0 {
-			w.seen[sight{t.Participant, t.Kind}] = struct{}{}
-		}
-	}
-	return w
-}
-
-// takes reports whether the picture of other's camera is sent to m, at time now. A
-// member that has sent no view takes all pictures.
+// takes reports whether the picture of other's camera is sent to m, at time now. A member that has sent no view takes
+// all pictures.
 func (m *member) takes(other *member, now time.Time) bool {
-	return m.sees(sight{other.profile.ID, signalling.KindVideo}, now.Sub(other.joinedAt))
+	return m.sees(other, share.Camera, now.Sub(other.joinedAt))
 }
 
 // looksAt reports whether the picture of a pair is sent to m, at time now.
 func (m *member) looksAt(pr *slotPair, now time.Time) bool {
 	if pr.screen {
-		return m.sees(sight{pr.member.profile.ID, signalling.KindScreen}, now.Sub(m.call.screen.since))
+		return m.sees(pr.member, share.Screen, now.Sub(m.call.screen.since))
 	}
 	return m.takes(pr.member, now)
 }
 
-// sees reports whether a picture that is there for so long is sent to m.
-func (m *member) sees(s sight, age time.Duration) bool {
-	switch {
-	case m.away:
-		return false
-	case m.view == nil:
-		return true
-	case m.view.hidden:
-		return false
-	}
-	_, seen := m.view.seen[s]
-	return seen || age < newcomer
+// sees reports whether a picture of other that is there for so long is sent to m.
+func (m *member) sees(other *member, kind share.Kind, age time.Duration) bool {
+	return !m.away && m.call.planner.Sees(m.number, other.profile.ID, kind, age < newcomer)
 }
 
 // look handles a view of m. It returns fault.TooFast above the limit.
@@ -81,8 +51,7 @@ func (c *Call) look(m *member, v signalling.View) error {
 	if !m.views.AllowN(now, 1) {
 		return fault.New(fault.TooFast, nil)
 	}
-	m.view = newView(v)
-	c.planner.see(m, v)
+	c.planner.View(m.number, v)
 	for _, word := range v.Takes {
 		switch {
 		case word == signalling.TakesLayers && !m.takesLayers:
@@ -104,9 +73,9 @@ func (c *Call) look(m *member, v signalling.View) error {
 
 // forgetView drops m's view, because it is of an earlier page.
 func (m *member) forgetView() {
-	m.view, m.takesLayers, m.takesScreen = nil, m.profile.Layers, false
+	m.takesLayers, m.takesScreen = m.profile.Layers, false
 	m.takesLine, m.line = false, ownline.Line{}
-	m.call.planner.demands.Forget(m.number)
+	m.call.planner.Forget(m.number)
 }
 
 // steer pauses and resumes slots as their members take pictures, and tells publishers

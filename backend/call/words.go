@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/call/figures"
-	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/media/rate"
@@ -45,24 +44,10 @@ func (c *Call) Expect(guests bool) {
 	}
 }
 
-// foresee tells what one more guest would change, after a decision.
-func (c *Call) foresee(in *share.Input, now time.Time) {
-	host := share.ID(0)
-	for _, m := range c.planner.members {
-		if m.profile.Host {
-			host = m.number
-		}
-	}
-	n := foresight.Newcomer(in, c.planner.numbers+1, host, int(lines.Internet))
-	if f, news := c.planner.foresight.Look(in, n, c.planner.places, c.expected.Load(), now); news && c.hooks.OnForecast != nil {
-		c.hooks.OnForecast(f)
-	}
-}
-
 // uplink is what the line to the internet carries, or nil if nothing is shown by
 // it.
 func (c *Call) uplink() *figures.Uplink {
-	u, ok := c.planner.allocator.Uplink(&c.planner.input, int(lines.Internet))
+	u, ok := c.planner.Uplink(lines.Internet)
 	if !ok {
 		return nil
 	}

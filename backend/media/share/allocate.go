@@ -35,7 +35,8 @@ type Layer struct {
 // Track is one picture of a publisher.
 type Track struct {
 	ID     TrackID
-	Silent bool // the camera is off; nothing is forwarded
+	Name   string // of its publisher in views
+	Silent bool   // the camera is off; nothing is forwarded
 	Layers [MaxLayers]Layer
 	Count  int // of the layers, the lowest first
 }

@@ -47,7 +47,8 @@ func newWorld(t testing.TB, guests, layers, uplink int) *world {
 }
 
 func camera(of ID, layers int) Track {
-	track := Track{ID: TrackID{of, Camera}, Count: layers}
+	track := named(TrackID{of, Camera})
+	track.Count = layers
 	for l := range layers {
 		track.Layers[l] = Layer{Active: true, Height: []int{180, 360, 720}[l]}
 		if layers == 1 {
@@ -460,7 +461,7 @@ func TestHidden(t *testing.T) {
 			t.Errorf("layer %d is on", l)
 		}
 	}
-	w.demands.See(1, false, []Sight{{TrackID{0, Camera}, 1080}})
+	w.demands.See(1, false, []Sight{sees(0, Camera, 1080)})
 	w.decide(100 * time.Millisecond)
 	if c := w.plan.Choice(1, 0); c.Layer != 2 || !w.plan.Asks[0][2].On {
 		t.Errorf("the page is back and gets %+v", c)
@@ -670,7 +671,7 @@ func TestOneTakerHasOneLayer(t *testing.T) {
 // TestASmallTileHasASmallLayer: with one taker the layer that fits its tile is on.
 func TestASmallTileHasASmallLayer(t *testing.T) {
 	w := newWorld(t, 1, 3, 5_000_000)
-	w.demands.See(1, false, []Sight{{TrackID{0, Camera}, 400}})
+	w.demands.See(1, false, []Sight{sees(0, Camera, 400)})
 	w.run(3)
 	if on := w.on(0); !slices.Equal(on, []int{1}) {
 		t.Errorf("%d are on", on)
@@ -706,8 +707,8 @@ func TestALayerThatNeverComes(t *testing.T) {
 // The first one keeps the second layer while the third is waited for.
 func TestASmallCameraOfTwoTakers(t *testing.T) {
 	w := newWorld(t, 2, 3, 10_000_000)
-	w.demands.See(1, false, []Sight{{TrackID{0, Camera}, 900}, {TrackID{2, Camera}, 900}})
-	w.demands.See(2, false, []Sight{{TrackID{0, Camera}, 150}, {TrackID{1, Camera}, 150}})
+	w.demands.See(1, false, []Sight{sees(0, Camera, 900), sees(2, Camera, 900)})
+	w.demands.See(2, false, []Sight{sees(0, Camera, 150), sees(1, Camera, 150)})
 	without := 0
 	for second := range 120 {
 		w.decide(time.Second)

@@ -28,7 +28,8 @@ type Want struct {
 
 // Sight is one tile of a view.
 type Sight struct {
-	Track  TrackID
+	Of     string // [Track.Name]
+	Kind   Kind
 	Height int // lines of the screen: CSS pixels by the device's pixel ratio
 }
 
@@ -62,31 +63,40 @@ type Demands struct {
 
 type view struct {
 	hidden bool
-	sights []Sight // one for each track, the largest
+	sights map[picture]int // heights; of two tiles of one picture, that of the larger
+}
+
+type picture struct {
+	of   string
+	kind Kind
 }
 
 // See takes what a receiver has on its screen, from a view message. It keeps no reference to sights. Sights of
-// tracks that are not in the call do no harm. Before the first view, and after [Demands.Forget], the receiver counts as
+// pictures that are not in the call count once those are. Before the first view, and after [Demands.Forget], the receiver counts as
 // one that shows everybody in a grid.
 func (d *Demands) See(receiver ID, hidden bool, sights []Sight) {
 	if d.views == nil {
 		d.views = make(map[ID]view)
 	}
 	v := d.views[receiver]
-	v.hidden, v.sights = hidden, v.sights[:0]
+	if v.hidden = hidden; v.sights == nil {
+		v.sights = make(map[picture]int)
+	}
+	clear(v.sights)
 	for _, s := range sights[:min(len(sights), MaxSights)] {
-		s.Height = min(s.Height, maxHeight)
-		if s.Height <= 0 {
-			continue
+		if s.Height > 0 {
+			p := picture{s.Of, s.Kind}
+			v.sights[p] = max(v.sights[p], min(s.Height, maxHeight))
 		}
-		i := slices.IndexFunc(v.sights, func(o Sight) bool { return o.Track == s.Track })
-		if i < 0 {
-			v.sights = append(v.sights, s)
-			continue
-		}
-		v.sights[i].Height = max(v.sights[i].Height, s.Height)
 	}
 	d.views[receiver] = v
+}
+
+// Sees reports whether a receiver has a picture on its screen. A new one is on each screen that is not hidden, because the
+// pages have no tile for it yet.
+func (d *Demands) Sees(receiver ID, of string, kind Kind, isNew bool) bool {
+	v, known := d.views[receiver]
+	return !known || !v.hidden && (isNew || v.sights[picture{of, kind}] > 0)
 }
 
 // Forget drops what a receiver said, for example because it has left.
@@ -175,11 +185,10 @@ func (d *Demands) look(row []Want, receiver ID, tracks []Track, v view) {
 		if t.ID.Of == receiver {
 			continue
 		}
-		at := slices.IndexFunc(v.sights, func(s Sight) bool { return s.Track == t.ID })
-		if at < 0 {
+		height := v.sights[picture{t.Name, t.ID.Kind}]
+		if height == 0 {
 			continue
 		}
-		height := v.sights[at].Height
 		row[i] = Want{Tile, uint16(height)}
 		if height > first {
 			first, second = height, first

@@ -1,15 +1,22 @@
 package share
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 )
 
+// named returns a track with the name that sees uses.
+func named(t TrackID) Track { return Track{ID: t, Name: fmt.Sprint(t.Of)} }
+
+// sees returns a tile.
+func sees(of ID, kind Kind, height int) Sight { return Sight{fmt.Sprint(of), kind, height} }
+
 // classes returns the classes that receiver 0 gives the cameras of 1, 2 and 3 and the screen of 1.
 func classes(d *Demands, speaking []ID, now time.Time) (classes []Class) {
 	receivers := []Receiver{{ID: 0}}
-	tracks := []Track{{ID: TrackID{1, Camera}}, {ID: TrackID{2, Camera}}, {ID: TrackID{3, Camera}}, {ID: TrackID{1, Screen}}, {ID: TrackID{0, Camera}}}
+	tracks := []Track{named(TrackID{1, Camera}), named(TrackID{2, Camera}), named(TrackID{3, Camera}), named(TrackID{1, Screen}), named(TrackID{0, Camera})}
 	for _, w := range d.Wants(receivers, tracks, speaking, now) {
 		classes = append(classes, w.Class)
 	}
@@ -18,8 +25,8 @@ func classes(d *Demands, speaking []ID, now time.Time) (classes []Class) {
 
 func TestClasses(t *testing.T) {
 	now := time.Unix(0, 0)
-	sight := func(of ID, height int) Sight { return Sight{TrackID{of, Camera}, height} }
-	screen := func(of ID, height int) Sight { return Sight{TrackID{of, Screen}, height} }
+	sight := func(of ID, height int) Sight { return sees(of, Camera, height) }
+	screen := func(of ID, height int) Sight { return sees(of, Screen, height) }
 	for _, c := range []struct {
 		name     string
 		silent   bool // no view
@@ -71,20 +78,48 @@ func TestFrontIsHeld(t *testing.T) {
 // TestViewIsBounded: of a track that is named twice the larger tile counts.
 func TestViewIsBounded(t *testing.T) {
 	var d Demands
-	sights := []Sight{{TrackID{1, Camera}, 100}, {TrackID{1, Camera}, 1 << 40}}
+	sights := []Sight{sees(1, Camera, 1<<40), sees(1, Camera, 100)}
 	for i := range 10_000 {
-		sights = append(sights, Sight{TrackID{ID(i), Screen}, 100})
+		sights = append(sights, sees(ID(i), Screen, 100))
 	}
 	d.See(0, false, sights)
 	if n := len(d.views[0].sights); n > MaxSights {
 		t.Errorf("%d sights are kept", n)
 	}
-	w := d.Wants([]Receiver{{ID: 0}}, []Track{{ID: TrackID{1, Camera}}}, nil, time.Unix(0, 0))
+	w := d.Wants([]Receiver{{ID: 0}}, []Track{named(TrackID{1, Camera})}, nil, time.Unix(0, 0))
 	if w[0].Height != maxHeight {
 		t.Errorf("%+v", w[0])
 	}
 	d.Forget(0)
 	if len(d.views) != 0 {
 		t.Error("a view outlives its receiver")
+	}
+}
+
+// TestSees tells whose picture is on a screen.
+func TestSees(t *testing.T) {
+	hidden := &[]Sight{sees(1, Camera, 360)}
+	for _, c := range []struct {
+		name      string
+		view      *[]Sight
+		want, new bool
+	}{
+		{"nothing said", nil, true, true},
+		{"a tile", &[]Sight{sees(1, Camera, 1)}, true, true},
+		{"a tile without height", &[]Sight{sees(1, Camera, 0)}, false, true},
+		{"a tile of another kind", &[]Sight{sees(1, Screen, 360)}, false, true},
+		{"no tile", &[]Sight{sees(2, Camera, 360)}, false, true},
+		{"a hidden page", hidden, false, false},
+	} {
+		var d Demands
+		if c.view != nil {
+			d.See(0, c.view == hidden, *c.view)
+		}
+		if got := d.Sees(0, "1", Camera, false); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+		if got := d.Sees(0, "1", Camera, true); got != c.new {
+			t.Errorf("%s, new: %v", c.name, got)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package share
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func (d *dice) call() Input {
 		in.Receivers = append(in.Receivers, Receiver{ID: ID(i + d.next()%2), Way: d.next()%5 - 1, Capacity: d.rate(), Sound: d.rate() / 50})
 	}
 	for i := range d.next() % 8 {
-		t := Track{ID: TrackID{ID(i), Kind(d.next() % 2)}, Silent: d.next() > 250, Count: d.next()%5 - 1}
+		t := Track{ID: TrackID{ID(i), Kind(d.next() % 2)}, Name: fmt.Sprint(i), Silent: d.next() > 250, Count: d.next()%5 - 1}
 		for l := range t.Layers {
 			t.Layers[l] = Layer{Height: d.next()*8 - 8, Rate: d.rate() / 4}
 			flow := d.next()
@@ -149,7 +150,7 @@ func FuzzDemand(f *testing.F) {
 		for len(d.b) > 0 {
 			var sights []Sight
 			for range d.next() * 2 {
-				sights = append(sights, Sight{TrackID{ID(d.next() % 10), Kind(d.next() % 3)}, d.next()*d.next() - 9})
+				sights = append(sights, sees(ID(d.next()%10), Kind(d.next()%3), d.next()*d.next()-9))
 			}
 			receiver := ID(d.next() % 10)
 			demands.See(receiver, d.next()%8 == 0, sights)
