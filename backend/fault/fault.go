@@ -22,6 +22,7 @@ const (
 	LinkSpent       Code = "link-spent"
 	LinkNameInvalid Code = "link-name-invalid"
 	LinkNotFound    Code = "link-not-found" // host's own commands only
+	CopiesFull      Code = "copies-full"    // the link has as many copies as it may have
 
 	// Channel and messages.
 	VersionUnsupported Code = "version-unsupported"

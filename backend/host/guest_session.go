@@ -36,8 +36,11 @@ type guestSession struct {
 	out         *outbox
 	opening     seatKey // digest of the frame that opened the channel
 	device      string
-	layers      bool // the page takes layers of the camera's picture
-	seated      bool // the credentials belong to the seat; owned by the loop
+	secret      sealed.Secret                // which the guest has shown; set by begin
+	ticket      atomic.Pointer[lobby.Ticket] // of the newest knock; nil before
+	returning   bool                         // a seat is claimed, and the loop has not answered yet; owned by the loop
+	layers      bool                         // the page takes layers of the camera's picture
+	seated      bool                         // the credentials belong to the seat; owned by the loop
 
 	token     seatKey // digest of the seat token that this session was given; owned by the loop
 	confirmed bool    // the guest has that token; owned by the loop
@@ -108,7 +111,7 @@ func (s *guestSession) run() {
 		s.frames.Close(closeCode(code))
 		return
 	}
-	if !s.enroll(ctx) {
+	if !s.enroll(ctx, hello.Seat != "") {
 		return
 	}
 	defer s.forget()
@@ -168,7 +171,8 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 		return signalling.Hello{}, fault.Newf(fault.MessageUnexpected, "%s before hello", m.Type())
 	}
 	secret, err := sealed.ParseSecret(hello.Secret)
-	if err != nil || !secret.Equal(s.link.secret) {
+	s.secret = secret
+	if _, known := s.through(); err != nil || !known {
 		return signalling.Hello{}, fault.New(fault.SecretWrong, nil)
 	}
 	s.device, s.layers = hello.Device, slices.Contains(hello.Takes, signalling.TakesSimulcast)
@@ -184,20 +188,27 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// enroll registers the session at its link and welcomes the guest.
-func (s *guestSession) enroll(ctx context.Context) bool {
+// enroll registers the session at its link and welcomes the guest. An address that
+// no longer opens the link still leads back to a seat.
+func (s *guestSession) enroll(ctx context.Context, returning bool) bool {
 	h, o := s.host, s.link
-	ended := signalling.EndShutdown
+	over := &signalling.Ended{Reason: signalling.EndShutdown}
 	var welcome signalling.Welcome
 	if err := h.loop.Do(ctx, func() {
-		if ended = o.ended; ended != "" {
+		if over.Reason = o.ended; o.ended != "" {
 			return
 		}
+		if over = nil; !returning {
+			if over = s.shut(); over != nil {
+				return
+			}
+		}
+		s.returning = returning
 		o.sessions[s] = struct{}{}
 		link, _ := h.book.Get(o.id) // an open link is in the book
 		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true}
-	}); err != nil || ended != "" {
-		s.end(ended)
+	}); err != nil || over != nil {
+		s.over(*over)
 		return false
 	}
 	_ = s.out.Send(welcome) // a lost path shows in read
@@ -307,7 +318,10 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 		return nil, false
 	}
 	var reason signalling.EndReason
-	if err := s.host.loop.Do(ctx, func() { st, reason = s.link.resumeSeat(s, token, hello.Resume) }); err != nil {
+	if err := s.host.loop.Do(ctx, func() {
+		st, reason = s.link.resumeSeat(s, token, hello.Resume)
+		s.returning = false
+	}); err != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
@@ -395,14 +409,22 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
-	known := h.book.Known(s.device, k.Name)
+	if s.turnedAway(ctx) {
+		return nil, false
+	}
 	ticket, err := o.lobby.Knock(ctx, lobby.Knock{
 		Device:  s.device,
 		Name:    k.Name,
-		Known:   lobby.Known(known),
+		Known:   lobby.Known(s.known(k.Name)),
 		Address: s.frames.Remote().Key,
 	})
 	if err == nil {
+		s.ticket.Store(ticket)
+		h.background.TryGo(s.recordBrowser)
+		if s.turnedAway(ctx) { // while the guest knocked
+			o.lobby.Leave(ticket)
+			return nil, false
+		}
 		s.prepareWay()
 		s.show(ctx, ticket, k.Picture)
 		return ticket, true
@@ -477,12 +499,30 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 	h, o := s.host, s.link
 	s.credentials.Admit()
 	s.credentials.Await(ctx)
-	var err error
-	if gone := h.loop.Do(ctx, func() { st, err = o.takeSeat(s, ticket, k) }); gone != nil {
+	once, err := s.useCopy()
+	if err != nil {
+		h.log.Error("use a copy", "code", fault.CodeOf(err))
+		s.end(signalling.EndShutdown)
+		return nil, false
+	}
+	var over *signalling.Ended
+	if gone := h.loop.Do(ctx, func() {
+		if over = s.shut(); over != nil {
+			return
+		}
+		st, err = o.takeSeat(s, ticket, k)
+		if once {
+			h.forgetParts()
+			o.turnAway()
+		}
+	}); gone != nil {
 		s.end(signalling.EndShutdown)
 		return nil, false
 	}
 	switch {
+	case over != nil:
+		s.over(*over)
+		return nil, false
 	case err == nil:
 	case fault.CodeOf(err) == fault.CallFull:
 		s.end(signalling.EndFull)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +73,11 @@ func (h *Host) handOut(linkID, url string) (hoststate.LinkView, error) {
 		if linkID != "" && l.ID != linkID {
 			continue
 		}
-		for _, a := range l.Addresses {
+		addresses := l.Addresses
+		for _, c := range l.Copies {
+			addresses = append(slices.Clip(addresses), c.Addresses...)
+		}
+		for _, a := range addresses {
 			if a.URL == url {
 				h.ways.HandedOut(l.ID, a)
 				return l, nil

@@ -15,12 +15,11 @@ import (
 // openLink is a link that can be opened: the guests at it, waiting or in the call.
 // The loop owns its fields, except those that never change.
 type openLink struct {
-	host   *Host // never changes
-	id     sealed.LinkID
-	keys   sealed.LinkKeys // never changes
-	secret sealed.Secret   // never changes
-	lobby  *lobby.Lobby    // never changes
-	ways   *ways.Link      // never changes
+	host  *Host // never changes
+	id    sealed.LinkID
+	keys  sealed.LinkKeys // never changes
+	lobby *lobby.Lobby    // never changes
+	ways  *ways.Link      // never changes
 
 	ended    signalling.EndReason
 	sessions map[*guestSession]struct{}
@@ -43,7 +42,6 @@ func (h *Host) addLink(l links.Link) *openLink {
 		host:     h,
 		id:       l.ID,
 		keys:     l.Keys,
-		secret:   l.Secret,
 		sessions: make(map[*guestSession]struct{}),
 		seats:    make(map[*seat]struct{}),
 	}

@@ -48,6 +48,7 @@ func guestIn(calls []hoststate.CallView) bool {
 type parts struct {
 	addresses []hoststate.AddressView
 	visitors  []hoststate.VisitorView
+	copies    []hoststate.CopyView
 }
 
 // partsOf returns a link's parts, the earlier ones if there are any. o is nil for
@@ -61,19 +62,41 @@ func (d drawing) partsOf(l links.Link, o *openLink) parts {
 	if p, ok := h.parts[l.ID]; ok {
 		return p
 	}
-	p := parts{addresses: []hoststate.AddressView{}}
+	p := parts{addresses: []hoststate.AddressView{}, copies: []hoststate.CopyView{}}
 	p.visitors = convert(h.book.Visitors(l.ID), func(v links.Visitor) hoststate.VisitorView {
 		return hoststate.VisitorView{Name: v.Name, LastSeen: hoststate.Millis(v.LastSeen)}
 	})
 	if o != nil {
 		p.addresses = h.ways.AddressesOf(l, addresses)
+		p.copies = d.copiesOf(l)
 	}
 	h.parts[l.ID] = p
 	return p
 }
 
-// forgetParts says that a link has ended, that the book has recorded a visitor
-// (and perhaps forgotten one of another link), or that the list of relays has
+// copiesOf returns the copies of a link that its host has not removed.
+func (d drawing) copiesOf(l links.Link) []hoststate.CopyView {
+	views := []hoststate.CopyView{}
+	for _, c := range l.Copies {
+		if c.End == links.CopyRemoved || c.End == links.CopyMoved {
+			continue
+		}
+		of := l
+		of.Secret = c.Secret
+		v := hoststate.CopyView{
+			ID: c.ID, Name: c.Name, Once: c.Once, CreatedAt: hoststate.Millis(c.CreatedAt), UsedAt: hoststate.Millis(c.EndedAt),
+			Browsers: d.host.book.Browsers(l.ID, c.ID), Addresses: []hoststate.AddressView{},
+		}
+		if c.End == "" {
+			v.Addresses = d.host.ways.AddressesOf(of, d.addresses)
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+// forgetParts says that a link has ended, that the book has recorded a visitor or
+// a copy (and perhaps forgotten one of another link), or that the list of relays has
 // changed.
 func (h *Host) forgetParts() {
 	clear(h.parts)
@@ -133,6 +156,7 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 		EndedAt:   hoststate.Millis(l.EndedAt),
 		Addresses: p.addresses,
 		Visitors:  p.visitors,
+		Copies:    p.copies,
 	}
 	v.Relay, v.RelayState, v.RelayCode = d.host.ways.RelayOf(l)
 	if o == nil {
@@ -163,6 +187,8 @@ func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 		TimesLetIn: q.Known.TimesLetIn,
 		Bell:       string(q.Bell),
 		Away:       q.Away,
+		Copy:       q.Known.Copy,
+		Browser:    q.Known.Browser,
 		Picture:    q.Picture,
 	}
 	switch {

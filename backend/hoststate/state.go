@@ -162,8 +162,20 @@ type LinkView struct {
 	Door       string        `json:"door"`       // state of its direct door: "open", "closed", "stale", "nowhere", or "" for none
 	Addresses  []AddressView `json:"addresses"`  // complete addresses with the secret, the best to share first
 	Visitors   []VisitorView `json:"visitors"`   // guests who have been in, the latest first
+	Copies     []CopyView    `json:"copies"`     // the oldest first, without those that were removed
 	Silenced   bool          `json:"silenced"`
 	Locked     bool          `json:"locked"`
+}
+
+// CopyView is a copy of a link: a further address of it, for somebody.
+type CopyView struct {
+	ID        string        `json:"id"`
+	Name      string        `json:"name"` // whom it is for
+	Once      bool          `json:"once"` // for one person only
+	CreatedAt int64         `json:"createdAt"`
+	UsedAt    int64         `json:"usedAt"`    // when it let that person in; 0 while it opens the link
+	Browsers  int           `json:"browsers"`  // that have knocked by it, at most links.MaxBrowsersOfCopy
+	Addresses []AddressView `json:"addresses"` // as those of the link; empty once it is used
 }
 
 // VisitorView is a guest who has been let in through a link.
@@ -192,6 +204,8 @@ type RequestView struct {
 	NameInCall bool   `json:"nameInCall"`          // a participant in the call gave the same name
 	LooksLike  string `json:"looksLike,omitempty"` // a known name for which this one may be mistaken
 	Bell       string `json:"bell"`                // "rung", "silenced", "asked-to-wait"
+	Copy       string `json:"copy,omitempty"`      // name of the copy by which the guest came; "" for the link's own address
+	Browser    int    `json:"browser,omitempty"`   // which of the browsers that came by this copy, from 1
 	Away       bool   `json:"away"`                // the connection is lost; the request waits for the guest to return
 	Picture    string `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
 	Lowers     bool   `json:"lowers"`              // letting them in makes the pictures of the call smaller

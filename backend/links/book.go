@@ -1,11 +1,11 @@
 package links
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -35,6 +35,7 @@ type Link struct {
 	// without one, and once the link has ended. DoorAt says to which addresses the address led that was handed out last.
 	Door   []byte
 	DoorAt string
+	Copies []Copy // further addresses, and those that open it no longer, the oldest first; never changed in place
 }
 
 // Book is the host's links. Its methods are safe for concurrent use. Those that only read never wait for the disk.
@@ -47,13 +48,15 @@ type Book struct {
 	mu      sync.RWMutex // guards what follows; never held during disk access
 	links   map[sealed.LinkID]Link
 	guests  guests
-	damaged int
+	// browsers are the digests of those that have come by a copy, in that order. A slice is only ever appended to.
+	browsers map[copyKey][]string
+	damaged  int
 }
 
 // Open loads the book. A link that was live when the app died is still live: it answers, and the call is empty. A
 // record that can't be read is left on disk and counted by [Book.Damaged]. now is time.Now outside tests.
 func Open(repo Repository, now func() time.Time) (*Book, error) {
-	b := &Book{repo: repo, now: now, links: make(map[sealed.LinkID]Link), guests: newGuests()}
+	b := &Book{repo: repo, now: now, links: make(map[sealed.LinkID]Link), guests: newGuests(), browsers: make(map[copyKey][]string)}
 	records, err := repo.Links()
 	if err != nil {
 		return nil, unavailable(err)
@@ -65,6 +68,9 @@ func Open(repo Repository, now func() time.Time) (*Book, error) {
 			continue
 		}
 		b.links[l.ID] = l
+	}
+	if err := b.loadCopies(); err != nil {
+		return nil, err
 	}
 	visitors, err := repo.Visitors()
 	if err != nil {
@@ -83,7 +89,38 @@ func Open(repo Repository, now func() time.Time) (*Book, error) {
 	return b, b.forget()
 }
 
-// Damaged returns how many records of links could not be read.
+// loadCopies loads the copies of the links that were loaded.
+func (b *Book) loadCopies() error {
+	copies, err := b.repo.Copies()
+	if err != nil {
+		return unavailable(err)
+	}
+	for _, r := range copies {
+		l, known := b.links[sealed.LinkID(r.LinkID)]
+		c, err := r.copy()
+		switch {
+		case err != nil:
+			b.damaged++
+		case known:
+			l.Copies = append(l.Copies, c)
+			b.links[l.ID] = l
+		}
+	}
+	for _, l := range b.links {
+		slices.SortStableFunc(l.Copies, func(x, y Copy) int { return x.CreatedAt.Compare(y.CreatedAt) })
+	}
+	browsers, err := b.repo.Browsers()
+	if err != nil {
+		return unavailable(err)
+	}
+	for _, r := range browsers {
+		key := copyKey{r.LinkID, r.CopyID}
+		b.browsers[key] = append(b.browsers[key], r.Device)
+	}
+	return nil
+}
+
+// Damaged returns how many records of links and their copies could not be read.
 func (b *Book) Damaged() int { return b.damaged }
 
 // Create makes a link with new keys and a new secret. relay is the base of the public relay that the link uses from
@@ -134,11 +171,8 @@ func (b *Book) Rename(id sealed.LinkID, name string) (Link, error) {
 // SetDoor gives a link a direct door by its identity; nil takes it away. Faults: LinkSpent, LinkRemoved.
 func (b *Book) SetDoor(id sealed.LinkID, identity []byte) (Link, error) {
 	return b.change(id, func(l *Link) error {
-		switch l.State {
-		case StateSpent:
-			return fault.New(fault.LinkSpent, nil)
-		case StateRemoved:
-			return fault.New(fault.LinkRemoved, nil)
+		if err := l.ended(); err != nil {
+			return err
 		}
 		l.Door, l.DoorAt = identity, ""
 		return nil
@@ -209,16 +243,36 @@ func (b *Book) change(id sealed.LinkID, do func(*Link) error) (Link, error) {
 	if err := do(&l); err != nil {
 		return Link{}, err
 	}
-	if l.Name == old.Name && l.State == old.State && l.UsedAt.Equal(old.UsedAt) &&
-		bytes.Equal(l.Door, old.Door) && l.DoorAt == old.DoorAt {
+	var changed []CopyRecord
+	for i, c := range l.Copies {
+		if i >= len(old.Copies) || c != old.Copies[i] {
+			changed = append(changed, c.record(id))
+		}
+	}
+	if len(changed) == 0 && reflect.DeepEqual(l.record(), old.record()) {
 		return old, nil
 	}
-	return b.put(l)
+	l, err = b.put(l, changed...)
+	if err != nil {
+		return Link{}, err
+	}
+	// Copies that can't be forgotten now are forgotten later.
+	for _, c := range l.surplusCopies() {
+		if b.repo.DeleteCopy(string(id), c.ID) != nil {
+			break
+		}
+		l.Copies = slices.DeleteFunc(slices.Clone(l.Copies), func(other Copy) bool { return other.ID == c.ID })
+		b.mu.Lock()
+		b.links[id] = l
+		delete(b.browsers, copyKey{string(id), c.ID})
+		b.mu.Unlock()
+	}
+	return l, nil
 }
 
-// put writes a link to disk and then shows it. The caller holds b.writing.
-func (b *Book) put(l Link) (Link, error) {
-	if err := b.repo.PutLink(l.record()); err != nil {
+// put writes a link and those of its copies that have changed to disk, and then shows it. The caller holds b.writing.
+func (b *Book) put(l Link, changed ...CopyRecord) (Link, error) {
+	if err := b.repo.PutLink(l.record(), changed...); err != nil {
 		return Link{}, unavailable(err)
 	}
 	b.mu.Lock()
@@ -244,6 +298,7 @@ func (b *Book) forget() error {
 		b.mu.Lock()
 		delete(b.links, l.ID)
 		b.guests.deleteLink(string(l.ID))
+		maps.DeleteFunc(b.browsers, func(k copyKey, _ []string) bool { return k.link == string(l.ID) })
 		b.mu.Unlock()
 	}
 	return nil

@@ -33,6 +33,8 @@ type Known struct {
 	TimesLetIn int
 	NameKnown  bool   // another device was let in under this name before
 	LooksLike  string // a name under which another device was let in before, and which this one resembles; "" for none
+	Copy       string // name of the copy by which the device came; "" for the link's own address
+	Browser    int    // which of the browsers that came by this copy; 0 for the link's own address
 }
 
 // RecordVisitor remembers that a device was let in under a name.
@@ -249,5 +251,7 @@ func lastSeenFirst(x, y VisitorRecord) int {
 // needs no salt, because devices are 16 random bytes that can't be guessed.
 func digest(device string) string {
 	sum := sha256.Sum256([]byte("porch device v1 " + device))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
+	return b64.EncodeToString(sum[:16])
 }
+
+var b64 = base64.RawURLEncoding

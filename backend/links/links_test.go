@@ -34,13 +34,15 @@ type shelf struct {
 	links    map[string]LinkRecord
 	visitors map[[2]string]VisitorRecord
 	blocks   map[[2]string]BlockRecord
+	copies   map[[2]string]CopyRecord
+	browsers []BrowserRecord
 	writes   int
 	fail     error
 	onWrite  func()
 }
 
 func newShelf() *shelf {
-	return &shelf{links: map[string]LinkRecord{}, visitors: map[[2]string]VisitorRecord{}, blocks: map[[2]string]BlockRecord{}}
+	return &shelf{links: map[string]LinkRecord{}, visitors: map[[2]string]VisitorRecord{}, blocks: map[[2]string]BlockRecord{}, copies: map[[2]string]CopyRecord{}}
 }
 
 func (s *shelf) write(do func()) error {
@@ -60,10 +62,32 @@ func (s *shelf) write(do func()) error {
 func (s *shelf) Links() ([]LinkRecord, error) {
 	return slices.Collect(maps.Values(s.links)), s.fail
 }
-func (s *shelf) PutLink(l LinkRecord) error { return s.write(func() { s.links[l.ID] = l }) }
+func (s *shelf) PutLink(l LinkRecord, copies ...CopyRecord) error {
+	return s.write(func() {
+		s.links[l.ID] = l
+		for _, c := range copies {
+			s.copies[[2]string{c.LinkID, c.ID}] = c
+		}
+	})
+}
+func (s *shelf) Copies() ([]CopyRecord, error) {
+	return slices.Collect(maps.Values(s.copies)), s.fail
+}
+func (s *shelf) DeleteCopy(link, id string) error {
+	return s.write(func() { s.deleteCopies(func(l, c string) bool { return l == link && c == id }) })
+}
+func (s *shelf) deleteCopies(gone func(link, id string) bool) {
+	maps.DeleteFunc(s.copies, func(k [2]string, _ CopyRecord) bool { return gone(k[0], k[1]) })
+	s.browsers = slices.DeleteFunc(s.browsers, func(r BrowserRecord) bool { return gone(r.LinkID, r.CopyID) })
+}
+func (s *shelf) Browsers() ([]BrowserRecord, error) { return slices.Clone(s.browsers), s.fail }
+func (s *shelf) PutBrowser(r BrowserRecord) error {
+	return s.write(func() { s.browsers = append(s.browsers, r) })
+}
 func (s *shelf) DeleteLink(id string) error {
 	return s.write(func() {
 		delete(s.links, id)
+		s.deleteCopies(func(link, _ string) bool { return link == id })
 		maps.DeleteFunc(s.visitors, func(k [2]string, _ VisitorRecord) bool { return k[0] == id })
 		maps.DeleteFunc(s.blocks, func(k [2]string, _ BlockRecord) bool { return k[0] == id })
 	})

@@ -11,8 +11,12 @@ import (
 // Repository stores the book. A Put returns only when its record can no longer be lost.
 type Repository interface {
 	Links() ([]LinkRecord, error)
-	PutLink(LinkRecord) error
-	DeleteLink(id string) error // with its visitors and blocks
+	PutLink(LinkRecord, ...CopyRecord) error // the link and these copies of it, or nothing
+	DeleteLink(id string) error              // with all that belongs to it
+	Copies() ([]CopyRecord, error)
+	DeleteCopy(linkID, id string) error // with its browsers
+	Browsers() ([]BrowserRecord, error) // in the order in which they came
+	PutBrowser(BrowserRecord) error
 	Visitors() ([]VisitorRecord, error)
 	PutVisitor(VisitorRecord) error
 	DeleteVisitor(linkID, device string) error
@@ -43,6 +47,34 @@ func (LinkRecord) Format(f fmt.State, _ rune) { fmt.Fprint(f, "link record") }
 // LogValue implements [slog.LogValuer] and hides the record's content.
 func (LinkRecord) LogValue() slog.Value { return slog.StringValue("link record") }
 
+// CopyRecord is a [Copy] as it is stored. It holds the secret in the clear, so it is passed to the repository and
+// nowhere else.
+type CopyRecord struct {
+	LinkID    string
+	ID        string
+	Name      string
+	Secret    []byte
+	Once      bool
+	CreatedAt time.Time
+	EndedAt   time.Time
+	End       string
+	UsedBy    string
+}
+
+// Format implements [fmt.Formatter] and hides the record's content.
+func (CopyRecord) Format(f fmt.State, _ rune) { fmt.Fprint(f, "copy record") }
+
+// LogValue implements [slog.LogValuer] and hides the record's content.
+func (CopyRecord) LogValue() slog.Value { return slog.StringValue("copy record") }
+
+// BrowserRecord is a browser that has come by a copy, as it is stored.
+type BrowserRecord struct {
+	LinkID string
+	CopyID string
+	Device string // digest of the device
+	At     time.Time
+}
+
 // VisitorRecord is a visitor as it is stored: a device that was let in on a link.
 type VisitorRecord struct {
 	LinkID    string
@@ -67,6 +99,30 @@ func (l Link) record() LinkRecord {
 		CreatedAt: l.CreatedAt, UsedAt: l.UsedAt, EndedAt: l.EndedAt,
 		Relay: l.Relay, Door: l.Door, DoorAt: l.DoorAt,
 	}
+}
+
+func (c Copy) record(link sealed.LinkID) CopyRecord {
+	return CopyRecord{
+		LinkID: string(link), ID: c.ID, Name: c.Name, Secret: c.Secret[:], Once: c.Once,
+		CreatedAt: c.CreatedAt, EndedAt: c.EndedAt, End: string(c.End), UsedBy: c.UsedBy,
+	}
+}
+
+// copy reads a record. Its errors repeat none of the record's content.
+func (r CopyRecord) copy() (Copy, error) {
+	c := Copy{
+		ID: r.ID, Name: r.Name, Once: r.Once, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, End: CopyEnd(r.End), UsedBy: r.UsedBy,
+	}
+	switch c.End {
+	case "", CopyRemoved, CopyUsed, CopyMoved:
+	default: // how it ended is not known, so it stays closed
+		return Copy{}, errRecord
+	}
+	if len(r.Secret) != len(c.Secret) || r.ID == "" {
+		return Copy{}, errRecord
+	}
+	copy(c.Secret[:], r.Secret)
+	return c, nil
 }
 
 // link reads a record. Its errors repeat none of the record's content.

@@ -46,6 +46,8 @@ type Known struct {
 	TimesLetIn int    // how often this device was let in before, on any link
 	NameKnown  bool   // another device was let in under this name before
 	LooksLike  string // a name under which another device was let in before, and which this one resembles; "" for none
+	Copy       string // name of the copy of the link by which the device came; "" for the link's own address
+	Browser    int    // which of the browsers that came by this copy; 0 for the link's own address
 }
 
 // Knock is a guest's request to join.

@@ -74,6 +74,7 @@ var golden = []struct {
 		Declined{},
 		Ended{Reason: EndSpent},
 		Ended{Reason: EndReplaced, Seat: seatText},
+		Ended{Reason: EndRemoved, Cause: CauseNewAddress, Host: "Grace"},
 		Offer{Negotiation: 4294967295, SDP: sdpText},
 		Candidate{Candidate: "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host", SDPMid: ptr("0"), SDPMLineIndex: ptr(uint16(0))},
 		Tracks{Slots: []Slot{{Mid: "2", Participant: "host", Kind: KindAudio}, {Mid: "3", Participant: "host", Kind: KindVideo}}},

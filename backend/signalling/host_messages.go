@@ -79,8 +79,20 @@ const (
 // EndSeatGone.
 type Ended struct {
 	Reason EndReason `json:"reason"`
-	Seat   string    `json:"seat,omitempty"` // with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone
+	Seat   string    `json:"seat,omitempty"`  // with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone
+	Cause  EndCause  `json:"cause,omitempty"` // with EndRemoved or EndSpent: only this address is over; receivers ignore one that they don't know
+	Host   string    `json:"host,omitempty"`  // with Cause: the host's name, to be asked for another address
 }
+
+// EndCause says which address of a link is over, although the link is not.
+type EndCause string
+
+// The causes.
+const (
+	CauseCopyRemoved EndCause = "copy-removed" // the host removed the copy by which the guest came
+	CauseCopyUsed    EndCause = "copy-used"    // the copy was for one person, and another one has been let in
+	CauseNewAddress  EndCause = "new-address"  // the link has a new address
+)
 
 // Offer is the host's session description (the host always offers). Its first
 // two media sections are what the guest sends: audio, then video. The others

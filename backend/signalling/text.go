@@ -198,6 +198,9 @@ func cleaned(m Message) Message {
 	case Welcome:
 		m.LinkName, m.HostName = CleanName(m.LinkName), CleanName(m.HostName)
 		return m
+	case Ended:
+		m.Host = CleanName(m.Host)
+		return m
 	case Joined:
 		m.Participant.Name = CleanName(m.Participant.Name)
 		return m

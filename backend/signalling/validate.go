@@ -236,6 +236,12 @@ func (m Ended) Validate() error {
 	if m.Seat != "" && (m.Reason != EndReplaced || !isToken(m.Seat, 16)) {
 		return invalid("ended: bad seat")
 	}
+	if m.Cause != "" && !isID(string(m.Cause)) {
+		return invalid("ended: bad cause")
+	}
+	if m.Host != "" {
+		return checkName(m.Host)
+	}
 	return nil
 }
 

@@ -172,6 +172,8 @@ func TestValidateFaults(t *testing.T) {
 		{Admitted{Participant: "p", Seat: seatText, ICEServers: []ICEServer{{URLs: []string{"stun:x"}, Username: strings.Repeat("x", 513)}}}, bad},
 		{Ended{}, bad},
 		{Ended{Reason: "bored"}, bad},
+		{Ended{Reason: EndRemoved, Cause: "a b"}, bad},
+		{Ended{Reason: EndRemoved, Cause: "later", Host: " "}, fault.NameInvalid},
 		{Tracks{Slots: []Slot{{Mid: "", Participant: "p", Kind: KindAudio}}}, bad},
 		{Tracks{Slots: []Slot{{Mid: "1", Participant: "", Kind: KindAudio}}}, bad},
 		{Tracks{Slots: []Slot{{Mid: "1", Participant: "p", Kind: "smell"}}}, bad},

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"time"
@@ -39,9 +41,9 @@ func (s *Store) Links() ([]links.LinkRecord, error) {
 	return all, err
 }
 
-// PutLink adds a link or replaces the one with the same id. If it removes the keys, they are erased from the disk
+// PutLink adds a link with copies of it, or replaces those with the same ids. If it removes the keys, they are erased from the disk
 // too, including the write-ahead log, as far as the file system allows.
-func (s *Store) PutLink(l links.LinkRecord) error {
+func (s *Store) PutLink(l links.LinkRecord, copies ...links.CopyRecord) error {
 	var keys any // nil, because an empty []byte would be stored as an empty BLOB
 	if len(l.Keys) > 0 {
 		keys = l.Keys
@@ -50,17 +52,76 @@ func (s *Store) PutLink(l links.LinkRecord) error {
 	if len(l.Door) > 0 {
 		door = l.Door
 	}
-	err := s.exec("put a link", `
+	err := inTransaction(context.Background(), s.db, func(tx *sql.Tx) error {
+		if _, err := tx.Exec(`
 		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, keys = excluded.keys,
 			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at,
 			relay = excluded.relay, door = excluded.door, door_at = excluded.door_at`,
-		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay, door, l.DoorAt)
-	if keys == nil {
-		return s.destroyed(err)
+			l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay, door, l.DoorAt); err != nil {
+			return err
+		}
+		return putCopies(tx, copies)
+	})
+	if err != nil {
+		return unavailable("put a link", err)
 	}
-	return err
+	if keys == nil {
+		return s.destroyed(nil)
+	}
+	return nil
+}
+
+func putCopies(tx *sql.Tx, copies []links.CopyRecord) error {
+	for _, c := range copies {
+		if _, err := tx.Exec(`
+		INSERT INTO copies (link_id, id, name, secret, once, created_at, ended_at, end, used_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (link_id, id) DO UPDATE SET name = excluded.name, ended_at = excluded.ended_at, end = excluded.end, used_by = excluded.used_by`,
+			c.LinkID, c.ID, c.Name, c.Secret, c.Once, millis(c.CreatedAt), millis(c.EndedAt), c.End, c.UsedBy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Copies returns the copies of all links, the oldest first.
+func (s *Store) Copies() ([]links.CopyRecord, error) {
+	var copies []links.CopyRecord
+	err := s.query("read copies",
+		"SELECT link_id, id, name, secret, once, created_at, ended_at, end, used_by FROM copies ORDER BY created_at, link_id, id",
+		func(scan func(...any) error) error {
+			var c links.CopyRecord
+			err := scan(&c.LinkID, &c.ID, &c.Name, &c.Secret, &c.Once, moment{&c.CreatedAt}, moment{&c.EndedAt}, &c.End, &c.UsedBy)
+			copies = append(copies, c)
+			return err
+		})
+	return copies, err
+}
+
+// DeleteCopy deletes one copy with its secret and its browsers.
+func (s *Store) DeleteCopy(linkID, id string) error {
+	return s.destroyed(s.exec("delete a copy", "DELETE FROM copies WHERE link_id = ? AND id = ?", linkID, id))
+}
+
+// Browsers returns the browsers that have come by copies, the earliest first.
+func (s *Store) Browsers() ([]links.BrowserRecord, error) {
+	var browsers []links.BrowserRecord
+	err := s.query("read browsers",
+		"SELECT link_id, copy_id, device, at FROM browsers ORDER BY at, link_id, copy_id, device",
+		func(scan func(...any) error) error {
+			var b links.BrowserRecord
+			err := scan(&b.LinkID, &b.CopyID, &b.Device, moment{&b.At})
+			browsers = append(browsers, b)
+			return err
+		})
+	return browsers, err
+}
+
+// PutBrowser adds a browser that has come by a copy. One that is there stays as it is.
+func (s *Store) PutBrowser(b links.BrowserRecord) error {
+	return s.exec("put a browser", "INSERT INTO browsers (link_id, copy_id, device, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		b.LinkID, b.CopyID, b.Device, millis(b.At))
 }
 
 // destroyed follows a write that removed a secret and ended with err. It empties the write-ahead log, which still
@@ -72,7 +133,7 @@ func (s *Store) destroyed(err error) error {
 	return err
 }
 
-// DeleteLink deletes a link with its secret, any keys, its visitors and its blocks.
+// DeleteLink deletes a link with its secret, any keys, and all that belongs to it.
 func (s *Store) DeleteLink(id string) error {
 	return s.destroyed(s.exec("delete a link", "DELETE FROM links WHERE id = ?", id))
 }

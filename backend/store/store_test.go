@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"runtime"
 	"strings"
 	"testing"
@@ -50,6 +51,8 @@ type content struct {
 	Links    []links.LinkRecord
 	Visitors []links.VisitorRecord
 	Blocks   []links.BlockRecord
+	Copies   []links.CopyRecord
+	Browsers []links.BrowserRecord
 	Relays   []Relay
 }
 
@@ -62,6 +65,10 @@ func read(t *testing.T, s *Store) (c content) {
 	must(t, err)
 	c.Blocks, err = s.Blocks()
 	must(t, err)
+	c.Copies, err = s.Copies()
+	must(t, err)
+	c.Browsers, err = s.Browsers()
+	must(t, err)
 	c.Relays, err = s.Relays()
 	must(t, err)
 	return c
@@ -70,7 +77,10 @@ func read(t *testing.T, s *Store) (c content) {
 func write(t *testing.T, s *Store, c content) {
 	t.Helper()
 	for _, l := range c.Links {
-		must(t, s.PutLink(l))
+		must(t, s.PutLink(l, slices.DeleteFunc(slices.Clone(c.Copies), func(c links.CopyRecord) bool { return c.LinkID != l.ID })...))
+	}
+	for _, b := range c.Browsers {
+		must(t, s.PutBrowser(b))
 	}
 	for _, v := range c.Visitors {
 		must(t, s.PutVisitor(v))
@@ -87,6 +97,7 @@ func equal(t *testing.T, got, want content) {
 	t.Helper()
 	for what, lists := range map[string][2]any{
 		"links": {printable(got.Links), printable(want.Links)}, "visitors": {got.Visitors, want.Visitors}, "blocks": {got.Blocks, want.Blocks},
+		"copies": {printableCopies(got.Copies), printableCopies(want.Copies)}, "browsers": {got.Browsers, want.Browsers},
 		"relays": {printableRelays(got.Relays), printableRelays(want.Relays)},
 	} {
 		if !reflect.DeepEqual(lists[0], lists[1]) {
@@ -105,6 +116,15 @@ func printable(all []links.LinkRecord) any {
 	return rows
 }
 
+func printableCopies(copies []links.CopyRecord) any {
+	type row links.CopyRecord
+	var rows []row
+	for _, c := range copies {
+		rows = append(rows, row(c))
+	}
+	return rows
+}
+
 func printableRelays(relays []Relay) any {
 	type row Relay
 	var rows []row
@@ -117,7 +137,8 @@ func printableRelays(relays []Relay) any {
 func TestRowsPrintNothing(t *testing.T) {
 	r := Relay{URL: "the-url", Token: "the-token", Key: []byte("the-key")}
 	l := links.LinkRecord{ID: "the-id", Name: "the-name", Secret: []byte("the-secret"), Keys: []byte("the-keys"), Door: []byte("the-door"), DoorAt: "the-address"}
-	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []links.LinkRecord{l}), slog.AnyValue(l).Resolve().String(),
+	c := links.CopyRecord{Name: "the-name", Secret: []byte("the-secret")}
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %x", l, l, l, l, []links.LinkRecord{l}), slog.AnyValue(c).Resolve().String(), fmt.Sprintf("%v %+v %#v", c, c, []links.CopyRecord{c}), slog.AnyValue(l).Resolve().String(),
 		fmt.Sprintf("%v %+v %#v %s %x", r, r, r, r, []Relay{r}), slog.AnyValue(r).Resolve().String()} {
 		if strings.Contains(text, "the-") || strings.Contains(text, fmt.Sprintf("%x", "the-")) || strings.Contains(text, "116") {
 			t.Error(text)
@@ -137,6 +158,12 @@ var sample = content{
 		{LinkID: "one", Device: "a", Name: "Ann", Times: 1, FirstSeen: at(30), LastSeen: at(30)},
 	},
 	Blocks: []links.BlockRecord{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
+	Copies: []links.CopyRecord{
+		{LinkID: "one", ID: "k", Name: "the choir", Secret: []byte{12}, CreatedAt: at(80)},
+		{LinkID: "one", ID: "l", Name: "Ada", Secret: []byte{13}, Once: true, CreatedAt: at(90), EndedAt: at(100), End: "used", UsedBy: "a"},
+		{LinkID: "two", ID: "k", Secret: []byte{14}, CreatedAt: at(110), EndedAt: at(120), End: "moved"},
+	},
+	Browsers: []links.BrowserRecord{{LinkID: "one", CopyID: "k", Device: "b", At: at(91)}, {LinkID: "one", CopyID: "k", Device: "a", At: at(92)}},
 	Relays: []Relay{
 		{URL: "https://porch.example", Key: []byte{9}, AddedAt: at(60)},
 		{URL: "https://relay.example:8443", Token: "invited", Key: []byte{10, 11}, AddedAt: at(70)},
@@ -173,12 +200,15 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	must(t, s.DeleteVisitor("two", "b"))
 	must(t, s.DeleteVisitor("two", "nobody"))
 	must(t, s.DeleteBlock("two", "c"))
+	must(t, s.DeleteCopy("two", "k"))
+	must(t, s.DeleteCopy("two", "nobody"))
 	must(t, s.DeleteRelay("https://porch.example"))
 	must(t, s.DeleteRelay("https://nobody.example"))
 	changed.Visitors, changed.Blocks, changed.Relays = changed.Visitors[1:], changed.Blocks[1:], changed.Relays[1:]
+	changed.Copies = changed.Copies[:2]
 	equal(t, read(t, s), changed)
 
-	must(t, s.DeleteLink("one")) // deletes its visitors and blocks as well
+	must(t, s.DeleteLink("one")) // deletes all that belongs to it as well
 	must(t, s.DeleteLink("one"))
 	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays})
 	if err := s.PutVisitor(links.VisitorRecord{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {

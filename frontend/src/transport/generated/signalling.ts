@@ -187,7 +187,14 @@ export interface Ended {
 	reason: EndReason
 	/** with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone */
 	seat?: string
+	/** with EndRemoved or EndSpent: only this address is over; receivers ignore one that they don't know */
+	cause?: EndCause
+	/** with Cause: the host's name, to be asked for another address */
+	host?: string
 }
+
+/** EndCause says which address of a link is over, although the link is not. */
+export type EndCause = "copy-removed" | "copy-used" | "new-address"
 
 /** Offer is the host's session description (the host always offers). Its first
  * two media sections are what the guest sends: audio, then video. The others
@@ -433,6 +440,7 @@ export type Form = "s" | "n" | "b" | readonly ["|", ...string[]] | readonly [For
 const bellForm = ["|", "rung", "silenced", "asked-to-wait"] as const
 const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as const
 const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "shutdown", "seat-gone", "full", "locked", "fault"] as const
+const endCauseForm = ["|", "copy-removed", "copy-used", "new-address"] as const
 const kindForm = ["|", "audio", "video", "screen"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
 const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?": "n" } as const
@@ -448,7 +456,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	waiting: { bell: bellForm, since: "n", ago: "n" },
 	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s" },
 	declined: { mayRetry: "b" },
-	ended: { reason: endReasonForm, "seat?": "s" },
+	ended: { reason: endReasonForm, "seat?": "s", "cause?": endCauseForm, "host?": "s" },
 	offer: { negotiation: "n", sdp: "s" },
 	candidate: { candidate: "s", "sdpMid?": "s", "sdpMLineIndex?": "n", "usernameFragment?": "s" },
 	tracks: { slots: [slotForm] },
