@@ -93,6 +93,16 @@ func (a *App) RemoveLink(linkID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveLink(ctx, linkID) })
 }
 
+// NewCopy gives a link a further address for somebody, and returns the copy's id.
+func (a *App) NewCopy(linkID, name string, once bool) (string, error) {
+	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.Link(linkID).NewCopy(ctx, name, once) })
+}
+
+// RemoveCopy takes a copy of a link away. Those in the call stay.
+func (a *App) RemoveCopy(linkID, copyID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Link(linkID).RemoveCopy(ctx, copyID) })
+}
+
 // CopyLink puts one of the link's addresses on the system clipboard.
 func (a *App) CopyLink(linkID, url string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.CopyLink(ctx, linkID, url) })

@@ -173,7 +173,7 @@ func TestValidateFaults(t *testing.T) {
 		{Ended{}, bad},
 		{Ended{Reason: "bored"}, bad},
 		{Ended{Reason: EndRemoved, Cause: "a b"}, bad},
-		{Ended{Reason: EndRemoved, Cause: "later", Host: " "}, fault.NameInvalid},
+		{Ended{Reason: EndRemoved, Cause: "later", Host: strings.Repeat("x", 65)}, fault.NameInvalid},
 		{Tracks{Slots: []Slot{{Mid: "", Participant: "p", Kind: KindAudio}}}, bad},
 		{Tracks{Slots: []Slot{{Mid: "1", Participant: "", Kind: KindAudio}}}, bad},
 		{Tracks{Slots: []Slot{{Mid: "1", Participant: "p", Kind: "smell"}}}, bad},

@@ -3,6 +3,7 @@ import type { Own } from '$src/media/webview/capture.svelte';
 import type { WebviewEngine } from '$src/media/webview/webview.svelte';
 import type {
   Bell,
+  Ended,
   EndReason,
   GuestMessage,
   HostMessage,
@@ -295,7 +296,7 @@ export class Session {
         this.#close();
         break;
       case 'ended':
-        this.#ended(message.payload.reason);
+        this.#ended(message.payload);
         break;
       case 'fault':
         if (this.call) this.call.receive(message);
@@ -414,7 +415,7 @@ export class Session {
     }, 100);
   }
 
-  #ended(reason: EndReason): void {
+  #ended({ reason, cause, host }: Ended): void {
     switch (reason) {
       case 'shutdown': // the channel keeps trying; what happens next shows when the host is back
         break;
@@ -432,7 +433,8 @@ export class Session {
         break;
       default:
         // Too many messages are too fast as well, and end the channel: the page asks again by itself.
-        if (reason !== 'fault' || !this.#again) this.#out(reason);
+        if (host) this.hostName = isolated(host);
+        if (reason !== 'fault' || !this.#again) this.#out(reason, cause);
     }
   }
 

@@ -22,6 +22,7 @@ type Data<T> = T extends (infer Item)[]
 
 export type State = Data<hoststate.State>;
 export type LinkView = Data<hoststate.LinkView>;
+export type CopyView = Data<hoststate.CopyView>;
 export type AddressView = Data<hoststate.AddressView>;
 export type Reach = Data<hoststate.Reach>;
 export type RouterView = Data<hoststate.RouterView>;
@@ -52,6 +53,9 @@ export interface Commands {
   createLink(): Promise<LinkView>;
   renameLink(link: string, name: string): Promise<void>;
   removeLink(link: string): Promise<void>;
+  /** A further address for somebody; its id. */
+  newCopy(link: string, name: string, once: boolean): Promise<string>;
+  removeCopy(link: string, copy: string): Promise<void>;
   copyLink(link: string, url: string): Promise<void>;
   mailLink(link: string, url: string): Promise<void>;
   messageLink(link: string, url: string): Promise<void>;
@@ -190,6 +194,8 @@ export function wails(client: string): Backend {
     createLink: () => said(app.CreateLink()),
     renameLink: (link, name) => said(app.RenameLink(link, name)),
     removeLink: (link) => said(app.RemoveLink(link)),
+    newCopy: (link, name, once) => said(app.NewCopy(link, name, once)),
+    removeCopy: (link, copy) => said(app.RemoveCopy(link, copy)),
     copyLink: (link, url) => said(app.CopyLink(link, url)),
     mailLink: (link, url) => said(app.MailLink(link, url)),
     messageLink: (link, url) => said(app.MessageLink(link, url)),

@@ -22,7 +22,7 @@ import { HostState } from './state.svelte';
 
 /** The one dialog that is open. */
 export type Sheet =
-  | { kind: 'share'; link: string }
+  | { kind: 'share'; link: string; copy?: string }
   | { kind: 'details'; link: string }
   | { kind: 'settings' }
   | { kind: 'data' }

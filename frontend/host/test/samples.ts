@@ -19,6 +19,7 @@ export const link = (id: string, part: Partial<LinkView> = {}): LinkView => ({
   door: '',
   addresses: [],
   visitors: [],
+  copies: [],
   silenced: false,
   locked: false,
   ...part,

@@ -266,6 +266,48 @@ export namespace hoststate {
 		    return a;
 		}
 	}
+	export class CopyView {
+	    id: string;
+	    name: string;
+	    once: boolean;
+	    createdAt: number;
+	    usedAt: number;
+	    browsers: number;
+	    addresses: AddressView[];
+	
+	    static createFrom(source: any = {}) {
+	        return new CopyView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.once = source["once"];
+	        this.createdAt = source["createdAt"];
+	        this.usedAt = source["usedAt"];
+	        this.browsers = source["browsers"];
+	        this.addresses = this.convertValues(source["addresses"], AddressView);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
 	export class DeviceView {
 	    id: string;
 	    name: string;
@@ -391,6 +433,7 @@ export namespace hoststate {
 	    door: string;
 	    addresses: AddressView[];
 	    visitors: VisitorView[];
+	    copies: CopyView[];
 	    silenced: boolean;
 	    locked: boolean;
 	
@@ -416,6 +459,7 @@ export namespace hoststate {
 	        this.door = source["door"];
 	        this.addresses = this.convertValues(source["addresses"], AddressView);
 	        this.visitors = this.convertValues(source["visitors"], VisitorView);
+	        this.copies = this.convertValues(source["copies"], CopyView);
 	        this.silenced = source["silenced"];
 	        this.locked = source["locked"];
 	    }
@@ -657,6 +701,8 @@ export namespace hoststate {
 	    nameInCall: boolean;
 	    looksLike?: string;
 	    bell: string;
+	    copy?: string;
+	    browser?: number;
 	    away: boolean;
 	    picture?: string;
 	    lowers: boolean;
@@ -679,6 +725,8 @@ export namespace hoststate {
 	        this.nameInCall = source["nameInCall"];
 	        this.looksLike = source["looksLike"];
 	        this.bell = source["bell"];
+	        this.copy = source["copy"];
+	        this.browser = source["browser"];
 	        this.away = source["away"];
 	        this.picture = source["picture"];
 	        this.lowers = source["lowers"];

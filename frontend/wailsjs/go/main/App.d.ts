@@ -54,11 +54,15 @@ export function MessageLink(arg1:string,arg2:string):Promise<void>;
 
 export function MuteParticipant(arg1:string,arg2:string):Promise<void>;
 
+export function NewCopy(arg1:string,arg2:string,arg3:boolean):Promise<string>;
+
 export function OpenDownload():Promise<void>;
 
 export function Program():Promise<desktop.Program>;
 
 export function Quit():Promise<void>;
+
+export function RemoveCopy(arg1:string,arg2:string):Promise<void>;
 
 export function RemoveLink(arg1:string):Promise<void>;
 

@@ -102,6 +102,10 @@ export function MuteParticipant(arg1, arg2) {
   return window['go']['main']['App']['MuteParticipant'](arg1, arg2);
 }
 
+export function NewCopy(arg1, arg2, arg3) {
+  return window['go']['main']['App']['NewCopy'](arg1, arg2, arg3);
+}
+
 export function OpenDownload() {
   return window['go']['main']['App']['OpenDownload']();
 }
@@ -112,6 +116,10 @@ export function Program() {
 
 export function Quit() {
   return window['go']['main']['App']['Quit']();
+}
+
+export function RemoveCopy(arg1, arg2) {
+  return window['go']['main']['App']['RemoveCopy'](arg1, arg2);
 }
 
 export function RemoveLink(arg1) {
