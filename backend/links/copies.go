@@ -35,8 +35,8 @@ type Copy struct {
 	ID        string // names it in the host's window, and means nothing elsewhere
 	Name      string // whom it is for
 	Secret    sealed.Secret
-	Once      bool // for one person only
-	CreatedAt time.Time
+	Once      bool      // for one person only
+	CreatedAt time.Time // of an address that the link had before: when it got a new one
 	EndedAt   time.Time // zero while it opens the link
 	End       CopyEnd   // "" while it opens the link
 	UsedBy    string    // digest of the browser that a copy for one person has let in
@@ -154,7 +154,7 @@ func (b *Book) NewAddress(id sealed.LinkID) (Link, error) {
 		}
 		now := b.time()
 		l.Copies = append(slices.Clone(l.Copies), Copy{
-			ID: newCopyID(), Secret: l.Secret, CreatedAt: l.CreatedAt, EndedAt: now, End: CopyMoved,
+			ID: newCopyID(), Secret: l.Secret, CreatedAt: now, EndedAt: now, End: CopyMoved,
 		})
 		l.Secret = sealed.NewSecret()
 		return nil
