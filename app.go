@@ -95,7 +95,9 @@ func (a *App) RemoveLink(linkID string) error {
 
 // NewCopy gives a link a further address for somebody, and returns the copy's id.
 func (a *App) NewCopy(linkID, name string, once bool) (string, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.Link(linkID).NewCopy(ctx, name, once) })
+	return get(a, func(ctx context.Context, h *host.Host) (string, error) {
+		return h.Link(linkID).NewCopy(ctx, name, once)
+	})
 }
 
 // RemoveCopy takes a copy of a link away. Those in the call stay.
