@@ -78,7 +78,7 @@ END
   cp "$relay" "$root/tmp/"
   chroot "$root" sh -c "DEBIAN_FRONTEND=noninteractive apt-get install -y /tmp/$(basename "$relay")" >"$work/relay.log" 2>&1
   chroot "$root" porch-relay -version
-  [ "$(stat -c '%a %G' "$root/etc/porch-relay.conf")" = '640 porch-relay' ] || { echo "the relay's settings have another mode" >&2; return 1; }
+  [ "$(chroot "$root" stat -c '%a %G' /etc/porch-relay.conf)" = '640 porch-relay' ] || { echo "the relay's settings have another mode" >&2; return 1; }
   chroot "$root" apt-get purge -y porch-relay >>"$work/relay.log" 2>&1
   left=$(find "$root/etc" "$root/usr" "$root/var/lib" -iname '*porch-relay*' ! -path "$root/var/lib/dpkg/*")
   [ -z "$left" ] || { echo "left behind: $left" >&2; return 1; }
