@@ -149,6 +149,8 @@ describe('screens', { timeout: 600_000 }, () => {
     await host.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
     await sheet.getByRole('list', { name: 'Relays' }).waitFor({ state: 'detached' });
     await done('Who can open links');
+    await host.getByRole('button', { name: 'Got it' }).click();
+    await host.getByText('localhost:9 removed').waitFor({ state: 'detached' });
   });
 
   test('host: share sheet, with its QR code and its name field', async () => {
@@ -237,6 +239,7 @@ describe('screens', { timeout: 600_000 }, () => {
     const cleo = await personsPage('sister');
     await knock(cleo, address, 'Cleo');
     await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
+    await host.evaluate('document.activeElement.blur()'); // the ring of what was pressed last
     await look('host', '11-call-knock', host);
     await host.setViewportSize(wide.host);
     await controls(host).getByRole('button', { name: 'People' }).click();
