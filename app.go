@@ -152,9 +152,15 @@ func (a *App) Decline(requestID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Decline(ctx, requestID) })
 }
 
-// AskToWait tells a guest that the host has seen the request.
-func (a *App) AskToWait(requestID string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AskToWait(ctx, requestID) })
+// AskToWait tells a guest that the host has seen the request. After so many
+// minutes, unless it is 0, the bell rings again.
+func (a *App) AskToWait(requestID string, minutes int) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AskToWait(ctx, requestID, minutes) })
+}
+
+// SeeRequests says that the host has looked at the cards of these requests.
+func (a *App) SeeRequests(requestIDs []string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.See(ctx, requestIDs) })
 }
 
 // Block refuses a guest, who can't ask again at this link.

@@ -214,6 +214,11 @@ func (a *App) ShowWindow() {
 	}
 }
 
+// DemandAttention marks the window in the dock or the taskbar, as far as the system
+// can, because the bell rings for guests whom the host has not looked at. It
+// brings nothing to the front.
+func (a *App) DemandAttention(on bool) { demandAttention(on) }
+
 // SaveFile asks for a place and writes a file there. It returns "" if the host
 // cancelled.
 func SaveFile(ctx context.Context, name string, content []byte) (string, error) {

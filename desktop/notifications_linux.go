@@ -28,9 +28,10 @@ const (
 	notifyPath    = "/org/freedesktop/Notifications"
 	pressedNote   = "default" // the action of the note itself
 
-	critical     = byte(2)   // urgency: the note stays until the host deals with it
-	neverExpires = int32(0)  // expire_timeout
-	expired      = uint32(1) // why a note was closed: its time was over, on servers that have a time-out of their own
+	critical     = byte(2)  // urgency: the note stays until the host deals with it
+	neverExpires = int32(0) // expire_timeout
+
+	dismissed = uint32(2) // why a note was closed: by the user
 )
 
 // notifier shows notifications over the session bus. It implements
@@ -119,8 +120,10 @@ func (n *notifier) listen(conn *dbus.Conn, signals <-chan *dbus.Signal) {
 		switch s.Name {
 		case notifyService + ".NotificationClosed":
 			delete(n.shown, note)
-			if why, ok := s.Body[1].(uint32); ok && why == expired {
-				action = notify.ActionExpired
+			// Any other reason is not the host: a time-out of the server's own, or another program.
+			action = notify.ActionExpired
+			if why, _ := s.Body[1].(uint32); why == dismissed {
+				action = notify.ActionDismiss
 			}
 		case notifyService + ".ActivationToken": // comes before the action
 			if ours && len(text) <= maxToken && !strings.ContainsRune(text, 0) {

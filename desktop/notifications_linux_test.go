@@ -104,6 +104,11 @@ func TestNotifier(t *testing.T) {
 	next(press{"knock", notify.ActionLetIn, ""}) // a token is used once
 	s.say(t, "NotificationClosed", uint32(9), uint32(1))
 	next(press{"knock", notify.ActionExpired, ""})
+	if err := n.Show(notify.Note{ID: "knock", Title: "Ada", Body: "Tea"}); err != nil {
+		t.Fatal(err)
+	}
+	s.say(t, "NotificationClosed", uint32(9), uint32(2))
+	next(press{"knock", notify.ActionDismiss, ""})
 
 	if err := n.Show(notify.Note{ID: "knock", Title: "Ada", Body: "Tea"}); err != nil {
 		t.Fatal(err)

@@ -34,6 +34,16 @@ package desktop
 //
 // static void present(char *token) { g_idle_add(present_with, token); }
 //
+// static gboolean mark(gpointer on) {
+//     GList *windows = gtk_window_list_toplevels();
+//     for (GList *l = windows; l; l = l->next)
+//         if (GTK_IS_APPLICATION_WINDOW(l->data)) gtk_window_set_urgency_hint(GTK_WINDOW(l->data), on != NULL);
+//     g_list_free(windows);
+//     return G_SOURCE_REMOVE;
+// }
+//
+// static void demand_attention(int on) { g_idle_add(mark, GINT_TO_POINTER(on)); }
+//
 // static gboolean still(gpointer unused) {
 //     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);
 //     return G_SOURCE_REMOVE;
@@ -64,6 +74,16 @@ func gpuPolicy() linux.WebviewGpuPolicy {
 // present brings the window to the front, with a token of the desktop. Without one, a program that is not in
 // use may not do so, and the desktop would only mark it.
 func present(token string) { C.present(C.CString(token)) } // present_with frees the string
+
+// demandAttention marks the window as one that needs the host: the urgency hint of X11 (ICCCM section 4.1.2.4), which
+// panels and docks show. Wayland has none.
+func demandAttention(on bool) {
+	var mark C.int
+	if on {
+		mark = 1
+	}
+	C.demand_attention(mark)
+}
 
 // LinuxOptions returns the window's options on Linux. icon is a PNG. If the processor draws the window, it also
 // asks for no animations, which the page sees as prefers-reduced-motion. A card that slides in took a quarter

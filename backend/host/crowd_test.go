@@ -136,7 +136,7 @@ func TestSixtyStrangersWithPictures(t *testing.T) {
 	for i, change := range []func(){
 		last.vanish,
 		func() { last = f.greet(l, last.back); last.send(signalling.Knock{Name: "Guest 59", Picture: picture}) },
-		func() { f.must(f.host.AskToWait(f.ctx, f.host.Snapshot().Requests[3].ID)) },
+		func() { f.must(f.host.AskToWait(f.ctx, f.host.Snapshot().Requests[3].ID, 0)) },
 		func() { f.must(f.host.Decline(f.ctx, f.host.Snapshot().Requests[3].ID)) },
 	} {
 		change()

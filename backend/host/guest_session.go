@@ -370,10 +370,7 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 	for {
 		select {
 		case bell := <-ticket.Bell():
-			since := bell.Since.UnixMilli()
-			_ = s.out.Send(signalling.Waiting{
-				Bell: bell.Bell, Since: since, Ago: max(0, s.host.now().UnixMilli()-since),
-			})
+			_ = s.out.Send(waiting(bell, s.host.now()))
 		case <-ticket.Done():
 			verdict, err := ticket.Verdict(ctx)
 			if err != nil {

@@ -38,9 +38,16 @@ func TestStory(t *testing.T) {
 	if q.Known != hoststate.KnownFirst || q.LinkID != l.ID || q.LinkName != "Tea" {
 		t.Fatalf("request: %+v", q)
 	}
-	f.must(f.host.AskToWait(f.ctx, q.ID))
-	if w := expect[signalling.Waiting](ada); w.Bell != signalling.BellAskWait {
+	f.must(f.host.See(f.ctx, []string{q.ID, "unknown"}))
+	if w := expect[signalling.Waiting](ada); !w.Seen || w.Rings != 1 || w.Bell != signalling.BellRung {
+		t.Fatalf("seen: %+v", w)
+	}
+	f.must(f.host.AskToWait(f.ctx, q.ID, 5))
+	if w := expect[signalling.Waiting](ada); w.Bell != signalling.BellAskWait || w.Minutes != 5 {
 		t.Fatalf("asked to wait: %+v", w)
+	}
+	if code := fault.CodeOf(f.host.AskToWait(f.ctx, q.ID, 1000)); code != fault.MessageInvalid {
+		t.Fatalf("asked to wait for ever: %s", code)
 	}
 	f.must(f.host.Admit(f.ctx, q.ID))
 	ada.seated()

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"time"
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/call/figures"
@@ -44,10 +45,42 @@ func (h *Host) Decline(ctx context.Context, requestID string) error {
 	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error { return o.lobby.Decline(requestID) })
 }
 
-// AskToWait tells a guest that the host has seen the request. Fault:
-// RequestGone.
-func (h *Host) AskToWait(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error { return o.lobby.AskToWait(requestID) })
+// AskToWait tells a guest that the host has seen the request. After so many
+// minutes the bell rings for it again, with 0 it does not. Faults: RequestGone,
+// MessageInvalid (more than signalling.MaxWaitMinutes).
+func (h *Host) AskToWait(ctx context.Context, requestID string, minutes int) error {
+	if minutes < 0 || minutes > signalling.MaxWaitMinutes {
+		return fault.Newf(fault.MessageInvalid, "wait of %d minutes", minutes)
+	}
+	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error {
+		return o.lobby.AskToWait(requestID, time.Duration(minutes)*time.Minute)
+	})
+}
+
+// See says that the host has looked at these requests. The bell does not go on
+// for them, and their guests are told.
+func (h *Host) See(ctx context.Context, requestIDs []string) error {
+	return h.do(ctx, func() error {
+		for _, o := range h.openLinks {
+			if len(o.queue.Requests) > 0 {
+				o.lobby.See(requestIDs)
+			}
+		}
+		return nil
+	})
+}
+
+// waiting returns what a guest is told of the bell.
+func waiting(b lobby.BellState, now time.Time) signalling.Waiting {
+	since := b.Since.UnixMilli()
+	w := signalling.Waiting{
+		Bell: b.Bell, Since: since, Ago: max(0, now.UnixMilli()-since),
+		Rings: b.Rings, Seen: b.Seen,
+	}
+	if !b.Until.IsZero() {
+		w.Minutes = int(b.Until.Sub(b.Since).Minutes())
+	}
+	return w
 }
 
 // Block refuses a guest. Their browser can't ask again at this link. Fault:
@@ -187,6 +220,9 @@ func (h *Host) pressed(d notify.Decision) {
 			err = h.Decline(h.ctx, d.Request)
 		case notify.ActionOpen:
 			h.attention()
+			err = h.See(h.ctx, []string{d.Request})
+		case notify.ActionDismiss:
+			err = h.See(h.ctx, []string{d.Request})
 		}
 		if err != nil {
 			h.log.Info("notification pressed", "action", d.Action, "code", fault.CodeOf(err))
@@ -205,6 +241,8 @@ func notes(requests []hoststate.RequestView) (waiting []notify.Request) {
 			NameKnown:  q.Known == hoststate.KnownName,
 			LooksLike:  q.LooksLike,
 			Quiet:      q.Bell != string(signalling.BellRung),
+			Rings:      q.Rings,
+			Seen:       q.Seen,
 		})
 	}
 	return waiting

@@ -206,6 +206,10 @@ type RequestView struct {
 	Bell       string `json:"bell"`                // "rung", "silenced", "asked-to-wait"
 	Copy       string `json:"copy,omitempty"`      // name of the copy by which the guest came; "" for the link's own address
 	Browser    int    `json:"browser,omitempty"`   // which of the browsers that came by this copy, from 1
+	BellAt     int64  `json:"bellAt"`              // when it rang last, was silent for them, or asked them to wait
+	Rings      int    `json:"rings"`               // how often it has rung for them
+	Seen       bool   `json:"seen"`                // the host has looked since it rang last, so that it does not go on
+	WaitUntil  int64  `json:"waitUntil"`           // when it rings again after "asked-to-wait", 0 for not by itself
 	Away       bool   `json:"away"`                // the connection is lost; the request waits for the guest to return
 	Picture    string `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
 	Lowers     bool   `json:"lowers"`              // letting them in makes the pictures of the call smaller

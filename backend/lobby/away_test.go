@@ -12,7 +12,7 @@ func TestReplacingKeepsPlaceAndTime(t *testing.T) {
 	inBubble(t, Options{}, func(p porch) {
 		ann := p.knock("phone", "Ann")
 		first := p.Snapshot().Requests[0]
-		must(t, p.AskToWait(ann.ID()))
+		must(t, p.AskToWait(ann.ID(), 0))
 		time.Sleep(time.Minute)
 		p.knock("tablet", "Bob")
 		again := p.knock("phone", "Ann")

@@ -69,15 +69,21 @@ type Request struct {
 	Picture   string    // as given to Lobby.Picture
 	Since     time.Time // the device's first knock of this wait
 	Bell      signalling.Bell
-	BellSince time.Time
-	Retry     bool // the device was declined once
-	Away      bool // the guest's connection is lost; the place is kept for Options.AwayGrace
+	BellSince time.Time // when the bell rang last, was silent for the request, or the host asked to wait
+	Rings     int       // how often the bell has rung for it
+	Seen      bool      // the host has looked at it since the bell rang last
+	WaitUntil time.Time // with BellAskWait: when the bell rings again; zero for not by itself
+	Retry     bool      // the device was declined once
+	Away      bool      // the guest's connection is lost; the place is kept for Options.AwayGrace
 }
 
-// BellState is how the host was told of a request, and since when.
+// BellState is how the host was told of a request. Its fields are those of [Request].
 type BellState struct {
 	Bell  signalling.Bell
 	Since time.Time
+	Rings int
+	Seen  bool
+	Until time.Time
 }
 
 // Snapshot is the state of a lobby at one time. Receivers must not change it.
@@ -197,8 +203,20 @@ func (l *Lobby) Admit(id string) error { return l.command((*queue).admit, id) }
 // in the life of this lobby. Fault: RequestGone.
 func (l *Lobby) Decline(id string) error { return l.command((*queue).decline, id) }
 
-// AskToWait tells the guest to wait and leaves the request undecided. It may be called again. Fault: RequestGone.
-func (l *Lobby) AskToWait(id string) error { return l.command((*queue).askToWait, id) }
+// AskToWait tells the guest to wait and leaves the request undecided. After the given time the bell rings again; 0 means
+// that it does not by itself. It may be called again. Fault: RequestGone.
+func (l *Lobby) AskToWait(id string, wait time.Duration) error {
+	return l.command(func(q *queue, id string, now time.Time) bool { return q.askToWait(id, wait, now) }, id)
+}
+
+// See says that the host has looked at requests, so that the bell does not go on for them.
+func (l *Lobby) See(ids []string) {
+	l.do(context.Background(), func(q *queue, _ time.Time) {
+		for _, id := range ids {
+			q.see(id)
+		}
+	})
+}
 
 // Block refuses a request and all later requests of its device. Fault: RequestGone.
 func (l *Lobby) Block(id string) error { return l.command((*queue).block, id) }

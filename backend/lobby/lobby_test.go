@@ -31,7 +31,7 @@ func TestWaysOut(t *testing.T) {
 		{"did not come back", func(p porch, k *Ticket) { p.Away(k); time.Sleep(2 * time.Minute) }, Verdict{Outcome: Left}},
 		{"timed out", func(porch, *Ticket) { time.Sleep(30 * time.Minute) }, Verdict{Outcome: TimedOut}},
 		{"asked to wait, timed out", func(p porch, k *Ticket) {
-			must(p, p.AskToWait(k.ID()))
+			must(p, p.AskToWait(k.ID(), 0))
 			time.Sleep(30 * time.Minute)
 		}, Verdict{Outcome: TimedOut}},
 		{"replaced", func(p porch, _ *Ticket) { p.knock("phone", "Ann") }, Verdict{Outcome: Replaced}},
@@ -79,7 +79,7 @@ func TestWaysOut(t *testing.T) {
 				p.Away(ticket)
 				if way.want.Outcome != Replaced {
 					for name, command := range map[string]func(string) error{
-						"admit": p.Admit, "decline": p.Decline, "ask to wait": p.AskToWait, "block": p.Block,
+						"admit": p.Admit, "decline": p.Decline, "ask to wait": func(id string) error { return p.AskToWait(id, time.Minute) }, "block": p.Block,
 					} {
 						if err := command(ticket.ID()); fault.CodeOf(err) != fault.RequestGone {
 							t.Errorf("%s afterwards: %v", name, err)
@@ -314,7 +314,9 @@ func TestRefusals(t *testing.T) {
 func TestBell(t *testing.T) {
 	inBubble(t, Options{}, func(p porch) {
 		start := time.Now()
-		at := func(d time.Duration, b signalling.Bell) BellState { return BellState{b, start.Add(d)} }
+		at := func(d time.Duration, b signalling.Bell, rings int) BellState {
+			return BellState{Bell: b, Since: start.Add(d), Rings: rings, Seen: b == signalling.BellAskWait}
+		}
 		hears := func(ticket *Ticket, want BellState) {
 			t.Helper()
 			synctest.Wait()
@@ -337,24 +339,24 @@ func TestBell(t *testing.T) {
 			}
 		}
 		ann := p.knock("a", "Ann")
-		hears(ann, at(0, signalling.BellRung))
+		hears(ann, at(0, signalling.BellRung, 1))
 		time.Sleep(time.Second)
 		p.SetSilenced(true)
 		silent(ann) // it did ring
 		bob := p.knock("b", "Bob")
-		hears(bob, at(time.Second, signalling.BellSilenced))
+		hears(bob, at(time.Second, signalling.BellSilenced, 0))
 		time.Sleep(time.Second)
-		must(t, p.AskToWait(ann.ID()))
-		hears(ann, at(2*time.Second, signalling.BellAskWait))
+		must(t, p.AskToWait(ann.ID(), 0))
+		hears(ann, at(2*time.Second, signalling.BellAskWait, 1))
 		time.Sleep(time.Second)
-		must(t, p.AskToWait(ann.ID()))
+		must(t, p.AskToWait(ann.ID(), 0))
 		p.SetSilenced(false)
-		silent(ann)
-		hears(bob, at(3*time.Second, signalling.BellRung))
+		hears(ann, at(3*time.Second, signalling.BellAskWait, 1))
+		hears(bob, at(3*time.Second, signalling.BellRung, 1))
 
 		cem := p.knock("c", "Cem")
-		must(t, p.AskToWait(cem.ID()))
-		hears(cem, at(3*time.Second, signalling.BellAskWait)) // states that were overtaken are left out
+		must(t, p.AskToWait(cem.ID(), 0))
+		hears(cem, at(3*time.Second, signalling.BellAskWait, 1)) // states that were overtaken are left out
 		silent(cem)
 	})
 }

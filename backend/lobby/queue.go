@@ -8,7 +8,6 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
-	"github.com/porch-call/porch/backend/signalling"
 	"golang.org/x/time/rate"
 )
 
@@ -106,7 +105,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	}}
 	e.ticket = newTicket(e.request.ID, k)
 	e.ticket.paced = true
-	q.ring(e, q.firstBell(), now)
+	q.announce(e, now)
 	q.waiting = append(q.waiting, e)
 	return e.ticket, nil
 }
@@ -151,7 +150,7 @@ func (q *queue) replace(e *entry, k Knock) {
 	q.changed = q.changed || e.request.Away || e.request.Known != k.Known
 	e.request.Known, e.request.Away = k.Known, false
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
-	e.ticket.ring(BellState{Bell: e.request.Bell, Since: e.request.BellSince})
+	e.ticket.ring(e.request.bell())
 }
 
 // rename gives a waiting device's place to its newer page under another name, as a new request. A decision on the
@@ -161,7 +160,7 @@ func (q *queue) rename(e *entry, k Knock, now time.Time) {
 	e.request.ID = rand.Text()
 	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, "", false
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
-	q.ring(e, q.firstBell(), now)
+	q.announce(e, now)
 }
 
 // picture shows the host a picture of the ticket's guest.
@@ -190,17 +189,6 @@ func (q *queue) decline(id string, now time.Time) bool {
 	dev := q.devices.touch(e.ticket.device)
 	dev.declines++
 	q.decide(e, Verdict{Outcome: Declined, MayRetry: dev.declines < maxDeclines}, now)
-	return true
-}
-
-func (q *queue) askToWait(id string, now time.Time) bool {
-	e := q.byID(id)
-	if e == nil {
-		return false
-	}
-	if e.request.Bell != signalling.BellAskWait {
-		q.ring(e, signalling.BellAskWait, now)
-	}
 	return true
 }
 
@@ -281,20 +269,8 @@ func (q *queue) setLocked(on bool) {
 	q.locked = on
 }
 
-func (q *queue) setSilenced(on bool, now time.Time) {
-	q.changed = q.changed || q.silenced != on
-	q.silenced = on
-	if on {
-		return
-	}
-	for _, e := range q.waiting {
-		if e.request.Bell == signalling.BellSilenced {
-			q.ring(e, signalling.BellRung, now)
-		}
-	}
-}
-
-// expire ends the requests that waited for too long at now, or were away for too long.
+// expire does what the time brings: it ends the requests that waited for too long at now, or were away for too long,
+// and rings the bell again for others.
 func (q *queue) expire(now time.Time) {
 	for _, e := range slices.Clone(q.waiting) {
 		switch {
@@ -304,6 +280,7 @@ func (q *queue) expire(now time.Time) {
 			q.decide(e, Verdict{Outcome: Left}, now)
 		}
 	}
+	q.ringAgain(now)
 }
 
 // next returns when expire must run next. ok is false if no request waits.
@@ -312,6 +289,9 @@ func (q *queue) next() (at time.Time, ok bool) {
 		end := e.request.Since.Add(q.o.Timeout)
 		if e.request.Away && e.awayUntil.Before(end) {
 			end = e.awayUntil
+		}
+		if ring, rings := q.nextRing(e); rings && ring.Before(end) {
+			end = ring
 		}
 		if !ok || end.Before(at) {
 			at, ok = end, true
@@ -338,19 +318,6 @@ func (q *queue) snapshot() Snapshot {
 		s.Requests[i] = e.request
 	}
 	return s
-}
-
-func (q *queue) firstBell() signalling.Bell {
-	if q.silenced {
-		return signalling.BellSilenced
-	}
-	return signalling.BellRung
-}
-
-func (q *queue) ring(e *entry, b signalling.Bell, now time.Time) {
-	e.request.Bell, e.request.BellSince = b, now
-	e.ticket.ring(BellState{Bell: b, Since: now})
-	q.changed = true
 }
 
 func (q *queue) remove(e *entry) {

@@ -49,7 +49,7 @@ func TestNothingIsAdmittedByDefault(t *testing.T) {
 			case 6:
 				q.decline(id, now)
 			case 7:
-				q.askToWait(id, now)
+				q.askToWait(id, time.Duration(r.IntN(3))*time.Minute, now)
 			case 8:
 				if r.IntN(10) == 0 {
 					q.block(id, now)
@@ -278,6 +278,11 @@ func TestNextIsTheEarliest(t *testing.T) {
 	must(t, err)
 	bob, err := q.knock(Knock{Device: "b", Name: "Bob"}, now.Add(time.Minute))
 	must(t, err)
+	if at, ok := q.next(); !ok || !at.Equal(now.Add(time.Minute+pause(1))) {
+		t.Error(at, ok)
+	}
+	q.see(ann.id)
+	q.see(bob.id)
 	if at, ok := q.next(); !ok || !at.Equal(now.Add(q.o.Timeout)) {
 		t.Error(at, ok)
 	}

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -11,18 +12,18 @@ const (
 	burst        = 4
 	window       = 20 * time.Second
 	summaryPause = 10 * time.Second
-	againAfter   = 20 * time.Second // until a note that the system removed is shown again, while its guest waits
 )
 
 // board is what the system was asked to show. It is pure: it takes the waiting requests and the time, and returns
 // what to do next, one step at a time.
 type board struct {
-	shown     []string             // notes of single requests, oldest first
-	summed    map[string]bool      // requests that the summary stands for; true once it was shown with them
-	summary   bool                 // the summary is shown
-	summaryAt time.Time            // when it was last shown
-	again     map[string]time.Time // when to show the notes again that the system removed
-	recent    []time.Time          // when single notes were last shown, at most burst entries
+	shown     []string        // notes of single requests, oldest first
+	summed    map[string]bool // requests that the summary stands for; true once it was shown with them
+	summary   bool            // the summary is shown
+	summaryAt time.Time       // when it was last shown
+	removed   map[string]int  // requests whose note was removed, and how often the bell had rung by then
+	rings     map[string]int  // how often the bell has rung for each request
+	recent    []time.Time     // when single notes were last shown, at most burst entries
 }
 
 // step is what to do next. At most one field is set.
@@ -32,22 +33,26 @@ type step struct {
 	wait     time.Duration // ask again after this time
 }
 
-// expired says that the system removed a note.
-func (b *board) expired(id string, now time.Time) {
+// expired says that the system, or the host, removed a note. It comes back when the bell rings again.
+func (b *board) expired(id string) {
 	if id == SummaryID && b.summary {
-		b.summary, b.summaryAt = false, now
+		b.summary = false
 		for id := range b.summed {
-			b.summed[id] = false
+			b.remove(id)
 		}
 		return
 	}
 	if i := slices.Index(b.shown, id); i >= 0 {
 		b.shown = slices.Delete(b.shown, i, i+1)
-		if b.again == nil {
-			b.again = make(map[string]time.Time)
-		}
-		b.again[id] = now.Add(againAfter)
+		b.remove(id)
 	}
+}
+
+func (b *board) remove(id string) {
+	if b.removed == nil {
+		b.removed = make(map[string]int)
+	}
+	b.removed[id] = b.rings[id]
 }
 
 // next returns the next step that brings the board closer to what waits, and assumes that the step will be done.
@@ -67,22 +72,24 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 			delete(b.summed, id)
 		}
 	}
-	for id := range b.again {
-		if !waits(id) {
-			delete(b.again, id)
-		}
+	maps.DeleteFunc(b.removed, func(id string, _ int) bool { return !waits(id) })
+	b.rings = make(map[string]int, len(waiting))
+	for _, r := range waiting {
+		b.rings[r.ID] = r.Rings
 	}
 	if b.summary && len(b.summed) == 0 {
 		b.summary = false
 		return step{withdraw: SummaryID}
 	}
-	var wait time.Duration // until the first note that is shown again
 	for _, r := range waiting {
-		if later := b.again[r.ID].Sub(now); later > 0 {
-			if wait == 0 || later < wait {
-				wait = later
+		if rings, removed := b.removed[r.ID]; removed {
+			if r.Rings <= rings || r.Seen {
+				continue
 			}
-			continue
+			delete(b.removed, r.ID)
+			if _, summed := b.summed[r.ID]; summed {
+				b.summed[r.ID] = false
+			}
 		}
 		if _, summed := b.summed[r.ID]; summed || slices.Contains(b.shown, r.ID) {
 			continue
@@ -99,18 +106,16 @@ func (b *board) next(waiting []Request, t Texts, now time.Time) step {
 		}
 		b.recent = append(b.recent, now)
 		b.shown = append(b.shown, r.ID)
-		delete(b.again, r.ID)
 		note := t.request(r)
 		return step{show: &note}
 	}
+	var wait time.Duration // until the summary may be shown again
 	for _, told := range b.summed {
 		if told {
 			continue
 		}
 		if pause := b.summaryAt.Add(summaryPause).Sub(now); pause > 0 && !b.summaryAt.IsZero() {
-			if wait == 0 || pause < wait {
-				wait = pause
-			}
+			wait = pause
 			break
 		}
 		for id := range b.summed {

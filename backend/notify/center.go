@@ -18,12 +18,14 @@ type Request struct {
 	NameKnown  bool
 	LooksLike  string
 	Quiet      bool // silenced or asked to wait, and so not announced
+	Rings      int  // how often the bell has rung
+	Seen       bool // the host has looked since it rang last
 }
 
 // Decision is what the host chose by pressing a notification.
 type Decision struct {
 	Request string // "" for the summary, and with ActionOpen if the request is gone
-	Action  string // ActionLetIn, ActionDecline or ActionOpen
+	Action  string // ActionLetIn, ActionDecline, ActionOpen or ActionDismiss
 }
 
 // Options configure a Center.
@@ -135,7 +137,7 @@ func (c *Center) run() {
 		default:
 		}
 		for _, id := range c.takeExpired() {
-			b.expired(id, time.Now())
+			b.expired(id)
 		}
 		switch s := b.next(c.announced(), c.texts().withDefaults(), time.Now()); {
 		case s.show != nil:
@@ -206,10 +208,14 @@ func (c *Center) pressed(noteID, action string) {
 	case c.closed:
 		c.mu.Unlock()
 		return
-	case action == ActionExpired:
+	case action == ActionExpired || action == ActionDismiss:
 		c.expired = append(c.expired, noteID)
 		c.mu.Unlock()
 		c.changed()
+		if action == ActionDismiss && waits {
+			d.Request = noteID
+			c.onDecision(d)
+		}
 		return
 	case noteID == SummaryID:
 		d.Action = ActionOpen

@@ -354,13 +354,27 @@ func TestShownAgainUntilDecided(t *testing.T) {
 		s.press("b", ActionExpired)
 		s.press("unknown", ActionExpired)
 		s.wants(t)
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Second)
 		c.Update([]Request{ann})
 		s.wants(t) // the system has removed b already
-		time.Sleep(10 * time.Second)
-		s.wants(t, "25s show a: Ann / Birthday [Let in Decline]")
+		rung := ann
+		rung.Rings++
+		c.Update([]Request{rung})
+		s.wants(t, "10s show a: Ann / Birthday [Let in Decline]")
+		rung.Rings++
+		c.Update([]Request{rung})
+		s.wants(t) // it is shown
+		s.press("a", ActionDismiss)
+		s.wants(t, "10s decision dismiss a")
+		rung.Rings++
+		seen := rung
+		seen.Seen = true
+		c.Update([]Request{seen})
+		s.wants(t)
+		c.Update([]Request{rung})
+		s.wants(t, "10s show a: Ann / Birthday [Let in Decline]")
 		s.press("a", ActionLetIn)
-		s.wants(t, "25s decision let-in a", "25s withdraw a")
+		s.wants(t, "10s decision let-in a", "10s withdraw a")
 		s.press("a", ActionExpired)
 		time.Sleep(time.Minute)
 		s.wants(t)
@@ -376,8 +390,12 @@ func TestTheSummaryIsShownAgain(t *testing.T) {
 		s.mu.Unlock()
 		s.press(SummaryID, ActionExpired)
 		s.wants(t)
-		time.Sleep(summaryPause)
-		s.wants(t, "10s show porch-summary: 6 people are waiting / Open Porch to see who. []")
+		time.Sleep(2 * summaryPause)
+		s.wants(t)
+		rung := crowd(1, burst+2)
+		rung[burst].Rings++
+		c.Update(rung)
+		s.wants(t, "20s show porch-summary: 6 people are waiting / Open Porch to see who. []")
 		c.Update(nil)
 		s.mu.Lock()
 		s.lines = nil

@@ -8,6 +8,9 @@ const (
 	ActionDecline = "decline"
 	ActionOpen    = "open" // the note itself or any part of the summary was pressed
 
+	// ActionDismiss means that the host took the note away and decided nothing.
+	ActionDismiss = "dismiss"
+
 	// ActionExpired is not a press: the system removed the note.
 	ActionExpired = "expired"
 )

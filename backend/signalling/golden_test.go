@@ -64,6 +64,8 @@ var golden = []struct {
 		Waiting{Bell: BellRung, Since: 1767225600000, Ago: 12},
 		Waiting{Bell: BellSilenced, Since: 1767225600000},
 		Waiting{Bell: BellAskWait, Since: 1767225600000},
+		Waiting{Bell: BellRung, Since: 1767225600000, Rings: 3, Seen: true},
+		Waiting{Bell: BellAskWait, Since: 1767225600000, Rings: 1, Seen: true, Minutes: 5},
 		Admitted{Participant: "p1", Seat: seatText, Resumed: true, ICEServers: []ICEServer{
 			{URLs: []string{"stun:[2001:db8::1]:3478"}},
 			{URLs: []string{"turn:turn.example:3478?transport=udp", "turns:turn.example:443?transport=tcp"}, Username: "u", Credential: "c"},

@@ -27,9 +27,16 @@ const (
 // Waiting answers a Knock, and is sent again when the bell's state changes.
 type Waiting struct {
 	Bell  Bell  `json:"bell"`
-	Since int64 `json:"since"` // Unix milliseconds, the host's clock: when the bell came into this state
+	Since int64 `json:"since"` // Unix milliseconds, the host's clock: when the bell came into this state, or rang last
 	Ago   int64 `json:"ago"`   // milliseconds between Since and sending, because the guest's clock may differ
+
+	Rings   int  `json:"rings,omitempty"`   // how often the bell has rung for this knock
+	Seen    bool `json:"seen,omitempty"`    // the host has looked at the request since it rang last
+	Minutes int  `json:"minutes,omitempty"` // with BellAskWait: how long the host asked to wait, from Since on; then the bell rings again
 }
+
+// MaxWaitMinutes is the longest time that a host asks a guest to wait.
+const MaxWaitMinutes = 120
 
 // ICEServer is a STUN or TURN server (W3C RTCIceServer).
 type ICEServer struct {

@@ -166,6 +166,9 @@ func (m Welcome) Validate() error {
 	return nil
 }
 
+// maxRings bounds how often a bell says that it has rung. It rings each minute.
+const maxRings = 1 << 20
+
 // Validate implements [Message].
 func (m Waiting) Validate() error {
 	switch m.Bell {
@@ -175,6 +178,9 @@ func (m Waiting) Validate() error {
 	}
 	if !isTime(m.Since) || !isTime(m.Ago) {
 		return invalid("waiting: time out of range")
+	}
+	if m.Rings < 0 || m.Rings > maxRings || m.Minutes < 0 || m.Minutes > MaxWaitMinutes {
+		return invalid("waiting: number out of range")
 	}
 	return nil
 }

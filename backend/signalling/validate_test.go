@@ -162,6 +162,8 @@ func TestValidateFaults(t *testing.T) {
 		{Waiting{Bell: "ding"}, bad},
 		{Waiting{Bell: BellRung, Since: -1}, bad},
 		{Waiting{Bell: BellRung, Ago: 1 << 53}, bad},
+		{Waiting{Bell: BellRung, Rings: -1}, bad},
+		{Waiting{Bell: BellAskWait, Minutes: 121}, bad},
 		{Admitted{Participant: "", Seat: seatText}, bad},
 		{Admitted{Participant: "a b", Seat: seatText}, bad},
 		{Admitted{Participant: "p", Seat: ""}, bad},

@@ -64,7 +64,7 @@ test('from the door to the wait, and through it', async () => {
   // What changes is said, and takes nobody from where they are.
   await guest.getByRole('button', { name: 'Leave' }).focus();
   await host.getByRole('button', { name: 'More answers for Ann' }).click();
-  await host.getByRole('menuitem', { name: 'Ask to wait' }).click();
+  await host.getByRole('menuitem', { name: 'Ask to wait', exact: true }).click();
   await says('asked you to wait');
   expect(await focused(guest)).toBe('- button "Leave"');
   await guest.keyboard.press('Enter');

@@ -37,7 +37,7 @@ const people = () => host.getByRole('complementary', { name: 'People' });
 
 async function answer(name: string, item: string): Promise<void> {
   await host.getByRole('button', { name: `More answers for ${name}` }).click();
-  await host.getByRole('menuitem', { name: item }).click();
+  await host.getByRole('menuitem', { name: item, exact: true }).click();
 }
 
 async function about(name: string, item: string): Promise<void> {

@@ -23,10 +23,21 @@ export interface Channel extends Transport {
 /** Why the guest is neither waiting nor in the call. */
 export type Outcome = Exclude<EndReason, 'shutdown' | 'seat-gone'> | 'left' | 'refused';
 
+/** How the host was told of the knock; `since` is on this computer's clock. */
+interface Heard {
+  bell?: Bell;
+  /** How often the bell has rung. */
+  rings: number;
+  /** The host has looked at the request. */
+  seen: boolean;
+  /** How many minutes the host asked to wait, 0 for no time. */
+  minutes: number;
+}
+
 /** Where the guest stands. */
 export type Place =
   | { at: 'door'; refused?: boolean } // refused: the host does not take the name
-  | { at: 'waiting'; bell?: Bell; since: number; again?: boolean } // again: too fast; rings by itself in a moment
+  | ({ at: 'waiting'; since: number; again?: boolean } & Partial<Heard>) // again: too fast; rings by itself in a moment
   | { at: 'declined'; mayRetry: boolean }
   | { at: 'returning' }
   | { at: 'call' }
@@ -284,9 +295,9 @@ export class Session {
         break;
       case 'waiting':
         if (this.place.at === 'waiting') {
-          const { bell, ago } = message.payload;
+          const { bell, ago, rings = 1, seen = false, minutes = 0 } = message.payload;
           this.#forgetAgain();
-          this.place = { at: 'waiting', bell, since: Date.now() - ago };
+          this.place = { at: 'waiting', bell, since: Date.now() - ago, rings, seen, minutes };
           this.#loadInside();
           this.#mountOffstage();
         }

@@ -65,7 +65,10 @@ export interface Commands {
   saveCalendar(link: string, url: string, start: number): Promise<string>;
   admit(request: string): Promise<void>;
   decline(request: string): Promise<void>;
-  askToWait(request: string): Promise<void>;
+  /** minutes until the bell rings for them again, 0 for not by itself. */
+  askToWait(request: string, minutes: number): Promise<void>;
+  /** The host has looked at these cards. */
+  seeRequests(requests: string[]): Promise<void>;
   block(request: string): Promise<void>;
   admitAll(link: string, requests: string[]): Promise<void>;
   declineAll(link: string, requests: string[]): Promise<void>;
@@ -203,7 +206,8 @@ export function wails(client: string): Backend {
     saveCalendar: (link, url, start) => said(app.SaveCalendar(link, url, start)),
     admit: (request) => said(app.Admit(request)),
     decline: (request) => said(app.Decline(request)),
-    askToWait: (request) => said(app.AskToWait(request)),
+    askToWait: (request, minutes) => said(app.AskToWait(request, minutes)),
+    seeRequests: (requests) => said(app.SeeRequests(requests)),
     block: (request) => said(app.Block(request)),
     admitAll: (link, requests) => said(app.AdmitAll(link, requests)),
     declineAll: (link, requests) => said(app.DeclineAll(link, requests)),

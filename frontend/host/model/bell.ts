@@ -1,9 +1,13 @@
+/** How long the bell sounds, in milliseconds. */
+const still = 1500;
+
 /** The soft bell that rings in the window when somebody knocks: two struck tones, a fifth apart. */
 export class Bell {
   #context: AudioContext | undefined;
   #sound: Promise<AudioBuffer> | undefined;
   #ringing: AudioBufferSourceNode | undefined;
   #next: ReturnType<typeof setTimeout> | undefined;
+  #struck = Number.NEGATIVE_INFINITY; // performance.now() of the last stroke
 
   /**
    * Rings once, when what goes on in the page is done: the card comes first. A webview that allows no sound before a
@@ -11,7 +15,10 @@ export class Bell {
    */
   ring(): void {
     clearTimeout(this.#next);
+    // Those who knock while it still sounds are heard by it: many at once are no louder and no faster.
+    if (performance.now() - this.#struck < still) return;
     this.#next = setTimeout(() => {
+      this.#struck = performance.now();
       // No sound device: the bell is the least of three ways to notice.
       this.#strike().catch(() => {});
     });

@@ -104,7 +104,8 @@ export class Host {
     this.program = new ProgramModel(options.backend, (command) => this.run(command));
     this.requests = new Requests({
       commands: options.backend,
-      onknock: (request) => this.#knocked(request, options.ring),
+      onknock: (request) => this.#knocked(request),
+      onring: () => this.#ring(),
       onfault: (reason) => this.fault(reason),
     });
   }
@@ -315,11 +316,15 @@ export class Host {
     if (!this.presence) this.#options.prepare();
   }
 
-  #knocked(request: RequestView, ring: () => void): void {
-    if (!this.presence) this.#preparing ??= setTimeout(() => this.#prepare(), prepareAfter);
-    // It rings where the host is: from two pages at once it would sound like two bells.
+  /** Rings where the host is: from two pages at once it would sound like two bells. */
+  #ring(): void {
     const elsewhere = !this.presence && this.now.calls.some((call) => call.hostIn);
-    if (this.now.settings.bellSound && !elsewhere) ring();
+    if (this.now.settings.bellSound && !elsewhere) this.#options.ring();
+  }
+
+  #knocked(request: RequestView): void {
+    if (!this.presence) this.#preparing ??= setTimeout(() => this.#prepare(), prepareAfter);
+    this.#ring();
     this.announcement = m.host_knock_announcement({
       name: isolated(request.shown),
       link: linkName(request.linkName),

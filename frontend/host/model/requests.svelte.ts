@@ -1,6 +1,7 @@
 import { SvelteSet } from 'svelte/reactivity';
 import type { Commands, RequestView } from './backend';
 import { faultOf } from './backend';
+import { Looking } from './looking';
 
 /** Join requests of one link. */
 export interface RequestGroup {
@@ -10,9 +11,14 @@ export interface RequestGroup {
 }
 
 export interface RequestsOptions {
-  commands: Pick<Commands, 'admit' | 'decline' | 'askToWait' | 'block' | 'admitAll' | 'declineAll'>;
+  commands: Pick<
+    Commands,
+    'admit' | 'decline' | 'askToWait' | 'seeRequests' | 'block' | 'admitAll' | 'declineAll'
+  >;
   /** Somebody knocks whose bell may ring in the window. */
   onknock: (request: RequestView) => void;
+  /** The bell rings again for some who still wait. */
+  onring?: () => void;
   onfault: (reason: unknown) => void;
 }
 
@@ -20,11 +26,18 @@ export interface RequestsOptions {
 export class Requests {
   all = $state.raw<RequestView[]>([]);
   readonly #deciding = new SvelteSet<string>();
-  #seen: Set<string> | undefined;
+  #rings: Map<string, number> | undefined;
   readonly #options: RequestsOptions;
+
+  /** Which cards the host has looked at. */
+  readonly looking: Looking;
 
   constructor(options: RequestsOptions) {
     this.#options = options;
+    this.looking = new Looking((ids) => {
+      // Only says what the host does; a card that is still unseen says it again.
+      options.commands.seeRequests(ids).catch(() => {});
+    });
   }
 
   /** Those that are not silenced: counted in the title. */
@@ -49,12 +62,22 @@ export class Requests {
   /** Takes the app's list. Those of the first list were announced before this window opened. */
   take(requests: RequestView[]): void {
     this.all = requests;
-    const here = new Set(requests.map((request) => request.id));
-    for (const id of this.#deciding) if (!here.has(id)) this.#deciding.delete(id);
-    if (this.#seen)
-      for (const request of requests)
-        if (!this.#seen.has(request.id) && request.bell === 'rung') this.#options.onknock(request);
-    this.#seen = here;
+    const before = this.#rings;
+    const rings = new Map(requests.map(({ id, rings }) => [id, rings]));
+    this.#rings = rings;
+    this.looking.keep((id) => rings.has(id));
+    for (const id of this.#deciding) if (!rings.has(id)) this.#deciding.delete(id);
+    if (!before) return;
+    let again = false;
+    for (const request of requests) {
+      const rang = before.get(request.id);
+      if (request.bell !== 'rung') continue;
+      if (rang === undefined) this.#options.onknock(request);
+      else if (request.rings > rang) again = true;
+    }
+    if (again) this.#options.onring?.();
+    // A card that the host has before their eyes all the time is seen anew with each ring.
+    for (const { id, seen } of requests) if (!seen) this.looking.unseen(id);
   }
 
   /** Whether the host's answer is on its way. */
@@ -71,8 +94,8 @@ export class Requests {
     this.#decide(idsOf(group), () => this.#options.commands.declineAll(group.linkId, idsOf(group)));
 
   /** The request stays: its guest is told that the host has seen it. */
-  askToWait = async (id: string): Promise<void> => {
-    await this.#run([id], () => this.#options.commands.askToWait(id));
+  askToWait = async (id: string, minutes = 0): Promise<void> => {
+    await this.#run([id], () => this.#options.commands.askToWait(id, minutes));
     this.#deciding.delete(id);
   };
 

@@ -9,17 +9,20 @@ function open(commands: Partial<RequestsOptions['commands']> = {}) {
     admit: vi.fn(done),
     decline: vi.fn(done),
     askToWait: vi.fn(done),
+    seeRequests: vi.fn(done),
     block: vi.fn(done),
     admitAll: vi.fn(done),
     declineAll: vi.fn(done),
     ...commands,
   };
   const onknock = vi.fn<(request: RequestView) => void>();
+  const onring = vi.fn<() => void>();
   const onfault = vi.fn<(reason: unknown) => void>();
   return {
-    requests: new Requests({ commands: all, onknock, onfault }),
+    requests: new Requests({ commands: all, onknock, onring, onfault }),
     commands: all,
     onknock,
+    onring,
     onfault,
   };
 }
@@ -49,6 +52,18 @@ describe('who knocks', () => {
     requests.take([request('ada', { bell: 'silenced' }), request('bea')]);
     expect(onknock.mock.calls.map(([{ id }]) => id)).toEqual(['bea']);
     expect(requests.ringing.map(({ id }) => id)).toEqual(['bea']);
+  });
+
+  it('rings again as the app says, once for all, and never where it is silent', () => {
+    const { requests, onknock, onring } = open();
+    requests.take([request('ada')]);
+    requests.take([request('ada', { rings: 2 }), request('bea')]);
+    expect([onknock.mock.calls.length, onring.mock.calls.length]).toEqual([1, 1]);
+    requests.take([request('ada', { rings: 3 }), request('bea', { rings: 2 })]);
+    expect(onring).toHaveBeenCalledTimes(2);
+    requests.take([request('ada', { rings: 3, seen: true }), request('bea', { rings: 2 })]);
+    requests.take([request('ada', { rings: 4, bell: 'asked-to-wait' })]);
+    expect(onring).toHaveBeenCalledTimes(2);
   });
 
   it('is grouped by link, in the order of knocking', () => {

@@ -52,6 +52,10 @@ function once<How extends string, T>(make: (locale: string, how: How) => T) {
   };
 }
 
+/** A moment of today: "14:02". */
+export const timeOf = (at: number, locale: string): string =>
+  dates(locale, 'time').format(new Date(at));
+
 /** How long ago, in one unit: "12s ago", "3 min ago". Clocks that disagree read as now. */
 export function ago(at: number, now: number, locale: string): string {
   const format = passed(locale, 'narrow');

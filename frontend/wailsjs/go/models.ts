@@ -703,6 +703,10 @@ export namespace hoststate {
 	    bell: string;
 	    copy?: string;
 	    browser?: number;
+	    bellAt: number;
+	    rings: number;
+	    seen: boolean;
+	    waitUntil: number;
 	    away: boolean;
 	    picture?: string;
 	    lowers: boolean;
@@ -727,6 +731,10 @@ export namespace hoststate {
 	        this.bell = source["bell"];
 	        this.copy = source["copy"];
 	        this.browser = source["browser"];
+	        this.bellAt = source["bellAt"];
+	        this.rings = source["rings"];
+	        this.seen = source["seen"];
+	        this.waitUntil = source["waitUntil"];
 	        this.away = source["away"];
 	        this.picture = source["picture"];
 	        this.lowers = source["lowers"];

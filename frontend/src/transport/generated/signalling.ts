@@ -146,10 +146,16 @@ export type Bell = "rung" | "silenced" | "asked-to-wait"
 /** Waiting answers a Knock, and is sent again when the bell's state changes. */
 export interface Waiting {
 	bell: Bell
-	/** Unix milliseconds, the host's clock: when the bell came into this state */
+	/** Unix milliseconds, the host's clock: when the bell came into this state, or rang last */
 	since: number
 	/** milliseconds between Since and sending, because the guest's clock may differ */
 	ago: number
+	/** how often the bell has rung for this knock */
+	rings?: number
+	/** the host has looked at the request since it rang last */
+	seen?: boolean
+	/** with BellAskWait: how long the host asked to wait, from Since on; then the bell rings again */
+	minutes?: number
 }
 
 /** ICEServer is a STUN or TURN server (W3C RTCIceServer). */
@@ -453,7 +459,7 @@ const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n",
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b" },
-	waiting: { bell: bellForm, since: "n", ago: "n" },
+	waiting: { bell: bellForm, since: "n", ago: "n", "rings?": "n", "seen?": "b", "minutes?": "n" },
 	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s" },
 	declined: { mayRetry: "b" },
 	ended: { reason: endReasonForm, "seat?": "s", "cause?": endCauseForm, "host?": "s" },

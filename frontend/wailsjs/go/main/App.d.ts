@@ -10,7 +10,7 @@ export function Admit(arg1:string):Promise<void>;
 
 export function AdmitAll(arg1:string,arg2:Array<string>):Promise<void>;
 
-export function AskToWait(arg1:string):Promise<void>;
+export function AskToWait(arg1:string,arg2:number):Promise<void>;
 
 export function Attend(arg1:string):Promise<void>;
 
@@ -77,6 +77,8 @@ export function SaveCalendar(arg1:string,arg2:string,arg3:number):Promise<string
 export function SaveCrashReport():Promise<string>;
 
 export function SaveReport(arg1:string):Promise<string>;
+
+export function SeeRequests(arg1:Array<string>):Promise<void>;
 
 export function SetAtLogin(arg1:boolean):Promise<void>;
 

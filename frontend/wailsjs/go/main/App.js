@@ -14,8 +14,8 @@ export function AdmitAll(arg1, arg2) {
   return window['go']['main']['App']['AdmitAll'](arg1, arg2);
 }
 
-export function AskToWait(arg1) {
-  return window['go']['main']['App']['AskToWait'](arg1);
+export function AskToWait(arg1, arg2) {
+  return window['go']['main']['App']['AskToWait'](arg1, arg2);
 }
 
 export function Attend(arg1) {
@@ -148,6 +148,10 @@ export function SaveCrashReport() {
 
 export function SaveReport(arg1) {
   return window['go']['main']['App']['SaveReport'](arg1);
+}
+
+export function SeeRequests(arg1) {
+  return window['go']['main']['App']['SeeRequests'](arg1);
 }
 
 export function SetAtLogin(arg1) {
