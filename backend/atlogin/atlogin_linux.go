@@ -1,12 +1,17 @@
 package atlogin
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
 func file() (string, error) {
+	// Flatpak's folder for settings is one that no login reads.
+	if os.Getenv("FLATPAK_ID") != "" {
+		return "", errors.New("atlogin: in a sandbox")
+	}
 	config, err := os.UserConfigDir() // XDG_CONFIG_HOME, or ~/.config
 	if err != nil {
 		return "", fmt.Errorf("atlogin: %w", err)

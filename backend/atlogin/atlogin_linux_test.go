@@ -128,4 +128,10 @@ func TestLinux(t *testing.T) {
 	if err := Set(true); err == nil {
 		t.Error("set in a file")
 	}
+	// Nor is one in a sandbox, whose files no login reads.
+	t.Setenv("XDG_CONFIG_HOME", config)
+	t.Setenv("FLATPAK_ID", ID)
+	if _, err := On(); err == nil || Set(true) == nil {
+		t.Error("set in a sandbox")
+	}
 }
