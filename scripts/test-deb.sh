@@ -22,6 +22,8 @@ trap cleanup EXIT
 # What the README tells people to type on Debian, as it stands there.
 words=$(awk '/^### Linux/{on=1} on && /^```sh/{code=1; next} code && /^```/{exit} code' README.md)
 [ -n "$words" ] || { echo "test-deb: README.md has no commands under \"### Linux\"" >&2; exit 1; }
+[ "$(tail -n 1 <<<"$words")" = porch ] || { echo "test-deb: the README's last word on Linux is not \"porch\"" >&2; exit 1; }
+grep -qF '`sudo apt remove porch`' README.md || { echo "test-deb: README.md says removing in another way than this" >&2; exit 1; }
 
 try() { # suite
   local suite=$1 root=$work/$1 files left
