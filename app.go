@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call/figures"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/handover"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/desktop"
@@ -352,6 +353,12 @@ func (a *App) SetAtLogin(on bool) error {
 // SetLooks sets whether the host agrees to the app looking for newer versions.
 func (a *App) SetLooks(yes bool) error {
 	return a.ask(func(context.Context, *host.Host) error { return a.desktop.SetLooks(yes) })
+}
+
+// OpenPage opens an address of the web in the system's browser. A stranger may
+// have written it.
+func (a *App) OpenPage(address string) error {
+	return a.ask(func(ctx context.Context, _ *host.Host) error { return handover.Link(ctx, address) })
 }
 
 // OpenDownload opens the page of the newer version in the system's browser.

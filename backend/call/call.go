@@ -94,7 +94,10 @@ type Call struct {
 	planner  planning.Planner
 	numbers  share.ID // of members so far
 	screen   shared
-	gone     path.Traffic // of guests who have left
+	// See gestures.go.
+	spotlight string       // id of whose picture is large for all, "" for none
+	earlier   bool         // newcomers read the chat from its beginning
+	gone      path.Traffic // of guests who have left
 
 	loudest *share.Loudest // whose sound is forwarded; see planning
 
@@ -243,7 +246,9 @@ func (c *Call) enter(m *member) error {
 		o.video.PrepareKeyframe(now)
 	}
 	m.admitted.Store(true)
-	m.firstLine = c.chat.Last() + 1
+	if !c.earlier {
+		m.firstLine = c.chat.Last() + 1
+	}
 	c.numbers++
 	m.number = c.numbers
 	members := slices.Concat(others, []*member{m})
@@ -267,13 +272,16 @@ func (c *Call) enter(m *member) error {
 
 // greet sends m a snapshot of the call.
 func (c *Call) greet(m *member) {
-	takes := []string{signalling.TakesView}
+	takes := []string{signalling.TakesView, signalling.TakesHand, signalling.TakesReact}
+	if m.directs() {
+		takes = append(takes, signalling.TakesSpotlight, signalling.TakesEarlier)
+	}
 	if m.local == nil {
 		takes = append(takes, signalling.TakesSharing)
 	}
 	m.send(signalling.Roster{
 		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.Since(m.firstLine),
-		Takes: takes,
+		Takes: takes, Spotlight: c.spotlight, Earlier: m.directs() && c.earlier,
 	})
 	if len(c.speaking) > 0 {
 		m.send(signalling.Speaking{IDs: c.speaking})
@@ -354,6 +362,10 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		m.send(signalling.Ended{Reason: reason})
 	}
 	m.outbox = nil
+	if c.spotlight == m.profile.ID {
+		c.spotlight = ""
+		c.broadcast(signalling.Spotlight{})
+	}
 	for _, o := range members {
 		pr := o.pairOf(m)
 		if pr != nil {
@@ -518,6 +530,14 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 			refused = c.look(m, message)
 		case signalling.Say:
 			refused = c.say(m, message.Text, message.Token)
+		case signalling.Hand:
+			refused = c.raise(m, message)
+		case signalling.React:
+			refused = c.react(m, message)
+		case signalling.Spotlight:
+			refused = c.spotlightOn(m, message.Participant)
+		case signalling.Earlier:
+			refused = c.showEarlier(m, message.On)
 		case signalling.Leave:
 			c.leave(m, "")
 		default:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
+	"github.com/porch-call/porch/backend/call/gesture"
 	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/call/sections"
 	"github.com/porch-call/porch/backend/fault"
@@ -40,6 +41,8 @@ type member struct {
 	place  int      // in the last decision
 	asked  asked.Publisher
 	line   ownline.Line // as a receiver; see words.go
+
+	gestures gesture.State
 
 	muted, cameraOff bool
 	outbox           Outbox // nil while the path is lost
@@ -84,6 +87,7 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		saying:   rate.NewLimiter(rate.Every(chat.Every), chat.Burst),
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
+		gestures: gesture.New(),
 		sharings: rate.NewLimiter(rate.Every(sharingEvery), sharingBurst),
 
 		takesLayers: p.Layers,
@@ -104,7 +108,7 @@ func (m *member) entry() signalling.Participant {
 	return signalling.Participant{
 		ID: m.profile.ID, Name: m.profile.Name, Host: m.profile.Host,
 		Muted: m.muted, CameraOff: m.cameraOff, Away: m.away,
-		JoinedAt: m.joinedAt.UnixMilli(), NoMedia: string(m.noMedia),
+		JoinedAt: m.joinedAt.UnixMilli(), NoMedia: string(m.noMedia), Hand: m.gestures.Raised(),
 	}
 }
 

@@ -14,7 +14,7 @@ type Participant struct{ m *member }
 // ID returns the id of the participant's profile.
 func (p *Participant) ID() string { return p.m.profile.ID }
 
-// Handle takes a message of the participant: Answer, Candidate, Restart, MediaState, Sharing, View, Say or Leave. The
+// Handle takes a message of the participant: Answer, Candidate, Restart, MediaState, Sharing, View, Say, Hand, React, Spotlight, Earlier or Leave. The
 // error is a fault for that participant: MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected,
 // NotInCall or CallEnded. The call goes on. If an Answer later proves to be unusable, the participant is taken out,
 // with Fault and Ended.

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -32,6 +33,33 @@ func Page(ctx context.Context, address string) error {
 	}
 	return open(ctx, "https", address)
 }
+
+// link is an address of the web as a stranger may write it, in ASCII, without what means something to a shell.
+var link = regexp.MustCompile(`^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/%:+,@=&-]*)?(\?[A-Za-z0-9._~/?%:+,@=&-]*)?(#[A-Za-z0-9._~/?%:+,@=&-]*)?$`)
+
+// maxLink is how many bytes of an address are opened.
+const maxLink = 2048
+
+// Link opens the system's browser with an address that a stranger wrote. Characters that some program might take for more
+// than a part of an address are percent-encoded. Fault: OpenerUnavailable, if there is no browser, or if it is not the
+// address of a page of the web.
+func Link(ctx context.Context, address string) error {
+	plain, ok := plainLink(address)
+	if !ok {
+		return fault.Newf(fault.OpenerUnavailable, "handover: not the address of a page")
+	}
+	scheme, _, _ := strings.Cut(plain, ":")
+	return open(ctx, scheme, plain)
+}
+
+// plainLink is the address as it is opened; ok is false for one that is not opened at all.
+func plainLink(address string) (plain string, ok bool) {
+	plain = odd.ReplaceAllStringFunc(address, func(s string) string { return fmt.Sprintf("%%%02X", s[0]) })
+	return plain, len(plain) <= maxLink && link.MatchString(plain)
+}
+
+// odd is what browsers leave as it is in an address.
+var odd = regexp.MustCompile("[!$'()*;|^`{}]")
 
 func mailURI(subject, body string) string {
 	return "mailto:?subject=" + encode(subject) + "&body=" + encode(body)

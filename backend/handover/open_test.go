@@ -55,3 +55,29 @@ func TestOnlyPagesAreOpened(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyLinksOfTheWebAreOpened(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://porch.example":                     "https://porch.example",
+		"http://192.0.2.7:8080/a?b=c&d=%20#e":       "http://192.0.2.7:8080/a?b=c&d=%20#e",
+		"https://porch.example/wiki/Porch_(house)":  "https://porch.example/wiki/Porch_%28house%29",
+		"https://porch.example/$(reboot);`id`|x'y!": "https://porch.example/%24%28reboot%29%3B%60id%60%7Cx%27y%21",
+	} {
+		if got, ok := plainLink(address); !ok || got != want {
+			t.Errorf("%s: %s, %v", address, got, ok)
+		}
+	}
+	for _, address := range []string{
+		"", "javascript:alert(1)", "file:///bin/sh", "data:text/html,x", "ms-msdt:/id", "https://", "https:///x", "//porch.example/",
+		"https://a@porch.example/", "https://a:b@porch.example/", "https://pörch.example/", "https://porch.example/\n", "https://porch.example/a b",
+		"https://porch.example/\"", "https://porch.example/<x>", "https://porch.example/\\x", " https://porch.example/", "-https://porch.example/",
+		"https://porch.example/" + strings.Repeat("a", maxLink), "https://porch.example/" + strings.Repeat("!", maxLink/2), "\x00https://porch.example/",
+	} {
+		if got, ok := plainLink(address); ok {
+			t.Errorf("%q is opened as %q", address, got)
+		}
+	}
+	if err := Link(t.Context(), "file:///secret"); fault.CodeOf(err) != fault.OpenerUnavailable || strings.Contains(err.Error(), "secret") {
+		t.Error(err)
+	}
+}

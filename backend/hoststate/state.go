@@ -235,6 +235,7 @@ type ParticipantView struct {
 	Away      bool   `json:"away"`
 	JoinedAt  int64  `json:"joinedAt"`
 	NoMedia   string `json:"noMedia,omitempty"` // fault code: why neither sound nor picture gets through
+	Hand      int64  `json:"hand,omitempty"`    // Unix milliseconds: since when the hand is raised; 0 while it is down
 }
 
 // EnterView asks one window to enter a call, because the host let a guest in and

@@ -82,11 +82,15 @@ type Tile struct {
 // What one side tells the other that it takes. Both sides ignore words that they
 // don't know.
 const (
-	TakesView    = "view"    // in Roster: View
-	TakesSharing = "sharing" // in Roster: Sharing
-	TakesLayers  = "layers"  // in View: Layers
-	TakesScreen  = "screen"  // in View: Screen
-	TakesLine    = "line"    // in View: Line
+	TakesView      = "view"      // in Roster: View
+	TakesSharing   = "sharing"   // in Roster: Sharing
+	TakesHand      = "hand"      // in Roster: Hand
+	TakesReact     = "react"     // in Roster: React
+	TakesSpotlight = "spotlight" // in Roster, of who may say for all: Spotlight, and Hand for others
+	TakesEarlier   = "earlier"   // in Roster, of who may say for all: Earlier
+	TakesLayers    = "layers"    // in View: Layers
+	TakesScreen    = "screen"    // in View: Screen
+	TakesLine      = "line"      // in View: Line
 
 	// TakesSimulcast in Hello: Layers from the first Offer on, which may ask for the
 	// camera's picture in several (RFC 8853). Of those that the answer sends, the
@@ -98,6 +102,25 @@ const (
 type Say struct {
 	Text  string `json:"text"`            // 1 to 2,000 characters after trimming
 	Token string `json:"token,omitempty"` // base64url, 16 random bytes: with it, a line sent again stays one line
+}
+
+// Hand raises the sender's hand, or lowers it. Guests send it only to a host whose Roster
+// takes [TakesHand].
+type Hand struct {
+	Up          bool   `json:"up"`
+	Participant string `json:"participant,omitempty"` // whose hand the host lowers; "" for the sender's own
+}
+
+// React shows a reaction to all participants, for some seconds. Guests send it only to a
+// host whose Roster takes [TakesReact].
+type React struct {
+	Reaction string `json:"reaction"` // one of the words of [Reaction]
+}
+
+// Earlier says whether participants who come from now on may read what was said in the
+// chat before they came. Only a participant whose Roster takes [TakesEarlier] may say it.
+type Earlier struct {
+	On bool `json:"on"`
 }
 
 // Ping asks for a Pong, at any time after a Welcome with Pings. Other messages

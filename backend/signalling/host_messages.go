@@ -208,6 +208,7 @@ type Participant struct {
 	// nor picture, and takes part by messages alone. It is "" while media flows,
 	// or may still come.
 	NoMedia string `json:"noMedia,omitempty"`
+	Hand    int64  `json:"hand,omitempty"` // Unix milliseconds: since when the hand is raised; 0 while it is down
 }
 
 // ChatLine is a chat line as all participants see it.
@@ -226,7 +227,10 @@ type Roster struct {
 	You          string        `json:"you"` // the receiver's own participant id
 	Participants []Participant `json:"participants"`
 	Chat         []ChatLine    `json:"chat"`            // since the receiver was first let in
-	Takes        []string      `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesView], [TakesSharing]
+	Takes        []string      `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesView], [TakesSharing], …
+	// Spotlight is as in the message of that name.
+	Spotlight string `json:"spotlight,omitempty"`
+	Earlier   bool   `json:"earlier,omitempty"` // to who may say it: newcomers read the chat of before they came
 }
 
 // Joined adds a participant, or replaces the one of the same id.
@@ -247,6 +251,20 @@ type Speaking struct {
 // Chat is a new chat line, also echoed to the sender.
 type Chat struct {
 	Line ChatLine `json:"line"`
+}
+
+// Reaction is what a participant shows to all, for some seconds. Receivers ignore words
+// that they don't know.
+type Reaction struct {
+	Participant string `json:"participant"`
+	Reaction    string `json:"reaction"` // "heart", "thumb", "clap", "laugh", "wow", "party"
+}
+
+// Spotlight says whose picture all participants should see large. It replaces the
+// Spotlight before it. A participant whose Roster takes [TakesSpotlight] sends it, and
+// the host tells it to all.
+type Spotlight struct {
+	Participant string `json:"participant"` // "" for nobody's
 }
 
 // Mute asks the receiver to mute itself ("mute for everyone"); it may unmute.

@@ -27,6 +27,21 @@ func (Restart) Type() Type { return "restart" }
 func (MediaState) Type() Type { return "mediaState" }
 
 // Type implements [Message].
+func (Hand) Type() Type { return "hand" }
+
+// Type implements [Message].
+func (React) Type() Type { return "react" }
+
+// Type implements [Message].
+func (Earlier) Type() Type { return "earlier" }
+
+// Type implements [Message].
+func (Reaction) Type() Type { return "reaction" }
+
+// Type implements [Message].
+func (Spotlight) Type() Type { return "spotlight" }
+
+// Type implements [Message].
 func (Sharing) Type() Type { return "sharing" }
 
 // Type implements [Message].

@@ -2,6 +2,7 @@ package signalling
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -142,6 +143,44 @@ func (m Say) Validate() error {
 		return invalid("say: token is not 16 bytes of base64url")
 	}
 	return checkText(m.Text)
+}
+
+// Validate implements [Message].
+func (m Hand) Validate() error {
+	if m.Participant != "" && !isID(m.Participant) {
+		return invalid("hand: bad participant id")
+	}
+	return nil
+}
+
+// reactions are the words of [Reaction].
+var reactions = []string{"heart", "thumb", "clap", "laugh", "wow", "party"}
+
+// Validate implements [Message].
+func (m React) Validate() error {
+	if !slices.Contains(reactions, m.Reaction) {
+		return invalid("react: unknown reaction")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (Earlier) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m Reaction) Validate() error {
+	if !isID(m.Participant) || !isID(m.Reaction) {
+		return invalid("reaction: bad word")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Spotlight) Validate() error {
+	if m.Participant != "" && !isID(m.Participant) {
+		return invalid("spotlight: bad participant id")
+	}
+	return nil
 }
 
 // Validate implements [Message].
@@ -344,6 +383,9 @@ func (p Participant) validate() error {
 	if !isTime(p.JoinedAt) {
 		return invalid("participant: time out of range")
 	}
+	if !isTime(p.Hand) {
+		return invalid("participant: hand out of range")
+	}
 	if p.NoMedia != "" && !isID(p.NoMedia) {
 		return invalid("participant: bad fault code")
 	}
@@ -376,6 +418,9 @@ func (m Roster) Validate() error {
 	}
 	if len(m.Participants) > MaxParticipants {
 		return invalid("roster: %d participants", len(m.Participants))
+	}
+	if m.Spotlight != "" && !isID(m.Spotlight) {
+		return invalid("roster: bad spotlight")
 	}
 	if len(m.Chat) > MaxChatHistory {
 		return invalid("roster: %d chat lines", len(m.Chat))

@@ -1,12 +1,20 @@
+import type { Shell } from '$src/call/view/shell';
 import * as app from '../../wailsjs/go/main/App';
 import type { desktop, figures, hoststate } from '../../wailsjs/go/models';
 import {
   EventsOn,
+  WindowFullscreen,
+  WindowGetSize,
   WindowIsMinimised,
+  WindowSetAlwaysOnTop,
   WindowSetDarkTheme,
   WindowSetLightTheme,
+  WindowSetMinSize,
+  WindowSetSize,
   WindowSetSystemDefaultTheme,
   WindowSetTitle,
+  WindowUnfullscreen,
+  WindowUnmaximise,
 } from '../../wailsjs/runtime/runtime';
 
 /** What a generated class carries, without its methods: that is what arrives. */
@@ -81,6 +89,8 @@ export interface Commands {
   muteParticipant(link: string, participant: string): Promise<void>;
   /** What is known of the lines of a call. */
   callFigures(link: string): Promise<Data<figures.Call>>;
+  /** Opens an address that somebody wrote, in the system's browser. */
+  openPage(address: string): Promise<void>;
   /** Saves a report; the file's path, "" when cancelled. */
   saveReport(report: string): Promise<string>;
   setName(name: string): Promise<void>;
@@ -137,6 +147,8 @@ export interface Backend extends Commands {
   setTheme(theme: Theme): void;
   /** Whether the native window is minimised; false of a page in a browser. */
   minimised(): Promise<boolean>;
+  /** The app's own window; undefined for a page in a browser, which has no window of its own. */
+  readonly shell?: Shell;
 }
 
 /** How the window looks, as settings say it. */
@@ -182,6 +194,28 @@ export function clientName(): string {
   return webkit?.messageHandlers?.external || chrome?.webview ? ownWindow : crypto.randomUUID();
 }
 
+/** How small the window may be, as in main.go; and the compact one, in CSS pixels. */
+const least = { w: 360, h: 480 };
+const small = { w: 380, h: 260 };
+
+function nativeShell(): Shell {
+  let before = { w: 1100, h: 760 };
+  return {
+    fill: (on) => (on ? WindowFullscreen() : WindowUnfullscreen()),
+    compact: async (on) => {
+      if (on) {
+        WindowUnfullscreen();
+        WindowUnmaximise();
+        before = await WindowGetSize();
+      }
+      const { w, h } = on ? small : least;
+      WindowSetMinSize(w, h);
+      WindowSetSize(on ? w : before.w, on ? h : before.h);
+      WindowSetAlwaysOnTop(on);
+    },
+  };
+}
+
 /** The real app, through Wails' generated bindings, for the page of this name. */
 export function wails(client: string): Backend {
   const said = async <T>(answer: Promise<T>): Promise<T> => {
@@ -220,6 +254,7 @@ export function wails(client: string): Backend {
       said(app.RemoveParticipant(link, participant, block)),
     muteParticipant: (link, participant) => said(app.MuteParticipant(link, participant)),
     callFigures: (link) => said(app.CallFigures(link)),
+    openPage: (address) => said(app.OpenPage(address)),
     saveReport: (report) => said(app.SaveReport(report)),
     setName: (name) => said(app.SetName(name)),
     speak: (locale) => said(app.Speak(locale)),
@@ -250,6 +285,7 @@ export function wails(client: string): Backend {
     licences: () => said(app.Licences()),
     watch: (onchange) => EventsOn('porch:change', onchange),
     setTitle: (title) => WindowSetTitle(title),
+    shell: client === ownWindow ? nativeShell() : undefined,
     minimised: async () => client === ownWindow && WindowIsMinimised(),
     setTheme: (theme) => {
       if (theme === 'light') WindowSetLightTheme();

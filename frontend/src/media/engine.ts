@@ -103,6 +103,9 @@ export interface MediaEngine {
    */
   attach(participant: string, container: HTMLElement): () => void;
 
+  /** The track of a picture, to be drawn once more elsewhere; missing where pictures have none. Reactive. */
+  trackOf?(participant: string): MediaStreamTrack | undefined;
+
   /** What the connection to the host has carried, where the page has one; undefined while there is none. */
   figures?(): Promise<Figures | undefined>;
 

@@ -6,6 +6,8 @@ const pause = 250;
 /** Of a tile, in device pixels; see MaxHeight in backend/signalling. */
 const highest = 4320;
 
+const pixels = (height: number): number => Math.min(highest, Math.round(height * devicePixelRatio));
+
 /** A tile that shows a participant. What is undefined is not known yet. */
 interface Watched {
   participant: string;
@@ -27,6 +29,7 @@ export class ViewReport {
   #size?: ResizeObserver;
   #taken = false;
   #minimised = false;
+  #floating?: { participant: string; height: number };
   #told?: string; // the last message, as JSON
   #toldAt = Number.NEGATIVE_INFINITY;
   #timer?: ReturnType<typeof setTimeout>;
@@ -46,6 +49,12 @@ export class ViewReport {
   /** Whether the window is minimised, where the page does not count as hidden for that. */
   minimise(minimised: boolean): void {
     this.#minimised = minimised;
+    this.#tell();
+  }
+
+  /** A picture that stays in sight while the page is hidden, in a window of its own; height in CSS pixels. */
+  float(participant?: string, height = 0): void {
+    this.#floating = participant === undefined ? undefined : { participant, height };
     this.#tell();
   }
 
@@ -93,6 +102,15 @@ export class ViewReport {
   /** What is seen now; undefined while that is not known. */
   #seen(): View | undefined {
     const hidden = document.visibilityState === 'hidden' || this.#minimised;
+    const takes = ['layers', 'screen', 'line'];
+    if (hidden && this.#floating) {
+      const { participant, height } = this.#floating;
+      return {
+        hidden: false,
+        tiles: [{ participant, height: pixels(height), kind: 'video' }],
+        takes,
+      };
+    }
     const tiles = [...this.#tiles.values()];
     // The observers of a hidden page are silent.
     const known =
@@ -104,10 +122,10 @@ export class ViewReport {
         .filter(({ onScreen }) => onScreen)
         .map(({ participant, kind, height = 0 }) => ({
           participant,
-          height: Math.min(highest, Math.round(height * devicePixelRatio)),
+          height: pixels(height),
           kind,
         })),
-      takes: ['layers', 'screen', 'line'],
+      takes,
     };
   }
 

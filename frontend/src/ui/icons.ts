@@ -76,3 +76,19 @@ export const circleUserRound =
 export const chart = 'M5 21v-6M12 21V3M19 21V9';
 export const download = 'M12 15V3M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4M7 10l5 5 5-5';
 export const plus = 'M5 12h14M12 5v14';
+export const view =
+  'M4 4h7a1 1 0 0 1 1 1v14a1 1 0 0 1 -1 1h-7a1 1 0 0 1 -1 -1v-14a1 1 0 0 1 1 -1zM16 4h4a1 1 0 0 1 1 1v4a1 1 0 0 1 -1 1h-4a1 1 0 0 1 -1 -1v-4a1 1 0 0 1 1 -1zM16 14h4a1 1 0 0 1 1 1v4a1 1 0 0 1 -1 1h-4a1 1 0 0 1 -1 -1v-4a1 1 0 0 1 1 -1z';
+export const maximize =
+  'M8 3H5a2 2 0 0 0-2 2v3M21 8V5a2 2 0 0 0-2-2h-3M3 16v3a2 2 0 0 0 2 2h3M16 21h3a2 2 0 0 0 2-2v-3';
+export const pictureInPicture =
+  'M21 9V6a2 2 0 0 0-2-2H4a2 2 0 0 0-2 2v10c0 1.1.9 2 2 2h4M14 13h6a2 2 0 0 1 2 2v3a2 2 0 0 1 -2 2h-6a2 2 0 0 1 -2 -2v-3a2 2 0 0 1 2 -2z';
+export const shrink =
+  'M15 15l6 6M15 15v4.8M15 15h4.8M9 19.8V15M9 15H4.2M9 15l-6 6M15 4.2V9M15 9h4.8M15 9l6-6M9 4.2V9M9 9H4.2M9 9L3 3';
+export const expand = 'M15 15l6 6M15 9l6-6M21 16v5h-5M21 8V3h-5M3 16v5h5M3 21l6-6M3 8V3h5M9 9L3 3';
+export const move = 'M12 2v20M15 19l-3 3-3-3M19 9l3 3-3 3M2 12h20M5 9l-3 3 3 3M9 5l3-3 3 3';
+export const chevronLeft = 'M15 18l-6-6 6-6';
+export const chevronRight = 'M9 18l6-6-6-6';
+export const smile =
+  'M2 12a10 10 0 1 0 20 0a10 10 0 1 0 -20 0zM8 14s1.5 2 4 2 4-2 4-2M9 9h.01M15 9h.01';
+export const star =
+  'M11.525 2.295a.53.53 0 0 1 .95 0l2.31 4.679a2.123 2.123 0 0 0 1.595 1.16l5.166.756a.53.53 0 0 1 .294.904l-3.736 3.638a2.123 2.123 0 0 0-.611 1.878l.882 5.14a.53.53 0 0 1-.771.56l-4.618-2.428a2.122 2.122 0 0 0-1.973 0L6.396 21.01a.53.53 0 0 1-.77-.56l.881-5.139a2.122 2.122 0 0 0-.611-1.879L2.16 9.795a.53.53 0 0 1 .294-.906l5.165-.755a2.122 2.122 0 0 0 1.597-1.16z';

@@ -211,6 +211,7 @@ export namespace hoststate {
 	    away: boolean;
 	    joinedAt: number;
 	    noMedia?: string;
+	    hand?: number;
 	
 	    static createFrom(source: any = {}) {
 	        return new ParticipantView(source);
@@ -226,6 +227,7 @@ export namespace hoststate {
 	        this.away = source["away"];
 	        this.joinedAt = source["joinedAt"];
 	        this.noMedia = source["noMedia"];
+	        this.hand = source["hand"];
 	    }
 	}
 	export class CallView {

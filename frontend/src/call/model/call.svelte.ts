@@ -4,6 +4,9 @@ import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
 import { type Choice, type MediaEngine, OWN } from '../../media/engine';
 import { ViewReport } from '../../media/view';
+import { Front } from './front';
+import { type GestureNotice, Gestures } from './gestures.svelte';
+import type { Corner } from './layout';
 import { type ScreenNotice, Sharing } from './screen.svelte';
 import { Switch } from './switch.svelte';
 
@@ -35,6 +38,7 @@ export type Notice =
   | { kind: 'slow'; way: Slow }
   | { kind: 'instead'; device: keyof Choice }
   | { kind: 'fault'; code: string; message: string }
+  | GestureNotice
   | ScreenNotice;
 
 /** In which directions the own line is poor. */
@@ -53,12 +57,21 @@ export class Call {
   /** What of the call is seen here. */
   readonly seen: ViewReport;
   readonly sharing: Sharing;
+  readonly gestures: Gestures;
 
   view = $state<'grid' | 'speaker'>('grid');
   panel = $state<Panel>();
   pinned = $state<string>();
+  /** Which page of the people is shown, from 0; see paged. */
+  page = $state(0);
+  /** Where the own tile was put. */
+  corner = $state.raw<Corner>();
   chat = $state.raw<readonly ChatLine[]>([]);
   unread = $state(0);
+  /** Id of the last line that was read before the chat was opened, as long as it is open and there are newer ones. */
+  readUpTo = $state<number>();
+  /** What is being written. */
+  draft = $state('');
   notice = $state.raw<Notice>();
   /** Id of the own participant, '' before the first roster. */
   you = $state('');
@@ -68,6 +81,9 @@ export class Call {
   #speaking = $state.raw<readonly string[]>([]);
   #line = $state.raw<Line>({ paused: [] });
   #spoke = $state('');
+  readonly #stage = new Front();
+  #unlit?: 'grid' | 'speaker'; // the view of before somebody was large for all
+  #stageDue?: ReturnType<typeof setTimeout>;
   #unsent = $state.raw<readonly { token: string; text: string }[]>([]);
   #later?: ReturnType<typeof setTimeout>;
   #talking = false;
@@ -84,6 +100,14 @@ export class Call {
       send,
       you: () => this.you,
       nameOf: (id) => this.#people.get(id)?.name ?? '',
+      notice: (notice) => {
+        this.notice = notice;
+      },
+    });
+    this.gestures = new Gestures({
+      send,
+      you: () => this.you,
+      nameOf: (id) => this.#people.get(id)?.name,
       notice: (notice) => {
         this.notice = notice;
       },
@@ -147,11 +171,18 @@ export class Call {
 
   readonly me: Person | undefined = $derived(this.people.find((person) => person.own));
 
-  /** Who has the stage in the speaker view: the pinned one, who spoke last, or who came first. */
+  /** Who has the stage in the speaker view: the pinned one, whom the host has put there for all, who spoke last, or who came first. */
   readonly front: Person | undefined = $derived.by(() => {
     const of = (id: string | undefined) => this.people.find((person) => person.id === id);
-    return of(this.pinned) ?? of(this.#spoke) ?? this.others[0] ?? this.me;
+    return (
+      of(this.pinned) ?? of(this.gestures.spotlight) ?? of(this.#spoke) ?? this.others[0] ?? this.me
+    );
   });
+
+  /** Who has a hand up, in the order in which they raised it. */
+  readonly hands: readonly Person[] = $derived(
+    this.people.filter(({ hand }) => hand).sort((a, b) => a.hand! - b.hand!),
+  );
 
   /** Whose screen is shared, if it is another's. */
   readonly sharer: Person | undefined = $derived.by(() =>
@@ -168,7 +199,7 @@ export class Call {
     this.engine.receive(message);
     switch (message.type) {
       case 'roster': {
-        const { you, participants, chat, takes } = message.payload;
+        const { you, participants, chat, takes, spotlight, earlier } = message.payload;
         const first = !this.you;
         this.you = you;
         const present = new Set(participants.map(({ id }) => id));
@@ -184,6 +215,8 @@ export class Call {
         this.#tell();
         this.#resend();
         this.seen.take(takes?.includes('view') ?? false);
+        this.gestures.greet(takes, spotlight, earlier);
+        this.#light();
         this.sharing.greet(takes?.includes('sharing') ?? false);
         break;
       }
@@ -191,6 +224,7 @@ export class Call {
         const participant = named(message.payload.participant);
         const before = this.#people.get(participant.id);
         this.#people = new Map(this.#people).set(participant.id, participant);
+        this.gestures.changed(before, participant);
         if (participant.id === this.you) break;
         const { name } = participant;
         if (!before) this.notice = { kind: 'joined', name };
@@ -206,8 +240,7 @@ export class Call {
       }
       case 'speaking': {
         this.#speaking = message.payload.ids;
-        const loudest = message.payload.ids.find((id) => id !== this.you);
-        if (loudest) this.#spoke = loudest;
+        this.#hear();
         break;
       }
       case 'chat': {
@@ -219,6 +252,13 @@ export class Call {
         }
         break;
       }
+      case 'reaction':
+        this.gestures.reacted(message.payload.participant, message.payload.reaction);
+        break;
+      case 'spotlight':
+        this.gestures.lit(message.payload.participant);
+        this.#light();
+        break;
       case 'screen':
         this.sharing.take(message.payload);
         break;
@@ -263,7 +303,12 @@ export class Call {
   /** Opens a panel, or closes it when it is open. */
   show(panel: Panel): void {
     this.panel = this.panel === panel ? undefined : panel;
+    this.readUpTo = undefined;
     if (this.panel !== 'chat') return;
+    if (this.unread > 0) {
+      const others = this.chat.filter((line) => line.participant !== this.you);
+      this.readUpTo = others.at(-this.unread - 1)?.id ?? 0;
+    }
     this.unread = 0;
     if (this.notice?.kind === 'chat') this.notice = undefined;
   }
@@ -271,7 +316,18 @@ export class Call {
   /** Puts someone on the stage until they leave, or takes them off it again. */
   pin(id: string): void {
     this.pinned = this.pinned === id ? undefined : id;
-    if (this.pinned) this.view = 'speaker';
+    if (this.pinned) this.look('speaker');
+  }
+
+  /** Chooses how the call is seen. */
+  look(view: 'grid' | 'speaker'): void {
+    this.view = view;
+    this.page = 0;
+  }
+
+  /** Turns the pages of the people by so many; the stage knows which is the last. */
+  turn(by: number): void {
+    this.page = Math.max(0, this.page + by);
   }
 
   /** Unmutes for as long as a key is held. */
@@ -289,10 +345,35 @@ export class Call {
     if (this.#send({ type: 'mediaState', payload: now })) this.#told = now;
   }
 
+  /** Shows who is large for all, and what was looked at before when nobody is any more. */
+  #light(): void {
+    const lit = this.gestures.spotlight !== '';
+    if (lit && this.#unlit === undefined) {
+      this.#unlit = this.view;
+      this.look('speaker');
+    } else if (!lit && this.#unlit !== undefined) {
+      // Whoever has chosen meanwhile keeps that.
+      if (this.view === 'speaker' && !this.pinned) this.look(this.#unlit);
+      this.#unlit = undefined;
+    }
+  }
+
+  /** Gives the stage to who speaks, now or as soon as it is theirs. */
+  #hear(): void {
+    clearTimeout(this.#stageDue);
+    const others = this.#speaking.filter((id) => id !== this.you);
+    const now = performance.now();
+    const due = this.#stage.hear(others, now);
+    this.#spoke = this.#stage.id;
+    if (due !== undefined) this.#stageDue = setTimeout(() => this.#hear(), due - now);
+  }
+
   /** Nothing more is said or shared. */
   close(): void {
+    clearTimeout(this.#stageDue);
     this.seen.close();
     this.sharing.close();
+    this.gestures.close();
   }
 
   /** To be called when the engine's own state may have changed by itself. */
@@ -327,7 +408,8 @@ export class Call {
     people.delete(id);
     this.#people = people;
     if (this.pinned === id) this.pinned = undefined;
-    if (this.#spoke === id) this.#spoke = '';
+    this.#stage.forget(id);
+    this.#spoke = this.#stage.id;
   }
 
   #lines(lines: readonly ChatLine[]): void {

@@ -22,9 +22,20 @@ export interface Stage {
   front: string | undefined;
   /** Id of who was put on the stage. */
   pinned?: string;
+  /** In which corner the own tile floats; without it, where telephones have it. */
+  corner?: Corner;
   /** A screen that is shared, with its tile's id. */
   screen?: { id: string; ratio: number | undefined };
 }
+
+/** A corner of the stage. */
+export interface Corner {
+  right: boolean;
+  bottom: boolean;
+}
+
+/** Where the own tile floats if nobody has put it elsewhere. */
+export const ownCorner = (width: number): Corner => ({ right: true, bottom: width >= 600 });
 
 const gap = 8;
 /** What the buttons in the upper corner of a wide stage lie over. */
@@ -42,7 +53,7 @@ export function layOut(items: readonly Item[], stage: Stage): Placed[] {
   const others = items.filter((item) => !item.own);
   const own = items.find((item) => item.own);
   if (own && others.length === 1 && (view === 'grid' || stage.front === others[0]!.id)) {
-    return [...fill(others, width, height), corner(own, width, height)];
+    return [...fill(others, width, height), corner(own, stage)];
   }
   const front = items.find((item) => item.id === stage.front);
   if (view === 'grid' || !front || items.length < 3) return fill(items, width, height);
@@ -114,7 +125,7 @@ function spotlight(front: Item, items: readonly Item[], width: number, height: n
 /** How wide the band beside the stage is. */
 const bandOf = (width: number): number => Math.round(Math.min(280, Math.max(140, width * 0.2)));
 
-function corner(own: Item, width: number, height: number): Placed {
+function corner(own: Item, { width, height, corner = ownCorner(width) }: Stage): Placed {
   const ratio = Math.min(plain, Math.max(9 / 16, own.ratio ?? 4 / 3));
   // About a twentieth of the stage, never so small that one can't see oneself.
   const area = Math.min(30_000, Math.max(11_000, width * height * 0.05));
@@ -124,8 +135,8 @@ function corner(own: Item, width: number, height: number): Placed {
   return {
     id: own.id,
     floating: true,
-    x: width - wide - margin,
-    y: width < 600 ? margin : height - tall - margin,
+    x: corner.right ? width - wide - margin : margin,
+    y: corner.bottom ? height - tall - margin : margin,
     width: wide,
     height: tall,
   };

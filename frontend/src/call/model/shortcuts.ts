@@ -2,7 +2,20 @@ import { composes } from '$src/ui/keys';
 import type { Call } from './call.svelte';
 
 /** What a key does in the call; see Shortcuts.svelte for the list people read. */
-export type Shortcut = 'mute' | 'camera' | 'talk' | 'chat' | 'people' | 'view' | 'help' | 'close';
+export type Shortcut =
+  | 'mute'
+  | 'camera'
+  | 'talk'
+  | 'chat'
+  | 'people'
+  | 'view'
+  | 'next'
+  | 'previous'
+  | 'hand'
+  | 'full'
+  | 'compact'
+  | 'help'
+  | 'close';
 
 const keys: Record<string, Shortcut> = {
   m: 'mute',
@@ -11,6 +24,11 @@ const keys: Record<string, Shortcut> = {
   c: 'chat',
   p: 'people',
   g: 'view',
+  PageDown: 'next',
+  PageUp: 'previous',
+  h: 'hand',
+  f: 'full',
+  w: 'compact',
   '?': 'help',
   '؟': 'help', // of Arabic and Persian keyboards
   Escape: 'close',
@@ -42,8 +60,8 @@ function keyOf({ key, code }: Press): string {
   return key.length === 1 ? key.toLowerCase() : key;
 }
 
-/** Does what a shortcut says. Opening the list of shortcuts is the view's. */
-export function act(call: Call, shortcut: Exclude<Shortcut, 'help'>): void {
+/** Does what a shortcut says. The list of shortcuts and the window are the view's. */
+export function act(call: Call, shortcut: Exclude<Shortcut, 'help' | 'full' | 'compact'>): void {
   switch (shortcut) {
     case 'mute':
       void call.microphone.toggle();
@@ -59,7 +77,16 @@ export function act(call: Call, shortcut: Exclude<Shortcut, 'help'>): void {
       call.show(shortcut);
       break;
     case 'view':
-      call.view = call.view === 'grid' ? 'speaker' : 'grid';
+      call.look(call.view === 'grid' ? 'speaker' : 'grid');
+      break;
+    case 'hand':
+      if (call.gestures.takes.has('hand')) call.gestures.raise(!call.me?.hand);
+      break;
+    case 'next':
+      call.turn(1);
+      break;
+    case 'previous':
+      call.turn(-1);
       break;
     case 'close':
       if (call.panel) call.show(call.panel);

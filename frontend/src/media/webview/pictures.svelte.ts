@@ -7,7 +7,7 @@ class Drawn {
   readonly element = document.createElement('video');
   readonly #replay = new Replay(this.element);
   readonly #unmuted = () => this.now();
-  #track?: MediaStreamTrack;
+  track = $state.raw<MediaStreamTrack>();
 
   constructor() {
     const { element } = this;
@@ -27,16 +27,16 @@ class Drawn {
   }
 
   show(track: MediaStreamTrack | undefined): void {
-    if (track === this.#track) return;
+    if (track === this.track) return;
     // Not onunmute: the own track's is taken.
-    this.#track?.removeEventListener('unmute', this.#unmuted);
+    this.track?.removeEventListener('unmute', this.#unmuted);
     track?.addEventListener('unmute', this.#unmuted);
-    this.#track = track;
+    this.track = track;
     this.picture = undefined;
     this.element.srcObject = track ? new MediaStream([track]) : null;
     if (!track) return;
     const seen = () => {
-      if (this.#track === track) this.#seen();
+      if (this.track === track) this.#seen();
     };
     if ('requestVideoFrameCallback' in this.element) this.element.requestVideoFrameCallback(seen);
     else (this.element as HTMLVideoElement).onloadeddata = seen;
@@ -77,6 +77,10 @@ export class Pictures {
 
   of(participant: string): Picture | undefined {
     return this.#drawn.get(participant)?.picture;
+  }
+
+  trackOf(participant: string): MediaStreamTrack | undefined {
+    return this.#drawn.get(participant)?.track;
   }
 
   attach(participant: string, container: HTMLElement): () => void {

@@ -167,6 +167,10 @@ export class WebviewEngine implements MediaEngine {
     return this.#pictures.of(participant);
   }
 
+  trackOf(participant: string): MediaStreamTrack | undefined {
+    return this.#pictures.trackOf(participant);
+  }
+
   attach(participant: string, container: HTMLElement): () => void {
     return this.#pictures.attach(participant, container);
   }

@@ -122,6 +122,27 @@ export interface Say {
 	token?: string
 }
 
+/** Hand raises the sender's hand, or lowers it. Guests send it only to a host whose Roster
+ * takes TakesHand. */
+export interface Hand {
+	up: boolean
+	/** whose hand the host lowers; "" for the sender's own */
+	participant?: string
+}
+
+/** React shows a reaction to all participants, for some seconds. Guests send it only to a
+ * host whose Roster takes TakesReact. */
+export interface React {
+	/** one of the words of Reaction */
+	reaction: string
+}
+
+/** Earlier says whether participants who come from now on may read what was said in the
+ * chat before they came. Only a participant whose Roster takes TakesEarlier may say it. */
+export interface Earlier {
+	on: boolean
+}
+
 /** Ping asks for a Pong, at any time after a Welcome with Pings. Other messages
  * may go without an answer, and a network can go deaf without closing the socket. */
 export type Ping = Record<string, never>
@@ -311,6 +332,8 @@ export interface Participant {
 	/** Unix milliseconds */
 	joinedAt: number
 	noMedia?: string
+	/** Unix milliseconds: since when the hand is raised; 0 while it is down */
+	hand?: number
 }
 
 /** ChatLine is a chat line as all participants see it. */
@@ -334,8 +357,11 @@ export interface Roster {
 	participants: Participant[]
 	/** since the receiver was first let in */
 	chat: ChatLine[]
-	/** what the host takes beyond the messages of every host: TakesView, TakesSharing */
+	/** what the host takes beyond the messages of every host: TakesView, TakesSharing, … */
 	takes?: string[]
+	spotlight?: string
+	/** to who may say it: newcomers read the chat of before they came */
+	earlier?: boolean
 }
 
 /** Joined adds a participant, or replaces the one of the same id. */
@@ -356,6 +382,22 @@ export interface Speaking {
 /** Chat is a new chat line, also echoed to the sender. */
 export interface Chat {
 	line: ChatLine
+}
+
+/** Reaction is what a participant shows to all, for some seconds. Receivers ignore words
+ * that they don't know. */
+export interface Reaction {
+	participant: string
+	/** "heart", "thumb", "clap", "laugh", "wow", "party" */
+	reaction: string
+}
+
+/** Spotlight says whose picture all participants should see large. It replaces the
+ * Spotlight before it. A participant whose Roster takes TakesSpotlight sends it, and
+ * the host tells it to all. */
+export interface Spotlight {
+	/** "" for nobody's */
+	participant: string
 }
 
 /** Mute asks the receiver to mute itself ("mute for everyone"); it may unmute. */
@@ -403,6 +445,10 @@ export type GuestMessage =
 	| { type: "view"; payload: View }
 	| { type: "say"; payload: Say }
 	| { type: "ping"; payload: Ping }
+	| { type: "hand"; payload: Hand }
+	| { type: "react"; payload: React }
+	| { type: "spotlight"; payload: Spotlight }
+	| { type: "earlier"; payload: Earlier }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -425,6 +471,8 @@ export type HostMessage =
 	| { type: "mute"; payload: Mute }
 	| { type: "fault"; payload: Fault }
 	| { type: "pong"; payload: Pong }
+	| { type: "reaction"; payload: Reaction }
+	| { type: "spotlight"; payload: Spotlight }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -453,7 +501,7 @@ const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?"
 const screenLayerForm = { active: "b", "maxBitrate?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
 const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
-const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s" } as const
+const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s", "hand?": "n" } as const
 const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
 
 /** Forms of the payloads of HostMessage. */
@@ -469,7 +517,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	screen: { participant: "s", "video?": "s", "audio?": "s" },
 	layers: { video: [videoLayerForm], "audio?": audioLayerForm, "screen?": screenLayerForm },
 	line: { "slowDown?": "b", "slowUp?": "b", paused: [pauseForm] },
-	roster: { you: "s", participants: [participantForm], chat: [chatLineForm], "takes?": ["s"] },
+	roster: { you: "s", participants: [participantForm], chat: [chatLineForm], "takes?": ["s"], "spotlight?": "s", "earlier?": "b" },
 	joined: { participant: participantForm },
 	left: { id: "s" },
 	speaking: { ids: ["s"] },
@@ -477,6 +525,8 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	mute: {},
 	fault: { code: "s", message: "s", "retryAfter?": "n" },
 	pong: {},
+	reaction: { participant: "s", reaction: "s" },
+	spotlight: { participant: "s" },
 }
 
 /** Forms of the payloads of FromRelayMessage. */

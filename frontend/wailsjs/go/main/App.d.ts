@@ -58,6 +58,8 @@ export function NewCopy(arg1:string,arg2:string,arg3:boolean):Promise<string>;
 
 export function OpenDownload():Promise<void>;
 
+export function OpenPage(arg1:string):Promise<void>;
+
 export function Program():Promise<desktop.Program>;
 
 export function Quit():Promise<void>;

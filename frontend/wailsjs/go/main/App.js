@@ -110,6 +110,10 @@ export function OpenDownload() {
   return window['go']['main']['App']['OpenDownload']();
 }
 
+export function OpenPage(arg1) {
+  return window['go']['main']['App']['OpenPage'](arg1);
+}
+
 export function Program() {
   return window['go']['main']['App']['Program']();
 }
