@@ -13,6 +13,7 @@ require (
 	github.com/gen2brain/malgo v0.11.24
 	github.com/godbus/dbus/v5 v5.1.0
 	github.com/huin/goupnp v1.3.1
+	github.com/jezek/xgb v1.1.1
 	github.com/livekit/livekit-cli/v2 v2.16.6
 	github.com/mholt/acmez/v3 v3.1.7
 	github.com/nats-io/nats-server/v2 v2.15.2

@@ -272,12 +272,9 @@ func (c *Call) enter(m *member) error {
 
 // greet sends m a snapshot of the call.
 func (c *Call) greet(m *member) {
-	takes := []string{signalling.TakesView, signalling.TakesHand, signalling.TakesReact}
+	takes := []string{signalling.TakesView, signalling.TakesSharing, signalling.TakesHand, signalling.TakesReact}
 	if m.directs() {
 		takes = append(takes, signalling.TakesSpotlight, signalling.TakesEarlier)
-	}
-	if m.local == nil {
-		takes = append(takes, signalling.TakesSharing)
 	}
 	m.send(signalling.Roster{
 		You: m.profile.ID, Participants: c.roster(), Chat: c.chat.Since(m.firstLine),

@@ -134,7 +134,8 @@ func (labSource) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Duration)
 func (labSource) LossAssumed(float64)                                            {}
 func (labSource) PictureTaken(bool, bool)                                        {}
 func (labSource) PictureLimited(int, int)                                        {}
-func (labSource) KeyframeWanted()                                                {}
+func (labSource) ScreenLimited(bool, int)                                        {}
+func (labSource) KeyframeWanted(signalling.Kind)                                 {}
 
 // labHost is the engine, in a call with one participant who sends.
 func labHost(ctx context.Context, spec labSpec) {

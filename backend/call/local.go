@@ -1,6 +1,7 @@
 package call
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/interceptor"
@@ -20,8 +21,9 @@ type LocalSink interface {
 	// the network, and video begins with a keyframe. Packets that the network lost between the participant and us are
 	// asked for and arrive after about roundTrip, which is 0 while it is unknown. pkt is valid only during the call.
 	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration)
-	// KeyframeWanted asks for a keyframe in the video that WriteRTP sends. It is called on its own goroutine.
-	KeyframeWanted()
+	// KeyframeWanted asks for a keyframe in the video, or the shared screen, that WriteRTP sends. It is called on its own
+	// goroutine.
+	KeyframeWanted(kind signalling.Kind)
 	// PictureTaken says whether other participants take the video that WriteRTP sends, and whether the window shows it
 	// as the own picture. It is called on the call's goroutine, so it must neither block nor call the Local.
 	PictureTaken(others, window bool)
@@ -31,6 +33,9 @@ type LocalSink interface {
 	// PictureLimited says what others can have of that video: bit/s of the encoder, and lines. 0 is no limit. It is
 	// called as PictureTaken is.
 	PictureLimited(bitrate, lines int)
+	// ScreenLimited says whether others look at the shared screen, and what they can have of it in bit/s, 0 for no limit.
+	// It is called as PictureTaken is, while the screen is shared.
+	ScreenLimited(taken bool, bitrate int)
 }
 
 // Local is the native engine's participant.
@@ -38,8 +43,9 @@ type Local struct {
 	m    *member
 	sink LocalSink
 
-	keyframe chan struct{}
+	keyframe chan signalling.Kind
 	done     chan struct{}
+	screen   atomic.Uint32 // SSRC of the shared screen
 
 	in *forward.Inbound
 
@@ -51,7 +57,7 @@ type Local struct {
 func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) {
 	p.Admission = nil
 	m := newMember(c, p, out)
-	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &Local{m: m, sink: sink, keyframe: make(chan signalling.Kind, 2), done: make(chan struct{})}
 	m.local = l
 	sent := m.sent()
 	l.in = forward.NewInbound(sent[:], localUpstream{l: l}, &m.admitted, &c.counters)
@@ -76,8 +82,8 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 func (l *Local) run() {
 	for {
 		select {
-		case <-l.keyframe:
-			l.sink.KeyframeWanted()
+		case kind := <-l.keyframe:
+			l.sink.KeyframeWanted(kind)
 		case <-l.done:
 			return
 		}
@@ -139,10 +145,14 @@ type localUpstream struct {
 }
 
 // RequestKeyframe implements [forward.Upstream].
-func (u localUpstream) RequestKeyframe(uint32) {
+func (u localUpstream) RequestKeyframe(ssrc uint32) {
+	kind := signalling.KindVideo
+	if ssrc == u.l.screen.Load() {
+		kind = signalling.KindScreen
+	}
 	select {
-	case u.l.keyframe <- struct{}{}:
-	default: // a request is pending already
+	case u.l.keyframe <- kind:
+	default: // requests are pending, and receivers ask again
 	}
 }
 
@@ -156,13 +166,21 @@ func (l *Local) WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error {
 	if !l.m.admitted.Load() {
 		return fault.New(fault.NotInCall, nil)
 	}
-	if kind != signalling.KindAudio && kind != signalling.KindVideo {
+	track := 0
+	switch kind {
+	case signalling.KindAudio:
+	case signalling.KindVideo:
+		track = 1
+	case signalling.KindScreen:
+		track = 3
+		l.screen.Store(pkt.SSRC)
+	default:
 		return fault.Newf(fault.MessageInvalid, "media of kind %q", kind)
 	}
 	engine := l.m.call.engine
 	engine.cork()
 	defer engine.uncork()
-	l.in.Write(kind, pkt, time.Now())
+	l.in.Write(track, pkt, time.Now())
 	return nil
 }
 
@@ -181,7 +199,7 @@ func (l *Local) RequestKeyframe(participant string) {
 	video.WishKeyframe(&l.m.admitted, time.Now())
 }
 
-// Handle takes MediaState, View, Say and Leave; see [Participant.Handle].
+// Handle takes MediaState, Sharing, View, Say and Leave; see [Participant.Handle].
 func (l *Local) Handle(message signalling.Message) error {
 	return l.m.call.handle(l.m, message)
 }
@@ -195,6 +213,9 @@ func (l *Local) Attach(out Outbox) error {
 		if m.left {
 			refused = fault.New(fault.ParticipantGone, nil)
 			return
+		}
+		if c.screen.of == m { // the page begins anew
+			c.present(nil, false)
 		}
 		m.forgetView()
 		c.reattach(m, out, true)

@@ -27,6 +27,8 @@ type sink struct {
 	bitrate, lines int  // what the picture is limited to
 
 	assumed float64 // loss
+
+	screenTaken bool
 }
 
 func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packet, roundTrip time.Duration) {
@@ -40,7 +42,10 @@ func (s *sink) ReceiveRTP(participant string, kind signalling.Kind, p *rtp.Packe
 	})
 }
 
-func (s *sink) KeyframeWanted() { s.update(func() { s.wanted++ }) }
+func (s *sink) KeyframeWanted(signalling.Kind) { s.update(func() { s.wanted++ }) }
+func (s *sink) ScreenLimited(taken bool, _ int) {
+	s.update(func() { s.screenTaken = taken })
+}
 
 func (s *sink) PictureTaken(others, window bool) {
 	s.update(func() { s.others, s.window = others, window })
@@ -248,8 +253,9 @@ func (s *callbackSink) ReceiveRTP(string, signalling.Kind, *rtp.Packet, time.Dur
 func (s *callbackSink) PictureTaken(bool, bool) {}
 func (s *callbackSink) LossAssumed(float64)     {}
 func (s *callbackSink) PictureLimited(int, int) {}
+func (s *callbackSink) ScreenLimited(bool, int) {}
 
-func (s *callbackSink) KeyframeWanted() {
+func (s *callbackSink) KeyframeWanted(signalling.Kind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.local != nil {

@@ -93,6 +93,9 @@ func (m *member) ask(layers [share.MaxLayers]share.Ask, screen share.Ask, now ti
 	m.asked.Ask(layers, screen, m == m.call.screen.of)
 	if m.local != nil {
 		m.local.sink.PictureLimited(layers[0].MaxBitrate, layers[0].Height)
+		if m == m.call.screen.of {
+			m.local.sink.ScreenLimited(screen.On, screen.MaxBitrate)
+		}
 		return
 	}
 	if m.takesLayers {

@@ -37,9 +37,6 @@ func (s *shared) facts() planning.Screen {
 // share handles m's wish to share its screen, or to stop. A screen that is shared already gives way only to a member who
 // names its owner, because two may press the button at the same time. It returns fault.TooFast above the limit.
 func (c *Call) share(m *member, s signalling.Sharing) error {
-	if m.peer == nil {
-		return fault.Newf(fault.MessageUnexpected, "%s without a peer connection", s.Type())
-	}
 	if !m.sharings.Allow() {
 		return fault.New(fault.TooFast, nil)
 	}
@@ -84,7 +81,7 @@ func (c *Call) assignScreen(m *member) {
 		return
 	}
 	switch of, p := c.screen.of, m.peer; {
-	case of == nil, of == m && m.screenUp != (sections.Mids{}):
+	case of == nil, of == m && (m.local != nil || m.screenUp != (sections.Mids{})):
 	case of == m:
 		p.enqueue(func() { p.ensureScreen(true) })
 	case m.local != nil && m.screenPair == nil:

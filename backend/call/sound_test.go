@@ -118,7 +118,7 @@ func TestTenTalk(t *testing.T) {
 				}
 				before := len(m.ears[0].frames)
 				m.sequence++
-				m.in.Write(signalling.KindAudio, soundPacket(m.sequence, n, level), now)
+				m.in.Write(0, soundPacket(m.sequence, n, level), now)
 				packets += (len(m.ears[0].frames) - before) * len(m.ears)
 				if len(m.ears[0].frames) > before {
 					voices++

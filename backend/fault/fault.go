@@ -109,6 +109,8 @@ const (
 	MicrophoneLost       Code = "microphone-lost"
 	SpeakerMissing       Code = "speaker-missing"
 	SpeakerLost          Code = "speaker-lost"
+	ScreenMissing        Code = "screen-missing"
+	ScreenWayland        Code = "screen-wayland"
 	EngineUnavailable    Code = "engine-unavailable"
 	ClipboardUnavailable Code = "clipboard-unavailable"
 	OpenerUnavailable    Code = "opener-unavailable"

@@ -91,6 +91,8 @@ var sentences = map[Code]string{
 	MicrophoneLost:       "The microphone stopped; plug it in again or choose another.",
 	SpeakerMissing:       "No speaker was found; plug one in or choose another under Settings.",
 	SpeakerLost:          "The speaker stopped; plug it in again or choose another.",
+	ScreenMissing:        "No screen was found that Porch can share.",
+	ScreenWayland:        "Porch can't see the screen of a Wayland desktop; log in to an X11 session, or join the call in a browser to share it.",
 	EngineUnavailable:    "This build can't use that way of handling camera and sound; choose another under Settings.",
 	ClipboardUnavailable: "The clipboard can't be reached; select the address and copy it by hand.",
 	OpenerUnavailable:    "No program for this was found; copy the address and send it yourself.",

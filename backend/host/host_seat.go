@@ -137,6 +137,10 @@ func (s *hostSeat) windowSaid(m signalling.Message) error {
 				s.capture.ForceKeyframe()
 			}
 		})
+	case windowsocket.ScreensWanted:
+		return s.tellScreens()
+	case windowsocket.ShareScreen:
+		return s.shareScreen(m.ID)
 	case signalling.MediaState:
 		var refused error
 		if err := h.loop.Do(h.ctx, func() {

@@ -91,7 +91,56 @@ func (s *hostSeat) stopCapture() {
 	}
 	s.capture = nil
 	s.activeCapture.Begin(nil)
+	if active.Presenting() {
+		_ = s.local.Handle(signalling.Sharing{}) // fails once the host is out
+	}
 	s.host.background.Go(func() { _ = active.Close() })
+}
+
+// tellScreens tells the window which screens can be shared. It waits for the display.
+func (s *hostSeat) tellScreens() error {
+	h := s.host
+	list, err := h.capture.Screens(h.ctx)
+	screens := windowsocket.Screens{Screens: []windowsocket.Screen{}}
+	if err != nil {
+		screens.Fault = string(fault.CodeOf(err))
+	}
+	for _, screen := range list {
+		screens.Screens = append(screens.Screens, windowsocket.Screen(screen))
+	}
+	return s.toWindow(screens)
+}
+
+// shareScreen opens a screen for the call, or closes it if id is "". It waits for the display.
+func (s *hostSeat) shareScreen(id string) error {
+	h := s.host
+	var session *capture.Session
+	if err := h.loop.Do(h.ctx, func() { session = s.capture }); err != nil {
+		return err
+	}
+	var own windowsocket.OwnScreen
+	switch {
+	case session == nil:
+		own.Fault = string(fault.ScreenMissing)
+	case id == "":
+		session.StopScreen()
+	default:
+		err := session.ShareScreen(id, func() { _ = s.toWindow(windowsocket.OwnScreen{}) }) // fails once the host is out
+		own.Open = err == nil
+		if err != nil {
+			own.Fault = string(fault.CodeOf(err))
+		}
+	}
+	return s.toWindow(own)
+}
+
+// toWindow sends the window a message, if there is a window.
+func (s *hostSeat) toWindow(m signalling.Message) error {
+	return s.host.loop.Do(s.host.ctx, func() {
+		if s.window != nil {
+			_ = s.window.Send(m) // an error ends the window, which is noticed elsewhere
+		}
+	})
 }
 
 func tellWindow(window *windowsocket.Conn, code fault.Code) {

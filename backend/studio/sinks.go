@@ -98,7 +98,13 @@ func (s *SpeakerSink) ReceiveRTP(participant string, kind signalling.Kind, packe
 }
 
 // KeyframeWanted implements call.LocalSink.
-func (s *SpeakerSink) KeyframeWanted() { s.active.ForceKeyframe() }
+func (s *SpeakerSink) KeyframeWanted(kind signalling.Kind) {
+	if kind != signalling.KindScreen {
+		s.active.ForceKeyframe()
+	} else if s := s.active.Load(); s != nil {
+		s.ForceScreenKeyframe()
+	}
+}
 
 // PictureTaken implements call.LocalSink.
 func (s *SpeakerSink) PictureTaken(others, window bool) { s.active.Taken(others, window) }
@@ -108,6 +114,13 @@ func (s *SpeakerSink) LossAssumed(share float64) { s.active.assume(share) }
 
 // PictureLimited implements call.LocalSink.
 func (s *SpeakerSink) PictureLimited(bitrate, lines int) { s.active.Limit(bitrate, lines) }
+
+// ScreenLimited implements call.LocalSink.
+func (s *SpeakerSink) ScreenLimited(taken bool, bitrate int) {
+	if s := s.active.Load(); s != nil {
+		s.LimitScreen(taken, bitrate)
+	}
+}
 
 // keyframePause is the least time between two keyframe requests to one participant
 // because the window dropped a picture.

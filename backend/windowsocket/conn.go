@@ -143,7 +143,8 @@ func (c *Conn) SendFrame(f VideoFrame) error {
 	return nil
 }
 
-// Recv returns the window's next message: one that guests send too, or [KeyframeWanted]. For a message that can't be
+// Recv returns the window's next message: one that guests send too, or [KeyframeWanted],
+// [ScreensWanted] or [ShareScreen]. For a message that can't be
 // read it returns the fault, and the socket stays open. When the socket has ended, it returns io.EOF.
 func (c *Conn) Recv(ctx context.Context) (signalling.Message, error) {
 	select {

@@ -25,6 +25,8 @@
 //	backend → window  {"type":"devices","payload":{"level":percent,"faults":[code]}}
 //	window → backend  {"type":"taken","payload":{"index":n,"frames":k}}
 //	window → backend  {"type":"keyframeWanted","payload":{"participant":id}}
+//	window → backend  {"type":"screensWanted","payload":{}}
+//	window → backend  {"type":"shareScreen","payload":{"id":id}}
 //
 // source names the participant whose pictures have index n in binary frames. It is sent before the first such frame.
 // Indexes count up from 0 and are not used again on the same socket.

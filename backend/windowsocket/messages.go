@@ -23,6 +23,39 @@ type KeyframeWanted struct {
 	Participant string `json:"participant"`
 }
 
+// ScreensWanted is a message from the window. It asks for [Screens].
+type ScreensWanted struct{}
+
+// ShareScreen is a message from the window. The native engine is to open a screen, or to close it if ID is "". The answer is
+// [OwnScreen]. Whether the call is shown it is up to [signalling.Sharing].
+type ShareScreen struct {
+	ID string `json:"id"`
+}
+
+// maxScreenID is the most bytes that a screen's id has.
+const maxScreenID = 256
+
+// Screens is a message to the window with the screens that the native engine can share.
+type Screens struct {
+	Screens []Screen `json:"screens"` // not nil
+	Fault   string   `json:"fault"`   // why there are none
+}
+
+// Screen is one of them.
+type Screen struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"` // as the system calls it; may be ""
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+}
+
+// OwnScreen is a message to the window that says whether the native engine has a screen open. It also comes when that has
+// ended by itself.
+type OwnScreen struct {
+	Open  bool   `json:"open"`
+	Fault string `json:"fault"` // why it could not be opened
+}
+
 // source gives an index to a participant's frames.
 type source struct {
 	Index       uint16 `json:"index"`
@@ -49,6 +82,40 @@ func (source) Type() signalling.Type { return "source" }
 
 // Type implements [signalling.Message].
 func (Devices) Type() signalling.Type { return "devices" }
+
+// Type implements [signalling.Message].
+func (ScreensWanted) Type() signalling.Type { return "screensWanted" }
+
+// Type implements [signalling.Message].
+func (ShareScreen) Type() signalling.Type { return "shareScreen" }
+
+// Type implements [signalling.Message].
+func (Screens) Type() signalling.Type { return "screens" }
+
+// Type implements [signalling.Message].
+func (OwnScreen) Type() signalling.Type { return "ownScreen" }
+
+// Validate implements [signalling.Message].
+func (ScreensWanted) Validate() error { return nil }
+
+// Validate implements [signalling.Message].
+func (m ShareScreen) Validate() error {
+	if len(m.ID) > maxScreenID {
+		return fault.Newf(fault.MessageInvalid, "screen's id of %d bytes", len(m.ID))
+	}
+	return nil
+}
+
+// Validate implements [signalling.Message].
+func (m Screens) Validate() error {
+	if m.Screens == nil {
+		return fault.Newf(fault.MessageInvalid, "screens: nil")
+	}
+	return nil
+}
+
+// Validate implements [signalling.Message].
+func (OwnScreen) Validate() error { return nil }
 
 // Validate implements [signalling.Message].
 func (m Devices) Validate() error {
@@ -83,7 +150,7 @@ func checkParticipant(id string) error {
 	return nil
 }
 
-// decodeWindow reads a message from the window: one that guests send, or enter, taken or keyframeWanted. Its faults
+// decodeWindow reads a message from the window: one that guests send, or enter, taken, keyframeWanted, screensWanted or shareScreen. Its faults
 // are those of [signalling.DecodeFromGuest].
 func decodeWindow(b []byte) (signalling.Message, error) {
 	m, err := signalling.DecodeFromGuest(b, signalling.MaxFrame)
@@ -105,6 +172,10 @@ func decodeWindow(b []byte) (signalling.Message, error) {
 		return decodeAs[taken](envelope.Payload)
 	case KeyframeWanted{}.Type():
 		return decodeAs[KeyframeWanted](envelope.Payload)
+	case ScreensWanted{}.Type():
+		return decodeAs[ScreensWanted](envelope.Payload)
+	case ShareScreen{}.Type():
+		return decodeAs[ShareScreen](envelope.Payload)
 	}
 	return nil, err
 }

@@ -32,6 +32,13 @@ type Devices struct {
 	Speakers    []Device `json:"speakers"`
 }
 
+// Screen is a monitor of this computer.
+type Screen struct {
+	ID            string
+	Name          string // as the system calls it, "" if it does not
+	Width, Height int    // pixels
+}
+
 // Choice names devices by id. "" is the system's default. The default is also used while a chosen device is not
 // present.
 type Choice struct {
@@ -67,7 +74,7 @@ type State struct {
 // Sink receives the output of a session. Its methods are called from several goroutines, but never two at once for
 // the same participant and kind. They must not block.
 type Sink interface {
-	// WriteRTP takes a packet of the host's own audio or video. The packet is valid only during the call.
+	// WriteRTP takes a packet of the host's own audio, video or shared screen. The packet is valid only during the call.
 	WriteRTP(kind signalling.Kind, pkt *rtp.Packet) error
 	// RequestKeyframe asks a participant for a keyframe after packets were lost. It is called at most five times a
 	// second until a keyframe arrives.

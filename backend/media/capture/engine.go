@@ -36,6 +36,7 @@ type Engine struct {
 	synthetic bool
 	video     videoSystem
 	audio     audioSystem
+	screens   screenSystem
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
@@ -49,6 +50,7 @@ func Open(o Options) (*Engine, error) {
 		synthetic: o.Synthetic,
 		video:     systemCameras(),
 		audio:     miniaudio{},
+		screens:   systemScreens(),
 		sessions:  make(map[*Session]struct{}),
 	}
 	if e.log == nil {
@@ -98,6 +100,24 @@ func (e *Engine) Devices(ctx context.Context) (Devices, error) {
 		}
 	}
 	return d, nil
+}
+
+// Screens lists the monitors that can be shared. It returns ScreenMissing or ScreenWayland if there is none.
+func (e *Engine) Screens(ctx context.Context) ([]Screen, error) {
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	type answer struct {
+		list []Screen
+		err  error
+	}
+	a := <-ask(ctx, e.log, "screens", func() (answer, error) {
+		list, err := e.screens.screens()
+		return answer{list, err}, nil
+	})
+	if a.err == nil && len(a.list) == 0 {
+		a.err = fault.New(fault.ScreenMissing, nil)
+	}
+	return a.list, a.err
 }
 
 // ask calls a driver on a goroutine of its own. If the call hangs, fails or panics, there is no answer.
@@ -174,6 +194,11 @@ func newVideoEncoder(q quality, size image.Rectangle) (videoEncoder, error) {
 		threads = 2
 	}
 	return vp8.NewEncoder(vp8.Config{Width: size.Dx(), Height: size.Dy(), Bitrate: q.bitrate, Threads: threads})
+}
+
+// newScreenEncoder returns an encoder whose pictures stay sharp.
+func newScreenEncoder(q quality, size image.Rectangle) (videoEncoder, error) {
+	return vp8.NewEncoder(vp8.Config{Width: size.Dx(), Height: size.Dy(), Bitrate: q.bitrate, Threads: 2, Screen: true})
 }
 
 func newSoundDecoder() (playout.Decoder, error) { return opus.NewDecoder() }

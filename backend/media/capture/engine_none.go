@@ -31,6 +31,11 @@ func (*Engine) Devices(context.Context) (Devices, error) {
 	return Devices{}, fault.New(fault.EngineUnavailable, nil)
 }
 
+// Screens returns fault.ScreenMissing.
+func (*Engine) Screens(context.Context) ([]Screen, error) {
+	return nil, fault.New(fault.ScreenMissing, nil)
+}
+
 // Start returns fault.EngineUnavailable.
 func (*Engine) Start(context.Context, Setup, Sink) (*Session, error) {
 	return nil, fault.New(fault.EngineUnavailable, nil)
@@ -56,6 +61,21 @@ func (*Session) Limit(int, int) {}
 
 // ForceKeyframe makes the next picture a keyframe.
 func (*Session) ForceKeyframe() {}
+
+// ShareScreen returns fault.ScreenMissing.
+func (*Session) ShareScreen(string, func()) error { return fault.New(fault.ScreenMissing, nil) }
+
+// StopScreen ends ShareScreen.
+func (*Session) StopScreen() {}
+
+// Presenting reports whether a screen is shared.
+func (*Session) Presenting() bool { return false }
+
+// LimitScreen says whether others look at the shared screen.
+func (*Session) LimitScreen(bool, int) {}
+
+// ForceScreenKeyframe makes a keyframe of the shared screen.
+func (*Session) ForceScreenKeyframe() {}
 
 // Switch changes to other devices.
 func (*Session) Switch(Choice) {}

@@ -48,7 +48,7 @@ func TestALimitReachesTheEncoder(t *testing.T) {
 			return ratedEncoder{fakeEncoder{size}, rates}, nil
 		},
 		clock:  videoClock,
-		fixed:  true,
+		fixed:  &ladder[startStep],
 		unseen: new(atomic.Bool),
 		limit:  &l,
 		emit:   func(payload []byte, key bool, at int64) { out <- emitted{payload, key, at} },

@@ -31,6 +31,8 @@ type Session struct {
 	camera    atomic.Pointer[camera] // nil while no camera is open
 	unseen    atomic.Bool            // the host's picture is not needed
 	limit     limit                  // of the host's picture
+	screen    *videoUplink
+	presented atomic.Pointer[presentation] // nil while no screen is shared
 
 	mic      chan soundBlock // from the driver's thread to the encoder's goroutine
 	micEnd   chan struct{}
@@ -53,10 +55,11 @@ func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, process
 		engine:    e,
 		sink:      sink,
 		processor: processor,
-		others:    playout.New(newSoundDecoder, screen{sink}),
+		others:    playout.New(newSoundDecoder, shown{sink}),
 		voice:     newAudioUplink(encoder, sink),
 		status:    newStatus(sink),
-		picture:   newVideoUplink(sink),
+		picture:   newVideoUplink(signalling.KindVideo, sink),
+		screen:    newVideoUplink(signalling.KindScreen, sink),
 		encoder:   encoder,
 		mic:       make(chan soundBlock, micQueue),
 		micEnd:    make(chan struct{}),
@@ -155,11 +158,11 @@ func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.
 	}
 }
 
-// screen shows the other participants' pictures. It implements playout.Sink.
-type screen struct{ Sink }
+// shown shows the other participants' pictures. It implements playout.Sink.
+type shown struct{ Sink }
 
 // Show implements playout.Sink.
-func (s screen) Show(participant string, f playout.Frame) {
+func (s shown) Show(participant string, f playout.Frame) {
 	s.Frame(Frame{Participant: participant, Key: f.Key, Timestamp: f.At, Payload: f.Payload})
 }
 
@@ -173,6 +176,7 @@ func (s *Session) Close() error {
 	for _, j := range jobs {
 		j.cancel()
 	}
+	s.StopScreen()
 	for _, j := range jobs {
 		j.wait()
 	}
@@ -209,9 +213,13 @@ func (s *Session) startCamera() {
 }
 
 func (s *Session) openCamera(source videoSource) device {
+	var fixed *quality
+	if s.engine.synthetic {
+		fixed = &ladder[startStep]
+	}
 	c := startCamera(source, cameraOptions{
 		encode: newVideoEncoder,
-		fixed:  s.engine.synthetic,
+		fixed:  fixed,
 		clock:  videoClock,
 		unseen: &s.unseen,
 		limit:  &s.limit,

@@ -197,8 +197,9 @@ func audioLevel(sound []int16) uint8 {
 	return uint8(min(max(math.Round(db), 0), silence))
 }
 
-// videoUplink makes RTP packets (RFC 7741) from the host's picture.
+// videoUplink makes RTP packets (RFC 7741) from the host's picture, or its shared screen.
 type videoUplink struct {
+	kind signalling.Kind
 	sink Sink
 
 	mu         sync.Mutex // needed because a camera that hangs while closing may overlap with its successor
@@ -207,8 +208,9 @@ type videoUplink struct {
 	packetiser vp8Packetiser
 }
 
-func newVideoUplink(sink Sink) *videoUplink {
+func newVideoUplink(kind signalling.Kind, sink Sink) *videoUplink {
 	return &videoUplink{
+		kind: kind,
 		sink: sink,
 		header: rtp.Header{
 			Version:        2,
@@ -231,6 +233,6 @@ func (u *videoUplink) write(frame []byte, at int64) {
 		pkt := rtp.Packet{Header: u.header, Payload: payload}
 		pkt.Marker = i == len(payloads)-1
 		u.header.SequenceNumber++
-		_ = u.sink.WriteRTP(signalling.KindVideo, &pkt) // the sink handles its own errors
+		_ = u.sink.WriteRTP(u.kind, &pkt) // the sink handles its own errors
 	}
 }

@@ -54,7 +54,7 @@ type camera struct {
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64 // 1/90000 s
-	fixed  bool         // always the same quality, whatever the load
+	fixed  *quality     // whatever the load; nil adapts
 	unseen *atomic.Bool // set while no picture is needed; pictures are then left out
 	limit  *limit       // what others can have
 	anew   atomic.Bool  // pictures were left out: the next one is a keyframe
@@ -81,7 +81,7 @@ type cameraOptions struct {
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64
-	fixed  bool         // always the same quality, whatever the load
+	fixed  *quality     // whatever the load; nil adapts
 	unseen *atomic.Bool // pictures are left out while it is set; the camera stays open
 	limit  *limit       // what others can have
 }
@@ -275,7 +275,10 @@ func (c *camera) encodeAll() error {
 // quality returns what to encode: what this machine can handle, within the limit.
 func (c *camera) quality() quality {
 	q := ladder[startStep]
-	if c.ladder != nil {
+	switch {
+	case c.fixed != nil:
+		q = *c.fixed
+	case c.ladder != nil:
 		q = c.ladder.quality()
 	}
 	return c.limit.bound(q)
@@ -283,7 +286,7 @@ func (c *camera) quality() quality {
 
 // govern adapts the quality to the load of the last picture, and to the limit. encoded is what it was encoded with.
 func (c *camera) govern(encoder videoEncoder, encoded quality, took, interval time.Duration) quality {
-	if !c.fixed {
+	if c.fixed == nil {
 		if c.ladder == nil {
 			c.ladder = newGovernor(int(c.lines.Load()))
 		}

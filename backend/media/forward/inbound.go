@@ -158,9 +158,10 @@ func (in *Inbound) track(mid []byte, kind signalling.Kind) *Track {
 	return nil
 }
 
-// Write takes a packet that this process made. The payload type is ignored, and of the header extensions only
+// Write takes a packet of the track with this index, that this process made. The payload type is ignored, and of the header extensions only
 // [codec.AudioLevelID] is read. It neither changes nor keeps pkt.
-func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
+func (in *Inbound) Write(track int, pkt *rtp.Packet, now time.Time) {
+	t := in.tracks[track]
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.payload = append(in.payload[:0], pkt.Payload...)
@@ -168,12 +169,8 @@ func (in *Inbound) Write(kind signalling.Kind, pkt *rtp.Packet, now time.Time) {
 		ssrc: pkt.SSRC, timestamp: pkt.Timestamp, sequence: pkt.SequenceNumber,
 		marker: pkt.Marker, payload: in.payload,
 	}
-	t := in.track(nil, kind)
-	if t == nil {
-		return
-	}
 	switch b := pkt.GetExtension(codec.AudioLevelID); {
-	case kind == signalling.KindVideo:
+	case t.Kind == signalling.KindVideo:
 		in.packet.vp8 = vp8.Parse(in.payload)
 	case len(b) == 1:
 		in.packet.extension(codec.AudioLevelID, b)

@@ -61,6 +61,7 @@ export class Lab {
       PULSE_SERVER: `unix:${join(runtime, 'no-sound')}`,
     };
     delete env.WAYLAND_DISPLAY;
+    delete env.XDG_SESSION_TYPE;
     const enter = options.on ? within(options.on) : [];
     const lab = new Lab(dir, new Processes(dir, env, enter), options.on);
     try {

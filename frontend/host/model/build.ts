@@ -48,7 +48,13 @@ function native(
     choice: { camera, microphone, speaker },
     devices: () => commands.devices(),
     requestKeyframe: (participant) => transport.requestKeyframe(participant),
+    screens: {
+      list: () => transport.listScreens(),
+      share: (id) => transport.shareScreen(id),
+    },
   });
+  transport.onscreens = (screens) => engine.screen.take(screens);
+  transport.onownscreen = (state) => engine.screen.tell(state);
   transport.onframe = (frame) => engine.show(frame);
   transport.ondevices = (devices) => engine.hear(devices);
   return engine;

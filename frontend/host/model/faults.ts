@@ -27,6 +27,8 @@ const sentences: Record<string, () => string> = {
   'microphone-lost': m.host_fault_microphone_lost,
   'speaker-missing': m.host_fault_speaker_missing,
   'speaker-lost': m.host_fault_speaker_lost,
+  'screen-missing': m.host_fault_screen_missing,
+  'screen-wayland': m.host_fault_screen_wayland,
   'engine-unavailable': m.host_fault_engine_unavailable,
   'clipboard-unavailable': m.host_fault_clipboard_unavailable,
   'opener-unavailable': m.host_fault_opener_unavailable,

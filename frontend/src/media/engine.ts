@@ -50,6 +50,17 @@ export interface OwnScreen {
   close(): void;
   /** Called when it has ended without close: by the browser's own button, or because the window has gone. */
   onended: (() => void) | null;
+  /** What the person is to choose from, where the app asks and not the browser; reactive. */
+  readonly choice?: ScreenChoice | undefined;
+  /** The answer to choice: a screen's id, '' for none. */
+  choose?(id: string): void;
+}
+
+/** The screens of this computer, or why there are none. */
+export interface ScreenChoice {
+  screens: readonly { id: string; width: number; height: number }[];
+  /** A fault's code. */
+  fault: string;
 }
 
 /** A picture that is being drawn. */

@@ -31,6 +31,19 @@ export interface DeviceState {
   readonly faults: readonly string[];
 }
 
+/** The screens that the native engine can share. */
+export interface Screens {
+  readonly screens: readonly { id: string; name: string; width: number; height: number }[];
+  /** Why there are none. */
+  readonly fault: string;
+}
+
+/** Whether the native engine has a screen open, and why it could not be opened. */
+export interface OwnScreenState {
+  readonly open: boolean;
+  readonly fault: string;
+}
+
 export interface LoopbackOptions {
   /** From the backend's ticket: ws://127.0.0.1:PORT/window. */
   readonly url: string;
@@ -48,6 +61,8 @@ export class LoopbackTransport implements Transport {
   onstate: ((state: TransportState) => void) | null = null;
   onframe: ((frame: VideoFrame) => void) | null = null;
   ondevices: ((state: DeviceState) => void) | null = null;
+  onscreens: ((screens: Screens) => void) | null = null;
+  onownscreen: ((state: OwnScreenState) => void) | null = null;
 
   #state: TransportState = { phase: 'connecting', attempt: 0 };
   #socket: WebSocket | undefined;
@@ -90,6 +105,16 @@ export class LoopbackTransport implements Transport {
     if (this.#state.phase === 'open') this.#write('keyframeWanted', { participant });
   }
 
+  /** Asks for the screens; onscreens gets them. */
+  listScreens(): void {
+    if (this.#state.phase === 'open') this.#write('screensWanted', {});
+  }
+
+  /** Opens a screen, or closes it (''); onownscreen hears of it. */
+  shareScreen(id: string): void {
+    if (this.#state.phase === 'open') this.#write('shareScreen', { id });
+  }
+
   /** Does nothing: this transport does not try again. */
   retryNow(): void {}
 
@@ -97,6 +122,8 @@ export class LoopbackTransport implements Transport {
     this.onmessage = null;
     this.onframe = null;
     this.ondevices = null;
+    this.onscreens = null;
+    this.onownscreen = null;
     this.#end({ phase: 'closed' });
     this.onstate = null;
   }
@@ -114,6 +141,19 @@ export class LoopbackTransport implements Transport {
     const devices = readDevices(text);
     if (devices) {
       this.ondevices?.(devices);
+      return;
+    }
+    const screens = readOwn<Screens>(text, 'screens', {
+      screens: [{ id: 's', name: 's', width: 'n', height: 'n' }],
+      fault: 's',
+    });
+    if (screens) {
+      this.onscreens?.(screens);
+      return;
+    }
+    const own = readOwn<OwnScreenState>(text, 'ownScreen', { open: 'b', fault: 's' });
+    if (own) {
+      this.onownscreen?.(own);
       return;
     }
     const message = decodeFromHost(text);
@@ -176,11 +216,11 @@ interface Source {
   told: number;
 }
 
-/** One of the two messages that exist only here: which participant an index stands for. */
+/** One of the messages that exist only here: which participant an index stands for. */
 const readSource = (text: string) =>
   readOwn<{ index: number; participant: string }>(text, 'source', { index: 'n', participant: 's' });
 
-/** The other one: how the native engine's devices are. The level comes in percent. */
+/** Another one: how the native engine's devices are. The level comes in percent. */
 function readDevices(text: string): DeviceState | undefined {
   const read = readOwn<DeviceState>(text, 'devices', { level: 'n', faults: ['s'] });
   return read && { ...read, level: read.level / 100 };

@@ -4,6 +4,7 @@ import { OWN, SCREEN } from '$src/media/engine';
 import type { DeviceState, VideoFrame as EncodedPicture } from '$src/transport';
 import type { HostMessage } from '$src/transport/transport';
 import { PictureDecoder } from './decoder';
+import { NativeScreen, type OwnScreenOptions } from './ownScreen.svelte';
 import { Screen } from './screen.svelte';
 
 /** The participant of the own picture, as backend/media/capture names it. */
@@ -18,6 +19,8 @@ export interface NativeEngineOptions {
   devices: () => Promise<Devices>;
   /** Asks for a keyframe of a participant. */
   requestKeyframe: (participant: string) => void;
+  /** The app's screens. */
+  screens: OwnScreenOptions;
 }
 
 /**
@@ -33,6 +36,7 @@ export class NativeEngine implements MediaEngine {
   devices = $state.raw<Devices>({ cameras: [], microphones: [], speakers: [] });
   choice = $state.raw<Choice>({ camera: '', microphone: '', speaker: '' });
   readonly soundBlocked = false;
+  readonly screen: NativeScreen;
 
   #broken = $state.raw<readonly DeviceFault[]>([]);
   readonly #decodes = 'VideoDecoder' in globalThis;
@@ -46,6 +50,7 @@ export class NativeEngine implements MediaEngine {
     this.muted = options.muted;
     this.cameraOff = options.cameraOff;
     this.choice = options.choice;
+    this.screen = new NativeScreen(options.screens);
     void this.#list();
   }
 
@@ -134,6 +139,7 @@ export class NativeEngine implements MediaEngine {
 
   close(): void {
     this.#closed = true;
+    this.screen.close();
     for (const id of [...this.#screens.keys()]) this.#forget(id);
   }
 

@@ -50,6 +50,7 @@ function lab() {
       speakers: [],
     }),
     requestKeyframe: (participant) => asked.push(participant),
+    screens: { list: () => {}, share: () => {} },
   });
   let taken = 0;
   const show = (participant: string, keyframe = true) =>

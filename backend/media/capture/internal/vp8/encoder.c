@@ -14,7 +14,7 @@ struct porch_vp8_encoder {
 };
 
 porch_vp8_encoder *porch_vp8_open(unsigned width, unsigned height, unsigned kbps,
-                                  unsigned threads, int speed, int *error) {
+                                  unsigned threads, int speed, int screen, int *error) {
   porch_vp8_encoder *e = calloc(1, sizeof *e);
   if (e == NULL) {
     *error = VPX_CODEC_MEM_ERROR;
@@ -37,7 +37,7 @@ porch_vp8_encoder *porch_vp8_open(unsigned width, unsigned height, unsigned kbps
   c->rc_dropframe_thresh = 30;
   c->rc_resize_allowed = 0;
   c->rc_min_quantizer = 2;
-  c->rc_max_quantizer = 56;
+  c->rc_max_quantizer = screen ? 40 : 56;
   c->rc_undershoot_pct = 100;
   c->rc_overshoot_pct = 15;
   c->rc_buf_initial_sz = 500;
@@ -54,6 +54,7 @@ porch_vp8_encoder *porch_vp8_open(unsigned width, unsigned height, unsigned kbps
   vpx_codec_control(&e->codec, VP8E_SET_CPUUSED, speed);
   vpx_codec_control(&e->codec, VP8E_SET_STATIC_THRESHOLD, 1);
   vpx_codec_control(&e->codec, VP8E_SET_TOKEN_PARTITIONS, VP8_ONE_TOKENPARTITION);
+  if (screen) vpx_codec_control(&e->codec, VP8E_SET_SCREEN_CONTENT_MODE, 1);
   // A keyframe may take half of the buffer: 600 ms × 0.5 × 30 fps ÷ 10.
   vpx_codec_control(&e->codec, VP8E_SET_MAX_INTRA_BITRATE_PCT, 900);
 

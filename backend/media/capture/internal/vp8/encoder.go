@@ -29,6 +29,8 @@ type Config struct {
 	Width, Height int
 	Bitrate       int // bit/s
 	Threads       int // 0 for one
+	// Screen is for text: pictures are left out rather than coarse, and what does not move costs nothing.
+	Screen bool
 }
 
 // Encoder encodes pictures of one size. It is not safe for concurrent use.
@@ -43,8 +45,11 @@ func NewEncoder(c Config) (*Encoder, error) {
 		return nil, fmt.Errorf("vp8: picture of %d × %d", c.Width, c.Height)
 	}
 	c.Threads = max(c.Threads, 1)
-	var code C.int
-	handle := C.porch_vp8_open(C.uint(c.Width), C.uint(c.Height), kbps(c.Bitrate), C.uint(c.Threads), speed, &code)
+	var code, screen C.int
+	if c.Screen {
+		screen = 1
+	}
+	handle := C.porch_vp8_open(C.uint(c.Width), C.uint(c.Height), kbps(c.Bitrate), C.uint(c.Threads), speed, screen, &code)
 	if handle == nil {
 		return nil, libError("open", code)
 	}

@@ -6,10 +6,11 @@
 
 typedef struct porch_vp8_encoder porch_vp8_encoder;
 
-// Opens an encoder for width × height; bitrate in kbit/s. On failure returns
+// Opens an encoder for width × height; bitrate in kbit/s; screen for
+// text. On failure returns
 // NULL and sets *error to libvpx's code.
 porch_vp8_encoder *porch_vp8_open(unsigned width, unsigned height, unsigned kbps,
-                                  unsigned threads, int speed, int *error);
+                                  unsigned threads, int speed, int screen, int *error);
 
 // Encodes one I420 picture. pts and duration in 1/90000 s. On success returns
 // 0; *data, valid until the next call, may be NULL: the rate control left the
