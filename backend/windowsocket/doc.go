@@ -18,7 +18,7 @@
 // # Text messages
 //
 // After that, the window sends what guests send (signalling.DecodeFromGuest) and receives what hosts send. Each
-// message is one text message. Five types exist only here:
+// message is one text message. Nine types exist only here:
 //
 //	window → backend  {"type":"enter","payload":{"token":string}}
 //	backend → window  {"type":"source","payload":{"index":n,"participant":id}}
@@ -27,6 +27,8 @@
 //	window → backend  {"type":"keyframeWanted","payload":{"participant":id}}
 //	window → backend  {"type":"screensWanted","payload":{}}
 //	window → backend  {"type":"shareScreen","payload":{"id":id}}
+//	backend → window  {"type":"screens","payload":{"screens":[{"id":id,"name":string,"width":n,"height":n}],"fault":code}}
+//	backend → window  {"type":"ownScreen","payload":{"open":bool,"fault":code}}
 //
 // source names the participant whose pictures have index n in binary frames. It is sent before the first such frame.
 // Indexes count up from 0 and are not used again on the same socket.
@@ -42,6 +44,10 @@
 //
 // keyframeWanted says that the window needs a keyframe to go on with a participant's picture, for example after an
 // error of the decoder. The backend gets it as [KeyframeWanted].
+//
+// screensWanted asks for screens, which names what the native engine can share, or says why there is nothing. shareScreen
+// makes it open one of them, or none (""), and is answered by ownScreen, which also comes when a screen has ended by itself.
+// The call is told by sharing, as by guests.
 //
 // # Binary messages
 //
