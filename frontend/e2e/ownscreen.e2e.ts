@@ -93,7 +93,7 @@ test('the host is asked which screen, and can say none', async () => {
   await press('Share screen');
   await question().waitFor();
   expect(await question().textContent()).toContain('Everybody in the call sees all of it');
-  expect(await seriousOn(host)).toEqual([]);
+  expect(await seriousOn(host, 'everything')).toEqual([]);
   await question().getByRole('button', { name: 'Cancel' }).click();
   await question().waitFor({ state: 'detached' });
   await controls(host).getByRole('button', { name: 'Share screen' }).waitFor();
