@@ -26,6 +26,7 @@ import (
 	"github.com/porch-call/porch/backend/kit/portmap"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/media/capture"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/notify"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
@@ -172,7 +173,14 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	}
 	doors := door.New(door.Options{
 		Mux:   calls.Mux(),
-		Outer: func() []netip.AddrPort { return append(slices.Clone(outer), calls.Mapped()...) },
+		Outer: func() []door.Entry {
+			all := slices.Clone(outer)
+			for _, r := range calls.Mapped() {
+				tcp := r.Base.Port() == path.StreamPort
+				all = append(all, door.Entry{At: r.Mapped, UDP: !tcp, TCP: tcp})
+			}
+			return all
+		},
 		Changed: func() {
 			if h := owner.Load(); h != nil {
 				h.Ways().DoorsChanged()
@@ -255,7 +263,7 @@ func mediaPort(kept *store.Store) (port uint16, err error) {
 }
 
 // direct reads what the options say of direct links.
-func (o Options) direct() (page string, outer []netip.AddrPort, err error) {
+func (o Options) direct() (page string, outer []door.Entry, err error) {
 	if page = cmp.Or(o.Page, DefaultPage); page != "" {
 		var ok bool
 		if page, ok = ways.ParsePage(page); !ok {
@@ -267,7 +275,7 @@ func (o Options) direct() (page string, outer []netip.AddrPort, err error) {
 		if err != nil {
 			return "", nil, fmt.Errorf("PORCH_OUTER: %q is no address with a port", text)
 		}
-		outer = append(outer, at)
+		outer = append(outer, door.Entry{At: at, UDP: true, TCP: true})
 	}
 	return page, outer, nil
 }

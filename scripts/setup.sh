@@ -3,8 +3,8 @@
 # packages (as root, or with sudo) and the front end's npm packages. Does
 # nothing, quickly, when all is there. `scripts/setup.sh build` leaves out what
 # only the tests need, `scripts/setup.sh relay` what the public relay does not,
-# and `scripts/setup.sh dist`, `windows` and `deb` add what packing and the
-# tests of packages need.
+# `scripts/setup.sh dist`, `windows` and `deb` add what packing and the tests of
+# packages need, and `scripts/setup.sh lab` what `make lab` does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +31,9 @@ test_packages=(
 dist_packages=(nsis binutils)          # the Windows installer; readelf
 
 packages=("${build_packages[@]}")
+lab_packages=(nftables socat)
+# Not installed, because they would start as servers of this machine: unpacked to build/lab/tools.
+lab_servers=(miniupnpd-nftables nginx)
 windows_packages=(wine wine64 gcc-mingw-w64-x86-64 chromium)
 # A display, a mouse and a browser outside of the bare Debian, and the root within.
 deb_packages=(debootstrap bubblewrap chromium openbox xdotool x11-utils imagemagick)
@@ -39,8 +42,9 @@ case "$what" in
   dist) packages+=("${dist_packages[@]}") ;;
   windows) packages=("${windows_packages[@]}") ;;
   deb) packages+=("${deb_packages[@]}") ;;
+  lab) packages+=("${lab_packages[@]}") ;;
 esac
-if [ "$what" = all ]; then packages+=("${test_packages[@]}"); fi
+if [ "$what" = all ] || [ "$what" = lab ]; then packages+=("${test_packages[@]}"); fi
 if [ "$what" = relay ]; then packages=(); fi
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -74,6 +78,16 @@ elif [ "$(uname -s)" = Darwin ]; then
   command -v clang >/dev/null 2>&1 || { say "Xcode's command line tools are missing: xcode-select --install"; exit 1; }
 else
   say "this is not Debian; Porch needs what these Debian packages hold: ${packages[*]}"
+fi
+
+if [ "$what" = lab ] && command -v apt-get >/dev/null 2>&1; then
+  for p in "${lab_servers[@]}"; do
+    tools=build/lab/tools/$p
+    [ -d "$tools/usr/sbin" ] && continue
+    say "unpacking $p to $tools"
+    mkdir -p "$tools"
+    (cd "$tools" && apt-get download -qq "$p" >/dev/null && dpkg -x ./*.deb . && rm ./*.deb)
+  done
 fi
 
 # npm: again only when the lock file is newer than the last install.

@@ -61,6 +61,8 @@ type Profile struct {
 	// computer.
 	Elsewhere bool
 
+	Direct bool // they came through a direct door, and may come by TCP
+
 	// Admission makes the message (signalling.Admitted) that is sent before all
 	// others, on Join and on each Attach; nil sends none. It runs on the call's
 	// goroutine. JoinLocal does not use it.

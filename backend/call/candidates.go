@@ -10,6 +10,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call/description"
+	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -88,6 +89,8 @@ func (p *peer) leaving(text, address string, port int) string {
 		return description.Candidate(description.Relayed, local, local, true, p.ufrag)
 	case p.relayOnly:
 		return ""
+	case local.Port() == path.StreamPort:
+		return description.Passive(netip.AddrPortFrom(local.Addr(), p.call.engine.mux.StreamsAt(local.Addr())), p.ufrag)
 	}
 	return text
 }
@@ -98,7 +101,11 @@ func (p *peer) reflexives() (texts []string) {
 		return nil
 	}
 	for _, r := range p.outside.Reflexives() {
-		texts = append(texts, description.Candidate(description.Reflexive, r.Mapped, r.Base, false, p.ufrag))
+		if r.Base.Port() != path.StreamPort {
+			texts = append(texts, description.Candidate(description.Reflexive, r.Mapped, r.Base, false, p.ufrag))
+		} else if p.sockets().Streams {
+			texts = append(texts, description.Passive(r.Mapped, p.ufrag))
+		}
 	}
 	return texts
 }

@@ -99,13 +99,11 @@ func NewEngine(o Options) (*Engine, error) {
 func (e *Engine) Mux() *path.Mux { return e.mux }
 
 // Mapped returns the addresses at which routers let packets to the sockets in.
-func (e *Engine) Mapped() (outer []netip.AddrPort) {
-	if e.stun != nil {
-		for _, r := range e.stun.Mapped() {
-			outer = append(outer, r.Mapped)
-		}
+func (e *Engine) Mapped() []path.Reflexive {
+	if e.stun == nil {
+		return nil
 	}
-	return outer
+	return e.stun.Mapped()
 }
 
 // cork holds packets back until uncork, so that many leave with one system call.

@@ -410,7 +410,7 @@ func (p *peer) sockets() path.PeerMux {
 	return path.PeerMux{
 		Mux: p.call.engine.mux, Take: p.takeContained, AnsweredBy: p.answeredBy, Answered: p.answered,
 		TURN: p.turnSocket, RelayOnly: p.relayOnly,
-		Elsewhere: p.member.profile.Elsewhere,
+		Elsewhere: p.member.profile.Elsewhere, Streams: p.member.profile.Direct && !p.relayOnly,
 	}
 }
 

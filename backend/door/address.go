@@ -18,8 +18,8 @@ const minPort = 1024
 
 // Entry is a way to the host's door.
 type Entry struct {
-	At  netip.AddrPort
-	TCP bool // the same port takes ICE-TCP as well
+	At       netip.AddrPort
+	UDP, TCP bool // what the port takes; TCP is ICE over TCP
 }
 
 // Bits of an entry's kind.
@@ -40,7 +40,10 @@ func Address(page string, id sealed.LinkID, secret sealed.Secret, i Identity, en
 	fingerprint := i.Fingerprint()
 	b := fingerprint[:]
 	for _, e := range entries[:min(len(entries), MaxEntries)] {
-		kind := byte(kindUDP)
+		var kind byte
+		if e.UDP {
+			kind |= kindUDP
+		}
 		if e.TCP {
 			kind |= kindTCP
 		}

@@ -75,7 +75,7 @@ func (c *conn) settings(held *path.HeldCheck) (s webrtc.SettingEngine) {
 	s.SetLite(true)
 	s.SetICECredentials(c.ufrag, string(c.password))
 	s.SetICEUDPMux(path.PeerMux{
-		Mux: c.doors.mux, Vouch: c.vouch, First: held,
+		Mux: c.doors.mux, Streams: true, Vouch: c.vouch, First: held,
 		Take:       func([]byte) bool { return true }, // there is no media
 		AnsweredBy: func(netip.AddrPort) bool { return true },
 		Answered:   func() {},

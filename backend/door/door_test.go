@@ -314,9 +314,9 @@ func TestTheAddressIsShort(t *testing.T) {
 	must(t, err)
 	page := "https://" + strings.Repeat("p", 51) + "/"
 	entries := []Entry{
-		{At: netip.MustParseAddrPort("44.128.1.1:5000"), TCP: true},
-		{At: netip.MustParseAddrPort("192.168.1.1:5000")},
-		{At: netip.MustParseAddrPort("[2a00:1450::1]:5000")},
+		{At: netip.MustParseAddrPort("44.128.1.1:5000"), UDP: true, TCP: true},
+		{At: netip.MustParseAddrPort("192.168.1.1:5000"), UDP: true},
+		{At: netip.MustParseAddrPort("[2a00:1450::1]:5000"), UDP: true},
 	}
 	a := Address(page, link.ID(), sealed.NewSecret(), i, entries)
 	if len(a) > 220 || len(a) < 150 || !strings.HasPrefix(a, page+"#d1."+string(link.ID())+".") {

@@ -50,7 +50,7 @@ type Options struct {
 	Mux *path.Mux
 	// Outer returns addresses that lead to the mux' sockets from outside, as a router has told or the host. nil means
 	// that none are known. It must return at once.
-	Outer func() []netip.AddrPort
+	Outer func() []Entry
 	// Changed is called when Entries may have changed, on a goroutine of Doors. It must return at once, and may be nil.
 	Changed func()
 	Logger  *slog.Logger // nil means slog.Default
@@ -68,7 +68,7 @@ type Counts struct {
 // Doors are the doors of all links, on the sockets of one mux. It is safe for concurrent use.
 type Doors struct {
 	mux    *path.Mux
-	outer  func() []netip.AddrPort
+	outer  func() []Entry
 	change func()
 	log    *slog.Logger
 	board  *switchboard.Memory
@@ -81,6 +81,8 @@ type Doors struct {
 	work   sync.WaitGroup
 
 	unknown, forged, refused, copied, opened atomic.Uint64
+
+	listening sync.Mutex // held while streams are begun or ended; acquired before mu
 
 	mu       sync.Mutex // guards what follows, and the fields of doors that name it
 	closed   bool
@@ -115,7 +117,7 @@ func New(o Options) *Doors {
 		d.log = slog.Default()
 	}
 	if d.outer == nil {
-		d.outer = func() []netip.AddrPort { return nil }
+		d.outer = func() []Entry { return nil }
 	}
 	if d.change == nil {
 		d.change = func() {}
@@ -157,6 +159,7 @@ func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Se
 	d.tags[tag] = one
 	d.mu.Unlock()
 	d.mux.OpenSockets()
+	d.listen()
 	return func() {
 		d.mu.Lock()
 		if d.tags[tag] == one {
@@ -164,7 +167,18 @@ func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Se
 		}
 		d.mu.Unlock()
 		attached.Detach()
+		d.listen()
 	}, nil
+}
+
+// listen takes streams as long as there is a door.
+func (d *Doors) listen() {
+	d.listening.Lock()
+	defer d.listening.Unlock()
+	d.mu.Lock()
+	wanted := len(d.tags) > 0
+	d.mu.Unlock()
+	d.mux.ListenStreams(wanted)
 }
 
 // keepSockets opens sockets when the machine has changed networks, as long as a link has a door.
@@ -195,8 +209,20 @@ func (d *Doors) keepSockets() {
 // Entries returns the ways to the doors from the internet, as far as they are known: at most MaxEntries. It opens the
 // sockets to which they lead. That a packet from outside gets through can't be known from here.
 func (d *Doors) Entries() (entries []Entry) {
-	for _, at := range append(slices.Clone(d.outer()), d.mux.OpenSockets()...) {
-		if e := (Entry{At: at}); Public(at) && !slices.Contains(entries, e) && len(entries) < MaxEntries {
+	all := slices.Clone(d.outer())
+	for _, at := range d.mux.OpenSockets() {
+		all = append(all, Entry{At: at, UDP: true, TCP: d.mux.StreamsAt(at.Addr()) == at.Port()})
+	}
+	for _, e := range all {
+		if !Public(e.At) {
+			continue
+		}
+		same := slices.IndexFunc(entries, func(o Entry) bool { return o.At == e.At })
+		switch {
+		case same >= 0: // a router has mapped one port for both
+			entries[same].UDP = entries[same].UDP || e.UDP
+			entries[same].TCP = entries[same].TCP || e.TCP
+		case len(entries) < MaxEntries:
 			entries = append(entries, e)
 		}
 	}
@@ -209,6 +235,7 @@ func (d *Doors) Close() error {
 	d.closed = true
 	clear(d.tags)
 	d.mu.Unlock()
+	d.listen()
 	d.mux.SetStrangers(nil)
 	d.cancel()
 	d.work.Wait()
@@ -311,7 +338,7 @@ func (d *Doors) leave(c *conn) {
 // remoteOf returns what the switchboard may know of a guest.
 func (d *Doors) remoteOf(c *conn) switchboard.RemoteInfo {
 	return switchboard.RemoteInfo{
-		Loopback: c.from.Addr().IsLoopback(),
+		Loopback: c.from.Addr().IsLoopback(), Direct: true,
 		Key: household.Key(c.home, func(text string) string {
 			mac := hmac.New(sha256.New, d.key)
 			mac.Write([]byte(text))

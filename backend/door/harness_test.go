@@ -91,10 +91,16 @@ type page struct {
 
 func (h *house) page(tb testing.TB) *page {
 	tb.Helper()
+	return h.pageBy(tb, fmt.Sprintf("udp 2130706431 %s %d typ host", h.at.Addr(), h.at.Port()))
+}
+
+// pageBy returns a page that knows one candidate of the host.
+func (h *house) pageBy(tb testing.TB, candidate string) *page {
+	tb.Helper()
 	ufrag, password := h.ufrag(tb)
 	var s webrtc.SettingEngine
 	s.SetIncludeLoopbackCandidate(true)
-	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeTCP4})
 	s.SetDTLSRetransmissionInterval(50 * time.Millisecond)
 	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})
 	must(tb, err)
@@ -109,11 +115,11 @@ func (h *house) page(tb testing.TB) *page {
 	offer, err := pc.CreateOffer(nil)
 	must(tb, err)
 	must(tb, pc.SetLocalDescription(offer))
-	must(tb, pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: h.answer(ufrag, password)}))
+	must(tb, pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: h.answer(ufrag, password, candidate)}))
 	return p
 }
 
-func (h *house) answer(ufrag, password string) string {
+func (h *house) answer(ufrag, password, candidate string) string {
 	sum := h.identity.Fingerprint()
 	pairs := strings.ToUpper(hex.EncodeToString(sum[:]))
 	var colons []string
@@ -125,7 +131,7 @@ func (h *house) answer(ufrag, password string) string {
 		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0", "a=mid:0",
 		"a=ice-ufrag:" + ufrag, "a=ice-pwd:" + password, "a=fingerprint:sha-256 " + strings.Join(colons, ":"),
 		"a=setup:passive", "a=sctp-port:5000", "a=max-message-size:65536",
-		fmt.Sprintf("a=candidate:1 1 udp 2130706431 %s %d typ host", h.at.Addr(), h.at.Port()), "a=end-of-candidates", "",
+		"a=candidate:1 1 " + candidate, "a=end-of-candidates", "",
 	}, "\r\n")
 }
 

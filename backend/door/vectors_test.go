@@ -36,7 +36,10 @@ func TestVectors(t *testing.T) {
 	}
 	i, err := NewIdentity()
 	must(t, err)
-	entries := []Entry{{At: netip.MustParseAddrPort("44.128.1.1:5000"), TCP: true}, {At: netip.MustParseAddrPort("[2a00:1450::1]:40000")}}
+	entries := []Entry{
+		{At: netip.MustParseAddrPort("44.128.1.1:5000"), UDP: true, TCP: true},
+		{At: netip.MustParseAddrPort("[2a00:1450::1]:40000"), UDP: true}, {At: netip.MustParseAddrPort("44.128.1.1:5001"), TCP: true},
+	}
 	address := Address("", sealed.LinkID("AAECAwQFBgcICQoLDA0ODw"), secret, i, entries)
 	got, want := strings.Split(address, "."), strings.Split(v.Fragment, ".")
 	if !slices.Equal(got[:3], want[:3]) || !bytes.Equal(entriesIn(t, got[3]), entriesIn(t, want[3])) {

@@ -65,7 +65,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	st.open(s)
 	st.participant, err = c.Join(call.Profile{
 		ID: id, Name: st.shown, Muted: k.Muted, CameraOff: k.CameraOff,
-		Layers: s.layers, Elsewhere: !s.frames.Remote().Loopback,
+		Layers: s.layers, Elsewhere: !s.frames.Remote().Loopback, Direct: s.frames.Remote().Direct,
 		Admission: func(resumed bool) signalling.Message {
 			servers := st.credentials.Servers
 			if resumed {

@@ -37,6 +37,12 @@ func Candidate(k Kind, a, base netip.AddrPort, hide bool, ufrag string) string {
 		foundation, k.priority(), a.Addr(), a.Port(), k, related.Addr(), related.Port(), ufrag)
 }
 
+// Passive returns the candidate at address a where TCP connections are taken (RFC 6544 section 4.5). It is the last choice.
+func Passive(a netip.AddrPort, ufrag string) string {
+	return fmt.Sprintf("candidate:%d 1 tcp %d %s %d typ host tcptype passive ufrag %s",
+		crc32.ChecksumIEEE([]byte("tcp"+a.Addr().String())), 65535<<8|255, a.Addr(), a.Port(), ufrag)
+}
+
 // candidateLine begins a candidate in a description (RFC 8839 section 5.1).
 const candidateLine = "a=candidate:"
 

@@ -11,22 +11,32 @@ import (
 	"github.com/porch-call/porch/backend/media/path"
 )
 
-// Keep asks the router for the media sockets' port until stop is called, which waits until the router has been told.
+// Keep asks the router for the media sockets' port, and for that of streams while they are taken, until stop is called, which waits until the router has been told.
 func Keep(router *portmap.Mapper, mux *path.Mux, stun *path.STUNClient) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	stun.OnSeen(func(local, outside netip.Addr) { router.SeenFrom(local, outside) })
 	l := router.WantAt(ctx, portmap.UDP, mux.Port)
+	streams := router.WantAt(ctx, portmap.TCP, mux.StreamsAt)
 	wg.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
 				return
+			case <-mux.StreamsChanged():
+				streams.Again()
+				continue
 			case <-l.Changed():
+			case <-streams.Changed():
 			}
 			var open []path.Reflexive
 			for _, m := range l.Mappings() {
 				open = append(open, path.Reflexive{Base: m.Internal, Mapped: m.External})
+			}
+			for _, m := range streams.Mappings() {
+				open = append(open, path.Reflexive{
+					Base: netip.AddrPortFrom(m.Internal.Addr(), path.StreamPort), Mapped: m.External,
+				})
 			}
 			stun.SetMapped(open)
 		}
@@ -34,6 +44,7 @@ func Keep(router *portmap.Mapper, mux *path.Mux, stun *path.STUNClient) (stop fu
 	return sync.OnceFunc(func() {
 		cancel()
 		l.Close()
+		streams.Close()
 		wg.Wait()
 	})
 }

@@ -136,7 +136,9 @@ func (w *Ways) doorAddresses(l links.Link) (v []hoststate.AddressView) {
 func (w *Ways) doorLeads() string {
 	var at []string
 	for _, e := range w.parts.Doors.Entries() {
-		at = append(at, e.At.String())
+		if e.UDP { // TCP is for the few whose networks block UDP
+			at = append(at, e.At.String())
+		}
 	}
 	return strings.Join(at, " ")
 }

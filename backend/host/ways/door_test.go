@@ -80,14 +80,14 @@ func TestDoorOfALink(t *testing.T) {
 	check("at first", "", false, false)
 	must(p.SetDoor(t.Context(), id, true))
 	check("no way", hoststate.DoorNowhere, false, true)
-	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.20:20000")}}
+	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.20:20000"), UDP: true}}
 	first := check("a way", hoststate.DoorOpen, true, true)
 	if !strings.HasPrefix(first.URL, "https://page.example/#d1."+id+".") || first.Reach != "anywhere" {
 		t.Error("another address")
 	}
 	p.HandedOut(id, first)
 	check("handed out", hoststate.DoorOpen, true, true)
-	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.21:20000")}}
+	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.21:20000"), UDP: true}}
 	again := check("moved", hoststate.DoorStale, true, true)
 	p.HandedOut(id, again)
 	check("copied again", hoststate.DoorOpen, true, true)

@@ -101,9 +101,12 @@ func (c *udpConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	}
 	buffer := buffers.Get().(*[]byte)
 	*buffer = append((*buffer)[:0], b...)
-	if c.socket.knows(c, to) {
+	switch {
+	case c.socket.knows(c, to):
 		c.socket.send(datagram{buffer: buffer, to: to})
-	} else {
+	case c.socket.streams != nil: // nobody has proved who they are there
+		buffers.Put(buffer)
+	default:
 		c.hold(datagram{buffer: buffer, to: to})
 	}
 	return len(b), nil

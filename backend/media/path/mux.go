@@ -37,6 +37,7 @@ type Mux struct {
 	current []netip.Prefix
 	refused error // why the system refused the last socket that was wanted; nil after one was opened
 	sockets map[netip.Addr]*udpSocket
+	streams *streams
 	list    atomic.Pointer[[]*udpSocket]
 	readers sync.WaitGroup
 
@@ -57,6 +58,7 @@ func NewMux() *Mux {
 		Listen:  func(a *net.UDPAddr) (*net.UDPConn, error) { return net.ListenUDP("udp", a) },
 		answers: func(*udpSocket, []byte, netip.AddrPort) bool { return false },
 		sockets: make(map[netip.Addr]*udpSocket),
+		streams: newStreams(),
 	}
 	m.list.Store(new([]*udpSocket))
 	m.SetStrangers(nil)
@@ -149,6 +151,7 @@ func (m *Mux) refresh() {
 		_ = s.conn.Close() // its address is lost, so an error changes nothing
 	}
 	m.list.Store(&list)
+	m.refreshStreams()
 	if !first && (!slices.Equal(before, m.current) || unusable && len(m.sockets) > 0) {
 		m.moves++
 	}
@@ -256,6 +259,11 @@ func (m *Mux) socket(local netip.AddrPort) *udpSocket {
 			return s
 		}
 	}
+	for _, l := range *m.streams.list.Load() {
+		if l.socket.local == local {
+			return l.socket
+		}
+	}
 	return nil
 }
 
@@ -268,6 +276,8 @@ func (m *Mux) Close() error {
 		for _, s := range m.sockets {
 			errs = append(errs, s.conn.Close())
 		}
+		m.streams.wanted = false
+		m.refreshStreams()
 	}
 	m.mu.Unlock()
 	m.readers.Wait()

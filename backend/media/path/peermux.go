@@ -27,6 +27,7 @@ type PeerMux struct {
 	RelayOnly bool
 
 	Elsewhere bool // the other side is not on this computer
+	Streams   bool // the other side may come by TCP
 
 	// Vouch is asked for each check that names the connection, on the goroutine that
 	// reads the socket. If it reports false, the check is dropped, and its address
@@ -60,6 +61,11 @@ func (m PeerMux) Relayed(local netip.AddrPort) bool {
 func (m PeerMux) sockets() (sockets []*udpSocket) {
 	if !m.RelayOnly {
 		sockets = m.Mux.addresses()
+	}
+	if m.Streams {
+		for _, l := range *m.Mux.streams.list.Load() {
+			sockets = append(sockets, l.socket)
+		}
 	}
 	if m.Elsewhere {
 		sockets = slices.DeleteFunc(sockets, func(s *udpSocket) bool { return s.local.Addr().IsLoopback() })
@@ -109,9 +115,12 @@ func (m PeerMux) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 
 // RemoveConnByUfrag implements ice.UDPMux.
 func (m PeerMux) RemoveConnByUfrag(ufrag string) {
-	list := *m.Mux.list.Load()
+	list := slices.Clone(*m.Mux.list.Load())
+	for _, l := range *m.Mux.streams.list.Load() {
+		list = append(list, l.socket)
+	}
 	if r := m.relaySocket(); r != nil {
-		list = append(slices.Clone(list), r)
+		list = append(list, r)
 	}
 	for _, s := range list {
 		s.mu.RLock()

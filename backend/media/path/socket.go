@@ -21,6 +21,8 @@ type udpSocket struct {
 	many  *batchudp.Conn // conn, for many datagrams at once
 	relay *TURNSocket    // nil for a socket of this machine; else conn is nil
 
+	streams *streamListener // takes streams in place of datagrams; nil for other sockets; else conn is nil
+
 	// rebound counts how often the NAT has given the socket another address.
 	rebound atomic.Int32
 	stalls  atomic.Uint32 // see Route.Stalls
@@ -197,15 +199,20 @@ func (s *udpSocket) register(c *udpConn, a netip.AddrPort) bool {
 	return true
 }
 
+// answersOnly reports whether the socket talks only to who has talked to it: one that takes streams, and a loopback
+// socket. Otherwise a pair of candidates with our loopback address could be nominated towards a browser that never sends
+// to one (Firefox).
+func (s *udpSocket) answersOnly() bool {
+	return s.streams != nil || s.relay == nil && s.local.Addr().IsLoopback()
+}
+
 // knows notes that c talks to an address, unless another connection does. It
-// returns false when nothing may be sent there yet: a loopback socket talks only
-// to who has talked to it. Otherwise a pair of candidates with our loopback address
-// could be nominated towards a browser that never sends to one (Firefox).
+// returns false when nothing may be sent there yet: see answersOnly.
 func (s *udpSocket) knows(c *udpConn, to netip.AddrPort) bool {
 	s.mu.RLock()
 	known := s.remotes[to]
 	s.mu.RUnlock()
-	if s.relay == nil && s.local.Addr().IsLoopback() {
+	if s.answersOnly() {
 		return known == c
 	}
 	if known != nil {
@@ -242,17 +249,35 @@ func (s *udpSocket) forget(c *udpConn) {
 		delete(s.ufrags, c.ufrag)
 	}
 	for a, o := range s.remotes {
-		if o == c {
-			delete(s.remotes, a)
+		if o != c {
+			continue
+		}
+		delete(s.remotes, a)
+		if s.streams != nil {
+			s.streams.end(a)
 		}
 	}
 	c.addresses = 0
 }
 
+// release forgets an address, because its stream has ended.
+func (s *udpSocket) release(a netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.remotes[a]; c != nil {
+		delete(s.remotes, a)
+		c.addresses--
+	}
+}
+
 // send sends a buffer of the pool, at once or with the uncorking. It never blocks.
 func (s *udpSocket) send(d datagram) {
-	if s.relay != nil {
+	switch {
+	case s.relay != nil:
 		s.relay.send(d)
+		return
+	case s.streams != nil:
+		s.streams.send(d)
 		return
 	}
 	s.batchMu.Lock()

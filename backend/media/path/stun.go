@@ -82,7 +82,8 @@ type probe struct {
 	mapped netip.AddrPort // the newest answer
 }
 
-// Reflexive is a socket's address as seen from outside (RFC 8445 section 5.1.1.2).
+// Reflexive is a socket's address as seen from outside (RFC 8445 section 5.1.1.2). The port of Base is StreamPort if
+// streams are taken there.
 type Reflexive struct{ Base, Mapped netip.AddrPort }
 
 const (

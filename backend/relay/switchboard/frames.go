@@ -50,6 +50,8 @@ type Frames interface {
 type RemoteInfo struct {
 	// Loopback means that the guest is on this computer.
 	Loopback bool
+	// Direct means that the guest came through a direct door.
+	Direct bool
 	// Key is the same for guests behind the same address (IPv6: the same /64) and
 	// tells nothing else. It is a hash under a key of this process, or of this
 	// cluster (Options.Secret). Its first half is the same within an IPv6 /48

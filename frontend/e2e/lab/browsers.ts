@@ -79,18 +79,28 @@ export async function chromiumPage(
   return context.newPage();
 }
 
-export async function openFirefox(env?: NodeJS.ProcessEnv): Promise<FirefoxBrowser> {
+export async function openFirefox(
+  options: {
+    env?: NodeJS.ProcessEnv;
+    program?: string;
+    /** At which it is driven. Default any. */
+    port?: number;
+    preferences?: Record<string, unknown>;
+  } = {},
+): Promise<FirefoxBrowser> {
   return puppeteer.launch({
     browser: 'firefox',
-    executablePath: '/usr/bin/firefox-esr',
+    executablePath: options.program ?? '/usr/bin/firefox-esr',
     headless: true,
-    env,
+    env: options.env,
+    debuggingPort: options.port,
     extraPrefsFirefox: {
       'media.navigator.streams.fake': true,
       'media.navigator.permission.disabled': true,
       'media.autoplay.default': 0,
       'media.autoplay.blocking_policy': 0,
       'media.peerconnection.ice.loopback': true,
+      ...options.preferences,
     },
   });
 }
@@ -264,6 +274,6 @@ export const clockwork = `(() => {
  * When something happened in a page that runs the clockwork, or happens soon; in Unix milliseconds. The page is asked once:
  * to ask it again and again would take part in what is measured.
  */
-export function markedAt(page: Page, mark: string, within = 20_000): Promise<number> {
-  return page.evaluate(`window.__marked(${JSON.stringify(mark)}, ${within})`);
+export function markedAt(page: AnyPage, mark: string, within = 20_000): Promise<number> {
+  return evaluate(page, `window.__marked(${JSON.stringify(mark)}, ${within})`);
 }

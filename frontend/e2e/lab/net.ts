@@ -133,6 +133,56 @@ export class Net {
     return { namespace, outside, inside };
   }
 
+  /**
+   * A NAT whose outside is the inside of another one, as a second router at home, or a home of a provider that shares its
+   * addresses.
+   */
+  async natBehind(
+    outer: Nat,
+    name: string,
+    options: { last: number; inside: string; mapping?: Mapping },
+  ): Promise<Nat> {
+    const outside = `${outer.inside}.${options.last}`;
+    const nat = await this.nat(name, { ...options, outside });
+    await sh(`ip -n ${nat.namespace} link del outside`);
+    await this.plug(nat.namespace, 'outside', outer.namespace, 'inside');
+    await sh(`ip -n ${nat.namespace} addr add ${outside}/24 dev outside
+      ip -n ${nat.namespace} link set outside up
+      ip -n ${nat.namespace} route add default via ${outer.inside}.1`);
+    return nat;
+  }
+
+  /** Gives homes IPv6, and the machines in them; the homes' networks are 2a02:db8:1::/64, 2a02:db8:2::/64 and so on. */
+  async addIPv6(...homes: { nat: Nat; machines: Machine[] }[]): Promise<void> {
+    const outside = (i: number) => `2a02:db8::${i + 1}`;
+    for (const [i, { nat, machines }] of homes.entries()) {
+      const inside = `2a02:db8:${i + 1}:`;
+      const others = homes.flatMap((_, o) =>
+        o === i ? [] : `ip -n ${nat.namespace} route add 2a02:db8:${o + 1}::/64 via ${outside(o)}`,
+      );
+      await sh(
+        [
+          `ip netns exec ${nat.namespace} sysctl -qw net.ipv6.conf.all.forwarding=1`,
+          `ip -n ${nat.namespace} addr add ${outside(i)}/64 dev outside nodad`,
+          `ip -n ${nat.namespace} addr add ${inside}:1/64 dev inside nodad`,
+          ...others,
+          ...machines.flatMap(({ namespace, address }) => [
+            `ip -n ${namespace} addr add ${inside}:${address.split('.').at(-1)}/64 dev eth0 nodad`,
+            `ip -n ${namespace} route add default via ${inside}:1`,
+          ]),
+        ].join('\n'),
+      );
+    }
+  }
+
+  /** Gives a NAT another public address, as providers do at night. */
+  async renumberNat(nat: Nat, outside: string): Promise<Nat> {
+    await sh(`ip -n ${nat.namespace} addr del ${nat.outside}/24 dev outside
+      ip -n ${nat.namespace} addr add ${outside}/24 dev outside
+      ip netns exec ${nat.namespace} conntrack -F 2>/dev/null || true`);
+    return { ...nat, outside };
+  }
+
   /** A machine behind a NAT, at its inside's address .last. */
   async behind(nat: Nat, name: string, last: number): Promise<Machine> {
     const namespace = await this.namespace(name);

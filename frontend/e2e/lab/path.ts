@@ -1,6 +1,8 @@
 // How media comes to a guest, as the guest's browser tells (W3C webrtc-stats),
 // and packets as they pass a machine's interface.
 import type { Page } from 'playwright-core';
+import type { Page as FirefoxPage } from 'puppeteer-core';
+import { evaluate } from './browsers.js';
 
 /** One end of the pair of candidates that carries a peer connection. */
 interface End {
@@ -21,13 +23,14 @@ export interface Path {
 }
 
 /** The pair in use of the page's newest peer connection that still lives; undefined for none. */
-export function pathOf(page: Page): Promise<Path | undefined> {
-  return page.evaluate(`(async () => {
+export function pathOf(page: Page | FirefoxPage): Promise<Path | undefined> {
+  return evaluate(page, `(async () => {
     const peer = (window.__peers || []).filter((p) => p.connectionState !== 'closed').at(-1);
     if (!peer) return undefined;
     const stats = await peer.getStats();
-    const transport = [...stats.values()].find((s) => s.type === 'transport');
-    const pair = transport && stats.get(transport.selectedCandidatePairId);
+    const all = [...stats.values()];
+    const transport = all.find((s) => s.type === 'transport');
+    const pair = transport ? stats.get(transport.selectedCandidatePairId) : all.find((s) => s.selected); // Firefox
     if (!pair) return undefined;
     const end = (id) => {
       const { candidateType: type, protocol, address, port, relayProtocol } = stats.get(id);

@@ -6,7 +6,8 @@ import { unwrapped } from '../findAddress';
 interface Entry {
   readonly address: string;
   readonly port: number;
-  /** It takes ICE over TCP as well. */
+  readonly udp: boolean;
+  /** It takes ICE over TCP, for networks that block UDP. */
   readonly tcp: boolean;
 }
 
@@ -20,6 +21,7 @@ export interface DoorAddress extends LinkAddress {
 const fingerprintSize = 32;
 const maxEntries = 3;
 const minPort = 1024;
+const kindUdp = 1;
 const kindTcp = 2;
 const kindIpv6 = 4;
 
@@ -66,8 +68,9 @@ function parseDoor(text: string): Pick<DoorAddress, 'fingerprint' | 'entries'> |
     const address = bytes.subarray(at, end);
     const port = (bytes[end]! << 8) | bytes[end + 1]!;
     at = end + 2;
-    if (isPublic(address) && port >= minPort)
-      entries.push({ address: textOf(address), port, tcp: (kind & kindTcp) !== 0 });
+    const [udp, tcp] = [(kind & kindUdp) !== 0, (kind & kindTcp) !== 0];
+    if (isPublic(address) && port >= minPort && (udp || tcp))
+      entries.push({ address: textOf(address), port, udp, tcp });
   }
   if (!entries.length || entries.length > maxEntries) return undefined;
   const hash = [...bytes.subarray(0, fingerprintSize)];

@@ -32,15 +32,13 @@ export function answerTo(
   { ufrag, password }: Credentials,
 ): string {
   const mid = /^a=mid:(\S+)/m.exec(offer)?.[1] ?? '0';
-  const candidates = door.entries.flatMap(({ address, port, tcp }, i) => {
+  const candidates = door.entries.flatMap(({ address, port, udp, tcp }, i) => {
     const low = 2 ** 24 - i;
-    const udp = `a=candidate:${i + 1} 1 udp ${2 ** 30 + low} ${address} ${port} typ host`;
-    return tcp
-      ? [
-          udp,
-          `a=candidate:${i + 9} 1 tcp ${2 ** 29 + low} ${address} ${port} typ host tcptype passive`,
-        ]
-      : [udp];
+    const at = `${address} ${port} typ host`;
+    return [
+      udp && `a=candidate:${i + 1} 1 udp ${2 ** 30 + low} ${at}`,
+      tcp && `a=candidate:${i + 9} 1 tcp ${2 ** 29 + low} ${at} tcptype passive`,
+    ].filter((line) => line !== false);
   });
   return [
     'v=0',
