@@ -172,7 +172,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	doors := door.New(door.Options{
-		Mux:   calls.Mux(),
+		Mux: calls.Mux(),
 		Outer: func() []door.Entry {
 			all := slices.Clone(outer)
 			for _, r := range calls.Mapped() {

@@ -29,10 +29,16 @@ const (
 	kindIPv6 = 4
 )
 
-// Address returns the address of a link with a door: page + "#d1." + id + "." + secret + "." + door. page is the address
-// of the static page. Entries that are not [Public] are left out, and so is what is above MaxEntries. The address is ""
-// if no entry is left. It must not be logged.
-func Address(page string, id sealed.LinkID, secret sealed.Secret, i Identity, entries []Entry) string {
+// maxAddress is how many characters an address has at most, so that its QR code can be read from a picture of a phone's
+// size.
+const maxAddress = 220
+
+// Address returns the address of a link with a door: page + "#d1." + id + "." + secret + "." + door, and "." + next if
+// there is a next. page is the address of the static page. next is the base (https://host) of another way to the link, to
+// which the page goes on if the door does not open; "" for none. Entries that are not [Public] are left out, and so is
+// what is above MaxEntries, and a next that would make the address too long. The address is "" if no entry is left. It
+// must not be logged.
+func Address(page string, id sealed.LinkID, secret sealed.Secret, i Identity, entries []Entry, next string) string {
 	entries = slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !Public(e.At) })
 	if len(entries) == 0 || i.IsZero() {
 		return ""
@@ -53,7 +59,14 @@ func Address(page string, id sealed.LinkID, secret sealed.Secret, i Identity, en
 		b = append(append(b, kind), e.At.Addr().AsSlice()...)
 		b = binary.BigEndian.AppendUint16(b, e.At.Port())
 	}
-	return strings.Join([]string{page + "#d1", string(id), secret.Reveal(), base64.RawURLEncoding.EncodeToString(b)}, ".")
+	text := base64.RawURLEncoding.EncodeToString
+	address := strings.Join([]string{page + "#d1", string(id), secret.Reveal(), text(b)}, ".")
+	if name, secure := strings.CutPrefix(next, "https://"); secure {
+		if longer := address + "." + text([]byte(name)); len(longer) <= maxAddress {
+			return longer
+		}
+	}
+	return address
 }
 
 // special are addresses that lead nowhere, or elsewhere than on the internet (RFC 6890 and its registries).

@@ -318,11 +318,11 @@ func TestTheAddressIsShort(t *testing.T) {
 		{At: netip.MustParseAddrPort("192.168.1.1:5000"), UDP: true},
 		{At: netip.MustParseAddrPort("[2a00:1450::1]:5000"), UDP: true},
 	}
-	a := Address(page, link.ID(), sealed.NewSecret(), i, entries)
+	a := Address(page, link.ID(), sealed.NewSecret(), i, entries, "")
 	if len(a) > 220 || len(a) < 150 || !strings.HasPrefix(a, page+"#d1."+string(link.ID())+".") {
 		t.Errorf("%d characters", len(a))
 	}
-	if a := Address(page, link.ID(), sealed.NewSecret(), i, entries[1:2]); a != "" {
+	if a := Address(page, link.ID(), sealed.NewSecret(), i, entries[1:2], "https://x.example"); a != "" {
 		t.Error("a private address gets into a link")
 	}
 }

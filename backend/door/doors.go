@@ -42,7 +42,7 @@ const (
 	sayWithin       = 10 * time.Second // from there to the guest's first word, and again to its first frame
 	farewellWithin  = time.Second      // for the last message to be taken
 	takeWithin      = 30 * time.Second // for a guest to take what waits for it
-	socketsEvery    = 5 * time.Second  // between looks at the machine's addresses
+	socketsEvery    = time.Second      // between looks at the machine's addresses, and at the router's
 )
 
 // Options are the parts of Doors.

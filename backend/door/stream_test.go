@@ -44,7 +44,9 @@ func (h *house) dial(tb testing.TB, n byte) net.Conn {
 	return c
 }
 
-func frameOf(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+func frameOf(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
+}
 
 // silent reports how long it took until the door closed a connection, and fails if it says a byte on it.
 func silent(t *testing.T, c net.Conn) time.Duration {

@@ -40,9 +40,9 @@ func TestVectors(t *testing.T) {
 		{At: netip.MustParseAddrPort("44.128.1.1:5000"), UDP: true, TCP: true},
 		{At: netip.MustParseAddrPort("[2a00:1450::1]:40000"), UDP: true}, {At: netip.MustParseAddrPort("44.128.1.1:5001"), TCP: true},
 	}
-	address := Address("", sealed.LinkID("AAECAwQFBgcICQoLDA0ODw"), secret, i, entries)
+	address := Address("", sealed.LinkID("AAECAwQFBgcICQoLDA0ODw"), secret, i, entries, "https://call.example.org")
 	got, want := strings.Split(address, "."), strings.Split(v.Fragment, ".")
-	if !slices.Equal(got[:3], want[:3]) || !bytes.Equal(entriesIn(t, got[3]), entriesIn(t, want[3])) {
+	if len(got) != 5 || !slices.Equal(got[:3], want[:3]) || got[4] != want[4] || !bytes.Equal(entriesIn(t, got[3]), entriesIn(t, want[3])) {
 		t.Errorf("%s, want %s but for the hash", address, v.Fragment)
 	}
 	for want, all := range map[bool][]string{true: v.Public, false: v.NotPublic} {

@@ -16,7 +16,7 @@ import {
   pressFirefox,
 } from './lab/browsers.js';
 import { openFirefoxOn } from './lab/firefoxOn.js';
-import { copyAddress, hostPage, letIn, newLink } from './lab/host.js';
+import { copyAddress, hostPage, letIn, newLink, openDetails } from './lab/host.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { type Machine, type Nat, Net, within } from './lab/net.js';
 import { type Path, pathOf } from './lab/path.js';
@@ -40,6 +40,8 @@ interface Row {
   case: string;
   browser: string;
   opens: boolean;
+  /** From opening the link to its name is shown, which the host's app has sent, in milliseconds. */
+  toName?: number;
   /** From opening the link to Join can be pressed, in milliseconds. */
   toJoin?: number;
   /** From the press on Let in to the first frame of the host drawn, in milliseconds. */
@@ -52,13 +54,22 @@ const rows: Row[] = [];
 
 const asText = () =>
   table([
-    ['case', 'browser', 'opens', 'link → Join', 'Let in → frame', 'way', 'the window says', 'remarks'],
+    [
+      'case',
+      'browser',
+      'opens',
+      'link → name',
+      'link → Join',
+      'Let in → frame',
+      'way',
+      'the window says',
+      'remarks',
+    ],
     ...rows.map((r) => [
       r.case,
       r.browser,
       r.opens ? 'yes' : 'no',
-      r.toJoin === undefined ? '' : `${r.toJoin.toFixed(0)} ms`,
-      r.toFrame === undefined ? '' : `${r.toFrame.toFixed(0)} ms`,
+      ...[r.toName, r.toJoin, r.toFrame].map((t) => (t === undefined ? '' : `${t.toFixed(0)} ms`)),
       r.way ?? '',
       r.window,
       r.remarks.join('; '),
@@ -95,7 +106,7 @@ class Home {
     readonly nats: Nat[], // the router is the last
     readonly machine: Machine,
     readonly lab: Lab,
-    readonly app: App,
+    private app: App,
     readonly browser: Browser,
     readonly window: Page,
   ) {}
@@ -115,20 +126,55 @@ class Home {
     await routerOf(net, router, options.asked, processes, dir);
     const machine = await net.behind(router, `host${n}`, 2);
     if (options.ipv6)
-      await net.addIPv6({ nat: router, machines: [machine] }, { nat: guestNat, machines: [guests] });
+      await net.addIPv6(
+        { nat: router, machines: [machine] },
+        { nat: guestNat, machines: [guests] },
+      );
     const lab = await Lab.open({ on: machine });
     const app = await lab.startApp({
       dev: true,
       listen: '0.0.0.0',
       env: { PORCH_PAGE: web, PORCH_OUTER: options.outer ?? '' },
     });
-    const browser = await openChromium({ program: net.program(machine, '/usr/bin/chromium'), env: lab.env });
+    const browser = await openChromium({
+      program: net.program(machine, '/usr/bin/chromium'),
+      env: lab.env,
+    });
     const window = await hostPage(browser);
     await window.addInitScript(clockwork);
     await window.goto(app.url);
     await window.getByRole('button', { name: 'Create Link' }).waitFor();
     await window.evaluate(`window.go.main.App.SetName(${JSON.stringify(hostName)})`);
     return new Home(nats, machine, lab, app, browser, window);
+  }
+
+  get router(): Nat {
+    return this.nats.at(-1)!;
+  }
+
+  /** Ends the app as a crash does, without a word to anybody. */
+  async kill(): Promise<void> {
+    await this.app.started.stop('SIGKILL');
+  }
+
+  /** Starts the app again, on the data that it has left behind. */
+  async startAgain(): Promise<void> {
+    const { data, relayPort } = this.app;
+    this.app = await this.lab.startApp({
+      dev: true,
+      listen: '0.0.0.0',
+      data,
+      relayPort,
+      env: { PORCH_PAGE: web },
+    });
+    await this.window.goto(this.app.url);
+    await this.window.getByRole('button', { name: 'Create Link' }).waitFor();
+  }
+
+  /** The host leaves the call. */
+  async leave(): Promise<void> {
+    await this.window.getByRole('button', { name: 'Leave', exact: true }).click();
+    await this.window.getByRole('menuitem', { name: 'Leave call' }).click();
   }
 
   async close(): Promise<void> {
@@ -142,7 +188,9 @@ class Home {
     await this.window.getByRole('button', { name: 'Change who can open links' }).click();
     const sheet = this.window.getByRole('dialog', { name: 'Who can open links' });
     await sheet.getByRole('switch', { name: 'Let my router pass calls in' }).click();
-    const line = sheet.getByRole('region', { name: 'Let my router pass calls in' }).getByRole('status');
+    const line = sheet
+      .getByRole('region', { name: 'Let my router pass calls in' })
+      .getByRole('status');
     const said = await until(
       'the router answers',
       async () => {
@@ -174,6 +222,14 @@ class Home {
     await direct.or(none).waitFor();
     if (await none.isVisible()) return;
     await direct.check();
+    // A router is asked for TCP once there is a door, and the address says so as soon as it has answered.
+    await until('the address says TCP', async () => {
+      const entry = Buffer.from(
+        (await sheet.locator('.address').innerText()).split('.').at(-1)!,
+        'base64url',
+      );
+      return entry[32]! & 2;
+    });
     this.address = await copyAddress(this.lab, sheet);
   }
 }
@@ -189,7 +245,13 @@ beforeAll(async () => {
   cpSync(page, join(folder, 'porch'), { recursive: true });
   const [enter, ...before] = within(guests);
   const server = join(root, 'frontend', 'e2e', 'lab', 'webspace.mjs');
-  const space = processes.start('web', enter, [...before, process.execPath, server, folder, '8080']);
+  const space = processes.start('web', enter, [
+    ...before,
+    process.execPath,
+    server,
+    folder,
+    '8080',
+  ]);
   await until('the web space serves', async () => logOf(space).includes('ready'));
   chromium = await openChromium({ program: net.program(guests, '/usr/bin/chromium') });
   firefox = await openFirefoxOn(net, guests, dir);
@@ -237,11 +299,13 @@ const shows = (guest: AnyPage, text: string) =>
   evaluate<boolean>(guest, `document.body.innerText.includes(${JSON.stringify(text)})`);
 
 /** Opens the link as a guest, is let in, and notes how it went. The page stays open. */
-async function join_(name: string, kind: Kind, row: Row): Promise<AnyPage> {
+async function enter(name: string, kind: Kind, row: Row): Promise<AnyPage> {
   const { window, address } = home!;
   const guest = await newGuest(kind);
   const opened = Date.now();
   await guest.goto(address);
+  await until('the door opens', () => shows(guest, 'Garden party'), { within: 30_000, every: 10 });
+  row.toName = Date.now() - opened;
   row.toJoin = (await markedAt(guest, 'Join can be pressed')) - opened;
   await evaluate(
     guest,
@@ -252,7 +316,10 @@ async function join_(name: string, kind: Kind, row: Row): Promise<AnyPage> {
     })()`,
   );
   await press(guest, kind, 'Join');
-  await window.getByRole('button', { name: `Let in ${name}` }).first().waitFor();
+  await window
+    .getByRole('button', { name: `Let in ${name}` })
+    .first()
+    .waitFor();
   await letIn(window, name);
   const pressed = await markedAt(window, `pressed Let in ${name}`);
   row.toFrame = (await markedAt(guest, `drawn ${hostName}`, 60_000)) - pressed;
@@ -269,19 +336,34 @@ function newRow(name: string, browser: string): Row {
 }
 
 describe.skipIf(missing !== '')('a direct link', () => {
-  const open: { name: string; options: HomeOptions; says: RegExp; noUDP?: boolean; over?: string }[] = [
-    { name: 'mapped by UPnP', options: { asked: 'UPnP' }, says: /^Your router lets calls in/ },
-    { name: 'mapped by NAT-PMP', options: { asked: 'NAT-PMP' }, says: /^Your router lets calls in/ },
-    { name: 'mapped by PCP', options: { asked: 'PCP' }, says: /^Your router lets calls in/ },
+  const open: {
+    name: string;
+    options: HomeOptions;
+    says: RegExp;
+    noUDP?: boolean;
+    over?: string;
+  }[] = [
+    { name: 'mapped by UPnP', options: { asked: 'UPnP' }, says: /^Your router lets calls in$/ },
+    {
+      name: 'mapped by NAT-PMP',
+      options: { asked: 'NAT-PMP' },
+      says: /^Your router lets calls in$/,
+    },
+    { name: 'mapped by PCP', options: { asked: 'PCP' }, says: /^Your router lets calls in$/ },
     {
       name: 'IPv6 pinhole, carrier NAT',
       options: { asked: 'PCP', before: 'a carrier', ipv6: true },
-      says: /IPv6/,
+      says: /^Your router lets calls in over IPv6/,
+    },
+    {
+      name: 'the first way is dead, IPv6 is not',
+      options: { asked: 'PCP', before: 'a carrier', ipv6: true, outer: '44.128.0.99:40000' },
+      says: /^Your router lets calls in over IPv6/,
     },
     {
       name: 'UDP blocked at the guest',
       options: { asked: 'PCP' },
-      says: /^Your router lets calls in/,
+      says: /^Your router lets calls in$/,
       noUDP: true,
       over: 'tcp',
     },
@@ -297,7 +379,7 @@ describe.skipIf(missing !== '')('a direct link', () => {
       try {
         for (const kind of kinds) {
           const row = newRow(name, kind);
-          const guest = await join_(kind === 'Chromium' ? 'Ada' : 'Carl', kind, row);
+          const guest = await enter(kind === 'Chromium' ? 'Ada' : 'Carl', kind, row);
           expect(row.way).toContain(over);
           row.remarks.push(`${home.address.length} characters`);
           await guest.close();
@@ -308,7 +390,11 @@ describe.skipIf(missing !== '')('a direct link', () => {
     });
 
   const shut: { name: string; options: HomeOptions; says: RegExp }[] = [
-    { name: 'refusal (FRITZ!Box-like)', options: { asked: 'refuses' }, says: /Your router refuses/ },
+    {
+      name: 'refusal (FRITZ!Box-like)',
+      options: { asked: 'refuses' },
+      says: /Your router refuses/,
+    },
     { name: 'carrier NAT', options: { asked: 'PCP', before: 'a carrier' }, says: /carrier NAT/ },
     { name: 'two routers', options: { asked: 'PCP', before: 'a router' }, says: /Two routers/ },
     { name: 'cone without mapping', options: { asked: 'not at all' }, says: /No router answers/ },
@@ -321,6 +407,131 @@ describe.skipIf(missing !== '')('a direct link', () => {
       expect(home.address).toBe('');
       newRow(name, 'any').remarks.push('no link is made that leads nowhere');
     });
+
+  for (const kind of kinds)
+    test(`the address changes, in mid-call and between calls, ${kind}`, async () => {
+      home = await Home.open({ asked: 'PCP' });
+      await home.askRouter();
+      await home.makeLink();
+      const name = kind === 'Chromium' ? 'Ada' : 'Carl';
+      const row = newRow('the address changes in mid-call', kind);
+      const guest = await enter(name, kind, row);
+      const changed = Date.now();
+      await net.renumberNat(home.router, newOutside);
+      await until('the guest’s page says so', () => shows(guest, 'can’t be reached'), {
+        within: 60_000,
+      });
+      row.remarks.push(`the guest’s page says so after ${Date.now() - changed} ms`);
+      const away = await newGuest(kind);
+      await away.goto(home.address);
+      await until('the page says what may help', () => shows(away, 'you need the link anew'));
+      await away.close();
+      await home.leave();
+      const sheet = await openDetails(home.window);
+      await sheet.getByText('Your internet address has changed').waitFor();
+      row.window = 'Your internet address has changed · Copy again';
+      await home.lab.clearClipboard();
+      await sheet.getByRole('button', { name: 'Copy again' }).click();
+      const old = home.address;
+      home.address = await until('the address is copied', async () =>
+        (await home!.lab.clipboard()).trim(),
+      );
+      expect(home.address).not.toBe(old);
+      await sheet.getByText('Your internet address has changed').waitFor({ state: 'detached' });
+      await sheet.getByRole('button', { name: 'Done' }).click();
+      await guest.close();
+      const after = newRow('the address has changed, copied again', kind);
+      after.window = row.window;
+      await (await enter(`${name} again`, kind, after)).close();
+    });
+
+  for (const kind of kinds)
+    test(`the app is killed with a mapping open, ${kind}`, async () => {
+      home = await Home.open({ asked: 'PCP' });
+      await home.askRouter();
+      await home.makeLink();
+      const name = kind === 'Chromium' ? 'Ada' : 'Carl';
+      const row = newRow('the app is killed with a mapping open', kind);
+      const guest = await enter(name, kind, row);
+      const killed = Date.now();
+      await home.kill();
+      await until('the guest’s page says so', () => shows(guest, 'can’t be reached'), {
+        within: 60_000,
+      });
+      row.remarks.push(`the guest’s page says so after ${Date.now() - killed} ms`);
+      const begun = Date.now();
+      await home.startAgain();
+      await home.window
+        .getByRole('button', { name: `Let in ${name}` })
+        .first()
+        .waitFor();
+      row.remarks.push(
+        `its guest knocks again by itself ${Date.now() - begun} ms after the app was started`,
+      );
+      await letIn(home.window, name);
+      await until('the guest is in again', () => shows(guest, hostName));
+      const sheetAddress = home.address;
+      await guest.close();
+      await home.leave();
+      const sheet = await openDetails(home.window);
+      await sheet.getByRole('radio', { name: 'Directly' }).check();
+      expect(await copyAddress(home.lab, sheet)).toBe(sheetAddress);
+      row.remarks.push('the link is the same');
+    });
+
+  test('a guest in the same house, whose router turns nobody back', async () => {
+    home = await Home.open({ asked: 'PCP' });
+    await home.askRouter();
+    await home.makeLink();
+    const sister = await net.behind(home.router, 'sister', 7);
+    const browser = await openChromium({ program: net.program(sister, '/usr/bin/chromium') });
+    try {
+      const [run, ...before] = within(sister);
+      const server = join(root, 'frontend', 'e2e', 'lab', 'webspace.mjs');
+      const space = processes.start('web', run, [
+        ...before,
+        process.execPath,
+        server,
+        join(dir, 'web'),
+        '8080',
+      ]);
+      await until('the web space serves', async () => logOf(space).includes('ready'));
+      const guest = await chromiumPage(browser, { ignoreHTTPSErrors: true });
+      await guest.goto(home.address);
+      await guest.getByText('This link can’t be reached right now').waitFor();
+      await guest.getByText('ask for the link for that network').waitFor();
+      const sheet = await openDetails(home.window);
+      await sheet.getByRole('radio', { name: 'This network' }).check();
+      await guest.goto(await copyAddress(home.lab, sheet));
+      await guest.getByText('Garden party').first().waitFor();
+      newRow('hairpin refused', 'Chromium').remarks.push(
+        'the page says that the network’s link is needed, and that opens',
+      );
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test('a scan of the port without the link gets not one byte', async () => {
+    home = await Home.open({ asked: 'PCP' });
+    await home.askRouter();
+    await home.makeLink();
+    const entry = Buffer.from(home.address.split('.').at(-1)!, 'base64url');
+    const port = entry.readUInt16BE(37);
+    await net.watch(guestNat, homeOutside);
+    const script = join(root, 'frontend', 'e2e', 'lab', 'scan.mjs');
+    const said = await net.run(guests, process.execPath, script, homeOutside, String(port));
+    const scan = JSON.parse(said) as { udp: number; tcp: number; heard: number; closed: number };
+    expect(scan.udp).toBeGreaterThan(20);
+    expect(scan.tcp).toBeGreaterThan(5);
+    expect(scan.heard).toBe(0);
+    expect(scan.closed).toBe(scan.tcp);
+    const answers = await net.packetsFrom(guestNat, homeOutside, 'UDP');
+    expect(answers).toBe(0);
+    newRow('a scan', '').remarks.push(
+      `${scan.udp} datagrams and ${scan.tcp} connections: ${scan.heard} bytes came back, ${answers} UDP packets passed`,
+    );
+  });
 
   test('a port that the host forwarded by hand, and that is not there', async () => {
     home = await Home.open({ asked: 'not at all', outer: `${homeOutside}:40000` });

@@ -121,7 +121,11 @@ func (w *Ways) doorAddress(l links.Link) string {
 	if err != nil {
 		return ""
 	}
-	return door.Address(w.parts.Page, l.ID, l.Secret, i, w.parts.Doors.Entries())
+	next := w.choice.Own.Origin
+	if w.relays.of(l.Relay) != nil {
+		next = l.Relay
+	}
+	return door.Address(w.parts.Page, l.ID, l.Secret, i, w.parts.Doors.Entries(), next)
 }
 
 // doorAddresses returns the address of a link's door, if there is one, as a list.

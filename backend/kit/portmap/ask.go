@@ -76,7 +76,7 @@ func race(ctx context.Context, w wish, ways []way) (grant, error) {
 			outcomes <- outcome{g, err}
 		}()
 	}
-	refusal := errSilent
+	worst := errSilent
 	var winner *grant
 	for range ways {
 		o := <-outcomes
@@ -86,13 +86,22 @@ func race(ctx context.Context, w wish, ways []way) (grant, error) {
 			cancel() // the others end at once
 		case o.err == nil:
 		case !errors.Is(o.err, errSilent) && !errors.Is(o.err, context.Canceled) && !errors.Is(o.err, context.DeadlineExceeded):
-			refusal = o.err
+			worst = telling(worst, o.err)
 		}
 	}
 	if winner == nil {
-		return grant{}, refusal
+		return grant{}, worst
 	}
 	return *winner, nil
+}
+
+// telling returns that error of two which says most about the router's own address.
+func telling(a, b error) error {
+	var r, o refusal
+	if errors.As(a, &r) && (r.external.IsValid() || !errors.As(b, &o)) {
+		return a
+	}
+	return b
 }
 
 // await waits until a way may ask for its mapping.

@@ -191,11 +191,15 @@ func (h *half) ask(t target) (renew time.Duration) {
 			return 0
 		}
 		h.have = grant{}
-		state := Silent
-		if errors.Is(err, errRefused) || errors.Is(err, errLies) {
-			state = Refused
+		said := Status{State: Silent}
+		var r refusal
+		switch {
+		case errors.As(err, &r):
+			said = r.status()
+		case errors.Is(err, errRefused), errors.Is(err, errLies):
+			said.State = Refused
 		}
-		h.say(Status{State: state}, Mapping{})
+		h.say(said, Mapping{})
 		return 0
 	}
 	m.mu.Lock()

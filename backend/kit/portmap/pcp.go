@@ -114,11 +114,19 @@ func (m *Mapper) pcp(ctx context.Context, w wish, ready <-chan struct{}) (none g
 		return none, err
 	case b[0] != pcpVersion || b[3] == 1: // UNSUPP_VERSION
 		return none, errSilent
-	case b[3] != 0:
+	}
+	var addr netip.Addr
+	if len(b) >= pcpLen {
+		addr, _ = netip.AddrFromSlice(b[44:60])
+		addr = addr.Unmap()
+	}
+	if b[3] != 0 {
+		// Some routers that can't map because of their own address tell which one it is (miniupnpd 2.3.1).
+		if addr.Is4() && addr.IsPrivate() || carrier.Contains(addr) {
+			return none, refusal{addr}
+		}
 		return none, fmt.Errorf("%w: PCP result %d", errRefused, b[3])
 	}
-	addr, _ := netip.AddrFromSlice(b[44:60])
-	addr = addr.Unmap()
 	if addr.Is4() != w.local.Addr().Is4() {
 		return none, errLies
 	}
@@ -149,6 +157,9 @@ func (m *Mapper) natPMP(ctx context.Context, w wish, ready <-chan struct{}) (non
 		return none, fmt.Errorf("%w: NAT-PMP result %d", errRefused, code)
 	}
 	addr := netip.AddrFrom4([4]byte(b[8:12]))
+	if addr.IsUnspecified() {
+		return none, refusal{}
+	}
 	op := byte(1)
 	if w.protocol == TCP {
 		op = 2

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ const (
 	Silent     State = "silent"      // no router answers
 	Shared     State = "shared"      // the provider shares the router's address with others (carrier-grade NAT)
 	TwoRouters State = "two-routers" // the router's address is one of another router's network
+	NoAddress  State = "no-address"  // the router has no address on the internet, and does not say which one it has
 )
 
 // Status is what the window shows.
@@ -72,14 +74,14 @@ const (
 	maxLifetime = time.Hour
 	askWithin   = 8 * time.Second // for all ways together
 	undoWithin  = 2 * time.Second
-	// renewEvery bounds the time until a router that has forgotten everything is
-	// noticed.
-	renewEvery = 10 * time.Minute
+	// renewEvery bounds the time until a router is noticed that has forgotten
+	// everything, or has another address outside, and does not say so.
+	renewEvery = 3 * time.Minute
 	retryFirst = 30 * time.Second
 	retryMost  = 15 * time.Minute
 	// maxPinhole is shorter, because miniupnpd 2.3.1 on nftables keeps a pinhole
 	// that was withdrawn until its lease ends (seen in the laboratory).
-	maxPinhole = 2 * renewEvery
+	maxPinhole = 20 * time.Minute
 )
 
 // Mapper asks routers for leases. It is off at first. It is safe for concurrent
@@ -95,7 +97,8 @@ type Mapper struct {
 	leases  map[*Lease]struct{}
 	outside netip.Addr // as STUN servers see this network; the zero Addr if unknown
 	v4, v6  netaddr.Gateway
-	said    Status // what OnChange was last called for
+	said    Status       // what OnChange was last called for
+	news    *net.UDPConn // where announcements arrive; nil for nowhere
 }
 
 // New returns a mapper that is off. The caller closes it.
@@ -138,6 +141,7 @@ func (m *Mapper) Enable(on bool) {
 	}
 	m.on = on
 	m.look()
+	m.tune()
 	m.mu.Unlock()
 	m.wakeAll()
 	m.changed()
@@ -150,6 +154,9 @@ func (m *Mapper) NetworkChanged() {
 	before4, before6 := m.v4, m.v6
 	m.look()
 	same := before4 == m.v4 && before6 == m.v6
+	if !same {
+		m.tune()
+	}
 	m.mu.Unlock()
 	if !same {
 		m.upnp.forget()
@@ -268,6 +275,7 @@ func (m *Mapper) wakeAll() {
 func (m *Mapper) Close() {
 	m.mu.Lock()
 	m.closed = true
+	m.tune()
 	leases := make([]*Lease, 0, len(m.leases))
 	for l := range m.leases {
 		leases = append(leases, l)
@@ -285,6 +293,22 @@ var (
 	errSilent  = errors.New("no answer")
 	errLies    = errors.New("an answer that can't be right")
 )
+
+// refusal is the error of a router that refuses because of its own address.
+type refusal struct{ external netip.Addr }
+
+func (r refusal) Error() string { return "the router has no address on the internet" }
+
+func (r refusal) Unwrap() error { return errRefused }
+
+// status returns what the window shows then.
+func (r refusal) status() Status {
+	state := judge(r.external, netip.Addr{})
+	if state == Refused || state == Open {
+		return Status{State: NoAddress}
+	}
+	return Status{State: state, External: r.external}
+}
 
 // judge says what it means that a router has this address outside.
 func judge(external, seen netip.Addr) State {

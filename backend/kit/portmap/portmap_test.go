@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -161,6 +163,19 @@ func TestRefusals(t *testing.T) {
 		{"carrier NAT", func(r *router) { r.answer = grants(at("100.64.7.7:40000"), 3600) }, "", Shared},
 		{"carrier NAT by its address outside", func(r *router) { r.answer = grants(at("44.1.2.3:40000"), 3600) }, "44.9.9.9", Shared},
 		{"two routers", func(r *router) { r.answer = speaksNATPMP(at("192.168.0.7:40000"), 3600) }, "", TwoRouters},
+		{"carrier NAT, in a no by PCP", func(r *router) { // as miniupnpd 2.3.1 says no
+			r.answer = func(q []byte) [][]byte {
+				if len(q) < 60 {
+					return nil
+				}
+				a := append([]byte(nil), q...)
+				a[1], a[3] = a[1]|0x80, 2
+				copy(a[54:], []byte{0xff, 0xff, 100, 64, 7, 9})
+				return [][]byte{a}
+			}
+		}, "", Shared},
+		{"no address by NAT-PMP", func(r *router) { r.answer = speaksNATPMP(at("0.0.0.0:40000"), 3600) }, "", NoAddress},
+		{"no address by UPnP", func(r *router) { r.upnp(ip1, "", func(string) bool { return false }) }, "", NoAddress},
 		{"nowhere", func(r *router) { r.answer = grants(at("224.0.0.1:40000"), 3600) }, "", Refused},
 		{"itself", func(r *router) { r.answer = speaksNATPMP(at("127.0.0.1:40000"), 3600) }, "", Refused},
 		{"an address of the other family", func(r *router) { r.answer = grants(at("[2a00::1]:40000"), 3600) }, "", Refused},
@@ -185,7 +200,7 @@ func TestRefusals(t *testing.T) {
 				return
 			}
 			all := r.requests() // what nobody can use is not kept
-			if last := all[len(all)-1]; binary.BigEndian.Uint32(last[len(last)-4:]) != 0 && binary.BigEndian.Uint32(last[4:]) != 0 {
+			if last := all[len(all)-1]; len(last) >= 12 && binary.BigEndian.Uint32(last[len(last)-4:]) != 0 && binary.BigEndian.Uint32(last[4:]) != 0 {
 				t.Errorf("left behind: %x", last)
 			}
 		})
@@ -392,4 +407,43 @@ func TestALeaseEndsWithItsContext(t *testing.T) {
 	if last := all[len(all)-1]; binary.BigEndian.Uint32(last[4:]) != 0 {
 		t.Errorf("the router was not told: %x", last)
 	}
+}
+
+// TestAnnouncements: a router that says it has news is asked again, and nobody else is listened to.
+func TestAnnouncements(t *testing.T) {
+	t.Parallel()
+	r := newRouter(t)
+	r.set(func(r *router) { r.answer = grants(netip.AddrPortFrom(public, 40001), 3600) })
+	m := r.silentMapper(0)
+	m.Enable(true)
+	l := m.Want(t.Context(), UDP, 40000)
+	settled(t, l)
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hearing sync.WaitGroup
+	hearing.Go(func() { m.hear(c, loopback) })
+	say := func(from byte) {
+		d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, from)}}
+		s, err := d.Dial("udp4", c.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for range 20 {
+			_, _ = s.Write([]byte{0, 128, 0, 0})
+		}
+	}
+	before := len(r.requests())
+	moved := netip.AddrPortFrom(netip.MustParseAddr("44.1.2.9"), 40001)
+	r.set(func(r *router) { r.answer = grants(moved, 3600) })
+	say(7) // a stranger
+	say(1)
+	until(t, "the new address", func() bool { o := l.Mappings(); return len(o) == 1 && o[0].External == moved })
+	if n := len(r.requests()) - before; n != 1 {
+		t.Errorf("%d questions", n)
+	}
+	_ = c.Close()
+	hearing.Wait()
 }

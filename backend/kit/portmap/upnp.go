@@ -293,7 +293,10 @@ func mapAt(ctx context.Context, c connection, w wish, ready <-chan struct{}) (no
 		return none, upnpError(err)
 	}
 	addr, err := netip.ParseAddr(text)
-	if err != nil || !addr.Is4() {
+	switch {
+	case text == "" || err == nil && addr.IsUnspecified():
+		return none, refusal{}
+	case err != nil || !addr.Is4():
 		return none, errLies
 	}
 	if err := await(ctx, ready); err != nil {

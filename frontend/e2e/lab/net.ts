@@ -212,15 +212,28 @@ export class Net {
   /** Counts, from now on, the packets that come to a machine or a NAT from addresses; see {@link packetsFrom}. */
   async watch({ namespace }: Machine | Nat, ...addresses: string[]): Promise<void> {
     const raw = `ip netns exec ${namespace} iptables -t raw`;
-    const rules = addresses.map((address) => `${raw} -A watched -s ${address}`);
+    const rules = addresses.flatMap((address) => [
+      `${raw} -A watched -s ${address} -p udp`,
+      `${raw} -A watched -s ${address}`,
+    ]);
     await sh([`${raw} -N watched`, `${raw} -A PREROUTING -j watched`, ...rules].join('\n'));
   }
 
-  async packetsFrom(at: Machine | Nat, address: string): Promise<number> {
+  /** Of all protocols, or of UDP alone. */
+  async packetsFrom(
+    at: Machine | Nat,
+    address: string,
+    what: 'all' | 'UDP' = 'all',
+  ): Promise<number> {
     const counters = await this.run(at, 'iptables', '-t', 'raw', '-nvxL', 'watched');
-    const line = counters.split('\n').find((l) => l.includes(` ${address} `));
-    if (!line) throw new Error(`${address} is not watched`);
-    return Number(line.trim().split(/\s+/)[0]);
+    const rules = counters.split('\n').map((l) => l.trim().split(/\s+/));
+    // Some versions name protocols, and others number them.
+    const names = what === 'UDP' ? ['udp', '17'] : ['all', '0'];
+    const rule = rules.find(
+      ([, , protocol = '', ...rest]) => names.includes(protocol) && rest.includes(address),
+    );
+    if (!rule) throw new Error(`${address} is not watched`);
+    return Number(rule[0]);
   }
 
   /** A program that starts another one on a machine, for those who take only a program's name. */

@@ -24,7 +24,9 @@ export interface Path {
 
 /** The pair in use of the page's newest peer connection that still lives; undefined for none. */
 export function pathOf(page: Page | FirefoxPage): Promise<Path | undefined> {
-  return evaluate(page, `(async () => {
+  return evaluate(
+    page,
+    `(async () => {
     const peer = (window.__peers || []).filter((p) => p.connectionState !== 'closed').at(-1);
     if (!peer) return undefined;
     const stats = await peer.getStats();
@@ -37,7 +39,8 @@ export function pathOf(page: Page | FirefoxPage): Promise<Path | undefined> {
       return { type, protocol, address, port, relayProtocol };
     };
     return { local: end(pair.localCandidateId), remote: end(pair.remoteCandidateId), roundTrip: (pair.currentRoundTripTime || 0) * 1000 };
-  })()`);
+  })()`,
+  );
 }
 
 /** Media goes through the relay, which is at an address. */

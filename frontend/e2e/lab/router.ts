@@ -43,13 +43,13 @@ export async function routerOf(
   asked: Asked,
   processes: Processes,
   dir: string,
-  /** It maps although its own address is a private one, as most makes do; this one would refuse. */
-  tells = false,
 ): Promise<Started | undefined> {
   const rules = join(dir, `${nat.namespace}.nft`);
   writeFileSync(rules, asked === 'NAT-PMP' ? chains + withoutPCP : chains);
   const run = (command: string) => net.run(nat, 'sh', '-ec', command);
-  await run(`iptables -F; iptables -t nat -F; iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; nft -f ${rules}`);
+  await run(
+    `iptables -F; iptables -t nat -F; iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; nft -f ${rules}`,
+  );
   if (asked === 'not at all') return undefined;
   const config = join(dir, `${nat.namespace}.conf`);
   const yes = (b: boolean) => (b ? 'yes' : 'no');
@@ -66,7 +66,6 @@ secure_mode=yes
 system_uptime=yes
 uuid=3f6c2b0a-5f0d-4a43-9d4c-5d4e7e1f0a01
 force_igd_desc_v1=no
-ext_allow_private_ipv4=${yes(tells)}
 upnp_table_name=filter
 upnp_nat_table_name=filter
 upnp_forward_chain=miniupnpd

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { LinkView, Reach, RelayOffer, RelayView } from './backend';
+import type { LinkView, Reach, RelayOffer, RelayView, RouterView } from './backend';
 import { Fault } from './backend';
 import {
   nearbyOnly,
@@ -110,16 +110,28 @@ describe('the line about reach', () => {
   });
 
   it.each([
-    ['open', 'Your router lets calls in'],
+    ['open', 'Your router lets calls in', { by: 'PCP' }],
+    [
+      'open',
+      'Your router lets calls in over IPv6. Guests whose network has no IPv6 need a relay or a tunnel',
+      { pinhole: true },
+    ],
+    [
+      'no-address',
+      'Your router has no internet address of its own: your provider shares one with others (carrier NAT), or a second router stands before it. Links need a relay or a tunnel',
+    ],
     ['refused', 'Your router refuses: here is where its setting is'],
     [
       'shared',
       'Your provider shares your address with others (carrier NAT): links need a relay or a tunnel',
     ],
-    ['two-routers', 'Two routers stand behind each other'],
+    [
+      'two-routers',
+      'Two routers stand behind each other: let the outer one pass everything on to the inner one, or use a relay or a tunnel',
+    ],
     ['asking', 'Asking your router…'],
-  ])('says in one line that the router is %s', (state, line) =>
-    expect(routerLine({ ...reach().router, on: true, state })).toBe(line),
+  ])('says in one line that the router is %s', (state, line, more: Partial<RouterView> = {}) =>
+    expect(routerLine({ ...reach().router, on: true, state, ...more })).toBe(line),
   );
 
   it('promises no network where Porch listens on this computer only', () =>

@@ -48,7 +48,8 @@ export function reachLine(reach: Reach): string {
 }
 
 /** What the router says, in one line of truth. */
-export function routerLine({ state }: RouterView): string {
+export function routerLine({ state, pinhole, by }: RouterView): string {
+  if (pinhole && !by) return m.host_router_six(); // IPv4 is not open
   switch (state) {
     case 'open':
       return m.host_router_open();
@@ -56,6 +57,8 @@ export function routerLine({ state }: RouterView): string {
       return m.host_router_refused();
     case 'shared':
       return m.host_router_shared();
+    case 'no-address':
+      return m.host_router_none();
     case 'two-routers':
       return m.host_router_two();
     case 'silent':

@@ -16,6 +16,8 @@ export interface DoorAddress extends LinkAddress {
   /** SHA-256 of the host's DTLS certificate, as a session description has it. */
   readonly fingerprint: string;
   readonly entries: readonly Entry[];
+  /** Where else the link opens if no entry leads to the host: a relay's name, with a port if it has one. */
+  readonly next?: string;
 }
 
 const fingerprintSize = 32;
@@ -56,9 +58,17 @@ function textOf(bytes: Uint8Array): string {
   return groups.join(':');
 }
 
+const decoded = (text: string) => fromBase64url(text, Math.floor((text.length * 3) / 4));
+
+/** Reads the name of another way; undefined if it is none, as when a sentence goes on behind the address. */
+function parseNext(text = ''): string | undefined {
+  const name = String.fromCharCode(...(decoded(text) ?? []));
+  return /^[a-z\d-]+(\.[a-z\d-]+)+(:\d+)?$/.test(name) && /[a-z]/.test(name) ? name : undefined;
+}
+
 /** Reads what follows the secret. Entries that are not public are left out. */
 function parseDoor(text: string): Pick<DoorAddress, 'fingerprint' | 'entries'> | undefined {
-  const bytes = fromBase64url(text, Math.floor((text.length * 3) / 4));
+  const bytes = decoded(text);
   if (!bytes || bytes.length <= fingerprintSize) return undefined;
   const entries: Entry[] = [];
   for (let at = fingerprintSize; at < bytes.length; ) {
@@ -83,8 +93,12 @@ function parseDoor(text: string): Pick<DoorAddress, 'fingerprint' | 'entries'> |
  * behind it. Undefined if a part is missing, or not whole.
  */
 export function findDoor(address: string): DoorAddress | undefined {
-  const found = /d1\.([\w-]{21}[AQgw])\.([\w-]{21}[AQgw])\.([\w-]+)/.exec(unwrapped(address));
-  const [, id, secret, door] = found ?? [];
+  const found = /d1\.([\w-]{21}[AQgw])\.([\w-]{21}[AQgw])\.([\w-]+)(?:\.([\w-]+))?/.exec(
+    unwrapped(address),
+  );
+  const [, id, secret, door, behind] = found ?? [];
   const parsed = door && parseDoor(door);
-  return id && secret && parsed ? { id, secret, ...parsed } : undefined;
+  if (!id || !secret || !parsed) return undefined;
+  const next = parseNext(behind);
+  return { id, secret, ...parsed, ...(next && { next }) };
 }

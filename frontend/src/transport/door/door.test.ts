@@ -7,7 +7,10 @@ import { DoorSocket } from './socket';
 
 const vectors = JSON.parse(
   readFileSync(new URL('../../../../backend/door/testdata/vectors.json', import.meta.url), 'utf8'),
-) as Record<'secret' | 'id' | 'tag' | 'ufrag' | 'password' | 'fingerprint' | 'fragment', string> & {
+) as Record<
+  'secret' | 'id' | 'tag' | 'ufrag' | 'password' | 'fingerprint' | 'fragment' | 'next',
+  string
+> & {
   entries: { address: string; port: number; udp: boolean; tcp: boolean }[];
   public: string[];
   notPublic: string[];
@@ -32,8 +35,8 @@ function bytesOf(text: string): Uint8Array {
 
 describe('the address of a direct link', () => {
   it('is read as the app writes it', () => {
-    const { id, secret, fingerprint, entries } = vectors;
-    expect(door).toEqual({ id, secret, fingerprint, entries });
+    const { id, secret, fingerprint, entries, next } = vectors;
+    expect(door).toEqual({ id, secret, fingerprint, entries, next });
   });
 
   it('survives what mail scanners, chats and hands do to it', () => {
@@ -50,9 +53,20 @@ describe('the address of a direct link', () => {
       expect(findDoor(mangled), mangled).toEqual(door);
   });
 
+  it('has another way only if that is a name', () => {
+    const { next: _, ...alone } = door;
+    const without = page.slice(0, page.lastIndexOf('.'));
+    expect(findDoor(without)).toEqual(alone);
+    const named = (text: string) => findDoor(`${without}.${btoa(text).replaceAll('=', '')}`)?.next;
+    expect(named('call.example.org:8443')).toBe('call.example.org:8443');
+    for (const text of ['localhost', '192.168.1.1', 'x@call.example', 'a.b/c', 'a.b#c', '.a', ''])
+      expect(named(text), text).toBeUndefined();
+    expect(findDoor(`${without}.Please`)).toEqual(alone);
+  });
+
   it('is refused without all of its parts', () => {
     for (const part of [
-      page.slice(0, -12),
+      page.slice(0, page.lastIndexOf('.') - 12),
       page.slice(0, -120),
       page.replace('d1.', 'd2.'),
       page.replace(`.${vectors.secret}`, ''),
@@ -208,6 +222,19 @@ describe('the socket', () => {
     expect(closed).toEqual([{ code: 4410, reason: 'host-gone' }]);
     expect(peer.close).toHaveBeenCalled();
     expect(socket.readyState).not.toBe(socket.OPEN);
+  });
+
+  it('tells whether the host has answered', async () => {
+    const outcomes: boolean[] = [];
+    channel = new FakeChannel();
+    new DoorSocket(door, (opened) => outcomes.push(opened));
+    await vi.advanceTimersByTimeAsync(6_100);
+    expect(outcomes).toEqual([false]);
+    channel = new FakeChannel();
+    new DoorSocket(door, (opened) => outcomes.push(opened));
+    channel.open();
+    channel.onclose?.();
+    expect(outcomes).toEqual([false, true]);
   });
 
   it('gives up when no answer comes, and when it was lost', async () => {

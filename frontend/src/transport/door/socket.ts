@@ -33,14 +33,21 @@ export class DoorSocket implements Socket {
   readonly #late: ReturnType<typeof setTimeout>;
   #parts: Uint8Array[] = [];
   #over = false;
+  #answered = false;
 
-  constructor(door: DoorAddress) {
+  /** outcome is told whether the host has answered, once. */
+  constructor(
+    door: DoorAddress,
+    private readonly outcome: (opened: boolean) => void = () => {},
+  ) {
     this.#peer = new RTCPeerConnection();
     this.#channel = this.#peer.createDataChannel('door', { negotiated: true, id: 0 });
     this.#channel.binaryType = 'arraybuffer';
     this.#late = setTimeout(() => this.#end(lost), patience);
     this.#channel.onopen = (event) => {
       clearTimeout(this.#late);
+      this.#answered = true;
+      this.outcome(true);
       this.onopen?.(event);
     };
     this.#channel.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#take(data);
@@ -137,6 +144,7 @@ export class DoorSocket implements Socket {
     if (this.#over) return;
     this.#stop();
     this.#peer.close();
+    if (!this.#answered) this.outcome(false);
     const { onclose } = this;
     queueMicrotask(() => onclose?.(new CloseEvent('close', { code, reason })));
   }
