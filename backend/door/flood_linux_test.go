@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	floodRate  = 10_000 // checks a second
-	floodPorts = 1_000
-	floodFor   = 4 * time.Second
+	floodRate      = 10_000 // checks a second
+	floodAddresses = 1_000  // from which they come
+	floodFor       = 4 * time.Second
 )
 
 // TestFloodSender is the process that floods; it runs nothing by itself.
@@ -26,22 +26,22 @@ func TestFloodSender(t *testing.T) {
 		t.Skip("for TestAFlood")
 	}
 	at := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to))
-	var ports []*net.UDPConn
-	for range floodPorts {
-		c, err := net.DialUDP("udp", nil, at)
+	var computers []*net.UDPConn
+	for i := range floodAddresses {
+		c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 1, byte(i/250), byte(i%250+1))}, at)
 		must(t, err)
-		ports = append(ports, c)
+		computers = append(computers, c)
 	}
 	b := check(t, ufrag, strings.Repeat("y", 32))
 	start := time.Now()
 	for sent := 0; time.Since(start) < floodFor; {
 		due := int(time.Since(start).Seconds() * floodRate)
 		for ; sent < due; sent++ {
-			_, _ = ports[sent%floodPorts].Write(b)
+			_, _ = computers[sent%floodAddresses].Write(b)
 		}
 		time.Sleep(time.Millisecond) // the pace of the sender, not a wait
 	}
-	for _, c := range ports {
+	for _, c := range computers {
 		must(t, c.SetReadDeadline(time.Now().Add(time.Microsecond)))
 		if n, err := c.Read(make([]byte, 1500)); err == nil {
 			t.Errorf("%d bytes came back", n)

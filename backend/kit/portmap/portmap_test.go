@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 				return [][]byte{a}
 			}
 		}, "", Shared},
-		{"no address by NAT-PMP", func(r *router) { r.answer = speaksNATPMP(at("0.0.0.0:40000"), 3600) }, "", NoAddress},
+		{"no address by NAT-PMP", func(r *router) { r.answer = speaksNATPMP(at("0.0.0.0:40000"), 600) }, "", NoAddress},
 		{"no address by UPnP", func(r *router) { r.upnp(ip1, "", func(string) bool { return false }) }, "", NoAddress},
 		{"nowhere", func(r *router) { r.answer = grants(at("224.0.0.1:40000"), 3600) }, "", Refused},
 		{"itself", func(r *router) { r.answer = speaksNATPMP(at("127.0.0.1:40000"), 3600) }, "", Refused},
@@ -414,7 +414,7 @@ func TestAnnouncements(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t)
 	r.set(func(r *router) { r.answer = grants(netip.AddrPortFrom(public, 40001), 3600) })
-	m := r.silentMapper(0)
+	m := r.silentMapper(time.Minute)
 	m.Enable(true)
 	l := m.Want(t.Context(), UDP, 40000)
 	settled(t, l)
