@@ -127,3 +127,22 @@ func TestAClosedDoorTakesNoStreams(t *testing.T) {
 		t.Error("the port is open")
 	}
 }
+
+// TestALargeFrameAfterTheProof: who has been proved may say more at once, such as the hello of DTLS.
+func TestALargeFrameAfterTheProof(t *testing.T) {
+	h := newHouse(t)
+	ufrag, password := h.ufrag(t)
+	c := h.dial(t, 1)
+	must(t, c.SetDeadline(time.Now().Add(patience)))
+	for range 3 {
+		_, err := c.Write(frameOf(check(t, ufrag, password)))
+		must(t, err)
+		size := make([]byte, 2)
+		_, err = io.ReadFull(c, size)
+		must(t, err)
+		_, err = io.ReadFull(c, make([]byte, binary.BigEndian.Uint16(size)))
+		must(t, err)
+		_, err = c.Write(frameOf(bytes.Repeat([]byte{22}, 1300)))
+		must(t, err)
+	}
+}

@@ -22,7 +22,7 @@ import { type Machine, type Nat, Net, within } from './lab/net.js';
 import { type Path, pathOf } from './lab/path.js';
 import { logOf, Processes, until } from './lab/processes.js';
 import { type Asked, routerOf } from './lab/router.js';
-import { table, writeTable } from './lab/table.js';
+import { table } from './lab/table.js';
 
 const page = join(root, 'frontend', 'dist', 'page');
 const results = join(root, 'build', 'lab');
@@ -148,6 +148,13 @@ class Home {
     return new Home(nats, machine, lab, app, browser, window);
   }
 
+  /** What the router has opened, and the end of what the app says. */
+  async logs(): Promise<string> {
+    const rules = await net.run(this.router, 'nft', 'list', 'ruleset');
+    const addresses = await net.run(this.machine, 'ip', 'addr');
+    return `${rules}\n${addresses}\n${logOf(this.app.started).slice(-4_000)}`;
+  }
+
   get router(): Nat {
     return this.nats.at(-1)!;
   }
@@ -194,7 +201,7 @@ class Home {
     const said = await until(
       'the router answers',
       async () => {
-        const text = (await line.innerText()).trim();
+        const text = ((await line.textContent()) ?? '').trim();
         return text && !text.startsWith('Asking') ? text : '';
       },
       { within: 40_000 },
@@ -210,7 +217,8 @@ class Home {
     await sheet.getByRole('switch', { name: 'Open from anywhere' }).click();
     await this.readAddress(sheet);
     if (!this.address) {
-      const said = await sheet.getByText(/No way to this computer/).innerText();
+      const said =
+        (await sheet.getByRole('status').filter({ hasText: 'No way' }).textContent()) ?? '';
       this.says = [this.says, said.replace(/\s+/g, ' ')].filter(Boolean).join(' · ');
     }
     await sheet.getByRole('button', { name: 'Done' }).click();
@@ -225,7 +233,7 @@ class Home {
     // A router is asked for TCP once there is a door, and the address says so as soon as it has answered.
     await until('the address says TCP', async () => {
       const entry = Buffer.from(
-        (await sheet.locator('.address').innerText()).split('.').at(-1)!,
+        ((await sheet.locator('.address').textContent()) ?? '').split('.').at(-1)!,
         'base64url',
       );
       return entry[32]! & 2;
@@ -257,8 +265,10 @@ beforeAll(async () => {
   firefox = await openFirefoxOn(net, guests, dir);
 });
 
-afterEach(async () => {
+afterEach(async ({ task }) => {
   if (missing) return;
+  if (home && task.result?.state === 'fail')
+    console.log(await home.logs().catch((error) => String(error)));
   mkdirSync(results, { recursive: true });
   writeFileSync(join(results, 'anywhere.json'), `${JSON.stringify(rows, null, 1)}\n`);
   writeFileSync(join(results, 'anywhere.txt'), asText()); // each time: a run may be ended early

@@ -288,16 +288,11 @@ func (s *stream) read() {
 	buffer := make([]byte, maxDatagram)
 	var extended time.Time
 	for {
-		proved := s.proved.Load()
-		if now := time.Now(); proved && now.Sub(extended) > time.Second {
+		if now := time.Now(); s.proved.Load() && now.Sub(extended) > time.Second {
 			extended = now
 			_ = s.conn.SetReadDeadline(now.Add(streamIdle))
 		}
-		most := maxFirst
-		if proved {
-			most = maxDatagram
-		}
-		b, err := readFrame(in, buffer[:most])
+		b, err := readFrame(in, buffer, s.most)
 		if err != nil {
 			return
 		}
@@ -312,13 +307,22 @@ func (s *stream) read() {
 
 var errFrame = errors.New("a frame of no size, or too large")
 
-// readFrame reads a frame (RFC 4571 section 2) into b, which it returns as long as the frame is.
-func readFrame(r io.Reader, b []byte) ([]byte, error) {
+// most returns how many bytes a frame may have that begins now.
+func (s *stream) most() int {
+	if s.proved.Load() {
+		return maxDatagram
+	}
+	return maxFirst
+}
+
+// readFrame reads a frame (RFC 4571 section 2) into b, which it returns as long as the frame is. It asks for its largest
+// size once a frame has begun, because who waits for one may have been proved meanwhile.
+func readFrame(r io.Reader, b []byte, most func() int) ([]byte, error) {
 	if _, err := io.ReadFull(r, b[:frameHeader]); err != nil {
 		return nil, err
 	}
 	size := int(binary.BigEndian.Uint16(b))
-	if size == 0 || size > len(b) {
+	if size == 0 || size > min(most(), len(b)) {
 		return nil, errFrame
 	}
 	_, err := io.ReadFull(r, b[:size])

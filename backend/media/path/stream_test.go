@@ -19,10 +19,10 @@ func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte{0, 4, 1})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r := bytes.NewReader(in)
-		buffer := make([]byte, maxFirst)
+		buffer := make([]byte, maxDatagram)
 		var out []byte
 		for {
-			b, err := readFrame(r, buffer)
+			b, err := readFrame(r, buffer, new(stream).most)
 			if err != nil {
 				break
 			}

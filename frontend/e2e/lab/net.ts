@@ -158,17 +158,19 @@ export class Net {
     for (const [i, { nat, machines }] of homes.entries()) {
       const inside = `2a02:db8:${i + 1}:`;
       const others = homes.flatMap((_, o) =>
-        o === i ? [] : `ip -n ${nat.namespace} route add 2a02:db8:${o + 1}::/64 via ${outside(o)}`,
+        o === i
+          ? []
+          : `ip -n ${nat.namespace} route replace 2a02:db8:${o + 1}::/64 via ${outside(o)}`,
       );
       await sh(
         [
           `ip netns exec ${nat.namespace} sysctl -qw net.ipv6.conf.all.forwarding=1`,
-          `ip -n ${nat.namespace} addr add ${outside(i)}/64 dev outside nodad`,
-          `ip -n ${nat.namespace} addr add ${inside}:1/64 dev inside nodad`,
+          `ip -n ${nat.namespace} addr replace ${outside(i)}/64 dev outside nodad`,
+          `ip -n ${nat.namespace} addr replace ${inside}:1/64 dev inside nodad`,
           ...others,
           ...machines.flatMap(({ namespace, address }) => [
-            `ip -n ${namespace} addr add ${inside}:${address.split('.').at(-1)}/64 dev eth0 nodad`,
-            `ip -n ${namespace} route add default via ${inside}:1`,
+            `ip -n ${namespace} addr replace ${inside}:${address.split('.').at(-1)}/64 dev eth0 nodad`,
+            `ip -n ${namespace} -6 route replace default via ${inside}:1`,
           ]),
         ].join('\n'),
       );

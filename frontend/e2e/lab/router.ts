@@ -30,11 +30,18 @@ table inet filter {
     jump postrouting_miniupnpd
     meta nfproto ipv4 oifname "outside" masquerade
   }
-}`;
+}
+`;
 
 /** Does not understand PCP (RFC 6887 section 9): what is version 2 gets no answer. */
 const withoutPCP = `
-table inet old { chain input { type filter hook input priority -1; udp dport 5351 @th,64,8 2 drop; } }`;
+table inet old {
+  chain input {
+    type filter hook input priority -1
+    udp dport 5351 @th,64,8 0x2 drop
+  }
+}
+`;
 
 /** Makes a router of a NAT: its rules take the place of the NAT's own. */
 export async function routerOf(
