@@ -159,6 +159,22 @@ func (a *App) AskToWait(requestID string, minutes int) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AskToWait(ctx, requestID, minutes) })
 }
 
+// AlwaysLetIn lets a guest in, and their browser from now on without asking:
+// through the same link, or through all.
+func (a *App) AlwaysLetIn(requestID string, everywhere bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.AlwaysLetIn(ctx, requestID, everywhere) })
+}
+
+// StopAlways takes that back. linkID is "" for all links.
+func (a *App) StopAlways(browser, linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.StopAlways(ctx, browser, linkID) })
+}
+
+// WriteTo says a line to a guest who waits.
+func (a *App) WriteTo(requestID, text string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.WriteTo(ctx, requestID, text) })
+}
+
 // SeeRequests says that the host has looked at the cards of these requests.
 func (a *App) SeeRequests(requestIDs []string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.See(ctx, requestIDs) })

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/awake"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/door"
@@ -129,6 +130,11 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("open the book of links: %w", err)
 	}
 
+	known, err := acquaintances.Open(kept, time.Now)
+	if err != nil {
+		return fmt.Errorf("open the book of acquaintances: %w", err)
+	}
+
 	var owner atomic.Pointer[host.Host] // for the parts that report to the host, once there is one
 	guests, err := relay.Open(ctx, relay.Options{
 		Dir:    filepath.Join(dir, "relay"),
@@ -218,25 +224,26 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	b.onClose(computer.Close)
 
 	b.host, err = host.Open(ctx, host.Options{
-		Book:      book,
-		Settings:  kept,
-		Relay:     guests,
-		Router:    router,
-		TLS:       o.RelayTLS,
-		Doors:     doors,
-		Page:      page,
-		Remotes:   ways.PublicRelays{TLS: o.RelayTLS, Logger: log},
-		Calls:     calls,
-		Capture:   devices,
-		Windows:   windows,
-		Notifier:  o.Notifier,
-		Attention: o.Attention,
-		Clipboard: o.Clipboard,
-		Awake:     computer,
-		Synthetic: o.Synthetic,
-		Speech:    o.Speech,
-		Timing:    o.Timing,
-		Logger:    log,
+		Book:          book,
+		Acquaintances: known,
+		Settings:      kept,
+		Relay:         guests,
+		Router:        router,
+		TLS:           o.RelayTLS,
+		Doors:         doors,
+		Page:          page,
+		Remotes:       ways.PublicRelays{TLS: o.RelayTLS, Logger: log},
+		Calls:         calls,
+		Capture:       devices,
+		Windows:       windows,
+		Notifier:      o.Notifier,
+		Attention:     o.Attention,
+		Clipboard:     o.Clipboard,
+		Awake:         computer,
+		Synthetic:     o.Synthetic,
+		Speech:        o.Speech,
+		Timing:        o.Timing,
+		Logger:        log,
 	})
 	if err != nil {
 		return err

@@ -84,6 +84,8 @@ var parts = map[string]part{
 	"backend/media/capture/clips": {tier: media, lower: none, beside: []string{"backend/media/capture"}},                                              // for measurements
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
+	"backend/acquaintances":    {tier: subjects, lower: talk},
+	"backend/notetakers":       {tier: subjects, lower: none},
 	"backend/atlogin":          {tier: subjects, lower: none},
 	"backend/crash":            {tier: subjects, lower: none},
 	"backend/updates":          {tier: subjects, lower: []string{"backend/fault"}},
@@ -109,7 +111,7 @@ var parts = map[string]part{
 	"backend/door":             {tier: subjects, beside: []string{"backend/relay/switchboard"}, pion: []string{"ice", "stun", "webrtc"}},
 	"backend/lobby":            {tier: subjects},
 	"backend/notify":           {tier: subjects},
-	"backend/store":            {tier: subjects, beside: []string{"backend/links"}},
+	"backend/store":            {tier: subjects, beside: []string{"backend/acquaintances", "backend/links"}},
 	"backend/windowsocket":     {tier: subjects},
 
 	// The relay is one subject of several parts.

@@ -49,6 +49,14 @@ type guestSession struct {
 	gone      bool // the page has said it; set before in is closed
 	unloaded  bool // the browser, or a relay in its name, has; set before in is closed
 
+	browser   string      // how the browser is known by its key; "" for none; owned by run
+	words     atomic.Bool // the page shows lines of the host while it waits
+	spoken    atomic.Bool // the host has said a line
+	wordPace  *rate.Limiter
+	asked     bool // for work, with challenge; owned by run
+	worked    bool // owned by run
+	challenge [16]byte
+
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
 	limit atomic.Int64 // largest message, bytes
@@ -206,7 +214,7 @@ func (s *guestSession) enroll(ctx context.Context, returning bool) bool {
 		s.returning = returning
 		o.sessions[s] = struct{}{}
 		link, _ := h.book.Get(o.id) // an open link is in the book
-		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true}
+		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true, Host: h.identity}
 	}); err != nil || over != nil {
 		s.over(*over)
 		return false
@@ -389,6 +397,14 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 				return nil, false
 			case signalling.MediaState:
 				knock.Muted, knock.CameraOff = m.Muted, m.CameraOff
+			case signalling.Word:
+				if err := s.hear(ticket, m); fault.CodeOf(err) == fault.MessageUnexpected {
+					s.link.lobby.Leave(ticket)
+					s.refuse(err)
+					return nil, false
+				} else if err != nil {
+					s.tell(err)
+				}
 			default:
 				s.link.lobby.Leave(ticket)
 				s.refuse(fault.Newf(fault.MessageUnexpected, "%s while waiting", m.Type()))
@@ -402,21 +418,29 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 // guest may try again on this channel.
 func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *lobby.Ticket, ok bool) {
 	h, o := s.host, s.link
-	if h.book.Blocked(o.id, s.device) {
+	browser, err := s.recognise(k)
+	if err != nil {
+		s.refuse(err)
+		return nil, false
+	}
+	s.browser = browser
+	s.words.Store(takes(k, signalling.TakesWord))
+	s.checkWork(k)
+	if s.blocked() {
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
 	if s.turnedAway(ctx) {
 		return nil, false
 	}
-	ticket, err := o.lobby.Knock(ctx, lobby.Knock{
-		Device:  s.device,
-		Name:    k.Name,
-		Known:   lobby.Known(s.known(k.Name)),
-		Address: s.frames.Remote().Key,
-	})
+	ticket, err = o.lobby.Knock(ctx, s.ask(k))
+	if errors.Is(err, lobby.ErrWork) {
+		s.askForWork()
+		return nil, true
+	}
 	if err == nil {
 		s.ticket.Store(ticket)
+		s.greetAgain(ticket)
 		h.background.TryGo(s.recordBrowser)
 		if s.turnedAway(ctx) { // while the guest knocked
 			o.lobby.Leave(ticket)
@@ -479,7 +503,11 @@ func (s *guestSession) show(ctx context.Context, ticket *lobby.Ticket, picture s
 func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
 	switch v.Outcome {
 	case lobby.Admitted:
-		return s.enter(ctx, ticket, k)
+		st, ok = s.enter(ctx, ticket, k)
+		if ok && v.Standing {
+			s.cameByThemselves(st.shown)
+		}
+		return st, ok
 	case lobby.Declined:
 		_ = s.out.Send(signalling.Declined{MayRetry: v.MayRetry})
 		return nil, true
@@ -560,7 +588,12 @@ func (s *guestSession) take(ctx context.Context, st *seat) {
 			confirmed = h.loop.Do(ctx, func() { st.confirm(s) }) == nil
 		}
 		if st.used.CompareAndSwap(false, true) {
-			h.background.Go(func() { o.recordEntry(s.device, st.name) })
+			h.background.Go(func() {
+				if err := h.acquaintances.Met(st.browser, st.name); err != nil {
+					h.log.Error("record an acquaintance", "code", fault.CodeOf(err))
+				}
+				o.recordEntry(s.device, st.name)
+			})
 		}
 	}
 	_ = h.loop.Do(context.WithoutCancel(ctx), func() {

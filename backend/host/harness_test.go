@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
+	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/ways"
@@ -156,6 +157,8 @@ func start(t *testing.T, s setup) *fixture {
 	}
 	f.book, err = links.Open(records, time.Now)
 	must(err)
+	known, err := acquaintances.Open(f.store, time.Now)
+	must(err)
 	calls, err := call.NewEngine(call.Options{Logger: log})
 	must(err)
 	f.closers = append(f.closers, func() { _ = calls.Close() })
@@ -175,7 +178,7 @@ func start(t *testing.T, s setup) *fixture {
 	must(err)
 	f.closers = append(f.closers, func() { _ = f.windows.Close() })
 	h, err = Open(ctx, Options{
-		Book: f.book, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
+		Book: f.book, Acquaintances: known, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
 		Notifier: s.notifier, Awake: s.awake, Clipboard: s.copies, Attention: func() { f.attended <- struct{}{} },
 		Synthetic: true, Timing: s.timing, Logger: log,
 	})

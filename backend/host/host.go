@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/call/totals"
 	"github.com/porch-call/porch/backend/fault"
@@ -45,18 +46,21 @@ type Timing struct {
 // Options are the parts and settings of a host. The host closes none of the
 // parts.
 type Options struct {
-	Book     *links.Book
-	Settings ways.Keeper
-	Relay    ways.Inside
-	Router   ways.Router  // nil means that the router can't be asked to let calls in
-	TLS      *tls.Config  // of the address from outside; nil means the system's authorities
-	Remotes  ways.Remotes // nil means that no public relay can be used
-	Doors    ways.Doors   // nil means that no link can have a direct door
-	Page     string       // as in ways.Options
-	Calls    *call.Engine
-	Capture  *capture.Engine
-	Windows  Windows
-	Notifier notify.Notifier // nil means that the system is not asked to notify
+	Book *links.Book
+	// Acquaintances are the browsers that the host knows. nil knows none, and
+	// keeps no decision about guests beyond this run.
+	Acquaintances *acquaintances.Book
+	Settings      ways.Keeper
+	Relay         ways.Inside
+	Router        ways.Router  // nil means that the router can't be asked to let calls in
+	TLS           *tls.Config  // of the address from outside; nil means the system's authorities
+	Remotes       ways.Remotes // nil means that no public relay can be used
+	Doors         ways.Doors   // nil means that no link can have a direct door
+	Page          string       // as in ways.Options
+	Calls         *call.Engine
+	Capture       *capture.Engine
+	Windows       Windows
+	Notifier      notify.Notifier // nil means that the system is not asked to notify
 	// Attention brings the window to the front, because the host pressed a
 	// notification. It may block, and may be nil.
 	Attention func()
@@ -76,21 +80,22 @@ type Options struct {
 // Host is the owner. Its methods may be called from any goroutine. Each waits
 // until it has the answer, ctx ends or Close is called. Errors have a fault code.
 type Host struct {
-	book      *links.Book
-	keeper    ways.Keeper
-	relay     ways.Inside
-	engine    *call.Engine
-	capture   *capture.Engine
-	windows   Windows
-	center    *notify.Center // nil if there is no notifier
-	attention func()
-	clipboard func(text string) error // nil if there is no second way
-	awake     Awake                   // nil if the computer may sleep
-	synthetic bool
-	speech    func() hoststate.Speech
-	timing    Timing
-	log       *slog.Logger
-	now       func() time.Time
+	book          *links.Book
+	acquaintances *acquaintances.Book // may be nil
+	keeper        ways.Keeper
+	relay         ways.Inside
+	engine        *call.Engine
+	capture       *capture.Engine
+	windows       Windows
+	center        *notify.Center // nil if there is no notifier
+	attention     func()
+	clipboard     func(text string) error // nil if there is no second way
+	awake         Awake                   // nil if the computer may sleep
+	synthetic     bool
+	speech        func() hoststate.Speech
+	timing        Timing
+	log           *slog.Logger
+	now           func() time.Time
 
 	ctx        context.Context // ends when Close has told all guests
 	cancel     context.CancelFunc
@@ -104,6 +109,8 @@ type Host struct {
 	// Owned by the loop.
 	openLinks map[sealed.LinkID]*openLink // those that can be opened
 	me        hoststate.Me
+	identity  string // base64url; how guests' browsers tell this host from others; never changes
+	arrival   *hoststate.ArrivalView
 	settings  hoststate.Settings
 	enter     *hoststate.EnterView
 	notice    *hoststate.Notice
@@ -120,25 +127,26 @@ type Host struct {
 // lets guests in.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{
-		book:      o.Book,
-		keeper:    o.Settings,
-		relay:     o.Relay,
-		engine:    o.Calls,
-		capture:   o.Capture,
-		windows:   o.Windows,
-		attention: o.Attention,
-		clipboard: o.Clipboard,
-		awake:     o.Awake,
-		synthetic: o.Synthetic,
-		speech:    o.Speech,
-		timing:    o.Timing,
-		log:       o.Logger,
-		now:       o.Now,
-		still:     make(chan struct{}, 1),
-		openLinks: make(map[sealed.LinkID]*openLink),
-		parts:     make(map[sealed.LinkID]parts),
-		publisher: hoststate.NewPublisher(),
-		totals:    totals.New(),
+		book:          o.Book,
+		acquaintances: o.Acquaintances,
+		keeper:        o.Settings,
+		relay:         o.Relay,
+		engine:        o.Calls,
+		capture:       o.Capture,
+		windows:       o.Windows,
+		attention:     o.Attention,
+		clipboard:     o.Clipboard,
+		awake:         o.Awake,
+		synthetic:     o.Synthetic,
+		speech:        o.Speech,
+		timing:        o.Timing,
+		log:           o.Logger,
+		now:           o.Now,
+		still:         make(chan struct{}, 1),
+		openLinks:     make(map[sealed.LinkID]*openLink),
+		parts:         make(map[sealed.LinkID]parts),
+		publisher:     hoststate.NewPublisher(),
+		totals:        totals.New(),
 	}
 	setDefault(&h.timing.Hello, 10*time.Second)
 	setDefault(&h.timing.SeatHold, 2*time.Minute)

@@ -24,6 +24,7 @@ type openLink struct {
 	ended    signalling.EndReason
 	sessions map[*guestSession]struct{}
 	queue    lobby.Snapshot
+	words    map[string][]word // by request: what was said with guests who wait
 	shown    map[string]string // by request: the names under which requests are shown
 
 	call     *call.Call // nil while nobody is in the call
@@ -46,7 +47,10 @@ func (h *Host) addLink(l links.Link) *openLink {
 		seats:    make(map[*seat]struct{}),
 	}
 	o.ways = h.ways.Link(l, o.accept)
+	o.queue.Locked = h.acquaintances.Locked(string(o.id))
 	o.lobby = lobby.New(lobby.Options{
+		Locked:   o.queue.Locked,
+		Declines: func(device string) int { return h.acquaintances.Declined(string(o.id), device) },
 		OnChange: func(s lobby.Snapshot) {
 			h.loop.Post("lobby "+string(o.id), func() { o.lobbyChanged(s) })
 		},
@@ -128,6 +132,7 @@ func (o *openLink) lobbyChanged(s lobby.Snapshot) {
 		return
 	}
 	o.queue = s
+	o.forgetWords()
 	if len(s.Requests) == 0 {
 		o.ways.StopAsking()
 	}

@@ -48,6 +48,13 @@ func (o *outbox) open(frame []byte) ([]byte, error) {
 	return o.channel.Open(frame)
 }
 
+// binding returns what only this channel has; see [sealed.Channel.Binding].
+func (o *outbox) binding() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.channel.Binding()
+}
+
 // begin sets the channel that seals messages from now on.
 func (o *outbox) begin(channel *sealed.Channel) {
 	o.mu.Lock()

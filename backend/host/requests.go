@@ -35,6 +35,7 @@ func (h *Host) Admit(ctx context.Context, requestID string) error {
 		if err := o.lobby.Admit(requestID); err != nil {
 			return err
 		}
+		o.recordAnswers(false, requestID)
 		o.bringIn()
 		return nil
 	})
@@ -42,7 +43,13 @@ func (h *Host) Admit(ctx context.Context, requestID string) error {
 
 // Decline refuses a guest, who may ask once more. Fault: RequestGone.
 func (h *Host) Decline(ctx context.Context, requestID string) error {
-	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error { return o.lobby.Decline(requestID) })
+	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error {
+		if err := o.lobby.Decline(requestID); err != nil {
+			return err
+		}
+		o.recordAnswers(true, requestID)
+		return nil
+	})
 }
 
 // AskToWait tells a guest that the host has seen the request. After so many
@@ -90,7 +97,7 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 		if err := o.lobby.Block(requestID); err != nil {
 			return err
 		}
-		return h.book.Block(o.id, q.Device)
+		return o.block(q.Device, q.Key)
 	})
 }
 
@@ -100,9 +107,11 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 // waits any more.
 func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
-		if len(o.lobby.AdmitAll(requestIDs)) == 0 {
+		done := o.lobby.AdmitAll(requestIDs)
+		if len(done) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
+		o.recordAnswers(false, done...)
 		o.bringIn()
 		return nil
 	})
@@ -112,9 +121,11 @@ func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string)
 // RequestGone, if none waits any more.
 func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
-		if len(o.lobby.DeclineAll(requestIDs)) == 0 {
+		done := o.lobby.DeclineAll(requestIDs)
+		if len(done) == 0 {
 			return fault.New(fault.RequestGone, nil)
 		}
+		o.recordAnswers(true, done...)
 		return nil
 	})
 }
@@ -127,12 +138,12 @@ func (h *Host) SilenceRequests(ctx context.Context, linkID string, on bool) erro
 	})
 }
 
-// LockCall refuses new join requests at a link, or takes them again. Guests who
-// wait already are not affected.
+// LockCall refuses new join requests at a link, or takes them again, also after a
+// restart. Guests who wait already are not affected.
 func (h *Host) LockCall(ctx context.Context, linkID string, on bool) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
 		o.lobby.SetLocked(on)
-		return nil
+		return h.acquaintances.SetLocked(linkID, on)
 	})
 }
 
@@ -149,7 +160,7 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 		if block {
 			reason = signalling.EndBlocked
 			o.lobby.BlockDevice(st.device)
-			err = h.book.Block(o.id, st.device)
+			err = o.block(st.device, st.browser)
 		}
 		o.freeSeat(st, reason)
 		o.endIfEmpty()

@@ -31,6 +31,7 @@ type seat struct {
 	name        string        // as the guest gave it
 	shown       string        // the name in the call
 	device      string
+	browser     string        // how its browser is known by its key; "" for none
 	session     *guestSession // nil while the guest is away
 	used        atomic.Bool   // the guest has shown that they are in
 	credentials *turncredentials.Credentials
@@ -58,6 +59,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 		name:        k.Name,
 		shown:       o.nameSeat(ticket.ID(), k.Name),
 		device:      s.device,
+		browser:     s.browser,
 		session:     s,
 		credentials: s.credentials,
 	}

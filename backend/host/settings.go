@@ -15,12 +15,16 @@ const (
 	keyName       = "host-name"
 	keySettings   = "settings"
 	keyBackground = "said-background"
+	keyIdentity   = "host-identity"
 )
 
 func (h *Host) loadSettings() error {
 	h.me.Name = ownname.OfSystem()
 	if _, err := h.keeper.Setting(keyName, &h.me.Name); err != nil {
 		return fmt.Errorf("load the host's name: %w", err)
+	}
+	if err := h.loadIdentity(); err != nil {
+		return err
 	}
 	h.settings = hoststate.DefaultSettings()
 	if _, err := h.keeper.Setting(keySettings, &h.settings); err != nil {

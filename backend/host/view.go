@@ -115,15 +115,17 @@ func draw(h *Host) drawing { return drawing{h, h.relay.Addresses()} }
 func (d drawing) state() hoststate.State {
 	h := d.host
 	s := hoststate.State{
-		Me:       h.me,
-		Reach:    h.ways.View(d.addresses),
-		Links:    []hoststate.LinkView{},
-		Requests: []hoststate.RequestView{},
-		Calls:    []hoststate.CallView{},
-		Enter:    h.enter,
-		Settings: h.settings,
-		Engines:  hoststate.Engines{Native: capture.Available(), Synthetic: h.synthetic},
-		Notice:   h.notice,
+		Me:        h.me,
+		Reach:     h.ways.View(d.addresses),
+		Links:     []hoststate.LinkView{},
+		Requests:  []hoststate.RequestView{},
+		Calls:     []hoststate.CallView{},
+		Enter:     h.enter,
+		Settings:  h.settings,
+		Engines:   hoststate.Engines{Native: capture.Available(), Synthetic: h.synthetic},
+		Notice:    h.notice,
+		Arrival:   h.arrival,
+		Standings: h.standings(),
 	}
 	for _, l := range h.book.List() {
 		o := h.openLinks[l.ID]
@@ -195,6 +197,9 @@ func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 		Browser:    q.Known.Browser,
 		Picture:    q.Picture,
 	}
+	if q.Known.Name != "" && !signalling.ShapeOf(q.Known.Name).Same(signalling.ShapeOf(q.Name)) {
+		v.SameAs = q.Known.Name
+	}
 	switch {
 	case q.Known.TimesLetIn > 0:
 		v.Known = hoststate.KnownReturning
@@ -202,6 +207,9 @@ func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 		v.Known = hoststate.KnownName
 	}
 	v.NameInCall, v.LooksLike = o.resembles(q)
+	v.Familiar = q.Key != "" && q.Known.Name != ""
+	v.Hint = q.Hints
+	v.Words, v.CanWrite = o.wordViews(q.ID), o.writable(q.ID) != nil
 	if o.call != nil {
 		v.Lowers, v.LowersTo = o.forecast.Lowers, o.forecast.To
 	}

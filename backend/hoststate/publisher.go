@@ -79,7 +79,7 @@ func diff(a, b State) Change {
 		}
 		has := after.Picture
 		after.Picture = ""
-		if before == nil || *before != after {
+		if before == nil || !reflect.DeepEqual(*before, after) {
 			c[key] = after
 		}
 		if had != has {
@@ -91,6 +91,8 @@ func diff(a, b State) Change {
 	put("settings", a.Settings, b.Settings)
 	put("engines", a.Engines, b.Engines)
 	put("notice", a.Notice, b.Notice)
+	put("standings", a.Standings, b.Standings)
+	put("arrival", a.Arrival, b.Arrival)
 	return c
 }
 

@@ -24,6 +24,9 @@ type State struct {
 	Settings Settings      `json:"settings"`
 	Engines  Engines       `json:"engines"`
 	Notice   *Notice       `json:"notice,omitempty"`
+
+	Standings []StandingView `json:"standings"` // who is always let in, by name
+	Arrival   *ArrivalView   `json:"arrival,omitempty"`
 }
 
 // Change is a part of [State]. It has the keys (as in the JSON of State) whose
@@ -193,27 +196,54 @@ const (
 
 // RequestView is one join request.
 type RequestView struct {
-	ID         string `json:"id"`
-	LinkID     string `json:"linkId"`
-	LinkName   string `json:"linkName"`
-	Name       string `json:"name"`
-	Shown      string `json:"shown"` // the name, with a number if another participant or guest at the door has the same or a similar one
-	Since      int64  `json:"since"`
-	Known      string `json:"known"`
-	TimesLetIn int    `json:"timesLetIn"`
-	NameInCall bool   `json:"nameInCall"`          // a participant in the call gave the same name
-	LooksLike  string `json:"looksLike,omitempty"` // a known name for which this one may be mistaken
-	Bell       string `json:"bell"`                // "rung", "silenced", "asked-to-wait"
-	Copy       string `json:"copy,omitempty"`      // name of the copy by which the guest came; "" for the link's own address
-	Browser    int    `json:"browser,omitempty"`   // which of the browsers that came by this copy, from 1
-	BellAt     int64  `json:"bellAt"`              // when it rang last, was silent for them, or asked them to wait
-	Rings      int    `json:"rings"`               // how often it has rung for them
-	Seen       bool   `json:"seen"`                // the host has looked since it rang last, so that it does not go on
-	WaitUntil  int64  `json:"waitUntil"`           // when it rings again after "asked-to-wait", 0 for not by itself
-	Away       bool   `json:"away"`                // the connection is lost; the request waits for the guest to return
-	Picture    string `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
-	Lowers     bool   `json:"lowers"`              // letting them in makes the pictures of the call smaller
-	LowersTo   int    `json:"lowersTo"`            // lines of most pictures then, 0 if they pause; only with Lowers
+	ID         string     `json:"id"`
+	LinkID     string     `json:"linkId"`
+	LinkName   string     `json:"linkName"`
+	Name       string     `json:"name"`
+	Shown      string     `json:"shown"` // the name, with a number if another participant or guest at the door has the same or a similar one
+	Since      int64      `json:"since"`
+	Known      string     `json:"known"`
+	TimesLetIn int        `json:"timesLetIn"`
+	NameInCall bool       `json:"nameInCall"`          // a participant in the call gave the same name
+	LooksLike  string     `json:"looksLike,omitempty"` // a known name for which this one may be mistaken
+	Bell       string     `json:"bell"`                // "rung", "silenced", "asked-to-wait"
+	Copy       string     `json:"copy,omitempty"`      // name of the copy by which the guest came; "" for the link's own address
+	Browser    int        `json:"browser,omitempty"`   // which of the browsers that came by this copy, from 1
+	BellAt     int64      `json:"bellAt"`              // when it rang last, was silent for them, or asked them to wait
+	Rings      int        `json:"rings"`               // how often it has rung for them
+	Seen       bool       `json:"seen"`                // the host has looked since it rang last, so that it does not go on
+	WaitUntil  int64      `json:"waitUntil"`           // when it rings again after "asked-to-wait", 0 for not by itself
+	Away       bool       `json:"away"`                // the connection is lost; the request waits for the guest to return
+	Picture    string     `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
+	Lowers     bool       `json:"lowers"`              // letting them in makes the pictures of the call smaller
+	SameAs     string     `json:"sameAs,omitempty"`    // the name under which this browser was let in last, if it gives another one now
+	Familiar   bool       `json:"familiar"`            // it has proved the key under which it was let in before, so it may always be let in
+	Hint       string     `json:"hint,omitempty"`      // why it may be a note-taking bot: "name", "automated" or "punctual"
+	CanWrite   bool       `json:"canWrite"`            // its page shows what the host writes
+	Words      []WordView `json:"words"`               // what was said with them, oldest first
+	LowersTo   int        `json:"lowersTo"`            // lines of most pictures then, 0 if they pause; only with Lowers
+}
+
+// WordView is a line between the host and a guest who waits.
+type WordView struct {
+	Own  bool   `json:"own"` // the host said it
+	Text string `json:"text"`
+	At   int64  `json:"at"`
+}
+
+// StandingView is a browser that is always let in.
+type StandingView struct {
+	Browser  string `json:"browser"`
+	Name     string `json:"name"`     // under which it was let in last
+	LinkID   string `json:"linkId"`   // "" for all links
+	LinkName string `json:"linkName"` // "" for a link without a name, or one that has ended
+}
+
+// ArrivalView is the guest who was let in last by a standing decision.
+type ArrivalView struct {
+	ID     uint64 `json:"id"` // counts up
+	LinkID string `json:"linkId"`
+	Name   string `json:"name"`
 }
 
 // CallView is a call that has participants.

@@ -39,14 +39,15 @@ const (
 // that was quiet for longest. Inventing devices does not push out refusals, because an invented device has the lowest
 // rank.
 type devices struct {
-	most  int
-	rate  limit.Rate // of knocks
-	byID  map[string]*device
-	order [ranks]*list.List // of *device by rank, the one quiet for longest first
+	most     int
+	rate     limit.Rate              // of knocks
+	declines func(device string) int // as in Options
+	byID     map[string]*device
+	order    [ranks]*list.List // of *device by rank, the one quiet for longest first
 }
 
-func newDevices(most int, r limit.Rate) *devices {
-	d := &devices{most: most, rate: r, byID: make(map[string]*device)}
+func newDevices(o Options) *devices {
+	d := &devices{most: o.Devices, rate: o.Rate, declines: o.Declines, byID: make(map[string]*device)}
 	for i := range d.order {
 		d.order[i] = list.New()
 	}
@@ -61,7 +62,13 @@ func (d *devices) touch(id string) *device {
 			d.forgetOne()
 		}
 		dev = &device{id: id, pace: d.rate.Bucket()}
-		dev.place = d.order[rankPlain].PushBack(dev)
+		if d.declines != nil {
+			dev.declines = d.declines(id)
+		}
+		if dev.declines > 0 {
+			dev.rank = rankDeclined
+		}
+		dev.place = d.order[dev.rank].PushBack(dev)
 		d.byID[id] = dev
 		return dev
 	}

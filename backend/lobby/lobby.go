@@ -3,6 +3,7 @@ package lobby
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,8 +23,13 @@ type Options struct {
 	// AddressRate limits new requests from one address; default 64 at once, then 1 a second. It is lower than
 	// TotalRate, so that one address does not use up the share of the others.
 	AddressRate limit.Rate
-	Locked      bool // as after SetLocked(true)
-	Silenced    bool // as after SetSilenced(true)
+	// Worked limits new requests of guests who have done the work; default 32 at once, then 4 a second. Invented guests
+	// who do none use up TotalRate, and this one is kept for the others.
+	Worked limit.Rate
+	// Declines returns how often a device was declined in earlier lives of the lobby; nil means never. It must not block.
+	Declines func(device string) int
+	Locked   bool // as after SetLocked(true)
+	Silenced bool // as after SetSilenced(true)
 
 	// OnChange gets the newest snapshot after each change; nil is allowed. Snapshots that a newer one overtakes are
 	// left out. It runs on its own goroutine, one call at a time, so it may block and may call the lobby.
@@ -37,13 +43,15 @@ func (o Options) withDefaults() Options {
 	o.Devices = cmp.Or(o.Devices, 1024)
 	o.Rate = cmp.Or(o.Rate, limit.Rate{Burst: 5, Every: 10 * time.Second})
 	o.TotalRate = cmp.Or(o.TotalRate, limit.Rate{Burst: 128, Every: 250 * time.Millisecond})
+	o.Worked = cmp.Or(o.Worked, limit.Rate{Burst: 32, Every: 250 * time.Millisecond})
 	o.AddressRate = cmp.Or(o.AddressRate, limit.Rate{Burst: 64, Every: time.Second})
 	return o
 }
 
 // Known is what the host's records say about a guest. The lobby passes it through.
 type Known struct {
-	TimesLetIn int    // how often this device was let in before, on any link
+	TimesLetIn int    // how often this browser was let in before, on any link
+	Name       string // the name under which it was let in last, if it is known by its key; "" otherwise
 	NameKnown  bool   // another device was let in under this name before
 	LooksLike  string // a name under which another device was let in before, and which this one resembles; "" for none
 	Copy       string // name of the copy of the link by which the device came; "" for the link's own address
@@ -58,7 +66,26 @@ type Knock struct {
 	// Address is where the guest comes from, opaque here; "" for unknown, which is not counted. When the lobby is
 	// full, the address with the most places gives up its newest one to a guest from an address with fewer places.
 	Address string
+
+	Local    bool   // the address is that of this computer, and says nothing of the guest
+	Key      string // the browser's key as it was proved, opaque here; "" for none. One request per key.
+	Standing bool   // the host has decided beforehand to let this browser in
+	Work     Work
+	Hints    string // what the host is told of the knock besides, opaque here
 }
+
+// Work says whether a guest has done the work that a busy lobby asks for.
+type Work int
+
+// The cases.
+const (
+	WorkCannot Work = iota // the guest's page does not know how
+	WorkNotDone
+	WorkDone
+)
+
+// ErrWork means that many knock at once: the guest should do some work and knock again.
+var ErrWork = errors.New("lobby: work wanted")
 
 // Request is a join request as the host sees it.
 type Request struct {
@@ -66,6 +93,8 @@ type Request struct {
 	Device    string // as in Knock
 	Name      string
 	Known     Known
+	Key       string    // as in Knock
+	Hints     string    // as in Knock
 	Picture   string    // as given to Lobby.Picture
 	Since     time.Time // the device's first knock of this wait
 	Bell      signalling.Bell
@@ -174,6 +203,9 @@ func (l *Lobby) do(ctx context.Context, op func(*queue, time.Time)) bool {
 // Knock adds a join request and returns at once. A device that is already waiting keeps its place and its time,
 // whatever its pace, and its older ticket ends with Replaced. Under another name it makes a new request, and its pace
 // counts. A device whose request was decided while it was away gets that decision.
+//
+// A guest with a standing decision of the host is let in at once, unless the lobby is locked or the guest is blocked. While
+// many knock at once, a guest who can do work and has not gets ErrWork.
 //
 // Faults: LobbyFull, LobbyLocked, Blocked, DeclinedForGood, TooFast. A closed lobby returns LinkRemoved, LinkSpent,
 // CallEnded, HostGone or ShuttingDown, by the outcome that it was closed with. If ctx ends before the lobby has

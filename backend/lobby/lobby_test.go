@@ -23,8 +23,8 @@ func TestWaysOut(t *testing.T) {
 	}{
 		{"admitted", func(p porch, k *Ticket) { must(p, p.Admit(k.ID())) }, Verdict{Outcome: Admitted}},
 		{"admitted with everyone", func(p porch, k *Ticket) { p.AdmitAll([]string{k.ID()}) }, Verdict{Outcome: Admitted}},
-		{"declined once", func(p porch, k *Ticket) { must(p, p.Decline(k.ID())) }, Verdict{Declined, true}},
-		{"declined with everyone", func(p porch, k *Ticket) { p.DeclineAll([]string{k.ID()}) }, Verdict{Declined, true}},
+		{"declined once", func(p porch, k *Ticket) { must(p, p.Decline(k.ID())) }, Verdict{Outcome: Declined, MayRetry: true}},
+		{"declined with everyone", func(p porch, k *Ticket) { p.DeclineAll([]string{k.ID()}) }, Verdict{Outcome: Declined, MayRetry: true}},
 		{"blocked", func(p porch, k *Ticket) { must(p, p.Block(k.ID())) }, Verdict{Outcome: Blocked}},
 		{"device blocked", func(p porch, _ *Ticket) { p.BlockDevice("phone") }, Verdict{Outcome: Blocked}},
 		{"left", func(p porch, k *Ticket) { p.Leave(k) }, Verdict{Outcome: Left}},

@@ -29,6 +29,7 @@ const (
 type Verdict struct {
 	Outcome  Outcome
 	MayRetry bool // with Declined: the guest may try once more
+	Standing bool // with Admitted: by a decision of the host from before
 }
 
 // EndReason returns the reason that signalling.Ended gives to the guest. It is "" for outcomes with a message of

@@ -22,6 +22,8 @@ type queue struct {
 	devices   *devices
 	addresses *limit.Buckets[string] // limit knocks by address
 	total     *rate.Limiter
+	worked    *rate.Limiter        // as total, of guests who have done the work
+	shut      map[string]time.Time // addresses from which a guest was blocked, and until when
 	locked    bool
 	silenced  bool
 	closed    Outcome // "" while open
@@ -33,12 +35,15 @@ type entry struct {
 	request   Request
 	ticket    *Ticket
 	address   string    // as in Knock
+	local     bool      // as in Knock
+	weight    int       // how much speaks for the guest; see [weigh]
 	awayUntil time.Time // valid while request.Away is true
 }
 
 func newQueue(o Options) *queue {
 	return &queue{
-		o: o, devices: newDevices(o.Devices, o.Rate), total: o.TotalRate.Bucket(),
+		o: o, devices: newDevices(o), total: o.TotalRate.Bucket(),
+		worked: o.Worked.Bucket(), shut: make(map[string]time.Time),
 		addresses: limit.NewBuckets(o.AddressRate, o.Devices, household.WideKey),
 		locked:    o.Locked, silenced: o.Silenced,
 	}
@@ -54,7 +59,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	}
 	// A waiting device is found before its pace is checked, because a guest whose connection comes and goes must not
 	// lose the place by coming back.
-	if e := q.byDevice(k.Device); e != nil && e.request.Name == k.Name {
+	if e := q.byBrowser(k); e != nil && e.request.Name == k.Name {
 		q.replace(e, k)
 		e.ticket.paced = limit.Take(dev.pace, now) == 0
 		return e.ticket, nil
@@ -71,37 +76,28 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if wait := limit.Take(dev.pace, now); wait > 0 {
 		return nil, tooFast(wait)
 	}
-	if e := q.byDevice(k.Device); e != nil {
+	if e := q.byBrowser(k); e != nil {
 		q.rename(e, k, now)
 		e.ticket.paced = true
 		return e.ticket, nil
 	}
-	full := len(q.waiting) >= q.o.Limit
-	var surplus *entry
-	if full {
-		surplus = q.surplus(k.Address)
-	}
-	switch {
-	case q.locked:
+	if q.locked {
 		return nil, fault.New(fault.LobbyLocked, nil)
-	case full && surplus == nil:
-		return nil, fault.New(fault.LobbyFull, nil)
 	}
-	var wait time.Duration
-	if k.Address != "" {
-		wait = q.addresses.Take(k.Address, now)
+	if k.Standing {
+		t := newTicket(rand.Text(), k)
+		t.paced = true
+		t.decide(Verdict{Outcome: Admitted, Standing: true})
+		dev.declines, dev.decided = 0, t
+		q.devices.rerank(dev)
+		return t, nil
 	}
-	if wait == 0 {
-		wait = limit.Take(q.total, now)
+	if err := q.makeRoom(k, now); err != nil {
+		return nil, err
 	}
-	if wait > 0 {
-		return nil, tooFast(wait)
-	}
-	if full {
-		q.decide(surplus, Verdict{Outcome: Full}, now)
-	}
-	e := &entry{address: k.Address, request: Request{
-		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Since: now, Retry: dev.declines > 0,
+	e := &entry{address: k.Address, local: k.Local, weight: weigh(k), request: Request{
+		ID: rand.Text(), Device: k.Device, Name: k.Name, Known: k.Known, Key: k.Key, Hints: k.Hints,
+		Since: now, Retry: dev.declines > 0,
 	}}
 	e.ticket = newTicket(e.request.ID, k)
 	e.ticket.paced = true
@@ -114,41 +110,13 @@ func tooFast(wait time.Duration) error {
 	return &fault.Error{Code: fault.TooFast, After: wait}
 }
 
-// surplus returns the request that makes room for a newcomer from an address, nil for none. It is the newest request
-// from the address with the most places, if that address keeps at least as many as the newcomer's will have. All
-// addresses of an IPv6 /48 count as one.
-func (q *queue) surplus(address string) (newest *entry) {
-	wide := func(address string) string {
-		if w, ok := household.WideKey(address); ok {
-			return w
-		}
-		return address
-	}
-	address = wide(address)
-	places := make(map[string]int)
-	for _, e := range q.waiting {
-		places[wide(e.address)]++
-	}
-	own := places[address]
-	if address == "" {
-		own = 0
-	}
-	delete(places, "")
-	most := own + 1
-	for _, e := range q.waiting {
-		if n := places[wide(e.address)]; n > most || newest != nil && n == most && wide(e.address) == wide(newest.address) {
-			newest, most = e, n
-		}
-	}
-	return newest
-}
-
 // replace gives a waiting device's place to its newer page. The request stays the same, and the host is not told of
 // another one.
 func (q *queue) replace(e *entry, k Knock) {
 	e.ticket.decide(Verdict{Outcome: Replaced})
-	q.changed = q.changed || e.request.Away || e.request.Known != k.Known
-	e.request.Known, e.request.Away = k.Known, false
+	q.changed = q.changed || e.request.Away || e.request.Known != k.Known || e.request.Hints != k.Hints
+	e.request.Known, e.request.Hints, e.request.Away = k.Known, k.Hints, false
+	e.take(k)
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
 	e.ticket.ring(e.request.bell())
 }
@@ -159,6 +127,8 @@ func (q *queue) rename(e *entry, k Knock, now time.Time) {
 	e.ticket.decide(Verdict{Outcome: Replaced})
 	e.request.ID = rand.Text()
 	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, "", false
+	e.request.Hints = k.Hints
+	e.take(k)
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
 	q.announce(e, now)
 }
@@ -197,6 +167,7 @@ func (q *queue) block(id string, now time.Time) bool {
 	if e == nil {
 		return false
 	}
+	q.shutAddress(e, now)
 	q.blockDevice(e.ticket.device, now)
 	return true
 }
@@ -269,6 +240,12 @@ func (q *queue) setLocked(on bool) {
 	q.locked = on
 }
 
+// take makes an entry that of a browser's newer page.
+func (e *entry) take(k Knock) {
+	e.request.Device, e.request.Key, e.local = k.Device, k.Key, k.Local
+	e.weight = max(e.weight, weigh(k))
+}
+
 // expire does what the time brings: it ends the requests that waited for too long at now, or were away for too long,
 // and rings the bell again for others.
 func (q *queue) expire(now time.Time) {
@@ -305,7 +282,7 @@ func (q *queue) close(o Outcome) {
 	for _, e := range q.waiting {
 		e.ticket.decide(Verdict{Outcome: o})
 	}
-	q.waiting, q.devices = nil, newDevices(q.o.Devices, q.o.Rate)
+	q.waiting, q.devices = nil, newDevices(q.o)
 	q.closed, q.changed = o, true
 }
 
@@ -331,6 +308,14 @@ func (q *queue) byID(id string) *entry {
 
 func (q *queue) byDevice(device string) *entry {
 	return q.find(func(e *entry) bool { return e.ticket.device == device })
+}
+
+// byBrowser returns the request of the device that knocks, or of the browser that has proved the same key.
+func (q *queue) byBrowser(k Knock) *entry {
+	if e := q.byDevice(k.Device); e != nil || k.Key == "" {
+		return e
+	}
+	return q.find(func(e *entry) bool { return e.request.Key == k.Key })
 }
 
 func (q *queue) byTicket(t *Ticket) *entry {

@@ -40,6 +40,7 @@ const (
 	labelGuestIV  = "porch guest nonce v1"
 	labelHostKey  = "porch host key v1"
 	labelHostIV   = "porch host nonce v1"
+	labelBinding  = "porch channel binding v1"
 )
 
 // Channel is one end of a sealed channel. It is bytes in, bytes out, and not safe
@@ -61,6 +62,7 @@ type Channel struct {
 	recipient *hpke.Recipient // at the host, until frame 0 is opened
 	exported  []byte          // until the session keys are made
 	salt      []byte          // at the host, until sent with frame 0
+	binding   []byte          // nil until the session keys are made
 
 	out, in direction
 }
@@ -149,9 +151,16 @@ func (c *Channel) makeKeys(salt []byte) error {
 	if err := host.setKeys(prk, labelHostKey, labelHostIV); err != nil {
 		return err
 	}
+	if c.binding, err = hkdf.Expand(sha256.New, prk, labelBinding, sha256.Size); err != nil {
+		return fmt.Errorf("sealed: expand: %w", err)
+	}
 	c.exported = nil
 	return nil
 }
+
+// Binding returns 32 bytes that only the two ends of this channel know, and that no other channel has: what is signed
+// over them is of no use elsewhere. It is nil at a guest that has not opened the host's first frame.
+func (c *Channel) Binding() []byte { return c.binding }
 
 func (d *direction) setKeys(prk []byte, keyLabel, nonceLabel string) error {
 	key, err := hkdf.Expand(sha256.New, prk, keyLabel, keySize)

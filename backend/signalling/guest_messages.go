@@ -20,6 +20,23 @@ type Knock struct {
 	Muted     bool   `json:"muted,omitempty"`     // how the guest would enter
 	CameraOff bool   `json:"cameraOff,omitempty"` // how the guest would enter
 	Picture   string `json:"picture,omitempty"`   // base64url: a small JPEG of the guest, if they chose to send one
+
+	// Key and Proof prove which browser knocks, to a host whose Welcome has a Host. Key is base64url, a P-256 public
+	// key (65 bytes, uncompressed), which the browser keeps for this host alone. Proof is base64url, 64 bytes: the
+	// ECDSA signature (r, s) with SHA-256 over "porch browser v1" and the channel's binding.
+	Key   string `json:"key,omitempty"`
+	Proof string `json:"proof,omitempty"`
+
+	Automated bool     `json:"automated,omitempty"` // a program drives the browser (navigator.webdriver)
+	Bare      bool     `json:"bare,omitempty"`      // there is neither a camera nor a microphone
+	Takes     []string `json:"takes,omitempty"`     // what the page takes while it waits: [TakesWord], [TakesWork]
+	Work      string   `json:"work,omitempty"`      // base64url, 8 bytes: answers the Work that the host asked for last
+}
+
+// Word is a line by a guest who waits. Guests send it only after a [Said] of the
+// host, which is sent back with the answer.
+type Word struct {
+	Text string `json:"text"` // 1 to 500 characters after trimming
 }
 
 // Leave ends a guest's wait or their part in the call, and gives up the seat.
@@ -91,6 +108,9 @@ const (
 	TakesLayers    = "layers"    // in View: Layers
 	TakesScreen    = "screen"    // in View: Screen
 	TakesLine      = "line"      // in View: Line
+
+	TakesWord = "word" // in Knock: Said
+	TakesWork = "work" // in Knock: Work
 
 	// TakesSimulcast in Hello: Layers from the first Offer on, which may ask for the
 	// camera's picture in several (RFC 8853). Of those that the answer sends, the

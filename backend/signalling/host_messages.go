@@ -9,6 +9,7 @@ type Welcome struct {
 	LinkName string `json:"linkName"` // "" when the link has none
 	HostName string `json:"hostName"`
 	Pings    bool   `json:"pings,omitempty"` // the host answers Ping
+	Host     string `json:"host,omitempty"`  // base64url, 16 random bytes: the same for all links of this host; it takes Key and Proof
 }
 
 // Pong answers a Ping.
@@ -34,6 +35,31 @@ type Waiting struct {
 	Seen    bool `json:"seen,omitempty"`    // the host has looked at the request since it rang last
 	Minutes int  `json:"minutes,omitempty"` // with BellAskWait: how long the host asked to wait, from Since on; then the bell rings again
 }
+
+// Said is what the host and a guest who waits have said to each other, oldest
+// first: all of it, each time. It is sent to guests whose Knock takes it, from the
+// host's first word on, and they may answer with [Word] from then on.
+type Said struct {
+	Lines []SaidLine `json:"lines"`
+}
+
+// SaidLine is one line of Said.
+type SaidLine struct {
+	Text string `json:"text"`
+	Own  bool   `json:"own,omitempty"` // the receiver said it
+	Ago  int64  `json:"ago"`           // milliseconds between saying and sending
+}
+
+// Work answers a Knock when many knock at once. The page finds 8 bytes so that
+// SHA-256 of the challenge and these bytes begins with so many zero bits, and
+// knocks again with them. Only pages whose Knock takes it are asked.
+type Work struct {
+	Challenge string `json:"challenge"` // base64url, 16 bytes
+	Bits      int    `json:"bits"`      // at most MaxWorkBits
+}
+
+// MaxWorkBits bounds the work that a host asks for.
+const MaxWorkBits = 22
 
 // MaxWaitMinutes is the longest time that a host asks a guest to wait.
 const MaxWaitMinutes = 120

@@ -195,6 +195,15 @@ func cleaned(m Message) Message {
 	case Say:
 		m.Text = CleanText(m.Text)
 		return m
+	case Word:
+		m.Text = CleanText(m.Text)
+		return m
+	case Said:
+		m.Lines = append([]SaidLine{}, m.Lines...)
+		for i := range m.Lines {
+			m.Lines[i].Text = CleanText(m.Lines[i].Text)
+		}
+		return m
 	case Welcome:
 		m.LinkName, m.HostName = CleanName(m.LinkName), CleanName(m.HostName)
 		return m

@@ -9,6 +9,15 @@ func (Hello) Type() Type { return "hello" }
 func (Knock) Type() Type { return "knock" }
 
 // Type implements [Message].
+func (Word) Type() Type { return "word" }
+
+// Type implements [Message].
+func (Said) Type() Type { return "said" }
+
+// Type implements [Message].
+func (Work) Type() Type { return "work" }
+
+// Type implements [Message].
 func (Leave) Type() Type { return "leave" }
 
 // Type implements [Message].

@@ -23,6 +23,8 @@ const (
 	MaxHeight       = 4320    // of a picture, in lines or device pixels
 	MaxBitrate      = 1 << 30 // bit/s
 	MaxTakes        = 16      // words
+	MaxWord         = 500     // characters of a line to or from a guest who waits
+	MaxSaid         = 40      // such lines
 	MaxFaultMessage = 500     // characters
 	MaxPicture      = 8 << 10 // a picture in a Knock, before base64url
 )
@@ -59,7 +61,53 @@ func (m Knock) Validate() error {
 	if !isBase64url(m.Picture) {
 		return invalid("knock: picture is not base64url")
 	}
+	if (m.Key == "") != (m.Proof == "") || m.Key != "" && (!isToken(m.Key, 65) || !isToken(m.Proof, 64)) {
+		return invalid("knock: key and proof are not 65 and 64 bytes of base64url")
+	}
+	if m.Work != "" && !isToken(m.Work, 8) {
+		return invalid("knock: work is not 8 bytes of base64url")
+	}
+	if err := checkTakes(m.Takes); err != nil {
+		return err
+	}
 	return checkName(m.Name)
+}
+
+// Validate implements [Message].
+func (m Word) Validate() error { return checkWord(m.Text) }
+
+// Validate implements [Message].
+func (m Said) Validate() error {
+	if len(m.Lines) > MaxSaid {
+		return invalid("said: %d lines", len(m.Lines))
+	}
+	for _, l := range m.Lines {
+		if !isTime(l.Ago) {
+			return invalid("said: time out of range")
+		}
+		if err := checkWord(l.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkWord(text string) error {
+	if n := utf8.RuneCountInString(text); n > MaxWord {
+		return fault.Newf(fault.ChatInvalid, "word of %d characters", n)
+	}
+	return checkText(text)
+}
+
+// Validate implements [Message].
+func (m Work) Validate() error {
+	if !isToken(m.Challenge, 16) {
+		return invalid("work: challenge is not 16 bytes of base64url")
+	}
+	if m.Bits < 0 || m.Bits > MaxWorkBits {
+		return invalid("work: %d bits", m.Bits)
+	}
+	return nil
 }
 
 // Validate implements [Message].
@@ -198,6 +246,9 @@ func (m Welcome) Validate() error {
 		if err := checkName(m.LinkName); err != nil {
 			return err
 		}
+	}
+	if m.Host != "" && !isToken(m.Host, 16) {
+		return invalid("welcome: host is not 16 bytes of base64url")
 	}
 	if m.HostName != "" {
 		return checkName(m.HostName)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/links"
 )
@@ -54,6 +55,10 @@ type content struct {
 	Copies   []links.CopyRecord
 	Browsers []links.BrowserRecord
 	Relays   []Relay
+
+	Acquaintances []acquaintances.Record
+	Standings     []acquaintances.Standing
+	Refusals      []acquaintances.Refusal
 }
 
 func read(t *testing.T, s *Store) (c content) {
@@ -71,6 +76,12 @@ func read(t *testing.T, s *Store) (c content) {
 	must(t, err)
 	c.Relays, err = s.Relays()
 	must(t, err)
+	c.Acquaintances, err = s.Acquaintances()
+	must(t, err)
+	c.Standings, err = s.Standings()
+	must(t, err)
+	c.Refusals, err = s.Refusals()
+	must(t, err)
 	return c
 }
 
@@ -81,6 +92,15 @@ func write(t *testing.T, s *Store, c content) {
 	}
 	for _, b := range c.Browsers {
 		must(t, s.PutBrowser(b))
+	}
+	for _, a := range c.Acquaintances {
+		must(t, s.PutAcquaintance(a))
+	}
+	for _, a := range c.Standings {
+		must(t, s.PutStanding(a))
+	}
+	for _, r := range c.Refusals {
+		must(t, s.PutRefusal(r))
 	}
 	for _, v := range c.Visitors {
 		must(t, s.PutVisitor(v))
@@ -157,7 +177,10 @@ var sample = content{
 		{LinkID: "two", Device: "a", Name: "'; DROP TABLE links; --", Times: 3, FirstSeen: at(10), LastSeen: at(20)},
 		{LinkID: "one", Device: "a", Name: "Ann", Times: 1, FirstSeen: at(30), LastSeen: at(30)},
 	},
-	Blocks: []links.BlockRecord{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
+	Acquaintances: []acquaintances.Record{{Browser: "b1", Name: "Ann", Times: 2, FirstSeen: at(10), LastSeen: at(20)}},
+	Standings:     []acquaintances.Standing{{Browser: "b1", At: at(30)}, {Browser: "b1", LinkID: "one", At: at(40)}},
+	Refusals:      []acquaintances.Refusal{{LinkID: "one", Times: 1, At: at(50)}, {LinkID: "one", Guest: "g", Times: 2, At: at(60)}},
+	Blocks:        []links.BlockRecord{{LinkID: "two", Device: "c", At: at(40)}, {LinkID: "one", Device: "c", At: at(50)}},
 	Copies: []links.CopyRecord{
 		{LinkID: "one", ID: "k", Name: "the choir", Secret: []byte{12}, CreatedAt: at(80)},
 		{LinkID: "one", ID: "l", Name: "Ada", Secret: []byte{13}, Once: true, CreatedAt: at(90), EndedAt: at(100), End: "used", UsedBy: "a"},
@@ -202,6 +225,9 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	must(t, s.DeleteBlock("two", "c"))
 	must(t, s.DeleteCopy("two", "k"))
 	must(t, s.DeleteCopy("two", "nobody"))
+	must(t, s.DeleteStanding("b1", "one"))
+	must(t, s.DeleteRefusal("one", "g"))
+	changed.Standings, changed.Refusals = changed.Standings[:1], changed.Refusals[:1]
 	must(t, s.DeleteRelay("https://porch.example"))
 	must(t, s.DeleteRelay("https://nobody.example"))
 	changed.Visitors, changed.Blocks, changed.Relays = changed.Visitors[1:], changed.Blocks[1:], changed.Relays[1:]
@@ -210,7 +236,12 @@ func TestWhatIsPutIsThere(t *testing.T) {
 
 	must(t, s.DeleteLink("one")) // deletes all that belongs to it as well
 	must(t, s.DeleteLink("one"))
-	equal(t, read(t, s), content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays})
+	left := content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays, Acquaintances: changed.Acquaintances}
+	left.Standings = changed.Standings
+	equal(t, read(t, s), left)
+	must(t, s.DeleteAcquaintance("b1"))
+	left.Acquaintances, left.Standings = nil, nil
+	equal(t, read(t, s), left)
 	if err := s.PutVisitor(links.VisitorRecord{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
 		t.Errorf("a visitor of no link: %v", err)
 	}

@@ -75,6 +75,12 @@ export interface Commands {
   decline(request: string): Promise<void>;
   /** minutes until the bell rings for them again, 0 for not by itself. */
   askToWait(request: string, minutes: number): Promise<void>;
+  /** Lets them in, and their browser from now on without asking: through the same link, or through all. */
+  alwaysLetIn(request: string, everywhere: boolean): Promise<void>;
+  /** Takes that back; link is '' for all. */
+  stopAlways(browser: string, link: string): Promise<void>;
+  /** Says a line to a guest who waits. */
+  writeTo(request: string, text: string): Promise<void>;
   /** The host has looked at these cards. */
   seeRequests(requests: string[]): Promise<void>;
   block(request: string): Promise<void>;
@@ -241,6 +247,9 @@ export function wails(client: string): Backend {
     admit: (request) => said(app.Admit(request)),
     decline: (request) => said(app.Decline(request)),
     askToWait: (request, minutes) => said(app.AskToWait(request, minutes)),
+    alwaysLetIn: (request, everywhere) => said(app.AlwaysLetIn(request, everywhere)),
+    stopAlways: (browser, link) => said(app.StopAlways(browser, link)),
+    writeTo: (request, text) => said(app.WriteTo(request, text)),
     seeRequests: (requests) => said(app.SeeRequests(requests)),
     block: (request) => said(app.Block(request)),
     admitAll: (link, requests) => said(app.AdmitAll(link, requests)),

@@ -40,6 +40,7 @@ export const nothing: State = {
     keepAwake: true,
   },
   engines: { native: false, synthetic: false },
+  standings: [],
 };
 
 type Row = { readonly id: string };

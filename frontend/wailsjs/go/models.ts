@@ -202,6 +202,22 @@ export namespace hoststate {
 	        this.door = source["door"];
 	    }
 	}
+	export class ArrivalView {
+	    id: number;
+	    linkId: string;
+	    name: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new ArrivalView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.linkId = source["linkId"];
+	        this.name = source["name"];
+	    }
+	}
 	export class ParticipantView {
 	    id: string;
 	    name: string;
@@ -691,6 +707,22 @@ export namespace hoststate {
 	}
 	
 	
+	export class WordView {
+	    own: boolean;
+	    text: string;
+	    at: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new WordView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.own = source["own"];
+	        this.text = source["text"];
+	        this.at = source["at"];
+	    }
+	}
 	export class RequestView {
 	    id: string;
 	    linkId: string;
@@ -712,6 +744,11 @@ export namespace hoststate {
 	    away: boolean;
 	    picture?: string;
 	    lowers: boolean;
+	    sameAs?: string;
+	    familiar: boolean;
+	    hint?: string;
+	    canWrite: boolean;
+	    words: WordView[];
 	    lowersTo: number;
 	
 	    static createFrom(source: any = {}) {
@@ -740,8 +777,31 @@ export namespace hoststate {
 	        this.away = source["away"];
 	        this.picture = source["picture"];
 	        this.lowers = source["lowers"];
+	        this.sameAs = source["sameAs"];
+	        this.familiar = source["familiar"];
+	        this.hint = source["hint"];
+	        this.canWrite = source["canWrite"];
+	        this.words = this.convertValues(source["words"], WordView);
 	        this.lowersTo = source["lowersTo"];
 	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
 	}
 	
 	export class Settings {
@@ -774,6 +834,24 @@ export namespace hoststate {
 	        this.keepAwake = source["keepAwake"];
 	    }
 	}
+	export class StandingView {
+	    browser: string;
+	    name: string;
+	    linkId: string;
+	    linkName: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new StandingView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.browser = source["browser"];
+	        this.name = source["name"];
+	        this.linkId = source["linkId"];
+	        this.linkName = source["linkName"];
+	    }
+	}
 	export class State {
 	    revision: number;
 	    me: Me;
@@ -785,6 +863,8 @@ export namespace hoststate {
 	    settings: Settings;
 	    engines: Engines;
 	    notice?: Notice;
+	    standings: StandingView[];
+	    arrival?: ArrivalView;
 	
 	    static createFrom(source: any = {}) {
 	        return new State(source);
@@ -802,6 +882,8 @@ export namespace hoststate {
 	        this.settings = this.convertValues(source["settings"], Settings);
 	        this.engines = this.convertValues(source["engines"], Engines);
 	        this.notice = this.convertValues(source["notice"], Notice);
+	        this.standings = this.convertValues(source["standings"], StandingView);
+	        this.arrival = this.convertValues(source["arrival"], ArrivalView);
 	    }
 	
 		convertValues(a: any, classs: any, asMap: boolean = false): any {
@@ -822,6 +904,7 @@ export namespace hoststate {
 		    return a;
 		}
 	}
+	
 
 }
 

@@ -48,6 +48,23 @@ export interface Knock {
 	cameraOff?: boolean
 	/** base64url: a small JPEG of the guest, if they chose to send one */
 	picture?: string
+	key?: string
+	proof?: string
+	/** a program drives the browser (navigator.webdriver) */
+	automated?: boolean
+	/** there is neither a camera nor a microphone */
+	bare?: boolean
+	/** what the page takes while it waits: TakesWord, TakesWork */
+	takes?: string[]
+	/** base64url, 8 bytes: answers the Work that the host asked for last */
+	work?: string
+}
+
+/** Word is a line by a guest who waits. Guests send it only after a Said of the
+ * host, which is sent back with the answer. */
+export interface Word {
+	/** 1 to 500 characters after trimming */
+	text: string
 }
 
 /** Leave ends a guest's wait or their part in the call, and gives up the seat. */
@@ -156,6 +173,8 @@ export interface Welcome {
 	hostName: string
 	/** the host answers Ping */
 	pings?: boolean
+	/** base64url, 16 random bytes: the same for all links of this host; it takes Key and Proof */
+	host?: string
 }
 
 /** Pong answers a Ping. */
@@ -177,6 +196,32 @@ export interface Waiting {
 	seen?: boolean
 	/** with BellAskWait: how long the host asked to wait, from Since on; then the bell rings again */
 	minutes?: number
+}
+
+/** Said is what the host and a guest who waits have said to each other, oldest
+ * first: all of it, each time. It is sent to guests whose Knock takes it, from the
+ * host's first word on, and they may answer with Word from then on. */
+export interface Said {
+	lines: SaidLine[]
+}
+
+/** SaidLine is one line of Said. */
+export interface SaidLine {
+	text: string
+	/** the receiver said it */
+	own?: boolean
+	/** milliseconds between saying and sending */
+	ago: number
+}
+
+/** Work answers a Knock when many knock at once. The page finds 8 bytes so that
+ * SHA-256 of the challenge and these bytes begins with so many zero bits, and
+ * knocks again with them. Only pages whose Knock takes it are asked. */
+export interface Work {
+	/** base64url, 16 bytes */
+	challenge: string
+	/** at most MaxWorkBits */
+	bits: number
 }
 
 /** ICEServer is a STUN or TURN server (W3C RTCIceServer). */
@@ -449,6 +494,7 @@ export type GuestMessage =
 	| { type: "react"; payload: React }
 	| { type: "spotlight"; payload: Spotlight }
 	| { type: "earlier"; payload: Earlier }
+	| { type: "word"; payload: Word }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -473,6 +519,8 @@ export type HostMessage =
 	| { type: "pong"; payload: Pong }
 	| { type: "reaction"; payload: Reaction }
 	| { type: "spotlight"; payload: Spotlight }
+	| { type: "said"; payload: Said }
+	| { type: "work"; payload: Work }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -492,6 +540,7 @@ export type FromRelayMessage =
 export type Form = "s" | "n" | "b" | readonly ["|", ...string[]] | readonly [Form] | { readonly [field: string]: Form }
 
 const bellForm = ["|", "rung", "silenced", "asked-to-wait"] as const
+const saidLineForm = { text: "s", "own?": "b", ago: "n" } as const
 const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as const
 const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "shutdown", "seat-gone", "full", "locked", "fault"] as const
 const endCauseForm = ["|", "copy-removed", "copy-used", "new-address"] as const
@@ -506,7 +555,7 @@ const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n",
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
-	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b" },
+	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b", "host?": "s" },
 	waiting: { bell: bellForm, since: "n", ago: "n", "rings?": "n", "seen?": "b", "minutes?": "n" },
 	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s" },
 	declined: { mayRetry: "b" },
@@ -527,6 +576,8 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	pong: {},
 	reaction: { participant: "s", reaction: "s" },
 	spotlight: { participant: "s" },
+	said: { lines: [saidLineForm] },
+	work: { challenge: "s", bits: "n" },
 }
 
 /** Forms of the payloads of FromRelayMessage. */

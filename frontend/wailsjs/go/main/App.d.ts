@@ -10,6 +10,8 @@ export function Admit(arg1:string):Promise<void>;
 
 export function AdmitAll(arg1:string,arg2:Array<string>):Promise<void>;
 
+export function AlwaysLetIn(arg1:string,arg2:boolean):Promise<void>;
+
 export function AskToWait(arg1:string,arg2:number):Promise<void>;
 
 export function Attend(arg1:string):Promise<void>;
@@ -104,6 +106,8 @@ export function Snapshot():Promise<hoststate.State>;
 
 export function Speak(arg1:string):Promise<void>;
 
+export function StopAlways(arg1:string,arg2:string):Promise<void>;
+
 export function TestOwn(arg1:string):Promise<hoststate.OwnTestView>;
 
 export function TestRelay(arg1:string,arg2:string):Promise<hoststate.RelayOfferView>;
@@ -113,3 +117,5 @@ export function UseFunnel(arg1:boolean):Promise<void>;
 export function UseOwn(arg1:string):Promise<void>;
 
 export function UseRelay(arg1:string):Promise<void>;
+
+export function WriteTo(arg1:string,arg2:string):Promise<void>;

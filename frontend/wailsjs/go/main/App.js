@@ -14,6 +14,10 @@ export function AdmitAll(arg1, arg2) {
   return window['go']['main']['App']['AdmitAll'](arg1, arg2);
 }
 
+export function AlwaysLetIn(arg1, arg2) {
+  return window['go']['main']['App']['AlwaysLetIn'](arg1, arg2);
+}
+
 export function AskToWait(arg1, arg2) {
   return window['go']['main']['App']['AskToWait'](arg1, arg2);
 }
@@ -202,6 +206,10 @@ export function Speak(arg1) {
   return window['go']['main']['App']['Speak'](arg1);
 }
 
+export function StopAlways(arg1, arg2) {
+  return window['go']['main']['App']['StopAlways'](arg1, arg2);
+}
+
 export function TestOwn(arg1) {
   return window['go']['main']['App']['TestOwn'](arg1);
 }
@@ -220,4 +228,8 @@ export function UseOwn(arg1) {
 
 export function UseRelay(arg1) {
   return window['go']['main']['App']['UseRelay'](arg1);
+}
+
+export function WriteTo(arg1, arg2) {
+  return window['go']['main']['App']['WriteTo'](arg1, arg2);
 }

@@ -1,0 +1,197 @@
+package host
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+
+	"github.com/porch-call/porch/backend/acquaintances"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/notetakers"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// A browser keeps a key for this host, and proves it with each knock. So the host
+// knows a browser again whatever name it gives, and nobody else can come as it.
+
+// proofLabel begins what a browser signs.
+const proofLabel = "porch browser v1"
+
+// loadIdentity reads how guests' browsers tell this host from others, or makes it.
+func (h *Host) loadIdentity() error {
+	found, err := h.keeper.Setting(keyIdentity, &h.identity)
+	if err == nil && !found {
+		var id [16]byte
+		_, _ = rand.Read(id[:]) // never fails
+		h.identity = base64.RawURLEncoding.EncodeToString(id[:])
+		err = h.keeper.PutSetting(keyIdentity, h.identity)
+	}
+	if err != nil {
+		return fmt.Errorf("load how browsers know the host: %w", err)
+	}
+	return nil
+}
+
+// recognise returns how the browser that knocks is known, "" for one that keeps no
+// key. Fault: MessageInvalid, if the proof is wrong.
+func (s *guestSession) recognise(k signalling.Knock) (browser string, err error) {
+	if k.Key == "" {
+		return "", nil
+	}
+	wrong := fault.Newf(fault.MessageInvalid, "knock: wrong proof")
+	key, err := base64.RawURLEncoding.DecodeString(k.Key)
+	if err != nil {
+		return "", wrong
+	}
+	proof, err := base64.RawURLEncoding.DecodeString(k.Proof)
+	if err != nil {
+		return "", wrong
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), key)
+	if err != nil {
+		return "", wrong
+	}
+	sum := sha256.Sum256(append([]byte(proofLabel), s.out.binding()...))
+	if !ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(proof[:32]), new(big.Int).SetBytes(proof[32:])) {
+		return "", wrong
+	}
+	return acquaintances.Browser(key), nil
+}
+
+// ask returns what the lobby is told of a knock. What is known of the key goes before
+// what is known of the device, which is only claimed.
+func (s *guestSession) ask(k signalling.Knock) lobby.Knock {
+	h, o := s.host, s.link
+	by := s.known(k.Name)
+	facts := h.acquaintances.Facts(s.browser, k.Name, string(o.id))
+	known := lobby.Known{
+		TimesLetIn: by.TimesLetIn, NameKnown: by.NameKnown || facts.NameKnown, LooksLike: by.LooksLike,
+		Copy: by.Copy, Browser: by.Browser,
+	}
+	if known.LooksLike == "" {
+		known.LooksLike = facts.LooksLike
+	}
+	if facts.Times > 0 {
+		known.TimesLetIn, known.Name = facts.Times, facts.Name
+	}
+	work := lobby.WorkCannot
+	switch {
+	case s.worked:
+		work = lobby.WorkDone
+	case takes(k, signalling.TakesWork):
+		work = lobby.WorkNotDone
+	}
+	remote := s.frames.Remote()
+	return lobby.Knock{
+		Device: s.device, Key: s.browser, Name: k.Name, Known: known,
+		Address: remote.Key, Local: remote.Loopback,
+		Standing: facts.Always, Work: work,
+		Hints: notetakers.Hint(notetakers.Knock{Name: k.Name, Automated: k.Automated, Bare: k.Bare, At: h.now()}),
+	}
+}
+
+// AlwaysLetIn lets the browser of a request in, and from now on without asking:
+// through its link, or through all. Faults: RequestGone, also if the browser has
+// proved no key under which it was let in before.
+func (h *Host) AlwaysLetIn(ctx context.Context, requestID string, everywhere bool) error {
+	return h.doRequest(ctx, requestID, func(o *openLink, q lobby.Request) error {
+		link := string(o.id)
+		if everywhere {
+			link = ""
+		}
+		if q.Key == "" {
+			return fault.New(fault.RequestGone, nil)
+		}
+		if err := h.acquaintances.Always(q.Key, link); err != nil {
+			return err
+		}
+		h.touch()
+		if err := o.lobby.Admit(requestID); err != nil {
+			return err
+		}
+		o.bringIn()
+		return nil
+	})
+}
+
+// StopAlways takes back that a browser is always let in: through a link, or through
+// all where linkID is "".
+func (h *Host) StopAlways(ctx context.Context, browser, linkID string) error {
+	return h.do(ctx, func() error {
+		defer h.touch()
+		return h.acquaintances.Stop(browser, linkID)
+	})
+}
+
+// standings returns who is always let in.
+func (h *Host) standings() []hoststate.StandingView {
+	return convert(h.acquaintances.Standings(), func(v acquaintances.View) hoststate.StandingView {
+		view := hoststate.StandingView{Browser: v.Browser, Name: v.Name, LinkID: v.LinkID}
+		for _, o := range h.openLinks {
+			if string(o.id) == v.LinkID {
+				l, _ := h.book.Get(o.id) // an open link is in the book
+				view.LinkName = l.Name
+			}
+		}
+		return view
+	})
+}
+
+// cameByThemselves tells the host of a guest who was let in by a standing decision.
+// Nobody has pressed a button, so the host is not brought in.
+func (s *guestSession) cameByThemselves(name string) {
+	h := s.host
+	h.loop.Post("arrival", func() {
+		h.notices++
+		h.arrival = &hoststate.ArrivalView{ID: h.notices, LinkID: string(s.link.id), Name: name}
+		h.touch()
+	})
+}
+
+// blockedKey is how a browser's key is kept in a link's list of blocked devices.
+func blockedKey(browser string) string { return "key " + browser }
+
+// blocked reports whether the guest's device or browser is blocked at the link.
+func (s *guestSession) blocked() bool {
+	book, link := s.host.book, s.link.id
+	return book.Blocked(link, s.device) || s.browser != "" && book.Blocked(link, blockedKey(s.browser))
+}
+
+// block keeps a device, and the browser that has proved a key, from knocking at a
+// link again.
+func (o *openLink) block(device, browser string) error {
+	if err := o.host.book.Block(o.id, device); err != nil || browser == "" {
+		return err
+	}
+	return o.host.book.Block(o.id, blockedKey(browser))
+}
+
+// recordAnswers keeps how often devices were declined, so that it holds after a
+// restart. It writes in the background, because guests wait for their answers.
+func (o *openLink) recordAnswers(declined bool, requestIDs ...string) {
+	h, link := o.host, string(o.id)
+	for _, q := range o.queue.Requests {
+		for _, id := range requestIDs {
+			if q.ID != id {
+				continue
+			}
+			device := q.Device
+			record := h.acquaintances.Forgive
+			if declined {
+				record = h.acquaintances.Decline
+			}
+			h.background.TryGo(func() {
+				if err := record(link, device); err != nil {
+					h.log.Error("record an answer", "code", fault.CodeOf(err))
+				}
+			})
+		}
+	}
+}

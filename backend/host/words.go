@@ -1,0 +1,164 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"math/bits"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/lobby"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// word is a line between the host and a guest who waits.
+type word struct {
+	host bool // the host said it
+	text string
+	at   time.Time
+}
+
+// How fast a guest who waits may write: a burst, and then one line in this time.
+const (
+	wordBurst = 5
+	wordEvery = 3 * time.Second
+)
+
+func takes(k signalling.Knock, what string) bool { return slices.Contains(k.Takes, what) }
+
+// WriteTo says a line to a guest who waits, and opens the way for answers. Faults:
+// RequestGone (also if the guest's page can't show it, or its connection is lost),
+// ChatInvalid.
+func (h *Host) WriteTo(ctx context.Context, requestID, text string) error {
+	text = signalling.CleanText(text)
+	if err := (signalling.Word{Text: text}).Validate(); err != nil {
+		return err
+	}
+	return h.doRequest(ctx, requestID, func(o *openLink, q lobby.Request) error {
+		s := o.writable(requestID)
+		if s == nil || q.Away {
+			return fault.New(fault.RequestGone, nil)
+		}
+		o.say(requestID, word{host: true, text: text, at: h.now()})
+		o.lobby.See([]string{requestID})
+		return nil
+	})
+}
+
+// writable returns the session of a guest who waits and whose page shows lines, nil
+// if there is none.
+func (o *openLink) writable(requestID string) *guestSession {
+	for s := range o.sessions {
+		if t := s.ticket.Load(); t != nil && t.ID() == requestID && s.words.Load() {
+			return s
+		}
+	}
+	return nil
+}
+
+// say adds a line, and sends all of them to the guest.
+func (o *openLink) say(requestID string, w word) {
+	lines := append(o.words[requestID], w)
+	if len(lines) > signalling.MaxSaid {
+		lines = lines[len(lines)-signalling.MaxSaid:]
+	}
+	if o.words == nil {
+		o.words = make(map[string][]word)
+	}
+	o.words[requestID] = slices.Clone(lines)
+	o.host.touch()
+	if s := o.writable(requestID); s != nil {
+		s.tellWords(lines)
+	}
+}
+
+func (s *guestSession) tellWords(lines []word) {
+	s.spoken.Store(true)
+	now := s.host.now()
+	_ = s.out.Send(signalling.Said{Lines: convert(lines, func(w word) signalling.SaidLine {
+		return signalling.SaidLine{Text: w.text, Own: !w.host, Ago: max(0, now.Sub(w.at).Milliseconds())}
+	})}) // a lost path shows in read
+}
+
+// hear takes a line of a guest who waits. Faults: MessageUnexpected, before the
+// host's first one; TooFast; ChatInvalid.
+func (s *guestSession) hear(ticket *lobby.Ticket, m signalling.Word) error {
+	if !s.spoken.Load() {
+		return fault.Newf(fault.MessageUnexpected, "word before the host's")
+	}
+	if s.wordPace == nil {
+		s.wordPace = rate.NewLimiter(rate.Every(wordEvery), wordBurst)
+	}
+	if !s.wordPace.Allow() {
+		return &fault.Error{Code: fault.TooFast, After: wordEvery}
+	}
+	o := s.link
+	at := s.host.now()
+	s.host.loop.Post("word", func() {
+		if len(o.words[ticket.ID()]) > 0 { // the request still waits
+			o.say(ticket.ID(), word{text: m.Text, at: at})
+		}
+	})
+	return nil
+}
+
+// forgetWords drops the lines of requests that no longer wait.
+func (o *openLink) forgetWords() {
+	for id := range o.words {
+		if !slices.ContainsFunc(o.queue.Requests, func(q lobby.Request) bool { return q.ID == id }) {
+			delete(o.words, id)
+		}
+	}
+}
+
+// greetAgain repeats the lines to a page that has come back to its place.
+func (s *guestSession) greetAgain(ticket *lobby.Ticket) {
+	s.host.loop.Post("words", func() {
+		if lines := s.link.words[ticket.ID()]; len(lines) > 0 && s.ticket.Load() == ticket {
+			s.tellWords(lines)
+		}
+		s.host.touch() // the card shows whether one can write to them
+	})
+}
+
+func (o *openLink) wordViews(requestID string) []hoststate.WordView {
+	return convert(o.words[requestID], func(w word) hoststate.WordView {
+		return hoststate.WordView{Own: w.host, Text: w.text, At: hoststate.Millis(w.at)}
+	})
+}
+
+// workBits is how much work a guest does while many knock: about 130,000 hashes, a
+// fraction of a second in a browser.
+const workBits = 17
+
+// askForWork asks the guest's page for work.
+func (s *guestSession) askForWork() {
+	_, _ = rand.Read(s.challenge[:]) // never fails
+	s.asked = true
+	_ = s.out.Send(signalling.Work{Challenge: base64.RawURLEncoding.EncodeToString(s.challenge[:]), Bits: workBits})
+}
+
+// checkWork notes whether a knock brings the work that was asked for last. A
+// challenge is good for one knock.
+func (s *guestSession) checkWork(k signalling.Knock) {
+	answer, err := base64.RawURLEncoding.DecodeString(k.Work)
+	if !s.asked || err != nil || len(answer) == 0 {
+		return
+	}
+	s.asked = false
+	sum := sha256.Sum256(append(s.challenge[:], answer...))
+	zeros := 0
+	for _, b := range sum {
+		zeros += bits.LeadingZeros8(b)
+		if b != 0 {
+			break
+		}
+	}
+	s.worked = zeros >= workBits
+}
