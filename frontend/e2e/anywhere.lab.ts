@@ -7,6 +7,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import type { Browser as FirefoxBrowser, Page as FirefoxPage } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
+  type AnyPage,
   chromiumPage,
   clockwork,
   evaluate,
@@ -14,13 +15,15 @@ import {
   markedAt,
   openChromium,
   pressFirefox,
+  typeName,
 } from './lab/browsers.js';
 import { openFirefoxOn } from './lab/firefoxOn.js';
-import { copyAddress, hostPage, letIn, newLink, openDetails } from './lab/host.js';
+import { copyAddress, hostPage, letIn, newLink, openDetails, removeLink } from './lab/host.js';
 import { type App, Lab, root } from './lab/lab.js';
 import { type Machine, type Nat, Net, within } from './lab/net.js';
 import { type Path, pathOf } from './lab/path.js';
 import { logOf, Processes, until } from './lab/processes.js';
+import { blocksOf, press as readmePress, steps } from './lab/readme.js';
 import { type Asked, routerOf } from './lab/router.js';
 import { table } from './lab/table.js';
 
@@ -76,8 +79,6 @@ const asText = () =>
     ]),
   ]);
 
-type AnyPage = Page | FirefoxPage;
-
 let net: Net;
 let dir: string;
 let processes: Processes;
@@ -127,9 +128,10 @@ class Home {
     const machine = await net.behind(router, `host${n}`, 2);
     if (options.ipv6)
       await net.addIPv6(
-        { nat: router, machines: [machine] },
+        { nat: router, machines: [machine], carrier: nats.at(-2) },
         { nat: guestNat, machines: [guests] },
       );
+    await net.forgetNeighbours(); // the router before had the same address
     const lab = await Lab.open({ on: machine });
     const app = await lab.startApp({
       dev: true,
@@ -138,7 +140,7 @@ class Home {
     });
     const browser = await openChromium({
       program: net.program(machine, '/usr/bin/chromium'),
-      env: lab.env,
+      env: { ...lab.env, HOME: dir }, // it writes on when it is closed, and the lab's folder goes with the lab
     });
     const window = await hostPage(browser);
     await window.addInitScript(clockwork);
@@ -309,22 +311,23 @@ const shows = (guest: AnyPage, text: string) =>
   evaluate<boolean>(guest, `document.body.innerText.includes(${JSON.stringify(text)})`);
 
 /** Opens the link as a guest, is let in, and notes how it went. The page stays open. */
-async function enter(name: string, kind: Kind, row: Row): Promise<AnyPage> {
+async function enter(
+  name: string,
+  kind: Kind,
+  row: Row,
+  linkName = 'Garden party',
+): Promise<AnyPage> {
   const { window, address } = home!;
   const guest = await newGuest(kind);
   const opened = Date.now();
   await guest.goto(address);
-  await until('the door opens', () => shows(guest, 'Garden party'), { within: 30_000, every: 10 });
+  await until('the door opens', () => shows(guest, linkName || hostName), {
+    within: 30_000,
+    every: 10,
+  });
   row.toName = Date.now() - opened;
   row.toJoin = (await markedAt(guest, 'Join can be pressed')) - opened;
-  await evaluate(
-    guest,
-    `(() => {
-      const field = document.querySelector('input');
-      field.value = ${JSON.stringify(name)};
-      field.dispatchEvent(new Event('input', { bubbles: true }));
-    })()`,
-  );
+  await typeName(guest, name);
   await press(guest, kind, 'Join');
   await window
     .getByRole('button', { name: `Let in ${name}` })
@@ -346,6 +349,26 @@ function newRow(name: string, browser: string): Row {
 }
 
 describe.skipIf(missing !== '')('a direct link', () => {
+  test('what the README says first ends in a call', async () => {
+    const [onWeb = '', inPorch = '', create = ''] = steps('With nothing but your router');
+    expect(onWeb).toContain('`make page`'); // as make lab has done
+    expect(blocksOf(onWeb)).toEqual([expect.stringMatching(/^PORCH_PAGE=https:\S+ porch$/)]);
+    home = await Home.open({ asked: 'UPnP' }); // starts Porch with our web space for PORCH_PAGE
+    const { window, lab } = home;
+    await readmePress(window, inPorch);
+    expect(create).toContain('**Create Link**, **Open from anywhere**, **Copy**');
+    const [before = '', after = ''] = create.split('**Copy**');
+    await readmePress(window, before);
+    await window.getByRole('radio', { name: 'Directly' }).waitFor();
+    await lab.clearClipboard();
+    await readmePress(window, '**Copy**');
+    home.address = await until('the address is copied', async () => (await lab.clipboard()).trim());
+    expect(home.address.startsWith(`${web}#d1.`)).toBe(true);
+    await readmePress(window, after.split(', and')[0]!);
+    const row = newRow('the README’s steps', 'Chromium');
+    await (await enter('Ada', 'Chromium', row, '')).close();
+  });
+
   const open: {
     name: string;
     options: HomeOptions;
@@ -428,7 +451,7 @@ describe.skipIf(missing !== '')('a direct link', () => {
       const guest = await enter(name, kind, row);
       const changed = Date.now();
       await net.renumberNat(home.router, newOutside);
-      await until('the guest’s page says so', () => shows(guest, 'can’t be reached'), {
+      await until('the guest’s page says so', () => shows(guest, 'Connection lost'), {
         within: 60_000,
       });
       row.remarks.push(`the guest’s page says so after ${Date.now() - changed} ms`);
@@ -465,7 +488,7 @@ describe.skipIf(missing !== '')('a direct link', () => {
       const guest = await enter(name, kind, row);
       const killed = Date.now();
       await home.kill();
-      await until('the guest’s page says so', () => shows(guest, 'can’t be reached'), {
+      await until('the guest’s page says so', () => shows(guest, 'Connection lost'), {
         within: 60_000,
       });
       row.remarks.push(`the guest’s page says so after ${Date.now() - killed} ms`);
@@ -520,6 +543,51 @@ describe.skipIf(missing !== '')('a direct link', () => {
     } finally {
       await browser.close();
     }
+  });
+
+  test('an old page, a newer link, a removed link, and the QR code', async () => {
+    home = await Home.open({ asked: 'PCP' });
+    await home.askRouter();
+    await home.makeLink();
+    const sheet = await openDetails(home.window);
+    await sheet.getByRole('radio', { name: 'Directly' }).check();
+    const picture = join(dir, 'qr.png');
+    await until('the QR code can be read', async () => {
+      await sheet.getByRole('img', { name: /QR/ }).screenshot({ path: picture });
+      const read = await home!.lab.run('zbarimg', '--quiet', '--raw', picture).catch(() => '');
+      return read.trim() === home!.address;
+    });
+    await sheet.getByRole('button', { name: 'Done' }).click();
+
+    const old = await chromiumPage(chromium);
+    await old.addInitScript(`{
+      const native = RTCDataChannel.prototype.send;
+      RTCDataChannel.prototype.send = function (data) {
+        native.call(this, typeof data === 'string' ? data.replace('"version":1', '"version":99') : data);
+      };
+    }`);
+    await old.goto(home.address);
+    await old.getByText('This page is out of date').waitFor();
+    await old.goto('about:blank');
+    await old.goto(home.address.replace('#d1.', '#d2.'));
+    await old.getByText('This page is out of date').waitFor();
+    await old.close();
+
+    for (const kind of kinds) {
+      const guest = await newGuest(kind);
+      await guest.goto(home.address);
+      await until('the door opens', () => shows(guest, 'Garden party'));
+      if (kind === kinds.at(-1)) {
+        await removeLink(home.window);
+        await until('the guest is told', () => shows(guest, 'This link has been removed'));
+      }
+      await guest.close();
+    }
+    const late = await chromiumPage(chromium);
+    await late.goto(home.address);
+    await late.getByText('This link can’t be reached right now').waitFor();
+    await late.getByText('it’s no longer in use').waitFor();
+    await late.close();
   });
 
   test('a scan of the port without the link gets not one byte', async () => {

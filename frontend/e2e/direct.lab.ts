@@ -5,7 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPage, openChromium, pictureOf } from './lab/browsers.js';
+import {
+  chromiumPage,
+  evaluate,
+  firefoxPage,
+  openChromium,
+  pictureOf,
+  pressFirefox,
+  typeName,
+} from './lab/browsers.js';
+import { openFirefoxOn } from './lab/firefoxOn.js';
 import { askToJoin, controls } from './lab/guest.js';
 import { root } from './lab/lab.js';
 import { type Machine, Net, within } from './lab/net.js';
@@ -126,20 +135,20 @@ describe.skipIf(missing !== '')('a direct link', () => {
   });
 
   test('opens in Firefox', async () => {
-    const [enter, ...before] = within(guests);
-    const script = join(root, 'frontend', 'e2e', 'lab', 'firefoxGuest.mjs');
-    const carl = processes.start('firefox', enter, [
-      ...before, process.execPath, script, address, 'Carl', 'Garden party', 'Ada',
-    ]); // biome-ignore format: one word of the command after the other
-    const said = await until('Carl sees Ada', async () => /sees \d+/.exec(logOf(carl))?.[0], {
-      within: 90_000,
-    }).catch((error) => {
-      throw new Error(`${error}: ${logOf(carl)}`);
-    });
-    const shown = /shown (\d+)/.exec(logOf(carl))?.[1];
-    marks.push(`Firefox: opening the link → its name is shown: ${shown} ms; then ${said} ms`);
+    const firefox = await openFirefoxOn(net, guests, dir);
+    const carl = await firefoxPage(firefox);
+    const opened = Date.now();
+    await carl.goto(address);
+    await until('the name is shown', () =>
+      evaluate<boolean>(carl, `document.body.innerText.includes('Garden party')`),
+    );
+    marks.push(`Firefox: opening the link → its name is shown: ${Date.now() - opened} ms`);
+    await typeName(carl, 'Carl');
+    await pressFirefox(carl, 'Join');
+    await until('Carl sees Ada', async () => (await pictureOf(carl, 'Ada')).change > 0.5);
+    marks.push(`Firefox: opening the link → Ada’s picture: ${Date.now() - opened} ms`);
     await until('Ada sees Carl', async () => (await pictureOf(ada, 'Carl')).change > 0.5);
-    await carl.stop();
+    await firefox.close();
   });
 
   test('the host’s app ends: the page says so, keeps trying, and comes in again', async () => {

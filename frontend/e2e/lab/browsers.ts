@@ -131,7 +131,19 @@ export async function pressFirefox(page: FirefoxPage, name: string): Promise<voi
   );
 }
 
-type AnyPage = Page | FirefoxPage;
+/** Types into the one field of a page before the call. */
+export function typeName(page: AnyPage, name: string): Promise<void> {
+  return evaluate<void>(
+    page,
+    `(() => {
+      const field = document.querySelector('input');
+      field.value = ${JSON.stringify(name)};
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    })()`,
+  );
+}
+
+export type AnyPage = Page | FirefoxPage;
 
 /** Evaluates an expression in a page of either browser. */
 export function evaluate<T>(page: AnyPage, expression: string): Promise<T> {

@@ -152,37 +152,53 @@ export class Net {
     return nat;
   }
 
-  /** Gives homes IPv6, and the machines in them; the homes' networks are 2a02:db8:1::/64, 2a02:db8:2::/64 and so on. */
-  async addIPv6(...homes: { nat: Nat; machines: Machine[] }[]): Promise<void> {
+  /**
+   * Gives homes IPv6, and the machines in them; the homes' networks are 2a02:db8:1::/64, 2a02:db8:2::/64 and so on. A carrier
+   * passes a home's on as it is.
+   */
+  async addIPv6(...homes: { nat: Nat; machines: Machine[]; carrier?: Nat }[]): Promise<void> {
     const outside = (i: number) => `2a02:db8::${i + 1}`;
-    for (const [i, { nat, machines }] of homes.entries()) {
+    const lines: string[] = [];
+    const address = (at: Nat | Machine, text: string, dev: string) =>
+      lines.push(`ip -n ${at.namespace} addr replace ${text}/64 dev ${dev} nodad`);
+    const route = (at: Nat | Machine, to: string, via: string) =>
+      lines.push(`ip -n ${at.namespace} -6 route replace ${to} via ${via}`);
+    for (const [i, { nat, machines, carrier }] of homes.entries()) {
+      const edge = carrier ?? nat;
+      for (const { namespace } of new Set([edge, nat]))
+        lines.push(`ip netns exec ${namespace} sysctl -qw net.ipv6.conf.all.forwarding=1`);
+      address(edge, outside(i), 'outside');
+      for (const o of homes.keys()) if (o !== i) route(edge, `2a02:db8:${o + 1}::/64`, outside(o));
+      if (carrier) {
+        address(carrier, '2a02:db8:f::1', 'inside');
+        address(nat, '2a02:db8:f::2', 'outside');
+        route(carrier, `2a02:db8:${i + 1}::/64`, '2a02:db8:f::2');
+        route(nat, 'default', '2a02:db8:f::1');
+      }
       const inside = `2a02:db8:${i + 1}:`;
-      const others = homes.flatMap((_, o) =>
-        o === i
-          ? []
-          : `ip -n ${nat.namespace} route replace 2a02:db8:${o + 1}::/64 via ${outside(o)}`,
-      );
-      await sh(
-        [
-          `ip netns exec ${nat.namespace} sysctl -qw net.ipv6.conf.all.forwarding=1`,
-          `ip -n ${nat.namespace} addr replace ${outside(i)}/64 dev outside nodad`,
-          `ip -n ${nat.namespace} addr replace ${inside}:1/64 dev inside nodad`,
-          ...others,
-          ...machines.flatMap(({ namespace, address }) => [
-            `ip -n ${namespace} addr replace ${inside}:${address.split('.').at(-1)}/64 dev eth0 nodad`,
-            `ip -n ${namespace} -6 route replace default via ${inside}:1`,
-          ]),
-        ].join('\n'),
-      );
+      address(nat, `${inside}:1`, 'inside');
+      for (const machine of machines) {
+        address(machine, `${inside}:${machine.address.split('.').at(-1)}`, 'eth0');
+        route(machine, 'default', `${inside}:1`);
+      }
     }
+    await sh(lines.join('\n'));
   }
 
   /** Gives a NAT another public address, as providers do at night. */
   async renumberNat(nat: Nat, outside: string): Promise<Nat> {
     await sh(`ip -n ${nat.namespace} addr del ${nat.outside}/24 dev outside
-      ip -n ${nat.namespace} addr add ${outside}/24 dev outside
-      ip netns exec ${nat.namespace} conntrack -F 2>/dev/null || true`);
+      ip -n ${nat.namespace} addr add ${outside}/24 dev outside`);
+    await this.forgetNeighbours();
     return { ...nat, outside };
+  }
+
+  /**
+   * Makes all machines ask again who has an address of the public network. In the internet whoever had an address is out
+   * of reach at once; here a packet would find its way by the hardware address that somebody remembers.
+   */
+  async forgetNeighbours(): Promise<void> {
+    await sh(this.made.map((namespace) => `ip -n ${namespace} neigh flush all`).join('\n'));
   }
 
   /** A machine behind a NAT, at its inside's address .last. */
