@@ -232,6 +232,17 @@ func (a *App) RemoveParticipant(linkID, participantID string, block bool) error 
 	})
 }
 
+// LetWaitOutside puts a guest out of the call, to wait until the host lets them in
+// again.
+func (a *App) LetWaitOutside(linkID, participantID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.LetWaitOutside(ctx, linkID, participantID) })
+}
+
+// SetCoHost names a guest in the call a co-host, or takes that back.
+func (a *App) SetCoHost(linkID, participantID string, on bool) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetCoHost(ctx, linkID, participantID, on) })
+}
+
 // MuteParticipant asks a guest's page to mute itself.
 func (a *App) MuteParticipant(linkID, participantID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MuteParticipant(ctx, linkID, participantID) })

@@ -88,6 +88,7 @@ var parts = map[string]part{
 	"backend/notetakers":       {tier: subjects, lower: none},
 	"backend/atlogin":          {tier: subjects, lower: none},
 	"backend/crash":            {tier: subjects, lower: none},
+	"backend/doormessages":     {tier: subjects, lower: []string{"backend/fault"}},
 	"backend/updates":          {tier: subjects, lower: []string{"backend/fault"}},
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
 	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/mapped", "backend/call/outside", "backend/call/ownline", "backend/call/planning", "backend/call/sections", "backend/call/stack"}, pion: every},

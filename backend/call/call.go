@@ -46,11 +46,9 @@ type Outbox interface {
 
 // Profile describes whoever joins.
 type Profile struct {
-	ID        string // unique in the call, not a secret
-	Name      string
-	Host      bool
-	Muted     bool
-	CameraOff bool
+	ID                             string // unique in the call, not a secret
+	Name                           string
+	Host, CoHost, Muted, CameraOff bool
 
 	// Layers means that the participant's page takes Layers from the first Offer
 	// on, which may ask for several of them. JoinLocal does not use it.

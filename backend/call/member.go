@@ -106,7 +106,7 @@ const (
 // entry is the member as others see them.
 func (m *member) entry() signalling.Participant {
 	return signalling.Participant{
-		ID: m.profile.ID, Name: m.profile.Name, Host: m.profile.Host,
+		ID: m.profile.ID, Name: m.profile.Name, Host: m.profile.Host, CoHost: m.profile.CoHost,
 		Muted: m.muted, CameraOff: m.cameraOff, Away: m.away,
 		JoinedAt: m.joinedAt.UnixMilli(), NoMedia: string(m.noMedia), Hand: m.gestures.Raised(),
 	}

@@ -156,6 +156,15 @@ func (p *Participant) Leave(reason signalling.EndReason) {
 	_ = p.m.call.do(func() { p.m.call.leave(p.m, reason) })
 }
 
+// SetCoHost says whether the participant is shown as a co-host.
+func (p *Participant) SetCoHost(on bool) {
+	p.m.call.post(func() {
+		if p.m.profile.CoHost = on; !p.m.left {
+			p.m.call.changed(p.m)
+		}
+	})
+}
+
 // Mute asks a participant to mute itself. It returns fault.ParticipantGone.
 func (c *Call) Mute(id string) error {
 	var refused error

@@ -84,6 +84,8 @@ const (
 	KnockReplaced   Code = "knock-replaced"
 	RequestGone     Code = "request-gone"
 	HostGone        Code = "host-gone"
+	MessagesFull    Code = "messages-full" // no room for one more door message
+	MessageGone     Code = "message-gone"  // a door message; host's own commands only
 
 	// Call.
 	CallEnded       Code = "call-ended"
@@ -98,6 +100,9 @@ const (
 	SDPInvalid      Code = "sdp-invalid"
 	ChatInvalid     Code = "chat-invalid"
 	ParticipantGone Code = "participant-gone"
+	NotCoHost       Code = "not-co-host"
+	PageTooOld      Code = "page-too-old"   // the guest's page does not know what is asked of it
+	MoveForbidden   Code = "move-forbidden" // the host lets no guest go on with another device
 
 	// The host's machine.
 	CameraMissing        Code = "camera-missing"

@@ -80,6 +80,11 @@ var sentences = map[Code]string{
 	ConnectFailed:   "No connection to the call could be made; check your network or firewall and try again.",
 	SDPInvalid:      "The browser's answer could not be used; reload the page to connect anew.",
 	ChatInvalid:     "A chat line can have 1 to 2,000 characters; shorten it and send again.",
+	MessagesFull:    "There is no room for another message at this door; write to the host another way.",
+	MessageGone:     "This message is not there any more.",
+	NotCoHost:       "Only the host can do this; ask them.",
+	PageTooOld:      "This person's page is of an older version; ask them to reload it, and try again.",
+	MoveForbidden:   "The host doesn't let guests go on with another device; open the link there and ask to join.",
 	ParticipantGone: "This person is not in the call any more.",
 
 	CameraMissing:        "No camera was found; plug one in, or go on without.",

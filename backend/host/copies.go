@@ -54,7 +54,7 @@ func (c LinkCommands) RemoveCopy(ctx context.Context, copyID string) error {
 // no longer opens the link. They are out.
 func (o *openLink) turnAway() {
 	for s := range o.sessions {
-		if s.returning || o.hasSeat(s) {
+		if s.returning || s.wasIn.Load() || o.hasSeat(s) {
 			continue
 		}
 		if over := s.shut(); over != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +38,7 @@ type guestSession struct {
 	secret      sealed.Secret                // which the guest has shown; set by begin
 	ticket      atomic.Pointer[lobby.Ticket] // of the newest knock; nil before
 	returning   bool                         // a seat is claimed, and the loop has not answered yet; owned by the loop
-	layers      bool                         // the page takes layers of the camera's picture
+	takes       []string                     // what the page takes beyond the messages of every page
 	seated      bool                         // the credentials belong to the seat; owned by the loop
 
 	token     seatKey // digest of the seat token that this session was given; owned by the loop
@@ -57,6 +56,10 @@ type guestSession struct {
 	worked    bool // owned by run
 	challenge [16]byte
 
+	outside chan *lobby.Ticket // buffered 1; gets the ticket of a guest who is put out of the call to wait
+	putOut  atomic.Bool        // set before that; the guest's messages from inside the call come to nothing
+	wasIn   atomic.Bool        // set with putOut; the address by which the guest came need not open the link any more
+
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
 	limit atomic.Int64 // largest message, bytes
@@ -72,6 +75,7 @@ func (o *openLink) accept(f switchboard.Frames, credentials *turncredentials.Cre
 		credentials: credentials,
 		out:         &outbox{frames: f},
 		in:          make(chan signalling.Message),
+		outside:     make(chan *lobby.Ticket, 1),
 	}
 	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
 	s.limit.Store(signalling.MaxFrameBefore)
@@ -136,11 +140,16 @@ func (s *guestSession) run() {
 	}()
 
 	st, ok := s.resume(ctx, hello)
-	for ok && st == nil {
-		st, ok = s.wait(ctx)
-	}
-	if ok {
-		s.take(ctx, st)
+	var outside *lobby.Ticket
+	for ok {
+		for ok && st == nil {
+			st, ok = s.wait(ctx, outside)
+			outside = nil
+		}
+		if ok {
+			outside, ok = s.take(ctx, st)
+			st = nil
+		}
 	}
 }
 
@@ -183,7 +192,7 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	if _, known := s.through(); err != nil || !known {
 		return signalling.Hello{}, fault.New(fault.SecretWrong, nil)
 	}
-	s.device, s.layers = hello.Device, slices.Contains(hello.Takes, signalling.TakesSimulcast)
+	s.device, s.takes = hello.Device, hello.Takes
 	s.out.begin(channel)
 	return hello, nil
 }
@@ -214,7 +223,7 @@ func (s *guestSession) enroll(ctx context.Context, returning bool) bool {
 		s.returning = returning
 		o.sessions[s] = struct{}{}
 		link, _ := h.book.Get(o.id) // an open link is in the book
-		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true, Host: h.identity}
+		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true, Host: h.identity, Takes: []string{signalling.TakesRename}}
 	}); err != nil || over != nil {
 		s.over(*over)
 		return false
@@ -242,6 +251,15 @@ func (s *guestSession) admitted() {
 	// A new bucket is full. The old one would have to fill first, but the guest's
 	// candidates come at once.
 	s.pace.Store(rate.NewLimiter(rateInCall, burstInCall))
+}
+
+// narrow brings back the limits of a guest who waits.
+func (s *guestSession) narrow() {
+	s.parting.Store(nil)
+	s.limit.Store(signalling.MaxFrameBefore)
+	s.frames.SetLimit(signalling.MaxFrameBefore)
+	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
+	s.putOut.Store(false)
 }
 
 // read decrypts, checks and passes on what the guest sends. It closes in when the
@@ -336,6 +354,9 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 	switch reason {
 	case signalling.EndSeatGone:
 		_ = s.out.Send(signalling.Ended{Reason: reason})
+	case signalling.EndMoved: // another device has the seat
+		s.end(reason)
+		return nil, false
 	case signalling.EndReplaced: // a newer session holds the seat; the token is still good for later
 		_ = s.out.Send(signalling.Ended{Reason: reason, Seat: hello.Seat})
 		s.frames.Close(signalling.CloseDone)
@@ -345,8 +366,9 @@ func (s *guestSession) resume(ctx context.Context, hello signalling.Hello) (st *
 }
 
 // wait takes the guest through the lobby. ok is false if the session is over. A
-// nil seat with ok means that the guest was declined and is still connected.
-func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
+// nil seat with ok means that the guest was declined and is still connected. outside
+// is the ticket of a guest who was put out of the call, or nil.
+func (s *guestSession) wait(ctx context.Context, outside *lobby.Ticket) (st *seat, ok bool) {
 	var knock signalling.Knock
 	for asked := false; !asked; {
 		select {
@@ -359,8 +381,14 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 				knock, asked = m, true
 			case signalling.MediaState: // from a page that was about to resume its seat
 			case signalling.Leave:
+				if outside != nil {
+					s.link.lobby.Leave(outside)
+				}
 				return nil, false
 			default:
+				if outside != nil { // the page said it before it heard that it is outside
+					continue
+				}
 				s.refuse(fault.Newf(fault.MessageUnexpected, "%s before a knock", m.Type()))
 				return nil, false
 			}
@@ -370,6 +398,9 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 		}
 	}
 
+	if outside != nil {
+		s.narrow()
+	}
 	ticket, ok := s.knock(ctx, knock)
 	knock.Picture = "" // the lobby has it, for as long as the request waits
 	if ticket == nil {
@@ -405,6 +436,20 @@ func (s *guestSession) wait(ctx context.Context) (st *seat, ok bool) {
 				} else if err != nil {
 					s.tell(err)
 				}
+			case signalling.Knock: // under another name
+				select {
+				case <-ticket.Done(): // the host has decided on the name of before
+					continue
+				default:
+				}
+				again, ok := s.knock(ctx, m)
+				if !ok {
+					return nil, false
+				}
+				if again != nil {
+					m.Picture = ""
+					ticket, knock = again, m
+				}
 			default:
 				s.link.lobby.Leave(ticket)
 				s.refuse(fault.Newf(fault.MessageUnexpected, "%s while waiting", m.Type()))
@@ -430,7 +475,7 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
-	if s.turnedAway(ctx) {
+	if !s.wasIn.Load() && s.turnedAway(ctx) {
 		return nil, false
 	}
 	ticket, err = o.lobby.Knock(ctx, s.ask(k))
@@ -442,7 +487,7 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.ticket.Store(ticket)
 		s.greetAgain(ticket)
 		h.background.TryGo(s.recordBrowser)
-		if s.turnedAway(ctx) { // while the guest knocked
+		if !s.wasIn.Load() && s.turnedAway(ctx) { // while the guest knocked
 			o.lobby.Leave(ticket)
 			return nil, false
 		}
@@ -563,23 +608,27 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 }
 
 // take handles the guest's messages while they hold a seat. It gives the seat up
-// when they leave, and keeps it for them when their path is lost.
-func (s *guestSession) take(ctx context.Context, st *seat) {
+// when they leave, and keeps it for them when their path is lost. If the host puts
+// them out of the call, ok is true, and they wait with the ticket.
+func (s *guestSession) take(ctx context.Context, st *seat) (outside *lobby.Ticket, ok bool) {
 	h, o := s.host, s.link
 	left, confirmed := false, false
 	for !left {
-		m, open := <-s.in // closed by read, also when ctx ends
+		var m signalling.Message
+		open := false
+		select {
+		case m, open = <-s.in: // closed by read, also when ctx ends
+		case outside = <-s.outside:
+			return outside, true
+		}
 		if !open {
 			break
 		}
 		if _, left = m.(signalling.Leave); left {
 			break
 		}
-		_, seated := m.(signalling.Seated)
-		if !seated {
-			if err := st.participant.Handle(m); err != nil {
-				s.tell(err)
-			}
+		if err := s.handle(ctx, st, m); err != nil && !s.putOut.Load() {
+			s.tell(err)
 		}
 		if _, early := m.(signalling.MediaState); early { // a guest who still waits may have sent it
 			continue
@@ -604,4 +653,26 @@ func (s *guestSession) take(ctx context.Context, st *seat) {
 		}
 		o.loseSeat(st, s)
 	})
+	select {
+	case outside = <-s.outside: // and then the path was lost, or the guest has left
+		if left {
+			o.lobby.Leave(outside)
+		}
+	default:
+	}
+	return nil, false
+}
+
+// handle takes one message of a guest who holds a seat.
+func (s *guestSession) handle(ctx context.Context, st *seat, m signalling.Message) error {
+	switch m := m.(type) {
+	case signalling.Seated:
+		return nil
+	case signalling.Act:
+		return s.link.act(ctx, s, st, m)
+	case signalling.Move:
+		return s.link.givePass(ctx, s, st)
+	default:
+		return st.participant.Handle(m)
+	}
 }

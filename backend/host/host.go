@@ -115,6 +115,8 @@ type Host struct {
 	enter     *hoststate.EnterView
 	notice    *hoststate.Notice
 	notices   uint64
+	deeds     []hoststate.DeedView // what others did in the host's name, the newest last
+	deedCount uint64
 	client    string // the window that called Attend last
 	changed   bool   // the state has to be published
 	parts     map[sealed.LinkID]parts

@@ -30,6 +30,7 @@ type openLink struct {
 	call     *call.Call // nil while nobody is in the call
 	roster   []signalling.Participant
 	forecast foresight.Forecast // of letting one more guest in
+	doorDue  bool               // co-hosts are about to hear who waits
 	guestIn  bool               // since the app started, a guest was in who has left
 	hostIn   bool               // since the app started, the host has been in
 	seats    map[*seat]struct{}
@@ -139,6 +140,7 @@ func (o *openLink) lobbyChanged(s lobby.Snapshot) {
 	if o.call != nil {
 		o.call.Expect(len(s.Requests) > 0)
 	}
+	o.doorChanged()
 	o.host.touch()
 }
 

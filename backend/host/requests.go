@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -159,8 +160,10 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 		reason := signalling.EndKicked
 		if block {
 			reason = signalling.EndBlocked
-			o.lobby.BlockDevice(st.device)
-			err = o.block(st.device, st.browser)
+			for _, device := range append(st.devices, st.device) {
+				o.lobby.BlockDevice(device)
+				err = cmp.Or(o.block(device, st.browser), err)
+			}
 		}
 		o.freeSeat(st, reason)
 		o.endIfEmpty()

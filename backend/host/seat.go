@@ -36,8 +36,10 @@ type seat struct {
 	used        atomic.Bool   // the guest has shown that they are in
 	credentials *turncredentials.Credentials
 	expiry      *time.Timer
-	closing     bool // the page that held it last has said that it goes away
-	unloaded    bool // its browser, or a relay in its name, has closed the page's socket
+	coHost      bool
+	devices     []string // that held it before this one, the latest last
+	closing     bool     // the page that held it last has said that it goes away
+	unloaded    bool     // its browser, or a relay in its name, has closed the page's socket
 }
 
 // takeSeat lets a session's guest into the call. The lobby has admitted them.
@@ -67,7 +69,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	st.open(s)
 	st.participant, err = c.Join(call.Profile{
 		ID: id, Name: st.shown, Muted: k.Muted, CameraOff: k.CameraOff,
-		Layers: s.layers, Elsewhere: !s.frames.Remote().Loopback, Direct: s.frames.Remote().Direct,
+		Layers: slices.Contains(s.takes, signalling.TakesSimulcast), Elsewhere: !s.frames.Remote().Loopback, Direct: s.frames.Remote().Direct,
 		Admission: func(resumed bool) signalling.Message {
 			servers := st.credentials.Servers
 			if resumed {
@@ -75,6 +77,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 			}
 			return signalling.Admitted{
 				Participant: id, Seat: st.newest, Resumed: resumed, ICEServers: servers(), Farewell: st.session.farewell,
+				Takes: o.host.takesMoves(),
 			}
 		},
 	}, s.out)
@@ -101,7 +104,7 @@ func (st *seat) open(s *guestSession) {
 func (o *openLink) findSeat(token []byte, s *guestSession) (*seat, claim) {
 	key := digest(token)
 	for st := range o.seats {
-		if c, ok := st.tokens.find(key, s.opening); ok {
+		if c, ok := st.tokens.find(key, s.opening, o.host.now()); ok {
 			return st, c
 		}
 	}
@@ -128,7 +131,16 @@ func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 		}
 		st.tokens.spendAside(digest(token))
 	}
-	st.displace()
+	switch {
+	case c.left:
+		return nil, signalling.EndMoved
+	case c.pass && !o.host.settings.SeatsMove:
+		return nil, signalling.EndSeatGone
+	case c.pass:
+		o.moveSeat(st, s)
+	default:
+		st.displace()
+	}
 	st.stopExpiry()
 	st.session, st.device, st.closing = s, s.device, false
 	if p := st.credentialsBack(s); p != st.credentials {
@@ -148,6 +160,7 @@ func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 		st.connection++
 		st.tokens.issued[len(st.tokens.issued)-1].connection = st.connection
 	}
+	o.showDoor(st)
 	o.host.touch()
 	return st, ""
 }
@@ -277,6 +290,8 @@ type seatTokens struct {
 	issued []seatToken
 	// asides were given to pages that a newer one replaced, the oldest first.
 	asides []seatKey
+	pass   seatPass
+	left   []seatKey // the newest tokens of pages whose seat another device has taken, the oldest first
 }
 
 type seatToken struct {
@@ -292,6 +307,8 @@ type seatToken struct {
 // claim is what a token stands for.
 type claim struct {
 	aside      bool
+	pass       bool // it lets another device take the seat
+	left       bool // another device has the seat
 	connection int
 }
 
@@ -316,7 +333,7 @@ func (t *seatTokens) issueAside() (token []byte) {
 
 // find returns what a token stands for. ok is false if the token is void, or if
 // this channel has claimed the seat before.
-func (t *seatTokens) find(key, opening seatKey) (c claim, ok bool) {
+func (t *seatTokens) find(key, opening seatKey, now time.Time) (c claim, ok bool) {
 	if len(t.issued) >= maxClaims {
 		return claim{}, false
 	}
@@ -336,6 +353,14 @@ func (t *seatTokens) find(key, opening seatKey) (c claim, ok bool) {
 			return claim{aside: true}, true
 		}
 	}
+	for _, a := range t.left {
+		if subtle.ConstantTimeCompare(a[:], key[:]) == 1 {
+			return claim{left: true}, true
+		}
+	}
+	if t.pass.is(key, now) {
+		return claim{pass: true, connection: -1}, true
+	}
 	return claim{}, false
 }
 
@@ -349,6 +374,9 @@ func (t *seatTokens) confirm(key seatKey) {
 	for i, issued := range t.issued {
 		if issued.key == key {
 			t.issued = slices.Clone(t.issued[i:])
+			if t.pass.claimed {
+				t.pass = seatPass{}
+			}
 			return
 		}
 	}

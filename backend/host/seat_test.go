@@ -505,12 +505,12 @@ func TestSeatTokensAreBounded(t *testing.T) {
 	opening := func(i int) seatKey { return digest([]byte{byte(i), byte(i >> 8)}) }
 	_, first := tokens.issue(0, opening(0))
 	for i := 1; i < maxClaims; i++ {
-		if _, ok := tokens.find(first, opening(i)); !ok {
+		if _, ok := tokens.find(first, opening(i), time.Now()); !ok {
 			t.Fatalf("refused after %d", i)
 		}
 		tokens.issue(0, opening(i))
 	}
-	if _, ok := tokens.find(first, opening(maxClaims)); ok {
+	if _, ok := tokens.find(first, opening(maxClaims), time.Now()); ok {
 		t.Error("claimed without end")
 	}
 	last := tokens.issued[maxClaims-1].key
@@ -518,10 +518,10 @@ func TestSeatTokensAreBounded(t *testing.T) {
 	if len(tokens.issued) != 1 {
 		t.Errorf("%d tokens after the confirmation", len(tokens.issued))
 	}
-	if _, ok := tokens.find(first, opening(maxClaims)); ok {
+	if _, ok := tokens.find(first, opening(maxClaims), time.Now()); ok {
 		t.Error("an old token counts")
 	}
-	if _, ok := tokens.find(last, opening(maxClaims-1)); ok {
+	if _, ok := tokens.find(last, opening(maxClaims-1), time.Now()); ok {
 		t.Error("a recorded opening counts")
 	}
 	for range 3 * maxAsides {

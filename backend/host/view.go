@@ -126,6 +126,7 @@ func (d drawing) state() hoststate.State {
 		Notice:    h.notice,
 		Arrival:   h.arrival,
 		Standings: h.standings(),
+		Deeds:     append([]hoststate.DeedView{}, h.deeds...),
 	}
 	for _, l := range h.book.List() {
 		o := h.openLinks[l.ID]
@@ -195,6 +196,7 @@ func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestV
 		Away:       q.Away,
 		Copy:       q.Known.Copy,
 		Browser:    q.Known.Browser,
+		Outside:    q.Outside,
 		Picture:    q.Picture,
 	}
 	if q.Known.Name != "" && !signalling.ShapeOf(q.Known.Name).Same(signalling.ShapeOf(q.Name)) {

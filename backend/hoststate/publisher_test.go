@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,5 +172,34 @@ func TestNamesAreEscapedForTheWindow(t *testing.T) {
 	}
 	if s := string(b); strings.ContainsAny(s, "<>&\u2028\u2029") || !strings.Contains(s, `\u003c/script\u003e\u003c!--\u0026\u2028\u2029`) {
 		t.Errorf("%s", s)
+	}
+}
+
+// TestEveryKeyOfTheStateChanges fills each field of State with something else and looks whether a change names it.
+func TestEveryKeyOfTheStateChanges(t *testing.T) {
+	full := State{
+		Me: Me{Name: "Ada"}, Reach: Reach{Kind: "network"}, Links: []LinkView{{ID: "A"}}, Requests: []RequestView{{ID: "Q"}},
+		Calls: []CallView{{LinkID: "A"}}, Enter: &EnterView{LinkID: "A"}, Settings: Settings{Theme: "dark"},
+		Engines: Engines{Native: true}, Notice: &Notice{ID: 1}, Deeds: []DeedView{{ID: 1}},
+		Standings: []StandingView{{Browser: "B"}}, Arrival: &ArrivalView{ID: 1},
+	}
+	v := reflect.ValueOf(full)
+	change := diff(State{}, full)
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if field.Name == "Revision" {
+			continue
+		}
+		if v.Field(i).IsZero() {
+			t.Errorf("%s is not filled in this test", field.Name)
+		}
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		found := false
+		for k := range change {
+			found = found || k == key || strings.HasPrefix(k, key+"/")
+		}
+		if !found {
+			t.Errorf("a change of %q is not told", key)
+		}
 	}
 }

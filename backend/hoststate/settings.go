@@ -4,7 +4,7 @@ import "github.com/porch-call/porch/backend/fault"
 
 // DefaultSettings are the settings until the host changes them.
 func DefaultSettings() Settings {
-	return Settings{Engine: EngineAuto, Theme: "system", BellSound: true, Notifications: true, KeepAwake: true}
+	return Settings{Engine: EngineAuto, Theme: "system", BellSound: true, Notifications: true, KeepAwake: true, SeatsMove: true}
 }
 
 // maxDeviceID bounds the device ids of settings, in bytes.

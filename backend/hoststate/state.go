@@ -24,6 +24,7 @@ type State struct {
 	Settings Settings      `json:"settings"`
 	Engines  Engines       `json:"engines"`
 	Notice   *Notice       `json:"notice,omitempty"`
+	Deeds    []DeedView    `json:"deeds"` // what others did in the host's name since the start, the newest last
 
 	Standings []StandingView `json:"standings"` // who is always let in, by name
 	Arrival   *ArrivalView   `json:"arrival,omitempty"`
@@ -213,6 +214,7 @@ type RequestView struct {
 	Rings      int        `json:"rings"`               // how often it has rung for them
 	Seen       bool       `json:"seen"`                // the host has looked since it rang last, so that it does not go on
 	WaitUntil  int64      `json:"waitUntil"`           // when it rings again after "asked-to-wait", 0 for not by itself
+	Outside    bool       `json:"outside"`             // the guest was in the call, and was put out of it to wait
 	Away       bool       `json:"away"`                // the connection is lost; the request waits for the guest to return
 	Picture    string     `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one
 	Lowers     bool       `json:"lowers"`              // letting them in makes the pictures of the call smaller
@@ -260,12 +262,27 @@ type ParticipantView struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
 	Host      bool   `json:"host"`
+	CoHost    bool   `json:"coHost"`
 	Muted     bool   `json:"muted"`
 	CameraOff bool   `json:"cameraOff"`
 	Away      bool   `json:"away"`
 	JoinedAt  int64  `json:"joinedAt"`
 	NoMedia   string `json:"noMedia,omitempty"` // fault code: why neither sound nor picture gets through
 	Hand      int64  `json:"hand,omitempty"`    // Unix milliseconds: since when the hand is raised; 0 while it is down
+}
+
+// DeedMoved is the deed of a guest who goes on with the call on another device. The
+// other deeds are those of package signalling.
+const DeedMoved = "moved"
+
+// DeedView is what a co-host did in the host's name, or a guest without asking.
+type DeedView struct {
+	ID     uint64 `json:"id"` // each deed has a new one, greater than those before
+	LinkID string `json:"linkId"`
+	By     string `json:"by"`
+	Deed   string `json:"deed"` // "admit", "decline", "mute", "remove", "moved"
+	Name   string `json:"name"` // whom it was done to; "" for "moved"
+	At     int64  `json:"at"`
 }
 
 // EnterView asks one window to enter a call, because the host let a guest in and
@@ -294,6 +311,7 @@ type Settings struct {
 	Notifications bool   `json:"notifications"` // of the operating system
 	Language      string `json:"language"`      // a locale of frontend/messages, "" for the system's
 	Welcomed      bool   `json:"welcomed"`      // the host has read the card of the first start
+	SeatsMove     bool   `json:"seatsMove"`     // guests may go on with the call on another device, without a knock
 	KeepAwake     bool   `json:"keepAwake"`     // this computer does not go to sleep by itself during calls
 }
 

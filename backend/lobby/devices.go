@@ -13,6 +13,7 @@ type device struct {
 	id       string
 	declines int
 	blocked  bool
+	outside  bool          // the host has put it out of the call, so that no standing decision lets it in
 	pace     *rate.Limiter // limits its knocks
 	promise  *promise      // a decision that its guest has not received yet
 	decided  *Ticket       // the ticket that was decided last
@@ -82,7 +83,7 @@ func (d *devices) rerank(dev *device) {
 	switch {
 	case dev.blocked:
 		rank = rankBlocked
-	case dev.declines > 0 || dev.promise != nil:
+	case dev.declines > 0 || dev.promise != nil || dev.outside:
 		rank = rankDeclined
 	}
 	if rank == dev.rank {

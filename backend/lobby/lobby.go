@@ -103,6 +103,7 @@ type Request struct {
 	Seen      bool      // the host has looked at it since the bell rang last
 	WaitUntil time.Time // with BellAskWait: when the bell rings again; zero for not by itself
 	Retry     bool      // the device was declined once
+	Outside   bool      // the guest was in the call, and was put out of it to wait
 	Away      bool      // the guest's connection is lost; the place is kept for Options.AwayGrace
 }
 

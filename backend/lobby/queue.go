@@ -84,7 +84,7 @@ func (q *queue) knock(k Knock, now time.Time) (*Ticket, error) {
 	if q.locked {
 		return nil, fault.New(fault.LobbyLocked, nil)
 	}
-	if k.Standing {
+	if k.Standing && !q.outside(k.Device, k.Key) {
 		t := newTicket(rand.Text(), k)
 		t.paced = true
 		t.decide(Verdict{Outcome: Admitted, Standing: true})
@@ -147,6 +147,7 @@ func (q *queue) admit(id string, now time.Time) bool {
 		return false
 	}
 	q.devices.touch(e.ticket.device).declines = 0
+	q.setOutside(e.request.Device, e.request.Key, false)
 	q.decide(e, Verdict{Outcome: Admitted}, now)
 	return true
 }

@@ -11,7 +11,7 @@ type Hello struct {
 	Seat    string `json:"seat,omitempty"`   // base64url, 16 bytes: from Admitted, to come back without knocking
 	Resume  bool   `json:"resume,omitempty"` // with Seat: the page still has its peer connection; keep it
 
-	Takes []string `json:"takes,omitempty"` // what the sender takes beyond the messages of every page: [TakesSimulcast]
+	Takes []string `json:"takes,omitempty"` // what the sender takes beyond the messages of every page: [TakesSimulcast], [TakesOutside], [TakesDoor]
 }
 
 // Knock asks to be let in.
@@ -116,6 +116,13 @@ const (
 	// camera's picture in several (RFC 8853). Of those that the answer sends, the
 	// page then sends the second until Layers says otherwise.
 	TakesSimulcast = "simulcast"
+	// TakesOutside in Hello: Outside, after which the page knocks again by itself.
+	TakesOutside = "outside"
+	// TakesDoor in Hello: Door, so that the sender can be made a co-host.
+	TakesDoor = "door"
+	TakesMove = "move" // in Admitted: Move
+	// TakesRename in Welcome: a further Knock while the guest waits, under another name.
+	TakesRename = "rename"
 )
 
 // Say is a chat line by the sender.
@@ -142,6 +149,29 @@ type React struct {
 type Earlier struct {
 	On bool `json:"on"`
 }
+
+// Deed is what a co-host does.
+type Deed string
+
+// The deeds.
+const (
+	DeedAdmit   Deed = "admit"   // lets a request in
+	DeedDecline Deed = "decline" // refuses a request, whose guest may ask once more
+	DeedMute    Deed = "mute"    // asks a guest to mute itself
+	DeedRemove  Deed = "remove"  // takes a guest out of the call, who may ask again
+)
+
+// Act is a deed of a co-host. Guests send it only after a [Door], and the host checks
+// for each that its sender is a co-host. Nobody does anything to the host, to another
+// co-host, or for good.
+type Act struct {
+	Deed Deed   `json:"deed"`
+	Of   string `json:"of"` // id of the request, or of the participant
+}
+
+// Move asks for a [Pass], with which another device takes the sender's seat. Guests
+// send it only after an Admitted that takes [TakesMove].
+type Move struct{}
 
 // Ping asks for a Pong, at any time after a Welcome with Pings. Other messages
 // may go without an answer, and a network can go deaf without closing the socket.

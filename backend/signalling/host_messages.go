@@ -10,6 +10,8 @@ type Welcome struct {
 	HostName string `json:"hostName"`
 	Pings    bool   `json:"pings,omitempty"` // the host answers Ping
 	Host     string `json:"host,omitempty"`  // base64url, 16 random bytes: the same for all links of this host; it takes Key and Proof
+
+	Takes []string `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesRename]
 }
 
 // Pong answers a Ping.
@@ -81,7 +83,38 @@ type Admitted struct {
 	// are, in one binary message without a seal, because it has no time left for
 	// sealing. The seat is then held only long enough for a reload. A host that
 	// gives a Farewell takes Seated.
-	Farewell string `json:"farewell,omitempty"`
+	Farewell string   `json:"farewell,omitempty"`
+	Takes    []string `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesMove]
+}
+
+// Outside puts the receiver out of the call, back to those who wait. The seat is
+// void, and the channel stays. The host waits for a Knock, which rings no bell, and
+// answers it with Waiting. It goes only to a guest whose Hello takes [TakesOutside].
+type Outside struct{}
+
+// Door shows a co-host who asks to be let in. It replaces the Door before it. The
+// first one tells the receiver that it is a co-host now, and one with Over that it is
+// not any more. It goes only to a guest whose Hello takes [TakesDoor].
+type Door struct {
+	Over     bool      `json:"over,omitempty"`
+	Requests []Request `json:"requests"`       // the longest waiting first, at most [MaxRequests]
+	More     int       `json:"more,omitempty"` // requests that are not listed
+}
+
+// Request is a join request as a co-host sees it.
+type Request struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`                 // as it is shown to the host
+	Since      int64  `json:"since"`                // milliseconds that it has waited when the message was sent
+	TimesLetIn int    `json:"timesLetIn,omitempty"` // how often the host has let this browser in before
+	Careful    bool   `json:"careful,omitempty"`    // the name may be mistaken for that of another person
+	Away       bool   `json:"away,omitempty"`       // the connection is lost, the place held
+}
+
+// Pass is a token with which another device takes the receiver's seat, once.
+type Pass struct {
+	Token string `json:"token"` // base64url, 16 bytes
+	For   int64  `json:"for"`   // milliseconds for which it is good
 }
 
 // Declined refuses a join request.
@@ -101,6 +134,7 @@ const (
 	EndBlocked  EndReason = "blocked"   // the host removed this guest and blocks its device
 	EndTimedOut EndReason = "timed-out" // the knock was not answered in time
 	EndReplaced EndReason = "replaced"  // the same device opened the link again elsewhere
+	EndMoved    EndReason = "moved"     // another device has the seat, by a Pass; only to a guest who asked for one
 	EndShutdown EndReason = "shutdown"  // the host's app is closing; keep trying
 	EndSeatGone EndReason = "seat-gone" // the seat in Hello is no longer held; knock again (the channel stays)
 	EndFull     EndReason = "full"      // too many guests are waiting or in the call
@@ -226,6 +260,7 @@ type Participant struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
 	Host      bool   `json:"host,omitempty"`
+	CoHost    bool   `json:"coHost,omitempty"` // lets in, declines, mutes and removes in the host's name
 	Muted     bool   `json:"muted,omitempty"`
 	CameraOff bool   `json:"cameraOff,omitempty"`
 	Away      bool   `json:"away,omitempty"` // connection lost, seat held

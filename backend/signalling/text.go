@@ -226,6 +226,12 @@ func cleaned(m Message) Message {
 			m.Chat[i] = cleanedLine(m.Chat[i])
 		}
 		return m
+	case Door:
+		m.Requests = append([]Request{}, m.Requests...)
+		for i := range m.Requests {
+			m.Requests[i].Name = CleanName(m.Requests[i].Name)
+		}
+		return m
 	case Tracks:
 		if m.Slots == nil {
 			m.Slots = []Slot{}

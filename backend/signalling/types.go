@@ -60,6 +60,12 @@ func (View) Type() Type { return "view" }
 func (Say) Type() Type { return "say" }
 
 // Type implements [Message].
+func (Act) Type() Type { return "act" }
+
+// Type implements [Message].
+func (Move) Type() Type { return "move" }
+
+// Type implements [Message].
 func (Ping) Type() Type { return "ping" }
 
 // Type implements [Message].
@@ -73,6 +79,15 @@ func (Waiting) Type() Type { return "waiting" }
 
 // Type implements [Message].
 func (Admitted) Type() Type { return "admitted" }
+
+// Type implements [Message].
+func (Outside) Type() Type { return "outside" }
+
+// Type implements [Message].
+func (Door) Type() Type { return "door" }
+
+// Type implements [Message].
+func (Pass) Type() Type { return "pass" }
 
 // Type implements [Message].
 func (Declined) Type() Type { return "declined" }

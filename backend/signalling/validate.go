@@ -25,6 +25,7 @@ const (
 	MaxTakes        = 16      // words
 	MaxWord         = 500     // characters of a line to or from a guest who waits
 	MaxSaid         = 40      // such lines
+	MaxRequests     = 32      // in a Door
 	MaxFaultMessage = 500     // characters
 	MaxPicture      = 8 << 10 // a picture in a Knock, before base64url
 )
@@ -213,6 +214,19 @@ func (m React) Validate() error {
 }
 
 // Validate implements [Message].
+func (m Act) Validate() error {
+	switch m.Deed {
+	case DeedAdmit, DeedDecline, DeedMute, DeedRemove:
+	default:
+		return invalid("act: unknown deed")
+	}
+	if !isID(m.Of) {
+		return invalid("act: bad id")
+	}
+	return nil
+}
+
+// Validate implements [Message].
 func (Earlier) Validate() error { return nil }
 
 // Validate implements [Message].
@@ -230,6 +244,9 @@ func (m Spotlight) Validate() error {
 	}
 	return nil
 }
+
+// Validate implements [Message].
+func (Move) Validate() error { return nil }
 
 // Validate implements [Message].
 func (Ping) Validate() error { return nil }
@@ -251,9 +268,11 @@ func (m Welcome) Validate() error {
 		return invalid("welcome: host is not 16 bytes of base64url")
 	}
 	if m.HostName != "" {
-		return checkName(m.HostName)
+		if err := checkName(m.HostName); err != nil {
+			return err
+		}
 	}
-	return nil
+	return checkTakes(m.Takes)
 }
 
 // maxRings bounds how often a bell says that it has rung. It rings each minute.
@@ -294,6 +313,33 @@ func (m Admitted) Validate() error {
 			return err
 		}
 	}
+	return checkTakes(m.Takes)
+}
+
+// Validate implements [Message].
+func (Outside) Validate() error { return nil }
+
+// Validate implements [Message].
+func (m Door) Validate() error {
+	if len(m.Requests) > MaxRequests || m.More < 0 || m.More > MaxParticipants {
+		return invalid("door: %d requests and %d", len(m.Requests), m.More)
+	}
+	for _, q := range m.Requests {
+		if !isID(q.ID) || !isTime(q.Since) || !isTime(int64(q.TimesLetIn)) {
+			return invalid("door: bad request")
+		}
+		if err := checkName(q.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Pass) Validate() error {
+	if !isToken(m.Token, 16) || !isTime(m.For) {
+		return invalid("pass: bad token or time")
+	}
 	return nil
 }
 
@@ -324,7 +370,7 @@ func (Declined) Validate() error { return nil }
 // Validate implements [Message].
 func (m Ended) Validate() error {
 	switch m.Reason {
-	case EndSpent, EndRemoved, EndEnded, EndKicked, EndBlocked, EndTimedOut, EndReplaced, EndShutdown,
+	case EndSpent, EndRemoved, EndEnded, EndKicked, EndBlocked, EndTimedOut, EndReplaced, EndMoved, EndShutdown,
 		EndSeatGone, EndFull, EndLocked, EndFault:
 	default:
 		return invalid("ended: unknown reason")

@@ -102,7 +102,7 @@ test('who types goes on typing', async () => {
 test('out of the call, and out of the link', async () => {
   await controls(host).getByRole('button', { name: 'People' }).click();
   await host.getByRole('button', { name: 'More about Ann' }).click();
-  await host.getByRole('menuitem', { name: 'Remove Ann' }).click();
+  await host.getByRole('menuitem', { name: 'Remove Ann', exact: true }).click();
   await host.getByRole('alertdialog').getByRole('button', { name: 'Remove Ann' }).click();
   await arrives(guest, heading('You were taken out of the call'));
   await press(guest, 'Ask to join again');

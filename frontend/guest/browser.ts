@@ -1,5 +1,5 @@
 /** How a person lifts a refused permission; each has its own sentence. */
-export type Undo = 'ios' | 'safari' | 'firefox' | 'default';
+export type Undo = 'ios' | 'safari' | 'firefox' | 'android' | 'edge' | 'chrome';
 
 /** Which browser this is, as far as the way to its permissions goes. */
 export function undoFor(userAgent: string, touchPoints: number): Undo {
@@ -9,7 +9,8 @@ export function undoFor(userAgent: string, touchPoints: number): Undo {
   if (ios) return 'ios';
   if (/Firefox\//.test(userAgent)) return 'firefox';
   if (/Safari\//.test(userAgent) && !/Chrom|Android|Edg/.test(userAgent)) return 'safari';
-  return 'default';
+  if (/Android/.test(userAgent)) return 'android';
+  return /Edg\//.test(userAgent) ? 'edge' : 'chrome';
 }
 
 /** Whether this browser can hold a call at all; some that are built into apps can't. Nothing is opened to find out. */

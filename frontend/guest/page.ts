@@ -7,9 +7,11 @@ import { language } from './language.svelte';
 import { memory } from './memory';
 import { start, target } from './start';
 
-void language.begin(memory).then(() => {
+void language.begin(memory).then(async () => {
   const door = findDoor(location.href);
   if (door) {
+    if (location.hash.includes('~'))
+      await import('./pages/moved').then(({ takePass }) => takePass(door.id));
     let opened = false;
     const openSocket = () =>
       new DoorSocket(door, (answered) => {

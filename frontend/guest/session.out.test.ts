@@ -295,3 +295,37 @@ describe('a seat that another tab has taken', () => {
     expect(session.place.at).toBe('waiting');
   });
 });
+
+describe('outside', () => {
+  it('there is no connection, the page knocks by itself, and the call begins anew', async () => {
+    const session = await inCall();
+    const before = session.call;
+    channel().say({ type: 'outside', payload: {} });
+    expect(session.place).toMatchObject({ at: 'waiting', outside: true });
+    expect([session.call, session.stage, engine().did.at(-1)]).toEqual([
+      undefined,
+      undefined,
+      'leave',
+    ]);
+    expect(channel().types.at(-1)).toBe('knock');
+    channel().say({ type: 'waiting', payload: { bell: 'asked-to-wait', since: 0, ago: 0 } });
+    expect(session.place).toMatchObject({ bell: 'asked-to-wait', outside: true });
+    await letIn(session);
+    expect(session.call).not.toBe(before);
+    expect(session.place).toEqual({ at: 'call' });
+  });
+
+  it('is left like any wait', async () => {
+    const session = await inCall();
+    channel().say({ type: 'outside', payload: {} });
+    session.leave();
+    expect(session.place).toEqual({ at: 'door' });
+  });
+});
+
+it('ends calmly when another device has the seat', async () => {
+  const session = await inCall();
+  channel().say(ended('moved'));
+  channel().become({ phase: 'closed' });
+  expect(session.place).toMatchObject({ at: 'out', why: 'moved' });
+});

@@ -37,7 +37,7 @@ interface Heard {
 /** Where the guest stands. */
 export type Place =
   | { at: 'door'; refused?: boolean } // refused: the host does not take the name
-  | ({ at: 'waiting'; since: number; again?: boolean } & Partial<Heard>) // again: too fast; rings by itself in a moment
+  | ({ at: 'waiting'; since: number; again?: boolean; outside?: boolean } & Partial<Heard>) // again: too fast; rings by itself in a moment. outside: was in the call
   | { at: 'declined'; mayRetry: boolean }
   | { at: 'returning' }
   | { at: 'call' }
@@ -85,6 +85,8 @@ export class Session {
   linkName = $state('');
   hostName = $state('');
   welcomed = $state(false);
+  /** Who waits may take another name. */
+  renames = false;
   name = $state('');
   /** A picture goes with the request. */
   picture = $state(false);
@@ -289,6 +291,7 @@ export class Session {
       case 'welcome':
         this.linkName = isolated(message.payload.linkName);
         this.hostName = isolated(message.payload.hostName);
+        this.renames = message.payload.takes?.includes('rename') ?? false;
         this.welcomed = true;
         if (!this.#opened && this.place.at !== 'out' && this.place.at !== 'declined') this.#open();
         if (this.place.at === 'waiting' && !this.#again) this.#knock();
@@ -297,10 +300,24 @@ export class Session {
         if (this.place.at === 'waiting') {
           const { bell, ago, rings = 1, seen = false, minutes = 0 } = message.payload;
           this.#forgetAgain();
-          this.place = { at: 'waiting', bell, since: Date.now() - ago, rings, seen, minutes };
+          const { outside } = this.place;
+          this.place = {
+            at: 'waiting',
+            bell,
+            since: Date.now() - ago,
+            rings,
+            seen,
+            minutes,
+            outside,
+          };
           this.#loadInside();
           this.#mountOffstage();
         }
+        break;
+      case 'outside': // the host lets them wait there; the knock rings no bell
+        this.#end();
+        this.place = { at: 'waiting', since: Date.now(), outside: true };
+        this.#knock();
         break;
       case 'declined':
         this.place = { at: 'declined', mayRetry: message.payload.mayRetry };
@@ -353,7 +370,7 @@ export class Session {
     const engine = this.#engine;
     if (!engine) return;
     if (message.type === 'admitted') {
-      const { resumed, iceServers } = message.payload;
+      const { resumed, iceServers, takes } = message.payload;
       try {
         if (resumed && engine.alive) engine.resume(iceServers);
         else engine.enter(iceServers);
@@ -367,6 +384,7 @@ export class Session {
       this.capture.rest(entry);
       this.call ??= this.stage ?? new Call(engine, this.send);
       this.call.connected = true;
+      this.call.movable = takes?.includes('move') ?? false;
       // Drawing the call takes the page's one thread, and the first picture waits for
       // the answer to the offer and for the first candidates: so these go first,
       // sealed and sent, if they come soon. See send.

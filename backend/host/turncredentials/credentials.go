@@ -74,6 +74,14 @@ func From(s *Source) *Credentials {
 	return &Credentials{source: s}
 }
 
+// Anew returns new credentials of the same relay, or nil if c is nil.
+func (c *Credentials) Anew() *Credentials {
+	if c == nil {
+		return nil
+	}
+	return From(c.source)
+}
+
 // IsFrom reports whether the credentials come from s.
 func (c *Credentials) IsFrom(s *Source) bool { return c.source == s }
 

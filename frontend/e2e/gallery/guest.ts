@@ -123,6 +123,7 @@ function inCall(
   others: number,
   after: (call: Call, engine: DrawnEngine) => void = () => {},
   own: Partial<Participant> = {},
+  guest = false, // with what only the guest's page has
 ) {
   return async (target: HTMLElement) => {
     const names = crowd.slice(0, others);
@@ -155,7 +156,12 @@ function inCall(
     });
     call.receive({ type: 'speaking', payload: { ids: ['Grandma'] } });
     after(call, engine);
-    mount(CallView, { target, props: { call, title: 'Sunday with Grandma', onleave: () => {} } });
+    if (guest) {
+      const session = { linkName: 'Sunday with Grandma', leave: () => {} } as unknown as Session;
+      mount(real.InCall, { target, props: { session, call, offstage: false } });
+    } else {
+      mount(CallView, { target, props: { call, title: 'Sunday with Grandma', onleave: () => {} } });
+    }
     await tick();
     await new Promise((done) => setTimeout(done, 400));
   };
@@ -185,6 +191,10 @@ const talk = (call: Call) => {
   }
 };
 
+/** Presses the button with these words. */
+const press = (words: string) =>
+  [...document.querySelectorAll('button')].find((one) => one.textContent.trim() === words)?.click();
+
 /** Presses Call details, and waits for two looks. */
 export const openDetails = () => setTimeout(() => labelled(m.call_details())?.click(), 100);
 
@@ -197,6 +207,17 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'guest-door-busy': (target) => show(target, () => {}, { source: without('NotReadableError') }),
   'guest-waiting': (target) => show(target, waiting('rung')),
   'guest-waiting-asked': (target) => show(target, waiting('asked-to-wait')),
+  'guest-waiting-outside': (target) =>
+    show(target, (channel, session) => {
+      session.join('Mia Lindqvist');
+      channel.say({ type: 'outside', payload: {} });
+    }),
+  'guest-waiting-rename': (target) =>
+    show(target, (channel, session) => {
+      session.renames = true;
+      waiting('rung')(channel, session);
+      setTimeout(() => press(m.guest_change_name()), 200);
+    }),
   'guest-waiting-away': (target) =>
     show(target, (channel, session) => {
       waiting('rung')(channel, session);
@@ -223,6 +244,7 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'guest-ended': (target) => show(target, ended('ended')),
   'guest-kicked': (target) => show(target, ended('kicked')),
   'guest-replaced': (target) => show(target, ended('replaced')),
+  'guest-moved': (target) => show(target, ended('moved')),
   'guest-timed-out': (target) => show(target, ended('timed-out')),
   'guest-spent': (target) => show(target, state({ phase: 'unavailable', reason: 'spent' })),
   'guest-removed': (target) => show(target, state({ phase: 'unavailable', reason: 'removed' })),
@@ -273,6 +295,38 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   }),
   'call-chat-empty': inCall(2, (call) => call.show('chat')),
   'call-people': inCall(5, (call) => call.show('people')),
+  'call-co-host': inCall(
+    3,
+    (call) => {
+      call.receive({
+        type: 'door',
+        payload: {
+          requests: [
+            { id: 'a', name: 'Boris', since: 4000 },
+            { id: 'b', name: 'Cleo', since: 4000, timesLetIn: 3, careful: true, away: true },
+          ],
+          more: 3,
+        },
+      });
+      call.show('people');
+    },
+    { coHost: true },
+    true,
+  ),
+  'call-move': inCall(2, (call) => {
+    call.movable = true;
+    setTimeout(() => {
+      labelled(m.call_move())?.click();
+      setTimeout(
+        () =>
+          call.receive({
+            type: 'pass',
+            payload: { token: 'ICEiIyQlJicoKSorLC0uLw', for: 120_000 },
+          }),
+        150,
+      );
+    }, 100);
+  }),
   'call-away': inCall(3, (call) => {
     talk(call);
     call.receive({

@@ -3,6 +3,7 @@ import { mount } from 'svelte';
 import type { LinkAddress } from '$src/transport';
 import { findAddress } from '$src/transport/findAddress';
 import Incomplete from './Incomplete.svelte';
+import { takePass } from './moved';
 
 /**
  * Puts an address right that came through mail scanners, chats or hands, and goes on with it; the secret leaves the path
@@ -11,6 +12,7 @@ import Incomplete from './Incomplete.svelte';
 export function arrive(target: HTMLElement, begin: (link: LinkAddress) => void): void {
   const { id, secret } = findAddress(location.href);
   if (id && secret) {
+    takePass(id);
     history.replaceState(null, '', `/j/${id}#${secret}`);
     begin({ id, secret });
     return;

@@ -38,6 +38,7 @@ export type OwnTest = Data<hoststate.OwnTestView>;
 export type RelayView = Data<hoststate.RelayView>;
 export type RelayOffer = Data<hoststate.RelayOfferView>;
 export type RequestView = Data<hoststate.RequestView>;
+export type DeedView = Data<hoststate.DeedView>;
 export type Settings = Data<hoststate.Settings>;
 export type Entry = Data<hoststate.Entry>;
 export type Program = Data<desktop.Program>;
@@ -93,6 +94,9 @@ export interface Commands {
   lockCall(link: string, on: boolean): Promise<void>;
   removeParticipant(link: string, participant: string, block: boolean): Promise<void>;
   muteParticipant(link: string, participant: string): Promise<void>;
+  /** Puts a guest out of the call, to wait until they are let in again. */
+  letWaitOutside(link: string, participant: string): Promise<void>;
+  setCoHost(link: string, participant: string, on: boolean): Promise<void>;
   /** What is known of the lines of a call. */
   callFigures(link: string): Promise<Data<figures.Call>>;
   /** Opens an address that somebody wrote, in the system's browser. */
@@ -262,6 +266,8 @@ export function wails(client: string): Backend {
     removeParticipant: (link, participant, block) =>
       said(app.RemoveParticipant(link, participant, block)),
     muteParticipant: (link, participant) => said(app.MuteParticipant(link, participant)),
+    letWaitOutside: (link, participant) => said(app.LetWaitOutside(link, participant)),
+    setCoHost: (link, participant, on) => said(app.SetCoHost(link, participant, on)),
     callFigures: (link) => said(app.CallFigures(link)),
     openPage: (address) => said(app.OpenPage(address)),
     saveReport: (report) => said(app.SaveReport(report)),

@@ -11,6 +11,7 @@ const sentences: Record<string, () => string> = {
   'name-invalid': m.host_fault_name_invalid,
   'request-gone': m.host_fault_request_gone,
   'participant-gone': m.host_fault_participant_gone,
+  'page-too-old': m.host_fault_page_too_old,
   'call-ended': m.host_fault_call_ended,
   'call-full': m.host_fault_call_full,
   'not-in-call': m.host_fault_not_in_call,

@@ -12,6 +12,7 @@ import type {
   Theme,
 } from './backend';
 import { faultOf, ownWindow } from './backend';
+import { deedSentence } from './deeds';
 import type { EngineName } from './engines';
 import { sentenceOf } from './faults';
 import { linkName } from './links';
@@ -88,6 +89,7 @@ export class Host {
   readonly #now: () => number;
   #attended = Number.NEGATIVE_INFINITY;
   #staying = $state<string>(); // asked to go to this link's call, and stayed
+  #deeds: number | undefined; // the newest that was told
   #unwatch: (() => void) | undefined;
   #unwatchProgram: (() => void) | undefined;
   #preparing: ReturnType<typeof setTimeout> | undefined;
@@ -288,8 +290,13 @@ export class Host {
 
   /** What has to happen by itself when the state has changed. */
   #follow(): void {
-    const { requests, enter } = this.state.now;
+    const { requests, enter, deeds } = this.state.now;
     this.requests.take(requests);
+    const last = deeds.at(-1)?.id ?? 0;
+    // What was done before this window opened is in the list of the call.
+    if (this.#deeds !== undefined)
+      for (const deed of deeds) if (deed.id > this.#deeds) this.toasts.word(deedSentence(deed));
+    this.#deeds = last;
     this.#expect();
     if (!enter) this.#staying = undefined;
     else if (enter.client === this.client && !this.call) this.enter(enter.linkId);

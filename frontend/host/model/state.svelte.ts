@@ -27,6 +27,7 @@ export const nothing: State = {
   links: [],
   requests: [],
   calls: [],
+  deeds: [],
   settings: {
     engine: 'auto',
     camera: '',
@@ -38,6 +39,7 @@ export const nothing: State = {
     language: '',
     welcomed: true, // until it is known
     keepAwake: true,
+    seatsMove: true,
   },
   engines: { native: false, synthetic: false },
   standings: [],

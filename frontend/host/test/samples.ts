@@ -44,6 +44,7 @@ export const request = (id: string, part: Partial<RequestView> = {}): RequestVie
   canWrite: false,
   words: [],
   waitUntil: 0,
+  outside: false,
   away: false,
   lowers: false,
   lowersTo: 0,

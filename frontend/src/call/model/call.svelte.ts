@@ -1,4 +1,12 @@
-import type { ChatLine, GuestMessage, HostMessage, Line, Participant } from '$src/transport';
+import type {
+  ChatLine,
+  Deed,
+  Door,
+  GuestMessage,
+  HostMessage,
+  Line,
+  Participant,
+} from '$src/transport';
 import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
@@ -35,6 +43,8 @@ export type Notice =
   | { kind: 'joined' | 'left' | 'away' | 'back'; name: string }
   | { kind: 'chat'; name: string; text: string }
   | { kind: 'muted-by-host' }
+  | { kind: 'co-host'; over: boolean }
+  | { kind: 'knock'; name: string }
   | { kind: 'slow'; way: Slow }
   | { kind: 'instead'; device: keyof Choice }
   | { kind: 'fault'; code: string; message: string }
@@ -73,6 +83,12 @@ export class Call {
   /** What is being written. */
   draft = $state('');
   notice = $state.raw<Notice>();
+  /** Who waits at the door, and since when that was so in milliseconds; of a co-host only. */
+  door = $state.raw<Door & { at: number }>();
+  /** The host lets another device take this seat. */
+  movable = $state(false);
+  /** With it another device does, until that time in milliseconds. */
+  pass = $state.raw<{ token: string; until: number }>();
   /** Id of the own participant, '' before the first roster. */
   you = $state('');
 
@@ -214,6 +230,7 @@ export class Call {
         this.#told = undefined;
         this.#tell();
         this.#resend();
+        if (!this.me?.coHost) this.door = undefined; // taken back while the channel was away
         this.seen.take(takes?.includes('view') ?? false);
         this.gestures.greet(takes, spotlight, earlier);
         this.#light();
@@ -259,6 +276,15 @@ export class Call {
         this.gestures.lit(message.payload.participant);
         this.#light();
         break;
+      case 'door':
+        this.#shown(message.payload);
+        break;
+      case 'pass':
+        this.pass = {
+          token: message.payload.token,
+          until: Date.now() + message.payload.for,
+        };
+        break;
       case 'screen':
         this.sharing.take(message.payload);
         break;
@@ -298,6 +324,32 @@ export class Call {
     this.#unsent = [...this.#unsent, payload];
     this.#send({ type: 'say', payload });
     return true;
+  }
+
+  /** Does something in the host's name. */
+  act(deed: Deed, of: string): void {
+    this.#send({ type: 'act', payload: { deed, of } });
+  }
+
+  /** Asks for a pass, with which another device takes this seat. */
+  move(): void {
+    this.pass = undefined;
+    this.#send({ type: 'move', payload: {} });
+  }
+
+  #shown(door: Door): void {
+    const before = this.door;
+    if (door.over) {
+      this.door = undefined;
+      if (before) this.notice = { kind: 'co-host', over: true };
+      return;
+    }
+    const requests = door.requests.map(named);
+    this.door = { ...door, requests, at: Date.now() };
+    if (!before) this.notice = { kind: 'co-host', over: false };
+    const fresh = requests.find(({ id }) => !before?.requests.some((one) => one.id === id));
+    if (before && fresh && this.panel !== 'people')
+      this.notice = { kind: 'knock', name: fresh.name };
   }
 
   /** Opens a panel, or closes it when it is open. */

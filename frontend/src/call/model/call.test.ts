@@ -303,3 +303,52 @@ describe('the own line', () => {
     expect(call.people.some(({ paused }) => paused)).toBe(false);
   });
 });
+
+describe('a co-host', () => {
+  const door = (...names: string[]) =>
+    call.receive({
+      type: 'door',
+      payload: { requests: names.map((name) => ({ id: name, name, since: 0 })) },
+    });
+
+  it('sees who waits, and is told once of each', () => {
+    expect(call.door).toBeUndefined();
+    door('Cleo');
+    expect([call.door?.requests.length, call.notice]).toEqual([
+      1,
+      { kind: 'co-host', over: false },
+    ]);
+    call.notice = undefined;
+    door('Cleo');
+    expect(call.notice).toBeUndefined();
+    door('Cleo', 'Dana');
+    expect(call.notice).toEqual({ kind: 'knock', name: 'Dana' });
+    call.act('admit', 'Dana');
+    expect(sent).toEqual([{ type: 'act', payload: { deed: 'admit', of: 'Dana' } }]);
+  });
+
+  it('is one until the host says otherwise, also while the channel was away', () => {
+    const roster = (coHost: boolean) =>
+      call.receive({
+        type: 'roster',
+        payload: { you: 'me', participants: [person('me', 3, { coHost })], chat: [] },
+      });
+    door();
+    roster(true);
+    expect(call.door).toBeDefined();
+    call.receive({ type: 'door', payload: { over: true, requests: [] } });
+    expect([call.door, call.notice]).toEqual([undefined, { kind: 'co-host', over: true }]);
+    door();
+    roster(false);
+    expect(call.door).toBeUndefined();
+  });
+});
+
+it('moves to another device with a pass that the host gives', () => {
+  call.move();
+  expect(sent).toEqual([{ type: 'move', payload: {} }]);
+  call.receive({ type: 'pass', payload: { token: 'ICEiIyQlJicoKSorLC0uLw', for: 120_000 } });
+  expect(call.pass?.until).toBeGreaterThan(Date.now() + 100_000);
+  call.move();
+  expect(call.pass).toBeUndefined();
+});

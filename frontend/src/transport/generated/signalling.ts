@@ -34,7 +34,7 @@ export interface Hello {
 	seat?: string
 	/** with Seat: the page still has its peer connection; keep it */
 	resume?: boolean
-	/** what the sender takes beyond the messages of every page: TakesSimulcast */
+	/** what the sender takes beyond the messages of every page: TakesSimulcast, TakesOutside, TakesDoor */
 	takes?: string[]
 }
 
@@ -160,6 +160,22 @@ export interface Earlier {
 	on: boolean
 }
 
+/** Deed is what a co-host does. */
+export type Deed = "admit" | "decline" | "mute" | "remove"
+
+/** Act is a deed of a co-host. Guests send it only after a Door, and the host checks
+ * for each that its sender is a co-host. Nobody does anything to the host, to another
+ * co-host, or for good. */
+export interface Act {
+	deed: Deed
+	/** id of the request, or of the participant */
+	of: string
+}
+
+/** Move asks for a Pass, with which another device takes the sender's seat. Guests
+ * send it only after an Admitted that takes TakesMove. */
+export type Move = Record<string, never>
+
 /** Ping asks for a Pong, at any time after a Welcome with Pings. Other messages
  * may go without an answer, and a network can go deaf without closing the socket. */
 export type Ping = Record<string, never>
@@ -175,6 +191,8 @@ export interface Welcome {
 	pings?: boolean
 	/** base64url, 16 random bytes: the same for all links of this host; it takes Key and Proof */
 	host?: string
+	/** what the host takes beyond the messages of every host: TakesRename */
+	takes?: string[]
 }
 
 /** Pong answers a Ping. */
@@ -242,6 +260,47 @@ export interface Admitted {
 	/** for the guest's peer connection */
 	iceServers?: ICEServer[]
 	farewell?: string
+	/** what the host takes beyond the messages of every host: TakesMove */
+	takes?: string[]
+}
+
+/** Outside puts the receiver out of the call, back to those who wait. The seat is
+ * void, and the channel stays. The host waits for a Knock, which rings no bell, and
+ * answers it with Waiting. It goes only to a guest whose Hello takes TakesOutside. */
+export type Outside = Record<string, never>
+
+/** Door shows a co-host who asks to be let in. It replaces the Door before it. The
+ * first one tells the receiver that it is a co-host now, and one with Over that it is
+ * not any more. It goes only to a guest whose Hello takes TakesDoor. */
+export interface Door {
+	over?: boolean
+	/** the longest waiting first, at most MaxRequests */
+	requests: Request[]
+	/** requests that are not listed */
+	more?: number
+}
+
+/** Request is a join request as a co-host sees it. */
+export interface Request {
+	id: string
+	/** as it is shown to the host */
+	name: string
+	/** milliseconds that it has waited when the message was sent */
+	since: number
+	/** how often the host has let this browser in before */
+	timesLetIn?: number
+	/** the name may be mistaken for that of another person */
+	careful?: boolean
+	/** the connection is lost, the place held */
+	away?: boolean
+}
+
+/** Pass is a token with which another device takes the receiver's seat, once. */
+export interface Pass {
+	/** base64url, 16 bytes */
+	token: string
+	/** milliseconds for which it is good */
+	for: number
 }
 
 /** Declined refuses a join request. */
@@ -251,7 +310,7 @@ export interface Declined {
 }
 
 /** EndReason says why a guest is out. See the fault codes of the same meaning. */
-export type EndReason = "spent" | "removed" | "ended" | "kicked" | "blocked" | "timed-out" | "replaced" | "shutdown" | "seat-gone" | "full" | "locked" | "fault"
+export type EndReason = "spent" | "removed" | "ended" | "kicked" | "blocked" | "timed-out" | "replaced" | "moved" | "shutdown" | "seat-gone" | "full" | "locked" | "fault"
 
 /** Ended tells a guest that it is out. The channel closes after it, except with
  * EndSeatGone. */
@@ -370,6 +429,8 @@ export interface Participant {
 	id: string
 	name: string
 	host?: boolean
+	/** lets in, declines, mutes and removes in the host's name */
+	coHost?: boolean
 	muted?: boolean
 	cameraOff?: boolean
 	/** connection lost, seat held */
@@ -495,6 +556,8 @@ export type GuestMessage =
 	| { type: "spotlight"; payload: Spotlight }
 	| { type: "earlier"; payload: Earlier }
 	| { type: "word"; payload: Word }
+	| { type: "act"; payload: Act }
+	| { type: "move"; payload: Move }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -521,6 +584,9 @@ export type HostMessage =
 	| { type: "spotlight"; payload: Spotlight }
 	| { type: "said"; payload: Said }
 	| { type: "work"; payload: Work }
+	| { type: "outside"; payload: Outside }
+	| { type: "door"; payload: Door }
+	| { type: "pass"; payload: Pass }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -542,7 +608,8 @@ export type Form = "s" | "n" | "b" | readonly ["|", ...string[]] | readonly [For
 const bellForm = ["|", "rung", "silenced", "asked-to-wait"] as const
 const saidLineForm = { text: "s", "own?": "b", ago: "n" } as const
 const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as const
-const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "shutdown", "seat-gone", "full", "locked", "fault"] as const
+const requestForm = { id: "s", name: "s", since: "n", "timesLetIn?": "n", "careful?": "b", "away?": "b" } as const
+const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "moved", "shutdown", "seat-gone", "full", "locked", "fault"] as const
 const endCauseForm = ["|", "copy-removed", "copy-used", "new-address"] as const
 const kindForm = ["|", "audio", "video", "screen"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
@@ -550,14 +617,14 @@ const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?"
 const screenLayerForm = { active: "b", "maxBitrate?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
 const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
-const participantForm = { id: "s", name: "s", "host?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s", "hand?": "n" } as const
+const participantForm = { id: "s", name: "s", "host?": "b", "coHost?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s", "hand?": "n" } as const
 const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
-	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b", "host?": "s" },
+	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b", "host?": "s", "takes?": ["s"] },
 	waiting: { bell: bellForm, since: "n", ago: "n", "rings?": "n", "seen?": "b", "minutes?": "n" },
-	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s" },
+	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s", "takes?": ["s"] },
 	declined: { mayRetry: "b" },
 	ended: { reason: endReasonForm, "seat?": "s", "cause?": endCauseForm, "host?": "s" },
 	offer: { negotiation: "n", sdp: "s" },
@@ -578,6 +645,9 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	spotlight: { participant: "s" },
 	said: { lines: [saidLineForm] },
 	work: { challenge: "s", bits: "n" },
+	outside: {},
+	door: { "over?": "b", requests: [requestForm], "more?": "n" },
+	pass: { token: "s", for: "n" },
 }
 
 /** Forms of the payloads of FromRelayMessage. */

@@ -44,6 +44,8 @@ export function ForgetCrash():Promise<void>;
 
 export function LeaveCall(arg1:string):Promise<void>;
 
+export function LetWaitOutside(arg1:string,arg2:string):Promise<void>;
+
 export function Licences():Promise<string>;
 
 export function LinkQR(arg1:string):Promise<string>;
@@ -85,6 +87,8 @@ export function SaveReport(arg1:string):Promise<string>;
 export function SeeRequests(arg1:Array<string>):Promise<void>;
 
 export function SetAtLogin(arg1:boolean):Promise<void>;
+
+export function SetCoHost(arg1:string,arg2:string,arg3:boolean):Promise<void>;
 
 export function SetLinkDoor(arg1:string,arg2:boolean):Promise<void>;
 

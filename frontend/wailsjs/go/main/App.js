@@ -82,6 +82,10 @@ export function LeaveCall(arg1) {
   return window['go']['main']['App']['LeaveCall'](arg1);
 }
 
+export function LetWaitOutside(arg1, arg2) {
+  return window['go']['main']['App']['LetWaitOutside'](arg1, arg2);
+}
+
 export function Licences() {
   return window['go']['main']['App']['Licences']();
 }
@@ -164,6 +168,10 @@ export function SeeRequests(arg1) {
 
 export function SetAtLogin(arg1) {
   return window['go']['main']['App']['SetAtLogin'](arg1);
+}
+
+export function SetCoHost(arg1, arg2, arg3) {
+  return window['go']['main']['App']['SetCoHost'](arg1, arg2, arg3);
 }
 
 export function SetLinkDoor(arg1, arg2) {

@@ -1,0 +1,63 @@
+package lobby
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+)
+
+// Return puts a guest who was in the call back among those who wait, without a bell: the guest was asked to wait. It
+// is the host's decision, so neither the lock nor the limits refuse it. The request counts as away until the guest's
+// page knocks under the same name, and a decision on it is kept until then; see Away. The ticket serves to Leave.
+func (l *Lobby) Return(k Knock) (t *Ticket) {
+	if !l.do(context.Background(), func(q *queue, now time.Time) { t = q.putBack(k, now) }) {
+		return newTicket(rand.Text(), k) // the lobby is closed, and its link tells the guest
+	}
+	return t
+}
+
+func (q *queue) putBack(k Knock, now time.Time) *Ticket {
+	q.setOutside(k.Device, k.Key, true)
+	dev := q.devices.touch(k.Device)
+	dev.promise = nil
+	q.devices.rerank(dev)
+	if dev.blocked {
+		return newTicket(rand.Text(), k) // the page's knock is refused
+	}
+	e := q.byBrowser(k)
+	if e == nil {
+		e = &entry{request: Request{Since: now}}
+		q.waiting = append(q.waiting, e)
+	} else {
+		e.ticket.decide(Verdict{Outcome: Replaced})
+	}
+	e.take(k)
+	e.address, e.awayUntil = k.Address, now.Add(q.o.AwayGrace)
+	e.request.ID, e.request.Name, e.request.Known, e.request.Picture = rand.Text(), k.Name, k.Known, ""
+	e.request.Away, e.request.Outside = true, true
+	e.ticket = newTicket(e.request.ID, k)
+	e.request.Rings = 0
+	q.askToWait(e.request.ID, 0, now)
+	return e.ticket
+}
+
+// outside reports whether the host has put a browser out of the call and not let it in since. key is "" for none.
+func (q *queue) outside(device, key string) bool {
+	return q.devices.touch(device).outside || key != "" && q.devices.touch(keyPrefix+key).outside
+}
+
+// setOutside remembers that for the device and for the key, either of which the browser may forget.
+func (q *queue) setOutside(device, key string, on bool) {
+	ids := []string{device}
+	if key != "" {
+		ids = append(ids, keyPrefix+key)
+	}
+	for _, id := range ids {
+		dev := q.devices.touch(id)
+		dev.outside = on
+		q.devices.rerank(dev)
+	}
+}
+
+// keyPrefix is not of base64url, so that no device's id begins with it.
+const keyPrefix = "key "

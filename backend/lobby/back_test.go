@@ -1,0 +1,65 @@
+package lobby
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// TestReturn puts a guest back among those who wait: without a bell, whatever the lock says, and so that nothing but a
+// decision of the host lets them in.
+func TestReturn(t *testing.T) {
+	inBubble(t, Options{Limit: 1, Locked: true}, func(p porch) {
+		k := Knock{Device: "phone", Key: "key", Name: "Ann", Standing: true}
+		out := p.Return(k)
+		r := p.Snapshot().Requests[0]
+		if !r.Outside || !r.Away || r.Bell != signalling.BellAskWait || r.ID != out.ID() {
+			t.Fatalf("%+v", r)
+		}
+		back, err := p.Lobby.Knock(context.Background(), k)
+		must(t, err)
+		p.waits(back)
+		if r := p.Snapshot().Requests[0]; r.Away || r.ID != out.ID() || r.Rings != 0 {
+			t.Fatalf("%+v", r)
+		}
+
+		// Whoever leaves and comes again, with the device or the key alone, knocks like everybody.
+		p.Leave(back)
+		p.SetLocked(false)
+		for _, again := range []Knock{k, {Device: "other", Key: "key", Name: "Ann", Standing: true}} {
+			knocked, err := p.Lobby.Knock(context.Background(), again)
+			must(t, err)
+			p.waits(knocked)
+			p.Leave(knocked)
+		}
+		time.Sleep(time.Minute)
+		last, err := p.Lobby.Knock(context.Background(), k)
+		must(t, err)
+		must(t, p.Admit(last.ID()))
+		standing, err := p.Lobby.Knock(context.Background(), k)
+		must(t, err)
+		if v := p.verdict(standing); v.Outcome != Admitted {
+			t.Fatalf("%+v", v)
+		}
+	})
+}
+
+// TestReturnIsDecidedBeforeTheKnock lets in a guest outside whose page has not knocked yet.
+func TestReturnIsDecidedBeforeTheKnock(t *testing.T) {
+	inBubble(t, Options{}, func(p porch) {
+		k := Knock{Device: "phone", Name: "Ann"}
+		must(t, p.Admit(p.Return(k).ID()))
+		back, err := p.Lobby.Knock(context.Background(), k)
+		must(t, err)
+		if v := p.verdict(back); v.Outcome != Admitted {
+			t.Fatalf("%+v", v)
+		}
+		p.Return(k)
+		time.Sleep(3 * time.Minute)
+		if n := len(p.Snapshot().Requests); n != 0 {
+			t.Fatalf("%d wait who are gone", n)
+		}
+	})
+}
