@@ -222,6 +222,7 @@ export namespace hoststate {
 	    id: string;
 	    name: string;
 	    host: boolean;
+	    coHost: boolean;
 	    muted: boolean;
 	    cameraOff: boolean;
 	    away: boolean;
@@ -238,6 +239,7 @@ export namespace hoststate {
 	        this.id = source["id"];
 	        this.name = source["name"];
 	        this.host = source["host"];
+	        this.coHost = source["coHost"];
 	        this.muted = source["muted"];
 	        this.cameraOff = source["cameraOff"];
 	        this.away = source["away"];
@@ -325,6 +327,28 @@ export namespace hoststate {
 		    }
 		    return a;
 		}
+	}
+	export class DeedView {
+	    id: number;
+	    linkId: string;
+	    by: string;
+	    deed: string;
+	    name: string;
+	    at: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new DeedView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.linkId = source["linkId"];
+	        this.by = source["by"];
+	        this.deed = source["deed"];
+	        this.name = source["name"];
+	        this.at = source["at"];
+	    }
 	}
 	export class DeviceView {
 	    id: string;
@@ -741,6 +765,7 @@ export namespace hoststate {
 	    rings: number;
 	    seen: boolean;
 	    waitUntil: number;
+	    outside: boolean;
 	    away: boolean;
 	    picture?: string;
 	    lowers: boolean;
@@ -774,6 +799,7 @@ export namespace hoststate {
 	        this.rings = source["rings"];
 	        this.seen = source["seen"];
 	        this.waitUntil = source["waitUntil"];
+	        this.outside = source["outside"];
 	        this.away = source["away"];
 	        this.picture = source["picture"];
 	        this.lowers = source["lowers"];
@@ -814,6 +840,7 @@ export namespace hoststate {
 	    notifications: boolean;
 	    language: string;
 	    welcomed: boolean;
+	    seatsMove: boolean;
 	    keepAwake: boolean;
 	
 	    static createFrom(source: any = {}) {
@@ -831,6 +858,7 @@ export namespace hoststate {
 	        this.notifications = source["notifications"];
 	        this.language = source["language"];
 	        this.welcomed = source["welcomed"];
+	        this.seatsMove = source["seatsMove"];
 	        this.keepAwake = source["keepAwake"];
 	    }
 	}
@@ -863,6 +891,7 @@ export namespace hoststate {
 	    settings: Settings;
 	    engines: Engines;
 	    notice?: Notice;
+	    deeds: DeedView[];
 	    standings: StandingView[];
 	    arrival?: ArrivalView;
 	
@@ -882,6 +911,7 @@ export namespace hoststate {
 	        this.settings = this.convertValues(source["settings"], Settings);
 	        this.engines = this.convertValues(source["engines"], Engines);
 	        this.notice = this.convertValues(source["notice"], Notice);
+	        this.deeds = this.convertValues(source["deeds"], DeedView);
 	        this.standings = this.convertValues(source["standings"], StandingView);
 	        this.arrival = this.convertValues(source["arrival"], ArrivalView);
 	    }
