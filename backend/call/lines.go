@@ -34,7 +34,8 @@ func (p *peer) watchLine(now time.Time) {
 	}
 	e.RTT(p.out.RoundTrip())
 	e.Tick(now)
-	if e.State() == rate.Overuse {
+	if n := e.Excused(); e.State() == rate.Overuse || n != p.excused {
+		p.excused = n
 		p.call.hurry.Store(true)
 	}
 	if w == lines.Loopback {

@@ -70,9 +70,10 @@ type peer struct {
 	out *forward.Outbound
 
 	// What is known of the line to the receiver; see lines.go.
-	route  *path.Route // owned by the call's reporter
-	stalls uint32      // of route, seen so far; likewise
-	way    atomic.Uint32
+	route   *path.Route // owned by the call's reporter
+	stalls  uint32      // of route, seen so far; likewise
+	excused uint32      // cuts of the estimate that were taken back, seen so far; likewise
+	way     atomic.Uint32
 
 	mender  *time.Timer // calls mendGaps
 	mending atomic.Bool // mender is set

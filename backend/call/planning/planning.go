@@ -157,6 +157,7 @@ func (p *Planner) receiver(m *Member, voices int, s Screen) share.Receiver {
 	}
 	if m.Way != lines.Loopback {
 		r.Way, r.Capacity = int(m.Way), int(m.Out.Estimator().Capacity())
+		r.Excused = m.Out.Estimator().Excused()
 	}
 	if limit := m.Out.OwnLimit(); limit > 0 {
 		r.Capacity = min(r.Capacity, int(min(limit, share.Unlimited)))

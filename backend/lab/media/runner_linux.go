@@ -81,7 +81,12 @@ func (r *Runner) Play(ctx context.Context, s *Scenario) (*Run, error) {
 
 func (x *scene) play(ctx context.Context) (err error) {
 	s := x.scenario
-	if x.lines[0], err = x.net.JoinHost(s.Up, s.Down); err != nil {
+	if s.Bucket != nil && s.Bucket.Router {
+		x.lines[0], err = new(topology.Line), x.net.JoinHostByRouter()
+	} else {
+		x.lines[0], err = x.net.JoinHost(s.Up, s.Down)
+	}
+	if err != nil {
 		return err
 	}
 	for i, g := range s.Guests {

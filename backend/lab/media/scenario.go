@@ -13,7 +13,7 @@ type Scenario struct {
 	About string
 
 	Up, Down []link.Step // the host's line; nil: without limits
-	Bucket   *Bucket     // at the host's own interface, in place of Up
+	Bucket   *Bucket     // in place of Up
 	Window   *Guest      // the host's own window; nil: the host only forwards
 	Guests   []Guest
 	Relay    Relay
@@ -44,8 +44,9 @@ type Guest struct {
 
 // Bucket is a token bucket of the system.
 type Bucket struct {
-	Rate  int // bit/s
-	Queue time.Duration
+	Rate   int // bit/s
+	Queue  time.Duration
+	Router bool // at a router's modem, not at the host's own interface
 }
 
 // Relay says how guests reach the host.

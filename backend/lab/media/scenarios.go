@@ -44,7 +44,7 @@ func talking(n int) []Guest { return append([]Guest{speaker}, people(n, listener
 func Scenarios() []Scenario {
 	all := []Scenario{
 		collapse("C1", 4, 3*mbit), collapse("C2", 4, 3*mbit/2), collapse("C3", 8, 20*mbit),
-		fiveOnFive(), threeOnOne(), oneGetsSlow(), allGetSlow(), fastAndSlow(),
+		fiveOnFive(), modem(), threeOnOne(), oneGetsSlow(), allGetSlow(), fastAndSlow(),
 	}
 	all = append(all, losses()...)
 	all = append(all, troubles()...)

@@ -175,6 +175,23 @@ func ownInterface() Scenario {
 	}
 }
 
+// modem is A1 by the system's token bucket in the router's namespace: a queue that is not ours, which tells nobody.
+func modem() Scenario {
+	const from, to = 8 * second, 23 * second
+	return Scenario{
+		Row: "A1m", About: "as A1, but the 5 Mbit/s and 500 ms are the system's token bucket at the router's modem",
+		Bucket: &Bucket{Rate: 5 * mbit, Queue: 500 * ms, Router: true}, Window: &listener, Guests: talking(4), For: to,
+		Checks: []Check{
+			{"delay of sound, p95", "ms", atMost(150), func(r *Run) float64 { return r.soundDelay(toSpeaker(r), from, to, 0.95) }},
+			{"gaps of sound", "", atMost(0), func(r *Run) float64 { return float64(r.gaps(r.remote(), from, to)) }},
+			{"pictures with 12/s, fewest of a guest", "", atLeast(4), func(r *Run) float64 { return r.fewest(12, from, to) }},
+			{"packets asked for each carried", "", atMost(1.2), func(r *Run) float64 {
+				return float64(r.Carried+r.Dropped) / float64(max(r.Carried, 1))
+			}},
+		},
+	}
+}
+
 // two is A17.
 func two() Scenario {
 	const narrow, to = 20 * second, 40 * second

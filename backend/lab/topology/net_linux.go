@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +23,20 @@ const (
 
 // Spaces of the network; a guest's is that of GuestSpace.
 const (
-	Host = "host"
-	Core = "core"
+	Host   = "host"
+	Core   = "core"
+	Router = "router" // of the host's home; see JoinHostByRouter
 )
 
 // Names of devices.
 const (
-	hostDevice = "wan"
-	coreDevice = "home"
+	hostDevice  = "wan"
+	coreDevice  = "home"
+	homeDevice  = "lan" // the router's
+	modemDevice = "modem"
+
+	modemAddress = "44.129.1.2"
+	modemGateway = "44.129.1.1"
 )
 
 // GuestSpace returns the namespace of guest i, which counts from 1.
@@ -84,6 +91,33 @@ func (n *Net) JoinHost(up, down []link.Step) (*Line, error) {
 	return n.join(Host, hostDevice, HostAddress, coreDevice, hostGateway, up, down)
 }
 
+// JoinHostByRouter joins the host to the core by a router of its own, without limits. Those are what Bucket sets.
+func (n *Net) JoinHostByRouter() error {
+	if err := n.add(Router); err != nil {
+		return err
+	}
+	for _, c := range []struct{ space, near, address, farSpace, far, gateway string }{
+		{Host, hostDevice, HostAddress, Router, homeDevice, hostGateway},
+		{Router, modemDevice, modemAddress, Core, coreDevice, modemGateway},
+	} {
+		near, far := fmt.Sprintf("l%da", os.Getpid()), fmt.Sprintf("l%db", os.Getpid())
+		if err := run(exec.Command("ip", "link", "add", near, "type", "veth", "peer", "name", far)); err != nil {
+			return err
+		}
+		for _, end := range []struct{ name, space, as string }{{near, c.space, c.near}, {far, c.farSpace, c.far}} {
+			if err := run(exec.Command("ip", "link", "set", end.name, "netns", n.prefix+end.space, "name", end.as)); err != nil {
+				return err
+			}
+		}
+		err := n.ip(c.space, "addr add "+c.address+" peer "+c.gateway+" dev "+c.near, "link set "+c.near+" up", "route add default via "+c.gateway)
+		if err = errors.Join(err, n.ip(c.farSpace, "addr add "+c.gateway+" peer "+c.address+" dev "+c.far, "link set "+c.far+" up")); err != nil {
+			return err
+		}
+	}
+	err := n.Run(Router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+	return errors.Join(err, n.ip(Core, "route add "+HostAddress+" via "+modemAddress+" dev "+coreDevice))
+}
+
 // AddGuest adds guest i.
 func (n *Net) AddGuest(i int, up, down []link.Step) (*Line, error) {
 	space := GuestSpace(i)
@@ -105,7 +139,7 @@ func (n *Net) join(space, near, address, far, gateway string, up, down []link.St
 		}
 	} else {
 		var err error
-		if l.link, err = link.Open(nearNow, farNow, link.Params{}, link.Params{}, uint64(len(n.lines)+1)); err != nil {
+		if l.link, err = link.Open(nearNow, farNow, lengthOf(up), lengthOf(down), uint64(len(n.lines)+1)); err != nil {
 			return nil, err
 		}
 	}
@@ -119,6 +153,15 @@ func (n *Net) join(space, near, address, far, gateway string, up, down []link.St
 	return l, errors.Join(err, n.ip(Core, "addr add "+gateway+" peer "+address+" dev "+far, "link set "+far+" up"))
 }
 
+// lengthOf returns what a line is like before its script begins: as long as then, and without limits. A line that became
+// longer in mid-call would be another path, which is what A18 is about.
+func lengthOf(script []link.Step) link.Params {
+	if len(script) == 0 {
+		return link.Params{}
+	}
+	return link.Params{Delay: script[0].Params.Delay}
+}
+
 // MoveHost gives the host another address in mid-call.
 func (n *Net) MoveHost(address string) error {
 	err := n.ip(Host, "addr flush dev "+hostDevice, "addr add "+address+" peer "+hostGateway+" dev "+hostDevice,
@@ -126,16 +169,26 @@ func (n *Net) MoveHost(address string) error {
 	return errors.Join(err, n.ip(Core, "route add "+address+" dev "+coreDevice))
 }
 
-// Bucket limits what leaves the host by the system's token bucket: at the host's own interface, as a Wi-Fi or a VPN
-// does, where a full queue is felt by whoever sends. Queue is how long a packet may wait.
+// bucketAt returns where the token bucket is: at the host's own interface, as a Wi-Fi or a VPN does it, where a full queue is
+// felt by whoever sends, or at the router's modem, if there is one, which tells nobody.
+func (n *Net) bucketAt() (space, device string) {
+	if slices.Contains(n.spaces, Router) {
+		return Router, modemDevice
+	}
+	return Host, hostDevice
+}
+
+// Bucket limits what leaves the host, or its router, by the system's token bucket. Queue is how long a packet may wait.
 func (n *Net) Bucket(rate int, queue time.Duration) error {
-	return n.Run(Host, "tc", "qdisc", "replace", "dev", hostDevice, "root", "tbf",
+	space, device := n.bucketAt()
+	return n.Run(space, "tc", "qdisc", "replace", "dev", device, "root", "tbf",
 		"rate", fmt.Sprintf("%dbit", rate), "burst", "10kb", "latency", fmt.Sprintf("%dms", queue.Milliseconds()))
 }
 
 // BucketCounts returns how many packets the token bucket has carried and dropped.
 func (n *Net) BucketCounts() (carried, dropped int64, err error) {
-	out, err := n.Command(Host, "tc", "-s", "-j", "qdisc", "show", "dev", hostDevice).Output()
+	space, device := n.bucketAt()
+	out, err := n.Command(space, "tc", "-s", "-j", "qdisc", "show", "dev", device).Output()
 	if err != nil {
 		return 0, 0, err
 	}

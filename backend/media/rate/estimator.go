@@ -27,8 +27,12 @@ const (
 
 	doubtProbe = time.Second // and a round trip after a raise by a probe
 
-	starvedFor = 4 * time.Second // without a chance to prove anything
-	movedShare = 0.5             // of the estimate, on a path that is new
+	starvedFor  = 4 * time.Second  // without a chance to prove anything
+	mistakenFor = 10 * time.Second // after a cut by loss: a probe that finds more shows that it was for nothing
+
+	excusedFrom = 1.3 // times the value: a cut that is taken back counts
+
+	movedShare = 0.5 // of the estimate, on a path that is new
 )
 
 // Estimator estimates what the line to one receiver carries. It is safe for concurrent use.
@@ -38,6 +42,7 @@ type Estimator struct {
 	queue    atomic.Int64
 	state    atomic.Int32
 	missed   atomic.Uint64 // the bits of a float64
+	excused  atomic.Uint32 // cuts that were taken back
 	foreign  atomic.Int64  // the queue in front of the way that a rival fills, written by Uplink
 	common   atomic.Bool   // the queue is in front of the way, written by Uplink
 
@@ -116,6 +121,9 @@ func (e *Estimator) Queue() time.Duration { return time.Duration(e.queue.Load())
 
 // Lost returns the share of packets that the receiver lately missed, for whatever reason.
 func (e *Estimator) Lost() float64 { return math.Float64frombits(e.missed.Load()) }
+
+// Excused counts the cuts that turned out to be for nothing and were taken back. Whoever acted on one need not be careful.
+func (e *Estimator) Excused() uint32 { return e.excused.Load() }
 
 // State returns what the delay says of the line.
 func (e *Estimator) State() State { return State(e.state.Load()) }
@@ -341,6 +349,13 @@ func (e *Estimator) limit(now time.Duration) float64 {
 	return min(proofLimit*proved, lieLimit*offered, float64(Ceiling))
 }
 
+// restored returns what a cut that was for nothing is taken back to at most. Less may be sent now, because of that cut; what
+// was proved before it was sent, too.
+func (e *Estimator) restored(now time.Duration) float64 {
+	proved, _ := e.proved.largest(now)
+	return min(proofLimit*proved, float64(Ceiling))
+}
+
 // decide changes the estimate.
 func (e *Estimator) decide(now time.Duration) {
 	c := &e.control
@@ -407,7 +422,8 @@ func (e *Estimator) decide(now time.Duration) {
 			e.loss.experiment(now)
 		}
 	case inherent:
-		c.raise(0.95*e.spared, max(proof.limit, c.value))
+		e.excused.Add(1)
+		c.raise(0.95*e.spared, max(e.restored(now), c.value))
 	}
 	knew := c.top > 0
 	if c.step(now, proof) {
@@ -452,6 +468,9 @@ func (e *Estimator) judgeProbe(now time.Duration) {
 	}
 	e.progress = now
 	e.proved.add(now, found)
+	if !full && e.lossAt > 0 && e.cutAt == e.lossAt && now-e.cutAt < mistakenFor {
+		e.excused.Add(1)
+	}
 	c.raise(found, float64(Ceiling))
 	e.doubt = now + e.roundTrip() + doubtProbe
 	if full {
@@ -509,9 +528,9 @@ func (e *Estimator) report(now time.Time) report {
 		own: e.own(), want: e.want, acked: e.acked, sent: out,
 		planned: e.planned, lost: e.loss.lately(at), queue: e.trend.standing, roundTrip: e.roundTrip(),
 		over:   e.overAt > 0 && at-e.overAt < togetherIn,
-		byLoss: e.lossAt > 0 && at-e.lossAt < 2*togetherIn,
-		live:   e.heard && n > 0 && at-e.heardAt < liveFor,
-		known:  e.known(at), mayProbe: e.mayProbe(at), probing: e.probing.active, found: e.found, factor: e.probing.factor(),
+		byLoss: e.lossAt > 0 && at-e.lossAt < 2*togetherIn, testing: e.loss.testing,
+		live:  e.heard && n > 0 && at-e.heardAt < liveFor,
+		known: e.known(at), mayProbe: e.mayProbe(at), probing: e.probing.active, found: e.found, factor: e.probing.factor(),
 	}
 }
 
@@ -525,7 +544,11 @@ func (e *Estimator) excuse(now time.Time, last time.Duration) (own float64) {
 	}
 	e.cutAt = 0
 	c := &e.control
+	cut := c.value
 	c.raise(c.before, max(proofLimit*e.acked, c.value))
+	if c.value > excusedFrom*cut {
+		e.excused.Add(1)
+	}
 	c.top = 0
 	e.loss.testing = false
 	e.publish()
@@ -566,7 +589,7 @@ func (e *Estimator) known(now time.Duration) bool {
 
 // mayProbe reports whether the receiver's line could take a probe.
 func (e *Estimator) mayProbe(now time.Duration) bool {
-	return !e.probing.active && now >= e.probing.next && now >= e.control.hold && !e.over &&
+	return !e.probing.active && !e.loss.testing && now >= e.probing.next && now >= e.control.hold && !e.over &&
 		e.trend.standing < probeQueue && e.silence == 1
 }
 

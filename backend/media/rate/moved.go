@@ -24,9 +24,10 @@ func (e *Estimator) lengthened(now time.Duration) {
 	e.trend.lift(now)
 	e.rival.forget(now)
 	c := &e.control
-	c.raise(e.leaping, max(e.limit(now), c.value))
+	c.raise(e.leaping, max(e.restored(now), c.value))
 	c.top = 0
 	e.stuck, e.cutAt = 0, 0
+	e.excused.Add(1)
 	e.loss.testing, e.loss.excess = false, 0
 	e.probing.backoff, e.probing.next, e.probing.careful = 0, now, true
 	e.progress = now

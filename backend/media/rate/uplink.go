@@ -59,6 +59,7 @@ type report struct {
 	queue, roundTrip       time.Duration
 	over                   bool // an overuse within togetherIn
 	byLoss                 bool // it was seen by loss
+	testing                bool // whether loss is the line's own is being found out
 	live                   bool
 	mayProbe, known        bool
 	probing                bool
@@ -163,7 +164,9 @@ func (u *Uplink) Tick(now time.Time) {
 	over := u.judge(sum)
 	if u.probed(at) && sum.queue < 150*time.Millisecond {
 		for _, m := range u.members {
-			m.own = m.e.excuse(now, at-u.began+togetherIn)
+			if m == u.prober || !m.testing { // others whose line loses find out whether that is its own
+				m.own = m.e.excuse(now, at-u.began+togetherIn)
+			}
 		}
 		over = false
 	}

@@ -3,6 +3,7 @@ package share
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 // wayOf returns the index of the line that is a receiver's way. A way that is not there carries nothing.
@@ -115,6 +116,24 @@ func (a *Allocator) budgets(in *Input) {
 		default:
 			l.low = min(l.low, l.budget)
 		}
+	}
+	for r, receiver := range in.Receivers {
+		a.lines[r].forgive(receiver.Excused, a.now)
+	}
+}
+
+// forgive forgets the downgrades of a receiver's line if they were for a capacity that was a mistake. A receiver that says
+// so again and again has to wait.
+func (l *line) forgive(excused uint32, now time.Duration) {
+	l.forgave = max(l.forgave, now)
+	forgiven := excused != l.excused && l.forgave+forgiveEvery <= now+forgiveAtOnce*forgiveEvery
+	l.excused = excused
+	if forgiven {
+		l.forgave += forgiveEvery
+		l.until, l.upgraded, l.recovers = 0, longAgo, now+recovery
+	}
+	if now < l.recovers {
+		l.low, l.lowBefore = l.budget, l.budget
 	}
 }
 
@@ -323,7 +342,7 @@ func (a *Allocator) raise(in *Input, key uint64, layer int, cost, part float64) 
 	default:
 		fits = own.spares(spare) && way.spares(spare)
 		swap := int(own.highest[p.class-1]) >= layer
-		if a.now-p.changed < settle || !swap && a.now < max(own.until, way.until) {
+		if a.now >= own.recovers && a.now-p.changed < settle || !swap && a.now < max(own.until, way.until) {
 			return
 		}
 	}

@@ -19,6 +19,8 @@ type Receiver struct {
 	Way      int // index of its way
 	Capacity int // of its own path, in bit/s
 	Sound    int // bit/s that are kept free for sound; see [Sound]
+	// Excused counts how often a fall of Capacity turned out to be a mistake. What was paused for one comes back at once.
+	Excused uint32
 }
 
 // Layer is one stream of a track.
@@ -103,6 +105,12 @@ const (
 	failedOnce  = 30 * time.Second
 	failedAgain = 60 * time.Second
 	retry       = 15 * time.Second
+	// forgiveEvery is how often mistakes of one receiver's estimate are made good at once, and forgiveAtOnce how many of
+	// them may be close together.
+	forgiveEvery  = 5 * time.Second
+	forgiveAtOnce = 3
+	// recovery is how long a capacity may take to be what it was.
+	recovery = 4 * time.Second
 	// trust is how long a capacity must have been as high for an upgrade, at least; it may be twice as long. A rate
 	// follows the capacity at once.
 	trust = 4 * time.Second
@@ -190,6 +198,9 @@ type line struct {
 	wait     time.Duration // before upgrades after the last downgrade
 	upgraded time.Duration // the last time
 	cut      bool          // a downgrade of this decision is for want of capacity
+	excused  uint32        // of the receiver
+	forgave  time.Duration // when all of forgiveAtOnce are there again
+	recovers time.Duration // until then what was lost comes back without a wait
 
 	// highest is the highest layer of the last decision in a class or below it, of receivers.
 	highest [Shared + 1]int8

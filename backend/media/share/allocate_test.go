@@ -299,6 +299,51 @@ func TestOneGuestGetsSlow(t *testing.T) {
 	}
 }
 
+// TestAMistakeIsMadeGood: a guest's line seemed to carry nothing for a while. Its pictures come back at once, if it is known
+// that this was not so, and after a wait otherwise. Whoever claims it all the time waits, too.
+func TestAMistakeIsMadeGood(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		excused     bool
+		least, most int // seconds
+	}{{"a mistake", true, 0, 1}, {"not known", false, 8, 40}} {
+		w := newWorld(t, 4, 3, 50_000_000)
+		w.in.Receivers[1].Capacity = 4_000_000
+		w.run(20)
+		had := w.shown(1)
+		w.in.Receivers[1].Capacity = 200_000
+		w.run(3)
+		if n := w.shown(1); n > 1 {
+			t.Errorf("%s: %d pictures at 200 kbit/s", c.name, n)
+		}
+		w.in.Receivers[1].Capacity = 4_000_000
+		if c.excused {
+			w.in.Receivers[1].Excused++
+		}
+		seconds := 0
+		for w.decide(time.Millisecond); w.shown(1) < had && seconds < 60; seconds++ {
+			w.decide(time.Second)
+		}
+		if seconds < c.least || seconds > c.most {
+			t.Errorf("%s: %d of %d pictures after %d s", c.name, w.shown(1), had, seconds)
+		}
+	}
+
+	w := newWorld(t, 4, 3, 50_000_000)
+	w.run(20)
+	clear(w.switches)
+	for i := range 300 {
+		w.in.Receivers[1].Capacity = []int{200_000, 4_000_000}[i%2]
+		w.in.Receivers[1].Excused++
+		w.decide(500 * time.Millisecond)
+	}
+	for pair, n := range w.switches {
+		if n > 2*(150/5+forgiveAtOnce) {
+			t.Errorf("pair %d has switched %d times in 150 s", pair, n)
+		}
+	}
+}
+
 // TestALineOnTheEdge: the capacity of the host's line is never still, and the line is full. After a minute no picture
 // changes more than twice in 30 s.
 func TestALineOnTheEdge(t *testing.T) {
