@@ -11,6 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/handover"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/desktop"
 )
 
@@ -90,8 +91,55 @@ func (a *App) RenameLink(linkID, name string) error {
 }
 
 // RemoveLink removes a link for good. Guests who wait or are in the call are out.
+// Without a guest in the call it takes hold in ten seconds, until which UndoRemove
+// takes it back.
 func (a *App) RemoveLink(linkID string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.RemoveLink(ctx, linkID) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Link(linkID).Remove(ctx) })
+}
+
+// UndoRemove takes a removal back that has not taken hold.
+func (a *App) UndoRemove(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Link(linkID).Undo(ctx) })
+}
+
+// SetLinkTimes sets when a link opens and when it is spent: "" when everyone has
+// left, "at" a time, "keep". Times are Unix milliseconds, 0 for none.
+func (a *App) SetLinkTimes(linkID string, opensAt int64, ends string, endsAt int64) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error {
+		return h.Link(linkID).SetTimes(ctx, links.Times{OpensAt: moment(opensAt), Ends: links.Ends(ends), EndsAt: moment(endsAt)})
+	})
+}
+
+// moment reads a time of the page.
+func moment(millis int64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis)
+}
+
+// NewAddress gives a link another address of its own. The one of before opens it
+// no longer.
+func (a *App) NewAddress(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Link(linkID).NewAddress(ctx) })
+}
+
+// KeepLink says that a link is wanted although it is not used.
+func (a *App) KeepLink(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Link(linkID).Keep(ctx) })
+}
+
+// LinkHistory returns the calls of a link in which guests were, the latest first.
+func (a *App) LinkHistory(linkID string) ([]hoststate.CallRecordView, error) {
+	return get(a, func(_ context.Context, h *host.Host) ([]hoststate.CallRecordView, error) {
+		return h.Link(linkID).History(), nil
+	})
+}
+
+// EraseHistory forgets who was in through a link, and when. A link that has ended
+// is forgotten altogether.
+func (a *App) EraseHistory(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Link(linkID).EraseHistory(ctx) })
 }
 
 // NewCopy gives a link a further address for somebody, and returns the copy's id.
@@ -126,16 +174,16 @@ func (a *App) LinkQR(url string) (string, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.LinkQR(ctx, url) })
 }
 
+// Invitation returns the text that goes with an address of a link.
+func (a *App) Invitation(linkID, url string) (string, error) {
+	return get(a, func(_ context.Context, h *host.Host) (string, error) { return h.Link(linkID).Invitation(url) })
+}
+
 // SaveCalendar asks for a place and saves a calendar file with the address as its
-// location. start is in Unix milliseconds, 0 for the next full hour. It returns
-// the file's path, or "" if the host cancelled.
-func (a *App) SaveCalendar(linkID, url string, start int64) (string, error) {
-	var at time.Time
-	if start != 0 {
-		at = time.UnixMilli(start)
-	}
+// location. It returns the file's path, or "" if the host cancelled.
+func (a *App) SaveCalendar(linkID, url string, wish hoststate.CalendarWish) (string, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (string, error) {
-		name, file, err := h.Calendar(ctx, linkID, url, at)
+		name, file, err := h.Calendar(ctx, linkID, url, wish)
 		if err != nil {
 			return "", err
 		}

@@ -123,6 +123,20 @@ func (h *house) silent(t *testing.T, datagrams ...[]byte) {
 	}
 }
 
+// answered sends a check, and waits for the answer.
+func (h *house) answered(t *testing.T, b []byte) {
+	t.Helper()
+	conn, err := net.Dial("udp", h.at.String())
+	must(t, err)
+	defer conn.Close()
+	_, err = conn.Write(b)
+	must(t, err)
+	must(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	if _, err := conn.Read(make([]byte, 1500)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStrangersHearNothing(t *testing.T) {
 	h := newHouse(t)
 	ufrag, password := h.ufrag(t)
@@ -184,14 +198,43 @@ func TestAConnectionServesOnce(t *testing.T) {
 	h := newHouse(t)
 	ufrag, password := h.ufrag(t)
 	h.doors.mu.Lock()
-	h.doors.tags[ufrag[:tagSize]].spent.Put(ufrag, struct{}{})
+	h.doors.tags[ufrag[:tagSize]].door.spent.Put(ufrag, struct{}{})
 	h.doors.mu.Unlock()
 	h.silent(t, check(t, ufrag, password))
 }
 
+// A copy of a link is another secret that leads to the same door.
+func TestSecretsOfOneLink(t *testing.T) {
+	h := newHouse(t)
+	own, copied := h.secret, sealed.NewSecret()
+	answers := func(secret sealed.Secret, want bool) {
+		t.Helper()
+		h.secret = secret
+		ufrag, password := h.ufrag(t)
+		if !want {
+			h.silent(t, check(t, ufrag, password))
+			return
+		}
+		h.answered(t, check(t, ufrag, password))
+	}
+	answers(copied, false)
+	must(t, h.doors.Admit(h.link.ID(), []sealed.Secret{own, copied}))
+	answers(copied, true)
+	answers(own, true)
+	must(t, h.doors.Admit(h.link.ID(), []sealed.Secret{copied}))
+	answers(own, false)
+	answers(copied, true)
+	must(t, h.doors.Admit("another", []sealed.Secret{own}))
+	answers(own, false)
+	h.shut()
+	answers(copied, false)
+	must(t, h.doors.Admit(h.link.ID(), []sealed.Secret{copied}))
+	answers(copied, false)
+}
+
 func TestHowManyWait(t *testing.T) {
 	h := newHouse(t)
-	one := h.doors.tags[mustTag(t, h)]
+	one := h.doors.tags[mustTag(t, h)].door
 	enter := func(home string) bool {
 		ufrag, _ := h.ufrag(t)
 		c := &conn{doors: h.doors, door: one, ufrag: ufrag, home: netip.MustParsePrefix(home)}
@@ -234,7 +277,7 @@ func mustTag(t *testing.T, h *house) string {
 
 func TestOneAddressComesSlowly(t *testing.T) {
 	h := newHouse(t)
-	one := h.doors.tags[mustTag(t, h)]
+	one := h.doors.tags[mustTag(t, h)].door
 	in := 0
 	for range 3 * newPerHome {
 		ufrag, _ := h.ufrag(t)

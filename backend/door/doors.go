@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -87,16 +88,21 @@ type Doors struct {
 	mu       sync.Mutex // guards what follows, and the fields of doors that name it
 	closed   bool
 	keeping  bool // keepSockets runs
-	tags     map[string]*door
+	tags     map[string]entrance
 	conns    map[string]*conn // by ufrag
 	unopened int
 	waiting  *household.Tally[netip.Prefix] // unopened, by address
 }
 
+// entrance is a secret that leads to a door.
+type entrance struct {
+	door *door
+	keys keys
+}
+
 // door is the door of one link.
 type door struct {
 	id       sealed.LinkID
-	keys     keys
 	identity Identity
 	spent    *recent.Map[string, struct{}] // ufrags; guarded by Doors.mu
 	unopened int                           // guarded by Doors.mu
@@ -109,7 +115,7 @@ func New(o Options) *Doors {
 		board:   switchboard.NewMemory(guestsPerLink, switchboard.Share(guestsPerLink)),
 		proofs:  rate.NewLimiter(proofs, proofs/10),
 		fresh:   limit.NewBuckets(limit.Rate{Burst: newPerHome, Every: newWithin / newPerHome}, homes, household.Wide),
-		tags:    make(map[string]*door),
+		tags:    make(map[string]entrance),
 		conns:   make(map[string]*conn),
 		waiting: household.ByPrefix(),
 	}
@@ -129,19 +135,15 @@ func New(o Options) *Doors {
 	return d
 }
 
-// Open opens the door of a link. accept is called once for each guest who comes through it; see
-// [switchboard.Switchboard] for its duties. shut closes the door and the channels of its guests, and from then on the
-// port answers no check for the link. It may be called twice.
-func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Secret, i Identity, accept func(switchboard.Frames)) (shut func(), err error) {
-	k, err := keysOf(secret)
+// Open opens the door of a link to guests who have one of its secrets. accept is called once for each guest who comes
+// through it; see [switchboard.Switchboard] for its duties. shut closes the door and the channels of its guests, and from
+// then on the port answers no check for the link. It may be called twice.
+func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secrets []sealed.Secret, i Identity, accept func(switchboard.Frames)) (shut func(), err error) {
+	one := &door{id: link.ID(), identity: i, spent: recent.New[string, struct{}](spentUfrags)}
+	tags, err := one.entrances(secrets)
 	if err != nil {
-		return nil, fmt.Errorf("door: %w", err)
+		return nil, err
 	}
-	tag, err := k.tag()
-	if err != nil {
-		return nil, fmt.Errorf("door: %w", err)
-	}
-	one := &door{id: link.ID(), keys: k, identity: i, spent: recent.New[string, struct{}](spentUfrags)}
 	attached, err := d.board.Attach(ctx, one.id, link.Public(), accept)
 	if err != nil {
 		return nil, err
@@ -156,15 +158,13 @@ func (d *Doors) Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Se
 		d.keeping = true
 		d.work.Go(d.keepSockets)
 	}
-	d.tags[tag] = one
+	maps.Copy(d.tags, tags)
 	d.mu.Unlock()
 	d.mux.OpenSockets()
 	d.listen()
 	return func() {
 		d.mu.Lock()
-		if d.tags[tag] == one {
-			delete(d.tags, tag)
-		}
+		d.forget(one)
 		d.mu.Unlock()
 		attached.Detach()
 		d.listen()
@@ -179,6 +179,48 @@ func (d *Doors) listen() {
 	wanted := len(d.tags) > 0
 	d.mu.Unlock()
 	d.mux.ListenStreams(wanted)
+}
+
+// Admit says which secrets lead to a link's door from now on. Guests who are connected stay. It does nothing for a link
+// whose door is not open.
+func (d *Doors) Admit(link sealed.LinkID, secrets []sealed.Secret) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.tags {
+		if e.door.id != link {
+			continue
+		}
+		tags, err := e.door.entrances(secrets)
+		if err != nil {
+			return err
+		}
+		d.forget(e.door)
+		maps.Copy(d.tags, tags)
+		return nil
+	}
+	return nil
+}
+
+// forget lets no check lead to a door. The caller holds the lock.
+func (d *Doors) forget(one *door) {
+	maps.DeleteFunc(d.tags, func(_ string, e entrance) bool { return e.door == one })
+}
+
+// entrances returns the door's entrances by their tags.
+func (one *door) entrances(secrets []sealed.Secret) (map[string]entrance, error) {
+	tags := make(map[string]entrance, len(secrets))
+	for _, secret := range secrets {
+		k, err := keysOf(secret)
+		if err != nil {
+			return nil, fmt.Errorf("door: %w", err)
+		}
+		tag, err := k.tag()
+		if err != nil {
+			return nil, fmt.Errorf("door: %w", err)
+		}
+		tags[tag] = entrance{one, k}
+	}
+	return tags, nil
 }
 
 // keepSockets opens sockets when the machine has changed networks, as long as a link has a door.
@@ -254,7 +296,8 @@ func (d *Doors) stranger(s path.Stranger) (taken bool) {
 		return false
 	}
 	d.mu.Lock()
-	one := d.tags[string(s.Local[:tagSize])]
+	by := d.tags[string(s.Local[:tagSize])]
+	one := by.door
 	known := one != nil && d.isKnown(one, s.Local)
 	d.mu.Unlock()
 	if one == nil {
@@ -265,7 +308,7 @@ func (d *Doors) stranger(s path.Stranger) (taken bool) {
 		return true
 	}
 	ufrag := string(s.Local)
-	password, err := one.keys.password(ufrag)
+	password, err := by.keys.password(ufrag)
 	if err != nil || !s.Signed([]byte(password)) {
 		d.forged.Add(1)
 		return true

@@ -59,7 +59,7 @@ func newHouse(tb testing.TB) *house {
 	must(tb, err)
 	h.identity, err = NewIdentity()
 	must(tb, err)
-	h.shut, err = h.doors.Open(tb.Context(), h.link, h.secret, h.identity, func(f switchboard.Frames) { h.guests <- f })
+	h.shut, err = h.doors.Open(tb.Context(), h.link, []sealed.Secret{h.secret}, h.identity, func(f switchboard.Frames) { h.guests <- f })
 	must(tb, err)
 	h.at = mux.OpenSockets()[0]
 	return h

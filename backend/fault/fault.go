@@ -22,6 +22,8 @@ const (
 	LinkSpent       Code = "link-spent"
 	LinkNameInvalid Code = "link-name-invalid"
 	LinkNotFound    Code = "link-not-found" // host's own commands only
+	LinkNotOpen     Code = "link-not-open"  // it opens later
+	TimesInvalid    Code = "times-invalid"  // it would end before it opens, or has ended
 	CopiesFull      Code = "copies-full"    // the link has as many copies as it may have
 
 	// Channel and messages.

@@ -10,6 +10,8 @@ var sentences = map[Code]string{
 	LinkRemoved:     "This link has been removed; ask for a new one.",
 	LinkSpent:       "This link has been used and everyone has left; ask for a new one.",
 	LinkNameInvalid: "A link's name can have up to 64 characters and no line breaks; choose a shorter one.",
+	LinkNotOpen:     "This link opens later; the page says when, and opens by itself.",
+	TimesInvalid:    "A link has to end after it opens, and after now; choose a later time.",
 	CopiesFull:      "This link has as many copies as it can have; remove one that nobody uses any more.",
 	LinkNotFound:    "This link is not in your list any more; create a new one.",
 

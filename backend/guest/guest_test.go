@@ -43,7 +43,7 @@ func open(t testing.TB) *porch {
 	t.Cleanup(cancel)
 	p := &porch{t: t, ctx: ctx, o: backend.Options{
 		Dir: t.TempDir(), Listen: "127.0.0.1:0", Synthetic: true, Logger: slog.New(slog.DiscardHandler),
-		Timing: host.Timing{SeatHold: patience},
+		Timing: host.Timing{SeatHold: patience, Undo: -1},
 	}}
 	p.start()
 	t.Cleanup(p.stop)
@@ -499,7 +499,7 @@ func TestSentOut(t *testing.T) {
 	t.Run("link removed", func(t *testing.T) {
 		id, address := p.link()
 		v := p.join(address, "Ada")
-		p.must(p.host.RemoveLink(p.ctx, id))
+		p.must(p.host.Link(id).Remove(p.ctx))
 		v.isOut(fault.LinkRemoved)
 		_, err := guest.Join(p.ctx, address, guest.Options{Name: "Late"})
 		if fault.CodeOf(err) != fault.LinkRemoved {

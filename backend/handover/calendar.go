@@ -14,10 +14,31 @@ type Event struct {
 	Name    string // "" for "Porch call"
 	Address string // used as location and as URL
 	Start   time.Time
-	Length  time.Duration // 0 for one hour
-	Begun   time.Time     // when the link was made; never after Made
-	Made    time.Time     // when the file is written
+	Length  time.Duration  // 0 for one hour
+	Repeat  Repeat         // "" for once
+	Zone    *time.Location // of a call that repeats, whose hour then follows the clocks of this place; nil for UTC
+	Begun   time.Time      // when the link was made; never after Made
+	Made    time.Time      // when the file is written
 }
+
+// Repeat is how often a call comes again.
+type Repeat string
+
+// The ways to repeat.
+const (
+	RepeatDaily    Repeat = "daily"
+	RepeatWeekly   Repeat = "weekly"
+	RepeatBiweekly Repeat = "biweekly"
+	RepeatMonthly  Repeat = "monthly"
+)
+
+// rules are the recurrence rules (RFC 5545 section 3.3.10).
+var rules = map[Repeat]string{
+	RepeatDaily: "FREQ=DAILY", RepeatWeekly: "FREQ=WEEKLY", RepeatBiweekly: "FREQ=WEEKLY;INTERVAL=2", RepeatMonthly: "FREQ=MONTHLY",
+}
+
+// Valid reports whether r is a way to repeat, or "" for once.
+func (r Repeat) Valid() bool { return r == "" || rules[r] != "" }
 
 // revision returns the SEQUENCE of a file (RFC 5545 section 3.8.7.4). Calendars replace an earlier file with a later
 // one if SEQUENCE has grown. Seconds since a fixed time grow across restarts of the app, without a counter on disk.
@@ -44,30 +65,48 @@ func Calendar(e Event) []byte {
 	if e.Length <= 0 {
 		e.Length = time.Hour
 	}
-	var b strings.Builder
-	for _, line := range []string{
+	lines := []string{
 		"BEGIN:VCALENDAR",
 		"VERSION:2.0",
 		"PRODID:-//Porch//Porch//EN",
 		"METHOD:PUBLISH",
+	}
+	start, end := "DTSTART:"+calendarTime(e.Start), "DTEND:"+calendarTime(e.Start.Add(e.Length))
+	rule := rules[e.Repeat]
+	if rule != "" && e.Zone != nil {
+		lines = append(lines, timezone(e.Zone, e.Start)...)
+		id, local := ";TZID="+e.Zone.String()+":", e.Start.In(e.Zone)
+		start, end = "DTSTART"+id+local.Format(localTime), "DTEND"+id+local.Add(e.Length).Format(localTime)
+	}
+	lines = append(lines,
 		"BEGIN:VEVENT",
-		"UID:" + calendarText(e.UID),
-		"SEQUENCE:" + strconv.FormatInt(e.revision(), 10),
-		"DTSTAMP:" + calendarTime(e.Made),
-		"LAST-MODIFIED:" + calendarTime(e.Made),
-		"DTSTART:" + calendarTime(e.Start),
-		"DTEND:" + calendarTime(e.Start.Add(e.Length)),
-		"SUMMARY:" + calendarText(e.Name),
-		"LOCATION:" + calendarText(e.Address),
-		"DESCRIPTION:" + calendarText(e.Address),
-		"URL:" + calendarURI(e.Address),
+		"UID:"+calendarText(e.UID),
+		"SEQUENCE:"+strconv.FormatInt(e.revision(), 10),
+		"DTSTAMP:"+calendarTime(e.Made),
+		"LAST-MODIFIED:"+calendarTime(e.Made),
+		start,
+		end,
+	)
+	if rule != "" {
+		lines = append(lines, "RRULE:"+rule)
+	}
+	lines = append(lines,
+		"SUMMARY:"+calendarText(e.Name),
+		"LOCATION:"+calendarText(e.Address),
+		"DESCRIPTION:"+calendarText(e.Address),
+		"URL:"+calendarURI(e.Address),
 		"END:VEVENT",
 		"END:VCALENDAR",
-	} {
+	)
+	var b strings.Builder
+	for _, line := range lines {
 		fold(&b, line)
 	}
 	return []byte(b.String())
 }
+
+// localTime is the form of a time on the clocks of a place (section 3.3.5, forms 1 and 3).
+const localTime = "20060102T150405"
 
 // calendarTime returns t in UTC (RFC 5545 section 3.3.5, form 2).
 func calendarTime(t time.Time) string { return t.UTC().Format("20060102T150405Z") }

@@ -27,6 +27,7 @@ func (c LinkCommands) change(ctx context.Context, do func(*links.Book) error) er
 		err := do(h.book)
 		h.forgetParts()
 		if o := h.openLinks[c.id]; o != nil {
+			o.ways.SecretsChanged()
 			o.turnAway()
 		}
 		return err

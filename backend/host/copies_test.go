@@ -25,7 +25,7 @@ func (f *fixture) copyOf(l hoststate.LinkView, name string, once bool) (id strin
 }
 
 // over waits for the end of the guest's part for a reason that concerns the address.
-func (v *visitor) over(reason signalling.EndReason, cause signalling.EndCause) {
+func (v *visitor) over(reason signalling.EndReason, cause string) {
 	v.f.t.Helper()
 	got := expect[signalling.Ended](v)
 	if got.Reason != reason || got.Cause != cause || got.Host == "" {

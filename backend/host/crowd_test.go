@@ -95,7 +95,7 @@ func TestCrowd(t *testing.T) {
 		guests[i].ended(signalling.EndKicked)
 	}
 	f.until("those removed are out", func(s hoststate.State) bool { return len(s.Calls[0].Participants) == let/2 })
-	f.must(f.host.RemoveLink(f.ctx, l.ID))
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
 	for i, v := range guests {
 		if i%5 == 4 || i%10 == 5 {
 			v.ended(signalling.EndRemoved)

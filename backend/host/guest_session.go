@@ -220,10 +220,13 @@ func (s *guestSession) enroll(ctx context.Context, returning bool) bool {
 				return
 			}
 		}
-		s.returning = returning
-		o.sessions[s] = struct{}{}
 		link, _ := h.book.Get(o.id) // an open link is in the book
-		welcome = signalling.Welcome{Version: signalling.ProtocolVersion, LinkName: link.Name, HostName: h.me.Name, Pings: true, Host: h.identity, Takes: []string{signalling.TakesRename}}
+		if !returning && link.Over(h.now()) {
+			over = &signalling.Ended{Reason: signalling.EndSpent}
+			return
+		}
+		s.returning, welcome = returning, s.welcome(link)
+		o.sessions[s] = struct{}{}
 	}); err != nil || over != nil {
 		s.over(*over)
 		return false
@@ -478,6 +481,9 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 	if !s.wasIn.Load() && s.turnedAway(ctx) {
 		return nil, false
 	}
+	if early, ok := s.early(); early {
+		return nil, ok
+	}
 	ticket, err = o.lobby.Knock(ctx, s.ask(k))
 	if errors.Is(err, lobby.ErrWork) {
 		s.askForWork()
@@ -641,7 +647,7 @@ func (s *guestSession) take(ctx context.Context, st *seat) (outside *lobby.Ticke
 				if err := h.acquaintances.Met(st.browser, st.name); err != nil {
 					h.log.Error("record an acquaintance", "code", fault.CodeOf(err))
 				}
-				o.recordEntry(s.device, st.name)
+				o.recordEntry(st, st.began, s.device)
 			})
 		}
 	}

@@ -128,6 +128,9 @@ const origin = "wails://wails"
 
 func start(t *testing.T, s setup) *fixture {
 	t.Helper()
+	if s.timing.Undo == 0 {
+		s.timing.Undo = -1
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	f := &fixture{t: t, ctx: ctx, refused: &refusals{}, attended: make(chan struct{}, 8)}
 	f.closers = append(f.closers, cancel)

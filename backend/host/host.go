@@ -41,6 +41,7 @@ type Timing struct {
 	Window      time.Duration // for the host's own window to return; default 15 s
 	Credentials time.Duration // for TURN credentials that are late when a guest is let in; default 500 ms
 	Probe       time.Duration // for a relay under test; default 10 s
+	Undo        time.Duration // before the removal of a link takes hold; default 10 s, negative for none
 }
 
 // Options are the parts and settings of a host. The host closes none of the
@@ -121,6 +122,7 @@ type Host struct {
 	changed   bool   // the state has to be published
 	parts     map[sealed.LinkID]parts
 	partsAt   []relay.Address // the addresses of which parts were made
+	alarm     *time.Timer     // for what is due next; nil for nothing
 	over      bool
 }
 
@@ -156,6 +158,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	setDefault(&h.timing.Window, 15*time.Second)
 	setDefault(&h.timing.Credentials, 500*time.Millisecond)
 	setDefault(&h.timing.Probe, 10*time.Second)
+	setDefault(&h.timing.Undo, 10*time.Second)
 	if h.attention == nil {
 		h.attention = func() {}
 	}
@@ -234,8 +237,12 @@ func (h *Host) Close() {
 	_ = h.loop.Do(context.Background(), func() {
 		h.over = true
 		for _, o := range h.openLinks {
+			if !o.removeAt.IsZero() && o.remove() == nil {
+				continue
+			}
 			o.close(signalling.EndShutdown)
 		}
+		h.schedule()
 	})
 	h.cancel()
 	h.background.Wait()

@@ -141,7 +141,7 @@ func TestRemoveLinkTellsEverybody(t *testing.T) {
 	inside := f.enter(l, "Inside")
 	waiting := f.knock(l, "Waiting")
 	looking := f.greet(l, nil)
-	f.must(f.host.RemoveLink(f.ctx, l.ID))
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
 	inside.ended(signalling.EndRemoved)
 	waiting.ended(signalling.EndRemoved)
 	looking.ended(signalling.EndRemoved)
@@ -156,7 +156,7 @@ func TestRemoveLinkTellsEverybody(t *testing.T) {
 	if _, _, err := f.board.Dial(f.ctx, id, f.remote); fault.CodeOf(err) != fault.LinkUnavailable {
 		t.Fatalf("dialling a removed link: %v", err)
 	}
-	f.must(f.host.RemoveLink(f.ctx, l.ID)) // twice is fine
+	f.must(f.host.Link(l.ID).Remove(f.ctx)) // twice is fine
 	if err := f.host.LockCall(f.ctx, l.ID, true); fault.CodeOf(err) != fault.LinkRemoved {
 		t.Fatalf("command on a removed link: %v", err)
 	}
@@ -296,7 +296,7 @@ func TestClosedHostAnswers(t *testing.T) {
 			break
 		}
 	}
-	if err := f.host.RemoveLink(context.Background(), l.ID); fault.CodeOf(err) != fault.ShuttingDown {
+	if err := f.host.Link(l.ID).Remove(context.Background()); fault.CodeOf(err) != fault.ShuttingDown {
 		t.Fatalf("command: %v", err)
 	}
 	f.host.Attend("x")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/sealed"
-	"github.com/porch-call/porch/backend/signalling"
 )
 
 // CreateLink makes a link, stores it and announces it. When it returns, guests on
@@ -50,41 +48,49 @@ func (h *Host) RenameLink(ctx context.Context, linkID, name string) error {
 	})
 }
 
-// RemoveLink removes a link for good. Guests who wait or are in the call are told,
-// and are out. Fault: LinkNotFound.
-func (h *Host) RemoveLink(ctx context.Context, linkID string) error {
-	return h.do(ctx, func() error {
-		id := sealed.LinkID(linkID)
-		if _, err := h.book.Remove(id); err != nil {
-			return err
-		}
-		h.touch()
-		if o := h.openLinks[id]; o != nil {
-			o.close(signalling.EndRemoved)
-		}
-		return nil
-	})
+// found is an address that this host gives out, and the link that it opens.
+type found struct {
+	link    hoststate.LinkView
+	copyID  string // of the copy whose address it is; "" for the link's own
+	address hoststate.AddressView
 }
 
-// handOut notes that an address leaves this computer. It checks that url is one that this host gives out for a link, so that
-// the window can't pass another URL to the system's programs.
-func (h *Host) handOut(linkID, url string) (hoststate.LinkView, error) {
+// find checks that url is an address that this host gives out for a link, so that
+// the window can't pass another URL to the system's programs. linkID may be "".
+func (h *Host) find(linkID, url string) (found, error) {
 	for _, l := range h.Snapshot().Links {
 		if linkID != "" && l.ID != linkID {
 			continue
 		}
-		addresses := l.Addresses
-		for _, c := range l.Copies {
-			addresses = append(slices.Clip(addresses), c.Addresses...)
-		}
-		for _, a := range addresses {
-			if a.URL == url {
-				h.ways.HandedOut(l.ID, a)
-				return l, nil
+		for _, c := range append([]hoststate.CopyView{{Addresses: l.Addresses}}, l.Copies...) {
+			for _, a := range c.Addresses {
+				if a.URL == url {
+					return found{l, c.ID, a}, nil
+				}
 			}
 		}
 	}
-	return hoststate.LinkView{}, fault.New(fault.LinkNotFound, nil)
+	return found{}, fault.New(fault.LinkNotFound, nil)
+}
+
+// handOut is find for an address that leaves this computer, and notes that.
+func (h *Host) handOut(linkID, url string) (found, error) {
+	f, err := h.find(linkID, url)
+	if err == nil {
+		h.ways.HandedOut(f.link.ID, f.address)
+	}
+	return f, err
+}
+
+// Invitation returns the text that goes with an address, the address included.
+// Fault: LinkNotFound.
+func (c LinkCommands) Invitation(url string) (string, error) {
+	f, err := c.host.find(string(c.id), url)
+	if err != nil {
+		return "", err
+	}
+	_, text := c.host.invitation(f.link, url)
+	return text, nil
 }
 
 // CopyLink puts an address of a link on the system's clipboard. Faults:
@@ -116,7 +122,7 @@ func (h *Host) MailLink(ctx context.Context, linkID, url string) error {
 	if err != nil {
 		return err
 	}
-	subject, body := h.invitation(l, url)
+	subject, body := h.invitation(l.link, url)
 	return handover.Mail(ctx, subject, body)
 }
 
@@ -127,13 +133,16 @@ func (h *Host) MessageLink(ctx context.Context, linkID, url string) error {
 	if err != nil {
 		return err
 	}
-	_, body := h.invitation(l, url)
+	_, body := h.invitation(l.link, url)
 	return handover.Messages(ctx, body)
 }
 
 // invitation returns the text that goes with an address.
 func (h *Host) invitation(l hoststate.LinkView, url string) (subject, body string) {
-	text := cmp.Or(h.speech().Invitation, "Join me on Porch, in any browser: {url}")
+	text := cmp.Or(h.Snapshot().Settings.ShareText, h.speech().Invitation, "Join me on Porch, in any browser.")
+	if !strings.Contains(text, "{url}") {
+		text += "\n{url}"
+	}
 	return h.title(l), strings.ReplaceAll(text, "{url}", url)
 }
 
@@ -152,27 +161,44 @@ func (h *Host) LinkQR(_ context.Context, url string) (string, error) {
 }
 
 // Calendar returns a calendar file with the address as its location, and a file
-// name. A zero start means the next full hour on the host's clock. Fault:
-// LinkNotFound.
-func (h *Host) Calendar(_ context.Context, linkID, url string, start time.Time) (name string, ics []byte, err error) {
-	l, err := h.handOut(linkID, url)
+// name. Without a start, the call begins at the next full hour on the host's clock.
+// Faults: LinkNotFound, MessageInvalid.
+func (h *Host) Calendar(_ context.Context, linkID, url string, wish hoststate.CalendarWish) (name string, ics []byte, err error) {
+	repeat := handover.Repeat(wish.Repeat)
+	if !repeat.Valid() || wish.Minutes < 0 || wish.Minutes > maxCallMinutes {
+		return "", nil, fault.Newf(fault.MessageInvalid, "a call of %d minutes, or that repeats in a way that is not known", wish.Minutes)
+	}
+	f, err := h.handOut(linkID, url)
 	if err != nil {
 		return "", nil, err
 	}
 	now := h.now()
-	if start.IsZero() {
+	start := time.UnixMilli(wish.Start)
+	if wish.Start == 0 {
 		start = handover.FullHour(now.Local())
 	}
-	title := h.title(l)
+	// A copy is a call of its own in calendars.
+	uid := f.link.ID + "@porch"
+	if f.copyID != "" {
+		uid = f.link.ID + "." + f.copyID + "@porch"
+	}
+	zone, _ := handover.Zone(wish.Zone) // nil for one that is not known
+	title := h.title(f.link)
 	return handover.FileName(title, ".ics"), handover.Calendar(handover.Event{
-		UID:     l.ID + "@porch",
+		UID:     uid,
 		Name:    title,
 		Address: url,
 		Start:   start,
-		Begun:   time.UnixMilli(l.CreatedAt),
+		Length:  time.Duration(wish.Minutes) * time.Minute,
+		Repeat:  repeat,
+		Zone:    zone,
+		Begun:   time.UnixMilli(f.link.CreatedAt),
 		Made:    now,
 	}), nil
 }
+
+// maxCallMinutes is the longest call in a calendar.
+const maxCallMinutes = 7 * 24 * 60
 
 // Note returns the note of a link that has ended, which its relay keeps for
 // whoever holds the whole link. ok is false for links that have not ended, or that

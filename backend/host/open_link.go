@@ -1,6 +1,8 @@
 package host
 
 import (
+	"time"
+
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/fault"
@@ -22,12 +24,14 @@ type openLink struct {
 	ways  *ways.Link      // never changes
 
 	ended    signalling.EndReason
+	removeAt time.Time // when the host's removal takes hold; zero for none
 	sessions map[*guestSession]struct{}
 	queue    lobby.Snapshot
 	words    map[string][]word // by request: what was said with guests who wait
 	shown    map[string]string // by request: the names under which requests are shown
 
 	call     *call.Call // nil while nobody is in the call
+	began    time.Time  // when the call began
 	roster   []signalling.Participant
 	forecast foresight.Forecast // of letting one more guest in
 	doorDue  bool               // co-hosts are about to hear who waits
@@ -106,7 +110,9 @@ func (o *openLink) closeCall(reason signalling.EndReason) {
 		return
 	}
 	o.call, o.roster = nil, nil
+	began := o.began
 	h.background.Go(func() {
+		o.recordCall(c, began)
 		c.Close(reason)
 		h.totals.End(c)
 	})
@@ -171,7 +177,7 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.call, o.forecast = c, foresight.Forecast{}
+	o.call, o.began, o.forecast = c, h.now(), foresight.Forecast{}
 	c.Expect(len(o.queue.Requests) > 0)
 	o.ways.StopAsking()
 	h.totals.Begin(c)
@@ -208,14 +214,19 @@ func (o *openLink) rosterChanged(ps []signalling.Participant) {
 
 // recordEntry records that a guest is in. It runs on its own goroutine, so that the
 // disk delays neither the first picture after Let in nor the loop.
-func (o *openLink) recordEntry(device, name string) {
-	h := o.host
+func (o *openLink) recordEntry(st *seat, began time.Time, device string) {
+	h, name := o.host, st.name
 	if _, err := h.book.Enter(o.id); err != nil {
 		h.log.Info("mark link live", "code", fault.CodeOf(err)) // the link has ended in the meantime, or the disk is full
 	}
 	if err := h.book.RecordVisitor(o.id, device, name); err != nil {
 		h.log.Error("record visitor", "error", err)
 	}
+	visit, err := h.book.Come(o.id, began, name)
+	if err != nil {
+		h.log.Error("record visit", "code", fault.CodeOf(err))
+	}
+	st.visit <- visit
 	h.loop.Post("visitors", h.forgetParts)
 }
 
@@ -226,21 +237,27 @@ func (o *openLink) endIfEmpty() {
 	if o.ended != "" || len(o.seats) > 0 || o.hostSeat != nil {
 		return
 	}
-	if !o.guestIn && (!o.hostIn || len(o.host.book.Visitors(o.id)) == 0) {
+	l, _ := o.host.book.Get(o.id)
+	if !l.Over(o.host.now()) && !o.guestIn && (!o.hostIn || len(o.host.book.Visitors(o.id)) == 0) {
 		o.closeCall("")
 		return
 	}
 	o.spend(signalling.EndSpent)
 }
 
-// spend ends an open link for good.
+// spend ends an open link for good, or only its call if the link stays.
 func (o *openLink) spend(reason signalling.EndReason) {
 	h := o.host
 	if _, err := h.book.Enter(o.id); err != nil { // a link that ends before anybody was in is spent as well
 		h.log.Error("mark link live", "error", err)
 	}
-	if _, err := h.book.Spend(o.id); err != nil {
+	l, err := h.book.Spend(o.id)
+	if err != nil {
 		h.log.Error("spend link", "error", err)
+	}
+	if err == nil && !l.State.Ended() {
+		o.rest(reason)
+		return
 	}
 	o.close(reason)
 }

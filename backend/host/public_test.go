@@ -153,7 +153,7 @@ func TestPublicRelay(t *testing.T) {
 	if len(servers) != 1 || servers[0].Credential != "secret" {
 		t.Errorf("servers: %+v", servers)
 	}
-	f.must(f.host.RemoveLink(f.ctx, l.ID))
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
 	<-g.Done()
 	if code := fault.CodeOf(g.Err()); code != fault.LinkRemoved {
 		t.Errorf("the guest is out for %q", code)

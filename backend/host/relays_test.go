@@ -63,7 +63,7 @@ func TestLinkOnARelay(t *testing.T) {
 	if servers := ada.seat.ICEServers; len(servers) != 2 || servers[0].URLs[0] != "stun:porch.example:3478" || servers[1].Username == "" {
 		t.Fatalf("servers: %+v", servers)
 	}
-	f.must(f.host.RemoveLink(f.ctx, l.ID))
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
 	ada.ended(signalling.EndRemoved)
 	boris.ended(signalling.EndRemoved)
 	id, secret := secretOf(t, l)
@@ -247,7 +247,7 @@ func TestLinksOfARelayAreCounted(t *testing.T) {
 	if n := len(f.host.Snapshot().Links); n != 3 {
 		t.Errorf("%d links", n)
 	}
-	f.must(f.host.RemoveLink(f.ctx, last.ID))
+	f.must(f.host.Link(last.ID).Remove(f.ctx))
 	f.link()
 }
 

@@ -34,6 +34,8 @@ type seat struct {
 	browser     string        // how its browser is known by its key; "" for none
 	session     *guestSession // nil while the guest is away
 	used        atomic.Bool   // the guest has shown that they are in
+	visit       chan int      // buffered 1; gets the number of the visit once it is recorded, if used
+	began       time.Time     // when the call began
 	credentials *turncredentials.Credentials
 	expiry      *time.Timer
 	coHost      bool
@@ -47,6 +49,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	if o.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
+	o.removeAt = time.Time{}  // whoever lets a guest in does not want the link removed
 	for st := range o.seats { // the same browser may have lost a seat without knowing it
 		if st.device == s.device && st.session == nil {
 			o.freeSeat(st, signalling.EndReplaced)
@@ -64,6 +67,8 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 		browser:     s.browser,
 		session:     s,
 		credentials: s.credentials,
+		visit:       make(chan int, 1),
+		began:       o.began,
 	}
 	id := randomID()
 	st.open(s)
@@ -245,7 +250,15 @@ func (o *openLink) freeSeat(st *seat, reason signalling.EndReason) {
 	st.stopExpiry()
 	st.credentials.End()
 	delete(o.seats, st)
-	o.guestIn = o.guestIn || st.used.Load()
+	if st.used.Load() {
+		o.guestIn = true
+		h := o.host
+		h.background.Go(func() {
+			if err := h.book.Go(o.id, st.began, <-st.visit); err != nil {
+				h.log.Error("record visit", "code", fault.CodeOf(err))
+			}
+		})
+	}
 	s := st.session
 	st.session = nil
 	st.participant.Leave(reason)

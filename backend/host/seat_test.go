@@ -214,7 +214,7 @@ func TestRestartAdmitsNobody(t *testing.T) {
 	dir := t.TempDir()
 	f := start(t, setup{dir: dir})
 	first, second, removed := f.link(), f.link(), f.link()
-	f.must(f.host.RemoveLink(f.ctx, removed.ID))
+	f.must(f.host.Link(removed.ID).Remove(f.ctx))
 	ada := f.enter(first, "Ada")
 	boris := f.knock(second, "Boris")
 	f.untilLink(first.ID, "live", func(l hoststate.LinkView) bool { return l.State == "live" })

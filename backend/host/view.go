@@ -22,6 +22,7 @@ func (h *Host) publish() {
 		return
 	}
 	h.changed = false
+	h.schedule()
 	s := draw(h).state()
 	h.publisher.Publish(s)
 	if h.center != nil {
@@ -131,7 +132,7 @@ func (d drawing) state() hoststate.State {
 	for _, l := range h.book.List() {
 		o := h.openLinks[l.ID]
 		s.Links = append(s.Links, d.link(l, o))
-		if o == nil {
+		if o == nil || !o.removeAt.IsZero() {
 			continue
 		}
 		o.nameRequests()
@@ -160,6 +161,10 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 		Addresses: p.addresses,
 		Visitors:  p.visitors,
 		Copies:    p.copies,
+		OpensAt:   hoststate.Millis(l.OpensAt),
+		Ends:      string(l.Ends),
+		EndsAt:    hoststate.Millis(l.EndsAt),
+		Stale:     l.Stale(d.host.now()),
 	}
 	v.Relay, v.RelayState, v.RelayCode = d.host.ways.RelayOf(l)
 	if o == nil {
@@ -169,6 +174,7 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 	v.Waiting = len(o.queue.Requests)
 	v.InCall = len(o.roster)
 	v.HostInCall = o.hostSeat != nil
+	v.RemovedAt = hoststate.Millis(o.removeAt)
 	v.Silenced, v.Locked = o.queue.Silenced, o.queue.Locked
 	if v.InCall > 0 {
 		v.Group = hoststate.GroupLive

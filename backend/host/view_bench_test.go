@@ -44,19 +44,24 @@ func newHistory(b *testing.B, count, visitors int) history {
 	return h
 }
 
-func (h history) Links() ([]links.LinkRecord, error)                { return h.links, nil }
-func (h history) Visitors() ([]links.VisitorRecord, error)          { return h.visitors, nil }
-func (history) Blocks() ([]links.BlockRecord, error)                { return nil, nil }
-func (history) PutLink(links.LinkRecord, ...links.CopyRecord) error { return nil }
-func (history) Copies() ([]links.CopyRecord, error)                 { return nil, nil }
-func (history) DeleteCopy(string, string) error                     { return nil }
-func (history) Browsers() ([]links.BrowserRecord, error)            { return nil, nil }
-func (history) PutBrowser(links.BrowserRecord) error                { return nil }
-func (history) PutVisitor(links.VisitorRecord) error                { return nil }
-func (history) PutBlock(links.BlockRecord) error                    { return nil }
-func (history) DeleteLink(string) error                             { return nil }
-func (history) DeleteVisitor(string, string) error                  { return nil }
-func (history) DeleteBlock(string, string) error                    { return nil }
+func (h history) Links() ([]links.LinkRecord, error)                 { return h.links, nil }
+func (h history) Visitors() ([]links.VisitorRecord, error)           { return h.visitors, nil }
+func (history) Blocks() ([]links.BlockRecord, error)                 { return nil, nil }
+func (history) PutLink(links.LinkRecord, ...links.CopyRecord) error  { return nil }
+func (history) Copies() ([]links.CopyRecord, error)                  { return nil, nil }
+func (history) DeleteCopy(string, string) error                      { return nil }
+func (history) Browsers() ([]links.BrowserRecord, error)             { return nil, nil }
+func (history) Calls() ([]links.CallRecord, error)                   { return nil, nil }
+func (history) Visits() ([]links.VisitRecord, error)                 { return nil, nil }
+func (history) PutCall(links.CallRecord, ...links.VisitRecord) error { return nil }
+func (history) DeleteCall(string, time.Time) error                   { return nil }
+func (history) EraseHistory(links.LinkRecord) error                  { return nil }
+func (history) PutBrowser(links.BrowserRecord) error                 { return nil }
+func (history) PutVisitor(links.VisitorRecord) error                 { return nil }
+func (history) PutBlock(links.BlockRecord) error                     { return nil }
+func (history) DeleteLink(string) error                              { return nil }
+func (history) DeleteVisitor(string, string) error                   { return nil }
+func (history) DeleteBlock(string, string) error                     { return nil }
 
 // BenchmarkPublish measures the task that a knock causes on the loop, in a host
 // with 200 links that each had 50 visitors.

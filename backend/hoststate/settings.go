@@ -1,6 +1,9 @@
 package hoststate
 
-import "github.com/porch-call/porch/backend/fault"
+import (
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/signalling"
+)
 
 // DefaultSettings are the settings until the host changes them.
 func DefaultSettings() Settings {
@@ -13,6 +16,9 @@ const maxDeviceID = 512
 // maxLanguage bounds the name of a language, in bytes. The window speaks another
 // language if it does not know this one.
 const maxLanguage = 35
+
+// maxShareText is the longest text that goes with an address, in bytes.
+const maxShareText = 4000
 
 // Validate refuses settings that no window offers. Fault: MessageInvalid.
 func (s Settings) Validate() error {
@@ -31,6 +37,9 @@ func (s Settings) Validate() error {
 	}
 	if len(s.Language) > maxLanguage {
 		return fault.Newf(fault.MessageInvalid, "language of %d bytes", len(s.Language))
+	}
+	if len(s.ShareText) > maxShareText || signalling.CleanText(s.ShareText) != s.ShareText {
+		return fault.Newf(fault.MessageInvalid, "share text of %d bytes", len(s.ShareText))
 	}
 	return nil
 }

@@ -167,8 +167,37 @@ type LinkView struct {
 	Addresses  []AddressView `json:"addresses"`  // complete addresses with the secret, the best to share first
 	Visitors   []VisitorView `json:"visitors"`   // guests who have been in, the latest first
 	Copies     []CopyView    `json:"copies"`     // the oldest first, without those that were removed
+	OpensAt    int64         `json:"opensAt"`    // when guests can knock; 0 for at once
+	Ends       string        `json:"ends"`       // "" when everyone has left, "at" a time, "keep"
+	EndsAt     int64         `json:"endsAt"`     // with "at"
+	RemovedAt  int64         `json:"removedAt"`  // when its removal takes hold, which can be undone until then; 0 for none
+	Stale      bool          `json:"stale"`      // not used for 90 days
 	Silenced   bool          `json:"silenced"`
 	Locked     bool          `json:"locked"`
+}
+
+// CalendarWish is how the host wants a call in a calendar.
+type CalendarWish struct {
+	Start   int64  `json:"start"`   // Unix milliseconds; 0 for the next full hour
+	Minutes int    `json:"minutes"` // how long it is; 0 for an hour
+	Repeat  string `json:"repeat"`  // a handover.Repeat: "daily", "weekly", "biweekly", "monthly", or "" for once
+	Zone    string `json:"zone"`    // the window's time zone, such as "Europe/Berlin"
+}
+
+// CallRecordView is a call of a link in which guests were.
+type CallRecordView struct {
+	Began    int64       `json:"began"`
+	Ended    int64       `json:"ended"` // 0 while it goes on, and if the app died in it
+	Sent     int64       `json:"sent"`  // bytes of media
+	Received int64       `json:"received"`
+	Visits   []VisitView `json:"visits"` // in the order in which they came
+}
+
+// VisitView is a guest's part in a call.
+type VisitView struct {
+	Name string `json:"name"`
+	Came int64  `json:"came"`
+	Gone int64  `json:"gone"` // 0 while they are in, and if the app died
 }
 
 // CopyView is a copy of a link: a further address of it, for somebody.
@@ -312,6 +341,7 @@ type Settings struct {
 	Language      string `json:"language"`      // a locale of frontend/messages, "" for the system's
 	Welcomed      bool   `json:"welcomed"`      // the host has read the card of the first start
 	SeatsMove     bool   `json:"seatsMove"`     // guests may go on with the call on another device, without a knock
+	ShareText     string `json:"shareText"`     // goes with addresses in mails and messages; "" for Porch's own words
 	KeepAwake     bool   `json:"keepAwake"`     // this computer does not go to sleep by itself during calls
 }
 

@@ -29,7 +29,9 @@ type Link struct {
 	CreatedAt time.Time
 	UsedAt    time.Time // when a guest last entered; zero for never
 	EndedAt   time.Time // when it was spent or removed; zero before
-	Relay     string    // base of the public relay on which it was made; "" for none
+	KeptAt    time.Time // when the host last said that it is kept although it is not used; zero for never
+	Times
+	Relay string // base of the public relay on which it was made; "" for none
 
 	// Door is the identity of the link's direct door with its private key, which a caller must not change; nil for a link
 	// without one, and once the link has ended. DoorAt says to which addresses the address led that was handed out last.
@@ -50,13 +52,18 @@ type Book struct {
 	guests  guests
 	// browsers are the digests of those that have come by a copy, in that order. A slice is only ever appended to.
 	browsers map[copyKey][]string
+	calls    map[callKey]Call            // in which guests were; slices are never changed in place
+	erased   map[sealed.LinkID]time.Time // since when nothing of calls that began before is recorded; owned by writing
 	damaged  int
 }
 
 // Open loads the book. A link that was live when the app died is still live: it answers, and the call is empty. A
 // record that can't be read is left on disk and counted by [Book.Damaged]. now is time.Now outside tests.
 func Open(repo Repository, now func() time.Time) (*Book, error) {
-	b := &Book{repo: repo, now: now, links: make(map[sealed.LinkID]Link), guests: newGuests(), browsers: make(map[copyKey][]string)}
+	b := &Book{
+		repo: repo, now: now, links: make(map[sealed.LinkID]Link), guests: newGuests(),
+		browsers: make(map[copyKey][]string), calls: make(map[callKey]Call), erased: make(map[sealed.LinkID]time.Time),
+	}
 	records, err := repo.Links()
 	if err != nil {
 		return nil, unavailable(err)
@@ -70,6 +77,9 @@ func Open(repo Repository, now func() time.Time) (*Book, error) {
 		b.links[l.ID] = l
 	}
 	if err := b.loadCopies(); err != nil {
+		return nil, err
+	}
+	if err := b.loadHistory(); err != nil {
 		return nil, err
 	}
 	visitors, err := repo.Visitors()
@@ -194,10 +204,19 @@ func (b *Book) Enter(id sealed.LinkID) (Link, error) {
 	return b.happen(id, EventEntered)
 }
 
-// Spend says that the last participant has left for good. A link that no participant entered stays open, and an ended
-// one does not change.
+// Spend says that the last participant has left for good. A link that no participant entered stays open, as does one
+// that stays after a call, and an ended one does not change.
 func (b *Book) Spend(id sealed.LinkID) (Link, error) {
+	l, err := b.Get(id)
+	if err == nil && l.Stays(b.now()) {
+		return b.happen(id, EventRested)
+	}
 	return b.happen(id, EventEmptied)
+}
+
+// End says that the time is past until which a link takes guests, and that nobody is in its call. It is spent.
+func (b *Book) End(id sealed.LinkID) (Link, error) {
+	return b.happen(id, EventOver)
 }
 
 // Remove removes a link in any state. Removing it again changes nothing.
@@ -292,14 +311,9 @@ func (b *Book) forget() error {
 		return cmp.Or(y.EndedAt.Compare(x.EndedAt), cmp.Compare(x.ID, y.ID))
 	})
 	for _, l := range ended[MaxEnded:] {
-		if err := b.repo.DeleteLink(string(l.ID)); err != nil {
-			return unavailable(err)
+		if err := b.drop(l.ID); err != nil {
+			return err
 		}
-		b.mu.Lock()
-		delete(b.links, l.ID)
-		b.guests.deleteLink(string(l.ID))
-		maps.DeleteFunc(b.browsers, func(k copyKey, _ []string) bool { return k.link == string(l.ID) })
-		b.mu.Unlock()
 	}
 	return nil
 }

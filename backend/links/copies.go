@@ -62,6 +62,15 @@ func (l Link) Through(secret sealed.Secret) (through Copy, known bool) {
 	return through, known
 }
 
+// Secrets returns all secrets of the link, also those that no longer open it.
+func (l Link) Secrets() []sealed.Secret {
+	secrets := []sealed.Secret{l.Secret}
+	for _, c := range l.Copies {
+		secrets = append(secrets, c.Secret)
+	}
+	return secrets
+}
+
 // Copy returns a copy of the link. ok is false if there is none with this id.
 func (l Link) Copy(id string) (c Copy, ok bool) {
 	i := slices.IndexFunc(l.Copies, func(c Copy) bool { return c.ID == id })

@@ -36,13 +36,16 @@ type shelf struct {
 	blocks   map[[2]string]BlockRecord
 	copies   map[[2]string]CopyRecord
 	browsers []BrowserRecord
+	calls    map[callKey]CallRecord
+	visits   map[VisitRecord]VisitRecord // by what they were written as first, without Gone
 	writes   int
 	fail     error
 	onWrite  func()
 }
 
 func newShelf() *shelf {
-	return &shelf{links: map[string]LinkRecord{}, visitors: map[[2]string]VisitorRecord{}, blocks: map[[2]string]BlockRecord{}, copies: map[[2]string]CopyRecord{}}
+	return &shelf{links: map[string]LinkRecord{}, visitors: map[[2]string]VisitorRecord{}, blocks: map[[2]string]BlockRecord{}, copies: map[[2]string]CopyRecord{},
+		calls: map[callKey]CallRecord{}, visits: map[VisitRecord]VisitRecord{}}
 }
 
 func (s *shelf) write(do func()) error {
@@ -88,8 +91,38 @@ func (s *shelf) DeleteLink(id string) error {
 	return s.write(func() {
 		delete(s.links, id)
 		s.deleteCopies(func(link, _ string) bool { return link == id })
+		s.deleteCalls(func(k callKey) bool { return k.link == id })
 		maps.DeleteFunc(s.visitors, func(k [2]string, _ VisitorRecord) bool { return k[0] == id })
 		maps.DeleteFunc(s.blocks, func(k [2]string, _ BlockRecord) bool { return k[0] == id })
+	})
+}
+func (s *shelf) Calls() ([]CallRecord, error) {
+	return slices.Collect(maps.Values(s.calls)), s.fail
+}
+func (s *shelf) Visits() ([]VisitRecord, error) {
+	return slices.Collect(maps.Values(s.visits)), s.fail
+}
+func (s *shelf) PutCall(c CallRecord, visits ...VisitRecord) error {
+	return s.write(func() {
+		s.calls[callKey{c.LinkID, c.Began}] = c
+		for _, v := range visits {
+			s.visits[VisitRecord{LinkID: v.LinkID, Began: v.Began, Number: v.Number}] = v
+		}
+	})
+}
+func (s *shelf) DeleteCall(link string, began time.Time) error {
+	return s.write(func() { s.deleteCalls(func(k callKey) bool { return k == callKey{link, began} }) })
+}
+func (s *shelf) deleteCalls(gone func(callKey) bool) {
+	maps.DeleteFunc(s.calls, func(k callKey, _ CallRecord) bool { return gone(k) })
+	maps.DeleteFunc(s.visits, func(v, _ VisitRecord) bool { return gone(callKey{v.LinkID, v.Began}) })
+}
+func (s *shelf) EraseHistory(l LinkRecord) error {
+	return s.write(func() {
+		s.links[l.ID] = l
+		s.deleteCalls(func(k callKey) bool { return k.link == l.ID })
+		s.browsers = slices.DeleteFunc(s.browsers, func(r BrowserRecord) bool { return r.LinkID == l.ID })
+		maps.DeleteFunc(s.visitors, func(k [2]string, _ VisitorRecord) bool { return k[0] == l.ID })
 	})
 }
 func (s *shelf) Visitors() ([]VisitorRecord, error) {

@@ -17,6 +17,11 @@ type Repository interface {
 	DeleteCopy(linkID, id string) error // with its browsers
 	Browsers() ([]BrowserRecord, error) // in the order in which they came
 	PutBrowser(BrowserRecord) error
+	Calls() ([]CallRecord, error)
+	Visits() ([]VisitRecord, error)
+	PutCall(CallRecord, ...VisitRecord) error // the call and these visits of it, or nothing
+	DeleteCall(linkID string, began time.Time) error
+	EraseHistory(LinkRecord) error // the link's calls, visitors and browsers, with the link put as it is now
 	Visitors() ([]VisitorRecord, error)
 	PutVisitor(VisitorRecord) error
 	DeleteVisitor(linkID, device string) error
@@ -39,6 +44,10 @@ type LinkRecord struct {
 	Relay     string // the public relay that the link uses; "" for none
 	Door      []byte // as in [Link]
 	DoorAt    string // as in [Link]
+	Ends      string
+	EndsAt    time.Time
+	OpensAt   time.Time
+	KeptAt    time.Time
 }
 
 // Format implements [fmt.Formatter] and hides the record's content.
@@ -75,6 +84,22 @@ type BrowserRecord struct {
 	At     time.Time
 }
 
+// CallRecord is a [Call] as it is stored, without its visits.
+type CallRecord struct {
+	LinkID         string
+	Began, Ended   time.Time
+	Sent, Received int64
+}
+
+// VisitRecord is a [Visit] as it is stored.
+type VisitRecord struct {
+	LinkID     string
+	Began      time.Time // of the call
+	Number     int       // in the call, from 0
+	Name       string
+	Came, Gone time.Time
+}
+
 // VisitorRecord is a visitor as it is stored: a device that was let in on a link.
 type VisitorRecord struct {
 	LinkID    string
@@ -98,6 +123,7 @@ func (l Link) record() LinkRecord {
 		Keys: l.Keys.Bytes(), Secret: l.Secret[:],
 		CreatedAt: l.CreatedAt, UsedAt: l.UsedAt, EndedAt: l.EndedAt,
 		Relay: l.Relay, Door: l.Door, DoorAt: l.DoorAt,
+		Ends: string(l.Ends), EndsAt: l.EndsAt, OpensAt: l.OpensAt, KeptAt: l.KeptAt,
 	}
 }
 
@@ -134,7 +160,13 @@ func (r LinkRecord) link() (Link, error) {
 	l := Link{
 		ID: id, Name: r.Name, State: State(r.State),
 		CreatedAt: r.CreatedAt, UsedAt: r.UsedAt, EndedAt: r.EndedAt,
-		Relay: r.Relay, DoorAt: r.DoorAt,
+		Relay: r.Relay, DoorAt: r.DoorAt, KeptAt: r.KeptAt,
+		Times: Times{OpensAt: r.OpensAt, Ends: Ends(r.Ends), EndsAt: r.EndsAt},
+	}
+	switch l.Ends {
+	case EndsEmpty, EndsAt, EndsNever:
+	default:
+		return Link{}, errRecord
 	}
 	if !l.State.valid() || len(r.Secret) != len(l.Secret) || l.State.Ended() != (len(r.Keys) == 0) {
 		return Link{}, errRecord

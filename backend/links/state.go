@@ -25,6 +25,8 @@ type Event string
 const (
 	EventEntered Event = "entered" // a guest has entered the call
 	EventEmptied Event = "emptied" // the last participant has left for good
+	EventRested  Event = "rested"  // the last participant has left a link that stays after a call
+	EventOver    Event = "over"    // the time is past until which the link takes guests
 	EventRemoved Event = "removed" // the host removed the link
 )
 
@@ -34,19 +36,27 @@ var transitions = map[State]map[Event]State{
 	StateOpen: {
 		EventEntered: StateLive,
 		EventEmptied: StateOpen, // no guest was in, so the link is not used up
+		EventRested:  StateOpen,
+		EventOver:    StateSpent,
 		EventRemoved: StateRemoved,
 	},
 	StateLive: {
 		EventEntered: StateLive,
 		EventEmptied: StateSpent,
+		EventRested:  StateOpen,
+		EventOver:    StateSpent,
 		EventRemoved: StateRemoved,
 	},
 	StateSpent: {
 		EventEmptied: StateSpent,
+		EventRested:  StateSpent,
+		EventOver:    StateSpent,
 		EventRemoved: StateRemoved,
 	},
 	StateRemoved: {
 		EventEmptied: StateRemoved,
+		EventRested:  StateRemoved,
+		EventOver:    StateRemoved,
 		EventRemoved: StateRemoved,
 	},
 }

@@ -82,6 +82,7 @@ var golden = []struct {
 		Said{},
 		Work{Challenge: secretText, Bits: 17},
 		Welcome{Version: 1, Takes: []string{TakesRename}},
+		Welcome{Version: 1, HostName: "Ada", Pings: true, OpensAt: 1_800_000_000_000, OpensIn: 90_000},
 		Pong{},
 		Waiting{Bell: BellRung, Since: 1767225600000, Ago: 12},
 		Waiting{Bell: BellSilenced, Since: 1767225600000},

@@ -11,7 +11,7 @@ type Hello struct {
 	Seat    string `json:"seat,omitempty"`   // base64url, 16 bytes: from Admitted, to come back without knocking
 	Resume  bool   `json:"resume,omitempty"` // with Seat: the page still has its peer connection; keep it
 
-	Takes []string `json:"takes,omitempty"` // what the sender takes beyond the messages of every page: [TakesSimulcast], [TakesOutside], [TakesDoor]
+	Takes []string `json:"takes,omitempty"` // what the sender takes beyond the messages of every page: [TakesSimulcast], [TakesOutside], [TakesDoor], [TakesOpens]
 }
 
 // Knock asks to be let in.
@@ -112,6 +112,9 @@ const (
 	TakesWord = "word" // in Knock: Said
 	TakesWork = "work" // in Knock: Work
 
+	// TakesOpens in Hello: the fault link-not-open for a Knock before the time in
+	// Welcome, which leaves the channel open.
+	TakesOpens = "opens"
 	// TakesSimulcast in Hello: Layers from the first Offer on, which may ask for the
 	// camera's picture in several (RFC 8853). Of those that the answer sends, the
 	// page then sends the second until Layers says otherwise.

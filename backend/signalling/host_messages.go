@@ -12,6 +12,11 @@ type Welcome struct {
 	Host     string `json:"host,omitempty"`  // base64url, 16 random bytes: the same for all links of this host; it takes Key and Proof
 
 	Takes []string `json:"takes,omitempty"` // what the host takes beyond the messages of every host: [TakesRename]
+	// OpensAt says when guests can knock, if that is later: Unix milliseconds, the
+	// host's clock. OpensIn is how many milliseconds that is after sending, because the
+	// guest's clock may differ. Welcome is sent again when that changes.
+	OpensAt int64 `json:"opensAt,omitempty"`
+	OpensIn int64 `json:"opensIn,omitempty"`
 }
 
 // Pong answers a Ping.
@@ -147,18 +152,15 @@ const (
 type Ended struct {
 	Reason EndReason `json:"reason"`
 	Seat   string    `json:"seat,omitempty"`  // with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone
-	Cause  EndCause  `json:"cause,omitempty"` // with EndRemoved or EndSpent: only this address is over; receivers ignore one that they don't know
+	Cause  string    `json:"cause,omitempty"` // with EndRemoved or EndSpent: only this address is over; receivers ignore one that they don't know
 	Host   string    `json:"host,omitempty"`  // with Cause: the host's name, to be asked for another address
 }
 
-// EndCause says which address of a link is over, although the link is not.
-type EndCause string
-
-// The causes.
+// The causes of Ended: which address of a link is over, although the link is not.
 const (
-	CauseCopyRemoved EndCause = "copy-removed" // the host removed the copy by which the guest came
-	CauseCopyUsed    EndCause = "copy-used"    // the copy was for one person, and another one has been let in
-	CauseNewAddress  EndCause = "new-address"  // the link has a new address
+	CauseCopyRemoved = "copy-removed" // the host removed the copy by which the guest came
+	CauseCopyUsed    = "copy-used"    // the copy was for one person, and another one has been let in
+	CauseNewAddress  = "new-address"  // the link has a new address
 )
 
 // Offer is the host's session description (the host always offers). Its first

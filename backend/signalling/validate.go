@@ -378,7 +378,7 @@ func (m Ended) Validate() error {
 	if m.Seat != "" && (m.Reason != EndReplaced || !isToken(m.Seat, 16)) {
 		return invalid("ended: bad seat")
 	}
-	if m.Cause != "" && !isID(string(m.Cause)) {
+	if m.Cause != "" && !isID(m.Cause) {
 		return invalid("ended: bad cause")
 	}
 	if m.Host != "" {

@@ -6,105 +6,231 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/sealed"
 )
 
 // killedDirVariable makes the test binary write into that folder until the test kills it.
 const killedDirVariable = "PORCH_TEST_WRITE_UNTIL_KILLED"
 
-// writeUntilKilled makes links and changes their states as fast as it can. It prints each change once it is
-// committed.
+// writeUntilKilled does with links what a host does with them, as fast as it can. It prints each change once the book
+// shows it: what has changed, of which link, and a word or a number that only grows.
 func writeUntilKilled(dir string) {
+	say := func(what string, id sealed.LinkID, value any, err error) {
+		if err != nil {
+			fmt.Println("error", what, err)
+			os.Exit(1)
+		}
+		fmt.Println(what, id, value)
+	}
 	s, err := Open(dir)
 	if err != nil {
-		fmt.Println("error", err)
-		os.Exit(1)
+		say("open", "", "", err)
 	}
-	run := time.Now().UnixNano()
+	b, err := links.Open(s, time.Now)
+	if err != nil || b.Damaged() > 0 {
+		say("read", "", "", fmt.Errorf("%d damaged, %w", b.Damaged(), err))
+	}
 	for i := 0; ; i++ {
-		l := links.LinkRecord{ID: fmt.Sprintf("%d-%d", run, i), State: "open", Keys: make([]byte, 32), Secret: make([]byte, 16), CreatedAt: time.Now()}
-		say := func(err error) {
-			if err != nil {
-				fmt.Println("error", err)
-				os.Exit(1)
+		l, err := b.Create("")
+		say("link", l.ID, "open", err)
+		for n := 1; n <= 3; n++ {
+			c, err := b.NewCopy(l.ID, fmt.Sprint("copy ", n), n == 3)
+			say("copy", l.ID, c.ID, err)
+			_, err = b.RecordBrowser(l.ID, c.ID, fmt.Sprint(n))
+			say("browser", l.ID, c.ID, err)
+			switch n {
+			case 2:
+				say("removed", l.ID, c.ID, b.RemoveCopy(l.ID, c.ID))
+			case 3:
+				say("used", l.ID, c.ID, b.UseCopy(l.ID, c.ID, "a"))
 			}
-			fmt.Println(l.ID, l.State)
+			_, err = b.NewAddress(l.ID)
+			say("address", l.ID, n, err)
+			_, err = b.Rename(l.ID, strconv.Itoa(n))
+			say("name", l.ID, n, err)
 		}
-		say(s.PutLink(l))
-		l.State, l.UsedAt = "live", time.Now()
-		say(s.PutLink(l))
-		if err := s.PutVisitor(links.VisitorRecord{LinkID: l.ID, Device: "a", Name: "Ann", Times: i, FirstSeen: l.UsedAt, LastSeen: l.UsedAt}); err != nil {
-			say(err)
-		}
+		_, err = b.SetTimes(l.ID, links.Times{Ends: links.EndsNever})
+		say("kept", l.ID, 1, err)
+		_, err = b.Enter(l.ID)
+		say("link", l.ID, "live", err)
+		say("visitor", l.ID, 1, b.RecordVisitor(l.ID, "a", "Ann"))
+		say("visitor", l.ID, 2, b.RecordVisitor(l.ID, "a", "Ann"))
+		say("blocked", l.ID, 1, b.Block(l.ID, "c"))
+		began := time.Now()
+		visit, err := b.Come(l.ID, began, "Ann")
+		say("came", l.ID, 1, err)
+		say("gone", l.ID, 1, b.Go(l.ID, began, visit))
+		say("call", l.ID, 1, b.EndCall(l.ID, began, 1, 2))
 		if i%3 == 0 {
-			l.State, l.Keys, l.EndedAt = "spent", nil, time.Now()
-			say(s.PutLink(l))
+			say("erased", l.ID, 1, b.EraseHistory(l.ID))
+			_, err = b.Remove(l.ID)
+			say("link", l.ID, "removed", err)
 		}
 	}
 }
 
-// Killing the process at any time loses no change that was printed, and leaves no half-written one.
-func TestKilledAtAnyMoment(t *testing.T) {
-	rounds := 12
-	if testing.Short() {
-		rounds = 3
-	}
-	dir := dataDir(t)
-	rank := map[string]int{"open": 1, "live": 2, "spent": 3}
-	said := make(map[string]int) // the last state of each link that was printed
-	for round := range rounds {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), killedDirVariable+"="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		must(t, err)
-		must(t, child.Start())
-		lines := bufio.NewScanner(out)
-		first := true
-		for lines.Scan() {
-			id, state, ok := strings.Cut(lines.Text(), " ")
-			if !ok || rank[state] == 0 {
-				t.Errorf("child: %s", lines.Text())
-				break
-			}
-			if first { // kill it at any time from here on
-				first = false
-				time.AfterFunc(time.Duration(rand.Int64N(int64(120*time.Millisecond))), func() { _ = child.Process.Kill() })
-			}
-			said[id] = max(said[id], rank[state])
-		}
-		_ = child.Process.Kill()
-		_ = child.Wait() // an error, because it was killed
-		if t.Failed() || first {
-			t.Fatalf("round %d: the child wrote nothing", round)
-		}
+// said is what a child has said to be kept, by link: for each kind of change the last word or number of it.
+type said map[sealed.LinkID]map[string][]string
 
-		s, err := Open(dir)
-		must(t, err)
-		var verdict string
-		must(t, s.db.QueryRow("PRAGMA integrity_check").Scan(&verdict))
-		if verdict != "ok" {
-			t.Fatalf("round %d: %s", round, verdict)
-		}
-		links, err := s.Links()
-		must(t, err)
-		kept := make(map[string]int)
-		for _, l := range links {
-			kept[l.ID] = rank[l.State]
-			if (l.State == "spent") != (len(l.Keys) == 0) || len(l.Secret) != 16 {
-				t.Errorf("round %d: half a link: %s %s", round, l.ID, l.State)
-			}
-		}
-		for id, state := range said {
-			if kept[id] < state {
-				t.Errorf("round %d: link %s is in state %d, state %d was shown", round, id, kept[id], state)
-			}
-		}
-		must(t, s.Close())
+// Killing the process at any time loses no change that the book has shown, leaves no half of one, and the store opens.
+func TestKilledAtAnyMoment(t *testing.T) {
+	lanes, rounds := 4, 50
+	if testing.Short() {
+		lanes, rounds = 1, 3
 	}
-	t.Logf("%d links said to be kept, killed %d times", len(said), rounds)
+	var all sync.WaitGroup
+	for range lanes {
+		dir := dataDir(t)
+		all.Go(func() {
+			shown := make(said)
+			for round := range rounds {
+				if err := killOnce(dir, shown); err != nil {
+					t.Errorf("round %d: %v", round, err)
+					return
+				}
+			}
+			t.Logf("%d links said to be kept, killed %d times", len(shown), rounds)
+		})
+	}
+	all.Wait()
+}
+
+// killOnce lets a child write and kills it, and compares what is kept with all that was shown so far.
+func killOnce(dir string, shown said) error {
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), killedDirVariable+"="+dir)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(out)
+	first := true
+	var failed error
+	for failed == nil && lines.Scan() {
+		words := strings.SplitN(lines.Text(), " ", 3)
+		if len(words) != 3 || words[0] == "error" {
+			failed = fmt.Errorf("child: %s", lines.Text())
+			continue
+		}
+		if first { // kill it at any time from here on
+			first = false
+			time.AfterFunc(time.Duration(rand.Int64N(int64(120*time.Millisecond))), func() { _ = child.Process.Kill() })
+		}
+		id := sealed.LinkID(words[1])
+		if shown[id] == nil {
+			shown[id] = make(map[string][]string)
+		}
+		shown[id][words[0]] = append(shown[id][words[0]], words[2])
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait() // an error, because it was killed
+	switch {
+	case failed != nil:
+		return failed
+	case first:
+		return fmt.Errorf("the child wrote nothing")
+	}
+
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var verdict string
+	if err := s.db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		return fmt.Errorf("%s, %w", verdict, err)
+	}
+	b, err := links.Open(s, time.Now)
+	if err != nil || b.Damaged() > 0 {
+		return fmt.Errorf("%d records are damaged, %w", b.Damaged(), err)
+	}
+	for id, of := range shown {
+		if err := compare(b, id, of); err != nil {
+			return fmt.Errorf("link %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// compare returns what of a link was shown and is not kept.
+func compare(b *links.Book, id sealed.LinkID, of map[string][]string) error {
+	l, err := b.Get(id)
+	if err != nil {
+		return err
+	}
+	rank := map[links.State]int{links.StateOpen: 1, links.StateLive: 2, links.StateRemoved: 3}
+	if state := of["link"][len(of["link"])-1]; rank[l.State] < rank[links.State(state)] {
+		return fmt.Errorf("is %s, was %s", l.State, state)
+	}
+	moved, browsers := 0, 0
+	for _, c := range l.Copies {
+		if c.End == links.CopyMoved {
+			moved++
+		}
+		browsers += b.Browsers(id, c.ID)
+	}
+	calls := b.History(id)
+	gone, ended := 0, 0
+	for _, c := range calls {
+		for _, v := range c.Visits {
+			if !v.Gone.IsZero() {
+				gone++
+			}
+		}
+		if !c.Ended.IsZero() && c.Sent == 1 && c.Received == 2 {
+			ended++
+		}
+	}
+	visitors := 0
+	for _, v := range b.Visitors(id) {
+		visitors += v.Times
+	}
+	name, _ := strconv.Atoi(l.Name)
+	kept := map[string]int{
+		"name": name, "address": moved, "browser": browsers, "visitor": visitors, "came": len(calls), "gone": gone, "call": ended,
+	}
+	if b.Blocked(id, "c") {
+		kept["blocked"] = 1
+	}
+	if l.Ends == links.EndsNever {
+		kept["kept"] = 1
+	}
+	// A child that is killed while it erases has erased all or nothing.
+	history := kept["browser"] + kept["visitor"] + kept["came"]
+	if l.State == links.StateRemoved || len(of["call"]) > 0 && history == 0 {
+		for _, what := range []string{"browser", "visitor", "came", "gone", "call"} {
+			if kept[what] > 0 {
+				return fmt.Errorf("%s is kept of a history that was erased", what)
+			}
+			delete(kept, what)
+		}
+	}
+	for what, n := range kept {
+		if n < len(of[what]) {
+			return fmt.Errorf("%s: %d kept, %d shown", what, n, len(of[what]))
+		}
+	}
+	for what, ok := range map[string]func(links.Copy) bool{
+		"copy":    func(links.Copy) bool { return true },
+		"removed": func(c links.Copy) bool { return c.End == links.CopyRemoved },
+		"used":    func(c links.Copy) bool { return c.End == links.CopyUsed && c.Opens("a") && !c.Opens("b") },
+	} {
+		for _, copyID := range of[what] {
+			if c, found := l.Copy(copyID); !found || !ok(c) {
+				return fmt.Errorf("copy %s is not %s", copyID, what)
+			}
+		}
+	}
+	return nil
 }

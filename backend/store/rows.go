@@ -31,10 +31,11 @@ func (Relay) LogValue() slog.Value { return slog.StringValue("row of relays") }
 func (s *Store) Links() ([]links.LinkRecord, error) {
 	var all []links.LinkRecord
 	err := s.query("read links",
-		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at FROM links ORDER BY created_at, id",
+		"SELECT id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at, ends, ends_at, opens_at, kept_at FROM links ORDER BY created_at, id",
 		func(scan func(...any) error) error {
 			var l links.LinkRecord
-			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt}, &l.Relay, &l.Door, &l.DoorAt)
+			err := scan(&l.ID, &l.Name, &l.State, &l.Keys, &l.Secret, moment{&l.CreatedAt}, moment{&l.UsedAt}, moment{&l.EndedAt}, &l.Relay, &l.Door, &l.DoorAt,
+				&l.Ends, moment{&l.EndsAt}, moment{&l.OpensAt}, moment{&l.KeptAt})
 			all = append(all, l)
 			return err
 		})
@@ -44,6 +45,22 @@ func (s *Store) Links() ([]links.LinkRecord, error) {
 // PutLink adds a link with copies of it, or replaces those with the same ids. If it removes the keys, they are erased from the disk
 // too, including the write-ahead log, as far as the file system allows.
 func (s *Store) PutLink(l links.LinkRecord, copies ...links.CopyRecord) error {
+	err := inTransaction(context.Background(), s.db, func(tx *sql.Tx) error {
+		if err := putLink(tx, l); err != nil {
+			return err
+		}
+		return putCopies(tx, copies)
+	})
+	if err != nil {
+		return unavailable("put a link", err)
+	}
+	if len(l.Keys) == 0 {
+		return s.destroyed(nil)
+	}
+	return nil
+}
+
+func putLink(tx *sql.Tx, l links.LinkRecord) error {
 	var keys any // nil, because an empty []byte would be stored as an empty BLOB
 	if len(l.Keys) > 0 {
 		keys = l.Keys
@@ -52,25 +69,16 @@ func (s *Store) PutLink(l links.LinkRecord, copies ...links.CopyRecord) error {
 	if len(l.Door) > 0 {
 		door = l.Door
 	}
-	err := inTransaction(context.Background(), s.db, func(tx *sql.Tx) error {
-		if _, err := tx.Exec(`
-		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := tx.Exec(`
+		INSERT INTO links (id, name, state, keys, secret, created_at, used_at, ended_at, relay, door, door_at, ends, ends_at, opens_at, kept_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, keys = excluded.keys,
 			secret = excluded.secret, created_at = excluded.created_at, used_at = excluded.used_at, ended_at = excluded.ended_at,
-			relay = excluded.relay, door = excluded.door, door_at = excluded.door_at`,
-			l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay, door, l.DoorAt); err != nil {
-			return err
-		}
-		return putCopies(tx, copies)
-	})
-	if err != nil {
-		return unavailable("put a link", err)
-	}
-	if keys == nil {
-		return s.destroyed(nil)
-	}
-	return nil
+			relay = excluded.relay, door = excluded.door, door_at = excluded.door_at,
+			ends = excluded.ends, ends_at = excluded.ends_at, opens_at = excluded.opens_at, kept_at = excluded.kept_at`,
+		l.ID, l.Name, l.State, keys, l.Secret, millis(l.CreatedAt), millis(l.UsedAt), millis(l.EndedAt), l.Relay, door, l.DoorAt,
+		l.Ends, millis(l.EndsAt), millis(l.OpensAt), millis(l.KeptAt))
+	return err
 }
 
 func putCopies(tx *sql.Tx, copies []links.CopyRecord) error {
@@ -136,6 +144,80 @@ func (s *Store) destroyed(err error) error {
 // DeleteLink deletes a link with its secret, any keys, and all that belongs to it.
 func (s *Store) DeleteLink(id string) error {
 	return s.destroyed(s.exec("delete a link", "DELETE FROM links WHERE id = ?", id))
+}
+
+// Calls returns the calls of all links, the earliest first.
+func (s *Store) Calls() ([]links.CallRecord, error) {
+	var calls []links.CallRecord
+	err := s.query("read calls",
+		"SELECT link_id, began, ended, sent, received FROM calls ORDER BY began, link_id",
+		func(scan func(...any) error) error {
+			var c links.CallRecord
+			err := scan(&c.LinkID, moment{&c.Began}, moment{&c.Ended}, &c.Sent, &c.Received)
+			calls = append(calls, c)
+			return err
+		})
+	return calls, err
+}
+
+// Visits returns the visits of all calls.
+func (s *Store) Visits() ([]links.VisitRecord, error) {
+	var visits []links.VisitRecord
+	err := s.query("read visits",
+		"SELECT link_id, began, number, name, came, gone FROM visits ORDER BY link_id, began, number",
+		func(scan func(...any) error) error {
+			var v links.VisitRecord
+			err := scan(&v.LinkID, moment{&v.Began}, &v.Number, &v.Name, moment{&v.Came}, moment{&v.Gone})
+			visits = append(visits, v)
+			return err
+		})
+	return visits, err
+}
+
+// PutCall adds a call with visits, or replaces those with the same numbers.
+func (s *Store) PutCall(c links.CallRecord, visits ...links.VisitRecord) error {
+	err := inTransaction(context.Background(), s.db, func(tx *sql.Tx) error {
+		if _, err := tx.Exec(`
+		INSERT INTO calls (link_id, began, ended, sent, received) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (link_id, began) DO UPDATE SET ended = excluded.ended, sent = excluded.sent, received = excluded.received`,
+			c.LinkID, millis(c.Began), millis(c.Ended), c.Sent, c.Received); err != nil {
+			return err
+		}
+		for _, v := range visits {
+			if _, err := tx.Exec(`
+		INSERT INTO visits (link_id, began, number, name, came, gone) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (link_id, began, number) DO UPDATE SET name = excluded.name, came = excluded.came, gone = excluded.gone`,
+				v.LinkID, millis(v.Began), v.Number, v.Name, millis(v.Came), millis(v.Gone)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return unavailable("put a call", err)
+	}
+	return nil
+}
+
+// DeleteCall deletes one call with its visits.
+func (s *Store) DeleteCall(linkID string, began time.Time) error {
+	return s.exec("delete a call", "DELETE FROM calls WHERE link_id = ? AND began = ?", linkID, millis(began))
+}
+
+// EraseHistory deletes the calls of a link, its visitors, and the browsers that came by its copies, and puts the link.
+func (s *Store) EraseHistory(l links.LinkRecord) error {
+	err := inTransaction(context.Background(), s.db, func(tx *sql.Tx) error {
+		for _, table := range []string{"calls", "visitors", "browsers"} {
+			if _, err := tx.Exec("DELETE FROM "+table+" WHERE link_id = ?", l.ID); err != nil {
+				return err
+			}
+		}
+		return putLink(tx, l)
+	})
+	if err != nil {
+		return unavailable("erase a history", err)
+	}
+	return s.destroyed(nil)
 }
 
 // Visitors returns all visitors, the one seen least recently first.

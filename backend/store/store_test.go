@@ -54,6 +54,8 @@ type content struct {
 	Blocks   []links.BlockRecord
 	Copies   []links.CopyRecord
 	Browsers []links.BrowserRecord
+	Calls    []links.CallRecord
+	Visits   []links.VisitRecord
 	Relays   []Relay
 
 	Acquaintances []acquaintances.Record
@@ -69,6 +71,10 @@ func read(t *testing.T, s *Store) (c content) {
 	c.Visitors, err = s.Visitors()
 	must(t, err)
 	c.Blocks, err = s.Blocks()
+	must(t, err)
+	c.Calls, err = s.Calls()
+	must(t, err)
+	c.Visits, err = s.Visits()
 	must(t, err)
 	c.Copies, err = s.Copies()
 	must(t, err)
@@ -89,6 +95,9 @@ func write(t *testing.T, s *Store, c content) {
 	t.Helper()
 	for _, l := range c.Links {
 		must(t, s.PutLink(l, slices.DeleteFunc(slices.Clone(c.Copies), func(c links.CopyRecord) bool { return c.LinkID != l.ID })...))
+	}
+	for _, call := range c.Calls {
+		must(t, s.PutCall(call, slices.DeleteFunc(slices.Clone(c.Visits), func(v links.VisitRecord) bool { return v.LinkID != call.LinkID || !v.Began.Equal(call.Began) })...))
 	}
 	for _, b := range c.Browsers {
 		must(t, s.PutBrowser(b))
@@ -118,6 +127,7 @@ func equal(t *testing.T, got, want content) {
 	for what, lists := range map[string][2]any{
 		"links": {printable(got.Links), printable(want.Links)}, "visitors": {got.Visitors, want.Visitors}, "blocks": {got.Blocks, want.Blocks},
 		"copies": {printableCopies(got.Copies), printableCopies(want.Copies)}, "browsers": {got.Browsers, want.Browsers},
+		"calls": {got.Calls, want.Calls}, "visits": {got.Visits, want.Visits},
 		"relays": {printableRelays(got.Relays), printableRelays(want.Relays)},
 	} {
 		if !reflect.DeepEqual(lists[0], lists[1]) {
@@ -168,7 +178,7 @@ func TestRowsPrintNothing(t *testing.T) {
 
 var sample = content{
 	Links: []links.LinkRecord{
-		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000), Relay: "https://porch.example"},
+		{ID: "one", Name: "Grandma 🎂", State: "open", Keys: []byte{1, 0, 2}, Secret: []byte{3, 4}, CreatedAt: at(1000), Relay: "https://porch.example", Ends: "at", EndsAt: at(5000), OpensAt: at(4000), KeptAt: at(3000)},
 		{ID: "two", State: "live", Keys: []byte{5}, Secret: []byte{6}, CreatedAt: at(2001), UsedAt: at(3002), Door: []byte{8, 9}, DoorAt: "192.0.2.1:5000"},
 		{ID: "six", State: "spent", Secret: []byte{7}, CreatedAt: at(2001), UsedAt: at(4), EndedAt: at(1_800_000_000_123)},
 	},
@@ -185,6 +195,15 @@ var sample = content{
 		{LinkID: "one", ID: "k", Name: "the choir", Secret: []byte{12}, CreatedAt: at(80)},
 		{LinkID: "one", ID: "l", Name: "Ada", Secret: []byte{13}, Once: true, CreatedAt: at(90), EndedAt: at(100), End: "used", UsedBy: "a"},
 		{LinkID: "two", ID: "k", Secret: []byte{14}, CreatedAt: at(110), EndedAt: at(120), End: "moved"},
+	},
+	Calls: []links.CallRecord{
+		{LinkID: "two", Began: at(200), Ended: at(210), Sent: 1 << 40, Received: 3},
+		{LinkID: "two", Began: at(220)},
+	},
+	Visits: []links.VisitRecord{
+		{LinkID: "two", Began: at(200), Number: 0, Name: "Bob", Came: at(201), Gone: at(209)},
+		{LinkID: "two", Began: at(200), Number: 1, Name: "'; DROP TABLE links; --", Came: at(202)},
+		{LinkID: "two", Began: at(220), Number: 0, Name: "Bob", Came: at(221)},
 	},
 	Browsers: []links.BrowserRecord{{LinkID: "one", CopyID: "k", Device: "b", At: at(91)}, {LinkID: "one", CopyID: "k", Device: "a", At: at(92)}},
 	Relays: []Relay{
@@ -228,20 +247,25 @@ func TestWhatIsPutIsThere(t *testing.T) {
 	must(t, s.DeleteStanding("b1", "one"))
 	must(t, s.DeleteRefusal("one", "g"))
 	changed.Standings, changed.Refusals = changed.Standings[:1], changed.Refusals[:1]
+	must(t, s.DeleteCall("two", at(200)))
 	must(t, s.DeleteRelay("https://porch.example"))
 	must(t, s.DeleteRelay("https://nobody.example"))
 	changed.Visitors, changed.Blocks, changed.Relays = changed.Visitors[1:], changed.Blocks[1:], changed.Relays[1:]
-	changed.Copies = changed.Copies[:2]
+	changed.Copies, changed.Calls, changed.Visits = changed.Copies[:2], changed.Calls[1:], changed.Visits[2:]
 	equal(t, read(t, s), changed)
 
 	must(t, s.DeleteLink("one")) // deletes all that belongs to it as well
 	must(t, s.DeleteLink("one"))
-	left := content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays, Acquaintances: changed.Acquaintances}
+	left := content{Links: changed.Links[1:], Visitors: changed.Visitors[:1], Relays: changed.Relays, Calls: changed.Calls, Visits: changed.Visits, Acquaintances: changed.Acquaintances}
 	left.Standings = changed.Standings
 	equal(t, read(t, s), left)
 	must(t, s.DeleteAcquaintance("b1"))
 	left.Acquaintances, left.Standings = nil, nil
 	equal(t, read(t, s), left)
+	two := changed.Links[2]
+	two.Name = "without a history"
+	must(t, s.EraseHistory(two))
+	equal(t, read(t, s), content{Links: []links.LinkRecord{changed.Links[1], two}, Relays: changed.Relays})
 	if err := s.PutVisitor(links.VisitorRecord{LinkID: "one", Device: "a"}); fault.CodeOf(err) != fault.StoreUnavailable {
 		t.Errorf("a visitor of no link: %v", err)
 	}

@@ -135,10 +135,38 @@ describe('a fault before admission', () => {
     const session = await asks();
     channel().say(fault(code, 1000));
     if (code === 'too-fast') expect(session.place).toMatchObject({ at: 'waiting', again: true });
+    else if (code === 'link-not-open') expect(session.place).toEqual({ at: 'door' });
     else if (code === 'name-invalid') expect(session.place).toEqual({ at: 'door', refused: true });
     else expect(session.place).toEqual({ at: 'out', why: 'refused', code });
     expect(session.place).not.toHaveProperty('bell');
     session.leave();
+  });
+
+  it('waits at the door for a link that opens later, and opens it at its time', () => {
+    vi.useFakeTimers();
+    try {
+      const session = open();
+      const says = (opensIn?: number) =>
+        channel().say({
+          type: 'welcome',
+          payload: { version: 1, linkName: '', hostName: 'Sam', opensAt: opensIn && 1, opensIn },
+        });
+      const opening = vi.spyOn(session.capture, 'open');
+      says(60_000);
+      expect(session.opens).toBe(Date.now() + 60_000);
+      expect(opening).not.toHaveBeenCalled();
+      session.join('Ada'); // before the page has been drawn anew
+      says(50_000);
+      expect(session.place).toEqual({ at: 'door' });
+      session.opened();
+      expect(session.opens).toBe(0);
+      expect(opening).toHaveBeenCalled();
+      says();
+      expect(session.place).toEqual({ at: 'door' });
+      session.leave();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('asks again by itself when it was too fast, also on another connection', async () => {

@@ -84,6 +84,8 @@ export class Session {
   /** Known once the host has answered. */
   linkName = $state('');
   hostName = $state('');
+  /** When guests can knock, by this computer's clock; 0 for now. */
+  opens = $state(0);
   welcomed = $state(false);
   /** Who waits may take another name. */
   renames = false;
@@ -293,6 +295,7 @@ export class Session {
         this.hostName = isolated(message.payload.hostName);
         this.renames = message.payload.takes?.includes('rename') ?? false;
         this.welcomed = true;
+        if (this.#later(message.payload.opensIn)) break;
         if (!this.#opened && this.place.at !== 'out' && this.place.at !== 'declined') this.#open();
         if (this.place.at === 'waiting' && !this.#again) this.#knock();
         break;
@@ -351,6 +354,8 @@ export class Session {
       this.place = { at: 'waiting', since: place.since, again: true };
       this.#again = setTimeout(() => this.askAgain(), retryAfter);
       this.#loadInside();
+    } else if (code === 'link-not-open') {
+      this.#later(retryAfter);
     } else if (code === 'name-invalid') {
       this.place = { at: 'door', refused: true };
     } else {
@@ -358,6 +363,19 @@ export class Session {
       this.reach = { phase: 'closed' };
       this.#out('refused', code);
     }
+  }
+
+  /** Back to the door, if the link opens in so many milliseconds only. */
+  #later(opensIn = 0): boolean {
+    this.opens = opensIn && Date.now() + opensIn;
+    if (opensIn && this.place.at === 'waiting') this.place = { at: 'door' };
+    return opensIn > 0 && this.place.at === 'door';
+  }
+
+  /** The time has come from which guests can knock. */
+  opened(): void {
+    this.opens = 0;
+    if (this.welcomed) this.#open();
   }
 
   #forgetAgain(): void {

@@ -17,7 +17,8 @@ import (
 
 // Doors open the direct doors of links: [door.Doors].
 type Doors interface {
-	Open(ctx context.Context, link sealed.LinkKeys, secret sealed.Secret, i door.Identity, accept func(switchboard.Frames)) (shut func(), err error)
+	Open(ctx context.Context, link sealed.LinkKeys, secrets []sealed.Secret, i door.Identity, accept func(switchboard.Frames)) (shut func(), err error)
+	Admit(link sealed.LinkID, secrets []sealed.Secret) error
 	Entries() []door.Entry
 }
 
@@ -97,16 +98,36 @@ func (l *Link) renewDoor() {
 	if l.door == nil || !w.offersDoors() || w.choice.who() != WhoAnywhere {
 		return
 	}
-	i, err := door.ParseIdentity(l.door)
+	kept, err := w.parts.Book.Get(l.keys.ID())
 	if err == nil {
+		var i door.Identity
 		var shut func()
 		accept := func(f switchboard.Frames) { l.accept(f, nil) }
-		if shut, err = w.parts.Doors.Open(w.parts.Context, l.keys, l.secret, i, accept); err == nil {
+		if i, err = door.ParseIdentity(l.door); err == nil {
+			shut, err = w.parts.Doors.Open(w.parts.Context, l.keys, kept.Secrets(), i, accept)
+		}
+		if err == nil {
 			l.shut = shut
 			return
 		}
 	}
 	w.parts.Logger.Error("open a link's door", "code", fault.CodeOf(err))
+}
+
+// SecretsChanged says that the link has other secrets. Guests who came through its door stay.
+func (l *Link) SecretsChanged() {
+	w := l.ways
+	if l.door == nil || !w.offersDoors() {
+		return
+	}
+	id := l.keys.ID()
+	kept, err := w.parts.Book.Get(id)
+	if err == nil {
+		err = w.parts.Doors.Admit(id, kept.Secrets())
+	}
+	if err != nil {
+		w.parts.Logger.Error("give a link's door other secrets", "code", fault.CodeOf(err))
+	}
 }
 
 // DoorsChanged says that the ways to the doors may have changed. Any goroutine may call it.

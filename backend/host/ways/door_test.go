@@ -20,12 +20,18 @@ import (
 // noDoors notes which doors are open.
 type noDoors struct {
 	open    []sealed.LinkID
+	secrets []sealed.Secret
 	entries []door.Entry
 }
 
-func (d *noDoors) Open(_ context.Context, k sealed.LinkKeys, _ sealed.Secret, _ door.Identity, _ func(switchboard.Frames)) (func(), error) {
-	d.open = append(d.open, k.ID())
+func (d *noDoors) Open(_ context.Context, k sealed.LinkKeys, s []sealed.Secret, _ door.Identity, _ func(switchboard.Frames)) (func(), error) {
+	d.open, d.secrets = append(d.open, k.ID()), s
 	return func() { d.open = slices.DeleteFunc(d.open, func(id sealed.LinkID) bool { return id == k.ID() }) }, nil
+}
+
+func (d *noDoors) Admit(_ sealed.LinkID, s []sealed.Secret) error {
+	d.secrets = s
+	return nil
 }
 
 func (d *noDoors) Entries() []door.Entry { return d.entries }
@@ -94,6 +100,13 @@ func TestDoorOfALink(t *testing.T) {
 	must(p.SetDoor(t.Context(), id, true))
 	if same := check("on, and on again", hoststate.DoorOpen, true, true); same.URL != again.URL {
 		t.Error("the address has changed")
+	}
+	if _, err := book.NewCopy(kept.ID, "the choir", false); err != nil {
+		t.Fatal(err)
+	}
+	in(l.SecretsChanged)
+	if len(doors.secrets) != 2 {
+		t.Errorf("the door has %d secrets", len(doors.secrets))
 	}
 	must(p.SetWho(t.Context(), WhoNetwork))
 	check("nearby only", hoststate.DoorClosed, false, false)

@@ -17,7 +17,6 @@ type Accept func(f switchboard.Frames, credentials *turncredentials.Credentials)
 type Link struct {
 	ways   *Ways           // never changes
 	keys   sealed.LinkKeys // never changes
-	secret sealed.Secret   // never changes
 	relay  string          // base of the public relay on which it lives, or ""; never changes
 	accept Accept          // never changes
 
@@ -35,7 +34,7 @@ type Link struct {
 // Link makes the ways of a link. It does not announce the link.
 func (w *Ways) Link(l links.Link, accept Accept) *Link {
 	made := &Link{
-		ways: w, keys: l.Keys, secret: l.Secret, door: l.Door, relay: l.Relay, accept: accept,
+		ways: w, keys: l.Keys, door: l.Door, relay: l.Relay, accept: accept,
 		withdraw: func() {}, shut: func() {}, leave: func(*[sealed.NoteSize]byte) {},
 	}
 	w.links[made] = struct{}{}

@@ -195,7 +195,7 @@ func dial(t testing.TB, url string, a authority, change func(*client.Options)) *
 	p.closers = append(p.closers, func() { _ = windows.Close() })
 	p.host, err = host.Open(ctx, host.Options{
 		Book: p.book, Settings: kept, Relay: dialled{p.client, func() *links.Book { return p.book }}, Calls: calls, Capture: devices,
-		Windows: windows, Synthetic: true, Timing: host.Timing{Hello: 2 * time.Second, SeatHold: patience}, Logger: log,
+		Windows: windows, Synthetic: true, Timing: host.Timing{Hello: 2 * time.Second, SeatHold: patience, Undo: -1}, Logger: log,
 	})
 	p.must(err)
 	p.closers = append(p.closers, p.host.Close)

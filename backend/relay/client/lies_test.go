@@ -505,7 +505,7 @@ func TestARelayForgesANote(t *testing.T) {
 	s := newScene(t)
 	id, address := s.link(s.liar.base)
 	other, _ := s.link(s.liar.base)
-	s.must(s.host.RemoveLink(s.ctx, string(other)))
+	s.must(s.host.Link(string(other)).Remove(s.ctx))
 	foreign, ok := host.Note(s.book, other)
 	if !ok {
 		t.Fatal("no note")
@@ -526,7 +526,7 @@ func TestARelayForgesANote(t *testing.T) {
 	}
 	s.liar.tell(nil)
 	// The host's own note says it.
-	s.must(s.host.RemoveLink(s.ctx, string(id)))
+	s.must(s.host.Link(string(id)).Remove(s.ctx))
 	v := &visitor{p: s.porch, messages: make(chan signalling.Message, 64), away: make(chan bool, 16)}
 	err := error(nil)
 	for late := time.Now().Add(patience); time.Now().Before(late); {

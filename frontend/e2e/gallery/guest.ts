@@ -248,6 +248,26 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'guest-timed-out': (target) => show(target, ended('timed-out')),
   'guest-spent': (target) => show(target, state({ phase: 'unavailable', reason: 'spent' })),
   'guest-removed': (target) => show(target, state({ phase: 'unavailable', reason: 'removed' })),
+  'guest-new-address': (target) =>
+    show(target, (channel) =>
+      channel.say({
+        type: 'ended',
+        payload: { reason: 'removed', cause: 'new-address', host: 'Sam' },
+      }),
+    ),
+  'guest-opens': (target) =>
+    show(target, (channel) =>
+      channel.say({
+        type: 'welcome',
+        payload: {
+          version: 1,
+          linkName: 'Sunday with Grandma',
+          hostName: 'Sam',
+          opensAt: now + 9_000_000,
+          opensIn: 9_000_000,
+        },
+      }),
+    ),
   'guest-malformed': async (target) => {
     mount(Incomplete, { target, props: { missing: 'secret' } });
   },

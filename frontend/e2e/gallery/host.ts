@@ -3,7 +3,9 @@ import { mount, tick } from 'svelte';
 import App from '../../host/App.svelte';
 import {
   type Backend,
+  type CallRecord,
   type Change,
+  type CopyView,
   Fault,
   type LinkView,
   type Reach,
@@ -40,6 +42,37 @@ const addresses = (letter: string) => [
 const link = (letter: string, part: Partial<LinkView>): LinkView =>
   linkSample(id(letter), { createdAt: now - hour, addresses: addresses(letter), ...part });
 
+const copyOf = (letter: string, part: Partial<CopyView>): CopyView => ({
+  id: letter,
+  name: '',
+  once: false,
+  createdAt: now - day,
+  usedAt: 0,
+  browsers: 0,
+  addresses: addresses(letter),
+  ...part,
+});
+
+const calls: CallRecord[] = [
+  {
+    began: now - day - hour,
+    ended: now - day,
+    sent: 310e6,
+    received: 122e6,
+    visits: [
+      { name: 'Clara Wieck', came: now - day - hour, gone: now - day },
+      { name: 'Robert', came: now - day - hour + minute, gone: now - day - 20 * minute },
+    ],
+  },
+  {
+    began: now - 9 * day,
+    ended: now - 9 * day + 4 * minute,
+    sent: 12e6,
+    received: 8e6,
+    visits: [{ name: 'Robert', came: now - 9 * day, gone: now - 9 * day + 4 * minute }],
+  },
+];
+
 const request = (name: string, part: Partial<RequestView> = {}): RequestView =>
   requestSample(name, {
     linkId: id('B'),
@@ -67,6 +100,12 @@ const links = [
       { name: 'Robert', lastSeen: now - 9 * day },
     ],
     usedAt: now - day,
+    ends: 'keep',
+    copies: [
+      copyOf('a', { name: 'the choir', browsers: 12 }),
+      copyOf('b', { name: 'Grandma', once: true, usedAt: now - day, addresses: [], browsers: 1 }),
+      copyOf('c', { name: 'Herr Oberstudienrat Wolkenstein-Rodenegg von der Vogelweide' }),
+    ],
   }),
   link('E', {
     name: 'Flat viewing, Rosenstraße 12',
@@ -157,6 +196,7 @@ function madeUp(part: Partial<State>): Backend {
       ),
       uplink: { rate: 4_600_000, height: 360, paused: 1 },
     }),
+    linkHistory: async (link) => (link === id('D') ? calls : []),
     linkQR: async () => qr,
     program: async () => ({
       version: '1.2.3',
@@ -353,6 +393,33 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     }),
   details: (target) =>
     show(target, { links }, (host) => (host.sheet = { kind: 'details', link: id('D') })),
+  'details-times': (target) =>
+    show(
+      target,
+      {
+        links: links.map((link) =>
+          link.id === id('B')
+            ? { ...link, opensAt: now + day, ends: 'at', endsAt: now + 8 * day }
+            : link,
+        ),
+      },
+      (host) => {
+        host.sheet = { kind: 'details', link: id('B') };
+        setTimeout(() => press(m.host_new_copy()));
+      },
+    ),
+  'share-copy': (target) =>
+    show(target, { links }, (host) => (host.sheet = { kind: 'share', link: id('D'), copy: 'a' })),
+  'home-undo': (target) =>
+    show(target, {
+      links: links.map((link) =>
+        link.id === id('C')
+          ? { ...link, removedAt: now + 8000 }
+          : link.id === id('B')
+            ? { ...link, stale: true, opensAt: now + 2 * day }
+            : link,
+      ),
+    }),
   'details-spent': (target) =>
     show(target, { links }, (host) => (host.sheet = { kind: 'details', link: id('E') })),
   remove: (target) =>

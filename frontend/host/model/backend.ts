@@ -31,6 +31,8 @@ type Data<T> = T extends (infer Item)[]
 export type State = Data<hoststate.State>;
 export type LinkView = Data<hoststate.LinkView>;
 export type CopyView = Data<hoststate.CopyView>;
+type CalendarWish = Data<hoststate.CalendarWish>;
+export type CallRecord = Data<hoststate.CallRecordView>;
 export type AddressView = Data<hoststate.AddressView>;
 export type Reach = Data<hoststate.Reach>;
 export type RouterView = Data<hoststate.RouterView>;
@@ -62,6 +64,14 @@ export interface Commands {
   createLink(): Promise<LinkView>;
   renameLink(link: string, name: string): Promise<void>;
   removeLink(link: string): Promise<void>;
+  undoRemove(link: string): Promise<void>;
+  /** When it opens and when it is spent: '' when everyone has left, 'at' a time, 'keep'; 0 for no time. */
+  setLinkTimes(link: string, opensAt: number, ends: string, endsAt: number): Promise<void>;
+  newAddress(link: string): Promise<void>;
+  keepLink(link: string): Promise<void>;
+  /** The calls in which guests were, the latest first. */
+  linkHistory(link: string): Promise<CallRecord[]>;
+  eraseHistory(link: string): Promise<void>;
   /** A further address for somebody; its id. */
   newCopy(link: string, name: string, once: boolean): Promise<string>;
   removeCopy(link: string, copy: string): Promise<void>;
@@ -70,8 +80,10 @@ export interface Commands {
   messageLink(link: string, url: string): Promise<void>;
   /** An SVG document. */
   linkQR(url: string): Promise<string>;
-  /** start in Unix milliseconds, 0 for the next full hour; the file's path, "" when cancelled. */
-  saveCalendar(link: string, url: string, start: number): Promise<string>;
+  /** The text that goes with an address, the address included. */
+  invitation(link: string, url: string): Promise<string>;
+  /** The file's path, "" when cancelled. */
+  saveCalendar(link: string, url: string, wish: CalendarWish): Promise<string>;
   admit(request: string): Promise<void>;
   decline(request: string): Promise<void>;
   /** minutes until the bell rings for them again, 0 for not by itself. */
@@ -241,13 +253,21 @@ export function wails(client: string): Backend {
     createLink: () => said(app.CreateLink()),
     renameLink: (link, name) => said(app.RenameLink(link, name)),
     removeLink: (link) => said(app.RemoveLink(link)),
+    undoRemove: (link) => said(app.UndoRemove(link)),
+    setLinkTimes: (link, opensAt, ends, endsAt) =>
+      said(app.SetLinkTimes(link, opensAt, ends, endsAt)),
+    newAddress: (link) => said(app.NewAddress(link)),
+    keepLink: (link) => said(app.KeepLink(link)),
+    linkHistory: (link) => said(app.LinkHistory(link)),
+    eraseHistory: (link) => said(app.EraseHistory(link)),
     newCopy: (link, name, once) => said(app.NewCopy(link, name, once)),
     removeCopy: (link, copy) => said(app.RemoveCopy(link, copy)),
     copyLink: (link, url) => said(app.CopyLink(link, url)),
     mailLink: (link, url) => said(app.MailLink(link, url)),
     messageLink: (link, url) => said(app.MessageLink(link, url)),
     linkQR: (url) => said(app.LinkQR(url)),
-    saveCalendar: (link, url, start) => said(app.SaveCalendar(link, url, start)),
+    invitation: (link, url) => said(app.Invitation(link, url)),
+    saveCalendar: (link, url, wish) => said(app.SaveCalendar(link, url, wish)),
     admit: (request) => said(app.Admit(request)),
     decline: (request) => said(app.Decline(request)),
     askToWait: (request, minutes) => said(app.AskToWait(request, minutes)),

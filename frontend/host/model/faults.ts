@@ -3,6 +3,7 @@ import { faultOf } from './backend';
 
 /** What a person reads for each fault that a command of the window can meet. */
 const sentences: Record<string, () => string> = {
+  'times-invalid': m.host_fault_times_invalid,
   'copies-full': m.host_fault_copies_full,
   'link-not-found': m.host_fault_link_not_found,
   'link-removed': m.host_fault_link_removed,

@@ -252,20 +252,47 @@ export class Host {
     this.#staying = this.now.enter?.linkId;
   }
 
-  async copy(link: string, url: string): Promise<boolean> {
-    if (!(await this.run(this.backend.copyLink(link, url)))) return false;
+  /**
+   * Copies an address: as plain text by the app, and in the same press as a link of that name by the webview, if it can.
+   * Programs that take no link paste the plain address either way.
+   */
+  async copy(link: string, url: string, name = ''): Promise<boolean> {
+    const copied = this.backend.copyLink(link, url);
+    void this.#copyRich(copied, url, name);
+    if (!(await this.run(copied))) return false;
     this.toasts.word(m.host_copied());
     return true;
   }
 
+  /** A webview wants to be asked within the press, and takes what comes later. */
+  async #copyRich(copied: Promise<void>, url: string, name: string): Promise<void> {
+    if (!name || typeof ClipboardItem === 'undefined') return;
+    const link = Object.assign(document.createElement('a'), { href: url, textContent: name });
+    const of = (type: string, text: string) => copied.then(() => new Blob([text], { type }));
+    try {
+      const kinds = { 'text/plain': url, 'text/html': link.outerHTML };
+      await navigator.clipboard.write([
+        new ClipboardItem(
+          Object.fromEntries(Object.entries(kinds).map(([type, text]) => [type, of(type, text)])),
+        ),
+      ]);
+    } catch {
+      // The plain address is there.
+    }
+  }
+
+  /** Removes a link. While that can be undone, the window says so by itself. */
   async removeLink(link: string): Promise<void> {
+    const { inCall = 0, hostInCall = false } = this.link(link) ?? {};
+    let atOnce = inCall > Number(hostInCall);
     try {
       await this.backend.removeLink(link);
     } catch (reason) {
       if (faultOf(reason).code !== 'link-removed') return this.fault(reason);
+      atOnce = true;
     }
     if (this.sheet?.kind === 'details' && this.sheet.link === link) this.sheet = undefined;
-    this.toasts.word(m.host_link_removed());
+    if (atOnce) this.toasts.word(m.host_link_removed());
   }
 
   /** Asks where to save a report of a call; false when it was not saved. */

@@ -1,6 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import { link } from '../test/samples';
-import { addressChoices, canOpen, hostOf, reachSentence, rows, stateWord } from './links';
+import type { CopyView } from './backend';
+import {
+  addressChoices,
+  canOpen,
+  found,
+  hostOf,
+  type Order,
+  reachSentence,
+  rows,
+  stateWord,
+} from './links';
+
+const copyOf = (name: string): CopyView => ({
+  id: name,
+  name,
+  once: false,
+  createdAt: 0,
+  usedAt: 0,
+  browsers: 0,
+  addresses: [],
+});
 
 describe('the list of links', () => {
   it('is grouped, and newest first in each group', () => {
@@ -26,6 +46,34 @@ describe('the list of links', () => {
     ]);
   });
 
+  it('is sorted in its groups', () => {
+    const list = [
+      link('new', { name: 'Zoë', createdAt: 9 }),
+      link('used', { name: 'ämter 10', createdAt: 1, usedAt: 8 }),
+      link('plain', { name: 'Ämter 9', createdAt: 5 }),
+    ];
+    const ids = (order: Order) => rows(list, 8, order).map(({ link }) => link.id);
+    expect(ids('new')).toEqual(['new', 'plain', 'used']);
+    expect(ids('name')).toEqual(['plain', 'used', 'new']);
+    expect(ids('used')).toEqual(['used', 'new', 'plain']);
+  });
+
+  it('is searched by names, whatever their accents and case', () => {
+    const list = [
+      link('a', { name: 'Büchers Klub' }),
+      link('b', { visitors: [{ name: 'Ångström', lastSeen: 0 }] }),
+      link('c', { name: '家族', copies: [copyOf('the Choir')] }),
+    ];
+    const ids = (query: string) => found(list, query).map(({ id }) => id);
+    expect(ids('')).toEqual(['a', 'b', 'c']);
+    expect(ids(' bucher')).toEqual(['a']);
+    expect(ids('KLUB buch')).toEqual(['a']);
+    expect(ids('angs')).toEqual(['b']);
+    expect(ids('choir 家')).toEqual(['c']);
+    expect(ids('porch')).toEqual(['b']);
+    expect(ids('nobody')).toEqual([]);
+  });
+
   it('is empty without links', () => expect(rows([], 8)).toEqual([]));
 });
 
@@ -35,6 +83,7 @@ describe('a link', () => {
     [{ state: 'live', inCall: 1 }, '1 in the call', true],
     [{ state: 'live', inCall: 3 }, '3 in the call', true],
     [{ state: 'live', inCall: 0 }, 'Open', true], // after a restart nobody is in it
+    [{ state: 'open', removedAt: 1 }, 'Being removed', true],
     [{ state: 'spent' }, 'Ended', false],
     [{ state: 'removed' }, 'Removed', false],
   ])('%j reads “%s”', (part, word, open) => {

@@ -1,4 +1,4 @@
-import { m } from '$src/i18n';
+import { getLocale, m } from '$src/i18n';
 import { isolated } from '$src/ui/names';
 import type { AddressView, LinkView } from './backend';
 import { throughSentence } from './relays';
@@ -28,12 +28,35 @@ export interface Row {
   last: boolean;
 }
 
-/** The list as it is drawn: grouped, newest first, of the earlier ones at most `earlier`. */
-export function rows(links: LinkView[], earlier: number): Row[] {
+/** How a group is sorted: the newest first, by name, or the one used last first. */
+export type Order = 'new' | 'name' | 'used';
+
+const orders: Record<Order, (one: LinkView, other: LinkView) => number> = {
+  new: (one, other) => other.createdAt - one.createdAt,
+  name: (one, other) =>
+    linkName(one.name).localeCompare(linkName(other.name), getLocale(), { numeric: true }) ||
+    other.createdAt - one.createdAt,
+  used: (one, other) => other.usedAt - one.usedAt || other.createdAt - one.createdAt,
+};
+
+/** The links in whose names, copies or guests every word of the query is, whatever its accents and case. */
+export function found(links: LinkView[], query: string): LinkView[] {
+  const words = plain(query).split(' ').filter(Boolean);
+  if (words.length === 0) return links;
+  return links.filter((link) => {
+    const names = [linkName(link.name), ...[...link.copies, ...link.visitors].map((of) => of.name)];
+    const text = plain(names.join(' '));
+    return words.every((word) => text.includes(word));
+  });
+}
+
+const plain = (text: string): string =>
+  text.normalize('NFKD').replace(/\p{M}/gu, '').toLocaleLowerCase().replace(/\s+/g, ' ').trim();
+
+/** The list as it is drawn: grouped and sorted, of the earlier ones at most `earlier`. */
+export function rows(links: LinkView[], earlier: number, order: Order = 'new'): Row[] {
   return groups.flatMap((group) => {
-    const all = links
-      .filter((link) => link.group === group)
-      .sort((one, other) => other.createdAt - one.createdAt);
+    const all = links.filter((link) => link.group === group).sort(orders[order]);
     const shown = group === 'earlier' ? all.slice(0, earlier) : all;
     return shown.map((link, at) => ({
       link,
@@ -48,6 +71,7 @@ export const canOpen = (link: LinkView): boolean => link.state === 'open' || lin
 
 /** A link's state in a word or two. */
 export function stateWord(link: LinkView): string {
+  if (link.removedAt) return m.host_state_removing();
   if (link.state === 'removed') return m.host_state_removed();
   if (link.state === 'spent') return m.host_state_spent();
   if (link.inCall > 0) return m.host_state_in_call({ count: link.inCall });

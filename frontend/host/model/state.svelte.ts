@@ -38,6 +38,7 @@ export const nothing: State = {
     notifications: true,
     language: '',
     welcomed: true, // until it is known
+    shareText: '',
     keepAwake: true,
     seatsMove: true,
   },

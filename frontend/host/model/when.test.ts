@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { ago, capital, dayAndTime } from './when';
+import { ago, capital, dayAndTime, duration, nextHour } from './when';
 
 const local = (...parts: [number, number, number, number, number]) => new Date(...parts).getTime();
 const now = local(2026, 4, 20, 15, 0);
@@ -54,4 +54,26 @@ describe('ago', () => {
     [now - 3_599_000, '59m ago'],
     [now - 7_300_000, '2h ago'],
   ])('%d', (at, want) => expect(ago(at, now, 'en')).toBe(want));
+});
+
+describe('how long something was', () => {
+  it.each([
+    [-5, '0 sec'],
+    [45_000, '45 sec'],
+    [12 * 60_000, '12 min'],
+    [60 * 60_000, '1 hr'],
+    [125 * 60_000, '2 hr 5 min'],
+  ])('%d ms reads “%s”', (milliseconds, text) =>
+    expect(
+      duration(milliseconds, 'en-GB')
+        .replaceAll('hrs', 'hr')
+        .replaceAll('mins', 'min')
+        .replaceAll('secs', 'sec'),
+    ).toBe(text),
+  );
+});
+
+it('the next full hour is after now', () => {
+  expect(nextHour(new Date(2026, 4, 3, 23, 59, 59).getTime())).toBe(new Date(2026, 4, 4).getTime());
+  expect(nextHour(new Date(2026, 4, 3, 14).getTime())).toBe(new Date(2026, 4, 3, 15).getTime());
 });

@@ -65,6 +65,24 @@ export function ago(at: number, now: number, locale: string): string {
   return format.format(-Math.floor(since / (60 * minute)), 'hour');
 }
 
+/** How long something was, in its largest units: "45 sec", "12 min", "1 hr, 5 min". */
+export function duration(milliseconds: number, locale: string): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  if (seconds < 60) return unit(locale, 'second').format(seconds);
+  const parts = minutes || !hours ? [unit(locale, 'minute').format(minutes)] : [];
+  if (hours) parts.unshift(unit(locale, 'hour').format(hours));
+  return parts.join(' ');
+}
+
+const unit = once(
+  (locale: string, of: 'second' | 'minute' | 'hour') =>
+    new Intl.NumberFormat(locale, { style: 'unit', unit: of, unitDisplay: 'short' }),
+);
+
+/** The next full hour on this computer's clock, in Unix milliseconds. */
+export const nextHour = (now: number): number => new Date(now).setMinutes(60, 0, 0);
+
 function midnight(date: Date): number {
   return Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
 }

@@ -98,7 +98,7 @@ describe('opening', () => {
         version: 1,
         secret: page.link.secret,
         device: expect.stringMatching(/^[\w-]{22}$/),
-        takes: ['simulcast', 'outside', 'door'],
+        takes: ['simulcast', 'opens', 'outside', 'door'],
       },
     });
     const inTheClear = page.socket.sent.map((data) =>

@@ -189,7 +189,7 @@ export class GuestTransport implements Transport {
           version: protocolVersion,
           secret: this.#link.secret,
           device: this.#device,
-          takes: ['simulcast', 'outside', 'door'],
+          takes: ['simulcast', 'opens', 'outside', 'door'],
           ...(this.#seat && { seat: this.#seat, ...(this.#resumable() && { resume: true }) }),
         },
       }),

@@ -218,6 +218,78 @@ export namespace hoststate {
 	        this.name = source["name"];
 	    }
 	}
+	export class CalendarWish {
+	    start: number;
+	    minutes: number;
+	    repeat: string;
+	    zone: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new CalendarWish(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.start = source["start"];
+	        this.minutes = source["minutes"];
+	        this.repeat = source["repeat"];
+	        this.zone = source["zone"];
+	    }
+	}
+	export class VisitView {
+	    name: string;
+	    came: number;
+	    gone: number;
+	
+	    static createFrom(source: any = {}) {
+	        return new VisitView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.name = source["name"];
+	        this.came = source["came"];
+	        this.gone = source["gone"];
+	    }
+	}
+	export class CallRecordView {
+	    began: number;
+	    ended: number;
+	    sent: number;
+	    received: number;
+	    visits: VisitView[];
+	
+	    static createFrom(source: any = {}) {
+	        return new CallRecordView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.began = source["began"];
+	        this.ended = source["ended"];
+	        this.sent = source["sent"];
+	        this.received = source["received"];
+	        this.visits = this.convertValues(source["visits"], VisitView);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
 	export class ParticipantView {
 	    id: string;
 	    name: string;
@@ -476,6 +548,11 @@ export namespace hoststate {
 	    addresses: AddressView[];
 	    visitors: VisitorView[];
 	    copies: CopyView[];
+	    opensAt: number;
+	    ends: string;
+	    endsAt: number;
+	    removedAt: number;
+	    stale: boolean;
 	    silenced: boolean;
 	    locked: boolean;
 	
@@ -502,6 +579,11 @@ export namespace hoststate {
 	        this.addresses = this.convertValues(source["addresses"], AddressView);
 	        this.visitors = this.convertValues(source["visitors"], VisitorView);
 	        this.copies = this.convertValues(source["copies"], CopyView);
+	        this.opensAt = source["opensAt"];
+	        this.ends = source["ends"];
+	        this.endsAt = source["endsAt"];
+	        this.removedAt = source["removedAt"];
+	        this.stale = source["stale"];
 	        this.silenced = source["silenced"];
 	        this.locked = source["locked"];
 	    }
@@ -841,6 +923,7 @@ export namespace hoststate {
 	    language: string;
 	    welcomed: boolean;
 	    seatsMove: boolean;
+	    shareText: string;
 	    keepAwake: boolean;
 	
 	    static createFrom(source: any = {}) {
@@ -859,6 +942,7 @@ export namespace hoststate {
 	        this.language = source["language"];
 	        this.welcomed = source["welcomed"];
 	        this.seatsMove = source["seatsMove"];
+	        this.shareText = source["shareText"];
 	        this.keepAwake = source["keepAwake"];
 	    }
 	}
@@ -934,6 +1018,7 @@ export namespace hoststate {
 		    return a;
 		}
 	}
+	
 	
 
 }

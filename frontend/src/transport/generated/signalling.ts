@@ -34,7 +34,7 @@ export interface Hello {
 	seat?: string
 	/** with Seat: the page still has its peer connection; keep it */
 	resume?: boolean
-	/** what the sender takes beyond the messages of every page: TakesSimulcast, TakesOutside, TakesDoor */
+	/** what the sender takes beyond the messages of every page: TakesSimulcast, TakesOutside, TakesDoor, TakesOpens */
 	takes?: string[]
 }
 
@@ -193,6 +193,8 @@ export interface Welcome {
 	host?: string
 	/** what the host takes beyond the messages of every host: TakesRename */
 	takes?: string[]
+	opensAt?: number
+	opensIn?: number
 }
 
 /** Pong answers a Ping. */
@@ -319,13 +321,10 @@ export interface Ended {
 	/** with EndReplaced: base64url, 16 bytes; takes the seat back once the newer page is gone */
 	seat?: string
 	/** with EndRemoved or EndSpent: only this address is over; receivers ignore one that they don't know */
-	cause?: EndCause
+	cause?: string
 	/** with Cause: the host's name, to be asked for another address */
 	host?: string
 }
-
-/** EndCause says which address of a link is over, although the link is not. */
-export type EndCause = "copy-removed" | "copy-used" | "new-address"
 
 /** Offer is the host's session description (the host always offers). Its first
  * two media sections are what the guest sends: audio, then video. The others
@@ -610,7 +609,6 @@ const saidLineForm = { text: "s", "own?": "b", ago: "n" } as const
 const iceServerForm = { urls: ["s"], "username?": "s", "credential?": "s" } as const
 const requestForm = { id: "s", name: "s", since: "n", "timesLetIn?": "n", "careful?": "b", "away?": "b" } as const
 const endReasonForm = ["|", "spent", "removed", "ended", "kicked", "blocked", "timed-out", "replaced", "moved", "shutdown", "seat-gone", "full", "locked", "fault"] as const
-const endCauseForm = ["|", "copy-removed", "copy-used", "new-address"] as const
 const kindForm = ["|", "audio", "video", "screen"] as const
 const slotForm = { mid: "s", participant: "s", kind: kindForm } as const
 const videoLayerForm = { "rid?": "s", active: "b", "maxBitrate?": "n", "height?": "n" } as const
@@ -622,11 +620,11 @@ const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n",
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
-	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b", "host?": "s", "takes?": ["s"] },
+	welcome: { version: "n", linkName: "s", hostName: "s", "pings?": "b", "host?": "s", "takes?": ["s"], "opensAt?": "n", "opensIn?": "n" },
 	waiting: { bell: bellForm, since: "n", ago: "n", "rings?": "n", "seen?": "b", "minutes?": "n" },
 	admitted: { participant: "s", seat: "s", "resumed?": "b", "iceServers?": [iceServerForm], "farewell?": "s", "takes?": ["s"] },
 	declined: { mayRetry: "b" },
-	ended: { reason: endReasonForm, "seat?": "s", "cause?": endCauseForm, "host?": "s" },
+	ended: { reason: endReasonForm, "seat?": "s", "cause?": "s", "host?": "s" },
 	offer: { negotiation: "n", sdp: "s" },
 	candidate: { candidate: "s", "sdpMid?": "s", "sdpMLineIndex?": "n", "usernameFragment?": "s" },
 	tracks: { slots: [slotForm] },

@@ -40,13 +40,21 @@ export function EnterCall(arg1:string,arg2:string,arg3:string):Promise<hoststate
 
 export function EraseEverything():Promise<void>;
 
+export function EraseHistory(arg1:string):Promise<void>;
+
 export function ForgetCrash():Promise<void>;
+
+export function Invitation(arg1:string,arg2:string):Promise<string>;
+
+export function KeepLink(arg1:string):Promise<void>;
 
 export function LeaveCall(arg1:string):Promise<void>;
 
 export function LetWaitOutside(arg1:string,arg2:string):Promise<void>;
 
 export function Licences():Promise<string>;
+
+export function LinkHistory(arg1:string):Promise<Array<hoststate.CallRecordView>>;
 
 export function LinkQR(arg1:string):Promise<string>;
 
@@ -57,6 +65,8 @@ export function MailLink(arg1:string,arg2:string):Promise<void>;
 export function MessageLink(arg1:string,arg2:string):Promise<void>;
 
 export function MuteParticipant(arg1:string,arg2:string):Promise<void>;
+
+export function NewAddress(arg1:string):Promise<void>;
 
 export function NewCopy(arg1:string,arg2:string,arg3:boolean):Promise<string>;
 
@@ -78,7 +88,7 @@ export function RemoveRelay(arg1:string):Promise<void>;
 
 export function RenameLink(arg1:string,arg2:string):Promise<void>;
 
-export function SaveCalendar(arg1:string,arg2:string,arg3:number):Promise<string>;
+export function SaveCalendar(arg1:string,arg2:string,arg3:hoststate.CalendarWish):Promise<string>;
 
 export function SaveCrashReport():Promise<string>;
 
@@ -91,6 +101,8 @@ export function SetAtLogin(arg1:boolean):Promise<void>;
 export function SetCoHost(arg1:string,arg2:string,arg3:boolean):Promise<void>;
 
 export function SetLinkDoor(arg1:string,arg2:boolean):Promise<void>;
+
+export function SetLinkTimes(arg1:string,arg2:number,arg3:string,arg4:number):Promise<void>;
 
 export function SetLooks(arg1:boolean):Promise<void>;
 
@@ -115,6 +127,8 @@ export function StopAlways(arg1:string,arg2:string):Promise<void>;
 export function TestOwn(arg1:string):Promise<hoststate.OwnTestView>;
 
 export function TestRelay(arg1:string,arg2:string):Promise<hoststate.RelayOfferView>;
+
+export function UndoRemove(arg1:string):Promise<void>;
 
 export function UseFunnel(arg1:boolean):Promise<void>;
 

@@ -74,8 +74,20 @@ export function EraseEverything() {
   return window['go']['main']['App']['EraseEverything']();
 }
 
+export function EraseHistory(arg1) {
+  return window['go']['main']['App']['EraseHistory'](arg1);
+}
+
 export function ForgetCrash() {
   return window['go']['main']['App']['ForgetCrash']();
+}
+
+export function Invitation(arg1, arg2) {
+  return window['go']['main']['App']['Invitation'](arg1, arg2);
+}
+
+export function KeepLink(arg1) {
+  return window['go']['main']['App']['KeepLink'](arg1);
 }
 
 export function LeaveCall(arg1) {
@@ -88,6 +100,10 @@ export function LetWaitOutside(arg1, arg2) {
 
 export function Licences() {
   return window['go']['main']['App']['Licences']();
+}
+
+export function LinkHistory(arg1) {
+  return window['go']['main']['App']['LinkHistory'](arg1);
 }
 
 export function LinkQR(arg1) {
@@ -108,6 +124,10 @@ export function MessageLink(arg1, arg2) {
 
 export function MuteParticipant(arg1, arg2) {
   return window['go']['main']['App']['MuteParticipant'](arg1, arg2);
+}
+
+export function NewAddress(arg1) {
+  return window['go']['main']['App']['NewAddress'](arg1);
 }
 
 export function NewCopy(arg1, arg2, arg3) {
@@ -178,6 +198,10 @@ export function SetLinkDoor(arg1, arg2) {
   return window['go']['main']['App']['SetLinkDoor'](arg1, arg2);
 }
 
+export function SetLinkTimes(arg1, arg2, arg3, arg4) {
+  return window['go']['main']['App']['SetLinkTimes'](arg1, arg2, arg3, arg4);
+}
+
 export function SetLooks(arg1) {
   return window['go']['main']['App']['SetLooks'](arg1);
 }
@@ -224,6 +248,10 @@ export function TestOwn(arg1) {
 
 export function TestRelay(arg1, arg2) {
   return window['go']['main']['App']['TestRelay'](arg1, arg2);
+}
+
+export function UndoRemove(arg1) {
+  return window['go']['main']['App']['UndoRemove'](arg1);
 }
 
 export function UseFunnel(arg1) {
