@@ -128,6 +128,9 @@ func (l *Lines) Known(w Way) bool {
 // Capacity returns what a way carries. It must not be the loopback.
 func (l *Lines) Capacity(w Way) rate.Bitrate { return l.uplinks[w].Capacity() }
 
+// Excused counts how often a way's capacity was taken back up. It must not be the loopback.
+func (l *Lines) Excused(w Way) uint32 { return l.uplinks[w].Excused() }
+
 // Gate returns what holds back the pictures for all receivers of a way; nil for the loopback.
 func (l *Lines) Gate(w Way) *rate.Gate {
 	if u := l.uplinks[w]; u != nil {

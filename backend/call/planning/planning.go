@@ -40,9 +40,10 @@ type Screen struct {
 	Sound bool // it comes with sound
 }
 
-// Ways are the capacities of the ways out.
+// Ways are the ways out.
 type Ways interface {
 	Capacity(lines.Way) rate.Bitrate
+	Excused(lines.Way) uint32 // see [rate.Uplink.Excused]
 }
 
 // Planner decides. The zero value is ready. It is not safe for concurrent use.
@@ -94,7 +95,7 @@ func (p *Planner) gather(s Screen, ways Ways, limit int, speaking []string, now 
 	in := &p.input
 	in.Ways = append(in.Ways[:0], share.Way{Capacity: share.Unlimited})
 	for w := lines.Network; w < lines.Ways; w++ {
-		in.Ways = append(in.Ways, share.Way{Capacity: int(ways.Capacity(w))})
+		in.Ways = append(in.Ways, share.Way{Capacity: int(ways.Capacity(w)), Excused: ways.Excused(w)})
 	}
 	if limit > 0 {
 		for w := range in.Ways {

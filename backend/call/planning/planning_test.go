@@ -16,6 +16,9 @@ type carrying rate.Bitrate
 // Capacity implements [Ways].
 func (c carrying) Capacity(lines.Way) rate.Bitrate { return rate.Bitrate(c) }
 
+// Excused implements [Ways].
+func (carrying) Excused(lines.Way) uint32 { return 0 }
+
 // member returns a member without a connection.
 func member(number share.ID, name string) Member {
 	var counters forward.Counters

@@ -225,6 +225,7 @@ func (e *Estimator) yield(now time.Time) {
 	best, _ := e.rival.best.largest(at)
 	e.control.raise(best, float64(Ceiling))
 	e.control.top = 0
+	e.excused.Add(1)
 	e.trend.hold(at)
 	e.rival.forget(at)
 	e.loss.testing, e.stuck, e.cutAt = false, 0, 0

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,8 @@ const (
 // gives each receiver a share of it (RFC 8699: one congestion control for all flows of a bottleneck). It is safe for
 // concurrent use.
 type Uplink struct {
+	excused atomic.Uint32
+
 	mu      sync.Mutex // guards what follows; acquired before Estimator.mu
 	epoch   time.Time
 	begun   bool
@@ -125,6 +128,9 @@ func (u *Uplink) Capacity() Bitrate {
 	return round(u.rival.available(&u.control, u.queue))
 }
 
+// Excused counts how often what the way lost turned out to be another's, so that its capacity was taken back up.
+func (u *Uplink) Excused() uint32 { return u.excused.Load() }
+
 // Gate returns what holds back pictures for all receivers.
 func (u *Uplink) Gate() *Gate { return &u.gate }
 
@@ -178,6 +184,7 @@ func (u *Uplink) Tick(now time.Time) {
 	u.proved.add(at, sum.acked)
 	proved, _ := u.proved.largest(at)
 	if u.rival.step(at, sum.queue, sum.sent, sum.acked, u.control.value) {
+		u.excused.Add(1)
 		u.rival.meet(at, &u.control)
 		for _, m := range u.members {
 			m.e.yield(now)

@@ -120,10 +120,13 @@ func (a *Allocator) budgets(in *Input) {
 	for r, receiver := range in.Receivers {
 		a.lines[r].forgive(receiver.Excused, a.now)
 	}
+	for w, way := range in.Ways {
+		a.lines[n+w].forgive(way.Excused, a.now)
+	}
 }
 
-// forgive forgets the downgrades of a receiver's line if they were for a capacity that was a mistake. A receiver that says
-// so again and again has to wait.
+// forgive forgets the downgrades of a line if they were for a capacity that was a mistake. A receiver that says so again and
+// again has to wait.
 func (l *line) forgive(excused uint32, now time.Duration) {
 	l.forgave = max(l.forgave, now)
 	forgiven := excused != l.excused && l.forgave+forgiveEvery <= now+forgiveAtOnce*forgiveEvery

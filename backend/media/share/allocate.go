@@ -10,7 +10,8 @@ const Unlimited = 1 << 40
 // Way is a way out of this machine that receivers share: the line to the internet, the local network, the loopback, a
 // TURN allocation.
 type Way struct {
-	Capacity int // bit/s
+	Capacity int    // bit/s
+	Excused  uint32 // as of a receiver
 }
 
 // Receiver is a participant who is shown the others.

@@ -33,7 +33,7 @@ const (
 // newWorld returns a call of guests who come by the internet, and of a host whose window comes by the loopback.
 func newWorld(t testing.TB, guests, layers, uplink int) *world {
 	w := &world{t: t, now: time.Unix(1_000_000, 0), talk: true}
-	w.in.Ways = []Way{wan: {uplink}, loopback: {Unlimited}}
+	w.in.Ways = []Way{wan: {Capacity: uplink}, loopback: {Capacity: Unlimited}}
 	for i := range guests + 1 {
 		r := Receiver{ID: ID(i), Way: wan, Capacity: 50_000_000}
 		if i == 0 {

@@ -40,7 +40,7 @@ func (d *dice) rate() int {
 func (d *dice) call() Input {
 	var in Input
 	for range d.next() % 4 {
-		in.Ways = append(in.Ways, Way{d.rate()})
+		in.Ways = append(in.Ways, Way{Capacity: d.rate()})
 	}
 	for i := range d.next() % 8 {
 		in.Receivers = append(in.Receivers, Receiver{ID: ID(i + d.next()%2), Way: d.next()%5 - 1, Capacity: d.rate(), Sound: d.rate() / 50})
