@@ -135,9 +135,9 @@ lab: ## calls across NATs, through a router and on narrow lines, in network name
 	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
 
 .PHONY: lab-media
-lab-media: setup ## calls on lines of many kinds (root): what must be, was and is; ROWS=A1,A3 RUNS=5: build/lab/media.json
+lab-media: setup ## calls on lines of many kinds (root): what must be, was and is; ROWS=A1,A3 RUNS=5 DOC=docs/performance.md: build/lab/media.json
 	@$(MAKE) --no-print-directory build/bin/porch-lab build/bin/porch-headless build/bin/porch-relay
-	build/bin/porch-lab media -rows "$(ROWS)" -runs $(or $(RUNS),1) -note "$(NOTE)"
+	build/bin/porch-lab media -rows "$(ROWS)" -runs $(or $(RUNS),1) -note "$(NOTE)" -doc "$(DOC)"
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 1m)

@@ -24,6 +24,7 @@ func runMedia(ctx context.Context, args []string) error {
 	out := flags.String("out", "build/lab", "`folder` for what was seen, and for clips")
 	note := flags.String("note", "", "`text` about the machine, for the table's heading")
 	record := flags.String("record", "", "make this run's figures those of before (backend/lab/media/before.json), of a `commit`")
+	doc := flags.String("doc", "", "a `document` whose table gets the figures of the rows that were played")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -49,6 +50,15 @@ func runMedia(ctx context.Context, args []string) error {
 	}
 	if *record != "" {
 		if err := table.Record("backend/lab/media/before.json", *record); err != nil {
+			return err
+		}
+	}
+	if *doc != "" {
+		text, err := os.ReadFile(*doc)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(*doc, []byte(table.Into(string(text))), 0o644); err != nil {
 			return err
 		}
 	}

@@ -180,7 +180,7 @@ func modem() Scenario {
 	const from, to = 8 * second, 23 * second
 	return Scenario{
 		Row: "A1m", About: "as A1, but the 5 Mbit/s and 500 ms are the system's token bucket at the router's modem",
-		Bucket: &Bucket{Rate: 5 * mbit, Queue: 500 * ms, Router: true}, Window: &listener, Guests: talking(4), For: to,
+		Bucket: &Bucket{Rate: 5 * mbit, Queue: 500 * ms, Router: true}, Window: &listener, Guests: talking(4), For: to, Long: true,
 		Checks: []Check{
 			{"delay of sound, p95", "ms", atMost(150), func(r *Run) float64 { return r.soundDelay(toSpeaker(r), from, to, 0.95) }},
 			{"gaps of sound", "", atMost(0), func(r *Run) float64 { return float64(r.gaps(r.remote(), from, to)) }},

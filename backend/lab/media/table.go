@@ -158,7 +158,7 @@ func (t *Table) String() string {
 	if t.Note != "" {
 		fmt.Fprintf(&b, ", %s", t.Note)
 	}
-	fmt.Fprintf(&b, ", load average up to %.1f; before: %s, %s\n\n| row | what | must | before | now | met |\n| --- | --- | --- | --- | --- | --- |\n", t.Load, t.Before.Commit, t.Before.Machine)
+	fmt.Fprintf(&b, ", load average up to %.1f; before: %s, %s\n\n%s\n| --- | --- | --- | --- | --- | --- |\n", t.Load, t.Before.Commit, t.Before.Machine, tableHead)
 	for _, r := range t.Rows {
 		before := "–"
 		if r.Before != nil {
@@ -217,6 +217,43 @@ func (t *Table) Unmet() error {
 	}
 	return errors.New("not met: " + strings.Join(rows, ", "))
 }
+
+// Into puts the rows into a text that has a table as String writes it, in place of those of the same name. Rows that the
+// text lacks come behind its last one.
+func (t *Table) Into(text string) string {
+	lines := strings.Split(text, "\n")
+	cells := func(line string) string { // the first two, which name a row
+		parts := strings.SplitN(line, "|", 4)
+		if len(parts) < 4 {
+			return ""
+		}
+		return parts[1] + "|" + parts[2]
+	}
+	begin := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, tableHead) })
+	if begin < 0 {
+		return text
+	}
+	end := begin
+	for end < len(lines) && strings.HasPrefix(lines[end], "|") {
+		end++
+	}
+	for _, row := range strings.Split(strings.TrimSpace(t.String()), "\n") {
+		if !strings.HasPrefix(row, "| ") || strings.HasPrefix(row, tableHead) || strings.HasPrefix(row, "| ---") {
+			continue
+		}
+		at := slices.IndexFunc(lines[begin:end], func(line string) bool { return cells(line) == cells(row) })
+		if at < 0 {
+			lines = slices.Insert(lines, end, row)
+			end++
+			continue
+		}
+		lines[begin+at] = row
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tableHead is the first line of the table.
+const tableHead = "| row | what | must | before | now | met |"
 
 // Write writes the table as JSON.
 func (t *Table) Write(name string) error { return writeJSON(name, t) }
