@@ -130,7 +130,7 @@ test-deb: ## the package of make dist in bare Debians: installed, used, removed 
 lab: export PATH := $(CURDIR)/build/lab/tools/miniupnpd-nftables/usr/sbin:$(CURDIR)/build/lab/tools/nginx/usr/sbin:$(PATH)
 lab: ## calls across NATs, through a router and on narrow lines, in network namespaces (root): build/lab/*.txt
 	@scripts/setup.sh lab
-	@$(MAKE) --no-print-directory build/bin/porch build/bin/porch-headless build/bin/porch-relay
+	@$(MAKE) --no-print-directory page build/bin/porch build/bin/porch-dev build/bin/porch-headless build/bin/porch-relay
 	PORCH_LAB=1 go test -count 1 -run 'Laboratory|NarrowLine|FullLine' -v ./backend/call ./backend/host/ways ./backend/kit/portmap
 	cd frontend && npx --no-install vitest run -c vitest.lab.config.ts
 

@@ -151,6 +151,27 @@ describe.skipIf(missing !== '')('a direct link', () => {
     await firefox.close();
   });
 
+  test('the door does not open: the page goes on to the link’s relay', async () => {
+    const guest = await chromiumPage(chromium);
+    const asked: string[] = [];
+    await guest.route('https://call.example.org/**', async (route) => {
+      asked.push(route.request().url());
+      await route.fulfill({ contentType: 'text/html', body: 'A page of the relay' });
+    });
+    const [, id = '', secret = '', door = ''] = address.split('#')[1]!.split('.');
+    const dead = Buffer.from(door, 'base64url');
+    dead[36] = 99; // the last byte of the address
+    const next = Buffer.from('call.example.org').toString('base64url');
+    const link = [`${web}#d1`, id, secret, dead.toString('base64url'), next].join('.');
+    const opened = Date.now();
+    await guest.goto(link);
+    await guest.getByText('A page of the relay').waitFor();
+    marks.push(`a door that does not open → the relay’s page: ${Date.now() - opened} ms`);
+    expect(guest.url()).toBe(`https://call.example.org/j/${id}#${secret}`);
+    expect(asked.join()).not.toContain(secret);
+    await guest.close();
+  });
+
   test('the host’s app ends: the page says so, keeps trying, and comes in again', async () => {
     const guest = await chromiumPage(chromium);
     await host.stop();

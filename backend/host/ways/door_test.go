@@ -2,6 +2,7 @@ package ways
 
 import (
 	"context"
+	"encoding/base64"
 	"net/netip"
 	"slices"
 	"strings"
@@ -97,6 +98,12 @@ func TestDoorOfALink(t *testing.T) {
 	again := check("moved", hoststate.DoorStale, true, true)
 	p.HandedOut(id, again)
 	check("copied again", hoststate.DoorOpen, true, true)
+	in(func() { p.choice.Own.Origin = "https://own.example:8443" })
+	named := check("with another way", hoststate.DoorOpen, true, true)
+	if next := "." + base64.RawURLEncoding.EncodeToString([]byte("own.example:8443")); named.URL != again.URL+next {
+		t.Errorf("%s, and not %s%s", named.URL, again.URL, next)
+	}
+	in(func() { p.choice.Own.Origin = "" })
 	must(p.SetDoor(t.Context(), id, true))
 	if same := check("on, and on again", hoststate.DoorOpen, true, true); same.URL != again.URL {
 		t.Error("the address has changed")

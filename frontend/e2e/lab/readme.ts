@@ -11,7 +11,11 @@ export function steps(words: string): string[] {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const section = new RegExp(`\\n## ${heading}\\n([\\s\\S]*?)(?=\\n## )`).exec(readme)?.[1] ?? '';
   const part = section.split(/^### /m).find((p) => p.startsWith(words)) ?? '';
-  return part.split(/^\d+\. /m).slice(1);
+  // What is not indented behind a step is not a part of it.
+  return part
+    .split(/^\d+\. /m)
+    .slice(1)
+    .map((step) => step.split(/\n\n(?=\S)/)[0] ?? '');
 }
 
 /** The lines of a step's blocks of shell commands. */
