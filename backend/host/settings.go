@@ -38,7 +38,7 @@ func (h *Host) loadSettings() error {
 
 // devicesOf returns the devices that the host chose for the native engine.
 func devicesOf(s hoststate.Settings) capture.Choice {
-	return capture.Choice{Camera: s.Camera, Microphone: s.Microphone, Speaker: s.Speaker}
+	return capture.Choice{Camera: s.Camera, Microphone: s.Microphone, Speaker: s.Speaker, Sound: s.Sound, Effect: s.Effect}
 }
 
 // SetName sets the name that guests see. Fault: NameInvalid.

@@ -32,6 +32,16 @@ func (s Settings) Validate() error {
 	default:
 		return fault.Newf(fault.MessageInvalid, "theme %q", s.Theme)
 	}
+	switch s.Sound {
+	case "", "noise", "gain", "noise gain", "music":
+	default:
+		return fault.Newf(fault.MessageInvalid, "sound of unknown words")
+	}
+	switch s.Effect {
+	case "", "warm", "cool", "mono", "bright":
+	default:
+		return fault.Newf(fault.MessageInvalid, "unknown effect")
+	}
 	if len(s.Camera) > maxDeviceID || len(s.Microphone) > maxDeviceID || len(s.Speaker) > maxDeviceID {
 		return fault.Newf(fault.MessageInvalid, "device id too long")
 	}

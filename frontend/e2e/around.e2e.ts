@@ -315,3 +315,174 @@ describe('the chat', () => {
     expect(await seriousOn(host, 'everything')).toEqual([]);
   });
 });
+
+describe('sound', () => {
+  // Keeps what the page opens: its settings say what is done to the sound.
+  const keepTracks = `(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.__tracks = [];
+    window.__asked = [];
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      if (wanted.audio) window.__asked.push(wanted.audio);
+      const stream = await open(wanted);
+      window.__tracks.push(...stream.getAudioTracks());
+      return stream;
+    };
+  })()`;
+  const settings = (page: Page | FirefoxPage) =>
+    evaluate<MediaTrackSettings>(
+      page,
+      `(() => {
+        const { echoCancellation, noiseSuppression, autoGainControl } = window.__tracks.filter((t) => t.readyState === 'live').at(-1).getSettings();
+        return { echoCancellation, noiseSuppression, autoGainControl };
+      })()`,
+    );
+
+  test('is tried before the call, and its switches are true, in Chromium', async () => {
+    const eve = await chromiumPage(chromium, { viewport: { width: 390, height: 844 } });
+    await eve.addInitScript(keepTracks);
+    await eve.goto(address);
+    await eve.getByText('Camera and sound').click();
+    await eve.getByRole('button', { name: 'Test speaker' }).click();
+    await eve.getByRole('status').filter({ hasText: 'Do you hear two notes?' }).waitFor();
+    await eve.getByText('Do you hear two notes?').waitFor({ state: 'detached' });
+    await eve.getByRole('button', { name: 'Test microphone' }).click();
+    await eve.getByRole('status').filter({ hasText: 'Say something' }).waitFor();
+    await eve.getByRole('status').filter({ hasText: 'This is how you sound' }).waitFor();
+    expect(await settings(eve)).toEqual({
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+    });
+    await eve.getByRole('switch', { name: 'Noise suppression' }).click();
+    await until('noise is kept', async () => {
+      const { noiseSuppression, autoGainControl } = await settings(eve);
+      return noiseSuppression === false && autoGainControl === true;
+    });
+    await eve.getByRole('switch', { name: 'Music mode' }).click();
+    await until('nothing is done', async () =>
+      Object.values(await settings(eve)).every((on) => !on),
+    );
+    expect(await seriousOn(eve, 'everything')).toEqual([]);
+    await eve.getByRole('textbox', { name: 'Your name' }).fill('Eve');
+    await eve.getByRole('button', { name: 'Join', exact: true }).click();
+    await letIn(host, 'Eve');
+    const sends = (what: string) =>
+      until(`sound goes out ${what}`, () =>
+        eve.evaluate<boolean>(`(async () => {
+          const stats = [];
+          for (const peer of window.__peers) stats.push(...(await peer.getStats()).values());
+          const sent = stats.find((s) => s.type === 'outbound-rtp' && s.kind === 'audio');
+          const codec = stats.find((s) => s.id === sent?.codecId);
+          return sent?.packetsSent > 0 && (codec?.sdpFmtpLine ?? '').includes('stereo=1') === ${what === 'in stereo'};
+        })()`),
+      );
+    await sends('in stereo');
+    await eve.close();
+  });
+
+  test('has true switches in Firefox', async () => {
+    const page = await firefoxPage(firefox);
+    await page.evaluateOnNewDocument(keepTracks);
+    await page.goto(address);
+    await until('the choice is there', () =>
+      evaluate<boolean>(
+        page,
+        `(document.querySelector('summary')?.click(), document.querySelector('[role=switch]') !== null)`,
+      ),
+    );
+    await until('the microphone is open', () =>
+      evaluate<boolean>(page, `window.__tracks.some((t) => t.readyState === 'live')`),
+    );
+    // Its fake microphone says that nothing is done to it, whatever is asked for: what counts is what is asked for.
+    await evaluate(page, `document.querySelector('[role=switch]').click()`);
+    await until('noise is kept', () =>
+      evaluate<boolean>(
+        page,
+        `(() => {
+          const { echoCancellation, noiseSuppression, autoGainControl } = window.__asked.at(-1);
+          return echoCancellation && !noiseSuppression && autoGainControl;
+        })()`,
+      ),
+    );
+    await page.close();
+  });
+});
+
+describe('effects', () => {
+  /** The mean colour of a participant's picture. */
+  const colourOf = (page: Page | FirefoxPage, who: string) =>
+    evaluate<[red: number, green: number, blue: number]>(
+      page,
+      `(() => {
+        const tile = [...document.querySelectorAll('.tile')].find((t) => t.getAttribute('aria-label') === ${JSON.stringify(who)});
+        const canvas = document.createElement('canvas');
+        canvas.width = 32; canvas.height = 18;
+        const context = canvas.getContext('2d');
+        context.drawImage(tile.querySelector('video, canvas'), 0, 0, 32, 18);
+        const { data } = context.getImageData(0, 0, 32, 18);
+        const sum = [0, 0, 0];
+        for (let i = 0; i < data.length; i++) if (i % 4 < 3) sum[i % 4] += data[i];
+        return sum.map((value) => value / (32 * 18));
+      })()`,
+    );
+  const spread = (colour: number[]) => Math.max(...colour) - Math.min(...colour);
+  const light = (colour: number[]) => colour.reduce((a, b) => a + b) / 3;
+
+  test('filters change what the others see, and are gone when they are off', async () => {
+    const plain = await colourOf(host, 'Ada');
+    expect(spread(plain)).toBeGreaterThan(15);
+    const more = controls(ada).getByRole('button', { name: 'More controls' });
+    if ((await more.getAttribute('aria-expanded')) === 'false') await more.click();
+    await press(ada, 'Effects');
+    const dialog = ada.getByRole('dialog', { name: 'Effects' });
+    const wear = (name: string) => dialog.getByRole('radio', { name }).check();
+    await wear('Black and white');
+    await until('the picture is grey', async () => spread(await colourOf(host, 'Ada')) < 6);
+    await seesMoving(host, 'Ada');
+    expect(await seriousOn(ada, 'everything')).toEqual([]);
+    await wear('Warm');
+    await until('it is warm', async () => {
+      const [red, , blue] = await colourOf(host, 'Ada');
+      return red - blue > plain[0] - plain[2] + 5;
+    });
+    await wear('Cool');
+    await until('it is cool', async () => {
+      const [red, , blue] = await colourOf(host, 'Ada');
+      return red - blue < plain[0] - plain[2] - 5;
+    });
+    await wear('Brighten');
+    await until(
+      'it is lighter',
+      async () => light(await colourOf(host, 'Ada')) > light(plain) + 15,
+    );
+    // The page may be hidden meanwhile: the others go on seeing a picture that moves.
+    await showPage(ada, false);
+    await seesMoving(host, 'Ada');
+    await showPage(ada, true);
+    await wear('None');
+    await until('it is as before', async () => {
+      const now = await colourOf(host, 'Ada');
+      return now.every((value, at) => Math.abs(value - plain[at]!) < 8);
+    });
+    await ada.keyboard.press('Escape');
+  });
+
+  test('a filter works in Firefox', async () => {
+    const plain = await colourOf(host, 'Boris');
+    await pressFirefox(boris, 'Effects');
+    await until('the choice is there', () =>
+      evaluate<boolean>(boris, `document.querySelector('input[value=mono]') !== null`),
+    );
+    await evaluate(boris, `document.querySelector('input[value=mono]').click()`);
+    await until('the picture is grey', async () => spread(await colourOf(host, 'Boris')) < 6);
+    await evaluate(boris, `document.querySelector('input[value=""]').click()`);
+    await until('it has its colours', async () => {
+      return spread(await colourOf(host, 'Boris')) > spread(plain) - 8;
+    });
+    await evaluate(
+      boris,
+      `document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))`,
+    );
+  });
+});

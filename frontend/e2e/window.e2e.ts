@@ -84,6 +84,33 @@ test('the guest hears the host’s microphone', async () => {
   expect(speech).toBeGreaterThan(silence);
 });
 
+test('the window becomes small and stays above the others, and large again', async () => {
+  const id = (await windowsShown()).split('\n')[0] as string;
+  const size = async () => {
+    const text = await lab.run('xdotool', 'getwindowgeometry', '--shell', id);
+    return ['WIDTH', 'HEIGHT'].map((side) => Number(new RegExp(`${side}=(\\d+)`).exec(text)?.[1]));
+  };
+  const above = async () =>
+    (await lab.run('xprop', '-id', id, '_NET_WM_STATE')).includes('_NET_WM_STATE_ABOVE');
+  const before = await size();
+  await lab.run('xdotool', 'windowactivate', '--sync', id);
+  await lab.run('xdotool', 'key', 'w');
+  await until('it is small', async () => {
+    const [width = 0, height = 0] = await size();
+    return width < 420 && height < 320;
+  });
+  await until('it stays above', above);
+  // All of it is the guest's picture.
+  await until(
+    'the guest is seen in it',
+    () => (findColour(screen(lab), fakeCamera, 14)?.area ?? 0) > 20_000,
+  );
+  await saveScreen(lab, join(root, 'build', 'window-compact.png'));
+  await lab.run('xdotool', 'key', 'w');
+  await until('it is as before', async () => (await size()).join() === before.join());
+  await until('it no longer stays above', async () => !(await above()));
+});
+
 /** Starts Porch once more on the same data, and waits until that second one has ended. */
 async function startAgain(): Promise<void> {
   const second = lab.processes.start('porch-again', join(root, 'build', 'bin', 'porch'), [], {

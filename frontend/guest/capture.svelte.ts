@@ -5,7 +5,7 @@ import type { Capture, Own } from '$src/media/webview/capture.svelte';
 const pause = 1500;
 
 const none: Devices = { cameras: [], microphones: [], speakers: [] };
-const unchosen: Choice = { camera: '', microphone: '', speaker: '' };
+const unchosen: Choice = { camera: '', microphone: '', speaker: '', sound: '', effect: '' };
 
 /**
  * Stands for the own devices while what opens them is on its way: it is fetched from the first moment on, beside the
@@ -67,6 +67,14 @@ export class LaterCapture implements Own {
 
   get faults(): readonly DeviceFault[] {
     return this.#capture?.faults ?? [];
+  }
+
+  get tooSlow(): boolean {
+    return this.#capture?.tooSlow ?? false;
+  }
+
+  get dead(): boolean {
+    return this.#capture?.dead ?? false;
   }
 
   get level(): number {

@@ -4,6 +4,7 @@ package capture
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/livekit/livekit-cli/v2/pkg/apm"
@@ -20,12 +21,45 @@ type soundProcessor struct {
 // processesSound says whether this build cleans sound.
 const processesSound = true
 
-func newSoundProcessor() (*soundProcessor, error) {
-	module, err := apm.NewAPM(apm.DefaultConfig())
+// configOf says what is done to sound that keeps what the words name; see Choice.
+func configOf(kept string) apm.APMConfig {
+	config := apm.DefaultConfig()
+	for word := range strings.FieldsSeq(kept) {
+		switch word {
+		case "noise":
+			config.NoiseSuppressor = false
+		case "gain":
+			config.GainController = false
+		case "music":
+			config.EchoCanceller, config.GainController = false, false
+			config.HighPassFilter, config.NoiseSuppressor = false, false
+		}
+	}
+	return config
+}
+
+func newSoundProcessor(kept string) (*soundProcessor, error) {
+	module, err := apm.NewAPM(configOf(kept))
 	if err != nil {
 		return nil, fmt.Errorf("open audio processing: %w", err)
 	}
 	return &soundProcessor{module: module}, nil
+}
+
+// keep changes what the sound keeps. If that can't be done, it stays as it is.
+func (p *soundProcessor) keep(words string) {
+	module, err := apm.NewAPM(configOf(words))
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.module
+	if old == nil { // closed
+		old, module = module, nil
+	}
+	p.module = module
+	old.Close()
 }
 
 // render takes a block just before it is played.

@@ -10,8 +10,9 @@ type soundProcessor struct{}
 // processesSound says whether this build cleans sound.
 const processesSound = false
 
-func newSoundProcessor() (*soundProcessor, error) { return &soundProcessor{}, nil }
+func newSoundProcessor(string) (*soundProcessor, error) { return &soundProcessor{}, nil }
 
 func (*soundProcessor) render([]int16)  {}
 func (*soundProcessor) capture([]int16) {}
+func (*soundProcessor) keep(string)     {}
 func (*soundProcessor) close()          {}

@@ -45,6 +45,11 @@ type Choice struct {
 	Camera     string `json:"camera,omitempty"`
 	Microphone string `json:"microphone,omitempty"`
 	Speaker    string `json:"speaker,omitempty"`
+	// Sound has words for what the microphone's sound keeps: "noise", "gain" (its own level), "music" (everything,
+	// echo too). "" cleans all of it.
+	Sound string `json:"sound,omitempty"`
+	// Effect is a filter of the own picture: "warm", "cool", "mono", "bright"; "" for none.
+	Effect string `json:"effect,omitempty"`
 }
 
 // Setup is the initial state of a session.

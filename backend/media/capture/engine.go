@@ -162,7 +162,7 @@ func (e *Engine) Start(ctx context.Context, setup Setup, sink Sink) (*Session, e
 	if err != nil {
 		return nil, fault.New(fault.EngineUnavailable, err)
 	}
-	processor, err := newSoundProcessor()
+	processor, err := newSoundProcessor(setup.Choice.Sound)
 	if err != nil {
 		encoder.Close()
 		return nil, fault.New(fault.EngineUnavailable, err)

@@ -23,7 +23,8 @@ type Session struct {
 	engine    *Engine
 	sink      Sink
 	processor *soundProcessor
-	others    *playout.Receiver // the other participants
+	effect    atomic.Pointer[string] // see Choice; never nil
+	others    *playout.Receiver      // the other participants
 	voice     *audioUplink
 	picture   *videoUplink // one for all cameras, so that receivers see one stream
 	encoder   soundEncoder
@@ -67,6 +68,7 @@ func newSession(e *Engine, setup Setup, sink Sink, encoder soundEncoder, process
 		choice:    setup.Choice,
 		cameraOff: setup.CameraOff,
 	}
+	s.effect.Store(&setup.Choice.Effect)
 	s.voice.muted.Store(setup.Muted)
 	go s.sendSound()
 	return s
@@ -140,6 +142,10 @@ func (s *Session) Switch(choice Choice) {
 	}
 	if choice.Microphone != was.Microphone {
 		s.startMicrophone()
+	}
+	s.effect.Store(&choice.Effect)
+	if choice.Sound != was.Sound {
+		s.processor.keep(choice.Sound)
 	}
 	if choice.Camera != was.Camera && !s.cameraOff {
 		s.startCamera()
@@ -221,6 +227,7 @@ func (s *Session) openCamera(source videoSource) device {
 		encode: newVideoEncoder,
 		fixed:  fixed,
 		clock:  videoClock,
+		effect: &s.effect,
 		unseen: &s.unseen,
 		limit:  &s.limit,
 		emit: func(payload []byte, key bool, at int64) {

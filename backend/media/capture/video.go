@@ -53,12 +53,13 @@ type camera struct {
 	source videoSource
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
-	clock  func() int64 // 1/90000 s
-	fixed  *quality     // whatever the load; nil adapts
-	unseen *atomic.Bool // set while no picture is needed; pictures are then left out
-	limit  *limit       // what others can have
-	anew   atomic.Bool  // pictures were left out: the next one is a keyframe
-	ladder *governor    // used by the encoder's goroutine; nil before the first picture, and if fixed
+	clock  func() int64            // 1/90000 s
+	fixed  *quality                // whatever the load; nil adapts
+	unseen *atomic.Bool            // set while no picture is needed; pictures are then left out
+	limit  *limit                  // what others can have
+	effect *atomic.Pointer[string] // see Choice; nil for none
+	anew   atomic.Bool             // pictures were left out: the next one is a keyframe
+	ladder *governor               // used by the encoder's goroutine; nil before the first picture, and if fixed
 
 	demand  chan struct{} // buffered; full means that a keyframe is already requested
 	mailbox chan *image.YCbCr
@@ -81,9 +82,10 @@ type cameraOptions struct {
 	encode func(quality, image.Rectangle) (videoEncoder, error)
 	emit   func(payload []byte, key bool, at int64)
 	clock  func() int64
-	fixed  *quality     // whatever the load; nil adapts
-	unseen *atomic.Bool // pictures are left out while it is set; the camera stays open
-	limit  *limit       // what others can have
+	fixed  *quality                // whatever the load; nil adapts
+	unseen *atomic.Bool            // pictures are left out while it is set; the camera stays open
+	limit  *limit                  // what others can have
+	effect *atomic.Pointer[string] // see Choice; nil for none
 }
 
 // startCamera starts to read source, and owns it from then on.
@@ -96,6 +98,7 @@ func startCamera(source videoSource, o cameraOptions) *camera {
 		fixed:   o.fixed,
 		unseen:  o.unseen,
 		limit:   o.limit,
+		effect:  o.effect,
 		demand:  make(chan struct{}, 1),
 		mailbox: make(chan *image.YCbCr, 1),
 		free:    make(chan *image.YCbCr, 3),
@@ -182,6 +185,9 @@ func (c *camera) read() error {
 			into = image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
 		}
 		scaleInto(into, picture)
+		if c.effect != nil {
+			filter(into, *c.effect.Load())
+		}
 		c.scaleTime.Store(int64(time.Since(now)))
 		select {
 		case old := <-c.mailbox: // older than this picture, and not being encoded yet

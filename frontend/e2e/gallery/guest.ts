@@ -151,7 +151,7 @@ function inCall(
           })),
         ],
         chat: [],
-        takes: ['sharing'],
+        takes: ['sharing', 'hand', 'react', 'spotlight', 'earlier'],
       },
     });
     call.receive({ type: 'speaking', payload: { ids: ['Grandma'] } });
@@ -171,7 +171,7 @@ const shares = (participant: string) => (call: Call) =>
   call.receive({ type: 'screen', payload: { participant } });
 
 const chat: [string, string][] = [
-  ['Ada', 'Welcome everybody!'],
+  ['Ada', 'Welcome everybody! The photos are at https://porch.example/album.'],
   ['Grandma', 'Can you all hear me? The piano is a little loud.'],
   ['Grandma', 'Theo, your picture is upside down again 😄'],
   [
@@ -378,6 +378,28 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     engine.soundBlocked = true;
     engine.muted = true;
   }),
+  'call-hands': inCall(3, (call) => {
+    for (const [i, id] of ['Grandma', 'Uncle Theo'].entries())
+      call.receive({
+        type: 'joined',
+        payload: { participant: { id, name: id, joinedAt: i + 1, hand: now + i } },
+      });
+    for (const reaction of ['heart', 'clap', 'party'])
+      call.receive({ type: 'reaction', payload: { participant: 'Ada', reaction } });
+    call.show('people');
+  }),
+  'call-spotlight': inCall(11, (call) =>
+    call.receive({ type: 'spotlight', payload: { participant: 'Uncle Theo' } }),
+  ),
+  'call-view-menu': inCall(3, () => {
+    labelled(m.call_more_controls())?.click();
+    setTimeout(() => labelled(m.call_view())?.click(), 200);
+  }),
+  'call-react-menu': inCall(3, () => {
+    labelled(m.call_more_controls())?.click();
+    setTimeout(() => labelled(m.call_react())?.click(), 200);
+  }),
+  'call-effects': inCall(2, () => setTimeout(() => labelled(m.call_effects())?.click(), 100)),
   'call-shortcuts': inCall(2, () => setTimeout(() => labelled(m.call_shortcuts())?.click(), 100)),
   'call-devices': inCall(2, () => setTimeout(() => labelled(m.call_devices())?.click(), 100)),
 };

@@ -12,8 +12,8 @@ export function followDevices(
   save: (change: Choice) => void,
 ): void {
   const wanted = () => {
-    const { camera, microphone, speaker } = settings();
-    return { camera, microphone, speaker };
+    const { camera, microphone, speaker, sound, effect } = settings();
+    return { camera, microphone, speaker, sound, effect };
   };
   let kept: Choice | undefined; // of the engine, as seen last
 
@@ -37,4 +37,6 @@ export function followDevices(
 const same = (one: Choice, other: Choice): boolean =>
   one.camera === other.camera &&
   one.microphone === other.microphone &&
-  one.speaker === other.speaker;
+  one.speaker === other.speaker &&
+  one.sound === other.sound &&
+  one.effect === other.effect;

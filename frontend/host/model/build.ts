@@ -29,8 +29,8 @@ export const builder =
 function webview(transport: LoopbackTransport, how: How, state: State): MediaEngine {
   const { engines, settings } = state;
   const capture = new Capture(engines.synthetic ? synthetic : hardware, how);
-  const { camera, microphone, speaker } = settings;
-  void capture.choose({ camera, microphone, speaker });
+  const { camera, microphone, speaker, sound, effect } = settings;
+  void capture.choose({ camera, microphone, speaker, sound, effect });
   const engine = new WebviewEngine(capture, (message) => transport.send(message));
   void capture.open();
   return engine;
@@ -42,10 +42,10 @@ function native(
   { settings }: State,
   commands: Pick<Commands, 'devices'>,
 ): MediaEngine {
-  const { camera, microphone, speaker } = settings;
+  const { camera, microphone, speaker, sound, effect } = settings;
   const engine = new NativeEngine({
     ...how,
-    choice: { camera, microphone, speaker },
+    choice: { camera, microphone, speaker, sound, effect },
     devices: () => commands.devices(),
     requestKeyframe: (participant) => transport.requestKeyframe(participant),
     screens: {

@@ -31,6 +31,8 @@ export const nothing: State = {
   settings: {
     engine: 'auto',
     camera: '',
+    sound: '',
+    effect: '',
     microphone: '',
     speaker: '',
     theme: 'system',

@@ -21,7 +21,20 @@ export interface Choice {
   camera: string;
   microphone: string;
   speaker: string;
+  /** What of the microphone's sound is left as it is; see Kept. */
+  sound: string;
+  /** A filter of the own picture, by its word; '' for none. */
+  effect: string;
 }
+
+/** What there is to choose of. */
+export type ChosenDevice = Exclude<keyof Choice, 'sound' | 'effect'>;
+
+/**
+ * Words of Choice.sound: noise is not suppressed, the level is not evened out; or nothing is done at all, not even against
+ * echo.
+ */
+export type Kept = 'noise' | 'gain' | 'music';
 
 /** What is wrong with a device; the sentence for it is in faults.ts. */
 export type DeviceFault =
@@ -92,6 +105,13 @@ export interface MediaEngine {
   setMuted(muted: boolean): Promise<void>;
   setCameraOff(off: boolean): Promise<void>;
   choose(part: Partial<Choice>): Promise<void>;
+  /** The own microphone, where the page has it. */
+  readonly microphone?: MediaStreamTrack | undefined;
+  /** An effect was given up: this computer is too slow for it. */
+  readonly tooSlow?: boolean;
+  /** It is on, and nothing comes from it. */
+  readonly dead?: boolean;
+
   /** Opens again what failed. */
   retry(): Promise<void>;
   /** To be called from a press. */

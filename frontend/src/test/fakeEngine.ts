@@ -19,7 +19,7 @@ export class FakeEngine implements MediaEngine {
   path: MediaEngine['path'] = 'open';
   soundBlocked = false;
   devices: Devices = { cameras: [], microphones: [], speakers: [] };
-  choice: Choice = { camera: '', microphone: '', speaker: '' };
+  choice: Choice = { camera: '', microphone: '', speaker: '', sound: '', effect: '' };
   screen?: OwnScreen;
   closed = false;
   /** The types of the messages that came, in order. */

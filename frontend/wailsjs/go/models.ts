@@ -917,6 +917,8 @@ export namespace hoststate {
 	    camera: string;
 	    microphone: string;
 	    speaker: string;
+	    sound: string;
+	    effect: string;
 	    theme: string;
 	    bellSound: boolean;
 	    notifications: boolean;
@@ -936,6 +938,8 @@ export namespace hoststate {
 	        this.camera = source["camera"];
 	        this.microphone = source["microphone"];
 	        this.speaker = source["speaker"];
+	        this.sound = source["sound"];
+	        this.effect = source["effect"];
 	        this.theme = source["theme"];
 	        this.bellSound = source["bellSound"];
 	        this.notifications = source["notifications"];

@@ -10,7 +10,7 @@ import type {
 import { randomToken } from '$src/transport/bytes';
 import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
-import { type Choice, type MediaEngine, OWN } from '../../media/engine';
+import { type ChosenDevice, type MediaEngine, OWN } from '../../media/engine';
 import { ViewReport } from '../../media/view';
 import { Front } from './front';
 import { type GestureNotice, Gestures } from './gestures.svelte';
@@ -46,7 +46,7 @@ export type Notice =
   | { kind: 'co-host'; over: boolean }
   | { kind: 'knock'; name: string }
   | { kind: 'slow'; way: Slow }
-  | { kind: 'instead'; device: keyof Choice }
+  | { kind: 'instead'; device: ChosenDevice }
   | { kind: 'fault'; code: string; message: string }
   | GestureNotice
   | ScreenNotice;

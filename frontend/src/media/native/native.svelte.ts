@@ -34,7 +34,7 @@ export class NativeEngine implements MediaEngine {
   level = $state(0);
   path = $state<'connecting' | 'open' | 'interrupted'>('connecting');
   devices = $state.raw<Devices>({ cameras: [], microphones: [], speakers: [] });
-  choice = $state.raw<Choice>({ camera: '', microphone: '', speaker: '' });
+  choice = $state.raw<Choice>({ camera: '', microphone: '', speaker: '', sound: '', effect: '' });
   readonly soundBlocked = false;
   readonly screen: NativeScreen;
 

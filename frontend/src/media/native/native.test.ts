@@ -43,7 +43,7 @@ function lab() {
   const engine = new NativeEngine({
     muted: false,
     cameraOff: false,
-    choice: { camera: '', microphone: '', speaker: '' },
+    choice: { camera: '', microphone: '', speaker: '', sound: '', effect: '' },
     devices: async () => ({
       cameras: [{ id: 'c', name: 'Camera' }],
       microphones: [],
@@ -165,7 +165,13 @@ describe('the native engine', () => {
     expect(engine.level).toBe(0);
     expect(engine.faults).toEqual([]);
     await engine.choose({ camera: 'c' });
-    expect(engine.choice).toEqual({ camera: 'c', microphone: '', speaker: '' });
+    expect(engine.choice).toEqual({
+      camera: 'c',
+      microphone: '',
+      speaker: '',
+      sound: '',
+      effect: '',
+    });
   });
 
   it('says so when the webview can’t decode', () => {

@@ -1,8 +1,9 @@
 import type { Choice, DeviceFault, Devices } from '$src/media/engine';
 import { counts, type Device, type Event, next, off } from './device';
+import type { Filtered, FilterWord } from './effects/filter';
 import { whyOf } from './faults';
 import { Meter } from './meter.svelte';
-import { hardware, type Source } from './source';
+import { hardware, processing, type Source } from './source';
 
 type Kind = 'audio' | 'video';
 const kinds: readonly Kind[] = ['audio', 'video'];
@@ -22,6 +23,10 @@ export interface Own {
   readonly faults: readonly DeviceFault[];
   /** Of the microphone, 0 to 1. */
   readonly level: number;
+  /** An effect was given up: this computer is too slow for it. */
+  readonly tooSlow: boolean;
+  /** The microphone is on, and nothing at all comes from it. */
+  readonly dead: boolean;
   /** The person has asked for devices: the browser may be showing its question. */
   readonly asking: boolean;
   /** Whether nothing of the microphone is to be heard. Before the browser's question is answered: what is wanted. */
@@ -60,6 +65,10 @@ export class Capture implements Own {
 
   readonly #meter = new Meter();
   #speaker = $state('');
+  #sound = $state('');
+  #effect = $state('');
+  #filtered = $state.raw<Filtered>();
+  tooSlow = $state(false);
   #states = $state.raw<Record<Kind, Device>>({ audio: off, video: off });
   #tracks = $state.raw<Partial<Record<Kind, MediaStreamTrack>>>({});
   readonly #timers: Partial<Record<Kind, ReturnType<typeof setTimeout>>> = {};
@@ -89,12 +98,18 @@ export class Capture implements Own {
   }
 
   get video(): MediaStreamTrack | undefined {
-    return this.#tracks.video;
+    return this.#filtered?.track ?? this.#tracks.video;
   }
 
   get choice(): Choice {
     const { audio, video } = this.#states;
-    return { camera: video.chosen, microphone: audio.chosen, speaker: this.#speaker };
+    return {
+      camera: video.chosen,
+      microphone: audio.chosen,
+      speaker: this.#speaker,
+      sound: this.#sound,
+      effect: this.#effect,
+    };
   }
 
   get level(): number {
@@ -145,11 +160,74 @@ export class Capture implements Own {
     if (!off) await this.#open();
   }
 
-  choose({ camera, microphone, speaker }: Partial<Choice>): Promise<void> {
+  async choose({ camera, microphone, speaker, sound, effect }: Partial<Choice>): Promise<void> {
+    if (effect !== undefined && effect !== this.#effect) {
+      this.#effect = effect;
+      this.tooSlow = false;
+      await this.#filter();
+    }
     if (speaker !== undefined) this.#speaker = speaker;
+    const other = sound !== undefined && sound !== this.#sound;
+    if (other) this.#sound = sound;
     if (microphone !== undefined) this.#take('audio', { type: 'choose', id: microphone });
     if (camera !== undefined) this.#take('video', { type: 'choose', id: camera });
-    return this.#open();
+    await this.#open();
+    if (other) await this.#process();
+  }
+
+  /** Has the own picture go through the filter that is wanted now, if there are both. */
+  async #filter(): Promise<void> {
+    const source = this.#tracks.video;
+    const word = this.#effect;
+    // Few use it, so it comes when it is wanted.
+    const effects =
+      word && source ? await import('./effects/filter').catch(() => undefined) : undefined;
+    if (source !== this.#tracks.video || word !== this.#effect) return; // another one is on its way
+    this.#filtered?.stop();
+    this.#filtered = undefined;
+    if (effects && source) {
+      try {
+        this.#filtered = new effects.Filtered(source, word as FilterWord, () => {
+          this.#effect = '';
+          this.tooSlow = true;
+          void this.#filter();
+        });
+      } catch {
+        this.#effect = ''; // without canvases or workers
+      }
+    }
+    this.onchange?.();
+  }
+
+  /** Has the browser treat the microphone's sound as is wanted now; one that can't change that is opened anew. */
+  async #process(): Promise<void> {
+    const before = this.#tracks.audio;
+    if (!before) return;
+    const wanted = processing(this.#sound);
+    const so = (track: MediaStreamTrack) => {
+      const is = track.getSettings();
+      return (['echoCancellation', 'noiseSuppression', 'autoGainControl'] as const).every(
+        (each) => is[each] === undefined || is[each] === wanted[each],
+      );
+    };
+    await before.applyConstraints(wanted).catch(() => {});
+    if (so(before) && !this.#sound.includes('music')) return;
+    // Chromium gives a second track what the first one has, as long as that lives.
+    before.stop();
+    try {
+      const choice = { ...this.choice, microphone: this.#states.audio.using ?? '' };
+      const stream = await this.#source.open({ audio: true, video: false }, choice);
+      const [track] = stream.getAudioTracks();
+      // Another one may have been opened meanwhile.
+      if (track && this.#tracks.audio === before) this.#put('audio', track);
+      else track?.stop();
+    } catch {
+      if (this.#tracks.audio === before) this.#hear('audio', { type: 'ended' });
+    }
+  }
+
+  get dead(): boolean {
+    return this.#meter.dead && !this.silent;
   }
 
   release(): void {
@@ -213,7 +291,13 @@ export class Capture implements Own {
     try {
       const stream = await this.#source.open(
         { audio: wanted.includes('audio'), video: wanted.includes('video') },
-        { microphone: asked.audio, camera: asked.video, speaker: '' },
+        {
+          microphone: asked.audio,
+          camera: asked.video,
+          speaker: '',
+          sound: this.#sound,
+          effect: '',
+        },
       );
       for (const kind of wanted) {
         const track = stream.getTracks().find((candidate) => candidate.kind === kind)!;
@@ -245,6 +329,12 @@ export class Capture implements Own {
       this.#meter.follow(track);
     } else if (track) {
       track.contentHint = 'motion';
+    }
+    if (kind === 'video' && (this.#effect || this.#filtered)) {
+      // What went before does not show what the camera no longer does.
+      this.#filtered?.stop();
+      this.#filtered = undefined;
+      void this.#filter();
     }
     // Only for what the browser does: stop() fires nothing.
     if (track)

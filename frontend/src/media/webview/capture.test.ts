@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Choice } from '$src/media/engine';
 import { Capture } from './capture.svelte';
 import { whyOf } from './faults';
-import { type Changes, hardware, type Source } from './source';
+import { type Changes, hardware, processing, type Source } from './source';
 
 class Track {
   enabled = true;
@@ -16,8 +16,15 @@ class Track {
     readonly kind: 'audio' | 'video',
     readonly deviceId = '',
   ) {}
+  /** What the browser does to its sound. */
+  done: MediaTrackConstraints = {};
+  /** It takes other constraints while it is open. */
+  takes = true;
   getSettings() {
-    return { deviceId: this.deviceId };
+    return { deviceId: this.deviceId, ...this.done };
+  }
+  async applyConstraints(wanted: MediaTrackConstraints) {
+    if (this.takes) this.done = wanted;
   }
   stop() {
     this.readyState = 'ended';
@@ -56,7 +63,10 @@ class Desk implements Source {
       ...(video ? [new Track('video')] : []),
     ];
     this.made.push(...tracks);
-    return { getTracks: () => tracks } as unknown as MediaStream;
+    return {
+      getTracks: () => tracks,
+      getAudioTracks: () => tracks.filter(({ kind }) => kind === 'audio'),
+    } as unknown as MediaStream;
   }
   async devices() {
     const microphones = this.microphones.map((id) => ({ id, name: id }));
@@ -355,4 +365,67 @@ it('a browser that keeps its list of devices to itself has none', async () => {
   } finally {
     vi.unstubAllGlobals();
   }
+});
+
+describe('what is done to the sound', () => {
+  const opened = async () => {
+    await capture.open();
+    const track = desk.made.find(({ kind }) => kind === 'audio')!;
+    track.done = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+    return track;
+  };
+
+  it('is changed while the microphone is open, where the browser can', async () => {
+    const track = await opened();
+    await capture.choose({ sound: 'noise' });
+    expect(capture.audio).toBe(track);
+    expect(track.done).toMatchObject({ noiseSuppression: false, autoGainControl: true });
+  });
+
+  it('has the microphone opened anew where it can’t, and once the old one is closed', async () => {
+    const track = await opened();
+    track.takes = false;
+    const open = desk.open.bind(desk);
+    let before = '';
+    desk.open = (wanted, choice) => {
+      before = track.readyState;
+      return open(wanted, choice);
+    };
+    await capture.choose({ sound: 'gain' });
+    expect(before).toBe('ended');
+    expect(capture.audio).not.toBe(track);
+    expect(desk.asked.at(-1)).toMatchObject({
+      audio: true,
+      video: false,
+      choice: { sound: 'gain' },
+    });
+    expect(capture.silent).toBe(false);
+  });
+
+  it('does not cost the microphone if it can’t be opened again at once', async () => {
+    const track = await opened();
+    track.takes = false;
+    desk.broken.audio = 'NotReadableError';
+    await capture.choose({ sound: 'music' });
+    expect(capture.silent).toBe(true);
+    desk.broken = {};
+    await capture.open();
+    expect(kinds()).toEqual(['audio', 'video']);
+  });
+
+  it('is nothing for music', async () => {
+    await opened();
+    await capture.choose({ sound: 'music' });
+    expect(processing('music')).toEqual({
+      echoCancellation: false,
+      noiseSuppression: false,
+      autoGainControl: false,
+      channelCount: { ideal: 2 },
+    });
+    expect(processing('')).toEqual({
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+    });
+  });
 });

@@ -1,6 +1,9 @@
 /** How often the level is looked at, in milliseconds. */
 const tick = 50;
 
+/** How long a microphone gives nothing, not even a hiss, until it counts as dead, in milliseconds. */
+const patience = 8000;
+
 /**
  * The level of a microphone, 0 to 1, from its samples. Browsers keep audio
  * contexts asleep until the person has pressed something; the meter wakes up
@@ -8,6 +11,9 @@ const tick = 50;
  */
 export class Meter {
   level = $state(0);
+  /** Nothing has come for a while, though it is on. */
+  dead = $state(false);
+  #heardAt = 0;
   #rests = 0; // until then, in milliseconds of performance.now
   #context?: AudioContext;
   #stop?: () => void;
@@ -17,6 +23,7 @@ export class Meter {
     this.#stop?.();
     this.#stop = undefined;
     this.level = 0;
+    this.dead = false;
     if (!track || typeof AudioContext === 'undefined') return;
     this.#context ??= new AudioContext({ latencyHint: tick / 1000 }); // not a hundred times a second
     const context = this.#context;
@@ -28,10 +35,16 @@ export class Meter {
       if (performance.now() < this.#rests) return;
       analyser.getFloatTimeDomainData(samples);
       const level = track.enabled ? loudness(samples) : 0;
+      const now = performance.now();
+      // A context that sleeps hears nothing of anything.
+      const counts = track.enabled && !track.muted && context.state === 'running';
+      if (!counts || samples.some((sample) => sample !== 0)) this.#heardAt = now;
+      this.dead = now - this.#heardAt > patience;
       // Falls slower than it rises, as the eye expects.
       this.level = Math.max(level, this.level * 0.8);
       if (this.level < 0.01) this.level = 0;
     }, tick);
+    this.#heardAt = performance.now();
     const wake = () => void context.resume();
     const events = ['pointerdown', 'keydown'] as const;
     for (const event of events) addEventListener(event, wake);

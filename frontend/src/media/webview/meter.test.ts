@@ -23,9 +23,8 @@ it('grows evenly with decibels', () => {
   for (let i = 1; i < steps.length; i++) expect(steps[i]! - steps[i - 1]!).toBeCloseTo(10 / 54, 2);
 });
 
-it('rests when it is asked to, and goes on', () => {
-  vi.useFakeTimers();
-  let heard = 1;
+/** Stands in for the browser's audio: what is heard, and whether the context runs. */
+function stub(sound: { heard: number; state: string }) {
   const node = { connect: () => {}, disconnect: () => {} };
   vi.stubGlobal('addEventListener', () => {});
   vi.stubGlobal('removeEventListener', () => {});
@@ -35,15 +34,48 @@ it('rests when it is asked to, and goes on', () => {
     class {
       createMediaStreamSource = () => node;
       close = async () => {};
+      get state() {
+        return sound.state;
+      }
     },
   );
   vi.stubGlobal(
     'AnalyserNode',
     class {
       fftSize = 512;
-      getFloatTimeDomainData = (samples: Float32Array) => samples.fill(heard);
+      getFloatTimeDomainData = (samples: Float32Array) => samples.fill(sound.heard);
     },
   );
+}
+
+it('says that a microphone is dead when nothing at all comes from it for long', () => {
+  vi.useFakeTimers();
+  const sound = { heard: 0, state: 'suspended' };
+  stub(sound);
+  const track = { enabled: true, muted: false };
+  const meter = new Meter();
+  meter.follow(track as MediaStreamTrack);
+  vi.advanceTimersByTime(20_000);
+  expect(meter.dead, 'the browser listens to nothing yet').toBe(false);
+  sound.state = 'running';
+  vi.advanceTimersByTime(7000);
+  expect(meter.dead).toBe(false);
+  vi.advanceTimersByTime(2000);
+  expect(meter.dead).toBe(true);
+  sound.heard = 1e-6;
+  vi.advanceTimersByTime(100);
+  expect(meter.dead, 'a quiet room').toBe(false);
+  sound.heard = 0;
+  track.enabled = false;
+  vi.advanceTimersByTime(20_000);
+  expect(meter.dead, 'muted').toBe(false);
+  meter.close();
+});
+
+it('rests when it is asked to, and goes on', () => {
+  vi.useFakeTimers();
+  const sound = { heard: 1, state: 'running' };
+  stub(sound);
 
   const meter = new Meter();
   meter.follow({ enabled: true } as MediaStreamTrack);
@@ -51,7 +83,7 @@ it('rests when it is asked to, and goes on', () => {
   expect(meter.level).toBe(1);
 
   meter.rest(1000);
-  heard = 0;
+  sound.heard = 0;
   vi.advanceTimersByTime(950);
   expect(meter.level).toBe(1);
   vi.advanceTimersByTime(100);

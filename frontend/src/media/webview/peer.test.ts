@@ -74,6 +74,7 @@ function open(size: { width: number; height: number } | undefined = { width: 128
   const peer = new Peer({
     send: () => {},
     own: (kind) => (kind === 'video' ? own.video : undefined),
+    stereo: () => false,
     screen: (kind) => (kind === 'video' ? screen.video : undefined),
     me: () => 'me',
     ontracks: (now) => {
@@ -372,6 +373,7 @@ it('takes other servers, and stays as it is in everything else', () => {
     certificate,
     send: () => {},
     own: () => undefined,
+    stereo: () => false,
     screen: () => undefined,
     me: () => 'me',
     ontracks: () => {},

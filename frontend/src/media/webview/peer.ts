@@ -43,6 +43,8 @@ export interface PeerOptions {
   send(message: GuestMessage): void;
   /** The own track of a kind, if there is one. */
   own(kind: 'audio' | 'video'): MediaStreamTrack | undefined;
+  /** The own sound goes out in stereo, as of music. */
+  stereo(): boolean;
   /** The own screen, or the sound of it, if it is shared. */
   screen(kind: 'audio' | 'video'): MediaStreamTrack | undefined;
   /** Id of the own participant. */
@@ -230,15 +232,18 @@ export class Peer {
   // what a guest waits for after "Let in".
   async #answer(negotiation: number, sdp: string): Promise<void> {
     const connection = this.#connection;
-    await connection.setRemoteDescription({ type: 'offer', sdp });
+    const wanted = this.#options.stereo() ? stereo(sdp) : sdp;
+    await connection.setRemoteDescription({ type: 'offer', sdp: wanted });
     if (!this.#own.length) this.#own = connection.getTransceivers().slice(0, 2);
     const presenting = this.#presenting().map(([, transceiver]) => transceiver);
     for (const transceiver of [...this.#own, ...presenting]) {
       if (transceiver.direction === 'recvonly') transceiver.direction = 'sendonly';
     }
     const answer = await connection.createAnswer();
-    const set = connection.setLocalDescription(answer);
-    this.#options.send({ type: 'answer', payload: { negotiation, sdp: answer.sdp! } });
+    // What others send in stereo is played in stereo.
+    const said = stereo(answer.sdp!);
+    const set = connection.setLocalDescription({ type: 'answer', sdp: said });
+    this.#options.send({ type: 'answer', payload: { negotiation, sdp: said } });
     await set;
     // What is sent and shown is no part of the answer: it keeps the page's one thread from sealing that.
     this.refresh();
@@ -357,6 +362,11 @@ export class Peer {
       if (this.alive) console.warn('peer:', error instanceof Error ? error.name : error);
     });
   }
+}
+
+/** A description that takes Opus in two channels (RFC 7587, section 6.1): 111, as the host's offers name it. */
+function stereo(sdp: string): string {
+  return sdp.replace(/^(a=fmtp:111 (?!.*\bstereo=)[^\r\n]*)/gm, '$1;stereo=1');
 }
 
 /** Makes a sender send a track, or nothing. A rejection means that the connection was closed meanwhile. */

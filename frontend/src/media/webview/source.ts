@@ -19,6 +19,18 @@ export interface Changes {
   front(): void;
 }
 
+/** What the browser does to the sound of a microphone. */
+export function processing(sound: string): MediaTrackConstraints {
+  const kept = new Set(sound.split(' '));
+  const music = kept.has('music');
+  return {
+    echoCancellation: !music,
+    noiseSuppression: !music && !kept.has('noise'),
+    autoGainControl: !music && !kept.has('gain'),
+    ...(music && { channelCount: { ideal: 2 } }),
+  };
+}
+
 /** The cameras and microphones of this computer. */
 export const hardware: Source = {
   open({ audio, video }, choice) {
@@ -28,9 +40,7 @@ export const hardware: Source = {
       navigator.mediaDevices.getUserMedia({
         audio: audio && {
           ...(choice.microphone && { deviceId: { exact: choice.microphone } }),
-          echoCancellation: true,
-          noiseSuppression: true,
-          autoGainControl: true,
+          ...processing(choice.sound),
         },
         video: video && {
           ...(choice.camera ? { deviceId: { exact: choice.camera } } : { facingMode: 'user' }),

@@ -78,6 +78,7 @@ export class WebviewEngine implements MediaEngine {
       certificate: this.#certificate,
       send: this.#send,
       own: (kind) => this.#capture[kind],
+      stereo: () => this.#capture.choice.sound === 'music',
       screen: (kind) => this.screen?.[kind],
       me: () => this.#you,
       ontracks: (tracks) => {
@@ -114,6 +115,18 @@ export class WebviewEngine implements MediaEngine {
     return this.#capture.level;
   }
 
+  get microphone(): MediaStreamTrack | undefined {
+    return this.#capture.audio;
+  }
+
+  get tooSlow(): boolean {
+    return this.#capture.tooSlow;
+  }
+
+  get dead(): boolean {
+    return this.#capture.dead;
+  }
+
   get faults(): readonly DeviceFault[] {
     return this.#speakerFault ? [...this.#capture.faults, 'speaker-missing'] : this.#capture.faults;
   }
@@ -139,7 +152,11 @@ export class WebviewEngine implements MediaEngine {
   }
 
   async choose(part: Partial<Choice>): Promise<void> {
+    const before = this.choice.sound;
     await this.#capture.choose(part);
+    // One channel or two is a matter of the description.
+    if (before !== this.choice.sound && [before, this.choice.sound].includes('music'))
+      this.#peer?.restart();
     await this.#route();
   }
 
