@@ -156,34 +156,34 @@ func (a *App) RemoveCopy(linkID, copyID string) error {
 
 // CopyLink puts one of the link's addresses on the system clipboard.
 func (a *App) CopyLink(linkID, url string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.CopyLink(ctx, linkID, url) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Sharing().Copy(ctx, linkID, url) })
 }
 
 // MailLink opens the system's mail program with the address in a new message.
 func (a *App) MailLink(linkID, url string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MailLink(ctx, linkID, url) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Sharing().Mail(ctx, linkID, url) })
 }
 
 // MessageLink opens the system's messages program with the address.
 func (a *App) MessageLink(linkID, url string) error {
-	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MessageLink(ctx, linkID, url) })
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Sharing().Message(ctx, linkID, url) })
 }
 
 // LinkQR draws one of the host's own addresses as an SVG document.
 func (a *App) LinkQR(url string) (string, error) {
-	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.LinkQR(ctx, url) })
+	return get(a, func(ctx context.Context, h *host.Host) (string, error) { return h.Sharing().QR(ctx, url) })
 }
 
 // Invitation returns the text that goes with an address of a link.
 func (a *App) Invitation(linkID, url string) (string, error) {
-	return get(a, func(_ context.Context, h *host.Host) (string, error) { return h.Link(linkID).Invitation(url) })
+	return get(a, func(_ context.Context, h *host.Host) (string, error) { return h.Sharing().Invitation(linkID, url) })
 }
 
 // SaveCalendar asks for a place and saves a calendar file with the address as its
 // location. It returns the file's path, or "" if the host cancelled.
 func (a *App) SaveCalendar(linkID, url string, wish hoststate.CalendarWish) (string, error) {
 	return get(a, func(ctx context.Context, h *host.Host) (string, error) {
-		name, file, err := h.Calendar(ctx, linkID, url, wish)
+		name, file, err := h.Sharing().Calendar(ctx, linkID, url, wish)
 		if err != nil {
 			return "", err
 		}

@@ -19,12 +19,12 @@ func TestASecondWayToTheClipboard(t *testing.T) {
 	}})
 	l := f.link()
 	url := l.Addresses[0].URL
-	f.must(f.host.CopyLink(f.ctx, l.ID, url))
+	f.must(f.host.Sharing().Copy(f.ctx, l.ID, url))
 	if got != url {
 		t.Errorf("copied %q", got)
 	}
 	failing = errors.New("no toolkit")
-	if err := f.host.CopyLink(f.ctx, l.ID, url); fault.CodeOf(err) != fault.ClipboardUnavailable {
+	if err := f.host.Sharing().Copy(f.ctx, l.ID, url); fault.CodeOf(err) != fault.ClipboardUnavailable {
 		t.Errorf("both fail: %v", err)
 	}
 }

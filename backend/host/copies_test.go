@@ -73,10 +73,10 @@ func TestCopyIsNamedOnTheCard(t *testing.T) {
 	if err := f.host.Link(l.ID).RemoveCopy(f.ctx, "nobody"); fault.CodeOf(err) != fault.LinkNotFound {
 		t.Error(err)
 	}
-	_, err := f.host.LinkQR(f.ctx, choir.Addresses[0].URL)
+	_, err := f.host.Sharing().QR(f.ctx, choir.Addresses[0].URL)
 	f.must(err)
 	f.must(f.host.Link(l.ID).RemoveCopy(f.ctx, id))
-	if _, err := f.host.LinkQR(f.ctx, choir.Addresses[0].URL); fault.CodeOf(err) != fault.LinkNotFound {
+	if _, err := f.host.Sharing().QR(f.ctx, choir.Addresses[0].URL); fault.CodeOf(err) != fault.LinkNotFound {
 		t.Errorf("the address of a removed copy was handed out: %v", err)
 	}
 }

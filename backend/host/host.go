@@ -11,6 +11,7 @@ import (
 	"github.com/porch-call/porch/backend/call/totals"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
+	"github.com/porch-call/porch/backend/host/sharing"
 	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
@@ -90,8 +91,8 @@ type Host struct {
 	windows       Windows
 	center        *notify.Center // nil if there is no notifier
 	attention     func()
-	clipboard     func(text string) error // nil if there is no second way
-	awake         Awake                   // nil if the computer may sleep
+	sharing       *sharing.Sharing
+	awake         Awake // nil if the computer may sleep
 	synthetic     bool
 	speech        func() hoststate.Speech
 	timing        Timing
@@ -139,7 +140,6 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		capture:       o.Capture,
 		windows:       o.Windows,
 		attention:     o.Attention,
-		clipboard:     o.Clipboard,
 		awake:         o.Awake,
 		synthetic:     o.Synthetic,
 		speech:        o.Speech,
@@ -180,8 +180,11 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		Keeper: h.keeper, Inside: h.relay, Remotes: o.Remotes, Router: o.Router, TLS: o.TLS,
 		Book: h.book, Doors: o.Doors, Page: o.Page,
 		Context: h.ctx, Loop: h.loop, Background: &h.background, Do: h.do, Touch: h.touch, Forget: h.forgetParts,
-		Copy:        func(ctx context.Context, text string) error { return copyText(ctx, text, h.clipboard) },
+		Copy:        func(ctx context.Context, text string) error { return h.sharing.CopyText(ctx, text) },
 		Credentials: h.timing.Credentials, Probe: h.timing.Probe, Logger: h.log, Now: h.now,
+	})
+	h.sharing = sharing.New(sharing.Parts{
+		Snapshot: h.Snapshot, HandedOut: h.ways.HandedOut, Speech: h.speech, Clipboard: o.Clipboard, Now: h.now,
 	})
 	if o.Notifier != nil {
 		h.center = notify.NewCenter(notify.Options{
@@ -267,6 +270,9 @@ func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced()
 
 // Ways returns how the host's links are reached, with the commands for it.
 func (h *Host) Ways() *ways.Ways { return h.ways }
+
+// Sharing returns the commands that pass addresses of links on.
+func (h *Host) Sharing() *sharing.Sharing { return h.sharing }
 
 // Stats returns the sum of what all calls have counted since the start.
 func (h *Host) Stats() call.Stats { return h.totals.Sum() }

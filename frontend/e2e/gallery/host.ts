@@ -197,6 +197,7 @@ function madeUp(part: Partial<State>): Backend {
       uplink: { rate: 4_600_000, height: 360, paused: 1 },
     }),
     linkHistory: async (link) => (link === id('D') ? calls : []),
+    invitation: async (_, url) => `Join me on Porch. There is nothing to install.\n${url}`,
     linkQR: async () => qr,
     program: async () => ({
       version: '1.2.3',
@@ -410,6 +411,16 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     ),
   'share-copy': (target) =>
     show(target, { links }, (host) => (host.sheet = { kind: 'share', link: id('D'), copy: 'a' })),
+  'share-calendar': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'share', link: id('D') };
+      setTimeout(() => press(m.host_calendar()));
+    }),
+  'share-text': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'share', link: id('B') };
+      setTimeout(() => press(m.host_edit_text()));
+    }),
   'home-undo': (target) =>
     show(target, {
       links: links.map((link) =>
