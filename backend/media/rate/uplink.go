@@ -30,8 +30,9 @@ type Uplink struct {
 	rival   rival
 	gate    Gate
 	members []*member
-	order   []*member // scratch
-	full    bool      // the local socket was full since the last tick
+	order   []*member       // scratch
+	queues  []time.Duration // likewise
+	full    bool            // the local socket was full since the last tick
 	queue   time.Duration
 	over    bool
 	proved  extremes
@@ -192,7 +193,7 @@ func (u *Uplink) Tick(now time.Time) {
 	}
 	foreign := int64(0)
 	if u.rival.on || u.rival.testing {
-		over, foreign = false, int64(sum.queue)
+		over, foreign = false, int64(u.middle())
 	}
 	for _, m := range u.members {
 		m.e.foreign.Store(foreign)
@@ -237,6 +238,22 @@ func (u *Uplink) collect(now time.Time, at time.Duration) (sum report) {
 		none = false
 	}
 	return sum
+}
+
+// middle returns the queue that half of the receivers meet at least. Beside a rival it is that of the rival; some of them may
+// have taken that for a longer path, and see none.
+func (u *Uplink) middle() time.Duration {
+	u.queues = u.queues[:0]
+	for _, m := range u.members {
+		if m.live {
+			u.queues = append(u.queues, m.queue)
+		}
+	}
+	if len(u.queues) == 0 {
+		return 0
+	}
+	slices.Sort(u.queues)
+	return u.queues[len(u.queues)/2]
 }
 
 // needs returns what the receiver can use, in bits per second.

@@ -443,6 +443,9 @@ func (l *line) beware(a *Allocator) {
 		return
 	}
 	l.cut = false
+	if a.now < l.begun {
+		return
+	}
 	switch {
 	case a.now < l.until: // the same shortage
 		l.until = max(l.until, a.now+caution)

@@ -112,6 +112,9 @@ const (
 	forgiveAtOnce = 3
 	// recovery is how long a capacity may take to be what it was.
 	recovery = 4 * time.Second
+	// beginning is how long the capacity of a line that is new may take to be found. It begins low for everybody, and whoever
+	// is found to have more first takes room from the others.
+	beginning = 8 * time.Second
 	// trust is how long a capacity must have been as high for an upgrade, at least; it may be twice as long. A rate
 	// follows the capacity at once.
 	trust = 4 * time.Second
@@ -201,6 +204,7 @@ type line struct {
 	cut      bool          // a downgrade of this decision is for want of capacity
 	excused  uint32        // of the receiver
 	forgave  time.Duration // when all of forgiveAtOnce are there again
+	begun    time.Duration // until then the line is new, of receivers
 	recovers time.Duration // until then what was lost comes back without a wait
 
 	// highest is the highest layer of the last decision in a class or below it, of receivers.

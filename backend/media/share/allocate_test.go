@@ -299,6 +299,25 @@ func TestOneGuestGetsSlow(t *testing.T) {
 	}
 }
 
+// TestAPictureDoesNotWaitAtTheBegin: each line begins at 1 Mbit/s, and one is found to carry more before the others. What
+// that has paused elsewhere comes back as soon as its line is found to carry it.
+func TestAPictureDoesNotWaitAtTheBegin(t *testing.T) {
+	w := newWorld(t, 3, 1, 50_000_000)
+	for r := range w.in.Receivers {
+		w.in.Receivers[r].Capacity = min(w.in.Receivers[r].Capacity, 1_000_000)
+	}
+	w.decide(0)
+	w.in.Receivers[2].Capacity, w.in.Receivers[3].Capacity = 6_000_000, 6_000_000
+	w.run(2)
+	w.in.Receivers[1].Capacity = 6_000_000
+	for seconds := 0; w.shown(1) < 3; seconds++ {
+		if seconds > 1 {
+			t.Fatalf("%d pictures after %d s", w.shown(1), seconds)
+		}
+		w.decide(time.Second)
+	}
+}
+
 // TestAMistakeIsMadeGood: a guest's line seemed to carry nothing for a while. Its pictures come back at once, if it is known
 // that this was not so, and after a wait otherwise. Whoever claims it all the time waits, too.
 func TestAMistakeIsMadeGood(t *testing.T) {

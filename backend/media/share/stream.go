@@ -72,6 +72,10 @@ func (a *Allocator) follow(in *Input) {
 	}
 	for i := range a.lines {
 		a.lines[i] = line{until: longAgo, upgraded: longAgo}
+		if i < receivers {
+			a.lines[i].begun = a.now + beginning
+			a.lines[i].recovers = a.lines[i].begun
+		}
 	}
 	for t := range in.Tracks {
 		if old := index(a.tracks, in.Tracks[t].ID); old >= 0 {
