@@ -3,6 +3,8 @@ package host
 import (
 	"cmp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
@@ -136,9 +138,11 @@ func (d drawing) state() hoststate.State {
 			continue
 		}
 		o.nameRequests()
+		begin := len(s.Requests)
 		for _, q := range o.queue.Requests {
 			s.Requests = append(s.Requests, o.requestView(l, q))
 		}
+		foldAlike(s.Requests[begin:])
 		if o.call != nil && len(o.roster) > 0 {
 			s.Calls = append(s.Calls, callView(l, o))
 		}
@@ -182,6 +186,44 @@ func (d drawing) link(l links.Link, o *openLink) hoststate.LinkView {
 		v.Group = hoststate.GroupUpcoming
 	}
 	return v
+}
+
+// foldFrom is how many look-alike knocks at a link stand behind one card. Fewer are
+// shown apart: two people may have one name.
+const foldFrom = 5
+
+// foldAlike says of unknown guests of one link whose names differ in nothing but
+// numbers, or resemble each other, that they are like the first of them.
+func foldAlike(requests []hoststate.RequestView) {
+	if len(requests) < foldFrom {
+		return
+	}
+	type bunch struct {
+		shape signalling.Shape
+		rows  []int
+	}
+	var bunches []bunch
+	for i, q := range requests {
+		if q.Known != hoststate.KnownFirst || len(q.Words) > 0 {
+			continue
+		}
+		letters := strings.TrimFunc(q.Name, func(r rune) bool { return !unicode.IsLetter(r) })
+		shape := signalling.ShapeOf(cmp.Or(letters, q.Name))
+		at := slices.IndexFunc(bunches, func(b bunch) bool { return b.shape.Alike(shape) })
+		if at < 0 {
+			bunches = append(bunches, bunch{shape: shape})
+			at = len(bunches) - 1
+		}
+		bunches[at].rows = append(bunches[at].rows, i)
+	}
+	for _, b := range bunches {
+		if len(b.rows) < foldFrom {
+			continue
+		}
+		for _, i := range b.rows[1:] {
+			requests[i].Like = requests[b.rows[0]].ID
+		}
+	}
 }
 
 func (o *openLink) requestView(l links.Link, q lobby.Request) hoststate.RequestView {

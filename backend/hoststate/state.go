@@ -250,6 +250,7 @@ type RequestView struct {
 	SameAs     string     `json:"sameAs,omitempty"`    // the name under which this browser was let in last, if it gives another one now
 	Familiar   bool       `json:"familiar"`            // it has proved the key under which it was let in before, so it may always be let in
 	Hint       string     `json:"hint,omitempty"`      // why it may be a note-taking bot: "name", "automated" or "punctual"
+	Like       string     `json:"like,omitempty"`      // id of the first of many unknown guests at this link with such a name, if it is another's
 	CanWrite   bool       `json:"canWrite"`            // its page shows what the host writes
 	Words      []WordView `json:"words"`               // what was said with them, oldest first
 	LowersTo   int        `json:"lowersTo"`            // lines of most pictures then, 0 if they pause; only with Lowers

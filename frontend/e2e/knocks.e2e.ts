@@ -3,9 +3,10 @@
 import type { Browser, Page } from 'playwright-core';
 import type { Browser as FirefoxBrowser, Page as FirefoxPage } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { seriousOn } from './lab/axe.js';
 import { chromiumPage, evaluate, firefoxPage, openFirefox, pressFirefox } from './lab/browsers.js';
-import { knock } from './lab/guest.js';
-import { type AppWindow, createLink, openAppWindow } from './lab/host.js';
+import { controls, knock } from './lab/guest.js';
+import { type AppWindow, createLink, letIn, openAppWindow } from './lab/host.js';
 import type { Lab } from './lab/lab.js';
 import { until } from './lab/processes.js';
 
@@ -117,5 +118,56 @@ describe('the bell', () => {
     await says(boris, 'has seen it');
     await host.getByRole('button', { name: 'Decline Boris' }).click();
     await boris.close();
+  });
+});
+
+describe('who it is', () => {
+  let ada: Page;
+
+  test('the host and a guest who waits have a word through the door', async () => {
+    await answer('Ada', 'Block');
+    ada = await chromiumPage(chromium, { viewport: { width: 390, height: 844 } });
+    await knock(ada, address, 'Cleo');
+    await card('Cleo').getByText('First time').waitFor();
+    // A program drives this browser, and the page says so.
+    await card('Cleo').getByText('This may be a note-taking bot: a program drives').waitFor();
+    await card('Cleo').getByRole('button', { name: 'Write to Cleo' }).click();
+    await card('Cleo').getByRole('textbox', { name: 'Message to Cleo' }).fill('Who is it?');
+    await card('Cleo').getByRole('button', { name: 'Send' }).click();
+    await ada
+      .getByRole('log', { name: /^Messages from / })
+      .getByText('Who is it?')
+      .waitFor();
+    await ada.getByRole('textbox', { name: 'Reply' }).fill('<b>Grandma’s</b> neighbour');
+    await ada.getByRole('button', { name: 'Send' }).click();
+    await card('Cleo').getByText('<b>Grandma’s</b> neighbour').waitFor();
+    expect(await seriousOn(ada, 'everything')).toEqual([]);
+    expect(await seriousOn(host, 'everything')).toEqual([]);
+  });
+
+  test('a browser that was let in is known again, and may always be let in', async () => {
+    await letIn(host, 'Cleo');
+    for (const page of [host, ada]) await controls(page).waitFor();
+    await ada.reload(); // and the key outlives the page
+    await controls(ada).waitFor();
+    const leave = async () => {
+      await controls(ada).getByRole('button', { name: 'Leave' }).click();
+      await ada.getByRole('button', { name: 'Ask to join again' }).click();
+    };
+    await leave();
+    await card('Cleo').getByText('Let in 1 time before').waitFor();
+    await answer('Cleo', 'Always let in Cleo');
+    await controls(ada).waitFor();
+    await leave();
+    await controls(ada).waitFor(); // nobody pressed anything
+    await host.getByText('Cleo came in: always let in').waitFor();
+  });
+
+  test('another browser under the same name is shown as that', async () => {
+    const thief = await chromiumPage(chromium);
+    await knock(thief, address, 'Cleo');
+    await requests().getByText('A name that is in the call already').waitFor();
+    await requests().getByText('New browser using a name you know').waitFor();
+    await thief.close();
   });
 });

@@ -7,9 +7,11 @@ import type {
   EndReason,
   GuestMessage,
   HostMessage,
+  SaidLine,
   Transport,
   TransportState,
 } from '$src/transport';
+import type { Bytes } from '$src/transport/bytes';
 import { isName, isolated } from '$src/ui/names';
 import type { Memory } from './memory';
 
@@ -18,7 +20,12 @@ export interface Channel extends Transport {
   /** There is a seat to come back to without knocking. */
   readonly hasSeat: boolean;
   forgetSeat(): void;
+  /** What no other channel has; undefined when none is open. */
+  binding?(): Promise<Bytes | undefined>;
 }
+
+/** Which browser this is, as a knock has it. */
+export type Proof = { key: string; proof: string };
 
 /** Why the guest is neither waiting nor in the call. */
 export type Outcome = Exclude<EndReason, 'shutdown' | 'seat-gone'> | 'left' | 'refused';
@@ -54,6 +61,12 @@ export interface Parts {
   /** The channel leads straight to the host's computer, without a relay. */
   direct?: boolean;
   inside(): Promise<Inside>;
+  /** Proves to a host which browser this is. */
+  prove?(host: string, channel: Channel): Promise<Proof | undefined>;
+  /** A program drives the browser. */
+  automated?: boolean;
+  /** Does the work that a host asks for while many knock. */
+  work?(challenge: string, bits: number): Promise<string | undefined>;
   /** Takes one picture of the camera, in base64url. */
   still(track: MediaStreamTrack): Promise<string | undefined>;
 }
@@ -92,6 +105,8 @@ export class Session {
   name = $state('');
   /** A picture goes with the request. */
   picture = $state(false);
+  /** What the host and this guest have said to each other while it waits. */
+  said = $state.raw<SaidLine[]>([]);
   inside = $state.raw<Inside>();
   /** From admission on. */
   call = $state.raw<Call>();
@@ -109,6 +124,8 @@ export class Session {
   #again?: ReturnType<typeof setTimeout>;
   #unsaid: readonly string[] = []; // typed into a call whose seat has gone since
   #opened = false; // camera and microphone, as far as they are wanted
+  #proof?: Proof;
+  #proving?: Promise<void>;
   #still?: string;
   #takingStill?: Promise<string | undefined>;
 
@@ -160,6 +177,7 @@ export class Session {
   /** Asks once more under the same name. */
   askAgain(): void {
     const { phase } = this.reach;
+    this.said = [];
     const welcomed = phase === 'open' && this.welcomed;
     this.#forgetAgain();
     // Whoever asks from here does not want the seat back that another tab has.
@@ -242,14 +260,51 @@ export class Session {
     channel.connect();
   }
 
-  #knock(): void {
-    if (this.#takingStill) return; // and knocks when it is there
+  /** Answers the host, who has written first. */
+  reply(text: string): boolean {
+    const trimmed = text.trim();
+    return trimmed !== '' && this.#channel.send({ type: 'word', payload: { text: trimmed } });
+  }
+
+  /** Proves which browser this is, on the channel that has just been opened. */
+  #prove(host: string): void {
+    const proving: Promise<void> | undefined = this.#parts.prove?.(host, this.#channel).then(
+      (proof) => this.#proved(proving, proof),
+      () => this.#proved(proving), // what proves it could not be fetched
+    );
+    this.#proving = proving;
+  }
+
+  #proved(proving: Promise<void> | undefined, proof?: Proof): void {
+    if (this.#proving !== proving) return;
+    this.#proving = undefined;
+    this.#proof = proof;
+    if (this.place.at === 'waiting' && this.welcomed && !this.#again) this.#knock();
+  }
+
+  /** Does what the host asks for while many knock, and knocks again. */
+  async #work(challenge: string, bits: number): Promise<void> {
+    const channel = this.#channel;
+    const done = await this.#parts.work?.(challenge, bits);
+    if (channel === this.#channel && this.place.at === 'waiting' && this.welcomed)
+      this.#knock(done);
+  }
+
+  #knock(work?: string): void {
+    if (this.#takingStill || this.#proving) return; // and knocks when it is there
+    const { faults } = this.capture;
     this.#channel.send({
       type: 'knock',
       payload: {
         name: this.name,
         muted: this.capture.silent,
         cameraOff: this.capture.dark,
+        takes: this.#parts.work ? ['word', 'work'] : ['word'],
+        ...this.#proof,
+        ...(work && { work }),
+        ...(this.#parts.automated && { automated: true }),
+        ...(faults.includes('camera-missing') &&
+          faults.includes('microphone-missing') && { bare: true }),
         ...(this.#still && { picture: this.#still }),
       },
     });
@@ -281,6 +336,7 @@ export class Session {
     if (this.call) this.call.connected = state.phase === 'open';
     if (state.phase !== 'open') {
       this.welcomed = false;
+      this.#proving = undefined;
       // The host has to say anew that the request stands.
       if (this.place.at === 'waiting') this.place = { ...this.place, bell: undefined };
     }
@@ -295,6 +351,8 @@ export class Session {
         this.hostName = isolated(message.payload.hostName);
         this.renames = message.payload.takes?.includes('rename') ?? false;
         this.welcomed = true;
+        this.#proof = undefined;
+        if (message.payload.host) this.#prove(message.payload.host);
         if (this.#later(message.payload.opensIn)) break;
         if (!this.#opened && this.place.at !== 'out' && this.place.at !== 'declined') this.#open();
         if (this.place.at === 'waiting' && !this.#again) this.#knock();
@@ -321,6 +379,13 @@ export class Session {
         this.#end();
         this.place = { at: 'waiting', since: Date.now(), outside: true };
         this.#knock();
+        break;
+      case 'said':
+        this.said = message.payload.lines;
+        this.#loadInside();
+        break;
+      case 'work':
+        void this.#work(message.payload.challenge, message.payload.bits);
         break;
       case 'declined':
         this.place = { at: 'declined', mayRetry: message.payload.mayRetry };

@@ -43,7 +43,10 @@ describe('at the door', () => {
     channel().welcome();
     expect(session.join('  Ada ')).toBe(true);
     expect(channel().sent).toEqual([
-      { type: 'knock', payload: { name: 'Ada', muted: false, cameraOff: true } },
+      {
+        type: 'knock',
+        payload: { name: 'Ada', muted: false, cameraOff: true, takes: ['word'] },
+      },
     ]);
     expect(stage.memory.name).toBe('Ada');
   });
@@ -54,6 +57,55 @@ describe('at the door', () => {
     expect(session.place.at).toBe('waiting');
     channel().welcome();
     expect(channel().types).toEqual(['knock']);
+  });
+});
+
+describe('which browser this is', () => {
+  it('is proved to a host that takes it, and the knock waits for that', async () => {
+    const proof = { key: 'K', proof: 'P' };
+    stage.parts = { prove: vi.fn(async () => proof), automated: true };
+    stage.capture.faults = ['camera-missing', 'microphone-missing'];
+    const session = open();
+    channel().welcome('H');
+    session.join('Ada');
+    expect(channel().sent).toEqual([]);
+    await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
+    expect(channel().sent[0]!.payload).toMatchObject({ ...proof, automated: true, bare: true });
+  });
+
+  it('is not said to others, and holds nobody up who can’t prove it', async () => {
+    stage.parts = { prove: vi.fn(async () => Promise.reject(new Error('no chunk'))) };
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    expect(stage.parts.prove).not.toHaveBeenCalled();
+    expect(channel().types).toEqual(['knock']);
+    const other = open();
+    channel().welcome('H');
+    other.join('Ada');
+    await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
+    expect(channel().sent[0]!.payload).not.toHaveProperty('key');
+  });
+
+  it('works when many knock, and knocks again', async () => {
+    stage.parts = { work: vi.fn(async () => 'W') };
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say({ type: 'work', payload: { challenge: 'C', bits: 3 } });
+    await vi.waitFor(() => expect(channel().types).toEqual(['knock', 'knock']));
+    expect(channel().sent[1]!.payload).toMatchObject({ work: 'W', takes: ['word', 'work'] });
+  });
+
+  it('hears the host through the door, and answers', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say({ type: 'said', payload: { lines: [{ text: 'Who is it?', ago: 0 }] } });
+    expect(session.said).toHaveLength(1);
+    expect(session.reply('  ')).toBe(false);
+    expect(session.reply(' It is me ')).toBe(true);
+    expect(channel().sent.at(-1)).toEqual({ type: 'word', payload: { text: 'It is me' } });
   });
 });
 
@@ -79,7 +131,7 @@ describe('a picture with the request', () => {
     stage.capture.video = undefined;
     dark.join('Bea');
     expect(stage.still).not.toHaveBeenCalled();
-    expect(knocks()).toEqual([{ name: 'Bea', muted: false, cameraOff: true }]);
+    expect(knocks()).toEqual([{ name: 'Bea', muted: false, cameraOff: true, takes: ['word'] }]);
   });
 
   it('is taken on Join, and goes with the knock', async () => {

@@ -4,7 +4,7 @@ import { Call } from '$src/call/model/call.svelte';
 import type { Own } from '$src/media/webview/capture.svelte';
 import { FakeTransport } from '$src/test/fakeTransport';
 import type { EndReason, GuestMessage, HostMessage, ICEServer } from '$src/transport';
-import { type Channel, type Inside, Session } from '../session.svelte';
+import { type Channel, type Inside, type Parts, Session } from '../session.svelte';
 
 /** A channel of a host by the name of Sam, whose link is called Book club. */
 class FakeChannel extends FakeTransport implements Channel {
@@ -21,10 +21,10 @@ class FakeChannel extends FakeTransport implements Channel {
     super.say(message);
   }
 
-  welcome(): void {
+  welcome(host?: string): void {
     this.say({
       type: 'welcome',
-      payload: { version: 1, linkName: 'Book club', hostName: 'Sam' },
+      payload: { version: 1, linkName: 'Book club', hostName: 'Sam', ...(host && { host }) },
     });
   }
 }
@@ -77,11 +77,15 @@ interface Stage {
   capture: {
     silent: boolean;
     dark: boolean;
+    faults: string[];
     video?: MediaStreamTrack;
     rest: Mock<(milliseconds: number) => void>;
     open: Mock<() => Promise<void>>;
     release: Mock<() => Promise<void>>;
   };
+  prove?: Parts['prove'];
+  work?: Parts['work'];
+  parts: Pick<Parts, 'prove' | 'work' | 'automated'>;
   still: Mock<(track: MediaStreamTrack) => Promise<string | undefined>>;
   memory: { name: string; language: string; switches: { muted: boolean; cameraOff: boolean } };
   /** How often what is behind the door was fetched. */
@@ -103,10 +107,12 @@ export function reset(): void {
     capture: {
       silent: false,
       dark: true,
+      faults: [],
       rest: vi.fn(),
       open: vi.fn(async () => {}),
       release: vi.fn(async () => {}),
     },
+    parts: {},
     still: vi.fn(async () => '_9j_2Q'),
     memory: { name: '', language: '', switches: { muted: false, cameraOff: false } },
     fetched: 0,
@@ -142,6 +148,7 @@ export const open = () =>
         stage.arrive = done;
       }),
     still: stage.still,
+    ...stage.parts,
   });
 
 /** Rings the bell if a guest asked, and delivers what is behind the door. */

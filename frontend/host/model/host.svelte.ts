@@ -90,6 +90,7 @@ export class Host {
   #attended = Number.NEGATIVE_INFINITY;
   #staying = $state<string>(); // asked to go to this link's call, and stayed
   #deeds: number | undefined; // the newest that was told
+  #arrived: number | undefined; // the guest who was let in last by a standing decision
   #unwatch: (() => void) | undefined;
   #unwatchProgram: (() => void) | undefined;
   #preparing: ReturnType<typeof setTimeout> | undefined;
@@ -317,13 +318,18 @@ export class Host {
 
   /** What has to happen by itself when the state has changed. */
   #follow(): void {
-    const { requests, enter, deeds } = this.state.now;
+    const { requests, enter, deeds, arrival } = this.state.now;
     this.requests.take(requests);
     const last = deeds.at(-1)?.id ?? 0;
     // What was done before this window opened is in the list of the call.
     if (this.#deeds !== undefined)
       for (const deed of deeds) if (deed.id > this.#deeds) this.toasts.word(deedSentence(deed));
     this.#deeds = last;
+    if (this.#arrived !== undefined && arrival && arrival.id > this.#arrived) {
+      this.#ring();
+      this.toasts.word(m.host_always_came({ name: isolated(arrival.name) }));
+    }
+    this.#arrived = arrival?.id ?? 0;
     this.#expect();
     if (!enter) this.#staying = undefined;
     else if (enter.client === this.client && !this.call) this.enter(enter.linkId);

@@ -13,7 +13,15 @@ export interface RequestGroup {
 export interface RequestsOptions {
   commands: Pick<
     Commands,
-    'admit' | 'decline' | 'askToWait' | 'seeRequests' | 'block' | 'admitAll' | 'declineAll'
+    | 'admit'
+    | 'decline'
+    | 'askToWait'
+    | 'seeRequests'
+    | 'alwaysLetIn'
+    | 'writeTo'
+    | 'block'
+    | 'admitAll'
+    | 'declineAll'
   >;
   /** Somebody knocks whose bell may ring in the window. */
   onknock: (request: RequestView) => void;
@@ -87,6 +95,8 @@ export class Requests {
 
   admit = (id: string) => this.#decide([id], () => this.#options.commands.admit(id));
   decline = (id: string) => this.#decide([id], () => this.#options.commands.decline(id));
+  alwaysLetIn = (id: string, everywhere: boolean) =>
+    this.#decide([id], () => this.#options.commands.alwaysLetIn(id, everywhere));
   block = (id: string) => this.#decide([id], () => this.#options.commands.block(id));
   admitAll = (group: RequestGroup) =>
     this.#decide(idsOf(group), () => this.#options.commands.admitAll(group.linkId, idsOf(group)));
@@ -97,6 +107,17 @@ export class Requests {
   askToWait = async (id: string, minutes = 0): Promise<void> => {
     await this.#run([id], () => this.#options.commands.askToWait(id, minutes));
     this.#deciding.delete(id);
+  };
+
+  /** Says a line to a guest who waits; resolves to whether it went out. */
+  write = async (id: string, text: string): Promise<boolean> => {
+    try {
+      await this.#options.commands.writeTo(id, text);
+      return true;
+    } catch (reason) {
+      this.#options.onfault(reason);
+      return false;
+    }
   };
 
   async #decide(ids: string[], command: () => Promise<void>): Promise<void> {

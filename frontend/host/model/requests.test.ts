@@ -10,6 +10,8 @@ function open(commands: Partial<RequestsOptions['commands']> = {}) {
     decline: vi.fn(done),
     askToWait: vi.fn(done),
     seeRequests: vi.fn(done),
+    alwaysLetIn: vi.fn(done),
+    writeTo: vi.fn(done),
     block: vi.fn(done),
     admitAll: vi.fn(done),
     declineAll: vi.fn(done),

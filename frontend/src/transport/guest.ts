@@ -119,6 +119,11 @@ export class GuestTransport implements Transport {
     return true;
   }
 
+  /** What only the channel that is open has; see Channel. */
+  async binding(): Promise<Bytes | undefined> {
+    return this.#connection?.channel?.binding();
+  }
+
   /** Gives up the seat, as when a person leaves. */
   forgetSeat(): void {
     this.#seat = undefined;
@@ -321,7 +326,7 @@ type Loss =
 
 /** One socket, from open to loss. */
 class Connection {
-  #channel: Channel | undefined;
+  channel: Channel | undefined;
   #received = Promise.resolve();
   #sent = Promise.resolve();
   #greeted = false; // the host has answered
@@ -352,7 +357,7 @@ class Connection {
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       let opened: Promise<Bytes> | undefined;
       if (this.#greeted && this.#unopened === 0 && typeof data !== 'string') {
-        opened = this.#channel!.open(new Uint8Array(data));
+        opened = this.channel!.open(new Uint8Array(data));
         opened.catch(() => {}); // it is thrown again in its turn
       } else {
         this.#unopened++;
@@ -379,7 +384,7 @@ class Connection {
     const plain = fromText(JSON.stringify(message));
     this.#sent = this.#sent
       .then(async () => {
-        const frame = await this.#channel!.seal(plain);
+        const frame = await this.channel!.seal(plain);
         if (this.socket.readyState === this.socket.OPEN) this.socket.send(frame);
       })
       .catch((error) => this.#lose({ cause: 'refused', code: codeOf(error) }));
@@ -418,9 +423,9 @@ class Connection {
   }
 
   async #receive(data: string | ArrayBuffer): Promise<void> {
-    if (this.#channel) {
+    if (this.channel) {
       if (typeof data === 'string') throw new Fault('message-unexpected');
-      this.#take(await this.#channel.open(new Uint8Array(data)));
+      this.#take(await this.channel.open(new Uint8Array(data)));
     } else {
       if (typeof data !== 'string') throw new Fault('message-unexpected');
       await this.#answer(data);
@@ -442,7 +447,7 @@ class Connection {
     if (!publicKey) throw new Fault('key-mismatch');
     const channel = await Channel.open(publicKey, this.link.id);
     if (this.#over) return;
-    this.#channel = channel;
+    this.channel = channel;
     this.socket.send(channel.opening);
     this.send(this.hello());
   }

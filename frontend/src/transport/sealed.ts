@@ -70,6 +70,7 @@ export class Channel {
   #out: Direction | undefined;
   #in: Direction | undefined;
   #begun = false;
+  #salt: Bytes | undefined;
 
   private constructor(
     /** What must be sent before the first frame. */
@@ -120,6 +121,11 @@ export class Channel {
     return concat(number, new Uint8Array(await this.#out.encrypt(number, plain)));
   }
 
+  /** 32 bytes that no other channel has, once the host's first frame is open: what is signed over them is good for this one only. */
+  binding(): Promise<Bytes> {
+    return hkdf(this.exported, this.#salt!, 'porch channel binding v1', 32);
+  }
+
   /**
    * The message in the next frame of the host. Faults: `frame-too-large`, `frame-truncated`, `frame-replayed`,
    * `frame-out-of-order`, `seal-broken`.
@@ -142,6 +148,7 @@ export class Channel {
         Direction.derive(this.exported, salt, 'guest'),
       ]);
       this.#out.next = 1; // HPKE sealed the first
+      this.#salt = salt;
     }
     this.#in!.next++;
     try {

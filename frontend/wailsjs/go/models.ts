@@ -854,6 +854,7 @@ export namespace hoststate {
 	    sameAs?: string;
 	    familiar: boolean;
 	    hint?: string;
+	    like?: string;
 	    canWrite: boolean;
 	    words: WordView[];
 	    lowersTo: number;
@@ -888,6 +889,7 @@ export namespace hoststate {
 	        this.sameAs = source["sameAs"];
 	        this.familiar = source["familiar"];
 	        this.hint = source["hint"];
+	        this.like = source["like"];
 	        this.canWrite = source["canWrite"];
 	        this.words = this.convertValues(source["words"], WordView);
 	        this.lowersTo = source["lowersTo"];
