@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
-import { agoOf, undoFor, usable } from './browser';
+import { usable } from './browser';
+import { undoFor } from './door/undo';
+import { agoOf } from './inside/ago';
 
 it('knows the browsers that hide their permissions in different places', () => {
   const agents: [string, number, string][] = [

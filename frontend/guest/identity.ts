@@ -1,8 +1,10 @@
 // Which browser this is: a key that it keeps for one host, which no script can read, and a proof of it that is good for
 // one channel. A host knows a browser again by it, whatever name is typed. See docs/protocol.md, "Which browser knocks".
 
+import type { Work } from '$src/transport';
 import { concat, fromText, toBase64url } from '$src/transport/bytes';
 import type { Channel, Proof } from './session.svelte';
+import { work } from './work';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
 
@@ -36,10 +38,19 @@ async function keyFor(host: string): Promise<CryptoKeyPair> {
 /** How long a knock waits for its proof, in milliseconds. */
 const patience = 2000;
 
-/** The key for a host and its proof for a channel; undefined where the browser keeps nothing, or takes too long. */
-export function prove(host: string, channel: Channel): Promise<Proof | undefined> {
+/** What a knock says of this browser: its key for the host, where it keeps one, and the work that was asked for. */
+export async function prove(channel: Channel, host?: string, asked?: Work): Promise<Proof> {
   const late = new Promise<undefined>((done) => setTimeout(done, patience));
-  return Promise.race([sign(host, channel).catch(() => undefined), late]);
+  const [proof, done] = await Promise.all([
+    host && Promise.race([sign(host, channel).catch(() => undefined), late]),
+    asked && work(asked.challenge, asked.bits),
+  ]);
+  return {
+    ...(proof || undefined),
+    ...(navigator.webdriver && { automated: true }),
+    ...(done && { work: done }),
+    takes: ['word', 'work'],
+  };
 }
 
 async function sign(host: string, channel: Channel): Promise<Proof | undefined> {

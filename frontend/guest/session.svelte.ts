@@ -7,9 +7,11 @@ import type {
   EndReason,
   GuestMessage,
   HostMessage,
+  Knock,
   SaidLine,
   Transport,
   TransportState,
+  Work,
 } from '$src/transport';
 import type { Bytes } from '$src/transport/bytes';
 import { isName, isolated } from '$src/ui/names';
@@ -25,7 +27,7 @@ export interface Channel extends Transport {
 }
 
 /** Which browser this is, as a knock has it. */
-export type Proof = { key: string; proof: string };
+export type Proof = Pick<Knock, 'key' | 'proof' | 'automated' | 'takes' | 'work'>;
 
 /** Why the guest is neither waiting nor in the call. */
 export type Outcome = Exclude<EndReason, 'shutdown' | 'seat-gone'> | 'left' | 'refused';
@@ -61,12 +63,8 @@ export interface Parts {
   /** The channel leads straight to the host's computer, without a relay. */
   direct?: boolean;
   inside(): Promise<Inside>;
-  /** Proves to a host which browser this is. */
-  prove?(host: string, channel: Channel): Promise<Proof | undefined>;
-  /** A program drives the browser. */
-  automated?: boolean;
-  /** Does the work that a host asks for while many knock. */
-  work?(challenge: string, bits: number): Promise<string | undefined>;
+  /** What a knock says of this browser; never rejects. */
+  prove?(channel: Channel, host?: string, work?: Work): Promise<Proof | undefined>;
   /** Takes one picture of the camera, in base64url. */
   still(track: MediaStreamTrack): Promise<string | undefined>;
 }
@@ -125,7 +123,8 @@ export class Session {
   #unsaid: readonly string[] = []; // typed into a call whose seat has gone since
   #opened = false; // camera and microphone, as far as they are wanted
   #proof?: Proof;
-  #proving?: Promise<void>;
+  #proving?: Promise<Proof | undefined>;
+  #host?: string;
   #still?: string;
   #takingStill?: Promise<string | undefined>;
 
@@ -177,7 +176,6 @@ export class Session {
   /** Asks once more under the same name. */
   askAgain(): void {
     const { phase } = this.reach;
-    this.said = [];
     const welcomed = phase === 'open' && this.welcomed;
     this.#forgetAgain();
     // Whoever asks from here does not want the seat back that another tab has.
@@ -260,37 +258,19 @@ export class Session {
     channel.connect();
   }
 
-  /** Answers the host, who has written first. */
-  reply(text: string): boolean {
-    const trimmed = text.trim();
-    return trimmed !== '' && this.#channel.send({ type: 'word', payload: { text: trimmed } });
-  }
-
-  /** Proves which browser this is, on the channel that has just been opened. */
-  #prove(host: string): void {
-    const proving: Promise<void> | undefined = this.#parts.prove?.(host, this.#channel).then(
-      (proof) => this.#proved(proving, proof),
-      () => this.#proved(proving), // what proves it could not be fetched
-    );
+  /** Makes what a knock says of this browser, and the work that the host asks for while many knock. */
+  #prove(host?: string, work?: Work): void {
+    const proving = this.#parts.prove?.(this.#channel, host, work);
     this.#proving = proving;
+    void proving?.then((proof) => {
+      if (this.#proving !== proving) return;
+      this.#proving = undefined;
+      this.#proof = proof;
+      if (this.place.at === 'waiting' && this.welcomed && !this.#again) this.#knock();
+    });
   }
 
-  #proved(proving: Promise<void> | undefined, proof?: Proof): void {
-    if (this.#proving !== proving) return;
-    this.#proving = undefined;
-    this.#proof = proof;
-    if (this.place.at === 'waiting' && this.welcomed && !this.#again) this.#knock();
-  }
-
-  /** Does what the host asks for while many knock, and knocks again. */
-  async #work(challenge: string, bits: number): Promise<void> {
-    const channel = this.#channel;
-    const done = await this.#parts.work?.(challenge, bits);
-    if (channel === this.#channel && this.place.at === 'waiting' && this.welcomed)
-      this.#knock(done);
-  }
-
-  #knock(work?: string): void {
+  #knock(): void {
     if (this.#takingStill || this.#proving) return; // and knocks when it is there
     const { faults } = this.capture;
     this.#channel.send({
@@ -299,12 +279,8 @@ export class Session {
         name: this.name,
         muted: this.capture.silent,
         cameraOff: this.capture.dark,
-        takes: this.#parts.work ? ['word', 'work'] : ['word'],
         ...this.#proof,
-        ...(work && { work }),
-        ...(this.#parts.automated && { automated: true }),
-        ...(faults.includes('camera-missing') &&
-          faults.includes('microphone-missing') && { bare: true }),
+        ...(faults.filter((fault) => fault.endsWith('missing')).length > 1 && { bare: true }),
         ...(this.#still && { picture: this.#still }),
       },
     });
@@ -351,24 +327,21 @@ export class Session {
         this.hostName = isolated(message.payload.hostName);
         this.renames = message.payload.takes?.includes('rename') ?? false;
         this.welcomed = true;
-        this.#proof = undefined;
-        if (message.payload.host) this.#prove(message.payload.host);
+        this.#host = message.payload.host;
+        this.#prove(this.#host);
         if (this.#later(message.payload.opensIn)) break;
         if (!this.#opened && this.place.at !== 'out' && this.place.at !== 'declined') this.#open();
         if (this.place.at === 'waiting' && !this.#again) this.#knock();
         break;
       case 'waiting':
         if (this.place.at === 'waiting') {
-          const { bell, ago, rings = 1, seen = false, minutes = 0 } = message.payload;
+          const { ago, ...heard } = message.payload;
           this.#forgetAgain();
           const { outside } = this.place;
           this.place = {
             at: 'waiting',
-            bell,
+            ...heard,
             since: Date.now() - ago,
-            rings,
-            seen,
-            minutes,
             outside,
           };
           this.#loadInside();
@@ -385,7 +358,7 @@ export class Session {
         this.#loadInside();
         break;
       case 'work':
-        void this.#work(message.payload.challenge, message.payload.bits);
+        this.#prove(this.#host, message.payload);
         break;
       case 'declined':
         this.place = { at: 'declined', mayRetry: message.payload.mayRetry };

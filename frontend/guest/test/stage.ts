@@ -83,9 +83,7 @@ interface Stage {
     open: Mock<() => Promise<void>>;
     release: Mock<() => Promise<void>>;
   };
-  prove?: Parts['prove'];
-  work?: Parts['work'];
-  parts: Pick<Parts, 'prove' | 'work' | 'automated'>;
+  parts: Pick<Parts, 'prove'>;
   still: Mock<(track: MediaStreamTrack) => Promise<string | undefined>>;
   memory: { name: string; language: string; switches: { muted: boolean; cameraOff: boolean } };
   /** How often what is behind the door was fetched. */
