@@ -32,12 +32,28 @@ func TestNothingIsAdmittedByDefault(t *testing.T) {
 			switch r.IntN(12) {
 			case 0, 1, 2, 3:
 				g := guest{fmt.Sprint(r.IntN(10)), string(rune('A' + r.IntN(2)))}
-				ticket, err := q.knock(Knock{Device: g.device, Name: g.name, Address: fmt.Sprint(r.IntN(3))}, now)
+				standing := r.IntN(15) == 0
+				ticket, err := q.knock(Knock{
+					Device: g.device, Name: g.name, Address: fmt.Sprint(r.IntN(3)), Standing: standing, Work: Work(r.IntN(3)),
+				}, now)
+				if err == ErrWork {
+					break
+				}
 				if err != nil {
 					if fault.CodeOf(err) == fault.Internal {
 						t.Fatal(err)
 					}
 					break
+				}
+				select {
+				case <-ticket.done:
+					if ticket.verdict.Standing {
+						if !standing || q.locked {
+							t.Fatalf("seed %d: in by a decision that nobody made, or through a lock", seed)
+						}
+						continue
+					}
+				default:
 				}
 				tickets = append(tickets, ticket)
 				open[ticket] = g
@@ -49,6 +65,7 @@ func TestNothingIsAdmittedByDefault(t *testing.T) {
 			case 6:
 				q.decline(id, now)
 			case 7:
+				q.see(id)
 				q.askToWait(id, time.Duration(r.IntN(3))*time.Minute, now)
 			case 8:
 				if r.IntN(10) == 0 {
