@@ -1,6 +1,7 @@
 package lobby
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -36,7 +37,7 @@ func TestNothingIsAdmittedByDefault(t *testing.T) {
 				ticket, err := q.knock(Knock{
 					Device: g.device, Name: g.name, Address: fmt.Sprint(r.IntN(3)), Standing: standing, Work: Work(r.IntN(3)),
 				}, now)
-				if err == ErrWork {
+				if errors.Is(err, ErrWork) {
 					break
 				}
 				if err != nil {
