@@ -28,7 +28,7 @@ var programs = map[string][]string{
 	"backend/relay/nats/natstest/natstest.go": {`"go"`, `path`}, // for tests
 	"backend/cmd/porch-load/relay_process.go": {`program`},      // for measurements
 	"backend/cmd/porch-load/nodes.go":         {`program`},
-	"backend/lab/topology/net_linux.go":       {`"ip"`, `"ip"`, `"ip"`, `"ip"`, `"ip"`, `"ip"`}, // for measurements
+	"backend/lab/topology/net_linux.go":       {`"ip"`, `"ip"`, `"ip"`, `"ip"`, `"ip"`, `"ip"`, `"ip"`, `"ip"`}, // for measurements
 }
 
 // sources calls f for each source file of the project that is no test, for

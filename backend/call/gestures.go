@@ -12,7 +12,8 @@ func (m *member) directs() bool { return m.profile.Host }
 
 // raise handles a wish about a hand: m's own, or another's that m lowers.
 func (c *Call) raise(m *member, h signalling.Hand) error {
-	of, changed := m, false
+	of := m
+	var changed bool
 	if h.Participant == "" || h.Participant == m.profile.ID {
 		var err error
 		if changed, err = m.gestures.Hand(h.Up, time.Now()); err != nil {
