@@ -9,6 +9,8 @@ import { language } from './language.svelte';
 import { memory } from './memory';
 import { type Channel, Session } from './session.svelte';
 
+const request = () => import('./door/request');
+
 export const target = document.getElementById('app')!;
 keepWords(document.body);
 
@@ -16,8 +18,8 @@ keepWords(document.body);
 export function start(channel: (resumable: () => boolean) => Channel, direct = false): void {
   if (!usable(window)) {
     void language
-      .later(() => import('./pages/Unusable.svelte'))
-      .then(({ default: Unusable }) => mount(Unusable, { target }));
+      .later(() => import('./pages/early'))
+      .then(({ Unusable }) => mount(Unusable, { target }));
     return;
   }
   const session = new Session({
@@ -27,11 +29,11 @@ export function start(channel: (resumable: () => boolean) => Channel, direct = f
     direct,
     inside: () => language.later(() => import('./inside')),
     prove: (...of) =>
-      import('./identity').then(
+      request().then(
         ({ prove }) => prove(...of),
         () => undefined,
       ),
-    still: async (track) => (await import('./door/still')).still(track),
+    still: async (track) => (await request()).still(track),
   });
   mount(App, { target, props: { session } });
 }
