@@ -98,8 +98,8 @@ export class Session {
   /** When guests can knock, by this computer's clock; 0 for now. */
   opens = $state(0);
   welcomed = $state(false);
-  /** Who waits may take another name. */
-  renames = false;
+  /** What the host takes from those who wait, beyond what every host does. */
+  takes?: readonly string[];
   name = $state('');
   /** A picture goes with the request. */
   picture = $state(false);
@@ -325,7 +325,7 @@ export class Session {
       case 'welcome':
         this.linkName = isolated(message.payload.linkName);
         this.hostName = isolated(message.payload.hostName);
-        this.renames = message.payload.takes?.includes('rename') ?? false;
+        this.takes = message.payload.takes;
         this.welcomed = true;
         this.#host = message.payload.host;
         this.#prove(this.#host);
@@ -337,13 +337,7 @@ export class Session {
         if (this.place.at === 'waiting') {
           const { ago, ...heard } = message.payload;
           this.#forgetAgain();
-          const { outside } = this.place;
-          this.place = {
-            at: 'waiting',
-            ...heard,
-            since: Date.now() - ago,
-            outside,
-          };
+          this.place = { ...this.place, again: false, ...heard, since: Date.now() - ago };
           this.#loadInside();
           this.#mountOffstage();
         }
@@ -426,7 +420,7 @@ export class Session {
     const engine = this.#engine;
     if (!engine) return;
     if (message.type === 'admitted') {
-      const { resumed, iceServers, takes } = message.payload;
+      const { resumed, iceServers } = message.payload;
       try {
         if (resumed && engine.alive) engine.resume(iceServers);
         else engine.enter(iceServers);
@@ -439,8 +433,7 @@ export class Session {
       clearTimeout(this.#mounting);
       this.capture.rest(entry);
       this.call ??= this.stage ?? new Call(engine, this.send);
-      this.call.connected = true;
-      this.call.movable = takes?.includes('move') ?? false;
+      this.call.admitted(message.payload);
       // Drawing the call takes the page's one thread, and the first picture waits for
       // the answer to the offer and for the first candidates: so these go first,
       // sealed and sent, if they come soon. See send.

@@ -214,7 +214,7 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     }),
   'guest-waiting-rename': (target) =>
     show(target, (channel, session) => {
-      session.renames = true;
+      session.takes = ['rename'];
       waiting('rung')(channel, session);
       setTimeout(() => press(m.guest_change_name()), 200);
     }),

@@ -1,4 +1,5 @@
 import type {
+  Admitted,
   ChatLine,
   Deed,
   Door,
@@ -143,6 +144,12 @@ export class Call {
         this.#tell();
       },
     );
+  }
+
+  /** The host lets this participant in, or back in. */
+  admitted({ takes = [] }: Admitted): void {
+    this.connected = true;
+    this.movable = takes.includes('move');
   }
 
   /** Whether the channel to the host is there; what is said meanwhile waits. */
