@@ -280,6 +280,28 @@ func (a *App) RemoveParticipant(linkID, participantID string, block bool) error 
 	})
 }
 
+// DoorMessage returns at most 1 MiB of a door message, from a place that an earlier
+// call has reached; nothing behind its end.
+func (a *App) DoorMessage(id string, from int64) ([]byte, error) {
+	return get(a, func(_ context.Context, h *host.Host) ([]byte, error) { return h.DoorMessages().Read(id, from) })
+}
+
+// KeepDoorMessage says whether a door message stays until it is deleted.
+func (a *App) KeepDoorMessage(id string, on bool) error {
+	return a.ask(func(_ context.Context, h *host.Host) error {
+		defer h.MessagesChanged()
+		return h.DoorMessages().Keep(id, on)
+	})
+}
+
+// DeleteDoorMessage deletes a door message.
+func (a *App) DeleteDoorMessage(id string) error {
+	return a.ask(func(_ context.Context, h *host.Host) error {
+		defer h.MessagesChanged()
+		return h.DoorMessages().Delete(id)
+	})
+}
+
 // LetWaitOutside puts a guest out of the call, to wait until the host lets them in
 // again.
 func (a *App) LetWaitOutside(linkID, participantID string) error {

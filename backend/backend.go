@@ -21,6 +21,7 @@ import (
 	"github.com/porch-call/porch/backend/awake"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/door"
+	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/host"
 	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
@@ -223,7 +224,12 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	computer := awake.Open(log)
 	b.onClose(computer.Close)
 
+	messages, err := doormessages.Open(filepath.Join(dir, "doormessages"), time.Now, log)
+	if err != nil {
+		log.Error("door messages", "error", err) // guests can't leave any; calls go on
+	}
 	b.host, err = host.Open(ctx, host.Options{
+		Messages:      messages,
 		Book:          book,
 		Acquaintances: known,
 		Settings:      kept,

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/turncredentials"
 	"github.com/porch-call/porch/backend/lobby"
@@ -56,9 +57,10 @@ type guestSession struct {
 	worked    bool // owned by run
 	challenge [16]byte
 
-	outside chan *lobby.Ticket // buffered 1; gets the ticket of a guest who is put out of the call to wait
-	putOut  atomic.Bool        // set before that; the guest's messages from inside the call come to nothing
-	wasIn   atomic.Bool        // set with putOut; the address by which the guest came need not open the link any more
+	letter  *doormessages.Writer // that is arriving; nil for none; owned by run
+	outside chan *lobby.Ticket   // buffered 1; gets the ticket of a guest who is put out of the call to wait
+	putOut  atomic.Bool          // set before that; the guest's messages from inside the call come to nothing
+	wasIn   atomic.Bool          // set with putOut; the address by which the guest came need not open the link any more
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
@@ -259,10 +261,15 @@ func (s *guestSession) admitted() {
 // narrow brings back the limits of a guest who waits.
 func (s *guestSession) narrow() {
 	s.parting.Store(nil)
+	s.widthOfWait()
+	s.putOut.Store(false)
+}
+
+// widthOfWait sets the limits of a guest who waits.
+func (s *guestSession) widthOfWait() {
 	s.limit.Store(signalling.MaxFrameBefore)
 	s.frames.SetLimit(signalling.MaxFrameBefore)
 	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
-	s.putOut.Store(false)
 }
 
 // read decrypts, checks and passes on what the guest sends. It closes in when the
@@ -404,6 +411,7 @@ func (s *guestSession) wait(ctx context.Context, outside *lobby.Ticket) (st *sea
 	if outside != nil {
 		s.narrow()
 	}
+	defer s.dropLetter()
 	ticket, ok := s.knock(ctx, knock)
 	knock.Picture = "" // the lobby has it, for as long as the request waits
 	if ticket == nil {
@@ -439,6 +447,10 @@ func (s *guestSession) wait(ctx context.Context, outside *lobby.Ticket) (st *sea
 				} else if err != nil {
 					s.tell(err)
 				}
+			case signalling.Letter:
+				s.beginLetter(ticket, m, knock.Name)
+			case signalling.Piece:
+				s.piece(m)
 			case signalling.Knock: // under another name
 				select {
 				case <-ticket.Done(): // the host has decided on the name of before
@@ -672,7 +684,7 @@ func (s *guestSession) take(ctx context.Context, st *seat) (outside *lobby.Ticke
 // handle takes one message of a guest who holds a seat.
 func (s *guestSession) handle(ctx context.Context, st *seat, m signalling.Message) error {
 	switch m := m.(type) {
-	case signalling.Seated:
+	case signalling.Seated, signalling.Letter, signalling.Piece: // the last two from a page that has just been let in
 		return nil
 	case signalling.Act:
 		return s.link.act(ctx, s, st, m)

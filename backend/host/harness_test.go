@@ -17,6 +17,7 @@ import (
 
 	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/call"
+	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
@@ -121,7 +122,8 @@ type setup struct {
 	remotes  ways.Remotes
 	awake    Awake
 	copies   func(text string) error // the second way to the clipboard
-	devices  bool                    // this machine's own, instead of synthetic ones
+	messages *doormessages.Box
+	devices  bool // this machine's own, instead of synthetic ones
 }
 
 const origin = "wails://wails"
@@ -183,7 +185,7 @@ func start(t *testing.T, s setup) *fixture {
 	h, err = Open(ctx, Options{
 		Book: f.book, Acquaintances: known, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
 		Notifier: s.notifier, Awake: s.awake, Clipboard: s.copies, Attention: func() { f.attended <- struct{}{} },
-		Synthetic: true, Timing: s.timing, Logger: log,
+		Messages: s.messages, Synthetic: true, Timing: s.timing, Logger: log,
 	})
 	must(err)
 	close(opened)

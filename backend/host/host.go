@@ -9,6 +9,7 @@ import (
 	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/call/totals"
+	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
 	"github.com/porch-call/porch/backend/host/sharing"
@@ -41,6 +42,7 @@ type Timing struct {
 	Reload      time.Duration // for a guest whose page went away and may be a reload; default 10 s
 	Window      time.Duration // for the host's own window to return; default 15 s
 	Credentials time.Duration // for TURN credentials that are late when a guest is let in; default 500 ms
+	Letter      time.Duration // until a guest who waits may leave a message; default 1 minute
 	Probe       time.Duration // for a relay under test; default 10 s
 	Undo        time.Duration // before the removal of a link takes hold; default 10 s, negative for none
 }
@@ -61,6 +63,7 @@ type Options struct {
 	Page          string       // as in ways.Options
 	Calls         *call.Engine
 	Capture       *capture.Engine
+	Messages      *doormessages.Box // nil means that guests can not leave any
 	Windows       Windows
 	Notifier      notify.Notifier // nil means that the system is not asked to notify
 	// Attention brings the window to the front, because the host pressed a
@@ -88,6 +91,7 @@ type Host struct {
 	relay         ways.Inside
 	engine        *call.Engine
 	capture       *capture.Engine
+	messages      *doormessages.Box
 	windows       Windows
 	center        *notify.Center // nil if there is no notifier
 	attention     func()
@@ -139,6 +143,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		engine:        o.Calls,
 		capture:       o.Capture,
 		windows:       o.Windows,
+		messages:      o.Messages,
 		attention:     o.Attention,
 		awake:         o.Awake,
 		synthetic:     o.Synthetic,
@@ -157,6 +162,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	setDefault(&h.timing.Reload, 10*time.Second)
 	setDefault(&h.timing.Window, 15*time.Second)
 	setDefault(&h.timing.Credentials, 500*time.Millisecond)
+	setDefault(&h.timing.Letter, time.Minute)
 	setDefault(&h.timing.Probe, 10*time.Second)
 	setDefault(&h.timing.Undo, 10*time.Second)
 	if h.attention == nil {
@@ -224,6 +230,9 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		h.Close()
 		return nil, err
+	}
+	if h.messages != nil {
+		h.background.Go(func() { h.expireMessages(h.ctx) })
 	}
 	return h, nil
 }

@@ -105,7 +105,7 @@ func (c LinkCommands) EraseHistory(ctx context.Context) error {
 func (s *guestSession) welcome(l links.Link) signalling.Welcome {
 	w := signalling.Welcome{
 		Version: signalling.ProtocolVersion, LinkName: l.Name, HostName: s.host.me.Name, Pings: true, Host: s.host.identity,
-		Takes: []string{signalling.TakesRename},
+		Takes: s.host.takesOutside(),
 	}
 	if in := l.OpensIn(s.host.now()); in > 0 {
 		w.OpensAt, w.OpensIn = l.OpensAt.UnixMilli(), in.Milliseconds()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/lobby"
@@ -131,16 +132,26 @@ func (d drawing) state() hoststate.State {
 		Standings: h.standings(),
 		Deeds:     append([]hoststate.DeedView{}, h.deeds...),
 	}
+	var messages []doormessages.Message
+	if h.messages != nil {
+		messages = h.messages.List()
+	}
 	for _, l := range h.book.List() {
 		o := h.openLinks[l.ID]
-		s.Links = append(s.Links, d.link(l, o))
+		view := d.link(l, o)
+		view.Messages = messagesOf(messages, view.ID)
+		s.Links = append(s.Links, view)
 		if o == nil || !o.removeAt.IsZero() {
 			continue
 		}
 		o.nameRequests()
 		begin := len(s.Requests)
 		for _, q := range o.queue.Requests {
-			s.Requests = append(s.Requests, o.requestView(l, q))
+			v := o.requestView(l, q)
+			v.Message = slices.ContainsFunc(messages, func(m doormessages.Message) bool {
+				return m.Link == v.LinkID && m.Device == q.Device
+			})
+			s.Requests = append(s.Requests, v)
 		}
 		foldAlike(s.Requests[begin:])
 		if o.call != nil && len(o.roster) > 0 {

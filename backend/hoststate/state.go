@@ -172,6 +172,7 @@ type LinkView struct {
 	EndsAt     int64         `json:"endsAt"`     // with "at"
 	RemovedAt  int64         `json:"removedAt"`  // when its removal takes hold, which can be undone until then; 0 for none
 	Stale      bool          `json:"stale"`      // not used for 90 days
+	Messages   []MessageView `json:"messages"`   // that guests have left at the door, the oldest first
 	Silenced   bool          `json:"silenced"`
 	Locked     bool          `json:"locked"`
 }
@@ -211,6 +212,17 @@ type CopyView struct {
 	Addresses []AddressView `json:"addresses"` // as those of the link; empty once it is used
 }
 
+// MessageView is what a guest left at the door.
+type MessageView struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`    // "sound", "video" or "note"
+	Type    string `json:"type"`    // media type by the first bytes; "" for what can't be played
+	Seconds int    `json:"seconds"` // as the guest says
+	At      int64  `json:"at"`
+	Kept    bool   `json:"kept"` // else it is deleted after 30 days
+}
+
 // VisitorView is a guest who has been let in through a link.
 type VisitorView struct {
 	Name     string `json:"name"`
@@ -243,6 +255,7 @@ type RequestView struct {
 	Rings      int        `json:"rings"`               // how often it has rung for them
 	Seen       bool       `json:"seen"`                // the host has looked since it rang last, so that it does not go on
 	WaitUntil  int64      `json:"waitUntil"`           // when it rings again after "asked-to-wait", 0 for not by itself
+	Message    bool       `json:"message"`             // this browser has left a door message
 	Outside    bool       `json:"outside"`             // the guest was in the call, and was put out of it to wait
 	Away       bool       `json:"away"`                // the connection is lost; the request waits for the guest to return
 	Picture    string     `json:"picture,omitempty"`   // a data: URL of a small JPEG, if the guest sent one

@@ -124,6 +124,8 @@ const (
 	// TakesDoor in Hello: Door, so that the sender can be made a co-host.
 	TakesDoor = "door"
 	TakesMove = "move" // in Admitted: Move
+	// TakesLetter in Welcome: Letter, from a guest who waits.
+	TakesLetter = "letter"
 	// TakesRename in Welcome: a further Knock while the guest waits, under another name.
 	TakesRename = "rename"
 )
@@ -170,6 +172,32 @@ const (
 type Act struct {
 	Deed Deed   `json:"deed"`
 	Of   string `json:"of"` // id of the request, or of the participant
+}
+
+// LetterKind is what a door message consists of.
+type LetterKind string
+
+// The kinds.
+const (
+	LetterSound LetterKind = "sound"
+	LetterVideo LetterKind = "video"
+	LetterNote  LetterKind = "note" // UTF-8 text
+)
+
+// Letter begins a message that a guest leaves at the door, after having waited for a
+// minute. It takes the place of one that is not whole yet. The host answers with
+// [Got], and the guest then sends its bytes in Pieces. Guests send it only to a host
+// whose Welcome takes [TakesLetter].
+type Letter struct {
+	Kind    LetterKind `json:"kind"`
+	Size    int64      `json:"size"`              // bytes, at most [MaxLetter]
+	Seconds int        `json:"seconds,omitempty"` // how long it plays, at most [MaxLetterSeconds]
+}
+
+// Piece is the next part of a Letter. At most [LetterWindow] bytes may be on their way
+// that no Got has named.
+type Piece struct {
+	Data string `json:"data"` // base64url, at most [MaxPiece] bytes
 }
 
 // Move asks for a [Pass], with which another device takes the sender's seat. Guests

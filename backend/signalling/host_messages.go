@@ -116,6 +116,14 @@ type Request struct {
 	Away       bool   `json:"away,omitempty"`       // the connection is lost, the place held
 }
 
+// Got says how much of the receiver's Letter has arrived. It answers a Letter, with 0
+// bytes, and Pieces.
+type Got struct {
+	Bytes   int64  `json:"bytes"`
+	Saved   bool   `json:"saved,omitempty"`   // all of it is on the host's disk
+	Refused string `json:"refused,omitempty"` // fault code: why the host takes no more of it
+}
+
 // Pass is a token with which another device takes the receiver's seat, once.
 type Pass struct {
 	Token string `json:"token"` // base64url, 16 bytes

@@ -63,6 +63,15 @@ func (Say) Type() Type { return "say" }
 func (Act) Type() Type { return "act" }
 
 // Type implements [Message].
+func (Letter) Type() Type { return "letter" }
+
+// Type implements [Message].
+func (Piece) Type() Type { return "piece" }
+
+// Type implements [Message].
+func (Got) Type() Type { return "got" }
+
+// Type implements [Message].
 func (Move) Type() Type { return "move" }
 
 // Type implements [Message].

@@ -26,8 +26,14 @@ const (
 	MaxWord         = 500     // characters of a line to or from a guest who waits
 	MaxSaid         = 40      // such lines
 	MaxRequests     = 32      // in a Door
-	MaxFaultMessage = 500     // characters
-	MaxPicture      = 8 << 10 // a picture in a Knock, before base64url
+
+	MaxLetter        = 20 << 20 // bytes
+	MaxLetterSeconds = 60
+	MaxPiece         = 45000    // bytes
+	LetterWindow     = 360000   // bytes, 8 pieces
+	MaxLetterFrame   = 64 << 10 // bytes of a message with a Piece
+	MaxFaultMessage  = 500      // characters
+	MaxPicture       = 8 << 10  // a picture in a Knock, before base64url
 )
 
 func invalid(format string, args ...any) error {
@@ -241,6 +247,35 @@ func (m Reaction) Validate() error {
 func (m Spotlight) Validate() error {
 	if m.Participant != "" && !isID(m.Participant) {
 		return invalid("spotlight: bad participant id")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Letter) Validate() error {
+	switch m.Kind {
+	case LetterSound, LetterVideo, LetterNote:
+	default:
+		return invalid("letter: unknown kind")
+	}
+	if m.Size <= 0 || m.Size > MaxLetter || m.Seconds < 0 || m.Seconds > MaxLetterSeconds {
+		return invalid("letter: out of range")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Piece) Validate() error {
+	if m.Data == "" || len(m.Data) > base64.RawURLEncoding.EncodedLen(MaxPiece) || !isBase64url(m.Data) {
+		return invalid("piece: %d characters", len(m.Data))
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Got) Validate() error {
+	if !isTime(m.Bytes) || m.Refused != "" && !isID(m.Refused) {
+		return invalid("got: bad code or size")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import type {
   Bell,
   Ended,
   EndReason,
+  Got,
   GuestMessage,
   HostMessage,
   Knock,
@@ -99,7 +100,9 @@ export class Session {
   opens = $state(0);
   welcomed = $state(false);
   /** What the host takes from those who wait, beyond what every host does. */
-  takes?: readonly string[];
+  takes = $state.raw<readonly string[]>([]);
+  /** Hears how much of a door message has arrived. */
+  ongot?: (got: Got) => void;
   name = $state('');
   /** A picture goes with the request. */
   picture = $state(false);
@@ -325,7 +328,7 @@ export class Session {
       case 'welcome':
         this.linkName = isolated(message.payload.linkName);
         this.hostName = isolated(message.payload.hostName);
-        this.takes = message.payload.takes;
+        this.takes = message.payload.takes ?? [];
         this.welcomed = true;
         this.#host = message.payload.host;
         this.#prove(this.#host);
@@ -346,6 +349,9 @@ export class Session {
         this.#end();
         this.place = { at: 'waiting', since: Date.now(), outside: true };
         this.#knock();
+        break;
+      case 'got':
+        this.ongot?.(message.payload);
         break;
       case 'said':
         this.said = message.payload.lines;

@@ -108,6 +108,10 @@ export interface Commands {
   muteParticipant(link: string, participant: string): Promise<void>;
   /** Puts a guest out of the call, to wait until they are let in again. */
   letWaitOutside(link: string, participant: string): Promise<void>;
+  /** At most 1 MiB of a door message, from a place that an earlier call has reached; nothing behind its end. */
+  doorMessage(id: string, from: number): Promise<Uint8Array<ArrayBuffer>>;
+  keepDoorMessage(id: string, on: boolean): Promise<void>;
+  deleteDoorMessage(id: string): Promise<void>;
   setCoHost(link: string, participant: string, on: boolean): Promise<void>;
   /** What is known of the lines of a call. */
   callFigures(link: string): Promise<Data<figures.Call>>;
@@ -287,6 +291,13 @@ export function wails(client: string): Backend {
       said(app.RemoveParticipant(link, participant, block)),
     muteParticipant: (link, participant) => said(app.MuteParticipant(link, participant)),
     letWaitOutside: (link, participant) => said(app.LetWaitOutside(link, participant)),
+    doorMessage: async (id, from) => {
+      // What Wails calls an array of numbers comes as base64, or as null when it is empty.
+      const part = (await said(app.DoorMessage(id, from))) as unknown as string | null;
+      return Uint8Array.from(atob(part ?? ''), (byte) => byte.charCodeAt(0));
+    },
+    keepDoorMessage: (id, on) => said(app.KeepDoorMessage(id, on)),
+    deleteDoorMessage: (id) => said(app.DeleteDoorMessage(id)),
     setCoHost: (link, participant, on) => said(app.SetCoHost(link, participant, on)),
     callFigures: (link) => said(app.CallFigures(link)),
     openPage: (address) => said(app.OpenPage(address)),

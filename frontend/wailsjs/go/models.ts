@@ -516,6 +516,30 @@ export namespace hoststate {
 	        this.engine = source["engine"];
 	    }
 	}
+	export class MessageView {
+	    id: string;
+	    name: string;
+	    kind: string;
+	    type: string;
+	    seconds: number;
+	    at: number;
+	    kept: boolean;
+	
+	    static createFrom(source: any = {}) {
+	        return new MessageView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.kind = source["kind"];
+	        this.type = source["type"];
+	        this.seconds = source["seconds"];
+	        this.at = source["at"];
+	        this.kept = source["kept"];
+	    }
+	}
 	export class VisitorView {
 	    name: string;
 	    lastSeen: number;
@@ -553,6 +577,7 @@ export namespace hoststate {
 	    endsAt: number;
 	    removedAt: number;
 	    stale: boolean;
+	    messages: MessageView[];
 	    silenced: boolean;
 	    locked: boolean;
 	
@@ -584,6 +609,7 @@ export namespace hoststate {
 	        this.endsAt = source["endsAt"];
 	        this.removedAt = source["removedAt"];
 	        this.stale = source["stale"];
+	        this.messages = this.convertValues(source["messages"], MessageView);
 	        this.silenced = source["silenced"];
 	        this.locked = source["locked"];
 	    }
@@ -618,6 +644,7 @@ export namespace hoststate {
 	        this.name = source["name"];
 	    }
 	}
+	
 	export class Notice {
 	    id: number;
 	    code: string;
@@ -847,6 +874,7 @@ export namespace hoststate {
 	    rings: number;
 	    seen: boolean;
 	    waitUntil: number;
+	    message: boolean;
 	    outside: boolean;
 	    away: boolean;
 	    picture?: string;
@@ -882,6 +910,7 @@ export namespace hoststate {
 	        this.rings = source["rings"];
 	        this.seen = source["seen"];
 	        this.waitUntil = source["waitUntil"];
+	        this.message = source["message"];
 	        this.outside = source["outside"];
 	        this.away = source["away"];
 	        this.picture = source["picture"];

@@ -8,6 +8,10 @@ export const maxNameBytes = 512
 export const maxText = 2000
 export const maxSDP = 229376
 export const maxPicture = 8192
+export const maxLetter = 20971520
+export const maxLetterSeconds = 60
+export const maxPiece = 45000
+export const letterWindow = 360000
 
 /** WebSocket close codes of a guest's socket at a relay. */
 export const closeCodes = {
@@ -172,6 +176,28 @@ export interface Act {
 	of: string
 }
 
+/** LetterKind is what a door message consists of. */
+export type LetterKind = "sound" | "video" | "note"
+
+/** Letter begins a message that a guest leaves at the door, after having waited for a
+ * minute. It takes the place of one that is not whole yet. The host answers with
+ * Got, and the guest then sends its bytes in Pieces. Guests send it only to a host
+ * whose Welcome takes TakesLetter. */
+export interface Letter {
+	kind: LetterKind
+	/** bytes, at most MaxLetter */
+	size: number
+	/** how long it plays, at most MaxLetterSeconds */
+	seconds?: number
+}
+
+/** Piece is the next part of a Letter. At most LetterWindow bytes may be on their way
+ * that no Got has named. */
+export interface Piece {
+	/** base64url, at most MaxPiece bytes */
+	data: string
+}
+
 /** Move asks for a Pass, with which another device takes the sender's seat. Guests
  * send it only after an Admitted that takes TakesMove. */
 export type Move = Record<string, never>
@@ -295,6 +321,16 @@ export interface Request {
 	careful?: boolean
 	/** the connection is lost, the place held */
 	away?: boolean
+}
+
+/** Got says how much of the receiver's Letter has arrived. It answers a Letter, with 0
+ * bytes, and Pieces. */
+export interface Got {
+	bytes: number
+	/** all of it is on the host's disk */
+	saved?: boolean
+	/** fault code: why the host takes no more of it */
+	refused?: string
 }
 
 /** Pass is a token with which another device takes the receiver's seat, once. */
@@ -557,6 +593,8 @@ export type GuestMessage =
 	| { type: "word"; payload: Word }
 	| { type: "act"; payload: Act }
 	| { type: "move"; payload: Move }
+	| { type: "letter"; payload: Letter }
+	| { type: "piece"; payload: Piece }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -586,6 +624,7 @@ export type HostMessage =
 	| { type: "outside"; payload: Outside }
 	| { type: "door"; payload: Door }
 	| { type: "pass"; payload: Pass }
+	| { type: "got"; payload: Got }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -646,6 +685,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	outside: {},
 	door: { "over?": "b", requests: [requestForm], "more?": "n" },
 	pass: { token: "s", for: "n" },
+	got: { bytes: "n", "saved?": "b", "refused?": "s" },
 }
 
 /** Forms of the payloads of FromRelayMessage. */

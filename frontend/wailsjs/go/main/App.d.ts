@@ -30,9 +30,13 @@ export function Decline(arg1:string):Promise<void>;
 
 export function DeclineAll(arg1:string,arg2:Array<string>):Promise<void>;
 
+export function DeleteDoorMessage(arg1:string):Promise<void>;
+
 export function Devices():Promise<hoststate.DevicesView>;
 
 export function DismissNotice(arg1:number):Promise<void>;
+
+export function DoorMessage(arg1:string,arg2:number):Promise<Array<number>>;
 
 export function EndCall(arg1:string):Promise<void>;
 
@@ -45,6 +49,8 @@ export function EraseHistory(arg1:string):Promise<void>;
 export function ForgetCrash():Promise<void>;
 
 export function Invitation(arg1:string,arg2:string):Promise<string>;
+
+export function KeepDoorMessage(arg1:string,arg2:boolean):Promise<void>;
 
 export function KeepLink(arg1:string):Promise<void>;
 

@@ -54,12 +54,20 @@ export function DeclineAll(arg1, arg2) {
   return window['go']['main']['App']['DeclineAll'](arg1, arg2);
 }
 
+export function DeleteDoorMessage(arg1) {
+  return window['go']['main']['App']['DeleteDoorMessage'](arg1);
+}
+
 export function Devices() {
   return window['go']['main']['App']['Devices']();
 }
 
 export function DismissNotice(arg1) {
   return window['go']['main']['App']['DismissNotice'](arg1);
+}
+
+export function DoorMessage(arg1, arg2) {
+  return window['go']['main']['App']['DoorMessage'](arg1, arg2);
 }
 
 export function EndCall(arg1) {
@@ -84,6 +92,10 @@ export function ForgetCrash() {
 
 export function Invitation(arg1, arg2) {
   return window['go']['main']['App']['Invitation'](arg1, arg2);
+}
+
+export function KeepDoorMessage(arg1, arg2) {
+  return window['go']['main']['App']['KeepDoorMessage'](arg1, arg2);
 }
 
 export function KeepLink(arg1) {

@@ -1,0 +1,90 @@
+package host
+
+import (
+	"bytes"
+	"encoding/base64"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/doormessages"
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// TestDoorMessage leaves a message, loses one half-way, and is refused what has no
+// room.
+func TestDoorMessage(t *testing.T) {
+	box, err := doormessages.Open(t.TempDir(), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{messages: box, timing: Timing{Letter: time.Nanosecond}})
+	l := f.link()
+	ada := f.knock(l, "Ada")
+	content := append([]byte{0x1a, 0x45, 0xdf, 0xa3}, bytes.Repeat([]byte("sound"), 30_000)...)
+	leave := func(content []byte) signalling.Got {
+		ada.send(signalling.Letter{Kind: signalling.LetterSound, Size: int64(len(content)), Seconds: 9})
+		got := expect[signalling.Got](ada)
+		for rest := content; got.Refused == "" && len(rest) > 0; {
+			n := min(len(rest), signalling.MaxPiece)
+			ada.send(signalling.Piece{Data: base64.RawURLEncoding.EncodeToString(rest[:n])})
+			rest = rest[n:]
+			if got = expect[signalling.Got](ada); got.Bytes != int64(len(content)-len(rest)) {
+				t.Fatalf("%+v", got)
+			}
+		}
+		return got
+	}
+	if got := leave(content); !got.Saved {
+		t.Fatalf("%+v", got)
+	}
+	s := f.until("a message", func(s hoststate.State) bool { return len(s.Links) == 1 && len(s.Links[0].Messages) == 1 })
+	m := s.Links[0].Messages[0]
+	if m.Name != "Ada" || m.Kind != "sound" || m.Type != "audio/webm" || m.Seconds != 9 || !s.Requests[0].Message {
+		t.Fatalf("%+v", m)
+	}
+	if got, err := box.Read(m.ID, 0); err != nil || !bytes.Equal(got, content) {
+		t.Fatal(len(got), err)
+	}
+
+	// Longer than it said.
+	ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+	expect[signalling.Got](ada)
+	ada.send(signalling.Piece{Data: base64.RawURLEncoding.EncodeToString([]byte("four"))})
+	if got := expect[signalling.Got](ada); got.Refused != string(fault.MessageInvalid) {
+		t.Fatalf("%+v", got)
+	}
+	ada.send(signalling.Piece{Data: "AAAA"}) // what was on its way comes to nothing
+
+	// Half of one, and then the path is lost.
+	ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+	expect[signalling.Got](ada)
+	ada.vanish()
+	f.until("Ada is away", func(s hoststate.State) bool { return s.Requests[0].Away })
+	if n := len(box.List()); n != 1 {
+		t.Fatalf("%d messages", n)
+	}
+}
+
+// TestDoorMessageNeedsAWait refuses a message before its time, and in a call nothing
+// comes of it.
+func TestDoorMessageNeedsAWait(t *testing.T) {
+	box, err := doormessages.Open(t.TempDir(), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{messages: box})
+	l := f.link()
+	ada := f.knock(l, "Ada")
+	ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+	if got := expect[signalling.Got](ada); got.Refused != string(fault.TooFast) {
+		t.Fatalf("%+v", got)
+	}
+	f.admit("Ada")
+	ada.seated()
+	ada.send(signalling.Piece{Data: "AAAA"})
+	ada.send(signalling.Say{Text: "in"})
+	expect[signalling.Chat](ada)
+}
