@@ -88,7 +88,7 @@ const unsaid = `(() => {
     const { data, parentElement } = walk.currentNode;
     if (!parentElement?.checkVisibility() || parentElement.closest('[translate=no], [dir=auto], [lang]:not(html), code, kbd, pre, style, script, svg, input, bdi')) continue;
     const text = parentElement.textContent.trim();
-    if (/[a-z]{3,}/i.test(data) && !/[\\[\\]áçéíñöšüý]/.test(text) && !/^[\\d\\s.,:]*[a-zA-Z]{1,3}$/.test(text)) found.push('no message: ' + text.slice(0, 80));
+    if (/[a-z]{3,}/i.test(data) && !/[\\[\\]áçéíñöšüý]/.test(text) && !/^[\\d\\s.,:]*[a-zA-Z]{1,3}( · [\\d\\s.,:]+[a-zA-Z]{1,3})*$/.test(text)) found.push('no message: ' + text.slice(0, 80));
   }
   return found;
 })()`;
