@@ -633,7 +633,7 @@ func (s *guestSession) take(ctx context.Context, st *seat) (outside *lobby.Ticke
 	left, confirmed := false, false
 	for !left {
 		var m signalling.Message
-		open := false
+		var open bool
 		select {
 		case m, open = <-s.in: // closed by read, also when ctx ends
 		case outside = <-s.outside:

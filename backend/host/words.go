@@ -64,14 +64,14 @@ func (o *openLink) writable(requestID string) *guestSession {
 
 // say adds a line, and sends all of them to the guest.
 func (o *openLink) say(requestID string, w word) {
-	lines := append(o.words[requestID], w)
+	lines := append(slices.Clone(o.words[requestID]), w)
 	if len(lines) > signalling.MaxSaid {
 		lines = lines[len(lines)-signalling.MaxSaid:]
 	}
 	if o.words == nil {
 		o.words = make(map[string][]word)
 	}
-	o.words[requestID] = slices.Clone(lines)
+	o.words[requestID] = lines
 	o.host.touch()
 	if s := o.writable(requestID); s != nil {
 		s.tellWords(lines)

@@ -18,7 +18,7 @@ func TestReturn(t *testing.T) {
 		if !r.Outside || !r.Away || r.Bell != signalling.BellAskWait || r.ID != out.ID() {
 			t.Fatalf("%+v", r)
 		}
-		back, err := p.Lobby.Knock(context.Background(), k)
+		back, err := p.Knock(context.Background(), k)
 		must(t, err)
 		p.waits(back)
 		if r := p.Snapshot().Requests[0]; r.Away || r.ID != out.ID() || r.Rings != 0 {
@@ -29,16 +29,16 @@ func TestReturn(t *testing.T) {
 		p.Leave(back)
 		p.SetLocked(false)
 		for _, again := range []Knock{k, {Device: "other", Key: "key", Name: "Ann", Standing: true}} {
-			knocked, err := p.Lobby.Knock(context.Background(), again)
+			knocked, err := p.Knock(context.Background(), again)
 			must(t, err)
 			p.waits(knocked)
 			p.Leave(knocked)
 		}
 		time.Sleep(time.Minute)
-		last, err := p.Lobby.Knock(context.Background(), k)
+		last, err := p.Knock(context.Background(), k)
 		must(t, err)
 		must(t, p.Admit(last.ID()))
-		standing, err := p.Lobby.Knock(context.Background(), k)
+		standing, err := p.Knock(context.Background(), k)
 		must(t, err)
 		if v := p.verdict(standing); v.Outcome != Admitted {
 			t.Fatalf("%+v", v)
@@ -51,7 +51,7 @@ func TestReturnIsDecidedBeforeTheKnock(t *testing.T) {
 	inBubble(t, Options{}, func(p porch) {
 		k := Knock{Device: "phone", Name: "Ann"}
 		must(t, p.Admit(p.Return(k).ID()))
-		back, err := p.Lobby.Knock(context.Background(), k)
+		back, err := p.Knock(context.Background(), k)
 		must(t, err)
 		if v := p.verdict(back); v.Outcome != Admitted {
 			t.Fatalf("%+v", v)
