@@ -1,8 +1,10 @@
 package portmap
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -36,17 +38,33 @@ func (m *Mapper) tune() {
 	m.wg.Go(func() { m.hear(c, router) })
 }
 
-// hear asks again after each announcement of a router, until the socket is closed.
+// hear asks again after each announcement of a router, until the socket is closed. Of those that come too soon after one
+// that counted, the last counts once announceApart is over: a router announces itself while it has no address yet, and
+// again as soon as it has one (miniupnpd 2.3, 2 ms later).
 func (m *Mapper) hear(c *net.UDPConn, router netip.Addr) {
-	var last time.Time
+	var last time.Time // when an announcement counted
+	again := false     // another one has come since then
 	for b := make([]byte, maxAnswer); ; {
-		_, from, err := c.ReadFromUDPAddrPort(b)
-		if err != nil {
+		var until time.Time
+		if again {
+			until = last.Add(announceApart)
+		}
+		if c.SetReadDeadline(until) != nil {
 			return
 		}
-		if now := time.Now(); from.Addr().Unmap() == router && now.Sub(last) > announceApart {
-			last = now
-			m.wakeAll()
+		_, from, err := c.ReadFromUDPAddrPort(b)
+		now := time.Now()
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil:
+			return
+		case from.Addr().Unmap() != router:
+			continue
+		case now.Sub(last) < announceApart:
+			again = true
+			continue
 		}
+		last, again = now, false
+		m.wakeAll()
 	}
 }

@@ -409,7 +409,8 @@ func TestALeaseEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestAnnouncements: a router that says it has news is asked again, and nobody else is listened to.
+// TestAnnouncements: a router that says it has news is asked again, at once and once it has said all, and nobody else is
+// listened to.
 func TestAnnouncements(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t)
@@ -442,6 +443,13 @@ func TestAnnouncements(t *testing.T) {
 	say(1)
 	until(t, "the new address", func() bool { o := l.Mappings(); return len(o) == 1 && o[0].External == moved })
 	if n := len(r.requests()) - before; n != 1 {
+		t.Errorf("%d questions", n)
+	}
+	// The others of those twenty count once, a while later: the first was said too early.
+	again := netip.AddrPortFrom(netip.MustParseAddr("44.1.2.10"), 40001)
+	r.set(func(r *router) { r.answer = grants(again, 3600) })
+	until(t, "the address that came after it", func() bool { o := l.Mappings(); return len(o) == 1 && o[0].External == again })
+	if n := len(r.requests()) - before; n != 2 {
 		t.Errorf("%d questions", n)
 	}
 	_ = c.Close()
