@@ -98,7 +98,7 @@ describe('the bell', () => {
     await says(ada, 'has seen it');
     await here(false);
     const note = lab.notifications().length;
-    await answer('Ada', 'Ask to wait 5 minutes');
+    await answer('Ada', 'Ask for 5 minutes');
     await says(ada, 'asked you to wait 5 minutes');
     await card('Ada').getByText('asked to wait until').waitFor();
     expect(lab.notifications().length).toBe(note);
