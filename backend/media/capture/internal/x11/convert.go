@@ -31,3 +31,18 @@ func Convert(into *image.YCbCr, pixels []byte, w, h int) *image.YCbCr {
 func luma(r, g, b uint8) uint8 {
 	return uint8((66*uint32(r)+129*uint32(g)+25*uint32(b)+128)>>8 + 16)
 }
+
+// blend draws a picture of pixels with premultiplied alpha over another one.
+func blend(under []byte, w, h int, over []uint32, width, left, top int) {
+	for i, p := range over {
+		x, y := left+i%width, top+i/width
+		if x < 0 || y < 0 || x >= w || y >= h {
+			continue
+		}
+		at := under[4*(y*w+x):][:3]
+		rest := 255 - p>>24
+		for c := range at {
+			at[c] = uint8(min(p>>(8*c)&0xff+uint32(at[c])*rest/255, 255))
+		}
+	}
+}

@@ -195,21 +195,6 @@ func (g *Grabber) point() {
 	blend(g.pixels, g.at.Dx(), g.at.Dy(), c.CursorImage, int(c.Width), left, top)
 }
 
-// blend draws a picture of pixels with premultiplied alpha over another one.
-func blend(under []byte, w, h int, over []uint32, width, left, top int) {
-	for i, p := range over {
-		x, y := left+i%width, top+i/width
-		if x < 0 || y < 0 || x >= w || y >= h {
-			continue
-		}
-		at := under[4*(y*w+x):][:3]
-		rest := 255 - p>>24
-		for c := range at {
-			at[c] = uint8(min(p>>(8*c)&0xff+uint32(at[c])*rest/255, 255))
-		}
-	}
-}
-
 // Close gives the memory back.
 func (g *Grabber) Close() {
 	if g.shared == nil {
