@@ -24,12 +24,15 @@ type onset struct {
 	summer   bool
 }
 
+// maxOnsets bounds how many changes are looked at: no zone has more than four a year.
+const maxOnsets = 4 * ruleYears
+
 // onsets returns the changes of a zone's clocks from one year to another, both included.
 func onsets(zone *time.Location, from, to int) (all []onset) {
 	at := time.Date(from, 1, 1, 0, 0, 0, 0, zone)
 	for {
 		_, end := at.ZoneBounds()
-		if end.IsZero() || end.In(zone).Year() > to {
+		if end.IsZero() || !end.After(at) || end.In(zone).Year() > to || len(all) == maxOnsets {
 			return all
 		}
 		_, before := end.Add(-time.Second).In(zone).Zone()
