@@ -151,7 +151,10 @@ func TestOutsideWithoutTheWord(t *testing.T) {
 	old.seated()
 
 	old.vanish()
-	f.until("Ada is away", func(s hoststate.State) bool { return s.Calls[0].Participants[1].Away })
+	f.until("Ada is away", func(s hoststate.State) bool {
+		p := s.Calls[0].Participants
+		return len(p) > 1 && p[1].Away
+	})
 	f.must(f.host.LetWaitOutside(f.ctx, l.ID, old.seat.Participant))
 	if q := waits("Ada"); !q.Away {
 		t.Fatalf("%+v", q)

@@ -227,7 +227,25 @@ func (o *openLink) recordEntry(st *seat, began time.Time, device string) {
 		h.log.Error("record visit", "code", fault.CodeOf(err))
 	}
 	st.visit <- visit
-	h.loop.Post("visitors", h.forgetParts)
+	h.loop.Post("visitors", func() {
+		h.forgetParts()
+		o.restIfEmpty()
+	})
+}
+
+// restIfEmpty ends the use of a link that stays, if its last guest left before their
+// entry was recorded.
+func (o *openLink) restIfEmpty() {
+	if o.ended != "" || len(o.seats) > 0 || o.hostSeat != nil {
+		return
+	}
+	if l, err := o.host.book.Get(o.id); err != nil || l.State != links.StateLive || !l.Stays(o.host.now()) {
+		return
+	}
+	if _, err := o.host.book.Spend(o.id); err != nil {
+		o.host.log.Error("rest link", "error", err)
+	}
+	o.host.touch()
 }
 
 // endIfEmpty ends the call once it is empty and no seat is held. The link is spent
