@@ -90,7 +90,11 @@ func (p *peer) leaving(text, address string, port int) string {
 	case p.relayOnly:
 		return ""
 	case local.Port() == path.StreamPort:
-		return description.Passive(netip.AddrPortFrom(local.Addr(), p.call.engine.mux.StreamsAt(local.Addr())), p.ufrag)
+		taken := p.call.engine.mux.StreamsAt(local.Addr())
+		if taken == 0 { // no longer
+			return ""
+		}
+		return description.Passive(netip.AddrPortFrom(local.Addr(), taken), p.ufrag)
 	}
 	return text
 }

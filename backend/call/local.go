@@ -43,9 +43,9 @@ type Local struct {
 	m    *member
 	sink LocalSink
 
-	keyframe chan signalling.Kind
-	done     chan struct{}
-	screen   atomic.Uint32 // SSRC of the shared screen
+	keyframe, screenKeyframe chan struct{} // buffered 1; full means that one is wanted
+	done                     chan struct{}
+	screen                   atomic.Uint32 // SSRC of the shared screen
 
 	in *forward.Inbound
 
@@ -57,7 +57,7 @@ type Local struct {
 func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) {
 	p.Admission = nil
 	m := newMember(c, p, out)
-	l := &Local{m: m, sink: sink, keyframe: make(chan signalling.Kind, 2), done: make(chan struct{})}
+	l := &Local{m: m, sink: sink, keyframe: make(chan struct{}, 1), screenKeyframe: make(chan struct{}, 1), done: make(chan struct{})}
 	m.local = l
 	sent := m.sent()
 	l.in = forward.NewInbound(sent[:], localUpstream{l: l}, &m.admitted, &c.counters)
@@ -82,8 +82,10 @@ func (c *Call) JoinLocal(p Profile, sink LocalSink, out Outbox) (*Local, error) 
 func (l *Local) run() {
 	for {
 		select {
-		case kind := <-l.keyframe:
-			l.sink.KeyframeWanted(kind)
+		case <-l.keyframe:
+			l.sink.KeyframeWanted(signalling.KindVideo)
+		case <-l.screenKeyframe:
+			l.sink.KeyframeWanted(signalling.KindScreen)
 		case <-l.done:
 			return
 		}
@@ -146,13 +148,13 @@ type localUpstream struct {
 
 // RequestKeyframe implements [forward.Upstream].
 func (u localUpstream) RequestKeyframe(ssrc uint32) {
-	kind := signalling.KindVideo
+	wanted := u.l.keyframe
 	if ssrc == u.l.screen.Load() {
-		kind = signalling.KindScreen
+		wanted = u.l.screenKeyframe
 	}
 	select {
-	case u.l.keyframe <- kind:
-	default: // requests are pending, and receivers ask again
+	case wanted <- struct{}{}:
+	default: // one is wanted already
 	}
 }
 

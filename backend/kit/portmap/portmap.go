@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,11 @@ type Status struct {
 	By       string     // "PCP", "NAT-PMP" or "UPnP"; "" unless Open
 	Until    time.Time  // when the lease ends, unless it is renewed
 	Pinhole  bool       // an IPv6 address is open, too
+}
+
+// tells returns how much a status says: of two leases, the one that says more is shown.
+func (s Status) tells() int {
+	return slices.Index([]State{Silent, Refused, NoAddress, TwoRouters, Shared, Open}, s.State)
 }
 
 // Options are for [New]. The zero value is what the app uses.
@@ -236,11 +242,9 @@ func (m *Mapper) status() Status {
 		s.State = Silent
 	}
 	for l := range m.leases {
-		if l.four.said.State != "" && (s.State == Asking || l.four.said.State == Open) {
-			router := s.Router
-			pinhole := s.Pinhole
-			s = l.four.said
-			s.Router, s.Pinhole = router, pinhole
+		if said := l.four.said; said.tells() > s.tells() || said.tells() == s.tells() && said.Until.After(s.Until) {
+			said.Router, said.Pinhole = s.Router, s.Pinhole
+			s = said
 		}
 		s.Pinhole = s.Pinhole || l.six.said.State == Open
 	}

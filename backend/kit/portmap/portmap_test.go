@@ -455,3 +455,27 @@ func TestAnnouncements(t *testing.T) {
 	_ = c.Close()
 	hearing.Wait()
 }
+
+// TestTwoLeasesTellOneStatus: which of them is asked first does not matter.
+func TestTwoLeasesTellOneStatus(t *testing.T) {
+	until := time.Now()
+	said := func(state State, until time.Time) *Lease {
+		return &Lease{four: &half{said: Status{State: state, Until: until}}, six: &half{}}
+	}
+	for _, c := range []struct {
+		one, other *Lease
+		want       Status
+	}{
+		{said(Silent, time.Time{}), said(NoAddress, time.Time{}), Status{State: NoAddress}},
+		{said(Open, until), said(Refused, time.Time{}), Status{State: Open, Until: until}},
+		{said(Open, until), said(Open, until.Add(time.Minute)), Status{State: Open, Until: until.Add(time.Minute)}},
+	} {
+		for range 20 { // in any order of the map
+			m := New(Options{})
+			m.on, m.leases = true, map[*Lease]struct{}{c.one: {}, c.other: {}}
+			if got := m.Status(); got != c.want {
+				t.Fatalf("%+v, want %+v", got, c.want)
+			}
+		}
+	}
+}

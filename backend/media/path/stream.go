@@ -114,7 +114,7 @@ func (m *Mux) StreamsAt(local netip.Addr) uint16 {
 // refreshStreams opens and closes listeners. The caller holds the lock.
 func (m *Mux) refreshStreams() {
 	t := m.streams
-	list := slices.Clone(*t.list.Load())
+	list, changed := slices.Clone(*t.list.Load()), false
 	for _, p := range m.current {
 		a := p.Addr()
 		s := m.sockets[a]
@@ -126,17 +126,17 @@ func (m *Mux) refreshStreams() {
 			continue // another program has the port; then there are no streams here
 		}
 		t.listeners[a] = l
-		list = append(list, l)
+		list, changed = append(list, l), true
 	}
 	for a, l := range t.listeners {
 		if t.wanted && m.owns(a) {
 			continue
 		}
 		delete(t.listeners, a)
-		list = slices.DeleteFunc(list, func(o *streamListener) bool { return o == l })
+		list, changed = slices.DeleteFunc(list, func(o *streamListener) bool { return o == l }), true
 		l.close()
 	}
-	if len(list) == len(*t.list.Load()) && !slices.ContainsFunc(list, func(l *streamListener) bool { return !slices.Contains(*t.list.Load(), l) }) {
+	if !changed {
 		return
 	}
 	t.list.Store(&list)
@@ -279,9 +279,11 @@ func (s *stream) read() {
 	defer func() {
 		s.close()
 		l.mu.Lock()
-		delete(l.open, s.remote)
+		if l.open[s.remote] == s { // and not a later stream from there
+			delete(l.open, s.remote)
+			l.socket.release(s.remote)
+		}
 		l.mu.Unlock()
-		l.socket.release(s.remote)
 		l.mux.streams.leave(s)
 	}()
 	in := bufio.NewReaderSize(s.conn, maxDatagram)
@@ -296,8 +298,10 @@ func (s *stream) read() {
 		if err != nil {
 			return
 		}
-		if _, isCheck := icecheck.Read(b); !isCheck && !s.proved.Load() {
-			return
+		if !s.proved.Load() {
+			if _, isCheck := icecheck.Read(b); !isCheck {
+				return
+			}
 		}
 		l.mux.Cork()
 		l.socket.receive(b, s.remote)
@@ -329,7 +333,8 @@ func readFrame(r io.Reader, b []byte, most func() int) ([]byte, error) {
 	return b[:size], err
 }
 
-// send queues a buffer of the pool.
+// send queues a buffer of the pool. That it has to wait says that this guest is slow, and nothing of our line: it does not
+// count as a stall of the route, which slows down what leaves for all.
 func (s *stream) send(d datagram) {
 	if !s.proved.Swap(true) {
 		t := s.listener.mux.streams
@@ -339,11 +344,7 @@ func (s *stream) send(d datagram) {
 		_ = s.conn.SetReadDeadline(time.Now().Add(streamIdle))
 	}
 	s.mu.Lock()
-	now := time.Now()
-	s.queue.put(d, now)
-	if s.queue.waited(now) > stallAfter {
-		s.listener.socket.stalls.Add(1)
-	}
+	s.queue.put(d, time.Now())
 	s.mu.Unlock()
 	select {
 	case s.filled <- struct{}{}:

@@ -111,3 +111,42 @@ func TestStreams(t *testing.T) {
 		t.Error("a closed mux listens")
 	}
 }
+
+// TestASlowGuestIsNoFullLine: what waits for one guest who comes by TCP slows down nobody else.
+func TestASlowGuestIsNoFullLine(t *testing.T) {
+	l := &streamListener{socket: &udpSocket{}}
+	s := &stream{listener: l, queue: sendQueue{age: relayAge}, filled: make(chan struct{}, 1)} // nothing is written
+	s.proved.Store(true)
+	route := &Route{socket: l.socket}
+	for range 3 {
+		s.send(datagram{buffer: new([]byte)})
+		time.Sleep(stallAfter + 5*time.Millisecond)
+	}
+	if route.Stalls() != 0 {
+		t.Error("the route stalls for all")
+	}
+	if len(s.queue.urgent) != 3 {
+		t.Errorf("%d wait", len(s.queue.urgent))
+	}
+}
+
+// TestALaterStreamStays: the end of a stream takes nothing from a later one of the same address.
+func TestALaterStreamStays(t *testing.T) {
+	m := NewMux()
+	defer m.Close()
+	l := &streamListener{mux: m, socket: &udpSocket{}, open: make(map[netip.AddrPort]*stream)}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	must(t, err)
+	remote := netip.MustParseAddrPort("44.1.2.3:9")
+	ended := &stream{listener: l, conn: near.(*net.TCPConn), remote: remote, over: make(chan struct{})}
+	later := &stream{}
+	l.open[remote] = later
+	must(t, near.Close())
+	ended.read()
+	if l.open[remote] != later {
+		t.Error("it is gone")
+	}
+}

@@ -129,7 +129,7 @@ func (a *Allocator) budgets(in *Input) {
 // again has to wait.
 func (l *line) forgive(excused uint32, now time.Duration) {
 	l.forgave = max(l.forgave, now)
-	forgiven := excused != l.excused && l.forgave+forgiveEvery <= now+forgiveAtOnce*forgiveEvery
+	forgiven := excused > l.excused && l.forgave+forgiveEvery <= now+forgiveAtOnce*forgiveEvery
 	l.excused = excused
 	if forgiven {
 		l.forgave += forgiveEvery

@@ -323,10 +323,11 @@ func TestAPictureDoesNotWaitAtTheBegin(t *testing.T) {
 func TestAMistakeIsMadeGood(t *testing.T) {
 	for _, c := range []struct {
 		name        string
-		excused     bool
-		least, most int // seconds
-	}{{"a mistake", true, 0, 1}, {"not known", false, 8, 40}} {
+		from, to    uint32 // excused before, and then
+		least, most int    // seconds
+	}{{"a mistake", 0, 1, 0, 1}, {"not known", 0, 0, 8, 40}, {"another line, which counts anew", 7, 0, 8, 40}} {
 		w := newWorld(t, 4, 3, 50_000_000)
+		w.in.Receivers[1].Excused = c.from
 		w.in.Receivers[1].Capacity = 4_000_000
 		w.run(20)
 		had := w.shown(1)
@@ -336,9 +337,7 @@ func TestAMistakeIsMadeGood(t *testing.T) {
 			t.Errorf("%s: %d pictures at 200 kbit/s", c.name, n)
 		}
 		w.in.Receivers[1].Capacity = 4_000_000
-		if c.excused {
-			w.in.Receivers[1].Excused++
-		}
+		w.in.Receivers[1].Excused = c.to
 		seconds := 0
 		for w.decide(time.Millisecond); w.shown(1) < had && seconds < 60; seconds++ {
 			w.decide(time.Second)
