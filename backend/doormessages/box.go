@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -34,17 +35,22 @@ type Box struct {
 	now func() time.Time
 	log *slog.Logger
 
-	mu       sync.Mutex // guards what follows; no other lock is taken under it
-	saved    []Message  // the oldest first
+	// saved are the messages, the oldest first. A list that was stored never changes, so that who reads one does not
+	// wait for the disk.
+	saved atomic.Pointer[[]Message]
+
+	mu       sync.Mutex // held while saved is changed, with the files; no other lock is taken under it
 	arriving map[*Writer]struct{}
 }
 
 // Open opens the messages in a folder, which it makes, and deletes those that have expired or were never whole.
 func Open(dir string, now func() time.Time, log *slog.Logger) (*Box, error) {
 	b := &Box{dir: dir, now: now, log: log, arriving: make(map[*Writer]struct{})}
-	if err := b.load(); err != nil {
+	saved, err := b.load()
+	if err != nil {
 		return nil, unavailable("open", err)
 	}
+	b.saved.Store(&saved)
 	b.Expire()
 	return b, nil
 }
@@ -53,16 +59,16 @@ func unavailable(what string, err error) error {
 	return fault.New(fault.StoreUnavailable, fmt.Errorf("doormessages: %s: %w", what, err))
 }
 
-func (b *Box) load() error {
+func (b *Box) load() (saved []Message, err error) {
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.loadKey(); err != nil {
-		return err
+		return nil, err
 	}
 	files, err := os.ReadDir(b.dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, f := range files {
 		id, end := f.Name(), filepath.Ext(f.Name())
@@ -76,11 +82,11 @@ func (b *Box) load() error {
 				b.log.Warn("a door message can't be read", "err", err)
 				continue
 			}
-			b.saved = append(b.saved, m)
+			saved = append(saved, m)
 		}
 	}
-	slices.SortFunc(b.saved, func(x, y Message) int { return cmp.Or(x.At.Compare(y.At), strings.Compare(x.ID, y.ID)) })
-	return nil
+	slices.SortFunc(saved, func(x, y Message) int { return cmp.Or(x.At.Compare(y.At), strings.Compare(x.ID, y.ID)) })
+	return saved, nil
 }
 
 // loadKey reads the key, and makes it at the first start.
@@ -161,11 +167,13 @@ func (b *Box) path(id string, kept bool) string {
 	return filepath.Join(b.dir, id+endSaved)
 }
 
-// List returns all messages, the oldest first.
-func (b *Box) List() []Message {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.saved)
+// List returns all messages, the oldest first. The list is not to be changed. It never waits.
+func (b *Box) List() []Message { return *b.saved.Load() }
+
+// change stores what do makes of a copy of the list. mu is held.
+func (b *Box) change(do func(saved []Message) []Message) {
+	saved := do(slices.Clone(b.List()))
+	b.saved.Store(&saved)
 }
 
 // Expire deletes the messages whose time is over. It reports whether there were any.
@@ -180,26 +188,31 @@ func (b *Box) Expire() bool {
 	return any
 }
 
-// find returns the place of a message in saved, -1 for none. mu is held.
-func (b *Box) find(id string) int {
-	return slices.IndexFunc(b.saved, func(m Message) bool { return m.ID == id })
+// find returns a message and its place in the list. Fault: MessageGone.
+func (b *Box) find(id string) (m Message, i int, err error) {
+	saved := b.List()
+	i = slices.IndexFunc(saved, func(m Message) bool { return m.ID == id })
+	if i < 0 {
+		return Message{}, 0, fault.New(fault.MessageGone, nil)
+	}
+	return saved[i], i, nil
 }
 
 // Keep says whether a message stays until the host deletes it. Fault: MessageGone.
 func (b *Box) Keep(id string, on bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := b.find(id)
-	if i < 0 {
-		return fault.New(fault.MessageGone, nil)
-	}
-	if b.saved[i].Kept == on {
-		return nil
+	m, i, err := b.find(id)
+	if err != nil || m.Kept == on {
+		return err
 	}
 	if err := b.rename(filepath.Base(b.path(id, !on)), filepath.Base(b.path(id, on))); err != nil {
 		return unavailable("keep", err)
 	}
-	b.saved[i].Kept = on
+	b.change(func(saved []Message) []Message {
+		saved[i].Kept = on
+		return saved
+	})
 	return nil
 }
 
@@ -207,15 +220,15 @@ func (b *Box) Keep(id string, on bool) error {
 func (b *Box) Delete(id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := b.find(id)
-	if i < 0 {
-		return fault.New(fault.MessageGone, nil)
+	m, i, err := b.find(id)
+	if err != nil {
+		return err
 	}
-	if err := os.Remove(b.path(id, b.saved[i].Kept)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(b.path(id, m.Kept)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unavailable("delete", err)
 	}
 	syncDir(b.dir)
-	b.saved = slices.Delete(b.saved, i, i+1)
+	b.change(func(saved []Message) []Message { return slices.Delete(saved, i, i+1) })
 	return nil
 }
 
@@ -225,14 +238,13 @@ const partChunks = 16
 // Read returns at most 1 MiB of a message from a place that an earlier Read has reached, 0 for its beginning. Behind the
 // end it returns nothing. Fault: MessageGone.
 func (b *Box) Read(id string, from int64) (part []byte, err error) {
-	b.mu.Lock()
-	i := b.find(id)
-	if i < 0 || from < 0 || from%chunkSize != 0 && from < b.saved[max(i, 0)].Size {
-		b.mu.Unlock()
+	m, _, err := b.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if from < 0 || from%chunkSize != 0 && from < m.Size {
 		return nil, fault.New(fault.MessageGone, nil)
 	}
-	m := b.saved[i]
-	b.mu.Unlock()
 	if from >= m.Size {
 		return nil, nil
 	}
@@ -260,13 +272,15 @@ func (b *Box) Begin(m Message) (*Writer, error) {
 		return nil, fault.New(fault.MessageInvalid, err)
 	}
 	w := &Writer{box: b, message: m}
+	w.heard.Store(m.At.UnixNano())
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.giveUpIdle(m.At)
 	arriving := make([]Message, 0, len(b.arriving))
 	for other := range b.arriving {
 		arriving = append(arriving, other.message)
 	}
-	if err := admit(m, b.saved, arriving); err != nil {
+	if err := admit(m, b.List(), arriving); err != nil {
 		return nil, err
 	}
 	if w.file, err = os.OpenFile(filepath.Join(b.dir, m.ID+endPart), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
@@ -280,6 +294,17 @@ func (b *Box) Begin(m Message) (*Writer, error) {
 	return w, nil
 }
 
+// giveUpIdle makes room of messages of which nothing has come for a while, so that nobody keeps others from leaving
+// theirs. mu is held.
+func (b *Box) giveUpIdle(now time.Time) {
+	for w := range b.arriving {
+		if now.UnixNano()-w.heard.Load() > int64(idle) {
+			delete(b.arriving, w)
+			w.drop()
+		}
+	}
+}
+
 // Writer takes a message as it comes. One goroutine uses it. After End or Abort it takes nothing more.
 type Writer struct {
 	box     *Box
@@ -287,7 +312,8 @@ type Writer struct {
 	file    *os.File
 	sealer  *sealer
 	first   []byte
-	Got     int64 // bytes so far
+	heard   atomic.Int64 // when something came, in Unix nanoseconds
+	Got     int64        // bytes so far
 }
 
 // Write takes a part. More than the message's size is the fault MessageInvalid.
@@ -295,15 +321,24 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.Got+int64(len(p)) > w.message.Size {
 		return 0, fault.Newf(fault.MessageInvalid, "a door message that is longer than it said")
 	}
+	w.heard.Store(w.box.now().UnixNano())
 	if len(w.first) < 16 {
 		w.first = append(w.first, p[:min(len(p), 16)]...)
 	}
 	n, err := w.sealer.Write(p)
 	w.Got += int64(n)
 	if err != nil {
-		return n, unavailable("write", err)
+		return n, lost("write", err)
 	}
 	return n, nil
+}
+
+// lost returns why a message is not taken: it has given way to another one, or the disk takes nothing.
+func lost(what string, err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return &fault.Error{Code: fault.TooFast, After: idle}
+	}
+	return unavailable(what, err)
 }
 
 // Whole reports whether all has come.
@@ -321,10 +356,10 @@ func (w *Writer) End() error {
 	delete(b.arriving, w)
 	if err != nil {
 		w.drop()
-		return unavailable("end", err)
+		return lost("end", err)
 	}
 	w.message.Type = typeOf(w.message.Kind, w.first)
-	b.saved = append(b.saved, w.message)
+	b.change(func(saved []Message) []Message { return append(saved, w.message) })
 	return nil
 }
 

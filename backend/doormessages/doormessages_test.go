@@ -164,6 +164,52 @@ func TestFilesTellNothing(t *testing.T) {
 	}
 }
 
+// TestIdleOnesGiveWay: whoever begins messages and sends nothing keeps nobody else from leaving one.
+func TestIdleOnesGiveWay(t *testing.T) {
+	now := time.Now()
+	b := box(t, t.TempDir(), func() time.Time { return now })
+	begin := func(link string) (*Writer, error) {
+		return b.Begin(Message{Link: link, Kind: Note, Size: 4})
+	}
+	var idlers []*Writer
+	for range MaxAtOnce {
+		w, err := begin("A")
+		if err != nil {
+			t.Fatal(err)
+		}
+		idlers = append(idlers, w)
+	}
+	if _, err := begin("B"); fault.CodeOf(err) != fault.TooFast {
+		t.Fatal(err)
+	}
+	now = now.Add(idle)
+	if _, err := idlers[0].Write([]byte("he")); err != nil { // this one goes on
+		t.Fatal(err)
+	}
+	now = now.Add(time.Second)
+	for range MaxAtOnce - 1 {
+		if _, err := begin("B"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := begin("B"); fault.CodeOf(err) != fault.TooFast {
+		t.Errorf("one more than can arrive at once: %v", err)
+	}
+	if _, err := idlers[1].Write([]byte("late")); err != nil { // it waits for its chunk
+		t.Fatal(err)
+	}
+	if err := idlers[1].End(); fault.CodeOf(err) != fault.TooFast {
+		t.Errorf("one that has given way: %v", err)
+	}
+	idlers[2].Abort()
+	if _, err := idlers[0].Write([]byte("re")); err != nil || idlers[0].End() != nil || len(b.List()) != 1 {
+		t.Errorf("%v, %d messages", err, len(b.List()))
+	}
+	if files, err := os.ReadDir(b.dir); err != nil || len(files) != 1+1+MaxAtOnce-1 { // key, message, and those that arrive
+		t.Errorf("%d files, %v", len(files), err)
+	}
+}
+
 func TestRules(t *testing.T) {
 	small := Message{Link: "A", Size: 100}
 	many := func(n int, m Message) (list []Message) {

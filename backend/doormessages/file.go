@@ -95,13 +95,8 @@ func (s *sealer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// end writes the last chunk, and puts all on the disk.
-func (s *sealer) end() error {
-	if err := s.chunk(s.part, true); err != nil {
-		return err
-	}
-	return s.to.Sync()
-}
+// end writes the last chunk.
+func (s *sealer) end() error { return s.chunk(s.part, true) }
 
 // opened is a file that is read.
 type opened struct {

@@ -14,6 +14,7 @@ const (
 	MaxPerLink = 20
 	MaxSeconds = 60
 	MaxAtOnce  = 4                   // that arrive at the same time
+	idle       = 15 * time.Second    // without a part, after which one gives way to another
 	KeptFor    = 30 * 24 * time.Hour // unless the host keeps it
 )
 
