@@ -188,7 +188,7 @@ func isAnswer(b []byte) bool { return len(b) > 1 && b[0] == 1 && b[1] == 1 }
 func (s *udpSocket) register(c *udpConn, a netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.addresses >= maxRemotes {
+	if c.addresses >= maxRemotes || s.streams != nil && c.addresses >= maxPeerStreams {
 		return false
 	}
 	if old := s.remotes[a]; old != nil {

@@ -27,6 +27,7 @@ const (
 	maxOpenStreams  = 512             // of all listeners
 	maxUnproved     = 64              // of them, on which we have sent nothing yet
 	unprovedPerHome = 4               // of one address (IPv6: one /64)
+	maxPeerStreams  = 8               // of one connection: a browser opens one for each of its ways
 	proveWithin     = 3 * time.Second // from the connection to our first byte
 	maxFirst        = 600             // bytes of a frame until then
 	streamIdle      = time.Minute     // without a frame; browsers check every few seconds (RFC 7675)
@@ -129,7 +130,7 @@ func (m *Mux) refreshStreams() {
 		list, changed = append(list, l), true
 	}
 	for a, l := range t.listeners {
-		if t.wanted && m.owns(a) {
+		if t.wanted && (m.owns(a) || l.socket.used()) { // as for the other sockets
 			continue
 		}
 		delete(t.listeners, a)

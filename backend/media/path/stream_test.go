@@ -150,3 +150,35 @@ func TestALaterStreamStays(t *testing.T) {
 		t.Error("it is gone")
 	}
 }
+
+// TestStreamsOfOneGuestAreFew: a guest can't take the places of the others.
+func TestStreamsOfOneGuestAreFew(t *testing.T) {
+	s := newTestSocket(t, true)
+	s.streams = &streamListener{}
+	c := s.connection("aaaa", plain)
+	check := binding(t, "aaaa")
+	for port := range uint16(4 * maxPeerStreams) {
+		s.receive(check, netip.AddrPortFrom(s.local.Addr(), port+1))
+	}
+	if len(s.remotes) != maxPeerStreams || c.addresses != maxPeerStreams {
+		t.Errorf("%d streams, %d counted", len(s.remotes), c.addresses)
+	}
+}
+
+// TestALookThatFailsEndsNoStream: as long as a connection uses it, a listener outlives its address.
+func TestALookThatFailsEndsNoStream(t *testing.T) {
+	m := NewMux()
+	defer m.Close()
+	at := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}
+	m.Lister = func() []netip.Prefix { return at }
+	local := m.OpenSockets()[0]
+	m.ListenStreams(true)
+	l := (*m.streams.list.Load())[0]
+	l.socket.connection("aaaa", plain)
+	at = nil
+	m.asked = time.Time{}
+	m.OpenSockets()
+	if m.StreamsAt(local.Addr()) != local.Port() {
+		t.Error("streams are no longer taken")
+	}
+}
