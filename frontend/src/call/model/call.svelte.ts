@@ -16,6 +16,7 @@ import { ViewReport } from '../../media/view';
 import { Front } from './front';
 import { type GestureNotice, Gestures } from './gestures.svelte';
 import type { Corner } from './layout';
+import { linked, type Piece } from './linked';
 import { type ScreenNotice, Sharing } from './screen.svelte';
 import { Switch } from './switch.svelte';
 
@@ -32,6 +33,9 @@ export interface Person extends Participant {
 
 /** Whose line has no room for a picture: the own one, or the host's. */
 export type Paused = 'line' | 'host';
+
+/** A line of the chat, with its addresses apart. */
+export type Said = ChatLine & { readonly pieces: readonly Piece[] };
 
 /** A reason that only a later host gives is the host's. */
 const whose = (reason: string): Paused => (reason === 'line' ? 'line' : 'host');
@@ -77,15 +81,15 @@ export class Call {
   page = $state(0);
   /** Where the own tile was put. */
   corner = $state.raw<Corner>();
-  chat = $state.raw<readonly ChatLine[]>([]);
+  chat = $state.raw<readonly Said[]>([]);
   unread = $state(0);
   /** Id of the last line that was read before the chat was opened, as long as it is open and there are newer ones. */
   readUpTo = $state<number>();
   /** What is being written. */
   draft = $state('');
   notice = $state.raw<Notice>();
-  /** Who waits at the door, and since when that was so in milliseconds; of a co-host only. */
-  door = $state.raw<Door & { at: number }>();
+  /** Who waits at the door; of a co-host only. */
+  door = $state.raw<Door>();
   /** The host lets another device take this seat. */
   movable = $state(false);
   /** With it another device does, until that time in milliseconds. */
@@ -352,7 +356,7 @@ export class Call {
       return;
     }
     const requests = door.requests.map(named);
-    this.door = { ...door, requests, at: Date.now() };
+    this.door = { ...door, requests };
     if (!before) this.notice = { kind: 'co-host', over: false };
     const fresh = requests.find(({ id }) => !before?.requests.some((one) => one.id === id));
     if (before && fresh && this.panel !== 'people')
@@ -482,7 +486,7 @@ export class Call {
     const last = this.chat.at(-1)?.id ?? -1;
     const fresh = lines.filter((line) => line.id > last);
     if (fresh.length === 0) return;
-    this.chat = [...this.chat, ...fresh];
+    this.chat = [...this.chat, ...fresh.map((line) => ({ ...line, pieces: linked(line.text) }))];
     if (this.panel !== 'chat') {
       this.unread += fresh.filter((line) => line.participant !== this.you).length;
     }

@@ -49,6 +49,8 @@ describe('addresses in a line', () => {
     'xhttps://example.com',
     '//example.com',
     'https:/\\example.com',
+    'http://2130706433/#127.0.0.1',
+    'http://2130706433/é',
   ])('none in %j', (text) => {
     expect(links(text)).toEqual([]);
   });
@@ -56,6 +58,9 @@ describe('addresses in a line', () => {
   it('show how a host is really spelt', () => {
     const [link] = links('https://аpple.com/login'); // the first letter is Cyrillic
     expect(link?.text).toBe('https://xn--pple-43d.com/login');
+    const [elsewhere] = links('https://аpple.com/#xn--pple-43d.com');
+    expect(elsewhere?.text).toBe('https://xn--pple-43d.com/#xn--pple-43d.com');
+    expect(links('https://Example.com:443/é')[0]?.text).toBe('https://Example.com:443/é');
     expect(links('https://EXAMPLE.com/A')[0]?.text).toBe('https://EXAMPLE.com/A');
   });
 
@@ -112,5 +117,26 @@ describe('addresses in a line', () => {
     const before = performance.now();
     linked(`${long} ${'www.'.repeat(3000)} ${'.'.repeat(20_000)}`);
     expect(performance.now() - before).toBeLessThan(1000);
+  });
+
+  it('take as long as the text is', () => {
+    // Four times as long a text takes four times the time; a quadratic way would take sixteen times it.
+    const took = (of: (n: number) => string, n: number) => {
+      const text = of(n);
+      const times = Array.from({ length: 7 }, () => {
+        const before = performance.now();
+        for (let i = 0; i < 40; i++) linked(text);
+        return performance.now() - before;
+      });
+      return Math.min(...times);
+    };
+    for (const of of [
+      (n: number) => `http://a.b/${'.'.repeat(n)}${')'.repeat(n)}`,
+      (n: number) => `http://a.b/${'.)'.repeat(n)}`,
+      (n: number) => `http://a.b/${'()'.repeat(n)}${')]'.repeat(n)}`,
+    ]) {
+      took(of, 100);
+      expect(took(of, 480) / took(of, 120)).toBeLessThan(9);
+    }
   });
 });

@@ -5,24 +5,33 @@ export type Piece = string | { href: string; text: string };
 const candidate = /(?:https?:\/\/|www\.)[^\s\p{Cc}<>"'`{}|\\^]{1,1990}/giu;
 
 /** What stands behind an address and is not of it. */
-const behind = /[.,;:!?…'"»”’*_~\-،。、，；：！？]+$/u;
-const brackets: readonly [string, string][] = [
-  ['(', ')'],
-  ['[', ']'],
-];
+const behind = '.,;:!?…\'"»”’*_~-،。、，；：！？';
+const brackets = ['()', '[]'];
 
 const count = (text: string, character: string): number => text.split(character).length - 1;
 
 /** Without what a sentence puts behind an address; a bracket stays if it was opened within. */
 function trimmed(text: string): string {
-  for (;;) {
-    let next = text.replace(behind, '');
-    for (const [open, close] of brackets)
-      if (next.endsWith(close) && count(next, close) > count(next, open)) next = next.slice(0, -1);
-    if (next === text) return text;
-    text = next;
+  const unopened = new Map(
+    brackets.map(([open, close]) => [close!, count(text, close!) - count(text, open!)]),
+  );
+  let end = text.length;
+  for (; end > 0; end--) {
+    const last = text[end - 1]!;
+    const left = unopened.get(last) ?? 0;
+    if (left > 0) unopened.set(last, left - 1);
+    else if (!behind.includes(last)) break;
   }
+  return text.slice(0, end);
 }
+
+/** The host of an address as it is written, without its port. */
+const hostIn = (written: string): string =>
+  written
+    .replace(/^https?:\/+/i, '')
+    .replace(/[/?#].*$/s, '')
+    .replace(/:\d*$/, '')
+    .toLowerCase();
 
 /** An address that leads where it seems to lead: of the web, without a name before the host, and with a host that has a dot. */
 function hrefOf(text: string): URL | undefined {
@@ -59,9 +68,10 @@ export function linked(text: string): Piece[] {
     const written = trimmed(match[0]);
     const url = hrefOf(written);
     if (!url) continue;
+    const host = hostIn(written);
+    const plain = host === url.hostname;
     // A number that stands for an address is none that people write.
-    const plain = written.toLowerCase().includes(url.hostname);
-    if (!plain && !/[^ -~]/.test(written)) continue;
+    if (!plain && !/[^ -~]/.test(host)) continue;
     if (index > from) pieces.push(text.slice(from, index));
     pieces.push({ href: url.href, text: plain ? written : url.href });
     from = index + written.length;
