@@ -38,12 +38,17 @@ async function keyFor(host: string): Promise<CryptoKeyPair> {
 /** How long a knock waits for its proof, in milliseconds. */
 const patience = 2000;
 
-/** What a knock says of this browser: its key for the host, where it keeps one, and the work that was asked for. */
-export async function prove(channel: Channel, host?: string, asked?: Work): Promise<Proof> {
+/** What a knock says of this browser: its key for the host, where it keeps one, and the work that was asked for, if it is wanted to its end. */
+export async function prove(
+  channel: Channel,
+  host?: string,
+  asked?: Work,
+  wanted?: () => boolean,
+): Promise<Proof> {
   const late = new Promise<undefined>((done) => setTimeout(done, patience));
   const [proof, done] = await Promise.all([
     host && Promise.race([sign(host, channel).catch(() => undefined), late]),
-    asked && work(asked.challenge, asked.bits),
+    asked && work(asked.challenge, asked.bits, wanted),
   ]);
   return {
     ...(proof || undefined),

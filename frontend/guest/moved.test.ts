@@ -32,6 +32,12 @@ it('takes the pass out of the address, and what was off on the other device', ()
   ]);
 });
 
+it('turns nothing on', () => {
+  kept.set('porch.switches', 'mc');
+  open(`#${secret}~${token}`);
+  expect(kept.get('porch.switches')).toBe('mc');
+});
+
 it('leaves an address without a whole pass as it is', () => {
   for (const hash of [`#${secret}`, `#${secret}~short`, `#${secret}~${token}~x`]) {
     open(hash);

@@ -64,8 +64,13 @@ export interface Parts {
   /** The channel leads straight to the host's computer, without a relay. */
   direct?: boolean;
   inside(): Promise<Inside>;
-  /** What a knock says of this browser; never rejects. */
-  prove?(channel: Channel, host?: string, work?: Work): Promise<Proof | undefined>;
+  /** What a knock says of this browser; never rejects. It works no longer than wanted. */
+  prove?(
+    channel: Channel,
+    host?: string,
+    work?: Work,
+    wanted?: () => boolean,
+  ): Promise<Proof | undefined>;
   /** Takes one picture of the camera, in base64url. */
   still(track: MediaStreamTrack): Promise<string | undefined>;
 }
@@ -201,6 +206,7 @@ export class Session {
     this.#forgetAgain();
     if (this.place.at === 'waiting' && !admitted && !code) {
       this.place = { at: 'door' };
+      this.said = [];
       return;
     }
     this.#channel.close();
@@ -263,7 +269,12 @@ export class Session {
 
   /** Makes what a knock says of this browser, and the work that the host asks for while many knock. */
   #prove(host?: string, work?: Work): void {
-    const proving = this.#parts.prove?.(this.#channel, host, work);
+    const proving: Promise<Proof | undefined> | undefined = this.#parts.prove?.(
+      this.#channel,
+      host,
+      work,
+      () => this.#proving === proving && this.place.at === 'waiting',
+    );
     this.#proving = proving;
     void proving?.then((proof) => {
       if (this.#proving !== proving) return;
@@ -330,6 +341,7 @@ export class Session {
         this.hostName = isolated(message.payload.hostName);
         this.takes = message.payload.takes ?? [];
         this.welcomed = true;
+        this.said = []; // a host that still has it says it anew
         this.#host = message.payload.host;
         this.#prove(this.#host);
         if (this.#later(message.payload.opensIn)) break;
@@ -346,6 +358,7 @@ export class Session {
         }
         break;
       case 'outside': // the host lets them wait there; the knock rings no bell
+        if (!this.call && !this.#early.length) break; // at the door a name is not said before Join
         this.#end();
         this.place = { at: 'waiting', since: Date.now(), outside: true };
         this.#knock();
@@ -358,9 +371,10 @@ export class Session {
         this.#loadInside();
         break;
       case 'work':
-        this.#prove(this.#host, message.payload);
+        if (this.place.at === 'waiting') this.#prove(this.#host, message.payload);
         break;
       case 'declined':
+        this.said = [];
         this.place = { at: 'declined', mayRetry: message.payload.mayRetry };
         this.#close();
         break;
@@ -405,7 +419,7 @@ export class Session {
 
   /** Back to the door, if the link opens in so many milliseconds only. */
   #later(opensIn = 0): boolean {
-    this.opens = opensIn && Date.now() + opensIn;
+    this.opens = opensIn && Date.now() + Math.min(opensIn, 1e12); // within what a calendar has
     if (opensIn && this.place.at === 'waiting') this.place = { at: 'door' };
     return opensIn > 0 && this.place.at === 'door';
   }
@@ -526,6 +540,7 @@ export class Session {
     clearTimeout(this.#showing);
     clearTimeout(this.#mounting);
     this.#early = [];
+    this.said = [];
     this.#forgetStill();
     this.call?.close();
     this.#engine?.leave();

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { HostMessage } from '$src/transport';
 import type { Session } from './session.svelte';
 import {
   admitted,
@@ -57,6 +58,28 @@ describe('at the door', () => {
   });
 });
 
+describe('a host that is not as it should be', () => {
+  it('hears no name before Join', () => {
+    stage.memory.name = 'Ada';
+    const session = open();
+    channel().welcome();
+    channel().say({ type: 'outside', payload: {} });
+    expect([session.place.at, channel().types]).toEqual(['door', []]);
+  });
+
+  it('opens at a time that a calendar has', () => {
+    const session = open();
+    channel().welcome();
+    session.join('Ada');
+    channel().say({
+      type: 'fault',
+      payload: { code: 'link-not-open', message: '', retryAfter: Number.MAX_SAFE_INTEGER },
+    });
+    expect(session.place.at).toBe('door');
+    expect(() => new Intl.DateTimeFormat('en').format(session.opens)).not.toThrow();
+  });
+});
+
 describe('which browser this is', () => {
   it('is proved once the host has answered, and the knock waits for that', async () => {
     const proof = { key: 'K', proof: 'P' };
@@ -90,12 +113,59 @@ describe('which browser this is', () => {
     expect(channel().sent[1]!.payload).toMatchObject({ work: 'W' });
   });
 
+  it('works only while waiting, and for the latest knock alone', async () => {
+    const wanted: (() => boolean)[] = [];
+    stage.parts = {
+      prove: vi.fn((_channel, _host, work, still) => {
+        if (!work) return Promise.resolve(undefined);
+        wanted.push(still!);
+        return new Promise<undefined>(() => {});
+      }),
+    };
+    const ask = () => channel().say({ type: 'work', payload: { challenge: 'C', bits: 3 } });
+    const now = () => wanted.map((still) => still());
+    const session = open();
+    channel().welcome();
+    ask();
+    expect(now()).toEqual([]);
+    session.join('Ada');
+    await vi.waitFor(() => expect(channel().types).toEqual(['knock']));
+    ask();
+    expect(now()).toEqual([true]);
+    ask();
+    expect(now()).toEqual([false, true]);
+    session.leave();
+    expect(now()).toEqual([false, false]);
+  });
+
   it('hears the host through the door', () => {
     const session = open();
     channel().welcome();
     session.join('Ada');
     channel().say({ type: 'said', payload: { lines: [{ text: 'Who is it?', ago: 0 }] } });
     expect(session.said).toHaveLength(1);
+  });
+
+  it('forgets what was said with the request it belongs to', async () => {
+    const said: HostMessage = { type: 'said', payload: { lines: [{ text: 'Hm?', ago: 0 }] } };
+    const waits = () => {
+      const session = open();
+      channel().welcome();
+      session.join('Ada');
+      channel().say(said);
+      expect(session.said).toHaveLength(1);
+      return session;
+    };
+    const restarted = waits();
+    channel().become({ phase: 'hostAway', since: 0, attempt: 1 });
+    channel().welcome();
+    const declined = waits();
+    channel().say({ type: 'declined', payload: { mayRetry: true } });
+    const gone = waits();
+    channel().say(ended('seat-gone'));
+    const left = waits();
+    left.leave();
+    for (const session of [restarted, declined, gone, left]) expect(session.said).toEqual([]);
   });
 });
 

@@ -10,3 +10,11 @@ it('finds what the host asks for', async () => {
   expect(sum.readUInt16BE(0) >> 4).toBe(0);
   expect(await work('not a challenge', 1)).toBeUndefined();
 });
+
+it('does no more than a host may ask for, and ends when nobody wants it', async () => {
+  const challenge = toBase64url(new Uint8Array(16));
+  expect(await work(challenge, 33)).toBeUndefined();
+  expect(await work(challenge, 23)).toBeUndefined();
+  let left = 3;
+  expect(await work(challenge, 22, () => left-- > 0)).toBeUndefined();
+});

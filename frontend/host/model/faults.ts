@@ -76,7 +76,8 @@ const sentences: Record<string, () => string> = {
 
 /** The sentence for a fault by its code; the app's own English one for a code this window does not know. */
 export function sentence(code: string, fallback: string): string {
-  return sentences[code]?.() ?? (code === 'internal' ? m.host_fault_internal() : fallback);
+  if (Object.hasOwn(sentences, code)) return sentences[code]!();
+  return code === 'internal' ? m.host_fault_internal() : fallback;
 }
 
 /** The sentence for whatever a command rejected with. */

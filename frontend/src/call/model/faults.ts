@@ -17,15 +17,16 @@ const sentences: Record<DeviceFault, () => string> = {
   'engine-unavailable': m.call_fault_engine_unavailable,
 };
 
-const refusals: Record<string, () => string> = {
-  'not-co-host': m.call_fault_not_co_host,
-  'request-gone': m.call_fault_gone,
-  'participant-gone': m.call_fault_gone,
-  'move-forbidden': m.call_fault_move_forbidden,
-};
+const refusals = new Map<string, () => string>([
+  ['not-co-host', m.call_fault_not_co_host],
+  ['request-gone', m.call_fault_gone],
+  ['participant-gone', m.call_fault_gone],
+  ['move-forbidden', m.call_fault_move_forbidden],
+]);
 
 /** The sentence for something that the host has refused, in the host's own words if it is not known here. */
-export const refusalOf = (code: string, message: string): string => refusals[code]?.() ?? message;
+export const refusalOf = (code: string, message: string): string =>
+  refusals.get(code)?.() ?? message;
 
 /** The sentence that says what is wrong with a device, and what to do. */
 export const sentenceOf = (fault: DeviceFault): string => sentences[fault]();

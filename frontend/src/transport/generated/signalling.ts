@@ -12,6 +12,7 @@ export const maxLetter = 20971520
 export const maxLetterSeconds = 60
 export const maxPiece = 45000
 export const letterWindow = 360000
+export const maxWorkBits = 22
 
 /** WebSocket close codes of a guest's socket at a relay. */
 export const closeCodes = {
