@@ -42,16 +42,29 @@ export class Letter {
     const tracks = [audio, kind === 'video' ? video : undefined].filter((track) => !!track);
     if (tracks.length === 0) return;
     const mimeType = types[kind].find((type) => MediaRecorder.isTypeSupported(type));
-    const recorder = new MediaRecorder(new MediaStream(tracks.map((track) => track.clone())), {
-      ...(mimeType && { mimeType }),
-      audioBitsPerSecond: 40_000,
-      videoBitsPerSecond: 600_000,
-    });
+    const clones = tracks.map((track) => track.clone());
+    // Muted is for a call: whoever records wants to be heard and seen.
+    for (const track of clones) track.enabled = true;
+    const end = () => {
+      for (const track of clones) track.stop();
+    };
+    let recorder: MediaRecorder;
+    try {
+      recorder = new MediaRecorder(new MediaStream(clones), {
+        ...(mimeType && { mimeType }),
+        audioBitsPerSecond: 40_000,
+        videoBitsPerSecond: 600_000,
+      });
+      recorder.start(1000);
+    } catch {
+      end();
+      return; // a note can still be written
+    }
     const parts: Blob[] = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => {
       clearInterval(this.#tick);
-      for (const track of recorder.stream.getTracks()) track.stop();
+      end();
       this.blob = new Blob(parts, { type: recorder.mimeType });
       this.stage = 'ready';
     };
@@ -59,7 +72,6 @@ export class Letter {
     this.seconds = 0;
     this.stage = 'recording';
     this.#recorder = recorder;
-    recorder.start(1000);
     this.#tick = setInterval(() => {
       this.seconds++;
       if (this.seconds >= maxLetterSeconds) this.stop();
