@@ -17,16 +17,19 @@ const [width, height] = [340, 240];
 /**
  * Shows whoever is in front in a small window above all others: with controls where the browser has such windows, else the
  * picture alone. To be called from a press. onclosed is called once, when it has gone by whatever way; the returned function
- * closes it.
+ * closes it. Rejects if there is no picture within five seconds, or when signal says that it is not wanted any longer.
  */
 export async function float(
   call: Call,
   icon: typeof Icon,
   onleave: () => void,
   onclosed: () => void,
+  signal: AbortSignal,
 ): Promise<() => void> {
   const pages = window.documentPictureInPicture;
-  return pages ? page(call, icon, onleave, onclosed, pages) : picture(call, onclosed);
+  return pages
+    ? page(call, icon, onleave, onclosed, signal, pages)
+    : picture(call, onclosed, signal);
 }
 
 async function page(
@@ -34,9 +37,12 @@ async function page(
   icon: typeof Icon,
   onleave: () => void,
   onclosed: () => void,
+  signal: AbortSignal,
   pages: NonNullable<Window['documentPictureInPicture']>,
 ): Promise<() => void> {
   const room = await pages.requestWindow({ width, height });
+  if (signal.aborted) room.close();
+  signal.throwIfAborted();
   const { document } = room;
   const { documentElement: root, title } = window.document;
   document.documentElement.lang = root.lang;
@@ -64,12 +70,18 @@ async function page(
   return close;
 }
 
-async function picture(call: Call, onclosed: () => void): Promise<() => void> {
+/** How long a press is good for, in milliseconds. */
+const patience = 5000;
+
+async function picture(call: Call, onclosed: () => void, signal: AbortSignal): Promise<() => void> {
+  signal.throwIfAborted();
   const video = document.createElement('video');
   video.muted = true;
   video.playsInline = true;
-  const begun = new Promise((done) => {
+  const begun = new Promise((done, failed) => {
     video.onloadedmetadata = done;
+    setTimeout(failed, patience);
+    signal.addEventListener('abort', failed);
   });
   const stop = $effect.root(() => {
     $effect(() => {

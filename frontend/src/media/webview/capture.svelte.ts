@@ -161,9 +161,9 @@ export class Capture implements Own {
   }
 
   async choose({ camera, microphone, speaker, sound, effect }: Partial<Choice>): Promise<void> {
+    this.tooSlow = false;
     if (effect !== undefined && effect !== this.#effect) {
       this.#effect = effect;
-      this.tooSlow = false;
       await this.#filter();
     }
     if (speaker !== undefined) this.#speaker = speaker;

@@ -255,6 +255,12 @@ describe('losing', () => {
     expect(desk.unwatched).toBe(true);
   });
 
+  it('says no more that an effect was too slow once something is chosen', async () => {
+    capture.tooSlow = true;
+    await capture.choose({ effect: '' });
+    expect(capture.tooSlow).toBe(false);
+  });
+
   it('stops what opens after closing', async () => {
     const opening = capture.open();
     capture.close();
