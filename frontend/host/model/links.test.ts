@@ -83,7 +83,7 @@ describe('a link', () => {
     [{ state: 'live', inCall: 1 }, '1 in the call', true],
     [{ state: 'live', inCall: 3 }, '3 in the call', true],
     [{ state: 'live', inCall: 0 }, 'Open', true], // after a restart nobody is in it
-    [{ state: 'open', removedAt: 1 }, 'Being removed', true],
+    [{ state: 'open', removedAt: 1 }, 'Being removed', false],
     [{ state: 'spent' }, 'Ended', false],
     [{ state: 'removed' }, 'Removed', false],
   ])('%j reads “%s”', (part, word, open) => {

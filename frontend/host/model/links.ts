@@ -66,8 +66,11 @@ export function rows(links: LinkView[], earlier: number, order: Order = 'new'): 
   });
 }
 
-/** Whether anybody can still open the link. */
-export const canOpen = (link: LinkView): boolean => link.state === 'open' || link.state === 'live';
+/** Whether nobody will ever open the link again. */
+export const isOver = (link: LinkView): boolean => link.state !== 'open' && link.state !== 'live';
+
+/** Whether the link can be used: it is neither over nor being removed. */
+export const canOpen = (link: LinkView): boolean => !isOver(link) && !link.removedAt;
 
 /** A link's state in a word or two. */
 export function stateWord(link: LinkView): string {
