@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/fault"
@@ -92,7 +93,7 @@ func (s *guestSession) ask(k signalling.Knock) lobby.Knock {
 	return lobby.Knock{
 		Device: s.device, Key: s.browser, Name: k.Name, Known: known,
 		Address: remote.Key, Local: remote.Loopback,
-		Standing: facts.Always, Work: work,
+		Standing: facts.Always && !o.leaving.Load(), Work: work,
 		Hints: notetakers.Hint(notetakers.Knock{Name: k.Name, Automated: k.Automated, Bare: k.Bare, At: h.now()}),
 	}
 }
@@ -112,12 +113,7 @@ func (h *Host) AlwaysLetIn(ctx context.Context, requestID string, everywhere boo
 		if err := h.acquaintances.Always(q.Key, link); err != nil {
 			return err
 		}
-		h.touch()
-		if err := o.lobby.Admit(requestID); err != nil {
-			return err
-		}
-		o.bringIn()
-		return nil
+		return o.letIn(requestID)
 	})
 }
 
@@ -171,6 +167,33 @@ func (o *openLink) block(device, browser string) error {
 		return err
 	}
 	return o.host.book.Block(o.id, blockedKey(browser))
+}
+
+// answer lets those of the requests in that still wait, or declines them. Fault:
+// RequestGone, if none waits any more.
+func (o *openLink) answer(admit bool, requestIDs ...string) error {
+	var done []string
+	if admit {
+		done = o.lobby.AdmitAll(requestIDs)
+	} else {
+		done = o.lobby.DeclineAll(requestIDs)
+	}
+	if len(done) == 0 {
+		return fault.New(fault.RequestGone, nil)
+	}
+	o.recordAnswers(!admit, done...)
+	return nil
+}
+
+// letIn is answer of the host, who is brought in. Whoever lets a guest in does not want
+// the link removed.
+func (o *openLink) letIn(requestIDs ...string) error {
+	if err := o.answer(true, requestIDs...); err != nil {
+		return err
+	}
+	o.removeWhen(time.Time{})
+	o.bringIn()
+	return nil
 }
 
 // recordAnswers keeps how often devices were declined, so that it holds after a

@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	"testing"
 
+	"github.com/porch-call/porch/backend/acquaintances"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/signalling"
@@ -38,6 +39,14 @@ func (b browser) prove(v *visitor, k signalling.Knock) signalling.Knock {
 	k.Key = base64.RawURLEncoding.EncodeToString(public)
 	k.Proof = base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
 	return k
+}
+
+// id is how the host knows the browser.
+func (b browser) id(f *fixture) string {
+	f.t.Helper()
+	public, err := b.key.PublicKey.Bytes()
+	f.must(err)
+	return acquaintances.Browser(public)
 }
 
 // knock comes to a link under a name.

@@ -29,6 +29,7 @@ func (h *Host) LetWaitOutside(ctx context.Context, linkID, participantID string)
 // again.
 func (o *openLink) putOutside(st *seat) {
 	s := st.session
+	o.lobby.PutOut(st.heldBy(), st.browser)
 	if s == nil {
 		o.freeSeat(st, "")
 		o.lobby.Return(lobby.Knock{Device: st.device, Key: st.browser, Name: st.name})
@@ -144,11 +145,7 @@ func (o *openLink) act(ctx context.Context, s *guestSession, st *seat, a signall
 				return fault.New(fault.RequestGone, nil)
 			}
 			name = o.shown[a.Of]
-			if a.Deed == signalling.DeedAdmit {
-				err = o.lobby.Admit(a.Of)
-			} else {
-				err = o.lobby.Decline(a.Of)
-			}
+			err = o.answer(a.Deed == signalling.DeedAdmit, a.Of)
 		case signalling.DeedMute, signalling.DeedRemove:
 			other := o.seatOf(a.Of)
 			switch {

@@ -53,14 +53,21 @@ type guestSession struct {
 	words     atomic.Bool // the page shows lines of the host while it waits
 	spoken    atomic.Bool // the host has said a line
 	wordPace  *rate.Limiter
+	lines     int  // that the guest has said
 	asked     bool // for work, with challenge; owned by run
 	worked    bool // owned by run
 	challenge [16]byte
 
-	letter  *doormessages.Writer // that is arriving; nil for none; owned by run
-	outside chan *lobby.Ticket   // buffered 1; gets the ticket of a guest who is put out of the call to wait
-	putOut  atomic.Bool          // set before that; the guest's messages from inside the call come to nothing
-	wasIn   atomic.Bool          // set with putOut; the address by which the guest came need not open the link any more
+	letter     *doormessages.Writer // that is arriving; nil for none; owned by run
+	wide       bool                 // there is room for pieces of one, which may still be on their way; owned by run
+	late       int                  // characters of pieces that may come after the end of one; owned by run
+	letterPace *rate.Limiter        // of beginnings
+	piecePace  *rate.Limiter        // in place of waitPace while there is room for pieces
+	waitPace   *rate.Limiter        // of messages of a guest who waits
+
+	outside chan *lobby.Ticket // buffered 1; gets the ticket of a guest who is put out of the call to wait
+	putOut  atomic.Bool        // set before that; the guest's messages from inside the call come to nothing
+	wasIn   atomic.Bool        // set with putOut; the address by which the guest came need not open the link any more
 
 	in    chan signalling.Message // closed when the path is lost or the guest was refused
 	pace  atomic.Pointer[rate.Limiter]
@@ -78,8 +85,11 @@ func (o *openLink) accept(f switchboard.Frames, credentials *turncredentials.Cre
 		out:         &outbox{frames: f},
 		in:          make(chan signalling.Message),
 		outside:     make(chan *lobby.Ticket, 1),
+		letterPace:  rate.NewLimiter(rate.Every(letterEvery), letterBurst),
+		piecePace:   rate.NewLimiter(rateLetter, burstLetter),
+		waitPace:    rate.NewLimiter(rateBefore, burstBefore),
 	}
-	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
+	s.pace.Store(s.waitPace)
 	s.limit.Store(signalling.MaxFrameBefore)
 	if !h.background.TryGo(s.run) {
 		f.Close(signalling.CloseHostGone)
@@ -258,18 +268,21 @@ func (s *guestSession) admitted() {
 	s.pace.Store(rate.NewLimiter(rateInCall, burstInCall))
 }
 
-// narrow brings back the limits of a guest who waits.
-func (s *guestSession) narrow() {
+// backOutside brings back the limits of a guest who waits, once the guest has heard
+// that they are out of the call.
+func (s *guestSession) backOutside() {
 	s.parting.Store(nil)
-	s.widthOfWait()
+	s.limitsOfWait()
 	s.putOut.Store(false)
 }
 
-// widthOfWait sets the limits of a guest who waits.
-func (s *guestSession) widthOfWait() {
+// limitsOfWait sets the limits of a guest who waits. The bucket is the one of before:
+// a new one would be full each time.
+func (s *guestSession) limitsOfWait() {
+	s.wide = false
 	s.limit.Store(signalling.MaxFrameBefore)
 	s.frames.SetLimit(signalling.MaxFrameBefore)
-	s.pace.Store(rate.NewLimiter(rateBefore, burstBefore))
+	s.pace.Store(s.waitPace)
 }
 
 // read decrypts, checks and passes on what the guest sends. It closes in when the
@@ -396,7 +409,7 @@ func (s *guestSession) wait(ctx context.Context, outside *lobby.Ticket) (st *sea
 				}
 				return nil, false
 			default:
-				if outside != nil { // the page said it before it heard that it is outside
+				if outside != nil || s.overtaken(m) { // the page said it before it heard that it is outside, or was declined
 					continue
 				}
 				s.refuse(fault.Newf(fault.MessageUnexpected, "%s before a knock", m.Type()))
@@ -409,8 +422,25 @@ func (s *guestSession) wait(ctx context.Context, outside *lobby.Ticket) (st *sea
 	}
 
 	if outside != nil {
-		s.narrow()
+		s.backOutside()
 	}
+	s.narrow()
+	return s.waitFor(ctx, knock)
+}
+
+// overtaken reports whether a message is of a guest who was waiting, and may have been
+// on its way when the host declined.
+func (s *guestSession) overtaken(m signalling.Message) bool {
+	switch m.(type) {
+	case signalling.Word, signalling.Letter, signalling.Piece:
+		return s.ticket.Load() != nil
+	default:
+		return false
+	}
+}
+
+// waitFor is wait from a guest's knock on.
+func (s *guestSession) waitFor(ctx context.Context, knock signalling.Knock) (st *seat, ok bool) {
 	defer s.dropLetter()
 	ticket, ok := s.knock(ctx, knock)
 	knock.Picture = "" // the lobby has it, for as long as the request waits
@@ -566,11 +596,7 @@ func (s *guestSession) show(ctx context.Context, ticket *lobby.Ticket, picture s
 func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lobby.Verdict, k signalling.Knock) (st *seat, ok bool) {
 	switch v.Outcome {
 	case lobby.Admitted:
-		st, ok = s.enter(ctx, ticket, k)
-		if ok && v.Standing {
-			s.cameByThemselves(st.shown)
-		}
-		return st, ok
+		return s.enter(ctx, ticket, k, v.Standing)
 	case lobby.Declined:
 		_ = s.out.Send(signalling.Declined{MayRetry: v.MayRetry})
 		return nil, true
@@ -582,8 +608,9 @@ func (s *guestSession) conclude(ctx context.Context, ticket *lobby.Ticket, v lob
 	return nil, false
 }
 
-// enter brings an admitted guest into the call.
-func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock) (st *seat, ok bool) {
+// enter brings an admitted guest into the call. standing means that the host has decided
+// so beforehand. The guest waits on if the host's removal of the link has come since.
+func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signalling.Knock, standing bool) (st *seat, ok bool) {
 	h, o := s.host, s.link
 	s.credentials.Admit()
 	s.credentials.Await(ctx)
@@ -599,6 +626,7 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 			return
 		}
 		st, err = o.takeSeat(s, ticket, k)
+		s.wide = s.wide && err != nil
 		if once {
 			h.forgetParts()
 			o.turnAway()
@@ -612,6 +640,8 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 		s.over(*over)
 		return nil, false
 	case err == nil:
+	case fault.CodeOf(err) == fault.LinkRemoved:
+		return s.waitFor(ctx, k)
 	case fault.CodeOf(err) == fault.CallFull:
 		s.end(signalling.EndFull)
 		return nil, false
@@ -621,6 +651,9 @@ func (s *guestSession) enter(ctx context.Context, ticket *lobby.Ticket, k signal
 		}
 		s.end(signalling.EndEnded)
 		return nil, false
+	}
+	if standing {
+		s.cameByThemselves(st.shown)
 	}
 	return st, true
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/signalling"
-	"golang.org/x/time/rate"
 )
 
 // Messages of a guest while a letter arrives: a second, and at once.
@@ -19,19 +18,37 @@ const (
 	burstLetter = 24
 )
 
+// How often a guest may begin a door message: a burst, and then one in this time. A
+// page that is told to try again does so after five seconds.
+const (
+	letterBurst = 4
+	letterEvery = 4 * time.Second
+)
+
 // letter begins a guest's door message. The session's goroutine calls it.
 func (s *guestSession) beginLetter(ticket *lobby.Ticket, m signalling.Letter, name string) {
 	s.dropLetter()
 	w, err := s.makeRoom(ticket, m, name)
 	if err != nil {
+		s.narrow() // what was on its way of an earlier one has come
 		s.refuseLetter(err)
 		return
 	}
 	s.letter = w
-	s.limit.Store(signalling.MaxLetterFrame)
-	s.frames.SetLimit(signalling.MaxLetterFrame)
-	s.pace.Store(rate.NewLimiter(rateLetter, burstLetter))
+	if !s.wide {
+		s.wide = true
+		s.limit.Store(signalling.MaxLetterFrame)
+		s.frames.SetLimit(signalling.MaxLetterFrame)
+		s.pace.Store(s.piecePace)
+	}
 	_ = s.out.Send(signalling.Got{}) // a lost path shows in read
+}
+
+// narrow takes back the room for pieces of a door message.
+func (s *guestSession) narrow() {
+	if s.wide {
+		s.limitsOfWait()
+	}
 }
 
 // makeRoom checks whether the guest has waited for long enough, and whether there is
@@ -40,6 +57,9 @@ func (s *guestSession) makeRoom(ticket *lobby.Ticket, m signalling.Letter, name 
 	h, o := s.host, s.link
 	if h.messages == nil {
 		return nil, fault.New(fault.MessageUnexpected, nil)
+	}
+	if !s.letterPace.Allow() {
+		return nil, &fault.Error{Code: fault.TooFast, After: letterEvery}
 	}
 	for _, q := range o.lobby.Snapshot().Requests {
 		if q.ID != ticket.ID() {
@@ -59,8 +79,11 @@ func (s *guestSession) makeRoom(ticket *lobby.Ticket, m signalling.Letter, name 
 // piece takes the next part of a door message.
 func (s *guestSession) piece(m signalling.Piece) {
 	w := s.letter
-	if w == nil {
-		return // of one that was refused
+	if w == nil { // of one that was refused
+		if s.late -= len(m.Data); s.late <= 0 {
+			s.narrow()
+		}
+		return
 	}
 	data, err := base64.RawURLEncoding.DecodeString(m.Data)
 	if err == nil {
@@ -69,7 +92,7 @@ func (s *guestSession) piece(m signalling.Piece) {
 	if err == nil && w.Whole() {
 		if err = w.End(); err == nil {
 			s.letter = nil
-			s.widthOfWait()
+			s.narrow()
 			_ = s.out.Send(signalling.Got{Bytes: w.Got, Saved: true})
 			s.host.loop.Post("door message", s.host.touch)
 			return
@@ -89,14 +112,16 @@ func (s *guestSession) refuseLetter(err error) {
 	_ = s.out.Send(signalling.Got{Refused: string(code)})
 }
 
-// dropLetter gives up a door message that is not whole.
+// dropLetter gives up a door message that is not whole. The room for its pieces stays,
+// because some may be on their way. What the page says once it has heard of the end
+// comes after them, and takes the room back.
 func (s *guestSession) dropLetter() {
 	if s.letter == nil {
 		return
 	}
 	s.letter.Abort()
 	s.letter = nil
-	s.widthOfWait()
+	s.late = base64.RawURLEncoding.EncodedLen(signalling.LetterWindow)
 }
 
 // DoorMessages returns what guests have left at the door; nil for none. Whoever changes

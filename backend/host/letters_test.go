@@ -10,6 +10,7 @@ import (
 	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -87,4 +88,108 @@ func TestDoorMessageNeedsAWait(t *testing.T) {
 	ada.send(signalling.Piece{Data: "AAAA"})
 	ada.send(signalling.Say{Text: "in"})
 	expect[signalling.Chat](ada)
+}
+
+// piece is a part of a door message.
+func piece(size int) signalling.Piece {
+	return signalling.Piece{Data: base64.RawURLEncoding.EncodeToString(make([]byte, size))}
+}
+
+// TestLetInWhileADoorMessageArrives: the limits of a guest in the call are not those of
+// one who waits, and what was on its way ends no channel.
+func TestLetInWhileADoorMessageArrives(t *testing.T) {
+	box, err := doormessages.Open(t.TempDir(), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{messages: box, timing: Timing{Letter: time.Nanosecond}})
+	l := f.link()
+	ada := f.knock(l, "Ada")
+	begin := func() {
+		t.Helper()
+		ada.send(signalling.Letter{Kind: signalling.LetterSound, Size: 1 << 20})
+		expect[signalling.Got](ada)
+		ada.send(piece(signalling.MaxPiece))
+		expect[signalling.Got](ada)
+	}
+	begin()
+	f.must(f.host.Decline(f.ctx, f.request("Ada").ID))
+	expect[signalling.Declined](ada)
+	ada.send(piece(signalling.MaxPiece))
+	ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+	ada.send(signalling.Knock{Name: "Ada"})
+	expect[signalling.Waiting](ada)
+	if got := ada.frames.Limit(); got != signalling.MaxFrameBefore+switchboard.SealRoom {
+		t.Fatalf("a guest who waits may send %d bytes", got)
+	}
+	begin()
+	f.admit("Ada")
+	ada.seat = expect[signalling.Admitted](ada)
+	ada.send(piece(signalling.MaxPiece))
+	ada.send(signalling.Say{Text: "in"})
+	expect[signalling.Chat](ada)
+	if got := ada.frames.Limit(); got != signalling.MaxFrame+switchboard.SealRoom {
+		t.Fatalf("a guest in the call may send %d bytes", got)
+	}
+	for range burstInCall / 2 { // candidates come in bursts
+		ada.send(signalling.Candidate{})
+	}
+	ada.send(signalling.Say{Text: "still in"})
+	expect[signalling.Chat](ada)
+}
+
+// TestDoorMessageThatEndsEarly: what was on its way when the host refused the rest ends
+// no channel, and more than that finds no room.
+func TestDoorMessageThatEndsEarly(t *testing.T) {
+	box, err := doormessages.Open(t.TempDir(), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{messages: box, timing: Timing{Letter: time.Nanosecond}})
+	ada := f.knock(f.link(), "Ada")
+	ada.send(signalling.Letter{Kind: signalling.LetterSound, Size: signalling.MaxPiece})
+	expect[signalling.Got](ada)
+	ada.send(piece(signalling.MaxPiece - 1))
+	expect[signalling.Got](ada)
+	ada.send(piece(signalling.MaxPiece)) // longer than it said
+	if got := expect[signalling.Got](ada); got.Refused != string(fault.MessageInvalid) {
+		t.Fatalf("%+v", got)
+	}
+	for range signalling.LetterWindow / signalling.MaxPiece {
+		ada.send(piece(signalling.MaxPiece))
+	}
+	ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+	if got := expect[signalling.Got](ada); got.Refused != "" {
+		t.Fatalf("%+v", got)
+	}
+	ada.send(piece(3))
+	if got := expect[signalling.Got](ada); !got.Saved {
+		t.Fatalf("%+v", got)
+	}
+	if got := ada.frames.Limit(); got != signalling.MaxFrameBefore+switchboard.SealRoom {
+		t.Fatalf("a guest who waits may send %d bytes", got)
+	}
+}
+
+// TestDoorMessagesHaveAPace: whoever begins again and again is told to wait.
+func TestDoorMessagesHaveAPace(t *testing.T) {
+	box, err := doormessages.Open(t.TempDir(), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{messages: box, timing: Timing{Letter: time.Nanosecond}})
+	ada := f.knock(f.link(), "Ada")
+	for n := range letterBurst + 1 {
+		ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+		want := ""
+		if n == letterBurst {
+			want = string(fault.TooFast)
+		}
+		if got := expect[signalling.Got](ada); got.Refused != want {
+			t.Fatalf("%d: %+v", n, got)
+		}
+	}
+	for ada.trySend(signalling.Letter{Kind: signalling.LetterNote, Size: 3}) == nil { // and is cut off at last
+	}
+	ada.closed(signalling.CloseTooFast)
 }

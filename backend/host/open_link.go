@@ -1,6 +1,8 @@
 package host
 
 import (
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
@@ -24,13 +26,15 @@ type openLink struct {
 	ways  *ways.Link      // never changes
 
 	ended    signalling.EndReason
-	removeAt time.Time // when the host's removal takes hold; zero for none
+	removeAt time.Time   // when the host's removal takes hold; zero for none; set by removeWhen
+	leaving  atomic.Bool // removeAt is set; any goroutine may read it
 	sessions map[*guestSession]struct{}
 	queue    lobby.Snapshot
 	words    map[string][]word // by request: what was said with guests who wait
 	shown    map[string]string // by request: the names under which requests are shown
 
 	call     *call.Call // nil while nobody is in the call
+	calls    int        // that have begun since the app started
 	began    time.Time  // when the call began
 	roster   []signalling.Participant
 	forecast foresight.Forecast // of letting one more guest in
@@ -156,17 +160,19 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 	if o.call != nil {
 		return o.call, nil
 	}
+	o.calls++
+	ofCall := fmt.Sprint(" ", o.calls, " ", o.id) // so that a call that ends says nothing in place of the next
 	var c *call.Call
 	c, err := h.engine.NewCall(call.Hooks{
 		OnRoster: func(ps []signalling.Participant) {
-			h.loop.Post("roster "+string(o.id), func() {
+			h.loop.Post("roster"+ofCall, func() {
 				if o.call == c {
 					o.rosterChanged(ps)
 				}
 			})
 		},
 		OnForecast: func(f foresight.Forecast) {
-			h.loop.Post("forecast "+string(o.id), func() {
+			h.loop.Post("forecast"+ofCall, func() {
 				if o.call == c {
 					o.forecast = f
 					h.touch()
@@ -227,7 +233,7 @@ func (o *openLink) recordEntry(st *seat, began time.Time, device string) {
 		h.log.Error("record visit", "code", fault.CodeOf(err))
 	}
 	st.visit <- visit
-	h.loop.Post("visitors", func() {
+	h.loop.Post("visitors "+string(o.id), func() {
 		h.forgetParts()
 		o.restIfEmpty()
 	})

@@ -33,23 +33,14 @@ func (h *Host) doRequest(ctx context.Context, requestID string, fn func(*openLin
 // called Attend last to enter. Fault: RequestGone.
 func (h *Host) Admit(ctx context.Context, requestID string) error {
 	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error {
-		if err := o.lobby.Admit(requestID); err != nil {
-			return err
-		}
-		o.recordAnswers(false, requestID)
-		o.bringIn()
-		return nil
+		return o.letIn(requestID)
 	})
 }
 
 // Decline refuses a guest, who may ask once more. Fault: RequestGone.
 func (h *Host) Decline(ctx context.Context, requestID string) error {
 	return h.doRequest(ctx, requestID, func(o *openLink, _ lobby.Request) error {
-		if err := o.lobby.Decline(requestID); err != nil {
-			return err
-		}
-		o.recordAnswers(true, requestID)
-		return nil
+		return o.answer(false, requestID)
 	})
 }
 
@@ -108,13 +99,7 @@ func (h *Host) Block(ctx context.Context, requestID string) error {
 // waits any more.
 func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
-		done := o.lobby.AdmitAll(requestIDs)
-		if len(done) == 0 {
-			return fault.New(fault.RequestGone, nil)
-		}
-		o.recordAnswers(false, done...)
-		o.bringIn()
-		return nil
+		return o.letIn(requestIDs...)
 	})
 }
 
@@ -122,12 +107,7 @@ func (h *Host) AdmitAll(ctx context.Context, linkID string, requestIDs []string)
 // RequestGone, if none waits any more.
 func (h *Host) DeclineAll(ctx context.Context, linkID string, requestIDs []string) error {
 	return h.doLink(ctx, linkID, func(o *openLink) error {
-		done := o.lobby.DeclineAll(requestIDs)
-		if len(done) == 0 {
-			return fault.New(fault.RequestGone, nil)
-		}
-		o.recordAnswers(true, done...)
-		return nil
+		return o.answer(false, requestIDs...)
 	})
 }
 
@@ -160,7 +140,7 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 		reason := signalling.EndKicked
 		if block {
 			reason = signalling.EndBlocked
-			for _, device := range append(st.devices, st.device) {
+			for _, device := range st.heldBy() {
 				o.lobby.BlockDevice(device)
 				err = cmp.Or(o.block(device, st.browser), err)
 			}

@@ -44,12 +44,16 @@ type seat struct {
 	unloaded    bool     // its browser, or a relay in its name, has closed the page's socket
 }
 
-// takeSeat lets a session's guest into the call. The lobby has admitted them.
+// takeSeat lets a session's guest into the call. The lobby has admitted them. Faults:
+// CallEnded, CallFull; LinkRemoved while the host's removal of the link is to take
+// hold, which may be taken back.
 func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.Knock) (*seat, error) {
 	if o.ended != "" {
 		return nil, fault.New(fault.CallEnded, nil)
 	}
-	o.removeAt = time.Time{}  // whoever lets a guest in does not want the link removed
+	if !o.removeAt.IsZero() {
+		return nil, fault.New(fault.LinkRemoved, nil)
+	}
 	for st := range o.seats { // the same browser may have lost a seat without knowing it
 		if st.device == s.device && st.session == nil {
 			o.freeSeat(st, signalling.EndReplaced)
@@ -267,6 +271,9 @@ func (o *openLink) freeSeat(st *seat, reason signalling.EndReason) {
 	}
 	o.host.touch()
 }
+
+// heldBy returns the devices that have held a seat, the present one last.
+func (st *seat) heldBy() []string { return append(slices.Clone(st.devices), st.device) }
 
 func (st *seat) stopExpiry() {
 	if st.expiry != nil {

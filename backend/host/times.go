@@ -30,7 +30,7 @@ func (c LinkCommands) Remove(ctx context.Context) error {
 		case len(o.seats) > 0 || h.timing.Undo < 0:
 			return o.remove()
 		case o.removeAt.IsZero():
-			o.removeAt = h.now().Add(h.timing.Undo)
+			o.removeWhen(h.now().Add(h.timing.Undo))
 		}
 		return nil
 	})
@@ -39,10 +39,17 @@ func (c LinkCommands) Remove(ctx context.Context) error {
 // Undo takes a removal back that has not taken hold. Faults: LinkRemoved, LinkSpent.
 func (c LinkCommands) Undo(ctx context.Context) error {
 	return c.host.doLink(ctx, string(c.id), func(o *openLink) error {
-		o.removeAt = time.Time{}
-		c.host.touch()
+		o.removeWhen(time.Time{})
 		return nil
 	})
+}
+
+// removeWhen sets when the host's removal of a link takes hold, the zero time for never.
+// Until then no guest takes a seat, unless the host lets one in after all.
+func (o *openLink) removeWhen(at time.Time) {
+	o.removeAt = at
+	o.leaving.Store(!at.IsZero())
+	o.host.touch()
 }
 
 // SetTimes sets when the link opens and when it is spent. Guests who wait or are in
@@ -171,7 +178,7 @@ func (h *Host) carryOut() {
 		if !o.removeAt.IsZero() && !now.Before(o.removeAt) {
 			if err := o.remove(); err != nil { // tried again with the next change
 				h.log.Error("remove link", "code", fault.CodeOf(err))
-				o.removeAt = now.Add(lookEvery)
+				o.removeWhen(now.Add(lookEvery))
 			}
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"math/bits"
 	"slices"
 	"time"
@@ -100,7 +101,8 @@ func (s *guestSession) hear(ticket *lobby.Ticket, m signalling.Word) error {
 	}
 	o := s.link
 	at := s.host.now()
-	s.host.loop.Post("word", func() {
+	s.lines++ // no line is lost because of another; wordPace bounds them
+	s.host.loop.Post(fmt.Sprint("word ", s.lines, " ", ticket.ID()), func() {
 		if len(o.words[ticket.ID()]) > 0 { // the request still waits
 			o.say(ticket.ID(), word{text: m.Text, at: at})
 		}
@@ -119,7 +121,7 @@ func (o *openLink) forgetWords() {
 
 // greetAgain repeats the lines to a page that has come back to its place.
 func (s *guestSession) greetAgain(ticket *lobby.Ticket) {
-	s.host.loop.Post("words", func() {
+	s.host.loop.Post("words "+ticket.ID(), func() {
 		if lines := s.link.words[ticket.ID()]; len(lines) > 0 && s.ticket.Load() == ticket {
 			s.tellWords(lines)
 		}

@@ -3,6 +3,7 @@ package lobby
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 )
 
@@ -16,8 +17,14 @@ func (l *Lobby) Return(k Knock) (t *Ticket) {
 	return t
 }
 
+// PutOut says that the host has put a guest out of the call: until the host lets the guest in again, no standing
+// decision does. devices are those that the guest's seat was held with, key is that of its browser, "" for none.
+func (l *Lobby) PutOut(devices []string, key string) {
+	l.do(context.Background(), func(q *queue, _ time.Time) { q.setOutside(true, devices, key) })
+}
+
 func (q *queue) putBack(k Knock, now time.Time) *Ticket {
-	q.setOutside(k.Device, k.Key, true)
+	q.setOutside(true, []string{k.Device}, k.Key)
 	dev := q.devices.touch(k.Device)
 	dev.promise = nil
 	q.devices.rerank(dev)
@@ -31,7 +38,7 @@ func (q *queue) putBack(k Knock, now time.Time) *Ticket {
 	} else {
 		e.ticket.decide(Verdict{Outcome: Replaced})
 	}
-	e.take(k)
+	q.take(e, k)
 	e.address, e.awayUntil = k.Address, now.Add(q.o.AwayGrace)
 	e.request.ID, e.request.Name, e.request.Known, e.request.Picture = rand.Text(), k.Name, k.Known, ""
 	e.request.Away, e.request.Outside = true, true
@@ -46,9 +53,9 @@ func (q *queue) outside(device, key string) bool {
 	return q.devices.touch(device).outside || key != "" && q.devices.touch(keyPrefix+key).outside
 }
 
-// setOutside remembers that for the device and for the key, either of which the browser may forget.
-func (q *queue) setOutside(device, key string, on bool) {
-	ids := []string{device}
+// setOutside remembers that for the devices and for the key, either of which the browser may forget.
+func (q *queue) setOutside(on bool, devices []string, key string) {
+	ids := slices.Clone(devices)
 	if key != "" {
 		ids = append(ids, keyPrefix+key)
 	}

@@ -63,3 +63,24 @@ func TestReturnIsDecidedBeforeTheKnock(t *testing.T) {
 		}
 	})
 }
+
+// TestPutOut puts out a guest whose seat was held with two devices: none of them comes in by a standing decision, nor
+// does a key that is proved only outside, until the host lets it in.
+func TestPutOut(t *testing.T) {
+	inBubble(t, Options{}, func(p porch) {
+		p.PutOut([]string{"laptop", "phone"}, "key")
+		back := p.Return(Knock{Device: "phone", Name: "Ann"})
+		own, err := p.Knock(context.Background(), Knock{Device: "phone", Key: "phone's key", Name: "Ann", Standing: true})
+		must(t, err)
+		p.waits(own)
+		p.Leave(own)
+		p.Leave(back)
+		for _, k := range []Knock{{Device: "laptop"}, {Device: "phone"}, {Device: "new", Key: "key"}, {Device: "newer", Key: "phone's key"}} {
+			k.Name, k.Standing = "Ann", true
+			ticket, err := p.Knock(context.Background(), k)
+			must(t, err)
+			p.waits(ticket)
+			must(t, p.Admit(ticket.ID()))
+		}
+	})
+}

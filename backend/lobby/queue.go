@@ -116,7 +116,7 @@ func (q *queue) replace(e *entry, k Knock) {
 	e.ticket.decide(Verdict{Outcome: Replaced})
 	q.changed = q.changed || e.request.Away || e.request.Known != k.Known || e.request.Hints != k.Hints
 	e.request.Known, e.request.Hints, e.request.Away = k.Known, k.Hints, false
-	e.take(k)
+	q.take(e, k)
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
 	e.ticket.ring(e.request.bell())
 }
@@ -128,7 +128,7 @@ func (q *queue) rename(e *entry, k Knock, now time.Time) {
 	e.request.ID = rand.Text()
 	e.request.Name, e.request.Known, e.request.Picture, e.request.Away = k.Name, k.Known, "", false
 	e.request.Hints = k.Hints
-	e.take(k)
+	q.take(e, k)
 	e.ticket, e.address = newTicket(e.request.ID, k), k.Address
 	q.announce(e, now)
 }
@@ -147,7 +147,7 @@ func (q *queue) admit(id string, now time.Time) bool {
 		return false
 	}
 	q.devices.touch(e.ticket.device).declines = 0
-	q.setOutside(e.request.Device, e.request.Key, false)
+	q.setOutside(false, []string{e.request.Device}, e.request.Key)
 	q.decide(e, Verdict{Outcome: Admitted}, now)
 	return true
 }
@@ -241,10 +241,14 @@ func (q *queue) setLocked(on bool) {
 	q.locked = on
 }
 
-// take makes an entry that of a browser's newer page.
-func (e *entry) take(k Knock) {
+// take makes an entry that of a browser's newer page. Whoever was put out of the call is so also by a key that they
+// prove only now.
+func (q *queue) take(e *entry, k Knock) {
 	e.request.Device, e.request.Key, e.local = k.Device, k.Key, k.Local
 	e.weight = max(e.weight, weigh(k))
+	if e.request.Outside {
+		q.setOutside(true, []string{k.Device}, k.Key)
+	}
 }
 
 // expire does what the time brings: it ends the requests that waited for too long at now, or were away for too long,

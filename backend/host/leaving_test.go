@@ -1,0 +1,180 @@
+package host
+
+import (
+	"testing"
+	"time"
+
+	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/hoststate"
+	"github.com/porch-call/porch/backend/links"
+	"github.com/porch-call/porch/backend/sealed"
+	"github.com/porch-call/porch/backend/signalling"
+)
+
+// open returns a link as the loop has it.
+func (f *fixture) open(id string) (o *openLink) {
+	f.t.Helper()
+	f.must(f.host.loop.Do(f.ctx, func() { o = f.host.openLinks[sealed.LinkID(id)] }))
+	return o
+}
+
+// always makes a browser known at a link that stays, and always lets it in there. The
+// browser is not in the call then.
+func (f *fixture) always(l hoststate.LinkView, b browser, name string) {
+	f.t.Helper()
+	f.must(f.host.Link(l.ID).SetTimes(f.ctx, links.Times{Ends: links.EndsNever}))
+	for i := range 2 {
+		v := b.knock(f, l, name)
+		expect[signalling.Waiting](v)
+		q := f.request(name).ID
+		if i == 0 {
+			f.must(f.host.Admit(f.ctx, q))
+		} else {
+			f.must(f.host.AlwaysLetIn(f.ctx, q, false))
+		}
+		v.seated()
+		f.until(name+" is known", func(hoststate.State) bool {
+			return f.host.acquaintances.Facts(b.id(f), name, l.ID).Times == i+1
+		})
+		v.send(signalling.Leave{})
+		f.untilLink(l.ID, name+" has left", func(l hoststate.LinkView) bool { return l.InCall == 0 && l.State == string(links.StateOpen) })
+	}
+}
+
+// TestRemovalStands: only the host lets a guest in at a link that is to be removed.
+func TestRemovalStands(t *testing.T) {
+	f := start(t, setup{timing: Timing{Undo: time.Hour}})
+	l := f.link()
+	ann := newBrowser(f)
+	f.always(l, ann, "Ann")
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
+	v := ann.knock(f, l, "Ann")
+	expect[signalling.Waiting](v)
+	if f.linkNow(l.ID).RemovedAt == 0 {
+		t.Fatal("whoever is always let in keeps a removed link alive")
+	}
+
+	// The host lets somebody in, and then removes the link before they are in.
+	bob := f.greet(l, nil)
+	bob.send(signalling.Knock{Name: "Bob"})
+	expect[signalling.Waiting](bob)
+	f.must(f.host.Link(l.ID).Undo(f.ctx))
+	id := f.request("Bob").ID
+	o := f.open(l.ID)
+	f.must(f.host.loop.Do(f.ctx, func() {
+		if err := o.letIn(id); err != nil {
+			t.Error(err)
+		}
+		o.removeWhen(time.Now().Add(time.Hour))
+	}))
+	expect[signalling.Waiting](bob)
+	if f.linkNow(l.ID).RemovedAt == 0 {
+		t.Fatal("a removal is dropped without the host")
+	}
+	f.must(f.host.Link(l.ID).Undo(f.ctx))
+	if f.request("Bob").ID == id {
+		t.Fatal("a decision is used twice")
+	}
+
+	// The host's own decision drops a removal.
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
+	var waits string
+	f.must(f.host.loop.Do(f.ctx, func() {
+		for _, q := range o.queue.Requests {
+			if q.Name == "Bob" {
+				waits = q.ID
+			}
+		}
+	}))
+	f.must(f.host.Admit(f.ctx, waits))
+	bob.seated()
+	if f.linkNow(l.ID).RemovedAt != 0 {
+		t.Fatal("a link into which the host lets somebody is removed")
+	}
+}
+
+// TestNoPostIsLost: what is told of two guests, or of two links, arrives for both.
+func TestNoPostIsLost(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	var guests []*visitor
+	for _, name := range []string{"Ann", "Bob"} {
+		v := newBrowser(f).knock(f, l, name)
+		expect[signalling.Waiting](v)
+		f.until("one can write to "+name, func(s hoststate.State) bool {
+			for _, q := range s.Requests {
+				if q.Name == name && q.CanWrite {
+					return true
+				}
+			}
+			return false
+		})
+		f.must(f.host.WriteTo(f.ctx, f.request(name).ID, "Hello"))
+		expect[signalling.Said](v)
+		guests = append(guests, v)
+	}
+	f.must(f.host.loop.Do(f.ctx, func() { // until they have all said what they say
+		for _, v := range guests {
+			v.send(signalling.Word{Text: "one"})
+			v.send(signalling.Word{Text: "two"})
+			v.send(signalling.MediaState{Muted: true}) // which is taken after both
+			v.send(signalling.Ping{})
+			expect[signalling.Pong](v)
+		}
+	}))
+	f.until("four lines", func(s hoststate.State) bool {
+		return len(s.Requests) == 2 && len(s.Requests[0].Words) == 3 && len(s.Requests[1].Words) == 3
+	})
+
+	// Two links that stay, whose last guests were gone before their entry was recorded.
+	var stay []string
+	for range 2 {
+		id := f.link().ID
+		f.must(f.host.Link(id).SetTimes(f.ctx, links.Times{Ends: links.EndsNever}))
+		stay = append(stay, id)
+	}
+	f.must(f.host.loop.Do(f.ctx, func() {
+		for _, id := range stay {
+			o := f.host.openLinks[sealed.LinkID(id)]
+			o.recordEntry(&seat{name: "Ann", visit: make(chan int, 1)}, time.Now(), "device")
+		}
+	}))
+	for _, id := range stay {
+		f.untilLink(id, "the link to rest", func(l hoststate.LinkView) bool { return l.State == string(links.StateOpen) && l.UsedAt > 0 })
+	}
+}
+
+// TestMovedSeatPutOutside: the browser that had the seat first is outside as well.
+func TestMovedSeatPutOutside(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	ann := newBrowser(f)
+	f.always(l, ann, "Ann")
+	laptop := ann.knock(f, l, "Ann")
+	laptop.seated()
+	pass := laptop.pass()
+	phone := f.greet(l, func(h *signalling.Hello) { takesAll(h); h.Seat = pass.Token })
+	phone.seated()
+	phone.send(signalling.Seated{})
+	f.must(f.host.LetWaitOutside(f.ctx, l.ID, phone.seat.Participant))
+	for {
+		m, err := phone.next()
+		f.must(err)
+		if _, out := m.(signalling.Outside); out {
+			break
+		}
+	}
+	for _, again := range []browser{ann, {device: token(), key: ann.key}} {
+		v := again.knock(f, l, "Ann")
+		expect[signalling.Waiting](v)
+		v.send(signalling.Leave{})
+		v.closed(signalling.CloseDone)
+	}
+	phone.send(signalling.Knock{Name: "Ann"})
+	expect[signalling.Waiting](phone)
+	if code := fault.CodeOf(f.host.Admit(f.ctx, "nobody")); code != fault.RequestGone {
+		t.Fatal(code)
+	}
+	f.admit("Ann")
+	phone.seated()
+}
