@@ -6,6 +6,7 @@ require (
 	git.sr.ht/~jackmordaunt/go-toast/v2 v2.0.3
 	github.com/BurntSushi/toml v1.6.0
 	github.com/arran4/golang-ical v0.3.4
+	github.com/at-wat/ebml-go v0.19.4
 	github.com/atotto/clipboard v0.1.4
 	github.com/blackjack/webcam v0.6.1
 	github.com/caddyserver/certmagic v0.25.6

@@ -79,8 +79,9 @@ var parts = map[string]part{
 	"backend/media/vp8":           {tier: media, lower: none},                                        // pure
 	"backend/media/share":         {tier: media, beside: []string{"backend/media/codec"}},
 	"backend/media/pcm":           {tier: media, lower: none},
-	"backend/media/playout":       {tier: media, lower: none, beside: []string{"backend/media/codec", "backend/media/pcm"}, pion: []string{"rtp"}},
-	"backend/media/capture":       {tier: media, beside: []string{"backend/media/codec", "backend/media/pcm", "backend/media/playout"}, pion: []string{"mediadevices", "rtp"}},
+	"backend/media/frames":        {tier: media, lower: none, beside: []string{"backend/media/codec"}, pion: []string{"rtp"}}, // pure
+	"backend/media/playout":       {tier: media, lower: none, beside: []string{"backend/media/codec", "backend/media/frames", "backend/media/pcm"}, pion: []string{"rtp"}},
+	"backend/media/capture":       {tier: media, beside: []string{"backend/media/codec", "backend/media/frames", "backend/media/pcm", "backend/media/playout"}, pion: []string{"mediadevices", "rtp"}},
 	"backend/media/capture/clips": {tier: media, lower: none, beside: []string{"backend/media/capture"}},                                              // for measurements
 	"backend/media/mediatest":     {tier: media, beside: []string{"backend/media/codec", "backend/media/forward", "backend/media/path"}, pion: every}, // for tests
 
@@ -113,6 +114,7 @@ var parts = map[string]part{
 	"backend/lobby":            {tier: subjects},
 	"backend/notify":           {tier: subjects},
 	"backend/store":            {tier: subjects, beside: []string{"backend/acquaintances", "backend/links"}},
+	"backend/recording":        {tier: subjects, lower: []string{"backend/fault", "backend/signalling", "backend/media/codec", "backend/media/frames"}, pion: []string{"rtp"}},
 	"backend/windowsocket":     {tier: subjects},
 
 	// The relay is one subject of several parts.

@@ -24,6 +24,7 @@ test_packages=(
   pulseaudio pulseaudio-utils        # a sound card
   openbox xdotool x11-utils imagemagick zbar-tools # the window, pressed and looked at
   tcpdump iproute2 iptables procps sqlite3 espeak-ng
+  ffmpeg                             # reads recordings, and makes a video of one
   curl openssl libnss3-tools         # the laboratory's certificate authority
   fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji adwaita-icon-theme
 )

@@ -47,6 +47,13 @@ const (
 	TokenRefused       Code = "token-refused"
 	IdentityTaken      Code = "identity-taken"
 
+	// Recording a call.
+	DiskFull        Code = "disk-full"
+	RecordingFailed Code = "recording-failed" // the disk
+	RecordingBehind Code = "recording-behind" // the disk is too slow; it goes on
+	RecordingRuns   Code = "recording-runs"   // one at a time
+	VideoFailed     Code = "video-failed"     // ffmpeg is missing, or has failed
+
 	// A host and a public relay.
 	RelayAddressInvalid Code = "relay-address-invalid"
 	RelayAbsent         Code = "relay-absent"    // an answer comes, but not from a relay that takes hosts

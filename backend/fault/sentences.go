@@ -35,6 +35,12 @@ var sentences = map[Code]string{
 	TokenRefused:       "This window's pass is no longer valid; enter the call again.",
 	IdentityTaken:      "Another computer answers for this link; remove the link and create a new one.",
 
+	DiskFull:        "The disk is full, so the recording has ended; what was recorded until then is kept. Make room and record again.",
+	RecordingFailed: "The recording could not be written, so it has ended; check the disk and the folder, then record again.",
+	RecordingBehind: "This disk is too slow for the recording, so parts of it are missing; close what else writes to it.",
+	RecordingRuns:   "A call is being recorded already; stop that recording first.",
+	VideoFailed:     "The video could not be made; check that ffmpeg is installed and that there is room on the disk, then try again.",
+
 	RelayAddressInvalid: "This is not a relay's address; type only its name, such as porch.example.",
 	RelayAbsent:         "No relay that takes hosts answers at this address; check it for typing errors.",
 	RelayUntrusted:      "The relay's certificate can't be trusted; check its address and this computer's clock.",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/frames"
 	"github.com/porch-call/porch/backend/media/playout"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -168,7 +169,7 @@ func (s *Session) ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.
 type shown struct{ Sink }
 
 // Show implements playout.Sink.
-func (s shown) Show(participant string, f playout.Frame) {
+func (s shown) Show(participant string, f frames.Frame) {
 	s.Frame(Frame{Participant: participant, Key: f.Key, Timestamp: f.At, Payload: f.Payload})
 }
 

@@ -5,6 +5,6 @@
 // which wait until the sound of the same moment is heard. [Receiver] joins these parts, and is all that other packages
 // need.
 //
-// The parts (jitterBuffer, delayEstimator, vp8Assembler, lipSync) have no I/O and no clock: they take the time as an
+// The parts (jitterBuffer, delayEstimator, lipSync, and frames.Assembler) have no I/O and no clock: they take the time as an
 // argument. The package opens no device, and decodes no picture.
 package playout

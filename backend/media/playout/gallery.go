@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/media/frames"
 )
 
 // pictureIdle is how long a participant may send no video before its decoding state is freed.
@@ -30,8 +32,8 @@ type remotePicture struct {
 
 	mu        sync.Mutex // keeps frames in order
 	ssrc      uint32
-	assembler *vp8Assembler
-	frames    []Frame // scratch space
+	assembler *frames.Assembler
+	frames    []frames.Frame // scratch space
 	sync      lipSync
 	timer     *time.Timer // runs while pictures wait
 	seen      time.Duration
@@ -56,18 +58,18 @@ func (g *gallery) receive(participant string, pkt *rtp.Packet, roundTrip time.Du
 	}
 	p.seen = now
 	if p.assembler == nil || p.ssrc != pkt.SSRC {
-		p.ssrc, p.assembler = pkt.SSRC, &vp8Assembler{}
+		p.ssrc, p.assembler = pkt.SSRC, &frames.Assembler{}
 		p.sync.restart()
 	}
-	p.sync.arrive(now, p.assembler.mediaTime(pkt.Timestamp))
-	p.assembler.wait(roundTrip)
+	p.sync.arrive(now, p.assembler.MediaTime(pkt.Timestamp))
+	p.assembler.Wait(roundTrip)
 	var wantKey bool
-	p.frames, wantKey = p.assembler.push(now, pkt, p.frames[:0])
+	p.frames, wantKey = p.assembler.Push(now, pkt, p.frames[:0])
 	if len(p.frames) > 0 {
 		hold := g.held(participant)
 		for i, f := range p.frames {
 			p.sync.push(now, hold, f)
-			p.frames[i] = Frame{}
+			p.frames[i] = frames.Frame{}
 		}
 		p.show(now)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/frames"
 )
 
 const (
@@ -83,8 +84,8 @@ type jitterBuffer struct {
 	delay   delayEstimator
 	packets []audioPacket // in order of media time
 
-	unwrapSeq  unwrapper
-	unwrapTime unwrapper
+	unwrapSeq  frames.Unwrapper
+	unwrapTime frames.Unwrapper
 
 	playing   bool
 	began     bool  // the next packet is the first after a pause or a break
@@ -115,7 +116,7 @@ func (b *jitterBuffer) push(now time.Duration, seq uint16, timestamp uint32, pay
 	if span == 0 {
 		return // padding, or not an Opus packet
 	}
-	p := audioPacket{seq: b.unwrapSeq.next(uint64(seq), 16), at: b.unwrapTime.next(uint64(timestamp), 32), span: span, payload: payload}
+	p := audioPacket{seq: b.unwrapSeq.Next(uint64(seq), 16), at: b.unwrapTime.Next(uint64(timestamp), 32), span: span, payload: payload}
 	if !b.delay.arrive(now, codec.AudioTime(p.at)) {
 		b.packets = b.packets[:0]
 		b.forget(p)

@@ -1,6 +1,10 @@
 package playout
 
-import "time"
+import (
+	"time"
+
+	"github.com/porch-call/porch/backend/media/frames"
+)
 
 const (
 	// maxHold is the longest time that a picture waits for its sound.
@@ -24,7 +28,7 @@ type lipSync struct {
 }
 
 type heldFrame struct {
-	frame Frame
+	frame frames.Frame
 	due   time.Duration
 }
 
@@ -35,7 +39,7 @@ func (l *lipSync) arrive(now, media time.Duration) { l.transit.arrive(now, media
 func (l *lipSync) restart() { l.transit, l.begun = delayEstimator{}, false }
 
 // push takes the next picture, which became whole at now, while sound is held back for hold.
-func (l *lipSync) push(now, hold time.Duration, f Frame) {
+func (l *lipSync) push(now, hold time.Duration, f frames.Frame) {
 	due := max(now, l.last)
 	if l.begun { // the first picture is shown at once, because no picture is on screen yet
 		due = max(due, l.transit.base+f.At+min(hold, maxHold))
@@ -51,9 +55,9 @@ func (l *lipSync) push(now, hold time.Duration, f Frame) {
 }
 
 // pop returns the next picture that is due at now.
-func (l *lipSync) pop(now time.Duration) (f Frame, ok bool) {
+func (l *lipSync) pop(now time.Duration) (f frames.Frame, ok bool) {
 	if len(l.waiting) == 0 || l.waiting[0].due > now {
-		return Frame{}, false
+		return frames.Frame{}, false
 	}
 	f = l.waiting[0].frame
 	l.waiting[0] = heldFrame{}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/frames"
 )
 
 // screening shows a participant's pictures next to a simulation of their sound.
@@ -43,7 +44,7 @@ func (s *screening) at(now, hold time.Duration) {
 	for len(s.arrivals) > 0 && s.arrivals[0].at <= now {
 		n := s.arrivals[0].n
 		s.arrivals = s.arrivals[1:]
-		s.sync.push(now, hold, Frame{At: pictureAt(n), Payload: []byte{byte(n), byte(n >> 8)}})
+		s.sync.push(now, hold, frames.Frame{At: pictureAt(n), Payload: []byte{byte(n), byte(n >> 8)}})
 	}
 	s.most = max(s.most, len(s.sync.waiting))
 	for f, ok := s.sync.pop(now); ok; f, ok = s.sync.pop(now) {
@@ -142,7 +143,7 @@ func TestPicturesAreNotHeldForEver(t *testing.T) {
 	for i := range 2000 {
 		now := time.Duration(i) * time.Millisecond
 		l.arrive(now, pictureAt(30*i))
-		l.push(now, time.Hour, Frame{At: pictureAt(30 * i)})
+		l.push(now, time.Hour, frames.Frame{At: pictureAt(30 * i)})
 		for _, ok := l.pop(now); ok; _, ok = l.pop(now) {
 			shown++
 		}

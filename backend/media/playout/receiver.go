@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/porch-call/porch/backend/media/frames"
 )
 
 // Decoder decodes the Opus packets of one sender: one channel, 48,000 samples a second. It is used by one goroutine at
@@ -20,19 +22,12 @@ type Decoder interface {
 	Close()
 }
 
-// Frame is one whole VP8 frame.
-type Frame struct {
-	Key     bool
-	At      time.Duration // media time; grows for each participant, from any zero
-	Payload []byte        // the receiver may keep it
-}
-
 // Sink takes the pictures of a [Receiver]. Its methods are called from several goroutines, but never two at once for
 // the same participant. They must not block or call the Receiver.
 type Sink interface {
 	// Show takes a participant's picture when it is due. Frames before the first keyframe, or between a loss and the
 	// next keyframe, are left out.
-	Show(participant string, f Frame)
+	Show(participant string, f frames.Frame)
 	// RequestKeyframe asks a participant for a keyframe after packets were lost. It is called at most five times a
 	// second until a keyframe arrives.
 	RequestKeyframe(participant string)

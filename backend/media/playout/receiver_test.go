@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/media/codec"
+	"github.com/porch-call/porch/backend/media/frames"
 )
 
 // theatre is a Receiver in simulated time, with decoders that need no library and a screen that keeps what it shows.
@@ -19,7 +20,7 @@ type theatre struct {
 	open   int   // decoders
 	refuse error // of the next decoder
 
-	shown  []Frame
+	shown  []frames.Frame
 	waited []time.Duration // of each shown frame, since its packet
 	sent   time.Time       // of the last picture
 	asked  int             // keyframes
@@ -39,7 +40,7 @@ func openTheatre(t *testing.T) *theatre {
 }
 
 // Show implements Sink.
-func (th *theatre) Show(_ string, f Frame) {
+func (th *theatre) Show(_ string, f frames.Frame) {
 	th.shown = append(th.shown, f)
 	th.waited = append(th.waited, time.Since(th.sent))
 }

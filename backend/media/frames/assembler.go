@@ -1,4 +1,4 @@
-package playout
+package frames
 
 import (
 	"time"
@@ -22,21 +22,21 @@ const (
 	maxFrameSize = 2 << 20
 )
 
-// vp8Assembler assembles the RTP packets of one sender's video into whole VP8 frames (RFC 7741), in order and without
+// Assembler assembles the RTP packets of one sender's video into whole VP8 frames (RFC 7741), in order and without
 // gaps. After a loss it waits as long as a retransmission should take. Then it asks for a keyframe and continues
 // there.
 //
 // It is pure and not safe for concurrent use.
-type vp8Assembler struct {
+type Assembler struct {
 	packets [assemblerWindow]videoPacket // by sequence number modulo the window
-	unwrap  unwrapper
-	clock   unwrapper
+	unwrap  Unwrapper
+	clock   Unwrapper
 
 	begun   bool
 	next    int64 // sequence number of the first unused packet
 	highest int64
 
-	patience time.Duration // how long to wait for a missing packet, see wait; 0 for minPatience
+	patience time.Duration // how long to wait for a missing packet, see Wait; 0 for minPatience
 
 	broken    bool // frames before the next keyframe can't be decoded
 	holeSince time.Duration
@@ -44,7 +44,7 @@ type vp8Assembler struct {
 	asked     bool
 	askedAt   time.Duration
 
-	stats assemblerStats
+	stats statistics
 }
 
 type videoPacket struct {
@@ -57,17 +57,17 @@ type videoPacket struct {
 	payload []byte
 }
 
-// assemblerStats counts what happened to one sender's video.
-type assemblerStats struct {
+// statistics counts what happened to one sender's video.
+type statistics struct {
 	Frames    uint64
 	Keyframes uint64
 	Dropped   uint64 // packets that were malformed, late, or useless after a loss
 	Losses    uint64
 }
 
-// push takes a packet that arrived at now and appends the frames that are whole now. wantKey reports that the caller
+// Push takes a packet that arrived at now and appends the frames that are whole now. wantKey reports that the caller
 // should ask for a keyframe.
-func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []Frame) (_ []Frame, wantKey bool) {
+func (a *Assembler) Push(now time.Duration, pkt *rtp.Packet, frames []Frame) (_ []Frame, wantKey bool) {
 	p, ok := a.parse(pkt)
 	if !ok {
 		a.stats.Dropped++
@@ -89,17 +89,17 @@ func (a *vp8Assembler) push(now time.Duration, pkt *rtp.Packet, frames []Frame) 
 	return frames, a.wantKey(now)
 }
 
-// wait sets how long to wait for missing packets. A retransmission takes a round trip, and half of another one if its
+// Wait sets how long to wait for missing packets. A retransmission takes a round trip, and half of another one if its
 // request is late or lost. A roundTrip of 0 means unknown.
-func (a *vp8Assembler) wait(roundTrip time.Duration) {
+func (a *Assembler) Wait(roundTrip time.Duration) {
 	a.patience = min(max(roundTrip+roundTrip/2+50*time.Millisecond, minPatience), maxPatience)
 }
 
-func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
+func (a *Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
 	p := videoPacket{
 		filled: true,
-		seq:    a.unwrap.next(uint64(pkt.SequenceNumber), 16),
-		at:     a.ticks(pkt.Timestamp),
+		seq:    a.unwrap.Next(uint64(pkt.SequenceNumber), 16),
+		at:     a.Ticks(pkt.Timestamp),
 		end:    pkt.Marker,
 	}
 	if len(pkt.Payload) == 0 {
@@ -117,16 +117,16 @@ func (a *vp8Assembler) parse(pkt *rtp.Packet) (videoPacket, bool) {
 	return p, true
 }
 
-// ticks returns a packet's RTP time, unwrapped. A second call for the same packet changes nothing.
-func (a *vp8Assembler) ticks(timestamp uint32) int64 { return a.clock.next(uint64(timestamp), 32) }
+// Ticks returns an RTP time, unwrapped. A second call for the same packet changes nothing.
+func (a *Assembler) Ticks(timestamp uint32) int64 { return a.clock.Next(uint64(timestamp), 32) }
 
-// mediaTime returns a packet's RTP time in the same form as that of frames.
-func (a *vp8Assembler) mediaTime(timestamp uint32) time.Duration {
-	return codec.VideoTime(a.ticks(timestamp))
+// MediaTime returns a packet's RTP time in the same form as that of frames.
+func (a *Assembler) MediaTime(timestamp uint32) time.Duration {
+	return codec.VideoTime(a.Ticks(timestamp))
 }
 
 // collect appends all whole frames, and gives up on packets that are missing for too long.
-func (a *vp8Assembler) collect(now time.Duration, frames []Frame) []Frame {
+func (a *Assembler) collect(now time.Duration, frames []Frame) []Frame {
 	for {
 		if a.broken {
 			a.seekKey()
@@ -167,7 +167,7 @@ func (a *vp8Assembler) collect(now time.Duration, frames []Frame) []Frame {
 
 // whole returns the frame that begins at seq, and the number after its last packet. It skips padding before the
 // frame.
-func (a *vp8Assembler) whole(seq int64) (f Frame, after int64, ok bool) {
+func (a *Assembler) whole(seq int64) (f Frame, after int64, ok bool) {
 	for p := a.at(seq); p != nil && p.payload == nil; p = a.at(seq) {
 		seq++
 	}
@@ -189,7 +189,7 @@ func (a *vp8Assembler) whole(seq int64) (f Frame, after int64, ok bool) {
 			break
 		}
 	}
-	f = Frame{Key: first.key, At: codec.VideoTime(first.at), Payload: make([]byte, 0, size)}
+	f = Frame{Key: first.key, Ticks: first.at, At: codec.VideoTime(first.at), Payload: make([]byte, 0, size)}
 	for s := seq; s < after; s++ {
 		f.Payload = append(f.Payload, a.at(s).payload...)
 	}
@@ -197,7 +197,7 @@ func (a *vp8Assembler) whole(seq int64) (f Frame, after int64, ok bool) {
 }
 
 // seekKey moves to the first packet of a keyframe, if there is one.
-func (a *vp8Assembler) seekKey() {
+func (a *Assembler) seekKey() {
 	for s := a.next; s <= a.highest; s++ {
 		if p := a.at(s); p != nil && p.key {
 			a.drop(s)
@@ -216,7 +216,7 @@ func (a *vp8Assembler) seekKey() {
 }
 
 // laterKey returns the first packet of a whole keyframe after the hole.
-func (a *vp8Assembler) laterKey() (int64, bool) {
+func (a *Assembler) laterKey() (int64, bool) {
 	for s := a.next + 1; s <= a.highest; s++ {
 		if p := a.at(s); p != nil && p.key {
 			if _, _, ok := a.whole(s); ok {
@@ -228,7 +228,7 @@ func (a *vp8Assembler) laterKey() (int64, bool) {
 }
 
 // missing reports whether packets after the first hole have arrived.
-func (a *vp8Assembler) missing() bool {
+func (a *Assembler) missing() bool {
 	for s := a.next; s <= a.highest; s++ {
 		if a.at(s) == nil {
 			return true
@@ -242,7 +242,7 @@ func (a *vp8Assembler) missing() bool {
 	return false
 }
 
-func (a *vp8Assembler) at(seq int64) *videoPacket {
+func (a *Assembler) at(seq int64) *videoPacket {
 	p := &a.packets[((seq%assemblerWindow)+assemblerWindow)%assemblerWindow]
 	if !p.filled || p.seq != seq {
 		return nil
@@ -251,7 +251,7 @@ func (a *vp8Assembler) at(seq int64) *videoPacket {
 }
 
 // release frees all packets before seq.
-func (a *vp8Assembler) release(seq int64) {
+func (a *Assembler) release(seq int64) {
 	for s := a.next; s < seq; s++ {
 		if p := a.at(s); p != nil {
 			*p = videoPacket{}
@@ -261,7 +261,7 @@ func (a *vp8Assembler) release(seq int64) {
 }
 
 // drop releases packets that were not used, and counts them.
-func (a *vp8Assembler) drop(seq int64) {
+func (a *Assembler) drop(seq int64) {
 	for s := a.next; s < seq; s++ {
 		if a.at(s) != nil {
 			a.stats.Dropped++
@@ -271,14 +271,14 @@ func (a *vp8Assembler) drop(seq int64) {
 }
 
 // abandon gives up all packets, because seq is far ahead.
-func (a *vp8Assembler) abandon(seq int64) {
+func (a *Assembler) abandon(seq int64) {
 	a.stats.Losses++
 	a.packets = [assemblerWindow]videoPacket{}
 	a.next, a.highest = seq, seq
 	a.broken, a.hole = true, false
 }
 
-func (a *vp8Assembler) count(f Frame) {
+func (a *Assembler) count(f Frame) {
 	a.stats.Frames++
 	if f.Key {
 		a.stats.Keyframes++
@@ -286,7 +286,7 @@ func (a *vp8Assembler) count(f Frame) {
 }
 
 // wantKey reports whether to ask for a keyframe now, and notes that it was asked for.
-func (a *vp8Assembler) wantKey(now time.Duration) bool {
+func (a *Assembler) wantKey(now time.Duration) bool {
 	if !a.broken || a.keyUnderway(now) || (a.asked && now-a.askedAt < max(keyframeRepeat, a.patience)) {
 		return false
 	}
@@ -295,12 +295,12 @@ func (a *vp8Assembler) wantKey(now time.Duration) bool {
 }
 
 // keyUnderway reports whether a keyframe is arriving without a hole that counts as lost.
-func (a *vp8Assembler) keyUnderway(now time.Duration) bool {
+func (a *Assembler) keyUnderway(now time.Duration) bool {
 	p := a.at(a.next)
 	return p != nil && p.key && (!a.hole || !a.overdue(now))
 }
 
 // overdue reports whether the missing packets should have arrived by now.
-func (a *vp8Assembler) overdue(now time.Duration) bool {
+func (a *Assembler) overdue(now time.Duration) bool {
 	return now-a.holeSince >= max(a.patience, minPatience)
 }

@@ -1,4 +1,4 @@
-package playout
+package frames
 
 import (
 	"bytes"
@@ -47,7 +47,7 @@ func (s *stream) frame(key bool, size int) ([]*rtp.Packet, []byte) {
 
 // assembly pushes packets at times that the test chooses.
 type assembly struct {
-	assembler vp8Assembler
+	assembler Assembler
 	now       time.Duration
 	frames    []Frame
 	asked     int
@@ -56,7 +56,7 @@ type assembly struct {
 func (a *assembly) push(packets ...*rtp.Packet) {
 	for _, p := range packets {
 		var want bool
-		a.frames, want = a.assembler.push(a.now, p, a.frames)
+		a.frames, want = a.assembler.Push(a.now, p, a.frames)
 		if want {
 			a.asked++
 		}
@@ -182,7 +182,7 @@ func TestAssemblerWaitsARoundTrip(t *testing.T) {
 		for _, lostKey := range []bool{false, true} {
 			s := &stream{}
 			var a assembly
-			a.assembler.wait(c.roundTrip)
+			a.assembler.Wait(c.roundTrip)
 			var want [][]byte
 			push := func(key, holed bool) *rtp.Packet {
 				packets, frame := s.frame(key, 3000)

@@ -1,12 +1,13 @@
-package playout
+package frames
 
-// unwrapper extends a counter of few bits beyond its range. Values may be out of order by less than half the range.
-type unwrapper struct {
+// Unwrapper extends a counter of few bits beyond its range. Values may be out of order by less than half the range.
+type Unwrapper struct {
 	last  int64
 	begun bool
 }
 
-func (u *unwrapper) next(value uint64, bits uint) int64 {
+// Next returns the extended form of a value that has so many bits.
+func (u *Unwrapper) Next(value uint64, bits uint) int64 {
 	if !u.begun {
 		// Begin one range up, so that earlier values stay positive.
 		u.begun, u.last = true, int64(value)+1<<bits

@@ -1,0 +1,2 @@
+// Package frames makes whole VP8 frames of RTP packets. It has no I/O and no clock: it takes the time as an argument.
+package frames
