@@ -92,11 +92,12 @@ var parts = map[string]part{
 	"backend/doormessages":     {tier: subjects, lower: []string{"backend/fault"}},
 	"backend/updates":          {tier: subjects, lower: []string{"backend/fault"}},
 	"backend/awake":            {tier: subjects, lower: []string{"backend/sessionbus"}},
-	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/foresight", "backend/call/lines", "backend/call/mapped", "backend/call/outside", "backend/call/ownline", "backend/call/planning", "backend/call/sections", "backend/call/stack"}, pion: every},
+	"backend/call":             {tier: subjects, beside: []string{"backend/call/asked", "backend/call/chat", "backend/call/description", "backend/call/figures", "backend/call/files", "backend/call/foresight", "backend/call/lines", "backend/call/mapped", "backend/call/outside", "backend/call/ownline", "backend/call/planning", "backend/call/sections", "backend/call/stack"}, pion: every},
 	"backend/call/asked":       {tier: subjects, lower: append(talk, "backend/media/share")}, // decides only
 	"backend/call/chat":        {tier: subjects, lower: talk},
 	"backend/call/description": {tier: subjects, lower: none, pion: []string{"ice"}}, // text alone
 	"backend/call/figures":     {tier: subjects, lower: none},
+	"backend/call/files":       {tier: subjects, lower: talk},
 	"backend/call/foresight":   {tier: subjects, lower: []string{"backend/media/share"}},
 	"backend/call/lines":       {tier: subjects, lower: []string{"backend/media/forward", "backend/media/rate"}},
 	"backend/call/mapped":      {tier: subjects, lower: []string{"backend/kit", "backend/media/path"}},

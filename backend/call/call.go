@@ -11,6 +11,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
+	"github.com/porch-call/porch/backend/call/files"
 	"github.com/porch-call/porch/backend/call/foresight"
 	"github.com/porch-call/porch/backend/call/outside"
 	"github.com/porch-call/porch/backend/call/planning"
@@ -98,6 +99,8 @@ type Call struct {
 	spotlight string       // id of whose picture is large for all, "" for none
 	earlier   bool         // newcomers read the chat from its beginning
 	gone      path.Traffic // of guests who have left
+	book      files.Book
+	desk      *files.Desk // nil if no files are passed; for all goroutines
 
 	loudest *share.Loudest // whose sound is forwarded; see planning
 
@@ -126,6 +129,9 @@ func newCall(e *Engine, hooks Hooks, config ICEConfig, certificate webrtc.Certif
 	}
 	c.members.Store(new([]*member))
 	c.loudest.SetPlaces(share.Everybody)
+	if e.spool != "" {
+		c.desk = c.newDesk()
+	}
 	c.outside = outside.Open(outside.Options{
 		Config: config, Mux: e.mux, STUN: e.stun, TURN: e.turn, Logger: e.logger,
 		Changed:     c.networkChanged,
@@ -273,6 +279,9 @@ func (c *Call) enter(m *member) error {
 // greet sends m a snapshot of the call.
 func (c *Call) greet(m *member) {
 	takes := []string{signalling.TakesView, signalling.TakesSharing, signalling.TakesHand, signalling.TakesReact}
+	if c.desk != nil {
+		takes = append(takes, signalling.TakesFiles)
+	}
 	if m.directs() {
 		takes = append(takes, signalling.TakesSpotlight, signalling.TakesEarlier)
 	}
@@ -359,6 +368,7 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		m.send(signalling.Ended{Reason: reason})
 	}
 	m.outbox = nil
+	c.leaveFiles(m)
 	if c.spotlight == m.profile.ID {
 		c.spotlight = ""
 		c.broadcast(signalling.Spotlight{})
@@ -527,6 +537,12 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 			refused = c.look(m, message)
 		case signalling.Say:
 			refused = c.say(m, message.Text, message.Token)
+		case signalling.Attach:
+			refused = c.attach(m, message)
+		case signalling.Take:
+			refused = c.takeFile(m, message)
+		case signalling.TakeBack:
+			c.takeBack(m, message.Line)
 		case signalling.Hand:
 			refused = c.raise(m, message)
 		case signalling.React:
@@ -572,6 +588,9 @@ func (c *Call) Close(reason signalling.EndReason) {
 		}
 	})
 	<-c.done
+	if c.desk != nil {
+		c.desk.Close()
+	}
 	c.outside.Close()
 	c.workers.Wait()
 	c.engine.forget(c)

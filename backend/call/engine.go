@@ -14,6 +14,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/porch-call/porch/backend/call/files"
 	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/call/mapped"
 	"github.com/porch-call/porch/backend/call/outside"
@@ -40,6 +41,10 @@ type Options struct {
 	// kept from start to start, so that addresses that were handed out stay good.
 	Port uint16
 
+	// Spool is the folder in which files wait that participants send to each other. It is made, and what a crash has left
+	// in it is removed. "" means that calls pass no files.
+	Spool string
+
 	// Net is the network; nil is the machine's own. Tests give a virtual one, in
 	// which a call's ICEConfig has no effect.
 	Net transport.Net
@@ -60,8 +65,10 @@ type Engine struct {
 	lines   *lines.Lines
 	unmap   func() // gives back what the router was asked for
 	panics  contain.Panics
+	spool   string
 
 	mediaPatience time.Duration // see nomedia.go
+	filePatience  time.Duration // how long nothing of a file may move; 0 for that of package files
 
 	mu     sync.Mutex
 	closed bool
@@ -79,6 +86,13 @@ func NewEngine(o Options) (*Engine, error) {
 	if e.media, err = stack.Codecs(); err != nil {
 		return nil, err
 	}
+	if o.Spool != "" {
+		if err := files.Sweep(o.Spool); err != nil {
+			e.logger.Error("calls pass no files", "err", err)
+			o.Spool = ""
+		}
+	}
+	e.spool = o.Spool
 	e.setting = stack.Settings(o.Net, e.logger)
 	if o.Net == nil {
 		e.mux = path.NewMux()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call/asked"
 	"github.com/porch-call/porch/backend/call/chat"
+	"github.com/porch-call/porch/backend/call/files"
 	"github.com/porch-call/porch/backend/call/gesture"
 	"github.com/porch-call/porch/backend/call/ownline"
 	"github.com/porch-call/porch/backend/call/sections"
@@ -49,6 +50,7 @@ type member struct {
 	left             bool
 	firstLine        uint64 // number of the first chat line that the member may read
 	saying           *rate.Limiter
+	offering         *rate.Limiter // files
 	restarts         *rate.Limiter // bounds the restarts that the member asks for
 	sharings         *rate.Limiter // bounds how often it begins or ends to share its screen
 
@@ -85,6 +87,7 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		screen:      forward.NewTrack(p.ID, signalling.KindVideo, true, &c.counters),
 
 		saying:   rate.NewLimiter(rate.Every(chat.Every), chat.Burst),
+		offering: files.Pace(),
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 		gestures: gesture.New(),

@@ -14,8 +14,8 @@ type Participant struct{ m *member }
 // ID returns the id of the participant's profile.
 func (p *Participant) ID() string { return p.m.profile.ID }
 
-// Handle takes a message of the participant: Answer, Candidate, Restart, MediaState, Sharing, View, Say, Hand, React, Spotlight, Earlier or Leave. The
-// error is a fault for that participant: MessageInvalid and its kin, ChatInvalid, TooFast, MessageUnexpected,
+// Handle takes a message of the participant: Answer, Candidate, Restart, MediaState, Sharing, View, Say, Attach, Take, TakeBack, Hand, React, Spotlight, Earlier or Leave. The
+// error is a fault for that participant: MessageInvalid and its kin, ChatInvalid, FileInvalid, FilesFull, TooFast, MessageUnexpected,
 // NotInCall or CallEnded. The call goes on. If an Answer later proves to be unusable, the participant is taken out,
 // with Fault and Ended.
 func (p *Participant) Handle(message signalling.Message) error {

@@ -108,6 +108,11 @@ const (
 	UDPUnavailable  Code = "udp-unavailable" // the host's system opens no UDP socket for Porch
 	SDPInvalid      Code = "sdp-invalid"
 	ChatInvalid     Code = "chat-invalid"
+	FileInvalid     Code = "file-invalid" // empty, too large, or without a name
+	FileGone        Code = "file-gone"    // not offered any more
+	FileRefused     Code = "file-refused" // it is not what was offered
+	FileStopped     Code = "file-stopped" // its sender has stopped, or left
+	FilesFull       Code = "files-full"
 	ParticipantGone Code = "participant-gone"
 	NotCoHost       Code = "not-co-host"
 	PageTooOld      Code = "page-too-old"   // the guest's page does not know what is asked of it

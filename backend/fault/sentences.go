@@ -93,6 +93,11 @@ var sentences = map[Code]string{
 	NotCoHost:       "Only the host can do this; ask them.",
 	PageTooOld:      "This person's page is of an older version; ask them to reload it, and try again.",
 	MoveForbidden:   "The host doesn't let guests go on with another device; open the link there and ask to join.",
+	FileInvalid:     "A file can have up to 25 MB, and must not be empty; choose another.",
+	FileGone:        "This file is not offered any more; ask its sender for it.",
+	FileRefused:     "The file was not what its name and size said, and was not passed on.",
+	FileStopped:     "The file did not arrive whole; ask its sender to send it again.",
+	FilesFull:       "Too many files are offered in this call; wait until some are over.",
 	ParticipantGone: "This person is not in the call any more.",
 
 	CameraMissing:        "No camera was found; plug one in, or go on without.",

@@ -105,6 +105,7 @@ const (
 	TakesReact     = "react"     // in Roster: React
 	TakesSpotlight = "spotlight" // in Roster, of who may say for all: Spotlight, and Hand for others
 	TakesEarlier   = "earlier"   // in Roster, of who may say for all: Earlier
+	TakesFiles     = "files"     // in Roster: Attach, Take, TakeBack
 	TakesLayers    = "layers"    // in View: Layers
 	TakesScreen    = "screen"    // in View: Screen
 	TakesLine      = "line"      // in View: Line
@@ -134,6 +135,28 @@ const (
 type Say struct {
 	Text  string `json:"text"`            // 1 to 2,000 characters after trimming
 	Token string `json:"token,omitempty"` // base64url, 16 random bytes: with it, a line sent again stays one line
+}
+
+// Attach offers a file to all participants: a chat line tells them. Its bytes go by a
+// data channel to the host when somebody asks for it, and on to them. Guests send it
+// only to a host whose Roster takes [TakesFiles].
+type Attach struct {
+	Name  string `json:"name"`            // as the sender's system has it; the host cleans it
+	Size  int64  `json:"size"`            // bytes, 1 to [MaxFile]
+	Token string `json:"token,omitempty"` // as in Say
+}
+
+// Take asks for the file of a chat line, or gives it up. Guests send it only to a host
+// whose Roster takes [TakesFiles].
+type Take struct {
+	Line uint64 `json:"line"` // id of the chat line
+	On   bool   `json:"on"`
+}
+
+// TakeBack ends the sender's offer of a file. Guests send it only to a host whose Roster
+// takes [TakesFiles].
+type TakeBack struct {
+	Line uint64 `json:"line"` // id of the chat line
 }
 
 // Hand raises the sender's hand, or lowers it. Guests send it only to a host whose Roster

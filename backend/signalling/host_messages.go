@@ -284,13 +284,44 @@ type Participant struct {
 
 // ChatLine is a chat line as all participants see it.
 type ChatLine struct {
-	ID          uint64 `json:"id"` // counts up within the call
-	Participant string `json:"participant"`
-	Name        string `json:"name"`
-	Text        string `json:"text"`
-	At          int64  `json:"at"`              // Unix milliseconds
-	Token       string `json:"token,omitempty"` // as in Say: tells the sender which of its lines has arrived
+	ID          uint64       `json:"id"` // counts up within the call
+	Participant string       `json:"participant"`
+	Name        string       `json:"name"`
+	Text        string       `json:"text"`
+	At          int64        `json:"at"`              // Unix milliseconds
+	Token       string       `json:"token,omitempty"` // as in Say: tells the sender which of its lines has arrived
+	File        *OfferedFile `json:"file,omitempty"`  // it offers a file; Text is for pages that take none
 }
+
+// What the name of a file says about it, in OfferedFile. Receivers take words that
+// they don't know for FileOther.
+const (
+	FilePicture = "picture" // a raster picture: PNG, JPEG, WebP, GIF
+	FileProgram = "program" // may do something when it is opened
+	FileOther   = "other"
+)
+
+// OfferedFile is a file that a chat line offers.
+type OfferedFile struct {
+	Name string `json:"name"` // one line without separators of paths
+	Size int64  `json:"size"` // bytes
+	Kind string `json:"kind"`
+	Over string `json:"over,omitempty"` // why it can't be had any more, as in FileOver; "" while it can
+}
+
+// FileOver says that the file of a chat line can't be had any more.
+type FileOver struct {
+	Line uint64 `json:"line"`
+	Why  string `json:"why"` // receivers take a reason that they don't know for OverGone
+}
+
+// The reasons of FileOver.
+const (
+	OverTakenBack = "taken-back"
+	OverGone      = "gone"    // its sender is not in the call any more
+	OverRefused   = "refused" // it was not what its name and size said
+	OverRoom      = "room"    // the host's computer has no room for it
+)
 
 // Roster is the snapshot of the call: sent on admission and on every
 // reconnection, before any change.

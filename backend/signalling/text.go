@@ -198,6 +198,9 @@ func cleaned(m Message) Message {
 	case Word:
 		m.Text = CleanText(m.Text)
 		return m
+	case Attach:
+		m.Name = CleanName(m.Name)
+		return m
 	case Said:
 		m.Lines = append([]SaidLine{}, m.Lines...)
 		for i := range m.Lines {
@@ -266,5 +269,10 @@ func cleaned(m Message) Message {
 
 func cleanedLine(l ChatLine) ChatLine {
 	l.Name, l.Text = CleanName(l.Name), CleanText(l.Text)
+	if l.File != nil {
+		f := *l.File
+		f.Name = CleanName(f.Name)
+		l.File = &f
+	}
 	return l
 }

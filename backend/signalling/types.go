@@ -148,3 +148,15 @@ func (Opened) Type() Type { return "opened" }
 
 // Type implements [Message].
 func (Unavailable) Type() Type { return "unavailable" }
+
+// Type implements [Message].
+func (Attach) Type() Type { return "attach" }
+
+// Type implements [Message].
+func (Take) Type() Type { return "take" }
+
+// Type implements [Message].
+func (TakeBack) Type() Type { return "takeBack" }
+
+// Type implements [Message].
+func (FileOver) Type() Type { return "fileOver" }

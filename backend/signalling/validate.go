@@ -32,6 +32,8 @@ const (
 	MaxPiece         = 45000    // bytes
 	LetterWindow     = 360000   // bytes, 8 pieces
 	MaxLetterFrame   = 64 << 10 // bytes of a message with a Piece
+	MaxFile          = 25 << 20 // bytes
+	MaxFileName      = 1024     // bytes, before the host cleans it
 	MaxFaultMessage  = 500      // characters
 	MaxPicture       = 8 << 10  // a picture in a Knock, before base64url
 )
@@ -540,7 +542,59 @@ func (l ChatLine) validate() error {
 	if err := checkName(l.Name); err != nil {
 		return err
 	}
+	if err := l.File.validate(); err != nil {
+		return err
+	}
 	return checkText(l.Text)
+}
+
+func (f *OfferedFile) validate() error {
+	switch {
+	case f == nil:
+		return nil
+	case f.Name == "" || len(f.Name) > MaxFileName || strings.ContainsAny(f.Name, `/\`):
+		return invalid("file: bad name")
+	case f.Size < 1 || f.Size > MaxFile:
+		return invalid("file of %d bytes", f.Size)
+	case !isID(f.Kind) || f.Over != "" && !isID(f.Over):
+		return invalid("file: bad word")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m FileOver) Validate() error {
+	if m.Line > maxSafe || !isID(m.Why) {
+		return invalid("file over: bad line or reason")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Attach) Validate() error {
+	if m.Name == "" || len(m.Name) > MaxFileName || m.Size < 1 || m.Size > MaxFile {
+		return fault.Newf(fault.FileInvalid, "attach: %d bytes under a name of %d", m.Size, len(m.Name))
+	}
+	if m.Token != "" && !isToken(m.Token, 16) {
+		return invalid("attach: token is not 16 bytes of base64url")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Take) Validate() error {
+	if m.Line > maxSafe {
+		return invalid("take: line out of range")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m TakeBack) Validate() error {
+	if m.Line > maxSafe {
+		return invalid("take back: line out of range")
+	}
+	return nil
 }
 
 // Validate implements [Message].

@@ -56,6 +56,17 @@ func (c *Log) Again(token string) (signalling.ChatLine, bool) {
 	return signalling.ChatLine{}, false
 }
 
+// Over notes that the file of a line can't be had any more.
+func (c *Log) Over(line uint64, why string) {
+	for i, l := range c.lines {
+		if l.ID == line && l.File != nil {
+			f := *l.File // lines that were given out stay as they were
+			f.Over = why
+			c.lines[i].File = &f
+		}
+	}
+}
+
 // Since returns a copy of the lines from number first on.
 func (c *Log) Since(first uint64) []signalling.ChatLine {
 	lines := []signalling.ChatLine{}
@@ -70,7 +81,12 @@ func (c *Log) Since(first uint64) []signalling.ChatLine {
 // lineSize is about the number of bytes that a line takes in JSON, or more.
 func lineSize(l signalling.ChatLine) int {
 	n := 128 + len(l.Participant) + len(l.Token)
-	for _, s := range []string{l.Name, l.Text} {
+	said := []string{l.Name, l.Text}
+	if l.File != nil {
+		n += 128
+		said = append(said, l.File.Name)
+	}
+	for _, s := range said {
 		for i := range len(s) {
 			if b := s[i]; b < 0x20 || b == '"' || b == '\\' || b == '<' || b == '>' || b == '&' {
 				n += 6

@@ -11,7 +11,7 @@ import (
 
 // A guest's answer is not passed on to pion. It is read here, and pion gets a new description: those lines of our own
 // offer that the guest has agreed to, and of the guest's lines only credentials, fingerprint and SSRCs. So the offer
-// bounds pion's work, and nothing is negotiated that was not offered (a data channel, for example). An answer may be
+// bounds pion's work, and nothing is negotiated that was not offered (a second data channel, for example). An answer may be
 // legal but unusual (RFC 3264), and refuse a section with port 0 or leave out a codec or an extension. Then it loses
 // what it refuses, not the call.
 
@@ -87,6 +87,12 @@ func (s *section) refused() bool {
 // the offered one. A format that the answer does not explain means the offered one of that number.
 func (s *section) agreed(answer *section) map[string]string {
 	formats := make(map[string]string)
+	if s.kind == dataKind {
+		if slices.Contains(answer.formats, dataFormat) {
+			formats[dataFormat] = dataFormat
+		}
+		return formats
+	}
 	for _, own := range s.formats {
 		name := strings.Join(s.about("rtpmap", own), "")
 		apt, repair := strings.CutPrefix(strings.Join(s.about("fmtp", own), ""), "apt=")
@@ -170,6 +176,10 @@ func Read(offer, answer string) (Answer, error) {
 				}
 			}
 			bundle += " " + mid
+		}
+		if own.kind == dataKind {
+			own.write(&body, their, formats, mid, "", false)
+			continue
 		}
 		r.Takes[mid] = direction == "recvonly"
 		if r.Takes[mid] {
@@ -302,6 +312,10 @@ func (d *description) transport() (lines string, err error) {
 // negotiates the codecs of a kind only once, with the first section.
 func (s *section) write(b *strings.Builder, answer *section, formats map[string]string, mid, direction string, layered bool) {
 	accepted := len(formats) > 0
+	if s.kind == dataKind {
+		s.writeData(b, mid, accepted)
+		return
+	}
 	b.WriteString("m=" + s.kind + " 9 UDP/TLS/RTP/SAVPF")
 	for _, own := range s.formats {
 		if theirs, ok := formats[own]; ok {
@@ -338,6 +352,24 @@ func (s *section) write(b *strings.Builder, answer *section, formats map[string]
 	case direction == "sendonly":
 		answer.writeStreams(b)
 	}
+}
+
+// The section of data channels (RFC 8841).
+const (
+	dataKind   = "application"
+	dataFormat = "webrtc-datachannel"
+	dataLine   = "m=" + dataKind
+)
+
+// writeData writes an offered section for data channels as it was answered. Of the answer it has nothing: we send messages
+// that every page takes.
+func (s *section) writeData(b *strings.Builder, mid string, accepted bool) {
+	port := "0"
+	if accepted {
+		port = "9"
+	}
+	b.WriteString(dataLine + " " + port + " UDP/DTLS/SCTP " + dataFormat + "\r\nc=IN IP4 0.0.0.0\r\na=mid:" + mid + "\r\n" +
+		"a=sctp-port:5000\r\na=max-message-size:65536\r\n")
 }
 
 // extends reports whether the answer's section accepts an offered header extension (RFC 8285 section 6).

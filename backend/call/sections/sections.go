@@ -41,6 +41,10 @@ type Sections struct {
 	up                   []*webrtc.RTPTransceiver // sound and picture in which the member sends it
 	down                 *Pair                    // nil while there is none
 	told                 int                      // sections that Screen has returned
+
+	files bool                // there should be a data channel
+	data  *webrtc.DataChannel // nil while there is none
+	made  func(*webrtc.DataChannel)
 }
 
 // New adds the sections in which a member sends its microphone and its camera.
@@ -75,7 +79,25 @@ func (s *Sections) WantScreen(up bool) {
 
 // Lacking reports whether something is wanted that is not there.
 func (s *Sections) Lacking() bool {
-	return s.wanted > s.pairs || s.screenUp && s.up == nil || s.screenDown && s.down == nil
+	return s.wanted > s.pairs || s.screenUp && s.up == nil || s.screenDown && s.down == nil || s.files && s.data == nil
+}
+
+// WantFiles says that there should be a data channel for files. made is given the channel as soon as it is made, which
+// is before it is offered.
+func (s *Sections) WantFiles(made func(*webrtc.DataChannel)) {
+	if !s.files {
+		s.files, s.made = true, made
+	}
+}
+
+// channel makes the data channel. It is negotiated: nothing on it says what it is for, and it is there before SCTP is.
+func (s *Sections) channel() (err error) {
+	negotiated, ordered, id := true, true, uint16(0)
+	s.data, err = s.pc.CreateDataChannel("files", &webrtc.DataChannelInit{Negotiated: &negotiated, Ordered: &ordered, ID: &id})
+	if err == nil {
+		s.made(s.data)
+	}
+	return err
 }
 
 // Grow adds what is lacking.
@@ -101,6 +123,9 @@ func (s *Sections) Grow() error {
 		}
 		p.Screen = true
 		s.down = p
+	}
+	if s.files && s.data == nil {
+		return s.channel()
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ const (
 	iceKeepAlive       = 2 * time.Second
 	iceRequests        = 25                     // to one pair, 200 ms apart, because the other side may learn of us late
 	RelayWait          = 500 * time.Millisecond // before a path through a TURN server is taken
+
+	dataBuffer  = 512 << 10 // bytes of a data channel that wait here to be read
+	dataMessage = 64 << 10  // in one message
 )
 
 // Settings are those of all connections. net is the network; nil is the machine's own.
@@ -46,6 +49,8 @@ func Settings(net transport.Net, logger *slog.Logger) webrtc.SettingEngine {
 	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
 	s.SetSRTPReplayProtectionWindow(forward.ReplayWindow)
 	s.SetSRTPProtectionProfiles(path.SRTPProfiles...)
+	s.SetSCTPMaxReceiveBufferSize(dataBuffer)
+	s.SetSCTPMaxMessageSize(dataMessage)
 	return s
 }
 

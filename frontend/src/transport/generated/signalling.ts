@@ -144,6 +144,33 @@ export interface Say {
 	token?: string
 }
 
+/** Attach offers a file to all participants: a chat line tells them. Its bytes go by a
+ * data channel to the host when somebody asks for it, and on to them. Guests send it
+ * only to a host whose Roster takes TakesFiles. */
+export interface Attach {
+	/** as the sender's system has it; the host cleans it */
+	name: string
+	/** bytes, 1 to MaxFile */
+	size: number
+	/** as in Say */
+	token?: string
+}
+
+/** Take asks for the file of a chat line, or gives it up. Guests send it only to a host
+ * whose Roster takes TakesFiles. */
+export interface Take {
+	/** id of the chat line */
+	line: number
+	on: boolean
+}
+
+/** TakeBack ends the sender's offer of a file. Guests send it only to a host whose Roster
+ * takes TakesFiles. */
+export interface TakeBack {
+	/** id of the chat line */
+	line: number
+}
+
 /** Hand raises the sender's hand, or lowers it. Guests send it only to a host whose Roster
  * takes TakesHand. */
 export interface Hand {
@@ -489,6 +516,26 @@ export interface ChatLine {
 	at: number
 	/** as in Say: tells the sender which of its lines has arrived */
 	token?: string
+	/** it offers a file; Text is for pages that take none */
+	file?: OfferedFile
+}
+
+/** OfferedFile is a file that a chat line offers. */
+export interface OfferedFile {
+	/** one line without separators of paths */
+	name: string
+	/** bytes */
+	size: number
+	kind: string
+	/** why it can't be had any more, as in FileOver; "" while it can */
+	over?: string
+}
+
+/** FileOver says that the file of a chat line can't be had any more. */
+export interface FileOver {
+	line: number
+	/** receivers take a reason that they don't know for OverGone */
+	why: string
 }
 
 /** Roster is the snapshot of the call: sent on admission and on every
@@ -596,6 +643,9 @@ export type GuestMessage =
 	| { type: "move"; payload: Move }
 	| { type: "letter"; payload: Letter }
 	| { type: "piece"; payload: Piece }
+	| { type: "attach"; payload: Attach }
+	| { type: "take"; payload: Take }
+	| { type: "takeBack"; payload: TakeBack }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -626,6 +676,7 @@ export type HostMessage =
 	| { type: "door"; payload: Door }
 	| { type: "pass"; payload: Pass }
 	| { type: "got"; payload: Got }
+	| { type: "fileOver"; payload: FileOver }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -656,7 +707,8 @@ const screenLayerForm = { active: "b", "maxBitrate?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
 const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "coHost?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s", "hand?": "n" } as const
-const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s" } as const
+const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s", "file?": offeredFileForm } as const
+const offeredFileForm = { name: "s", size: "n", kind: "s", "over?": "s" } as const
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
@@ -687,6 +739,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	door: { "over?": "b", requests: [requestForm], "more?": "n" },
 	pass: { token: "s", for: "n" },
 	got: { bytes: "n", "saved?": "b", "refused?": "s" },
+	fileOver: { line: "n", why: "s" },
 }
 
 /** Forms of the payloads of FromRelayMessage. */
