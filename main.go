@@ -16,6 +16,7 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/options/mac"
 	"github.com/wailsapp/wails/v2/pkg/options/windows"
 
+	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/version"
 	"github.com/porch-call/porch/desktop"
 	"github.com/porch-call/porch/frontend"
@@ -94,6 +95,9 @@ func guardPage(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentPolicy)
+		if relay.RunsWasm(r.URL.Path) {
+			h.Set("Content-Security-Policy", relay.WasmPolicy)
+		}
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)

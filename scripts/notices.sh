@@ -24,10 +24,17 @@ GOOS=$os CGO_ENABLED=$cgo go list -deps -tags "$tags" -f '{{with .Module}}{{if n
     section "$path $version"
     licences "$folder"
   done
-for name in clsx hpke svelte; do
+for name in clsx hpke long svelte; do
   section "$name $(node -p "require('./frontend/node_modules/$name/package.json').version")"
   for f in frontend/node_modules/$name/[Ll][Ii][Cc][Ee][Nn][Ss][Ee]*; do cat "$f"; done
 done
+# These say in each file, and in package.json, that they are Google's, under the licence that Porch has as well.
+for name in @mediapipe/face_detection @mediapipe/selfie_segmentation @tensorflow/tfjs-backend-cpu @tensorflow/tfjs-backend-wasm @tensorflow/tfjs-core; do
+  [ "$(node -p "require('./frontend/node_modules/$name/package.json').license")" = Apache-2.0 ] || { echo "notices: another licence of $name" >&2; exit 1; }
+  section "$name $(node -p "require('./frontend/node_modules/$name/package.json').version")"
+  echo "Copyright Google LLC. Licensed under the Apache License, Version 2.0, as is what follows."
+done
+cat LICENSE
 if [ "$cgo" = 1 ] && [ "$os" = linux ]; then
   for library in libvpx libopus; do
     section "$library"

@@ -23,7 +23,17 @@ for (const argument of programs) {
 
 // What vite puts into the pages. The front end has no other code of others at run time; the paths in its source maps say so.
 const lock = JSON.parse(readFileSync('frontend/package-lock.json', 'utf8'));
-for (const name of ['clsx', 'hpke', 'svelte']) {
+for (const name of [
+  '@mediapipe/face_detection',
+  '@mediapipe/selfie_segmentation',
+  '@tensorflow/tfjs-backend-cpu',
+  '@tensorflow/tfjs-backend-wasm',
+  '@tensorflow/tfjs-core',
+  'clsx',
+  'hpke',
+  'long',
+  'svelte',
+]) {
   const { version, license, integrity } = lock.packages[`node_modules/${name}`];
   const hash = Buffer.from(integrity.replace(/^sha512-/, ''), 'base64').toString('hex');
   add(
@@ -31,7 +41,7 @@ for (const name of ['clsx', 'hpke', 'svelte']) {
       type: 'library',
       name,
       version,
-      purl: `pkg:npm/${name}@${version}`,
+      purl: `pkg:npm/${name.replace('@', '%40')}@${version}`,
       hashes: [{ alg: 'SHA-512', content: hash }],
       licenses: [{ license: { id: license } }],
     },

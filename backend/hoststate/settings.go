@@ -38,7 +38,8 @@ func (s Settings) Validate() error {
 		return fault.Newf(fault.MessageInvalid, "sound of unknown words")
 	}
 	switch s.Effect {
-	case "", "warm", "cool", "mono", "bright":
+	case "", "warm", "cool", "mono", "bright",
+		"blur", "plain", "hills", "sea", "books", "hat", "glasses", "cat":
 	default:
 		return fault.Newf(fault.MessageInvalid, "unknown effect")
 	}

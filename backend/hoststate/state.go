@@ -350,7 +350,7 @@ type Settings struct {
 	Microphone    string `json:"microphone"`    // the same
 	Speaker       string `json:"speaker"`       // the same
 	Sound         string `json:"sound"`         // what is left as it is: words of "noise", "gain", or "music" for all; "" for nothing
-	Effect        string `json:"effect"`        // a filter of the own picture: "warm", "cool", "mono", "bright"; "" for none
+	Effect        string `json:"effect"`        // on the own picture: a word of effects/words.ts in the pages; "" for none
 	Theme         string `json:"theme"`         // "system", "light", "dark"
 	BellSound     bool   `json:"bellSound"`     // a soft bell in the window
 	Notifications bool   `json:"notifications"` // of the operating system

@@ -27,6 +27,19 @@ func contentPolicy(host string, secure bool) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
+// WasmPolicy is the Content-Security-Policy of the one script that may compile
+// WebAssembly: a worker goes by the policy of its own answer and not by its page's
+// (CSP Level 3, section 4.2.2), so the pages themselves may not. The worker has no
+// document, and fetches its program and its models from where it came from.
+const WasmPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// RunsWasm reports whether a path of a page is that of the worker that draws camera
+// effects: frontend/src/media/webview/effects/scene.worker.ts, as Vite names it.
+func RunsWasm(urlPath string) bool {
+	return strings.HasPrefix(urlPath, "/assets/scene.worker-") && strings.HasSuffix(urlPath, ".js")
+}
+
 // strict reports whether an answer carries Strict-Transport-Security (RFC 6797). It
 // is for names that only HTTPS answers for: a public relay's, and an address from
 // outside at the port of HTTPS. A relay inside an app has no such name otherwise,

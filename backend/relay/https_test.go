@@ -93,6 +93,25 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestOneScriptMayCompile checks that nothing but the worker of camera effects may
+// compile WebAssembly, and that it may evaluate no text.
+func TestOneScriptMayCompile(t *testing.T) {
+	s := openRelay(t, nil)
+	c := client(t, s)
+	base := "http://" + s.hostPort()
+	for path, may := range map[string]bool{
+		"/assets/scene.worker-Ab12_-9z.js": true, "/assets/app-Ab12_-9z.js": false, "/": false,
+		"/j/assets/scene.worker-Ab12_-9z.js": false, "/assets/scene.worker-x/../app-Ab12_-9z.js": false,
+		"/assets/scene.worker-none.js": false, // which is not there
+	} {
+		policy := get(t, c, base+path, nil).header.Get("Content-Security-Policy")
+		if strings.Contains(policy, "'wasm-unsafe-eval'") != may || strings.Contains(policy, "'unsafe-eval'") ||
+			!strings.HasPrefix(policy, "default-src 'none'; script-src 'self'") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+	}
+}
+
 func TestRequestsThatAreRefused(t *testing.T) {
 	s := openRelay(t, nil)
 	c := client(t, s)

@@ -46,7 +46,7 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json", ".txt": "text/plain; charset=utf-8",
 	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".webp": "image/webp",
 	".jpg": "image/jpeg", ".woff2": "font/woff2", ".mp3": "audio/mpeg", ".ogg": "audio/ogg",
-	".wav": "audio/wav",
+	".wav": "audio/wav", ".wasm": "application/wasm",
 }
 
 // isHashed matches the names that bundlers give to files by their content.
@@ -169,6 +169,9 @@ func (p pages) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
+	if RunsWasm(r.URL.Path) {
+		h.Set("Content-Security-Policy", WasmPolicy)
+	}
 	h.Set("Content-Type", found.contentType)
 	h.Set("Vary", "Accept-Encoding")
 	if found.immutable {

@@ -28,12 +28,13 @@ import (
 )
 
 var testPages = fstest.MapFS{
-	"index.html":                {Data: []byte("<!doctype html><title>Porch</title>" + strings.Repeat("<p>porch</p>", 100))},
-	"favicon.svg":               {Data: []byte("<svg/>")},
-	"assets/app-Ab12_-9z.js":    {Data: []byte(strings.Repeat("lamp();", 200))},
-	"assets/app-Ab12_-9z.js.br": {Data: []byte("brotli of app")},
-	"assets/app-Ab12_-9z.js.gz": {Data: []byte("gzip of app")},
-	".gitkeep":                  {},
+	"index.html":                      {Data: []byte("<!doctype html><title>Porch</title>" + strings.Repeat("<p>porch</p>", 100))},
+	"favicon.svg":                     {Data: []byte("<svg/>")},
+	"assets/app-Ab12_-9z.js":          {Data: []byte(strings.Repeat("lamp();", 200))},
+	"assets/app-Ab12_-9z.js.br":       {Data: []byte("brotli of app")},
+	"assets/app-Ab12_-9z.js.gz":       {Data: []byte("gzip of app")},
+	"assets/scene.worker-Ab12_-9z.js": {Data: []byte("draw();")},
+	".gitkeep":                        {},
 }
 
 // guestAddresses counts the addresses from which guests of tests have come.

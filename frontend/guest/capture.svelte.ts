@@ -69,8 +69,8 @@ export class LaterCapture implements Own {
     return this.#capture?.faults ?? [];
   }
 
-  get tooSlow(): boolean {
-    return this.#capture?.tooSlow ?? false;
+  get effectOver(): Own['effectOver'] {
+    return this.#capture?.effectOver ?? '';
   }
 
   get dead(): boolean {

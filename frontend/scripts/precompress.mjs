@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const directory = process.argv[2];
-const text = /\.(html|js|css|svg|json|txt|webmanifest)$/;
+const text = /\.(html|js|css|svg|json|txt|webmanifest|wasm)$/;
 
 for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile() || !text.test(entry.name)) continue;

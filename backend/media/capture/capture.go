@@ -48,7 +48,7 @@ type Choice struct {
 	// Sound has words for what the microphone's sound keeps: "noise", "gain" (its own level), "music" (everything,
 	// echo too). "" cleans all of it.
 	Sound string `json:"sound,omitempty"`
-	// Effect is a filter of the own picture: "warm", "cool", "mono", "bright"; "" for none.
+	// Effect is a filter of the own picture: "warm", "cool", "mono", "bright". Other words, as "", are none.
 	Effect string `json:"effect,omitempty"`
 }
 

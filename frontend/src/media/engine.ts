@@ -23,7 +23,7 @@ export interface Choice {
   speaker: string;
   /** What of the microphone's sound is left as it is; see Kept. */
   sound: string;
-  /** A filter of the own picture, by its word; '' for none. */
+  /** An effect on the own picture, by its word; '' for none. */
   effect: string;
 }
 
@@ -107,8 +107,10 @@ export interface MediaEngine {
   choose(part: Partial<Choice>): Promise<void>;
   /** The own microphone, where the page has it. */
   readonly microphone?: MediaStreamTrack | undefined;
-  /** An effect was given up: this computer is too slow for it. */
-  readonly tooSlow?: boolean;
+  /** Why an effect has ended by itself: this computer is too slow for it, or it can't be had; '' if none has. */
+  readonly effectOver?: 'slow' | 'failed' | '';
+  /** It has backgrounds and stickers, too. */
+  readonly scenes?: boolean;
   /** It is on, and nothing comes from it. */
   readonly dead?: boolean;
 

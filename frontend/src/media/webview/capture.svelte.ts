@@ -1,6 +1,7 @@
 import type { Choice, DeviceFault, Devices } from '$src/media/engine';
 import { counts, type Device, type Event, next, off } from './device';
-import type { Filtered, FilterWord } from './effects/filter';
+import type { EffectWord } from './effects/words';
+import type { Over, Worn } from './effects/worn';
 import { whyOf } from './faults';
 import { Meter } from './meter.svelte';
 import { hardware, processing, type Source } from './source';
@@ -23,8 +24,8 @@ export interface Own {
   readonly faults: readonly DeviceFault[];
   /** Of the microphone, 0 to 1. */
   readonly level: number;
-  /** An effect was given up: this computer is too slow for it. */
-  readonly tooSlow: boolean;
+  /** Why an effect has ended by itself; '' if none has since the last choice. */
+  readonly effectOver: Over | '';
   /** The microphone is on, and nothing at all comes from it. */
   readonly dead: boolean;
   /** The person has asked for devices: the browser may be showing its question. */
@@ -67,8 +68,10 @@ export class Capture implements Own {
   #speaker = $state('');
   #sound = $state('');
   #effect = $state('');
-  #filtered = $state.raw<Filtered>();
-  tooSlow = $state(false);
+  #worn = $state.raw<Worn>();
+  #coming?: Worn; // the one that has no picture yet
+  #bare = $state(true); // the camera's own picture may be seen
+  effectOver = $state<Over | ''>('');
   #states = $state.raw<Record<Kind, Device>>({ audio: off, video: off });
   #tracks = $state.raw<Partial<Record<Kind, MediaStreamTrack>>>({});
   readonly #timers: Partial<Record<Kind, ReturnType<typeof setTimeout>>> = {};
@@ -98,7 +101,7 @@ export class Capture implements Own {
   }
 
   get video(): MediaStreamTrack | undefined {
-    return this.#filtered?.track ?? this.#tracks.video;
+    return this.#worn?.track ?? (this.#bare ? this.#tracks.video : undefined);
   }
 
   get choice(): Choice {
@@ -161,10 +164,10 @@ export class Capture implements Own {
   }
 
   async choose({ camera, microphone, speaker, sound, effect }: Partial<Choice>): Promise<void> {
-    this.tooSlow = false;
+    this.effectOver = '';
     if (effect !== undefined && effect !== this.#effect) {
       this.#effect = effect;
-      await this.#filter();
+      await this.#wear();
     }
     if (speaker !== undefined) this.#speaker = speaker;
     const other = sound !== undefined && sound !== this.#sound;
@@ -175,28 +178,39 @@ export class Capture implements Own {
     if (other) await this.#process();
   }
 
-  /** Has the own picture go through the filter that is wanted now, if there are both. */
-  async #filter(): Promise<void> {
+  /** Puts the effect that is wanted now on the own picture; what is seen stays as it is until that has a picture. */
+  async #wear(): Promise<void> {
     const source = this.#tracks.video;
     const word = this.#effect;
-    // Few use it, so it comes when it is wanted.
-    const effects =
-      word && source ? await import('./effects/filter').catch(() => undefined) : undefined;
-    if (source !== this.#tracks.video || word !== this.#effect) return; // another one is on its way
-    this.#filtered?.stop();
-    this.#filtered = undefined;
-    if (effects && source) {
+    const current = () => source === this.#tracks.video && word === this.#effect;
+    this.#coming?.stop();
+    this.#coming = undefined;
+    let worn: Worn | undefined;
+    if (word && source) {
       try {
-        this.#filtered = new effects.Filtered(source, word as FilterWord, () => {
-          this.#effect = '';
-          this.tooSlow = true;
-          void this.#filter();
-        });
+        // Few use it, so it comes when it is wanted.
+        const { Worn } = await import('./effects/worn');
+        if (!current()) return; // another one is on its way
+        worn = this.#coming = new Worn(source, word as EffectWord, (why) => this.#endEffect(why));
+        await worn.first;
       } catch {
-        this.#effect = ''; // without canvases or workers
+        if (current()) this.#endEffect('failed');
+        return;
       }
+      if (this.#coming !== worn) return;
+      this.#coming = undefined;
     }
+    this.#worn?.stop();
+    this.#worn = worn;
+    this.#bare = true;
     this.onchange?.();
+  }
+
+  /** An effect has ended by itself. */
+  #endEffect(why: Over): void {
+    this.#effect = '';
+    this.effectOver = why;
+    void this.#wear();
   }
 
   /** Has the browser treat the microphone's sound as is wanted now; one that can't change that is opened anew. */
@@ -330,11 +344,12 @@ export class Capture implements Own {
     } else if (track) {
       track.contentHint = 'motion';
     }
-    if (kind === 'video' && (this.#effect || this.#filtered)) {
-      // What went before does not show what the camera no longer does.
-      this.#filtered?.stop();
-      this.#filtered = undefined;
-      void this.#filter();
+    if (kind === 'video' && (this.#effect || this.#worn)) {
+      // What went before does not show what the camera no longer does; and what an effect hides is not shown before it does.
+      this.#worn?.stop();
+      this.#worn = undefined;
+      this.#bare = this.#effect === '';
+      void this.#wear();
     }
     // Only for what the browser does: stop() fires nothing.
     if (track)

@@ -256,9 +256,9 @@ describe('losing', () => {
   });
 
   it('says no more that an effect was too slow once something is chosen', async () => {
-    capture.tooSlow = true;
+    capture.effectOver = 'slow';
     await capture.choose({ effect: '' });
-    expect(capture.tooSlow).toBe(false);
+    expect(capture.effectOver).toBe('');
   });
 
   it('stops what opens after closing', async () => {

@@ -119,8 +119,10 @@ export class WebviewEngine implements MediaEngine {
     return this.#capture.audio;
   }
 
-  get tooSlow(): boolean {
-    return this.#capture.tooSlow;
+  readonly scenes = 'OffscreenCanvas' in globalThis && 'WebAssembly' in globalThis;
+
+  get effectOver(): Own['effectOver'] {
+    return this.#capture.effectOver;
   }
 
   get dead(): boolean {
