@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the backend for a while each, and the estimator on 10,000 simulated lines: fuzz.sh [TIME].
+# Runs every fuzz target of the backend for a while each, the estimator on 10,000 simulated lines, and 100,000 random
+# steps of guests and the host at the door: fuzz.sh [TIME].
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-1m}
@@ -26,3 +27,6 @@ echo "fuzz: $count targets clean for $time each"
 
 echo "== backend/media/rate TestSeeds (10,000 simulated lines)"
 PORCH_RATE_SEEDS=10000 CGO_ENABLED=0 go test ./backend/media/rate -run '^TestSeeds$' -count=1 -timeout 10m -v | tail -n 20
+
+echo "== backend/host TestTheDoor (100,000 random steps at the door)"
+PORCH_DOOR_STEPS=100000 go test ./backend/host -run '^TestTheDoor$' -count=1 -timeout 10m -v | tail -n 3

@@ -84,3 +84,20 @@ func TestPutOut(t *testing.T) {
 		}
 	})
 }
+
+// TestNoPromiseOfAStandingDecision: a guest who came by a standing decision and was lost at once is judged anew.
+func TestNoPromiseOfAStandingDecision(t *testing.T) {
+	inBubble(t, Options{}, func(p porch) {
+		k := Knock{Device: "phone", Key: "key", Name: "Ann", Standing: true}
+		in, err := p.Knock(context.Background(), k)
+		must(t, err)
+		if v := p.verdict(in); v.Outcome != Admitted || !v.Standing {
+			t.Fatalf("%+v", v)
+		}
+		p.Undelivered(in)
+		k.Standing = false // the host has taken it back
+		back, err := p.Knock(context.Background(), k)
+		must(t, err)
+		p.waits(back)
+	})
+}

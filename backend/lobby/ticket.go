@@ -70,12 +70,14 @@ func (t *Ticket) decide(v Verdict) {
 	close(t.done)
 }
 
-// take reports whether the ticket carries a decision of the host that was not taken before, and marks it as taken.
-// Only the lobby's goroutine calls it.
+// take reports whether the ticket carries a decision of the host that was not taken before, and marks it as taken. What
+// a standing decision brought is not one: the guest's next knock is judged by what the host has decided by then. Only
+// the lobby's goroutine calls it.
 func (t *Ticket) take() bool {
 	select {
 	case <-t.done:
-		return (t.verdict.Outcome == Admitted || t.verdict.Outcome == Declined) && t.taken.CompareAndSwap(false, true)
+		v := t.verdict
+		return (v.Outcome == Admitted && !v.Standing || v.Outcome == Declined) && t.taken.CompareAndSwap(false, true)
 	default:
 		return false
 	}
