@@ -282,17 +282,6 @@ type Participant struct {
 	Hand    int64  `json:"hand,omitempty"` // Unix milliseconds: since when the hand is raised; 0 while it is down
 }
 
-// ChatLine is a chat line as all participants see it.
-type ChatLine struct {
-	ID          uint64       `json:"id"` // counts up within the call
-	Participant string       `json:"participant"`
-	Name        string       `json:"name"`
-	Text        string       `json:"text"`
-	At          int64        `json:"at"`              // Unix milliseconds
-	Token       string       `json:"token,omitempty"` // as in Say: tells the sender which of its lines has arrived
-	File        *OfferedFile `json:"file,omitempty"`  // it offers a file; Text is for pages that take none
-}
-
 // What the name of a file says about it, in OfferedFile. Receivers take words that
 // they don't know for FileOther.
 const (
@@ -307,6 +296,17 @@ type OfferedFile struct {
 	Size int64  `json:"size"` // bytes
 	Kind string `json:"kind"`
 	Over string `json:"over,omitempty"` // why it can't be had any more, as in FileOver; "" while it can
+}
+
+// ChatLine is a chat line as all participants see it.
+type ChatLine struct {
+	ID          uint64       `json:"id"` // counts up within the call
+	Participant string       `json:"participant"`
+	Name        string       `json:"name"`
+	Text        string       `json:"text"`
+	At          int64        `json:"at"`              // Unix milliseconds
+	Token       string       `json:"token,omitempty"` // as in Say: tells the sender which of its lines has arrived
+	File        *OfferedFile `json:"file,omitempty"`  // it offers a file; Text is for pages that take none
 }
 
 // FileOver says that the file of a chat line can't be had any more.

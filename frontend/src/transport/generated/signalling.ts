@@ -505,6 +505,17 @@ export interface Participant {
 	hand?: number
 }
 
+/** OfferedFile is a file that a chat line offers. */
+export interface OfferedFile {
+	/** one line without separators of paths */
+	name: string
+	/** bytes */
+	size: number
+	kind: string
+	/** why it can't be had any more, as in FileOver; "" while it can */
+	over?: string
+}
+
 /** ChatLine is a chat line as all participants see it. */
 export interface ChatLine {
 	/** counts up within the call */
@@ -518,17 +529,6 @@ export interface ChatLine {
 	token?: string
 	/** it offers a file; Text is for pages that take none */
 	file?: OfferedFile
-}
-
-/** OfferedFile is a file that a chat line offers. */
-export interface OfferedFile {
-	/** one line without separators of paths */
-	name: string
-	/** bytes */
-	size: number
-	kind: string
-	/** why it can't be had any more, as in FileOver; "" while it can */
-	over?: string
 }
 
 /** FileOver says that the file of a chat line can't be had any more. */
@@ -707,8 +707,8 @@ const screenLayerForm = { active: "b", "maxBitrate?": "n" } as const
 const audioLayerForm = { "maxBitrate?": "n" } as const
 const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "coHost?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s", "hand?": "n" } as const
-const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s", "file?": offeredFileForm } as const
 const offeredFileForm = { name: "s", size: "n", kind: "s", "over?": "s" } as const
+const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s", "file?": offeredFileForm } as const
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
