@@ -265,8 +265,53 @@ func (b *Book) Decline(linkID, device string) error {
 
 // Forgive forgets that a device was declined at a link, because it was let in.
 func (b *Book) Forgive(linkID, device string) error {
-	return b.refuse(guestOf(device), linkID, func(int) int { return 0 })
+	return b.refuse(guestOf(device), linkID, none)
 }
+
+// PutOut records that the host has put a guest out of a link's call, known by the devices that the guest had there and
+// by a browser, "" for none. See [Book.IsOut].
+func (b *Book) PutOut(linkID string, devices []string, browser string) error {
+	return b.setOut(linkID, devices, browser, func(int) int { return 1 })
+}
+
+// TakeBack forgets that, because the host has let the guest in.
+func (b *Book) TakeBack(linkID, device, browser string) error {
+	return b.setOut(linkID, []string{device}, browser, none)
+}
+
+// IsOut reports whether the host has put a device or a browser ("" for none) out of a link's call, and has not let it in
+// since. No standing decision lets it in there.
+func (b *Book) IsOut(linkID, device, browser string) bool {
+	if b == nil {
+		return false
+	}
+	guests := outside([]string{device}, browser)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.ContainsFunc(guests, func(guest string) bool { return b.refusals[place{guest, linkID}].Times > 0 })
+}
+
+func (b *Book) setOut(linkID string, devices []string, browser string, next func(was int) int) (err error) {
+	for _, guest := range outside(devices, browser) {
+		err = cmp.Or(err, b.refuse(guest, linkID, next))
+	}
+	return err
+}
+
+// outside returns the forms in which guests who were put out are stored. A device is base64url, so none begins like
+// them.
+func outside(devices []string, browser string) []string {
+	guests := make([]string, 0, len(devices)+1)
+	for _, device := range devices {
+		guests = append(guests, guestOf("outside "+device))
+	}
+	if browser != "" {
+		guests = append(guests, guestOf("outside key "+browser))
+	}
+	return guests
+}
+
+func none(int) int { return 0 }
 
 func (b *Book) refuse(guest, linkID string, next func(was int) int) error {
 	if b == nil {
@@ -292,28 +337,33 @@ func (b *Book) refuse(guest, linkID string, next func(was int) int) error {
 		return fault.New(fault.StoreUnavailable, err)
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if times == 0 {
 		delete(b.refusals, at)
+	} else {
+		b.refusals[at] = Refusal{LinkID: linkID, Guest: guest, Times: times, At: b.now()}
+	}
+	oldest, surplus := b.forgetRefusal(at)
+	b.mu.Unlock()
+	if !surplus {
 		return nil
 	}
-	b.refusals[at] = Refusal{LinkID: linkID, Guest: guest, Times: times, At: b.now()}
-	if len(b.refusals) > MaxRefusals {
-		return b.forgetRefusal(at)
+	if err := b.repo.DeleteRefusal(oldest.link, oldest.who); err != nil { // it is forgotten until the next start
+		return fault.New(fault.StoreUnavailable, err)
 	}
 	return nil
 }
 
-// forgetRefusal forgets the oldest refusal of a device but the newest. The caller holds mu.
-func (b *Book) forgetRefusal(newest place) error {
-	devices := slices.DeleteFunc(slices.Collect(maps.Keys(b.refusals)), func(p place) bool { return p.who == "" || p == newest })
-	if len(devices) == 0 {
-		return nil
+// forgetRefusal forgets the oldest refusal of a guest but the newest, if there are too many. The caller holds mu, and
+// deletes what is forgotten from the repository without it, because guests who knock read the book.
+func (b *Book) forgetRefusal(newest place) (oldest place, surplus bool) {
+	if len(b.refusals) <= MaxRefusals {
+		return place{}, false
 	}
-	oldest := slices.MinFunc(devices, func(x, y place) int { return b.refusals[x].At.Compare(b.refusals[y].At) })
+	guests := slices.DeleteFunc(slices.Collect(maps.Keys(b.refusals)), func(p place) bool { return p.who == "" || p == newest })
+	if len(guests) == 0 {
+		return place{}, false
+	}
+	oldest = slices.MinFunc(guests, func(x, y place) int { return b.refusals[x].At.Compare(b.refusals[y].At) })
 	delete(b.refusals, oldest)
-	if err := b.repo.DeleteRefusal(oldest.link, oldest.who); err != nil {
-		return fault.New(fault.StoreUnavailable, err)
-	}
-	return nil
+	return oldest, true
 }

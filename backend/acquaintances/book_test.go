@@ -16,6 +16,7 @@ type shelf struct {
 	standings map[[2]string]Standing
 	refusals  map[[2]string]Refusal
 	full      error
+	deleting  func() // runs while a refusal is deleted; may be nil
 }
 
 func newShelf() *shelf {
@@ -53,7 +54,13 @@ func (s *shelf) PutRefusal(r Refusal) error {
 	s.refusals[[2]string{r.LinkID, r.Guest}] = r
 	return s.full
 }
-func (s *shelf) DeleteRefusal(l, g string) error { delete(s.refusals, [2]string{l, g}); return s.full }
+func (s *shelf) DeleteRefusal(l, g string) error {
+	if s.deleting != nil {
+		s.deleting()
+	}
+	delete(s.refusals, [2]string{l, g})
+	return s.full
+}
 
 func open(t *testing.T, s *shelf) *Book {
 	t.Helper()
@@ -154,9 +161,36 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Whoever was put out of a call is out there with each device and with the key, until the host lets one of them in.
+func TestPutOut(t *testing.T) {
+	s := newShelf()
+	b := open(t, s)
+	must(t, b.PutOut("tea", []string{"laptop", "phone"}, "key"))
+	for range 2 {
+		for who, want := range map[[3]string]bool{
+			{"tea", "laptop", ""}: true, {"tea", "phone", "other"}: true, {"tea", "new", "key"}: true,
+			{"work", "laptop", "key"}: false, {"tea", "new", ""}: false, {"tea", "key", "laptop"}: false,
+		} {
+			if got := b.IsOut(who[0], who[1], who[2]); got != want {
+				t.Errorf("%q: %v", who, got)
+			}
+		}
+		b = open(t, s)
+	}
+	if b.Declined("tea", "phone") != 0 {
+		t.Error("put out is not declined")
+	}
+	must(t, b.TakeBack("tea", "laptop", "key"))
+	must(t, b.TakeBack("tea", "phone", ""))
+	if b = open(t, s); b.IsOut("tea", "laptop", "key") || b.IsOut("tea", "phone", "") || len(s.refusals) != 0 {
+		t.Error("who was let in is out")
+	}
+}
+
 func TestNothingGrowsWithoutBound(t *testing.T) {
 	s := newShelf()
 	b := open(t, s)
+	s.deleting = func() { b.Declined("tea", "phone") } // who knocks does not wait for the disk
 	must(t, b.SetLocked("tea", true))
 	first := Browser([]byte("first"))
 	must(t, b.Met(first, "First"))
@@ -177,7 +211,8 @@ func TestNoBook(t *testing.T) {
 	var b *Book
 	must(t, b.Met("a", "Ann"))
 	must(t, b.SetLocked("tea", true))
-	if b.Facts("a", "Ann", "tea") != (Facts{}) || b.Locked("tea") || b.Declined("tea", "x") != 0 || len(b.Standings()) != 0 {
+	must(t, b.PutOut("tea", []string{"a"}, ""))
+	if b.IsOut("tea", "a", "") || b.Facts("a", "Ann", "tea") != (Facts{}) || b.Locked("tea") || b.Declined("tea", "x") != 0 || len(b.Standings()) != 0 {
 		t.Error("no book knows something")
 	}
 }

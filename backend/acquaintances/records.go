@@ -34,7 +34,7 @@ type Standing struct {
 // Refusal is a decision of the host at the door of a link.
 type Refusal struct {
 	LinkID string
-	Guest  string // digest of a device; "" for the door itself, which is locked
-	Times  int    // how often the device was declined
+	Guest  string // digest of a device that was declined, or of what was put out; "" for the door itself, which is locked
+	Times  int    // how often it was declined; 1 for the others
 	At     time.Time
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/porch-call/porch/backend/acquaintances"
@@ -93,8 +94,9 @@ func (s *guestSession) ask(k signalling.Knock) lobby.Knock {
 	return lobby.Knock{
 		Device: s.device, Key: s.browser, Name: k.Name, Known: known,
 		Address: remote.Key, Local: remote.Loopback,
-		Standing: facts.Always && !o.leaving.Load(), Work: work,
-		Hints: notetakers.Hint(notetakers.Knock{Name: k.Name, Automated: k.Automated, Bare: k.Bare, At: h.now()}),
+		Standing: facts.Always && !o.leaving.Load() && !h.acquaintances.IsOut(string(o.id), s.device, s.browser),
+		Work:     work,
+		Hints:    notetakers.Hint(notetakers.Knock{Name: k.Name, Automated: k.Automated, Bare: k.Bare, At: h.now()}),
 	}
 }
 
@@ -197,24 +199,34 @@ func (o *openLink) letIn(requestIDs ...string) error {
 }
 
 // recordAnswers keeps how often devices were declined, so that it holds after a
-// restart. It writes in the background, because guests wait for their answers.
+// restart. It writes in the background, because guests wait for their answers. Only
+// who is let in from outside is seldom, and is written at once, so that it does not
+// come after the next time.
 func (o *openLink) recordAnswers(declined bool, requestIDs ...string) {
 	h, link := o.host, string(o.id)
 	for _, q := range o.queue.Requests {
-		for _, id := range requestIDs {
-			if q.ID != id {
-				continue
-			}
-			device := q.Device
-			record := h.acquaintances.Forgive
-			if declined {
-				record = h.acquaintances.Decline
-			}
-			h.background.TryGo(func() {
-				if err := record(link, device); err != nil {
-					h.log.Error("record an answer", "code", fault.CodeOf(err))
-				}
-			})
+		if !slices.Contains(requestIDs, q.ID) {
+			continue
 		}
+		record := h.acquaintances.Forgive
+		if declined {
+			record = h.acquaintances.Decline
+		} else if err := h.acquaintances.TakeBack(link, q.Device, q.Key); err != nil {
+			h.log.Error("record who is let in", "code", fault.CodeOf(err))
+		}
+		h.background.TryGo(func() {
+			if err := record(link, q.Device); err != nil {
+				h.log.Error("record an answer", "code", fault.CodeOf(err))
+			}
+		})
+	}
+}
+
+// keepOut keeps a guest who is about to lose a seat from coming back by a standing
+// decision, until the host lets them in. It holds after a restart.
+func (o *openLink) keepOut(st *seat) {
+	o.lobby.PutOut(st.heldBy(), st.browser)
+	if err := o.host.acquaintances.PutOut(string(o.id), st.heldBy(), st.browser); err != nil {
+		o.host.log.Error("record who is put out", "code", fault.CodeOf(err)) // the lobby knows
 	}
 }

@@ -29,7 +29,7 @@ func (h *Host) LetWaitOutside(ctx context.Context, linkID, participantID string)
 // again.
 func (o *openLink) putOutside(st *seat) {
 	s := st.session
-	o.lobby.PutOut(st.heldBy(), st.browser)
+	o.keepOut(st)
 	if s == nil {
 		o.freeSeat(st, "")
 		o.lobby.Return(lobby.Knock{Device: st.device, Key: st.browser, Name: st.name})
@@ -156,6 +156,7 @@ func (o *openLink) act(ctx context.Context, s *guestSession, st *seat, a signall
 			case other.coHost:
 				return fault.New(fault.NotCoHost, nil)
 			default:
+				o.keepOut(other)
 				o.freeSeat(other, signalling.EndKicked)
 			}
 			name = other.shown

@@ -55,7 +55,7 @@ func (c LinkCommands) RemoveCopy(ctx context.Context, copyID string) error {
 // no longer opens the link. They are out.
 func (o *openLink) turnAway() {
 	for s := range o.sessions {
-		if s.returning || s.wasIn.Load() || o.hasSeat(s) {
+		if s.returning || o.hasSeat(s) {
 			continue
 		}
 		if over := s.shut(); over != nil {
@@ -86,13 +86,20 @@ func (s *guestSession) through() (c links.Copy, known bool) {
 	return l.Through(s.secret)
 }
 
+// opens reports whether the address by which the guest comes opens the link. It need
+// not for a guest who was in the call.
+func (s *guestSession) opens() bool {
+	c, known := s.through()
+	return s.wasIn.Load() || known && c.Opens(s.device)
+}
+
 // shut returns what guests are told whose address no longer opens the link, nil if
 // it does. The loop calls it.
 func (s *guestSession) shut() *signalling.Ended {
-	c, known := s.through()
-	if known && c.Opens(s.device) {
+	if s.opens() {
 		return nil
 	}
+	c, _ := s.through()
 	over := signalling.Ended{Reason: signalling.EndRemoved, Cause: signalling.CauseCopyRemoved, Host: s.host.me.Name}
 	switch c.End {
 	case links.CopyMoved:
@@ -106,7 +113,7 @@ func (s *guestSession) shut() *signalling.Ended {
 // turnedAway reports whether the guest's address no longer opens the link, and then
 // tells the guest.
 func (s *guestSession) turnedAway(ctx context.Context) bool {
-	if c, known := s.through(); known && c.Opens(s.device) {
+	if s.opens() {
 		return false
 	}
 	if err := s.host.loop.Do(ctx, func() {

@@ -520,7 +520,7 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
-	if !s.wasIn.Load() && s.turnedAway(ctx) {
+	if s.turnedAway(ctx) {
 		return nil, false
 	}
 	if early, ok := s.early(); early {
@@ -535,7 +535,7 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.ticket.Store(ticket)
 		s.greetAgain(ticket)
 		h.background.TryGo(s.recordBrowser)
-		if !s.wasIn.Load() && s.turnedAway(ctx) { // while the guest knocked
+		if s.turnedAway(ctx) { // while the guest knocked
 			o.lobby.Leave(ticket)
 			return nil, false
 		}

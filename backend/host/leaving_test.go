@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -177,4 +178,190 @@ func TestMovedSeatPutOutside(t *testing.T) {
 	}
 	f.admit("Ann")
 	phone.seated()
+}
+
+// TestRemovedGuestKnocksAgain: whoever was taken out of the call, by the host or a
+// co-host, comes back by no standing decision, not even after a restart.
+func TestRemovedGuestKnocksAgain(t *testing.T) {
+	dir := t.TempDir()
+	f := start(t, setup{dir: dir})
+	l := f.link()
+	ann := newBrowser(f)
+	f.always(l, ann, "Ann")
+	coHost := f.arrive(l, "Carl")
+	f.must(f.host.SetCoHost(f.ctx, l.ID, coHost.seat.Participant, true))
+	remove := map[string]func(participant string){
+		"the host": func(participant string) {
+			f.must(f.host.RemoveParticipant(f.ctx, l.ID, participant, false))
+		},
+		"a co-host": func(participant string) {
+			coHost.send(signalling.Act{Deed: signalling.DeedRemove, Of: participant})
+		},
+	}
+	for by, out := range remove {
+		ann.device = token() // a device has a pace, and the decision is of the key
+		v := ann.knock(f, l, "Ann")
+		v.seated()
+		out(v.seat.Participant)
+		v.ended(signalling.EndKicked)
+		for _, again := range []browser{{device: token(), key: ann.key}, ann} {
+			v = again.knock(f, l, "Ann")
+			expect[signalling.Waiting](v)
+			v.send(signalling.Leave{})
+			v.closed(signalling.CloseDone)
+		}
+		v = ann.knock(f, l, "Ann")
+		expect[signalling.Waiting](v)
+		f.admit("Ann")
+		v.seated()
+		v.send(signalling.Leave{})
+		f.untilLink(l.ID, "Ann, removed by "+by+", has left", func(l hoststate.LinkView) bool { return l.InCall == 1 })
+	}
+	ann.device = token()
+	v := ann.knock(f, l, "Ann") // the decision stands again, because the host has let them in
+	v.seated()
+	f.must(f.host.RemoveParticipant(f.ctx, l.ID, v.seat.Participant, false))
+	f.close()
+
+	f = start(t, setup{dir: dir})
+	v = ann.knock(f, l, "Ann")
+	expect[signalling.Waiting](v)
+	f.admit("Ann")
+	v.seated()
+	v.send(signalling.Leave{})
+	f.untilLink(l.ID, "Ann has left", func(l hoststate.LinkView) bool { return l.InCall == 0 })
+	f.close()
+
+	f = start(t, setup{dir: dir})
+	f.arrive(l, "Stays")
+	v = ann.knock(f, l, "Ann")
+	v.seated()
+	f.must(f.store.Close()) // and whatever the disk says
+	f.must(f.host.RemoveParticipant(f.ctx, l.ID, v.seat.Participant, false))
+	expect[signalling.Waiting](ann.knock(f, l, "Ann"))
+}
+
+// TestOutsideNeedsNoAddress: a guest who was put out of the call is let in again although
+// the link's address is another one, and its time has not come.
+func TestOutsideNeedsNoAddress(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.arrive(l, "Boris")
+	ada := f.arrive(l, "Ada")
+	f.must(f.host.LetWaitOutside(f.ctx, l.ID, ada.seat.Participant))
+	expect[signalling.Outside](ada)
+	f.must(f.host.Link(l.ID).SetTimes(f.ctx, links.Times{OpensAt: time.Now().Add(time.Hour)}))
+	f.must(f.host.Link(l.ID).NewAddress(f.ctx))
+	ada.send(signalling.Knock{Name: "Ada"})
+	ada.quiet(func(m signalling.Message) bool { _, ok := m.(signalling.Waiting); return ok })
+	f.admit("Ada")
+	ada.seated()
+}
+
+// TestCopyForOneOutside: so is one who came by a copy for one person with another device.
+func TestCopyForOneOutside(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.arrive(l, "Boris")
+	_, once := f.copyOf(l, "Ada", true)
+	laptop := f.arrive(once, "Ada")
+	pass := laptop.pass()
+	phone := f.greet(once, func(h *signalling.Hello) { takesAll(h); h.Seat = pass.Token })
+	phone.seated()
+	phone.send(signalling.Seated{})
+	f.must(f.host.LetWaitOutside(f.ctx, l.ID, phone.seat.Participant))
+	for {
+		m, err := phone.next()
+		f.must(err)
+		if _, out := m.(signalling.Outside); out {
+			break
+		}
+	}
+	phone.send(signalling.Knock{Name: "Ada"})
+	expect[signalling.Waiting](phone)
+	f.admit("Ada")
+	phone.seated()
+}
+
+// noEnd is a disk that takes no end of a link, and counts how often it was asked.
+type noEnd struct {
+	links.Repository
+	asked chan struct{}
+}
+
+func (d noEnd) PutLink(l links.LinkRecord, copies ...links.CopyRecord) error {
+	if links.State(l.State).Ended() {
+		select {
+		case d.asked <- struct{}{}:
+		default:
+		}
+		return errors.New("full")
+	}
+	return d.Repository.PutLink(l, copies...)
+}
+
+// TestDiskThatFailsIsNotAskedWithoutEnd: a link that can't end now ends later.
+func TestDiskThatFailsIsNotAskedWithoutEnd(t *testing.T) {
+	asked := make(chan struct{}, 1024)
+	f := start(t, setup{disk: func(r links.Repository) links.Repository { return noEnd{r, asked} }})
+	l := f.link()
+	f.must(f.host.Link(l.ID).SetTimes(f.ctx, links.Times{Ends: links.EndsAt, EndsAt: time.Now().Add(50 * time.Millisecond)}))
+	<-asked
+	for range 50 { // each change would ask again
+		f.must(f.host.loop.Do(f.ctx, f.host.touch))
+	}
+	f.must(f.host.loop.Do(f.ctx, func() {
+		f.host.carryOut()
+		if in := f.host.nextDue(time.Now()); in < lookEvery/2 || in > lookEvery {
+			t.Errorf("it is tried again after %v", in)
+		}
+	}))
+	if n := len(asked); n != 0 {
+		t.Fatalf("the disk was asked %d times more", n)
+	}
+	f.must(f.host.loop.Do(f.ctx, func() {
+		f.host.openLinks[sealed.LinkID(l.ID)].notBefore = time.Now()
+		f.host.carryOut()
+	}))
+	<-asked
+}
+
+// TestEveryAnswerIsRecorded: also those of a co-host, and of a standing decision.
+func TestEveryAnswerIsRecorded(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	coHost := f.arrive(l, "Carl")
+	f.must(f.host.SetCoHost(f.ctx, l.ID, coHost.seat.Participant, true))
+	ann := newBrowser(f)
+	declined := func(times int) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); f.host.acquaintances.Declined(l.ID, ann.device) != times; {
+			if time.Now().After(deadline) {
+				t.Fatalf("declined %d times, want %d", f.host.acquaintances.Declined(l.ID, ann.device), times)
+			}
+			f.must(f.host.loop.Do(f.ctx, func() {})) // it is written in the background
+		}
+	}
+	act := func(deed signalling.Deed) *visitor {
+		t.Helper()
+		v := ann.knock(f, l, "Ann")
+		expect[signalling.Waiting](v)
+		coHost.send(signalling.Act{Deed: deed, Of: f.request("Ann").ID})
+		return v
+	}
+	expect[signalling.Declined](act(signalling.DeedDecline))
+	declined(1)
+	v := act(signalling.DeedAdmit)
+	v.seated()
+	declined(0)
+	v.send(signalling.Leave{})
+	f.untilLink(l.ID, "Ann has left", func(l hoststate.LinkView) bool { return l.InCall == 1 && len(l.Visitors) == 2 })
+
+	expect[signalling.Declined](act(signalling.DeedDecline))
+	declined(1)
+	v = ann.knock(f, l, "Ann")
+	expect[signalling.Waiting](v)
+	f.must(f.host.AlwaysLetIn(f.ctx, f.request("Ann").ID, false))
+	v.seated()
+	declined(0)
 }

@@ -25,13 +25,14 @@ type openLink struct {
 	lobby *lobby.Lobby    // never changes
 	ways  *ways.Link      // never changes
 
-	ended    signalling.EndReason
-	removeAt time.Time   // when the host's removal takes hold; zero for none; set by removeWhen
-	leaving  atomic.Bool // removeAt is set; any goroutine may read it
-	sessions map[*guestSession]struct{}
-	queue    lobby.Snapshot
-	words    map[string][]word // by request: what was said with guests who wait
-	shown    map[string]string // by request: the names under which requests are shown
+	ended     signalling.EndReason
+	removeAt  time.Time   // when the host's removal takes hold; zero for none; set by removeWhen
+	notBefore time.Time   // when ending it at its time is tried again, after the disk has failed
+	leaving   atomic.Bool // removeAt is set; any goroutine may read it
+	sessions  map[*guestSession]struct{}
+	queue     lobby.Snapshot
+	words     map[string][]word // by request: what was said with guests who wait
+	shown     map[string]string // by request: the names under which requests are shown
 
 	call     *call.Call // nil while nobody is in the call
 	calls    int        // that have begun since the app started

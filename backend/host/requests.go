@@ -144,6 +144,8 @@ func (h *Host) RemoveParticipant(ctx context.Context, linkID, participantID stri
 				o.lobby.BlockDevice(device)
 				err = cmp.Or(o.block(device, st.browser), err)
 			}
+		} else {
+			o.keepOut(st)
 		}
 		o.freeSeat(st, reason)
 		o.endIfEmpty()

@@ -121,12 +121,13 @@ func (s *guestSession) welcome(l links.Link) signalling.Welcome {
 }
 
 // early reports whether the link is not open yet, or no longer takes guests, and
-// then tells a guest who knocks. ok is as in knock.
+// then tells a guest who knocks. It does not matter to one who was in the call. ok is
+// as in knock.
 func (s *guestSession) early() (early, ok bool) {
 	l, err := s.host.book.Get(s.link.id)
 	now := s.host.now()
 	switch {
-	case err != nil:
+	case err != nil || s.wasIn.Load():
 		return false, true
 	case l.Over(now):
 		s.end(signalling.EndSpent)
@@ -149,18 +150,7 @@ func (h *Host) schedule() {
 		h.alarm.Stop()
 		h.alarm = nil
 	}
-	next, now := time.Duration(-1), h.now()
-	due := func(at time.Time) {
-		if in := min(max(0, at.Sub(now)), lookEvery); !at.IsZero() && (next < 0 || in < next) {
-			next = in
-		}
-	}
-	for _, o := range h.openLinks {
-		due(o.removeAt)
-		if l, err := h.book.Get(o.id); err == nil && (!l.Over(now) || o.isEmpty()) {
-			due(l.EndsAt)
-		}
-	}
+	next := h.nextDue(h.now())
 	if next >= 0 && !h.over {
 		h.alarm = time.AfterFunc(next, func() {
 			h.loop.Post("due", func() {
@@ -169,6 +159,23 @@ func (h *Host) schedule() {
 			})
 		})
 	}
+}
+
+// nextDue returns in how long something may be due, a negative time for nothing.
+func (h *Host) nextDue(now time.Time) (next time.Duration) {
+	next = -1
+	due := func(at time.Time) {
+		if in := min(max(0, at.Sub(now)), lookEvery); !at.IsZero() && (next < 0 || in < next) {
+			next = in
+		}
+	}
+	for _, o := range h.openLinks {
+		due(o.removeAt)
+		if l, err := h.book.Get(o.id); err == nil && !l.EndsAt.IsZero() && (!l.Over(now) || o.isEmpty()) {
+			due(latest(l.EndsAt, o.notBefore))
+		}
+	}
+	return next
 }
 
 // carryOut does what is due.
@@ -182,14 +189,23 @@ func (h *Host) carryOut() {
 			}
 			continue
 		}
-		if l, err := h.book.Get(o.id); err == nil && l.Over(now) && o.isEmpty() {
+		if l, err := h.book.Get(o.id); err == nil && l.Over(now) && o.isEmpty() && !now.Before(o.notBefore) {
 			if _, err := h.book.End(o.id); err != nil {
 				h.log.Error("end link", "code", fault.CodeOf(err))
+				o.notBefore = now.Add(lookEvery)
 				continue
 			}
 			o.close(signalling.EndSpent)
 		}
 	}
+}
+
+// latest returns the later of two times.
+func latest(x, y time.Time) time.Time {
+	if x.After(y) {
+		return x
+	}
+	return y
 }
 
 // isEmpty reports whether neither a guest nor the host is in the call.
