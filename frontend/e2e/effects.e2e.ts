@@ -219,7 +219,7 @@ describe('what can go wrong', () => {
       };
     })()`);
     await radio('Blur').check();
-    await alert('too slow').waitFor();
+    await alert('too slow').waitFor({ timeout: 120_000 });
     expect(await radio('None').isChecked()).toBe(true);
     await until(
       'his room is seen',

@@ -15,7 +15,7 @@ const pictures = here('../../build/screenshots/languages');
 
 /** Every screen, and of its states those that have words of their own. */
 const screens =
-  'home-empty home home-knocks home-notice home-away first-run program-notes share share-more details settings settings-end data data-erase about reach-remove call call-people call-chat call-leave call-remove in-call-details in-call-lowers guest-door guest-door-devices guest-door-refused guest-waiting guest-waiting-outside guest-waiting-rename guest-waiting-away guest-declined guest-left guest-ended guest-kicked guest-replaced guest-moved guest-spent guest-removed guest-malformed guest-mismatch guest-unavailable guest-unusable call-chat-empty call-co-host call-move call-details call-paused call-lost call-faults call-screen-own call-screen-instead call-shortcuts call-devices'.split(
+  'home-empty home home-knocks home-notice home-away first-run program-notes share share-more details settings settings-end data data-erase about reach-remove call call-people call-chat call-leave call-remove in-call-details in-call-lowers guest-door guest-door-devices guest-door-refused guest-waiting guest-waiting-outside guest-waiting-rename guest-waiting-away guest-declined guest-left guest-ended guest-kicked guest-replaced guest-moved guest-spent guest-removed guest-malformed guest-mismatch guest-unavailable guest-unusable call-chat-empty call-co-host call-move call-details call-paused call-lost call-faults call-screen-own call-screen-instead call-shortcuts call-devices call-effects'.split(
     ' ',
   );
 

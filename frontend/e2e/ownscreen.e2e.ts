@@ -134,3 +134,17 @@ test('it ends with a press, and with the page of whoever shares it', async () =>
   await host.reload();
   await until('no screen after the reload', async () => (await shown(ada)) === undefined);
 });
+
+test('the native engine has filters, and says why it has no more', async () => {
+  await press('Effects');
+  const dialog = host.getByRole('dialog', { name: 'Effects' });
+  expect(await dialog.getByRole('radio').count()).toBe(5);
+  await dialog.getByText('no backgrounds or stickers').waitFor();
+  await dialog.getByRole('radio', { name: 'Black and white' }).check();
+  await until('it is chosen', () =>
+    host.evaluate<boolean>(
+      "window.go.main.App.Snapshot().then(({ settings }) => settings.effect === 'mono')",
+    ),
+  );
+  await host.keyboard.press('Escape');
+});

@@ -20,6 +20,7 @@ export class FakeEngine implements MediaEngine {
   soundBlocked = false;
   devices: Devices = { cameras: [], microphones: [], speakers: [] };
   choice: Choice = { camera: '', microphone: '', speaker: '', sound: '', effect: '' };
+  readonly scenes = true;
   screen?: OwnScreen;
   closed = false;
   /** The types of the messages that came, in order. */

@@ -41,19 +41,27 @@ describe('pace', () => {
     for (const steps of [filterSteps, sceneSteps]) {
       const pace = new Pace(steps);
       const seen = [];
-      while (seen.length < steps.length) {
+      for (let on = true; on; ) {
         seen.push(pace.step);
-        expect(round(pace, () => budget + 1)).toBe(seen.length < steps.length);
+        on = round(pace, () => budget + 1);
       }
-      expect(seen).toEqual(steps);
+      expect(seen).toEqual([...steps, steps.at(-1)]);
     }
   });
 
-  it('is over at the end of a round, and not for a moment that was slow', () => {
+  it('is not over for one round at the last step, nor for two that are apart', () => {
     const pace = new Pace(filterSteps);
-    round(pace, () => 100);
+    for (const milliseconds of [100, 100, 5, 100, 5]) {
+      expect(round(pace, () => milliseconds)).toBe(true);
+    }
+    expect(round(pace, () => 100)).toBe(true);
+    expect(round(pace, () => 100)).toBe(false);
+  });
+
+  it('does not mind a moment that was slow', () => {
+    const pace = new Pace(filterSteps);
     let at = 0;
     expect(round(pace, () => (at++ < judged / 3 ? 400 : 5))).toBe(true);
-    expect(pace.step).toEqual(filterSteps[1]);
+    expect(pace.step).toEqual(filterSteps[0]);
   });
 });

@@ -44,6 +44,7 @@ export class Pace {
   #at = 0;
   #took: number[] = [];
   #count = 0;
+  #again = false;
 
   constructor(steps: readonly Step[]) {
     this.#steps = steps;
@@ -58,7 +59,10 @@ export class Pace {
     return this.#count % this.step.every === 0;
   }
 
-  /** Takes what a picture took, in milliseconds. It returns false if this computer is too slow for the last step. */
+  /**
+   * Takes what a picture took, in milliseconds. It returns false if this computer is too slow for the last step, twice in a
+   * row: an effect that ends does not come back by itself.
+   */
   take(milliseconds: number): boolean {
     this.#count++;
     this.#took.push(milliseconds);
@@ -66,9 +70,9 @@ export class Pace {
     const slow = typical(this.#took, this.step.every) > budget;
     this.#took = [];
     this.#count = 0;
-    if (!slow) return true;
-    if (this.#at + 1 === this.#steps.length) return false;
-    this.#at++;
+    if (slow && this.#at + 1 < this.#steps.length) this.#at++;
+    else if (slow && this.#again) return false;
+    else this.#again = slow;
     return true;
   }
 }

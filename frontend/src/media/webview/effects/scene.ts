@@ -13,8 +13,8 @@ export type ModelName = 'wide' | 'square' | 'faces';
 /** From this ratio of width to height on, a picture is wide. */
 const wide = 1.3;
 
-/** Halving so many times makes a picture that tells nothing of a room. */
-const halvings = 4;
+/** Made smaller in these steps, and larger again the same way, a picture tells nothing of a room. */
+const parts = [4, 8, 16];
 
 function surface(width: number, height: number, read = false): Context {
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: read });
@@ -33,9 +33,8 @@ function resize({ canvas }: Context, width: number, height: number): boolean {
 /** Draws pictures of a camera with a background or stickers. */
 export class Scene {
   readonly #out = surface(1, 1);
-  readonly #person = surface(1, 1);
   readonly #behind = surface(1, 1);
-  readonly #small = Array.from({ length: halvings }, () => surface(1, 1));
+  readonly #small = parts.map(() => surface(1, 1));
   readonly #looked = surface(1, 1, true);
   readonly #shape = surface(1, 1);
   readonly #followed = new Followed();
@@ -59,10 +58,10 @@ export class Scene {
     if (isBackground(word)) {
       const model = this.#models(width / height >= wide ? 'wide' : 'square');
       if (model && (look || this.#mask?.height !== model.height)) this.#separate(frame, model);
+      if (model) this.#cut(frame);
       this.#background(frame, word, resized);
-      if (!model) return false;
-      this.#cut(frame);
-      return true;
+      this.#out.globalCompositeOperation = 'source-over';
+      return model !== undefined;
     }
     this.#out.drawImage(frame, 0, 0, width, height);
     const model = this.#models('faces');
@@ -123,6 +122,7 @@ export class Scene {
     }));
   }
 
+  /** Draws what is behind. */
   #background(frame: CanvasImageSource, word: BackgroundWord, resized: boolean): void {
     const { width, height } = this.#out.canvas;
     if (word !== 'blur') {
@@ -133,11 +133,10 @@ export class Scene {
       this.#out.drawImage(this.#behind.canvas, 0, 0);
       return;
     }
-    // Down by halves, so that all of it is in the mean, and up the same way, so that no squares are to be seen.
+    // In steps, so that the mean is of all, and no squares are to be seen.
     let from: CanvasImageSource = frame;
     this.#small.forEach((small, i) => {
-      const part = 2 ** (i + 1);
-      resize(small, Math.ceil(width / part), Math.ceil(height / part));
+      resize(small, Math.ceil(width / parts[i]!), Math.ceil(height / parts[i]!));
       small.drawImage(from, 0, 0, small.canvas.width, small.canvas.height);
       from = small.canvas;
     });
@@ -148,14 +147,13 @@ export class Scene {
     this.#out.drawImage(from, 0, 0, width, height);
   }
 
-  /** Draws the person over what is behind. */
+  /** Draws the person, and nothing else. */
   #cut(frame: CanvasImageSource): void {
     const { width, height } = this.#out.canvas;
-    resize(this.#person, width, height);
-    this.#person.globalCompositeOperation = 'copy';
-    this.#person.drawImage(this.#shape.canvas, 0, 0, width, height);
-    this.#person.globalCompositeOperation = 'source-in';
-    this.#person.drawImage(frame, 0, 0, width, height);
-    this.#out.drawImage(this.#person.canvas, 0, 0);
+    this.#out.globalCompositeOperation = 'copy';
+    this.#out.drawImage(this.#shape.canvas, 0, 0, width, height);
+    this.#out.globalCompositeOperation = 'source-in';
+    this.#out.drawImage(frame, 0, 0, width, height);
+    this.#out.globalCompositeOperation = 'destination-over';
   }
 }
