@@ -179,6 +179,9 @@ func (b *Book) surplus(added string) string {
 // Always records that the host lets a browser in from now on without being asked: through one link, or through all with
 // "". Fault: RequestGone, if the browser was never let in.
 func (b *Book) Always(browser, linkID string) error {
+	if b == nil {
+		return fault.New(fault.RequestGone, nil)
+	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	b.mu.RLock()
@@ -199,6 +202,9 @@ func (b *Book) Always(browser, linkID string) error {
 
 // Stop takes a standing decision back. It is not an error if there is none.
 func (b *Book) Stop(browser, linkID string) error {
+	if b == nil {
+		return nil
+	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	b.mu.Lock() // first in memory: it must not hold if the disk is full
@@ -206,6 +212,43 @@ func (b *Book) Stop(browser, linkID string) error {
 	b.mu.Unlock()
 	if err := b.repo.DeleteStanding(browser, linkID); err != nil {
 		return fault.New(fault.StoreUnavailable, err)
+	}
+	return nil
+}
+
+// KeepLinks forgets what was decided at links for which keep is false: they have ended. What is decided for all links
+// stays.
+func (b *Book) KeepLinks(keep func(linkID string) bool) error {
+	if b == nil {
+		return nil
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	over := func(p place) bool { return p.link != "" && !keep(p.link) }
+	b.mu.Lock()
+	var standings, refusals []place
+	for p := range b.standings {
+		if over(p) {
+			standings = append(standings, p)
+			delete(b.standings, p)
+		}
+	}
+	for p := range b.refusals {
+		if over(p) {
+			refusals = append(refusals, p)
+			delete(b.refusals, p)
+		}
+	}
+	b.mu.Unlock()
+	var failed error
+	for _, p := range standings {
+		failed = cmp.Or(failed, b.repo.DeleteStanding(p.who, p.link))
+	}
+	for _, p := range refusals {
+		failed = cmp.Or(failed, b.repo.DeleteRefusal(p.link, p.who))
+	}
+	if failed != nil { // the next start tries again
+		return fault.New(fault.StoreUnavailable, failed)
 	}
 	return nil
 }
@@ -268,48 +311,34 @@ func (b *Book) Forgive(linkID, device string) error {
 	return b.refuse(guestOf(device), linkID, none)
 }
 
-// PutOut records that the host has put a guest out of a link's call, known by the devices that the guest had there and
-// by a browser, "" for none. See [Book.IsOut].
-func (b *Book) PutOut(linkID string, devices []string, browser string) error {
-	return b.setOut(linkID, devices, browser, func(int) int { return 1 })
+// PutOut records that the host has put a guest out of a link's call, whom each of these ids names. See [Book.IsOut].
+func (b *Book) PutOut(linkID string, ids ...string) error {
+	return b.setOut(linkID, ids, func(int) int { return 1 })
 }
 
 // TakeBack forgets that, because the host has let the guest in.
-func (b *Book) TakeBack(linkID, device, browser string) error {
-	return b.setOut(linkID, []string{device}, browser, none)
-}
+func (b *Book) TakeBack(linkID string, ids ...string) error { return b.setOut(linkID, ids, none) }
 
-// IsOut reports whether the host has put a device or a browser ("" for none) out of a link's call, and has not let it in
+// IsOut reports whether the host has put a guest with one of these ids out of a link's call, and has not let it in
 // since. No standing decision lets it in there.
-func (b *Book) IsOut(linkID, device, browser string) bool {
+func (b *Book) IsOut(linkID string, ids ...string) bool {
 	if b == nil {
 		return false
 	}
-	guests := outside([]string{device}, browser)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return slices.ContainsFunc(guests, func(guest string) bool { return b.refusals[place{guest, linkID}].Times > 0 })
+	return slices.ContainsFunc(ids, func(id string) bool { return b.refusals[place{outside(id), linkID}].Times > 0 })
 }
 
-func (b *Book) setOut(linkID string, devices []string, browser string, next func(was int) int) (err error) {
-	for _, guest := range outside(devices, browser) {
-		err = cmp.Or(err, b.refuse(guest, linkID, next))
+func (b *Book) setOut(linkID string, ids []string, next func(was int) int) (err error) {
+	for _, id := range ids {
+		err = cmp.Or(err, b.refuse(outside(id), linkID, next))
 	}
 	return err
 }
 
-// outside returns the forms in which guests who were put out are stored. A device is base64url, so none begins like
-// them.
-func outside(devices []string, browser string) []string {
-	guests := make([]string, 0, len(devices)+1)
-	for _, device := range devices {
-		guests = append(guests, guestOf("outside "+device))
-	}
-	if browser != "" {
-		guests = append(guests, guestOf("outside key "+browser))
-	}
-	return guests
-}
+// outside returns the form in which it is stored that an id was put out. No device is called so.
+func outside(id string) string { return guestOf("outside " + id) }
 
 func none(int) int { return 0 }
 

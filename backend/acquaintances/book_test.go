@@ -165,11 +165,11 @@ func TestRefusals(t *testing.T) {
 func TestPutOut(t *testing.T) {
 	s := newShelf()
 	b := open(t, s)
-	must(t, b.PutOut("tea", []string{"laptop", "phone"}, "key"))
+	must(t, b.PutOut("tea", "laptop", "phone", "key"))
 	for range 2 {
 		for who, want := range map[[3]string]bool{
-			{"tea", "laptop", ""}: true, {"tea", "phone", "other"}: true, {"tea", "new", "key"}: true,
-			{"work", "laptop", "key"}: false, {"tea", "new", ""}: false, {"tea", "key", "laptop"}: false,
+			{"tea", "laptop", "new"}: true, {"tea", "phone", "other"}: true, {"tea", "new", "key"}: true,
+			{"work", "laptop", "key"}: false, {"tea", "new", "other"}: false,
 		} {
 			if got := b.IsOut(who[0], who[1], who[2]); got != want {
 				t.Errorf("%q: %v", who, got)
@@ -181,9 +181,31 @@ func TestPutOut(t *testing.T) {
 		t.Error("put out is not declined")
 	}
 	must(t, b.TakeBack("tea", "laptop", "key"))
-	must(t, b.TakeBack("tea", "phone", ""))
-	if b = open(t, s); b.IsOut("tea", "laptop", "key") || b.IsOut("tea", "phone", "") || len(s.refusals) != 0 {
+	must(t, b.TakeBack("tea", "phone"))
+	if b = open(t, s); b.IsOut("tea", "laptop", "key") || b.IsOut("tea", "phone") || len(s.refusals) != 0 {
 		t.Error("who was let in is out")
+	}
+}
+
+// What was decided at a link ends with it.
+func TestKeepLinks(t *testing.T) {
+	s := newShelf()
+	b := open(t, s)
+	ann := Browser([]byte("ann"))
+	must(t, b.Met(ann, "Ann"))
+	for _, link := range []string{"tea", "work", ""} {
+		must(t, b.Always(ann, link))
+	}
+	for _, link := range []string{"tea", "work"} {
+		must(t, b.SetLocked(link, true))
+		must(t, b.Decline(link, "phone"))
+	}
+	must(t, b.KeepLinks(func(link string) bool { return link == "tea" }))
+	for range 2 {
+		if v := b.Standings(); len(v) != 2 || !b.Locked("tea") || b.Locked("work") || b.Declined("tea", "phone") != 1 || b.Declined("work", "phone") != 0 {
+			t.Errorf("%+v", v)
+		}
+		b = open(t, s)
 	}
 }
 
@@ -211,8 +233,10 @@ func TestNoBook(t *testing.T) {
 	var b *Book
 	must(t, b.Met("a", "Ann"))
 	must(t, b.SetLocked("tea", true))
-	must(t, b.PutOut("tea", []string{"a"}, ""))
-	if b.IsOut("tea", "a", "") || b.Facts("a", "Ann", "tea") != (Facts{}) || b.Locked("tea") || b.Declined("tea", "x") != 0 || len(b.Standings()) != 0 {
+	must(t, b.PutOut("tea", "a"))
+	must(t, b.Stop("a", "tea"))
+	must(t, b.KeepLinks(func(string) bool { return false }))
+	if fault.CodeOf(b.Always("a", "tea")) != fault.RequestGone || b.IsOut("tea", "a") || b.Facts("a", "Ann", "tea") != (Facts{}) || b.Locked("tea") || b.Declined("tea", "x") != 0 || len(b.Standings()) != 0 {
 		t.Error("no book knows something")
 	}
 }

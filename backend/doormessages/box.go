@@ -27,8 +27,8 @@ const (
 	endPart  = ".part"
 )
 
-// Box holds all messages. It is safe for concurrent use. Its errors are faults: StoreUnavailable, MessageGone, and
-// those of Begin.
+// Box holds all messages. It is safe for concurrent use, and a nil box holds none. Its errors are faults:
+// StoreUnavailable, MessageGone, and those of Begin.
 type Box struct {
 	dir string
 	key []byte
@@ -168,7 +168,12 @@ func (b *Box) path(id string, kept bool) string {
 }
 
 // List returns all messages, the oldest first. The list is not to be changed. It never waits.
-func (b *Box) List() []Message { return *b.saved.Load() }
+func (b *Box) List() []Message {
+	if b == nil {
+		return nil
+	}
+	return *b.saved.Load()
+}
 
 // change stores what do makes of a copy of the list. mu is held.
 func (b *Box) change(do func(saved []Message) []Message) {
@@ -200,6 +205,9 @@ func (b *Box) find(id string) (m Message, i int, err error) {
 
 // Keep says whether a message stays until the host deletes it. Fault: MessageGone.
 func (b *Box) Keep(id string, on bool) error {
+	if b == nil {
+		return fault.New(fault.MessageGone, nil)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m, i, err := b.find(id)
@@ -218,6 +226,9 @@ func (b *Box) Keep(id string, on bool) error {
 
 // Delete deletes a message. Fault: MessageGone.
 func (b *Box) Delete(id string) error {
+	if b == nil {
+		return fault.New(fault.MessageGone, nil)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m, i, err := b.find(id)

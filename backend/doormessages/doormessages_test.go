@@ -391,3 +391,16 @@ func writeUntilKilled(dir string) {
 		}
 	}
 }
+
+func TestNoBox(t *testing.T) {
+	var b *Box
+	_, read := b.Read("id", 0)
+	for what, err := range map[string]error{"read": read, "keep": b.Keep("id", true), "delete": b.Delete("id")} {
+		if fault.CodeOf(err) != fault.MessageGone {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if len(b.List()) != 0 {
+		t.Error("no box holds something")
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/lobby"
 	"github.com/porch-call/porch/backend/notetakers"
+	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -30,9 +30,7 @@ const proofLabel = "porch browser v1"
 func (h *Host) loadIdentity() error {
 	found, err := h.keeper.Setting(keyIdentity, &h.identity)
 	if err == nil && !found {
-		var id [16]byte
-		_, _ = rand.Read(id[:]) // never fails
-		h.identity = base64.RawURLEncoding.EncodeToString(id[:])
+		h.identity = randomID()
 		err = h.keeper.PutSetting(keyIdentity, h.identity)
 	}
 	if err != nil {
@@ -67,12 +65,13 @@ func (s *guestSession) recognise(k signalling.Knock) (browser string, err error)
 	return acquaintances.Browser(key), nil
 }
 
-// ask returns what the lobby is told of a knock. What is known of the key goes before
-// what is known of the device, which is only claimed.
-func (s *guestSession) ask(k signalling.Knock) lobby.Knock {
+// ask returns what the lobby is told of a knock of a browser, "" for one that keeps no
+// key. What is known of the key goes before what is known of the device, which is only
+// claimed. worked means that the guest has done the work that was asked for.
+func (s *guestSession) ask(k signalling.Knock, browser string, worked bool) lobby.Knock {
 	h, o := s.host, s.link
 	by := s.known(k.Name)
-	facts := h.acquaintances.Facts(s.browser, k.Name, string(o.id))
+	facts := h.acquaintances.Facts(browser, k.Name, string(o.id))
 	known := lobby.Known{
 		TimesLetIn: by.TimesLetIn, NameKnown: by.NameKnown || facts.NameKnown, LooksLike: by.LooksLike,
 		Copy: by.Copy, Browser: by.Browser,
@@ -85,16 +84,16 @@ func (s *guestSession) ask(k signalling.Knock) lobby.Knock {
 	}
 	work := lobby.WorkCannot
 	switch {
-	case s.worked:
+	case worked:
 		work = lobby.WorkDone
-	case takes(k, signalling.TakesWork):
+	case wordList(k.Takes).has(signalling.TakesWork):
 		work = lobby.WorkNotDone
 	}
 	remote := s.frames.Remote()
 	return lobby.Knock{
-		Device: s.device, Key: s.browser, Name: k.Name, Known: known,
+		Device: s.device, Key: browser, Name: k.Name, Known: known,
 		Address: remote.Key, Local: remote.Loopback,
-		Standing: facts.Always && !o.leaving.Load() && !h.acquaintances.IsOut(string(o.id), s.device, s.browser),
+		Standing: facts.Always && !o.leaving.Load() && !h.acquaintances.IsOut(string(o.id), lobby.IDs([]string{s.device}, browser)...),
 		Work:     work,
 		Hints:    notetakers.Hint(notetakers.Knock{Name: k.Name, Automated: k.Automated, Bare: k.Bare, At: h.now()}),
 	}
@@ -128,15 +127,27 @@ func (h *Host) StopAlways(ctx context.Context, browser, linkID string) error {
 	})
 }
 
+// forgetDecisions forgets what was decided at links that have ended. It writes in the
+// background.
+func (h *Host) forgetDecisions() {
+	h.background.TryGo(func() {
+		if err := h.acquaintances.KeepLinks(func(id string) bool {
+			l, err := h.book.Get(sealed.LinkID(id))
+			return err == nil && !l.State.Ended()
+		}); err != nil {
+			h.log.Error("forget decisions", "code", fault.CodeOf(err))
+		}
+		h.loop.Post("decisions", h.touch)
+	})
+}
+
 // standings returns who is always let in.
 func (h *Host) standings() []hoststate.StandingView {
 	return convert(h.acquaintances.Standings(), func(v acquaintances.View) hoststate.StandingView {
 		view := hoststate.StandingView{Browser: v.Browser, Name: v.Name, LinkID: v.LinkID}
-		for _, o := range h.openLinks {
-			if string(o.id) == v.LinkID {
-				l, _ := h.book.Get(o.id) // an open link is in the book
-				view.LinkName = l.Name
-			}
+		if o := h.openLinks[sealed.LinkID(v.LinkID)]; o != nil {
+			l, _ := h.book.Get(o.id) // an open link is in the book
+			view.LinkName = l.Name
 		}
 		return view
 	})
@@ -153,13 +164,10 @@ func (s *guestSession) cameByThemselves(name string) {
 	})
 }
 
-// blockedKey is how a browser's key is kept in a link's list of blocked devices.
-func blockedKey(browser string) string { return "key " + browser }
-
 // blocked reports whether the guest's device or browser is blocked at the link.
-func (s *guestSession) blocked() bool {
+func (s *guestSession) blocked(browser string) bool {
 	book, link := s.host.book, s.link.id
-	return book.Blocked(link, s.device) || s.browser != "" && book.Blocked(link, blockedKey(s.browser))
+	return slices.ContainsFunc(lobby.IDs([]string{s.device}, browser), func(id string) bool { return book.Blocked(link, id) })
 }
 
 // block keeps a device, and the browser that has proved a key, from knocking at a
@@ -168,7 +176,7 @@ func (o *openLink) block(device, browser string) error {
 	if err := o.host.book.Block(o.id, device); err != nil || browser == "" {
 		return err
 	}
-	return o.host.book.Block(o.id, blockedKey(browser))
+	return o.host.book.Block(o.id, lobby.KeyID(browser))
 }
 
 // answer lets those of the requests in that still wait, or declines them. Fault:
@@ -211,7 +219,7 @@ func (o *openLink) recordAnswers(declined bool, requestIDs ...string) {
 		record := h.acquaintances.Forgive
 		if declined {
 			record = h.acquaintances.Decline
-		} else if err := h.acquaintances.TakeBack(link, q.Device, q.Key); err != nil {
+		} else if err := h.acquaintances.TakeBack(link, lobby.IDs([]string{q.Device}, q.Key)...); err != nil {
 			h.log.Error("record who is let in", "code", fault.CodeOf(err))
 		}
 		h.background.TryGo(func() {
@@ -226,7 +234,7 @@ func (o *openLink) recordAnswers(declined bool, requestIDs ...string) {
 // decision, until the host lets them in. It holds after a restart.
 func (o *openLink) keepOut(st *seat) {
 	o.lobby.PutOut(st.heldBy(), st.browser)
-	if err := o.host.acquaintances.PutOut(string(o.id), st.heldBy(), st.browser); err != nil {
+	if err := o.host.acquaintances.PutOut(string(o.id), lobby.IDs(st.heldBy(), st.browser)...); err != nil {
 		o.host.log.Error("record who is put out", "code", fault.CodeOf(err)) // the lobby knows
 	}
 }

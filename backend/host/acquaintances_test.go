@@ -312,6 +312,66 @@ func TestWorkUnderLoad(t *testing.T) {
 	if n := len(f.host.Snapshot().Requests); n != 64 {
 		t.Errorf("%d requests", n)
 	}
+	f.must(f.host.Decline(f.ctx, f.request("Honest").ID))
+	expect[signalling.Declined](v)
+	f.remote.Key = "yet another"
+	other := f.greet(l, nil)
+	other.send(signalling.Knock{Name: "Bot"})
+	expect[signalling.Waiting](other)
+	knock.Work = ""
+	v.send(knock)
+	knock.Work = work(t, expect[signalling.Work](v)) // work is good for one knock
+	v.send(knock)
+	expect[signalling.Waiting](v)
 	f.admit("Honest")
 	v.seated()
+}
+
+// What a knock says that is refused does not count for the one of before.
+func TestRefusedKnockChangesNothing(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.enter(l, "Stays")
+	ann, other := newBrowser(f), newBrowser(f)
+	v := ann.knock(f, l, "Ann")
+	expect[signalling.Waiting](v)
+	for {
+		v.send(other.prove(v, signalling.Knock{Name: "Ann " + token()[:4]}))
+		m, err := v.next()
+		f.must(err)
+		if refused, ok := m.(signalling.Fault); ok {
+			if refused.Code != string(fault.TooFast) {
+				t.Fatalf("%+v", refused)
+			}
+			break
+		}
+		v.send(ann.prove(v, signalling.Knock{Name: "Ann", Takes: []string{signalling.TakesWord}}))
+		expect[signalling.Waiting](v) // the pace ends with the other browser's knock
+	}
+	id := f.request("Ann").ID
+	f.must(f.host.WriteTo(f.ctx, id, "Who is it?"))
+	f.must(f.host.Admit(f.ctx, id))
+	expect[signalling.Said](v)
+	v.seated()
+	f.until("Ann is known", func(hoststate.State) bool { return f.host.acquaintances.Facts(ann.id(f), "Ann", l.ID).Times == 1 })
+	if n := f.host.acquaintances.Facts(other.id(f), "Ann", l.ID).Times; n != 0 {
+		t.Error("another browser is known as Ann")
+	}
+}
+
+// What was decided for a link ends with it, on the disk as well.
+func TestDecisionsEndWithTheirLink(t *testing.T) {
+	f := start(t, setup{})
+	l := f.link()
+	f.always(l, newBrowser(f))
+	f.must(f.host.LockCall(f.ctx, l.ID, true))
+	f.must(f.host.Link(l.ID).Remove(f.ctx))
+	f.until("nobody is always let in", func(s hoststate.State) bool { return len(s.Standings) == 0 })
+	standings, err := f.store.Standings()
+	f.must(err)
+	refusals, err := f.store.Refusals()
+	f.must(err)
+	if len(standings)+len(refusals) != 0 {
+		t.Errorf("%+v, %+v", standings, refusals)
+	}
 }

@@ -42,13 +42,13 @@ func (o *openLink) putOutside(st *seat) {
 	if s.browser == "" && s.device == st.device && len(st.devices) == 0 { // it has come back without a knock
 		s.browser = st.browser
 	}
-	ticket := o.lobby.Return(s.ask(signalling.Knock{Name: st.name}))
+	ticket := o.lobby.Return(s.ask(signalling.Knock{Name: st.name}, s.browser, false))
 	s.ticket.Store(ticket)
 	if own {
 		s.credentials, s.seated = s.credentials.Anew(), false
 	}
 	s.confirmed = false
-	if slices.Contains(s.takes, signalling.TakesOutside) {
+	if s.takes.has(signalling.TakesOutside) {
 		_ = s.out.Send(signalling.Outside{}) // a lost path shows in read
 	} else { // this page knocks again by itself as well
 		_ = s.out.Send(signalling.Ended{Reason: signalling.EndSeatGone})
@@ -64,7 +64,7 @@ func (h *Host) SetCoHost(ctx context.Context, linkID, participantID string, on b
 		switch {
 		case st == nil:
 			return fault.New(fault.ParticipantGone, nil)
-		case on && (st.session == nil || !slices.Contains(st.session.takes, signalling.TakesDoor)):
+		case on && (st.session == nil || !st.session.takes.has(signalling.TakesDoor)):
 			return fault.New(fault.PageTooOld, nil)
 		case st.coHost == on:
 			return nil
@@ -72,7 +72,7 @@ func (h *Host) SetCoHost(ctx context.Context, linkID, participantID string, on b
 		st.coHost = on
 		st.participant.SetCoHost(on)
 		if on {
-			o.showDoor(st)
+			st.tellDoor(o.door())
 		} else if st.session != nil {
 			_ = st.session.out.Send(signalling.Door{Over: true}) // a lost path shows in read
 		}
@@ -98,20 +98,24 @@ func (o *openLink) doorChanged() {
 	time.AfterFunc(doorEvery, func() {
 		o.host.loop.Post("door "+string(o.id), func() {
 			o.doorDue = false
+			d := o.door()
 			for st := range o.seats {
-				o.showDoor(st)
+				st.tellDoor(d)
 			}
 		})
 	})
 }
 
-// showDoor tells a co-host who waits.
-func (o *openLink) showDoor(st *seat) {
-	if !st.coHost || st.session == nil || !slices.Contains(st.session.takes, signalling.TakesDoor) {
-		return
+// tellDoor tells a co-host who waits. It tells other guests nothing.
+func (st *seat) tellDoor(d signalling.Door) {
+	if st.coHost && st.session != nil && st.session.takes.has(signalling.TakesDoor) {
+		_ = st.session.out.Send(d) // a lost path shows in read
 	}
+}
+
+// door returns what co-hosts are told of who waits.
+func (o *openLink) door() (d signalling.Door) {
 	o.nameRequests()
-	var d signalling.Door
 	now := o.host.now()
 	for _, q := range o.queue.Requests {
 		if len(d.Requests) == signalling.MaxRequests {
@@ -125,7 +129,7 @@ func (o *openLink) showDoor(st *seat) {
 			Careful: inCall || like != "" || q.Known.TimesLetIn == 0 && q.Known.NameKnown,
 		})
 	}
-	_ = st.session.out.Send(d) // a lost path shows in read
+	return d
 }
 
 // act does what a co-host asks for, and tells the host. Only a guest is muted or

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,7 @@ type guestSession struct {
 	secret      sealed.Secret                // which the guest has shown; set by begin
 	ticket      atomic.Pointer[lobby.Ticket] // of the newest knock; nil before
 	returning   bool                         // a seat is claimed, and the loop has not answered yet; owned by the loop
-	takes       []string                     // what the page takes beyond the messages of every page
+	takes       wordList                     // what the page takes beyond the messages of every page
 	seated      bool                         // the credentials belong to the seat; owned by the loop
 
 	token     seatKey // digest of the seat token that this session was given; owned by the loop
@@ -55,7 +56,6 @@ type guestSession struct {
 	wordPace  *rate.Limiter
 	lines     int  // that the guest has said
 	asked     bool // for work, with challenge; owned by run
-	worked    bool // owned by run
 	challenge [16]byte
 
 	letter     *doormessages.Writer // that is arriving; nil for none; owned by run
@@ -73,6 +73,12 @@ type guestSession struct {
 	pace  atomic.Pointer[rate.Limiter]
 	limit atomic.Int64 // largest message, bytes
 }
+
+// wordList is a list of words by which a page says what it takes beyond the messages of
+// every page.
+type wordList []string
+
+func (l wordList) has(word string) bool { return slices.Contains(l, word) }
 
 // accept takes a guest's channel. credentials are nil for a guest who needs none.
 func (o *openLink) accept(f switchboard.Frames, credentials *turncredentials.Credentials) {
@@ -513,10 +519,8 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.refuse(err)
 		return nil, false
 	}
-	s.browser = browser
-	s.words.Store(takes(k, signalling.TakesWord))
-	s.checkWork(k)
-	if s.blocked() {
+	worked := s.checkWork(k)
+	if s.blocked(browser) {
 		s.end(signalling.EndBlocked)
 		return nil, false
 	}
@@ -526,12 +530,14 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 	if early, ok := s.early(); early {
 		return nil, ok
 	}
-	ticket, err = o.lobby.Knock(ctx, s.ask(k))
+	ticket, err = o.lobby.Knock(ctx, s.ask(k, browser, worked))
 	if errors.Is(err, lobby.ErrWork) {
 		s.askForWork()
 		return nil, true
 	}
-	if err == nil {
+	if err == nil { // what was said of a knock that is refused does not count for the one of before
+		s.browser = browser
+		s.words.Store(wordList(k.Takes).has(signalling.TakesWord))
 		s.ticket.Store(ticket)
 		s.greetAgain(ticket)
 		h.background.TryGo(s.recordBrowser)

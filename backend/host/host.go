@@ -115,7 +115,8 @@ type Host struct {
 	// Owned by the loop.
 	openLinks map[sealed.LinkID]*openLink // those that can be opened
 	me        hoststate.Me
-	identity  string // base64url; how guests' browsers tell this host from others; never changes
+	shape     signalling.Shape // of the host's name
+	identity  string           // base64url; how guests' browsers tell this host from others; never changes
 	arrival   *hoststate.ArrivalView
 	settings  hoststate.Settings
 	enter     *hoststate.EnterView
@@ -231,6 +232,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		h.Close()
 		return nil, err
 	}
+	h.forgetDecisions() // of links that ended when it could not be written
 	if h.messages != nil {
 		h.background.Go(func() { h.expireMessages(h.ctx) })
 	}

@@ -190,6 +190,10 @@ func TestDoorMessagesHaveAPace(t *testing.T) {
 		}
 	}
 	for ada.trySend(signalling.Letter{Kind: signalling.LetterNote, Size: 3}) == nil { // and is cut off at last
+		m, err := ada.next()
+		if got, ok := m.(signalling.Got); err != nil || !ok || got.Refused != string(fault.TooFast) {
+			break
+		}
 	}
 	ada.closed(signalling.CloseTooFast)
 }

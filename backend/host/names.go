@@ -65,14 +65,14 @@ func (o *openLink) nameSeat(requestID, name string) string {
 func (o *openLink) resembles(q lobby.Request) (inCall bool, looksLike string) {
 	shape := signalling.ShapeOf(q.Name)
 	for st := range o.seats {
-		switch other := signalling.ShapeOf(st.name); {
-		case other.Same(shape):
+		switch {
+		case st.shape.Same(shape):
 			return true, ""
-		case other.Alike(shape) && (looksLike == "" || st.name < looksLike): // picks the same name each time
+		case st.shape.Alike(shape) && (looksLike == "" || st.name < looksLike): // picks the same name each time
 			looksLike = st.name
 		}
 	}
-	host := signalling.ShapeOf(o.host.me.Name)
+	host := o.host.shape
 	switch {
 	case host.Same(shape) && o.hostSeat != nil:
 		return true, ""

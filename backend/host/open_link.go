@@ -98,6 +98,7 @@ func (o *openLink) close(reason signalling.EndReason) {
 	o.closeCall(reason)
 	if note, ok := Note(h.book, o.id); ok {
 		o.ways.Depart(&note)
+		h.forgetDecisions()
 	} else {
 		o.ways.Depart(nil)
 	}

@@ -27,9 +27,10 @@ type seat struct {
 	newest      string // base64url; the token that was issued last
 	connection  int    // counts the guest's peer connections
 	participant *call.Participant
-	ticket      *lobby.Ticket // for which it was given
-	name        string        // as the guest gave it
-	shown       string        // the name in the call
+	ticket      *lobby.Ticket    // for which it was given
+	name        string           // as the guest gave it
+	shape       signalling.Shape // of that
+	shown       string           // the name in the call
 	device      string
 	browser     string        // how its browser is known by its key; "" for none
 	session     *guestSession // nil while the guest is away
@@ -66,6 +67,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	st := &seat{
 		ticket:      ticket,
 		name:        k.Name,
+		shape:       signalling.ShapeOf(k.Name),
 		shown:       o.nameSeat(ticket.ID(), k.Name),
 		device:      s.device,
 		browser:     s.browser,
@@ -78,7 +80,7 @@ func (o *openLink) takeSeat(s *guestSession, ticket *lobby.Ticket, k signalling.
 	st.open(s)
 	st.participant, err = c.Join(call.Profile{
 		ID: id, Name: st.shown, Muted: k.Muted, CameraOff: k.CameraOff,
-		Layers: slices.Contains(s.takes, signalling.TakesSimulcast), Elsewhere: !s.frames.Remote().Loopback, Direct: s.frames.Remote().Direct,
+		Layers: s.takes.has(signalling.TakesSimulcast), Elsewhere: !s.frames.Remote().Loopback, Direct: s.frames.Remote().Direct,
 		Admission: func(resumed bool) signalling.Message {
 			servers := st.credentials.Servers
 			if resumed {
@@ -169,7 +171,9 @@ func (o *openLink) resumeSeat(s *guestSession, token []byte, resume bool) (*seat
 		st.connection++
 		st.tokens.issued[len(st.tokens.issued)-1].connection = st.connection
 	}
-	o.showDoor(st)
+	if st.coHost {
+		st.tellDoor(o.door())
+	}
 	o.host.touch()
 	return st, ""
 }

@@ -23,6 +23,7 @@ func (h *Host) loadSettings() error {
 	if _, err := h.keeper.Setting(keyName, &h.me.Name); err != nil {
 		return fmt.Errorf("load the host's name: %w", err)
 	}
+	h.shape = signalling.ShapeOf(h.me.Name)
 	if err := h.loadIdentity(); err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (h *Host) SetName(ctx context.Context, name string) error {
 		if err := h.keeper.PutSetting(keyName, name); err != nil {
 			return err
 		}
-		h.me.Name = name
+		h.me.Name, h.shape = name, signalling.ShapeOf(name)
 		h.touch()
 		return nil
 	})

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/porch-call/porch/backend/call"
@@ -64,7 +63,7 @@ func (c LinkCommands) SetTimes(ctx context.Context, t links.Times) error {
 			return err
 		}
 		for s := range o.sessions {
-			if slices.Contains(s.takes, signalling.TakesOpens) && !s.returning && !o.hasSeat(s) {
+			if s.takes.has(signalling.TakesOpens) && !s.returning && !o.hasSeat(s) {
 				_ = s.out.Send(s.welcome(l)) // a lost path shows in read
 			}
 		}
@@ -134,7 +133,7 @@ func (s *guestSession) early() (early, ok bool) {
 		return true, false
 	case l.OpensIn(now) == 0:
 		return false, true
-	case !slices.Contains(s.takes, signalling.TakesOpens): // the page does not know such links, and lets its guest ask again
+	case !s.takes.has(signalling.TakesOpens): // the page does not know such links, and lets its guest ask again
 		s.end(signalling.EndLocked)
 		return true, false
 	default:

@@ -132,10 +132,7 @@ func (d drawing) state() hoststate.State {
 		Standings: h.standings(),
 		Deeds:     append([]hoststate.DeedView{}, h.deeds...),
 	}
-	var messages []doormessages.Message
-	if h.messages != nil {
-		messages = h.messages.List()
-	}
+	messages := h.messages.List()
 	for _, l := range h.book.List() {
 		o := h.openLinks[l.ID]
 		view := d.link(l, o)

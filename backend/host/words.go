@@ -31,8 +31,6 @@ const (
 	wordEvery = 3 * time.Second
 )
 
-func takes(k signalling.Knock, what string) bool { return slices.Contains(k.Takes, what) }
-
 // WriteTo says a line to a guest who waits, and opens the way for answers. Faults:
 // RequestGone (also if the guest's page can't show it, or its connection is lost),
 // ChatInvalid.
@@ -125,8 +123,16 @@ func (s *guestSession) greetAgain(ticket *lobby.Ticket) {
 		if lines := s.link.words[ticket.ID()]; len(lines) > 0 && s.ticket.Load() == ticket {
 			s.tellWords(lines)
 		}
-		s.host.touch() // the card shows whether one can write to them
+		if can := s.link.writable(ticket.ID()) != nil; can != s.host.showsWritable(ticket.ID()) {
+			s.host.touch()
+		}
 	})
+}
+
+// showsWritable reports whether the window shows that one can write to a guest who
+// waits.
+func (h *Host) showsWritable(requestID string) bool {
+	return slices.ContainsFunc(h.Snapshot().Requests, func(q hoststate.RequestView) bool { return q.ID == requestID && q.CanWrite })
 }
 
 func (o *openLink) wordViews(requestID string) []hoststate.WordView {
@@ -146,12 +152,12 @@ func (s *guestSession) askForWork() {
 	_ = s.out.Send(signalling.Work{Challenge: base64.RawURLEncoding.EncodeToString(s.challenge[:]), Bits: workBits})
 }
 
-// checkWork notes whether a knock brings the work that was asked for last. A
+// checkWork reports whether a knock brings the work that was asked for last. A
 // challenge is good for one knock.
-func (s *guestSession) checkWork(k signalling.Knock) {
+func (s *guestSession) checkWork(k signalling.Knock) bool {
 	answer, err := base64.RawURLEncoding.DecodeString(k.Work)
 	if !s.asked || err != nil || len(answer) == 0 {
-		return
+		return false
 	}
 	s.asked = false
 	sum := sha256.Sum256(append(s.challenge[:], answer...))
@@ -162,5 +168,5 @@ func (s *guestSession) checkWork(k signalling.Knock) {
 			break
 		}
 	}
-	s.worked = zeros >= workBits
+	return zeros >= workBits
 }

@@ -50,21 +50,26 @@ func (q *queue) putBack(k Knock, now time.Time) *Ticket {
 
 // outside reports whether the host has put a browser out of the call and not let it in since. key is "" for none.
 func (q *queue) outside(device, key string) bool {
-	return q.devices.touch(device).outside || key != "" && q.devices.touch(keyPrefix+key).outside
+	return slices.ContainsFunc(IDs([]string{device}, key), func(id string) bool { return q.devices.touch(id).outside })
 }
 
 // setOutside remembers that for the devices and for the key, either of which the browser may forget.
 func (q *queue) setOutside(on bool, devices []string, key string) {
-	ids := slices.Clone(devices)
-	if key != "" {
-		ids = append(ids, keyPrefix+key)
-	}
-	for _, id := range ids {
+	for _, id := range IDs(devices, key) {
 		dev := q.devices.touch(id)
 		dev.outside = on
 		q.devices.rerank(dev)
 	}
 }
 
-// keyPrefix is not of base64url, so that no device's id begins with it.
-const keyPrefix = "key "
+// IDs returns what a browser is known by: the devices that it calls itself, and its key, "" for none.
+func IDs(devices []string, key string) []string {
+	ids := slices.Clone(devices)
+	if key != "" {
+		ids = append(ids, KeyID(key))
+	}
+	return ids
+}
+
+// KeyID returns what a browser is known by that has proved a key. It is not base64url, so no device is called so.
+func KeyID(key string) string { return "key " + key }
