@@ -50,12 +50,13 @@ type App struct {
 	updates  *updates.Checker // nil if this build looks for none
 	erasing  atomic.Bool      // all data goes when the backend has closed
 	quitting atomic.Bool      // the host chose to quit, so closing the window ends the app
+	ending   chan struct{}    // closed when Shutdown begins
 }
 
 // New returns an app that has not started. icon, a PNG, is for notifications. pump
 // runs as long as there is a host, and returns once it has closed.
 func New(icon []byte, pump func(ctx context.Context, h *host.Host)) *App {
-	return &App{icon: icon, pump: pump, ready: make(chan struct{}), pumped: make(chan struct{}), speaks: make(chan struct{})}
+	return &App{icon: icon, pump: pump, ready: make(chan struct{}), pumped: make(chan struct{}), speaks: make(chan struct{}), ending: make(chan struct{})}
 }
 
 // Host waits until the app has opened, and returns the host, or why there is none.
@@ -123,6 +124,7 @@ func (a *App) fail() {
 // Shutdown closes the backend, which tells guests. Wails calls it after the window
 // has closed.
 func (a *App) Shutdown(context.Context) {
+	close(a.ending)
 	<-a.ready
 	if a.backend == nil {
 		return
@@ -168,10 +170,25 @@ func (a *App) quitOnSignal() {
 	os.Exit(1)
 }
 
-// Quit ends the app, even if links can be opened.
+// quitEvery is the time between attempts to quit. GTK forgets the first if its main loop has not begun, as can be while
+// the window is still opening.
+const quitEvery = 500 * time.Millisecond
+
+// Quit ends the app, even if links can be opened. It returns at once.
 func (a *App) Quit(ctx context.Context) {
-	a.quitting.Store(true)
-	runtime.Quit(ctx)
+	if a.quitting.Swap(true) {
+		return
+	}
+	go func() {
+		for {
+			runtime.Quit(ctx)
+			select {
+			case <-a.ending:
+				return
+			case <-time.After(quitEvery):
+			}
+		}
+	}()
 }
 
 // answers reports whether a link can be opened.

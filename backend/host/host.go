@@ -191,7 +191,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		Credentials: h.timing.Credentials, Probe: h.timing.Probe, Logger: h.log, Now: h.now,
 	})
 	h.sharing = sharing.New(sharing.Parts{
-		Snapshot: h.Snapshot, HandedOut: h.ways.HandedOut, Speech: h.speech, Clipboard: o.Clipboard, Now: h.now,
+		Snapshot: h.Snapshot, HandedOut: h.ways.HandedOut, Shown: h.ways.Shown, Speech: h.speech, Clipboard: o.Clipboard, Now: h.now,
 	})
 	if o.Notifier != nil {
 		h.center = notify.NewCenter(notify.Options{

@@ -24,7 +24,7 @@ import { type Machine, type Nat, Net, within } from './lab/net.js';
 import { type Path, pathOf } from './lab/path.js';
 import { logOf, Processes, until } from './lab/processes.js';
 import { blocksOf, press as readmePress, steps } from './lab/readme.js';
-import { type Asked, routerOf } from './lab/router.js';
+import { type Asked, renumberRouter, routerOf } from './lab/router.js';
 import { table } from './lab/table.js';
 
 const page = join(root, 'frontend', 'dist', 'page');
@@ -444,7 +444,7 @@ describe.skipIf(missing !== '')('a direct link', () => {
       const row = newRow('the address changes in mid-call', kind);
       const guest = await enter(name, kind, row);
       const changed = Date.now();
-      await net.renumberNat(home.router, newOutside);
+      await renumberRouter(net, home.router, newOutside, dir);
       await until('the guest’s page says so', () => shows(guest, 'Connection lost'), {
         within: 60_000,
       });
@@ -462,7 +462,7 @@ describe.skipIf(missing !== '')('a direct link', () => {
       await home.askRouter();
       await home.makeLink();
       const changed = Date.now();
-      await net.renumberNat(home.router, newOutside);
+      await renumberRouter(net, home.router, newOutside, dir);
       const sheet = await openDetails(home.window);
       const stale = sheet.getByText('Your internet address has changed');
       await stale.waitFor();

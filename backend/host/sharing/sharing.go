@@ -19,6 +19,7 @@ import (
 type Parts struct {
 	Snapshot  func() hoststate.State // what the window shows
 	HandedOut func(linkID string, address hoststate.AddressView)
+	Shown     func(linkID string, address hoststate.AddressView) // as a code, which somebody may scan or nobody
 	Speech    func() hoststate.Speech
 	Clipboard func(text string) error // a second way to the clipboard
 	Now       func() time.Time
@@ -136,9 +137,11 @@ func (s *Sharing) title(l hoststate.LinkView) string {
 // QR draws one of this host's addresses as an SVG document. Fault:
 // LinkNotFound.
 func (s *Sharing) QR(_ context.Context, url string) (string, error) {
-	if _, err := s.handOut("", url); err != nil {
+	f, err := s.find("", url)
+	if err != nil {
 		return "", err
 	}
+	s.parts.Shown(f.link.ID, f.address)
 	return handover.QR(url)
 }
 

@@ -23,6 +23,7 @@ func opened(settings hoststate.Settings, speech hoststate.Speech) (s *Sharing, o
 	return New(Parts{
 		Snapshot:  func() hoststate.State { return hoststate.State{Links: []hoststate.LinkView{link}, Settings: settings} },
 		HandedOut: func(id string, a hoststate.AddressView) { *out = append(*out, id+" "+a.URL) },
+		Shown:     func(id string, a hoststate.AddressView) { *out = append(*out, id+" "+a.URL+" shown") },
 		Speech:    func() hoststate.Speech { return speech },
 		Now:       func() time.Time { return time.UnixMilli(1_800_000_060_000) },
 	}), out

@@ -189,11 +189,29 @@ func (w *Ways) DoorOf(l links.Link) string {
 
 // HandedOut says that the host has handed out an address of a link. It returns at once.
 func (w *Ways) HandedOut(linkID string, address hoststate.AddressView) {
+	w.noteDoor("handed out ", linkID, address, func(links.Link) bool { return true })
+}
+
+// Shown says that the window shows an address of a link as a code. That makes it the address that was handed out only if
+// none was before: the window shows the new address by itself, and those who have the old one must still be told. It
+// returns at once.
+func (w *Ways) Shown(linkID string, address hoststate.AddressView) {
+	w.noteDoor("shown ", linkID, address, func(l links.Link) bool { return l.DoorAt == "" })
+}
+
+// noteDoor notes where the address of a door leads that has left this computer, if wanted says so of the link. how is a part
+// of the work's key.
+func (w *Ways) noteDoor(how, linkID string, address hoststate.AddressView, wanted func(links.Link) bool) {
 	if !address.Door {
 		return
 	}
-	w.parts.Loop.Post("handed out", func() {
-		if _, err := w.parts.Book.HandOutDoor(sealed.LinkID(linkID), w.doorLeads()); err != nil {
+	w.parts.Loop.Post(how+linkID, func() {
+		id := sealed.LinkID(linkID)
+		l, err := w.parts.Book.Get(id)
+		if err == nil && wanted(l) {
+			_, err = w.parts.Book.HandOutDoor(id, w.doorLeads())
+		}
+		if err != nil {
 			w.parts.Logger.Error("note that a door's address was handed out", "code", fault.CodeOf(err))
 		}
 		w.parts.Touch()

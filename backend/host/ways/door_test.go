@@ -70,6 +70,12 @@ func TestDoorOfALink(t *testing.T) {
 		})
 		return door, first, isOpen
 	}
+	// after waits until what was posted before has run.
+	after := func() {
+		done := make(chan struct{})
+		p.parts.Loop.Post("test", func() { close(done) })
+		<-done
+	}
 	check := func(what, want string, wantAddress, wantOpen bool) hoststate.AddressView {
 		t.Helper()
 		got, first, isOpen := state()
@@ -92,11 +98,21 @@ func TestDoorOfALink(t *testing.T) {
 	if !strings.HasPrefix(first.URL, "https://page.example/#d1."+id+".") || first.Reach != "anywhere" {
 		t.Error("another address")
 	}
+	p.Shown(id, first)
+	after()
+	check("shown", hoststate.DoorOpen, true, true)
+	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.19:20000"), UDP: true}}
+	first = check("moved after it was shown", hoststate.DoorStale, true, true)
 	p.HandedOut(id, first)
+	after()
 	check("handed out", hoststate.DoorOpen, true, true)
 	doors.entries = []door.Entry{{At: netip.MustParseAddrPort("44.128.0.21:20000"), UDP: true}}
 	again := check("moved", hoststate.DoorStale, true, true)
+	p.Shown(id, again)
+	after()
+	check("the new one is shown", hoststate.DoorStale, true, true)
 	p.HandedOut(id, again)
+	after()
 	check("copied again", hoststate.DoorOpen, true, true)
 	in(func() { p.choice.Own.Origin = "https://own.example:8443" })
 	named := check("with another way", hoststate.DoorOpen, true, true)

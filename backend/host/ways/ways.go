@@ -231,8 +231,8 @@ func (w *Ways) lookSoon() {
 	}
 }
 
-// RouterChanged says that the router has answered. Any goroutine may call it.
-func (w *Ways) RouterChanged() { w.parts.Loop.Post("router", w.parts.Touch) }
+// RouterChanged says that the router has answered, so the ways to the doors may have changed as well. Any goroutine may call it.
+func (w *Ways) RouterChanged() { w.parts.Loop.Post("router", w.parts.Forget) }
 
 // View makes what the window shows of reach. addresses are those of the relay
 // inside the app.

@@ -82,9 +82,8 @@ ${asked === 'refuses' ? '' : `allow 1024-65535 ${nat.inside}.0/24 1024-65535`}
 deny 0-65535 0.0.0.0/0 0-65535
 `,
   );
-  const pid = join(dir, `${nat.namespace}.pid`);
   const daemon = processes.start('miniupnpd', 'ip', [
-    'netns', 'exec', nat.namespace, 'miniupnpd', '-d', '-f', config, '-P', pid,
+    'netns', 'exec', nat.namespace, 'miniupnpd', '-d', '-f', config, '-P', pidFile(nat, dir),
   ]); // biome-ignore format: a command line
   const port = asked === 'UPnP' || asked === 'refuses' ? 1900 : 5351;
   await until('the router can be asked', async () =>
@@ -92,3 +91,19 @@ deny 0-65535 0.0.0.0/0 0-65535
   );
   return daemon;
 }
+
+/**
+ * Gives a router another address from its provider, and tells its daemon as the script does that runs in a router when its
+ * line comes up: miniupnpd does not look by itself (its manual, SIGUSR1).
+ */
+export async function renumberRouter(
+  net: Net,
+  router: Nat,
+  outside: string,
+  dir: string,
+): Promise<void> {
+  await net.renumberNat(router, outside);
+  await net.run(router, 'sh', '-ec', `kill -USR1 $(cat ${pidFile(router, dir)})`);
+}
+
+const pidFile = (router: Nat, dir: string) => join(dir, `${router.namespace}.pid`);
