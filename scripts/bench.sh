@@ -46,3 +46,6 @@ cat build/bench/latency.txt
 
 step "the app's memory, idle and in a call of 8; start of the window"
 cat build/bench/app.txt
+
+step "a minute of 5,000 knocks and 1,000 silent sockets at one link"
+PORCH_FLOOD_SECONDS=60 go test ./backend -run '^TestAFloodOfKnocks$' -count=1 -v | grep -v '^==='

@@ -16,6 +16,7 @@ go test -timeout 5m -tags desktop,production,webkit2_41 . ./desktop ./frontend/m
 
 step "Go, what is cut short under the race detector"
 go test -timeout 5m -run TestUnknownIDs ./backend/relay
+go test -timeout 5m -run TestAFloodOfKnocks ./backend
 go test -timeout 5m -run TestSeeds ./backend/media/rate
 
 # .ci/run sets PORCH_CHECKED after `make check`, which does this too.

@@ -42,6 +42,8 @@ type guestSession struct {
 	returning   bool                         // a seat is claimed, and the loop has not answered yet; owned by the loop
 	takes       wordList                     // what the page takes beyond the messages of every page
 	seated      bool                         // the credentials belong to the seat; owned by the loop
+	number      uint64                       // grows with each session of the link; owned by the loop
+	shed        bool                         // it made room for others; owned by the loop
 
 	token     seatKey // digest of the seat token that this session was given; owned by the loop
 	confirmed bool    // the guest has that token; owned by the loop
@@ -245,6 +247,9 @@ func (s *guestSession) enroll(ctx context.Context, returning bool) bool {
 		}
 		s.returning, welcome = returning, s.welcome(link)
 		o.sessions[s] = struct{}{}
+		o.newest++
+		s.number = o.newest
+		o.shedIdle()
 	}); err != nil || over != nil {
 		s.over(*over)
 		return false

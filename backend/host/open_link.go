@@ -30,6 +30,7 @@ type openLink struct {
 	notBefore time.Time   // when ending it at its time is tried again, after the disk has failed
 	leaving   atomic.Bool // removeAt is set; any goroutine may read it
 	sessions  map[*guestSession]struct{}
+	newest    uint64 // number of the newest session
 	queue     lobby.Snapshot
 	words     map[string][]word // by request: what was said with guests who wait
 	shown     map[string]string // by request: the names under which requests are shown

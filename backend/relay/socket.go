@@ -127,6 +127,7 @@ func (k *socket) question() (sealed.LinkID, error) {
 	k.Conn.Limit((&budget{limit: func() int { return limit }, fill: k.s.limits.fill}).allow)
 	k.Deadline(time.Now().Add(k.s.times.open))
 	defer k.Deadline(time.Time{})
+	defer k.s.silent.add(k)()
 	stop := context.AfterFunc(k.s.lifetime, func() { k.Deadline(time.Now()) })
 	defer stop()
 

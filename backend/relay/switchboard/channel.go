@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -45,6 +46,11 @@ type channel struct {
 	onWelcome   func() // called once, before the host's first frame is sent, without mu; may be nil
 	welcome     sync.Once
 	done        chan struct{}
+
+	// Guarded by the mu of the Memory, as is attachment.channels.
+	since    time.Time // when it began; never changes
+	welcomed bool      // the host has said something
+	leaving  bool      // it gives its place to a newer one
 
 	mu      sync.Mutex // guards what follows
 	account *account

@@ -3,6 +3,7 @@ package switchboard
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/household"
@@ -46,6 +47,7 @@ type Attachment interface {
 // Memory is the switchboard of one process.
 type Memory struct {
 	perLink, perAddress int
+	stall               time.Duration // as the constant; never changes
 
 	mu    sync.Mutex // guards hosts, and the fields of attachments that name it
 	hosts map[sealed.LinkID]*attachment
@@ -67,6 +69,10 @@ const (
 	// word of the host yet. The host speaks to guests who show the link's secret.
 	// The others stay as long as the host and times.open let them.
 	newcomers = family
+
+	// stall is for how long a guest keeps a place that others want, without a word
+	// of the host.
+	stall = 250 * time.Millisecond
 )
 
 // NewMemory returns a switchboard in memory. It connects up to perLink guests to
@@ -74,7 +80,7 @@ const (
 // guest can't keep all others away. Of those to whom the host has said nothing
 // yet, it connects at most eight from one address.
 func NewMemory(perLink, perAddress int) *Memory {
-	return &Memory{perLink: perLink, perAddress: perAddress, hosts: make(map[sealed.LinkID]*attachment)}
+	return &Memory{perLink: perLink, perAddress: perAddress, stall: stall, hosts: make(map[sealed.LinkID]*attachment)}
 }
 
 type attachment struct {
@@ -90,6 +96,22 @@ type attachment struct {
 	channels map[*channel]struct{}
 	places   *household.Tally[string] // of channels; nil until there is a channel
 	fresh    *household.Tally[string] // of those to which the host has said nothing yet
+}
+
+// stalled returns the channel that was there for longest without a word of the host,
+// nil if none was for stall. It gives way when all places are taken, so that guests
+// who say nothing, or do not know the secret, can not fill a link. The caller holds
+// board.mu.
+func (a *attachment) stalled() (oldest *channel) {
+	for c := range a.channels {
+		if !c.welcomed && !c.leaving && (oldest == nil || c.since.Before(oldest.since)) {
+			oldest = c
+		}
+	}
+	if oldest == nil || time.Since(oldest.since) < a.board.stall {
+		return nil
+	}
+	return oldest
 }
 
 // Attach implements [Switchboard].
@@ -178,8 +200,11 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	if a == nil || a.ended {
 		return nil, nil, nil, fault.New(fault.LinkUnavailable, nil)
 	}
+	var stalled *channel
 	if len(a.channels) >= m.perLink {
-		return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
+		if stalled = a.stalled(); stalled == nil {
+			return nil, nil, nil, fault.Newf(fault.TooFast, "%d guests on one link", m.perLink)
+		}
 	}
 	if a.channels == nil { // most links have no guest most of the time
 		a.channels = make(map[*channel]struct{})
@@ -193,10 +218,10 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	}
 	c := newChannel(remote)
 	Charge(c.host, m.Queued)
-	welcomed := false // guarded by m.mu
+	c.since = time.Now()
 	welcome := func() {
-		if !welcomed {
-			welcomed = true
+		if !c.welcomed {
+			c.welcomed = true
 			a.fresh.Drop(remote.Key)
 		}
 	}
@@ -215,7 +240,13 @@ func (m *Memory) Connect(id sealed.LinkID, remote RemoteInfo) (pub []byte, guest
 	a.channels[c] = struct{}{}
 	a.places.Add(remote.Key)
 	a.fresh.Add(remote.Key)
+	if stalled != nil { // it gives way to c, and its end takes m.mu
+		stalled.leaving = true
+	}
 	accept = func() {
+		if stalled != nil {
+			stalled.host.Close(signalling.CloseTooSlow)
+		}
 		accepted := false
 		defer func() {
 			if !accepted { // accept panicked: the place must become free again
