@@ -3,15 +3,19 @@ package store
 import (
 	"bufio"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/porch-call/porch/backend/acquaintances"
+	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/links"
 	"github.com/porch-call/porch/backend/sealed"
 )
@@ -19,7 +23,8 @@ import (
 // killedDirVariable makes the test binary write into that folder until the test kills it.
 const killedDirVariable = "PORCH_TEST_WRITE_UNTIL_KILLED"
 
-// writeUntilKilled does with links what a host does with them, as fast as it can. It prints each change once the book
+// writeUntilKilled does with links what a host does with them, as fast as it can, and beside them with browsers and door
+// messages. It prints each change once the book
 // shows it: what has changed, of which link, and a word or a number that only grows.
 func writeUntilKilled(dir string) {
 	say := func(what string, id sealed.LinkID, value any, err error) {
@@ -37,6 +42,8 @@ func writeUntilKilled(dir string) {
 	if err != nil || b.Damaged() > 0 {
 		say("read", "", "", fmt.Errorf("%d damaged, %w", b.Damaged(), err))
 	}
+	go meetUntilKilled(s, b, say)
+	go leaveUntilKilled(dir, say)
 	for i := 0; ; i++ {
 		l, err := b.Create("")
 		say("link", l.ID, "open", err)
@@ -96,7 +103,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 					return
 				}
 			}
-			t.Logf("%d links said to be kept, killed %d times", len(shown), rounds)
+			t.Logf("%d links, browsers and messages said to be kept, killed %d times", len(shown), rounds)
 		})
 	}
 	all.Wait()
@@ -155,9 +162,30 @@ func killOnce(dir string, shown said) error {
 	if err != nil || b.Damaged() > 0 {
 		return fmt.Errorf("%d records are damaged, %w", b.Damaged(), err)
 	}
+	return compareAll(dir, s, b, shown)
+}
+
+// compareAll returns the first thing that was shown and is not kept.
+func compareAll(dir string, s *Store, b *links.Book, shown said) error {
+	known, err := acquaintances.Open(s, time.Now)
+	if err != nil {
+		return err
+	}
+	messages, err := doormessages.Open(filepath.Join(dir, "doormessages"), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
 	for id, of := range shown {
-		if err := compare(b, id, of); err != nil {
-			return fmt.Errorf("link %s: %w", id, err)
+		switch {
+		case len(of["met"]) > 0:
+			err = compareBrowser(known, string(id), of)
+		case len(of["message"]) > 0 || len(of["deleting"]) > 0:
+			err = compareMessage(messages, string(id), of)
+		default:
+			err = compare(b, id, of)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", id, err)
 		}
 	}
 	return nil
