@@ -129,7 +129,7 @@ var parts = map[string]part{
 	"backend/relay/oneport":     {tier: subjects},
 	"backend/relay/switchboard": {tier: subjects},
 	"backend/relay/turn":        {tier: subjects, pion: every},
-	"backend/relay/wire":        {tier: subjects, beside: []string{"backend/relay/oneport", "backend/relay/switchboard"}},
+	"backend/relay/wire":        {tier: subjects, beside: []string{"backend/relay/oneport"}},
 
 	"backend/hoststate": {tier: joints},
 	"backend/studio":    {tier: joints, pion: []string{"rtp"}},

@@ -177,7 +177,7 @@ func (c *conn) run(held *path.HeldCheck) {
 	}
 	frames, err := c.ask(k)
 	if err != nil {
-		k.end(closeOf(err), fault.CodeOf(err))
+		k.end(switchboard.CloseOf(err), fault.CodeOf(err))
 		return
 	}
 	var writer sync.WaitGroup
@@ -246,7 +246,7 @@ func (k *channel) fromGuest(frames switchboard.Frames, spoke func()) {
 		m, err := k.next(within)
 		switch {
 		case err != nil:
-			frames.Close(closeOf(err))
+			frames.Close(switchboard.CloseOf(err))
 			return
 		case m.IsString:
 			frames.Close(endOf(m.Data))
@@ -285,7 +285,7 @@ func (k *channel) fromHost(frames switchboard.Frames) {
 	for {
 		frame, err := frames.Recv(context.Background()) // ends with the channel
 		if err != nil {
-			k.end(closeOf(err), fault.CodeOf(err))
+			k.end(switchboard.CloseOf(err), fault.CodeOf(err))
 			return
 		}
 		for len(frame) > 0 {
@@ -333,24 +333,4 @@ func (k *channel) end(code signalling.CloseCode, reason fault.Code) {
 	if k.dc.SendText(strings.TrimSpace(strconv.Itoa(int(code))+" "+string(reason))) == nil {
 		k.awaitRoom(0, farewellWithin)
 	}
-}
-
-// closeOf returns the close code of a channel after err.
-func closeOf(err error) signalling.CloseCode {
-	var closed switchboard.Closed
-	switch {
-	case errors.As(err, &closed):
-		return closed.Code
-	case errors.Is(err, errLost):
-		return signalling.CloseDone
-	}
-	switch fault.CodeOf(err) {
-	case fault.TooFast:
-		return signalling.CloseTooFast
-	case fault.TooSlow:
-		return signalling.CloseTooSlow
-	case fault.LinkUnavailable:
-		return signalling.CloseHostGone
-	}
-	return signalling.CloseRefused
 }

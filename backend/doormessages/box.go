@@ -243,6 +243,16 @@ func (b *Box) Delete(id string) error {
 	return nil
 }
 
+// DeleteOf deletes all messages of a link.
+func (b *Box) DeleteOf(link string) (err error) {
+	for _, m := range b.List() {
+		if m.Link == link {
+			err = cmp.Or(err, b.Delete(m.ID))
+		}
+	}
+	return err
+}
+
 // partChunks is how many chunks Read returns at once.
 const partChunks = 16
 

@@ -117,30 +117,15 @@ func (s *guestSession) refuse(err error) {
 	s.host.log.Info("guest refused", "code", code)
 	s.tell(err)
 	_ = s.out.Send(signalling.Ended{Reason: signalling.EndFault})
-	s.frames.Close(closeCode(code))
-}
-
-// closeCode returns the socket's close code for a fault of the guest.
-func closeCode(code fault.Code) signalling.CloseCode {
-	switch code {
-	case fault.FrameTooLarge:
-		return signalling.CloseTooLarge
-	case fault.TooFast:
-		return signalling.CloseTooFast
-	case fault.TooSlow:
-		return signalling.CloseTooSlow
-	default:
-		return signalling.CloseRefused
-	}
+	s.frames.Close(switchboard.CloseOf(err))
 }
 
 func (s *guestSession) run() {
 	ctx := s.host.ctx
 	hello, err := s.begin(ctx)
 	if err != nil { // a guest who has not shown the secret is told nothing
-		code := fault.CodeOf(err)
-		s.host.log.Info("channel dropped", "code", code)
-		s.frames.Close(closeCode(code))
+		s.host.log.Info("channel dropped", "code", fault.CodeOf(err))
+		s.frames.Close(switchboard.CloseOf(err))
 		return
 	}
 	if !s.enroll(ctx, hello.Seat != "") {
@@ -217,12 +202,17 @@ func (s *guestSession) begin(ctx context.Context) (signalling.Hello, error) {
 	return hello, nil
 }
 
-// cause returns why ctx ended, or err if it has not ended.
+// cause returns why ctx ended, or err if it has not ended. A context that nothing but the
+// host's end can cancel is ShuttingDown.
 func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case fault.CodeOf(context.Cause(ctx)) == fault.TooSlow:
 		return context.Cause(ctx)
+	default:
+		return fault.New(fault.ShuttingDown, nil)
 	}
-	return err
 }
 
 // enroll registers the session at its link and welcomes the guest. An address that
@@ -314,7 +304,7 @@ func (s *guestSession) read(ctx context.Context) {
 		plain, err := s.out.open(frame)
 		if err != nil { // the channel is broken in both directions
 			s.host.log.Info("channel broken", "code", fault.CodeOf(err))
-			s.frames.Close(closeCode(fault.CodeOf(err)))
+			s.frames.Close(switchboard.CloseOf(err))
 			return
 		}
 		if !s.pace.Load().Allow() {

@@ -197,3 +197,32 @@ func TestDoorMessagesHaveAPace(t *testing.T) {
 	}
 	ada.closed(signalling.CloseTooFast)
 }
+
+// TestErasedLinkLeavesNoDoorMessage: what nobody could find any more is not kept.
+func TestErasedLinkLeavesNoDoorMessage(t *testing.T) {
+	box, err := doormessages.Open(t.TempDir(), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, setup{messages: box, timing: Timing{Letter: time.Nanosecond}})
+	gone, stays := f.link(), f.link()
+	for _, l := range []hoststate.LinkView{gone, stays} {
+		ada := f.knock(l, "Ada")
+		ada.send(signalling.Letter{Kind: signalling.LetterNote, Size: 3})
+		expect[signalling.Got](ada)
+		ada.send(piece(3))
+		if got := expect[signalling.Got](ada); !got.Saved {
+			t.Fatalf("%+v", got)
+		}
+		ada.vanish()
+	}
+	f.must(f.host.Link(stays.ID).EraseHistory(f.ctx))
+	f.must(f.host.Link(gone.ID).Remove(f.ctx))
+	if n := len(box.List()); n != 2 {
+		t.Fatalf("%d messages", n)
+	}
+	f.must(f.host.Link(gone.ID).EraseHistory(f.ctx))
+	if left := box.List(); len(left) != 1 || left[0].Link != stays.ID {
+		t.Fatalf("%+v", left)
+	}
+}

@@ -102,9 +102,18 @@ func (c LinkCommands) History() []hoststate.CallRecordView {
 }
 
 // EraseHistory forgets who was in through the link, and when. A link that has ended
-// is forgotten altogether.
+// is forgotten altogether, with its door messages, which nobody could find any more.
+// What is known of browsers, whatever their link, stays.
 func (c LinkCommands) EraseHistory(ctx context.Context) error {
-	return c.change(ctx, func(b *links.Book) error { return b.EraseHistory(c.id) })
+	return c.change(ctx, func(b *links.Book) error {
+		if err := b.EraseHistory(c.id); err != nil {
+			return err
+		}
+		if _, err := b.Get(c.id); fault.CodeOf(err) == fault.LinkNotFound {
+			return c.host.messages.DeleteOf(string(c.id))
+		}
+		return nil
+	})
 }
 
 // welcome returns what a guest is told whose address opens the link.

@@ -81,7 +81,7 @@ func (k *socket) run() {
 	id, err := k.question()
 	asked := time.Now()
 	if err != nil {
-		k.Close(wire.CloseOf(err), fault.CodeOf(err))
+		k.Close(switchboard.CloseOf(err), fault.CodeOf(err))
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.lifetime, s.times.open)
@@ -227,7 +227,7 @@ func endOf(err error) signalling.CloseCode {
 	if websocket.CloseStatus(err) == websocket.StatusGoingAway {
 		return signalling.CloseGone
 	}
-	return wire.CloseOf(err)
+	return switchboard.CloseOf(err)
 }
 
 // fromHost writes until the channel ends, and then ends the socket.
@@ -235,7 +235,7 @@ func (k *socket) fromHost(frames switchboard.Frames) {
 	for {
 		frame, err := frames.Recv(context.Background()) // ends with the channel
 		if err != nil {
-			k.Close(wire.CloseOf(err), fault.CodeOf(err))
+			k.Close(switchboard.CloseOf(err), fault.CodeOf(err))
 			return
 		}
 		if !k.Write(websocket.MessageBinary, frame) {

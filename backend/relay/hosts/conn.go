@@ -113,10 +113,10 @@ func (h *hostConn) refuse(err error) {
 		code = fault.TooSlow
 	}
 	h.s.o.Meter.Refused(metering.Hosts, code)
-	if wire.CloseOf(err) != signalling.CloseDone { // the host is still there to be told
+	if switchboard.CloseOf(err) != signalling.CloseDone { // the host is still there to be told
 		h.say(signalling.Refused{Code: string(code)})
 	}
-	h.Close(wire.CloseOf(err), code)
+	h.Close(switchboard.CloseOf(err), code)
 }
 
 // register asks the host for its key, and admits it. An owner of "" is a probe.
@@ -307,7 +307,7 @@ func (h *hostConn) bring(c *hostChannel) {
 	for there {
 		frame, err := c.frames.Recv(context.Background()) // ends with the channel
 		if err != nil {
-			h.dismiss(c, wire.CloseOf(err))
+			h.dismiss(c, switchboard.CloseOf(err))
 			return
 		}
 		h.s.o.Meter.Passed(true, len(frame))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
+	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/kit/contain"
 	"github.com/porch-call/porch/backend/kit/household"
 	"github.com/porch-call/porch/backend/kit/limit"
@@ -203,7 +204,7 @@ func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
 func (c *Conn) Limit(allow func(n int, now time.Time) bool) { c.allow.Store(&allow) }
 
 // ErrTooFast is the end of a connection that sends more than it may.
-var ErrTooFast = errors.New("relay: more bytes than allowed")
+var ErrTooFast error = fault.Newf(fault.TooFast, "more bytes than allowed")
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {

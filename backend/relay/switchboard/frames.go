@@ -2,8 +2,10 @@ package switchboard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/signalling"
@@ -75,6 +77,33 @@ func (c Closed) Unwrap() error {
 		return io.EOF
 	}
 	return fault.New(faultOf(c.Code), nil)
+}
+
+// CloseOf returns the code that ends a socket or a channel after err. An error without
+// a fault is an ordinary end: the other side is gone.
+func CloseOf(err error) signalling.CloseCode {
+	var closed Closed
+	var broken *fault.Error
+	switch {
+	case errors.As(err, &closed):
+		return closed.Code
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return signalling.CloseTooSlow
+	case !errors.As(err, &broken):
+		return signalling.CloseDone
+	}
+	switch broken.Code {
+	case fault.FrameTooLarge:
+		return signalling.CloseTooLarge
+	case fault.TooFast:
+		return signalling.CloseTooFast
+	case fault.TooSlow:
+		return signalling.CloseTooSlow
+	case fault.LinkUnavailable, fault.HostGone, fault.ShuttingDown:
+		return signalling.CloseHostGone
+	default:
+		return signalling.CloseRefused
+	}
 }
 
 // faultOf returns the fault that a person is told when a socket closes with code.

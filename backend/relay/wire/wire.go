@@ -19,7 +19,6 @@ import (
 
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/relay/oneport"
-	"github.com/porch-call/porch/backend/relay/switchboard"
 	"github.com/porch-call/porch/backend/signalling"
 )
 
@@ -221,27 +220,6 @@ func (p *Pulse) Stop() {
 	p.timer.Stop()
 	p.mu.Unlock()
 	p.running.Wait()
-}
-
-// CloseOf returns the code that ends a socket or a channel after err.
-func CloseOf(err error) signalling.CloseCode {
-	var closed switchboard.Closed
-	switch {
-	case errors.As(err, &closed):
-		return closed.Code
-	case errors.Is(err, oneport.ErrTooFast):
-		return signalling.CloseTooFast
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return signalling.CloseTooSlow
-	}
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		return signalling.CloseDone // the guest has closed the socket, or its network has
-	}
-	if f.Code == fault.FrameTooLarge {
-		return signalling.CloseTooLarge
-	}
-	return signalling.CloseRefused
 }
 
 // Offers reports whether a request offers a subprotocol.
