@@ -63,6 +63,8 @@ type Options struct {
 	// Clipboard puts text on the clipboard with the window's toolkit. It is nil
 	// if there is no window.
 	Clipboard func(text string) error
+	// Downloads is the folder in which the host saves files that participants send. "" means the system's.
+	Downloads string
 	// Speech returns the words in the host's language. nil means English.
 	Speech func() hoststate.Speech
 	// RelayTLS is for public relays whose certificate no authority has signed.
@@ -78,7 +80,8 @@ type Options struct {
 var DefaultPage string
 
 // FromEnvironment fills in what the environment says: PORCH_LISTEN (see
-// relay.Options), PORCH_PAGE, PORCH_OUTER and PORCH_CAPTURE=synthetic. [store.Dir] reads PORCH_DATA_DIR.
+// relay.Options), PORCH_PAGE, PORCH_OUTER and PORCH_CAPTURE=synthetic. [store.Dir] reads PORCH_DATA_DIR, and with
+// it saved files go to its folder "downloads".
 func (o Options) FromEnvironment() Options {
 	if o.Listen == "" {
 		o.Listen = os.Getenv("PORCH_LISTEN")
@@ -88,6 +91,9 @@ func (o Options) FromEnvironment() Options {
 	}
 	if o.Outer == "" {
 		o.Outer = os.Getenv("PORCH_OUTER")
+	}
+	if dir := os.Getenv("PORCH_DATA_DIR"); o.Downloads == "" && dir != "" {
+		o.Downloads = filepath.Join(dir, "downloads")
 	}
 	o.Synthetic = o.Synthetic || os.Getenv("PORCH_CAPTURE") == "synthetic"
 	return o
@@ -168,7 +174,9 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	calls, err := call.NewEngine(call.Options{TLS: o.RelayTLS, Router: router, Port: port, Logger: log})
+	calls, err := call.NewEngine(call.Options{
+		TLS: o.RelayTLS, Router: router, Port: port, Spool: filepath.Join(dir, "files"), Logger: log,
+	})
 	if err != nil {
 		return fmt.Errorf("open the call engine: %w", err)
 	}
@@ -246,6 +254,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Attention:     o.Attention,
 		Clipboard:     o.Clipboard,
 		Awake:         computer,
+		Downloads:     o.Downloads,
 		Synthetic:     o.Synthetic,
 		Speech:        o.Speech,
 		Timing:        o.Timing,

@@ -13,7 +13,7 @@ import (
 // else's: PORCH_DATA_DIR may name any folder.
 var ours = []string{
 	"porch.db", "porch.db-wal", "porch.db-shm", "porch.db-journal", "porch.lock",
-	"relay", "doormessages", "updates.json", "updates.json.new", "porch.log", "porch-older.log", "crash.log", "crash-trace.log",
+	"relay", "doormessages", "files", "updates.json", "updates.json.new", "porch.log", "porch-older.log", "crash.log", "crash-trace.log",
 }
 
 // Erase removes all that Porch keeps in a data folder, and the folder if nothing else is in it. No Porch may be running

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/porch-call/porch/backend/call/files"
+	"github.com/porch-call/porch/backend/call/lines"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/media/rate"
 	"github.com/porch-call/porch/backend/signalling"
@@ -30,15 +31,23 @@ func (c *Call) newDesk() *files.Desk {
 			}
 			c.post(func() { c.fileOver(uint64(id), reason) })
 		},
-		Busy: func(who string) bool {
-			m := c.member(who)
-			if m == nil {
-				return false
+		Line: func(who string) files.Line {
+			if m := c.member(who); m != nil {
+				return m.fileLine()
 			}
-			p := m.connection.Load()
-			return p != nil && p.out.Estimator().State() == rate.Overuse
+			return files.Line{}
 		},
 	})
+}
+
+// fileLine returns what is known of the way to m.
+func (m *member) fileLine() files.Line {
+	p := m.connection.Load()
+	if m.profile.Host || p == nil || p.path.Load() != nil && lines.Way(p.way.Load()) == lines.Loopback {
+		return files.Line{Near: true}
+	}
+	e := p.out.Estimator()
+	return files.Line{Known: p.out.Reported(), Queue: e.Queue(), Full: e.State() == rate.Overuse}
 }
 
 var errNoFiles = errors.New("this call passes no files")
@@ -80,7 +89,7 @@ func (c *Call) takeFile(m *member, t signalling.Take) error {
 	if _, ok := c.book.Owner(t.Line); !ok || t.Line < m.firstLine {
 		return fault.New(fault.FileGone, nil)
 	}
-	lacking, err := c.desk.Take(uint32(t.Line), m.profile.ID)
+	lacking, err := c.desk.Take(uint32(t.Line), m.profile.ID, uint8(t.Try))
 	for _, id := range lacking {
 		c.openFiles(id)
 	}

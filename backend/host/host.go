@@ -73,6 +73,8 @@ type Options struct {
 	// programs for it. It may be nil.
 	Clipboard func(text string) error
 	Awake     Awake // told whether a guest is in a call; may be nil
+	// Downloads is the folder in which the host saves files; "" means the system's.
+	Downloads string
 	// Synthetic means that Capture and the page use a drawn picture and a tone.
 	Synthetic bool
 	// Speech returns the words in the host's language. nil means English.
@@ -91,6 +93,7 @@ type Host struct {
 	relay         ways.Inside
 	engine        *call.Engine
 	capture       *capture.Engine
+	downloads     string // a folder; "" for the system's
 	messages      *doormessages.Box
 	windows       Windows
 	center        *notify.Center // nil if there is no notifier
@@ -143,6 +146,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		relay:         o.Relay,
 		engine:        o.Calls,
 		capture:       o.Capture,
+		downloads:     o.Downloads,
 		windows:       o.Windows,
 		messages:      o.Messages,
 		attention:     o.Attention,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/porch-call/porch/backend/call"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/host/windowfiles"
 	"github.com/porch-call/porch/backend/hoststate"
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/media/codec"
@@ -29,6 +30,7 @@ type hostSeat struct {
 	muted         bool                  // of the native engine: as the window last said
 	cameraOff     bool                  // the same for the camera
 	missing       studio.Missing        // of the native engine: devices that were asked for and do not work
+	files         *windowfiles.Way      // nil if the call passes no files
 	expiry        *time.Timer
 }
 
@@ -123,6 +125,9 @@ func (h *Host) ServeWindow(window *windowsocket.Conn) {
 // windowSaid handles a message of the host's window.
 func (s *hostSeat) windowSaid(m signalling.Message) error {
 	h := s.host
+	if handled, err := s.files.Said(m); handled {
+		return err
+	}
 	if s.participant != nil {
 		return s.participant.Handle(m)
 	}
@@ -195,6 +200,8 @@ func (h *Host) enterWindow(t ticket, window *windowsocket.Conn) (*hostSeat, erro
 		return nil, err
 	}
 	o.hostSeat, o.hostIn = s, true
+	s.files = windowfiles.Open(h.ctx, c, h.downloads, h.background.TryGo)
+	s.files.Attach(window)
 	h.touch()
 	return s, nil
 }
@@ -210,6 +217,7 @@ func (s *hostSeat) returnWindow(window *windowsocket.Conn) error {
 		old.Close(fault.SeatTaken)
 	}
 	s.window = window
+	s.files.Attach(window)
 	if s.participant != nil {
 		_, err := s.participant.Attach(window, false) // a new page has no peer connection
 		return err
@@ -230,6 +238,7 @@ func (s *hostSeat) loseWindow(link sealed.LinkID, window *windowsocket.Conn) {
 		return
 	}
 	s.window = nil
+	s.files.Detach(window)
 	if s.participant != nil {
 		s.participant.Detach(window)
 	}

@@ -78,7 +78,7 @@ var golden = []struct {
 		Earlier{},
 		Attach{Name: "Zoë's tea.pdf", Size: 26214400, Token: deviceText},
 		Attach{Name: "a", Size: 1},
-		Take{Line: 7, On: true},
+		Take{Line: 7, On: true, Try: 3},
 		Take{Line: 7},
 		TakeBack{Line: 7},
 	}},

@@ -151,6 +151,7 @@ type Attach struct {
 type Take struct {
 	Line uint64 `json:"line"` // id of the chat line
 	On   bool   `json:"on"`
+	Try  int    `json:"try,omitempty"` // 0 to 255: another number each time, which the frames of this time bear
 }
 
 // TakeBack ends the sender's offer of a file. Guests send it only to a host whose Roster

@@ -583,8 +583,8 @@ func (m Attach) Validate() error {
 
 // Validate implements [Message].
 func (m Take) Validate() error {
-	if m.Line > maxSafe {
-		return invalid("take: line out of range")
+	if m.Line > maxSafe || m.Try < 0 || m.Try > 255 {
+		return invalid("take: number out of range")
 	}
 	return nil
 }

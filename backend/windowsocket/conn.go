@@ -38,6 +38,8 @@ type Conn struct {
 	texts     [][]byte
 	textBytes int
 	pictures  pictures
+	files     [][]byte
+	fileBytes int
 	closing   bool
 	reason    fault.Code
 }
@@ -144,7 +146,7 @@ func (c *Conn) SendFrame(f VideoFrame) error {
 }
 
 // Recv returns the window's next message: one that guests send too, or [KeyframeWanted],
-// [ScreensWanted] or [ShareScreen]. For a message that can't be
+// [ScreensWanted], [ShareScreen], [SaveFile] or [FileFrame]. For a message that can't be
 // read it returns the fault, and the socket stays open. When the socket has ended, it returns io.EOF.
 func (c *Conn) Recv(ctx context.Context) (signalling.Message, error) {
 	select {
@@ -178,7 +180,7 @@ func (c *Conn) finish(reason fault.Code) {
 	}
 	c.closing, c.reason = true, reason
 	close(c.over)
-	c.pictures = pictures{}
+	c.pictures, c.files = pictures{}, nil
 	_ = c.raw.SetDeadline(time.Now().Add(closeWithin)) // if it fails, reading and writing fail too
 	c.wake()
 }
@@ -232,7 +234,10 @@ func (c *Conn) next() (kind websocket.MessageType, b []byte, closed bool) {
 		c.textBytes -= len(b)
 		return websocket.MessageText, b, c.closing
 	}
-	b, _ = c.pictures.pop()
+	b, ok := c.pictures.pop()
+	if !ok {
+		b = c.popFile()
+	}
 	return websocket.MessageBinary, b, c.closing
 }
 
@@ -245,11 +250,16 @@ func (c *Conn) read() {
 		if err != nil {
 			return
 		}
-		if kind != websocket.MessageText {
+		var m signalling.Message
+		switch {
+		case kind == websocket.MessageText:
+			m, err = decodeWindow(b)
+		case len(b) > 1 && b[0] == fileVersion:
+			m = FileFrame{b[1:]}
+		default:
 			c.Close(fault.MessageUnexpected)
 			continue
 		}
-		m, err := decodeWindow(b)
 		switch m := m.(type) {
 		case enter:
 			err = fault.Newf(fault.MessageUnexpected, "enter: already in")

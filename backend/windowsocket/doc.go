@@ -18,7 +18,7 @@
 // # Text messages
 //
 // After that, the window sends what guests send (signalling.DecodeFromGuest) and receives what hosts send. Each
-// message is one text message. Nine types exist only here:
+// message is one text message. Eleven types exist only here:
 //
 //	window → backend  {"type":"enter","payload":{"token":string}}
 //	backend → window  {"type":"source","payload":{"index":n,"participant":id}}
@@ -29,6 +29,8 @@
 //	window → backend  {"type":"shareScreen","payload":{"id":id}}
 //	backend → window  {"type":"screens","payload":{"screens":[{"id":id,"name":string,"width":n,"height":n}],"fault":code}}
 //	backend → window  {"type":"ownScreen","payload":{"open":bool,"fault":code}}
+//	window → backend  {"type":"saveFile","payload":{"line":id}}
+//	backend → window  {"type":"fileSaved","payload":{"line":id,"bytes":n,"name":string,"fault":code}}
 //
 // source names the participant whose pictures have index n in binary frames. It is sent before the first such frame.
 // Indexes count up from 0 and are not used again on the same socket.
@@ -49,10 +51,14 @@
 // makes it open one of them, or none (""), and is answered by ownScreen, which also comes when a screen has ended by itself.
 // The call is told by sharing, as by guests.
 //
+// saveFile makes the app save the file of a chat line in the folder for downloads. fileSaved tells how much of it is
+// there, a few times a second, and at last under which name, or why not. take with "on" false gives it up.
+//
 // # Binary messages
 //
-// Each binary message, backend to window only, is one VP8 frame (RFC 6386) of
-// one participant. All numbers are big-endian.
+// A binary message whose first byte is 2 is, behind that byte, a frame of a file, both ways, as docs/protocol.md has it of
+// the data channel of guests. Any other is backend to window only: one VP8 frame (RFC 6386) of one participant. All
+// numbers are big-endian.
 //
 //	byte  0      version: 1
 //	byte  1      flags: bit 0 set on a keyframe; the others are 0 and ignored

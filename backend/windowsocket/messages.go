@@ -150,7 +150,7 @@ func checkParticipant(id string) error {
 	return nil
 }
 
-// decodeWindow reads a message from the window: one that guests send, or enter, taken, keyframeWanted, screensWanted or shareScreen. Its faults
+// decodeWindow reads a message from the window: one that guests send, or enter, taken, keyframeWanted, screensWanted, shareScreen or saveFile. Its faults
 // are those of [signalling.DecodeFromGuest].
 func decodeWindow(b []byte) (signalling.Message, error) {
 	m, err := signalling.DecodeFromGuest(b, signalling.MaxFrame)
@@ -176,6 +176,8 @@ func decodeWindow(b []byte) (signalling.Message, error) {
 		return decodeAs[ScreensWanted](envelope.Payload)
 	case ShareScreen{}.Type():
 		return decodeAs[ShareScreen](envelope.Payload)
+	case SaveFile{}.Type():
+		return decodeAs[SaveFile](envelope.Payload)
 	}
 	return nil, err
 }

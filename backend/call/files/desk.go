@@ -40,8 +40,8 @@ type Options struct {
 	// Over hears that an offer is over because the file is not what was said (WhyRefused), or the disk takes no more
 	// (WhyRoom). It may block.
 	Over func(id uint32, why Why)
-	// Busy reports whether a participant's line carries too little for the call now.
-	Busy   func(who string) bool
+	// Line returns what is known of the way to a participant. It must not block.
+	Line   func(who string) Line
 	Logger *slog.Logger
 	// Patience is how long nothing may move; 0 for 30 s.
 	Patience time.Duration
@@ -90,12 +90,13 @@ func (d *Desk) Offer(id uint32, owner, name string, size int64) {
 	d.offers[id] = &offer{id: id, owner: owner, name: name, size: size, up: NewWindow(), readers: make(map[string]*reader)}
 }
 
-// Take begins to send a file to a participant as soon as there are ways for both. It returns those who have none yet.
+// Take begins to send a file to a participant as soon as there are ways for both; try is the participant's number for it,
+// which tells what comes from what was on its way before. It returns those who have no way yet.
 // The faults are FileGone, FilesFull and TooFast.
-func (d *Desk) Take(id uint32, who string) (lacking []string, err error) {
+func (d *Desk) Take(id uint32, who string, try uint8) (lacking []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o, r, err := d.reader(id, who)
+	o, r, err := d.reader(id, who, try)
 	if err != nil || r == nil {
 		return nil, err
 	}
@@ -112,17 +113,20 @@ func (d *Desk) Take(id uint32, who string) (lacking []string, err error) {
 }
 
 // reader makes a reader, nil if there is one. The caller holds mu.
-func (d *Desk) reader(id uint32, who string) (*offer, *reader, error) {
+func (d *Desk) reader(id uint32, who string, try uint8) (*offer, *reader, error) {
 	o := d.offers[id]
 	if o == nil || o.over || o.owner == who || d.closed {
 		return nil, nil, fault.New(fault.FileGone, nil)
 	}
-	if o.readers[who] != nil {
-		return o, nil, nil
+	if r := o.readers[who]; r != nil && !r.ended() {
+		if r.try == try {
+			return o, nil, nil
+		}
+		d.end(r, WhyCancelled)
 	}
 	taken := 0
 	for _, other := range d.offers {
-		if other.readers[who] != nil {
+		if r := other.readers[who]; r != nil && !r.ended() {
 			taken++
 		}
 	}
@@ -136,7 +140,7 @@ func (d *Desk) reader(id uint32, who string) (*offer, *reader, error) {
 	if len(o.readers) == 0 {
 		o.moved = now
 	}
-	r := &reader{o: o, who: who, window: NewWindow(), wake: make(chan struct{}, 1), done: make(chan struct{}), moved: now}
+	r := &reader{o: o, who: who, try: try, window: NewWindow(), wake: make(chan struct{}, 1), done: make(chan struct{}), moved: now}
 	o.readers[who] = r
 	if !d.sweeping {
 		d.sweeping = true
@@ -195,7 +199,7 @@ func (d *Desk) end(r *reader, why Why) {
 	r.why = why
 	close(r.done)
 	if r.pipe != nil {
-		_ = r.pipe.Send(frame{kind: kindStop, id: r.o.id, why: why}.write()) // the way may be gone
+		_ = r.pipe.Send(frame{kind: kindStop, try: r.try, id: r.o.id, why: why}.write()) // the way may be gone
 	}
 	if !r.running {
 		d.gone(r)

@@ -10,8 +10,9 @@ import (
 
 // reader is a participant who receives a file. The desk's mu guards what has no comment of its own.
 type reader struct {
-	o   *offer // immutable, as who is
+	o   *offer // immutable, as who and try are
 	who string
+	try uint8
 
 	pipe    *pipe         // nil until there is one, and always for what the host's app saves itself
 	own     bool          // it is saved here
@@ -44,26 +45,19 @@ func (r *reader) stir() {
 }
 
 // heard takes the receiver's word on how much it has read. The caller holds mu.
-func (d *Desk) heard(r *reader, read int64) error {
-	if read < r.read || read > r.sent {
-		return fault.Newf(fault.MessageInvalid, "files: %d bytes read of %d", read, r.sent)
-	}
-	if read == r.read {
-		return nil
+func (d *Desk) heard(r *reader, read int64) {
+	if read <= r.read || read > r.sent {
+		return
 	}
 	now := time.Now()
-	r.marks = passed(r.marks, read, &r.window, now)
+	r.marks = passed(r.marks, read, &r.window, now, d.o.Line(r.who))
 	r.read, r.moved = read, now
-	if d.o.Busy(r.who) {
-		r.window.Yield(now)
-	}
 	r.stir()
-	return nil
 }
 
 // toPipe sends bytes to the receiver.
 func (r *reader) toPipe(b []byte, offset int64) error {
-	return r.pipe.Send(frame{kind: kindPart, id: r.o.id, offset: uint32(offset), content: b}.write())
+	return r.pipe.Send(frame{kind: kindPart, try: r.try, id: r.o.id, offset: uint32(offset), content: b}.write())
 }
 
 // run gives a reader all bytes by put, which need not take them at once. It ends with the reader.
@@ -168,7 +162,7 @@ func (d *Desk) pass(r *reader, b []byte, put func([]byte, int64) error) bool {
 // FileRefused; and the error of w. lacking is called with those who have no way yet.
 func (d *Desk) Save(ctx context.Context, id uint32, who string, w io.Writer, lacking func(string), told func(int64)) error {
 	d.mu.Lock()
-	o, r, err := d.reader(id, who)
+	o, r, err := d.reader(id, who, 0)
 	if err != nil || r == nil {
 		d.mu.Unlock()
 		return err

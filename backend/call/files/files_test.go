@@ -127,7 +127,7 @@ func (l *line) send(w *Window, lasts time.Duration) (rate float64, longest time.
 		for len(flight) > 0 && flight[0].back <= now {
 			f := flight[0]
 			flight = flight[1:]
-			w.Took(start.Add(now), f.bytes, now-f.at)
+			w.Took(start.Add(now), f.bytes, now-f.at, Line{})
 			out -= f.bytes
 			if now > lasts/2 {
 				done += f.bytes

@@ -36,14 +36,14 @@ type mark struct {
 }
 
 // passed drops the marks up to an offset, and tells a window how long the last of them took.
-func passed(marks []mark, to int64, w *Window, now time.Time) []mark {
+func passed(marks []mark, to int64, w *Window, now time.Time, line Line) []mark {
 	n, bytes := 0, int64(0)
 	for n < len(marks) && marks[n].to <= to {
 		bytes += marks[n].to - marks[n].from
 		n++
 	}
 	if n > 0 {
-		w.Took(now, int(bytes), now.Sub(marks[n-1].at))
+		w.Took(now, int(bytes), now.Sub(marks[n-1].at), line)
 	}
 	return marks[n:]
 }
@@ -53,9 +53,6 @@ func (d *Desk) ask(o *offer, now time.Time) {
 	p := d.pipes[o.owner]
 	if p == nil || o.over || len(o.readers) == 0 || o.got == o.size {
 		return
-	}
-	if d.o.Busy(o.owner) {
-		o.up.Yield(now)
 	}
 	if wait := o.up.Hold(now); wait > 0 && o.asked {
 		if !o.held {
@@ -121,10 +118,11 @@ func (d *Desk) Handle(who string, p Pipe, b []byte) error {
 		for _, r := range o.readers {
 			d.end(r, WhyStopped)
 		}
+	case (f.kind == kindStop || f.kind == kindGot) && r != nil && r.try != f.try: // about one that was given up
 	case f.kind == kindStop && r != nil:
 		d.end(r, WhyCancelled)
 	case f.kind == kindGot && r != nil:
-		return d.heard(r, int64(f.offset))
+		d.heard(r, int64(f.offset))
 	case f.kind == kindWant || f.kind == kindPart:
 		return fault.Newf(fault.MessageUnexpected, "files: frame %d", f.kind)
 	}
@@ -143,11 +141,13 @@ func (d *Desk) part(o *offer, way *pipe, f frame) error {
 		return nil
 	}
 	if int64(f.offset) != o.got || end > o.granted {
-		return d.refuse(o)
+		d.refuse(o)
+		return fault.New(fault.FileRefused, nil)
 	}
 	if o.first = append(o.first, f.content[:min(len(f.content), sniffed-len(o.first))]...); len(o.first) == sniffed || end == o.size {
 		if !fits(o.name, o.first) {
-			return d.refuse(o)
+			d.refuse(o) // people give files wrong names without meaning harm, so the way stays
+			return nil
 		}
 	}
 	o.users++
@@ -170,7 +170,7 @@ func (d *Desk) part(o *offer, way *pipe, f frame) error {
 		return nil
 	}
 	defer d.mu.Unlock()
-	o.grants = passed(o.grants, end, &o.up, now)
+	o.grants = passed(o.grants, end, &o.up, now, Line{Near: d.o.Line(o.owner).Near}) // the rest is about the other direction
 	o.got, o.moved = end, now
 	for _, r := range o.readers {
 		r.stir()
@@ -181,11 +181,10 @@ func (d *Desk) part(o *offer, way *pipe, f frame) error {
 }
 
 // refuse ends an offer that is not what it was said to be. The caller holds mu, which is released.
-func (d *Desk) refuse(o *offer) error {
+func (d *Desk) refuse(o *offer) {
 	d.endOffer(o, WhyRefused)
 	d.mu.Unlock()
 	d.o.Over(o.id, WhyRefused)
-	return fault.New(fault.FileRefused, nil)
 }
 
 // reserve keeps room for a file on disk. Files that nobody receives now make room; their senders still have them. The

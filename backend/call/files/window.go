@@ -1,9 +1,6 @@
 package files
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A Window is how many bytes of a file may be on their way. It follows the delay that they meet, as LEDBAT does
 // (RFC 6817): it grows while there is none and shrinks before there is much, so that what is sent for the call goes
@@ -13,8 +10,8 @@ type Window struct {
 	base    time.Duration    // the shortest delay since turned
 	before  time.Duration    // that of the time before; 0 for none
 	turned  time.Time        // when it started last
-	last    [4]time.Duration // the newest delays; the shortest of them counts, as a page has pauses of its own
-	n       int              // delays so far
+	least   [2]time.Duration // the shortest delay of this while, and of the one before; a page has pauses of its own
+	while   time.Time        // when this while began
 	growing bool             // twice as much with each round, until there is some delay
 	held    time.Time        // nothing is to be sent before
 	cut     time.Time        // when it was last halved
@@ -27,11 +24,20 @@ const (
 
 	// windowDelay is the delay that a file may add to a line. RFC 6817 allows 100 ms; a call wants less.
 	windowDelay = 25 * time.Millisecond
-	windowGain  = 4 << 10 // bytes in a round, at most
+	windowGain  = 2 << 10 // bytes in a round, at most
 	windowAnew  = 10 * time.Second
 	longestHold = time.Second
+	aWhile      = 100 * time.Millisecond
 	partLeast   = 1 << 10
 )
+
+// Line is what is known of the way to a participant.
+type Line struct {
+	Near  bool          // it does not leave this computer
+	Known bool          // Queue is measured
+	Queue time.Duration // how long packets wait in front of it at least
+	Full  bool          // it carries too little for the call
+}
 
 // NewWindow returns a window as it begins.
 func NewWindow() Window { return Window{size: windowStart, growing: true} }
@@ -47,8 +53,13 @@ func (w *Window) Part() int { return min(max(w.Size()/4, partLeast), MaxPart) }
 // large.
 func (w *Window) Hold(now time.Time) time.Duration { return max(w.held.Sub(now), 0) }
 
-// Took notes that so many bytes were read after a delay, which is a round trip and the time in queues.
-func (w *Window) Took(now time.Time, bytes int, delay time.Duration) {
+// Took notes that so many bytes were read after a delay, which is a round trip and the time in queues, and in a page that
+// is busy. What is known of the line counts for more.
+func (w *Window) Took(now time.Time, bytes int, delay time.Duration, line Line) {
+	if line.Near {
+		w.size, w.held = windowMost, time.Time{}
+		return
+	}
 	if w.turned.IsZero() || now.Sub(w.turned) > windowAnew {
 		if !w.turned.IsZero() {
 			w.size, w.growing = windowLeast, true
@@ -60,9 +71,21 @@ func (w *Window) Took(now time.Time, bytes int, delay time.Duration) {
 	if w.before > 0 {
 		shortest = min(shortest, w.before)
 	}
-	w.last[w.n%len(w.last)] = delay
-	w.n++
-	queued := slices.Min(w.last[:min(w.n, len(w.last))]) - shortest
+	if w.least[0] == 0 || now.Sub(w.while) > aWhile {
+		w.least, w.while = [2]time.Duration{delay, w.least[0]}, now
+	}
+	w.least[0] = min(w.least[0], delay)
+	lately := w.least[0]
+	if w.least[1] > 0 {
+		lately = min(lately, w.least[1])
+	}
+	queued := lately - shortest
+	if w.growing {
+		queued = delay - shortest
+	}
+	if line.Known {
+		queued = line.Queue
+	}
 	if w.growing = w.growing && queued < windowDelay/2; w.growing {
 		w.size += float64(bytes)
 	} else {
@@ -70,13 +93,16 @@ func (w *Window) Took(now time.Time, bytes int, delay time.Duration) {
 		w.size += windowGain * off * float64(bytes) / w.size
 	}
 	w.size = min(max(w.size, windowLeast), windowMost)
-	if w.size == windowLeast && queued > windowDelay {
+	switch {
+	case line.Full:
+		w.yield(now)
+	case w.size == windowLeast && queued > windowDelay:
 		w.held = now.Add(min(2*queued, longestHold))
 	}
 }
 
-// Yield halves the window, at most once in a while: the call's own estimate says that the line is full.
-func (w *Window) Yield(now time.Time) {
+// yield halves the window, at most once in a while.
+func (w *Window) yield(now time.Time) {
 	if now.Sub(w.cut) < 200*time.Millisecond {
 		return
 	}

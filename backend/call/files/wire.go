@@ -6,7 +6,8 @@ import (
 	"github.com/porch-call/porch/backend/fault"
 )
 
-// A frame is one binary message: its kind (1 byte), the id of the file (4), and
+// A frame is one binary message: its kind (1 byte), the receiver's number of the try (1), 0 to and from the sender, the id
+// of the file (4), and
 //
 //	want  host → sender     offset (4), and up to which byte the sender may send (4)
 //	part  both              offset (4), and 1 to MaxPart bytes
@@ -20,7 +21,7 @@ const (
 	kindGot  = 3
 	kindStop = 4
 
-	head = 5
+	head = 6
 	// MaxPart is how many bytes of a file a part has at most.
 	MaxPart = 16 << 10
 	// MaxFrame is the length of the longest frame.
@@ -43,6 +44,7 @@ const (
 // frame is a frame that was read.
 type frame struct {
 	kind    byte
+	try     uint8
 	id      uint32
 	offset  uint32 // of want and part; of got how many bytes
 	to      uint32 // of want
@@ -56,7 +58,7 @@ func read(b []byte) (f frame, err error) {
 	if len(b) < head+1 || len(b) > MaxFrame {
 		return f, bad
 	}
-	f.kind, f.id = b[0], binary.BigEndian.Uint32(b[1:])
+	f.kind, f.try, f.id = b[0], b[1], binary.BigEndian.Uint32(b[2:])
 	b = b[head:]
 	switch {
 	case f.kind == kindStop && len(b) == 1:
@@ -79,7 +81,7 @@ func read(b []byte) (f frame, err error) {
 // write returns a frame as it is sent.
 func (f frame) write() []byte {
 	b := make([]byte, 0, head+8+len(f.content))
-	b = append(b, f.kind)
+	b = append(b, f.kind, f.try)
 	b = binary.BigEndian.AppendUint32(b, f.id)
 	if f.kind == kindStop {
 		return append(b, byte(f.why))

@@ -171,6 +171,9 @@ func (o *Outbound) Estimate() uint64 {
 	return o.limit.Load()
 }
 
+// Reported reports whether the receiver says by transport-wide numbers what arrives, so that Estimator knows the line.
+func (o *Outbound) Reported() bool { return o.departures.reported.Load() }
+
 // Estimator returns the estimator of what the line to the receiver carries.
 func (o *Outbound) Estimator() *rate.Estimator { return o.departures.estimator }
 

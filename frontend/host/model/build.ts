@@ -1,3 +1,4 @@
+import type { FileWay } from '$src/call/model/fileWay';
 import type { MediaEngine } from '$src/media/engine';
 import { NativeEngine } from '$src/media/native/native.svelte';
 import { Capture } from '$src/media/webview/capture.svelte';
@@ -23,8 +24,23 @@ export const builder =
       entry.engine === 'native'
         ? native(transport, how, state, commands)
         : webview(transport, how, state);
-    return { transport, engine };
+    return { transport, engine, files: filesBy(transport) };
   };
+
+/** Files come and go by the socket, and the app saves them. */
+function filesBy(transport: LoopbackTransport): FileWay {
+  const way: FileWay = {
+    open: () => {},
+    send: (frame) => transport.sendFile(frame),
+    save: (line) => transport.saveFile(line),
+    onframe: null,
+    onanew: null,
+    onsaved: null,
+  };
+  transport.onfile = (frame) => way.onframe?.(frame);
+  transport.onsaved = (saved) => way.onsaved?.(saved);
+  return way;
+}
 
 function webview(transport: LoopbackTransport, how: How, state: State): MediaEngine {
   const { engines, settings } = state;

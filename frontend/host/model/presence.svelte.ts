@@ -1,4 +1,5 @@
 import { Call } from '$src/call/model/call.svelte';
+import type { FileWay } from '$src/call/model/fileWay';
 import type { MediaEngine } from '$src/media/engine';
 import type { Transport } from '$src/transport';
 import type { HostMessage } from '$src/transport/transport';
@@ -9,6 +10,8 @@ import { faultOf } from './backend';
 export interface Parts {
   transport: Transport;
   engine: MediaEngine;
+  /** The way of the call's files. */
+  files?: FileWay;
 }
 
 export interface PresenceOptions {
@@ -73,8 +76,8 @@ export class Presence {
       return;
     }
     if (round !== this.#round) return;
-    const { transport, engine } = this.#options.build(entry, this.#how);
-    const call = new Call(engine, (message) => transport.send(message));
+    const { transport, engine, files } = this.#options.build(entry, this.#how);
+    const call = new Call(engine, (message) => transport.send(message), files);
     engine.expect?.(this.#expecting);
     this.#transport = transport;
     this.call = call;

@@ -139,6 +139,11 @@ export interface MediaEngine {
   /** The track of a picture, to be drawn once more elsewhere; missing where pictures have none. Reactive. */
   trackOf?(participant: string): MediaStreamTrack | undefined;
 
+  /** The connection to the host, where the page has one. */
+  readonly connection?: RTCPeerConnection | undefined;
+  /** Called when there is another one. */
+  onconnection?: (() => void) | null;
+
   /** What the connection to the host has carried, where the page has one; undefined while there is none. */
   figures?(): Promise<Figures | undefined>;
 

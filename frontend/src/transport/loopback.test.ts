@@ -95,7 +95,7 @@ describe('the window’s socket', () => {
 
   for (const [name, data, code] of [
     ['a frame of no source', frame(9), 'frame-out-of-order'],
-    ['a frame of another version', frame(0, { version: 2 }), 'version-unsupported'],
+    ['a frame of another version', frame(0, { version: 3 }), 'version-unsupported'],
     ['a frame without a picture', frame(0, { size: 0 }), 'frame-truncated'],
     ['an empty frame', new Uint8Array(), 'frame-truncated'],
     ['text that is no message', 'x', 'message-malformed'],

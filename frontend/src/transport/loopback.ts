@@ -1,3 +1,4 @@
+import { type Bytes, concat } from './bytes';
 import { codeOf, Fault } from './fault';
 import type { Form, GuestMessage, HostMessage } from './generated/signalling';
 import { decodeFromHost, hasForm } from './messages';
@@ -9,6 +10,8 @@ const closeTokenRefused = 4403;
 /** The backend ended it, for the fault that is the close frame's reason. */
 const closeFault = 4400;
 const headerSize = 12;
+/** The first byte of a binary message that carries a frame of a file. */
+const fileVersion = 2;
 /** Frames of a source after which the backend hears how many were taken; it asks for every fourth at least. */
 const takenEvery = 2;
 
@@ -44,6 +47,14 @@ export interface OwnScreenState {
   readonly fault: string;
 }
 
+/** How saving a file goes; name or fault with the last one. */
+export interface FileSaved {
+  readonly line: number;
+  readonly bytes: number;
+  readonly name: string;
+  readonly fault: string;
+}
+
 export interface LoopbackOptions {
   /** From the backend's ticket: ws://127.0.0.1:PORT/window. */
   readonly url: string;
@@ -63,6 +74,8 @@ export class LoopbackTransport implements Transport {
   ondevices: ((state: DeviceState) => void) | null = null;
   onscreens: ((screens: Screens) => void) | null = null;
   onownscreen: ((state: OwnScreenState) => void) | null = null;
+  onfile: ((frame: Bytes) => void) | null = null;
+  onsaved: ((saved: FileSaved) => void) | null = null;
 
   #state: TransportState = { phase: 'connecting', attempt: 0 };
   #socket: WebSocket | undefined;
@@ -115,6 +128,16 @@ export class LoopbackTransport implements Transport {
     if (this.#state.phase === 'open') this.#write('shareScreen', { id });
   }
 
+  /** Sends a frame of a file. */
+  sendFile(frame: Bytes): void {
+    if (this.#state.phase === 'open') this.#socket?.send(concat(Uint8Array.of(fileVersion), frame));
+  }
+
+  /** Has the file of a chat line saved on this computer; onsaved hears how that goes. */
+  saveFile(line: number): void {
+    if (this.#state.phase === 'open') this.#write('saveFile', { line });
+  }
+
   /** Does nothing: this transport does not try again. */
   retryNow(): void {}
 
@@ -124,6 +147,8 @@ export class LoopbackTransport implements Transport {
     this.ondevices = null;
     this.onscreens = null;
     this.onownscreen = null;
+    this.onfile = null;
+    this.onsaved = null;
     this.#end({ phase: 'closed' });
     this.onstate = null;
   }
@@ -156,6 +181,16 @@ export class LoopbackTransport implements Transport {
       this.onownscreen?.(own);
       return;
     }
+    const saved = readOwn<FileSaved>(text, 'fileSaved', {
+      line: 'n',
+      bytes: 'n',
+      name: 's',
+      fault: 's',
+    });
+    if (saved) {
+      this.onsaved?.(saved);
+      return;
+    }
     const message = decodeFromHost(text);
     if (!message) return;
     try {
@@ -166,8 +201,12 @@ export class LoopbackTransport implements Transport {
   }
 
   #frame(bytes: ArrayBuffer): void {
-    if (bytes.byteLength <= headerSize) throw new Fault('frame-truncated');
     const header = new DataView(bytes);
+    if (bytes.byteLength > 1 && header.getUint8(0) === fileVersion) {
+      this.onfile?.(new Uint8Array(bytes, 1));
+      return;
+    }
+    if (bytes.byteLength <= headerSize) throw new Fault('frame-truncated');
     if (header.getUint8(0) !== 1) throw new Fault('version-unsupported');
     const index = header.getUint16(2);
     const source = this.#sources.get(index);

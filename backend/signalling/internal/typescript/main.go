@@ -51,7 +51,7 @@ var families = []struct {
 }
 
 // constants are the numbers that the page needs, besides the close codes.
-var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxNameBytes", "MaxText", "MaxSDP", "MaxPicture", "MaxLetter", "MaxLetterSeconds", "MaxPiece", "LetterWindow", "MaxWorkBits"}
+var constants = []string{"ProtocolVersion", "MaxFrame", "MaxRelayMessage", "MaxName", "MaxNameBytes", "MaxText", "MaxSDP", "MaxPicture", "MaxLetter", "MaxLetterSeconds", "MaxPiece", "LetterWindow", "MaxWorkBits", "MaxFile"}
 
 type generator struct {
 	structs map[string]*ast.StructType

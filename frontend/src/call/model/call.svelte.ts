@@ -13,6 +13,8 @@ import { maxText } from '$src/transport/generated/signalling';
 import { isolated } from '$src/ui/names';
 import { type ChosenDevice, type MediaEngine, OWN } from '../../media/engine';
 import { ViewReport } from '../../media/view';
+import { type FileNotice, Files } from './files.svelte';
+import { DataWay, type FileWay } from './fileWay';
 import { Front } from './front';
 import { type GestureNotice, Gestures } from './gestures.svelte';
 import type { Corner } from './layout';
@@ -53,6 +55,7 @@ export type Notice =
   | { kind: 'slow'; way: Slow }
   | { kind: 'instead'; device: ChosenDevice }
   | { kind: 'fault'; code: string; message: string }
+  | FileNotice
   | GestureNotice
   | ScreenNotice;
 
@@ -73,6 +76,7 @@ export class Call {
   readonly seen: ViewReport;
   readonly sharing: Sharing;
   readonly gestures: Gestures;
+  readonly files: Files;
 
   view = $state<'grid' | 'speaker'>('grid');
   panel = $state<Panel>();
@@ -111,8 +115,12 @@ export class Call {
   #told?: { muted: boolean; cameraOff: boolean };
   readonly #send: (message: GuestMessage) => boolean;
 
-  /** send returns false while the channel is away. */
-  constructor(engine: MediaEngine, send: (message: GuestMessage) => boolean) {
+  /** send returns false while the channel is away. files is the way of files, if it is not the engine's connection. */
+  constructor(
+    engine: MediaEngine,
+    send: (message: GuestMessage) => boolean,
+    files: FileWay = new DataWay(engine),
+  ) {
     this.engine = engine;
     this.#send = send;
     this.seen = new ViewReport(send);
@@ -132,6 +140,14 @@ export class Call {
       notice: (notice) => {
         this.notice = notice;
       },
+    });
+    this.files = new Files({
+      send,
+      you: () => this.you,
+      notice: (notice) => {
+        this.notice = notice;
+      },
+      way: files,
     });
     // On means heard and seen.
     this.microphone = new Switch(
@@ -235,6 +251,8 @@ export class Call {
           participants.map((participant) => [participant.id, named(participant)]),
         );
         this.#lines(chat.map(named));
+        for (const { id, file } of chat) if (file?.over) this.#fileOver(id, file.over);
+        this.files.greet(takes, chat);
         this.#line = { paused: [] };
         // After a reload the lines of before are old news.
         if (first) this.unread = 0;
@@ -273,13 +291,17 @@ export class Call {
       }
       case 'chat': {
         const line = named(message.payload.line);
-        const { name, text } = line;
+        const { name } = line;
+        const text = line.file ? `📎 ${isolated(line.file.name)}` : line.text;
         this.#lines([line]);
         if (this.panel !== 'chat' && line.participant !== this.you) {
           this.notice = { kind: 'chat', name, text };
         }
         break;
       }
+      case 'fileOver':
+        this.#fileOver(message.payload.line, message.payload.why);
+        break;
       case 'reaction':
         this.gestures.reacted(message.payload.participant, message.payload.reaction);
         break;
@@ -315,6 +337,7 @@ export class Call {
         break;
       case 'fault':
         this.sharing.refused();
+        this.files.refused(message.payload.code);
         if (message.payload.code === 'too-fast' && this.#unsent.length > 0) {
           clearTimeout(this.#later);
           this.#later = setTimeout(() => this.#resend(), message.payload.retryAfter ?? 2000);
@@ -437,6 +460,7 @@ export class Call {
     this.seen.close();
     this.sharing.close();
     this.gestures.close();
+    this.files.close();
   }
 
   /** To be called when the engine's own state may have changed by itself. */
@@ -475,7 +499,15 @@ export class Call {
     this.#spoke = this.#stage.id;
   }
 
+  #fileOver(id: number, over: string): void {
+    this.chat = this.chat.map((line) =>
+      line.id === id && line.file ? { ...line, file: { ...line.file, over } } : line,
+    );
+    this.files.over(id, over);
+  }
+
   #lines(lines: readonly ChatLine[]): void {
+    for (const line of lines) this.files.lined(line);
     for (const { token, participant, text } of lines) {
       // A host that knows no tokens tells by the words alone.
       const told = this.#unsent.find((line) =>

@@ -22,6 +22,10 @@ const refusals = new Map<string, () => string>([
   ['request-gone', m.call_fault_gone],
   ['participant-gone', m.call_fault_gone],
   ['move-forbidden', m.call_fault_move_forbidden],
+  ['file-gone', m.call_file_gone],
+  ['file-refused', m.call_file_refused],
+  ['files-full', m.call_fault_files_full],
+  ['too-fast', m.call_fault_too_fast],
 ]);
 
 /** The sentence for something that the host has refused, in the host's own words if it is not known here. */

@@ -96,6 +96,10 @@ export class Peer {
     connection.onconnectionstatechange = () => this.#watch();
   }
 
+  get connection(): RTCPeerConnection {
+    return this.#connection;
+  }
+
   /** Whether media can still flow, now or after a restart. */
   get alive(): boolean {
     return this.#connection.connectionState !== 'closed';

@@ -16,6 +16,7 @@ import { WebviewScreen } from './screen';
  */
 export class WebviewEngine implements MediaEngine {
   path = $state<'connecting' | 'open' | 'interrupted'>('connecting');
+  onconnection: (() => void) | null = null;
   readonly screen = WebviewScreen.make();
   readonly #capture: Own;
   readonly #send: (message: GuestMessage) => void;
@@ -90,6 +91,7 @@ export class WebviewEngine implements MediaEngine {
       },
     });
     this.#peer.expect(this.#expecting);
+    this.onconnection?.();
   }
 
   /** The connection of before goes on after a reconnection of the channel, by other servers if some are given. */
@@ -113,6 +115,10 @@ export class WebviewEngine implements MediaEngine {
 
   get level(): number {
     return this.#capture.level;
+  }
+
+  get connection(): RTCPeerConnection | undefined {
+    return this.#peer?.connection;
   }
 
   get microphone(): MediaStreamTrack | undefined {

@@ -13,6 +13,7 @@ export const maxLetterSeconds = 60
 export const maxPiece = 45000
 export const letterWindow = 360000
 export const maxWorkBits = 22
+export const maxFile = 26214400
 
 /** WebSocket close codes of a guest's socket at a relay. */
 export const closeCodes = {
@@ -162,6 +163,8 @@ export interface Take {
 	/** id of the chat line */
 	line: number
 	on: boolean
+	/** 0 to 255: another number each time, which the frames of this time bear */
+	try?: number
 }
 
 /** TakeBack ends the sender's offer of a file. Guests send it only to a host whose Roster
