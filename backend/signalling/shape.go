@@ -1,8 +1,10 @@
 package signalling
 
 import (
+	_ "embed"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/cases"
@@ -17,7 +19,7 @@ type Shape struct {
 
 // ShapeOf returns the shape of a name. Its first part is NFKC without what shows
 // nothing and with its case folded (UAX #31, NFKC_Casefold). Its second part is a
-// skeleton of that after UTS #39, with the confusables that keyboards have.
+// skeleton of that after UTS #39.
 func ShapeOf(name string) Shape {
 	s := folded(name)
 	s = strings.Map(func(r rune) rune {
@@ -42,21 +44,57 @@ func folded(s string) string {
 }
 
 func skeleton(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if to, ok := confusable[r]; ok {
-			return to
+	listed := listed()
+	var b strings.Builder
+	for _, r := range norm.NFD.String(s) {
+		looks, ok := listed[r]
+		if _, own := confusable[r]; own || !ok {
+			looks = string(r)
 		}
-		if '\u0300' <= r && r <= '\u036F' || unicode.In(r, unicode.Z, unicode.P, unicode.Sk) {
-			return -1
+		for _, r := range looks {
+			if to, ok := confusable[r]; ok {
+				r = to
+			}
+			if '\u0300' <= r && r <= '\u036F' || unicode.In(r, unicode.Z, unicode.P, unicode.Sk) {
+				continue
+			}
+			b.WriteRune(r)
 		}
-		return r
-	}, norm.NFD.String(s))
-	return strings.NewReplacer("rn", "m", "vv", "w").Replace(s)
+	}
+	return strings.NewReplacer("rn", "m", "vv", "w").Replace(b.String())
 }
 
-// confusable are letters that look like another when their case is folded (UTS
-// #39, confusables.txt), as far as people's keyboards and fonts have them. i, l,
-// 1 and | are one, because a capital I and a small l are.
+//go:embed confusables.txt
+var confusables string
+
+// listed returns what letters look like, after Unicode's own list.
+var listed = sync.OnceValue(func() map[rune]string {
+	looks := make(map[rune]string)
+	for line := range strings.Lines(confusables) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		letters := strings.Fields(line)
+		var to strings.Builder
+		for hex := range strings.SplitSeq(letters[0], "+") {
+			to.WriteRune(letterOf(hex))
+		}
+		for _, hex := range letters[1:] {
+			looks[letterOf(hex)] = to.String()
+		}
+	}
+	return looks
+})
+
+// letterOf returns the letter of a hexadecimal number in the file.
+func letterOf(hex string) rune {
+	n, _ := strconv.ParseInt(hex, 16, 32) // a test reads all of the file
+	return rune(n)
+}
+
+// confusable are letters that look like another when their case is folded, as far as
+// people's keyboards and fonts have them. They go before Unicode's list. i, l, 1 and
+// | are one, because a capital I and a small l are.
 var confusable = func() map[rune]rune {
 	pairs := map[rune]rune{}
 	for _, set := range []string{
