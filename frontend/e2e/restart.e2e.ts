@@ -1,10 +1,11 @@
 // Kill -9 of the app with three links, one of them live.
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromiumPage, openChromium } from './lab/browsers.js';
 import { askToJoin, controls, waits } from './lab/guest.js';
 import { createLink, hostPage, letIn } from './lab/host.js';
 import { type App, Lab } from './lab/lab.js';
+import { until } from './lab/processes.js';
 
 let lab: Lab;
 let app: App;
@@ -69,7 +70,20 @@ test('links survive, guests come back by themselves, nobody is let in without th
   await letIn(host, 'Ada');
   await controls(inside).waitFor();
 
+  // The app ends before the page of the wait has come.
   const late = await chromiumPage(chromium);
   await late.goto(addresses[2] as string);
   await late.getByText('Third').first().waitFor();
+  const held: Route[] = [];
+  await late.route(/\.js$/, (route) => void held.push(route));
+  await late.getByRole('textbox', { name: 'Your name' }).fill('Cleo');
+  await late.getByRole('button', { name: 'Join', exact: true }).click();
+  await host.getByRole('button', { name: 'Let in Cleo' }).first().waitFor();
+  await until('the rest of the page is asked for', () => held.length > 0);
+  await app.started.stop('SIGKILL');
+  await Promise.all(held.map((route) => route.abort()));
+  await late
+    .getByText(/can[’']t be reached/)
+    .first()
+    .waitFor();
 }, 180_000);
