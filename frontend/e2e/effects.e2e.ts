@@ -95,10 +95,14 @@ const shirt = ({ at }: Picture) => at(31, 33);
 /** Has Ada wear an effect until what Sam gets of her is so. On a machine that is busy elsewhere it may go off before. */
 async function wears(page: Page, name: string, so: (picture: Picture) => boolean): Promise<void> {
   const radio = page.getByRole('dialog', { name: 'Effects' }).getByRole('radio', { name });
-  await until(`${name} is seen`, async () => {
-    if (!(await radio.isChecked())) await radio.check();
-    return so(await pictureAt(host, 'Ada'));
-  });
+  await until(
+    `${name} is seen`,
+    async () => {
+      if (!(await radio.isChecked())) await radio.check();
+      return so(await pictureAt(host, 'Ada'));
+    },
+    { within: 90_000 },
+  );
 }
 
 async function openEffects(page: Page): Promise<void> {

@@ -14,7 +14,7 @@ export type ModelName = 'wide' | 'square' | 'faces';
 const wide = 1.3;
 
 /** Made smaller in these steps, and larger again the same way, a picture tells nothing of a room. */
-const parts = [4, 8, 16];
+const parts = [4, 8, 16, 32];
 
 function surface(width: number, height: number, read = false): Context {
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: read });
