@@ -2,12 +2,7 @@ package host
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
-	"math/big"
 	"slices"
 	"time"
 
@@ -23,9 +18,6 @@ import (
 // A browser keeps a key for this host, and proves it with each knock. So the host
 // knows a browser again whatever name it gives, and nobody else can come as it.
 
-// proofLabel begins what a browser signs.
-const proofLabel = "porch browser v1"
-
 // loadIdentity reads how guests' browsers tell this host from others, or makes it.
 func (h *Host) loadIdentity() error {
 	found, err := h.keeper.Setting(keyIdentity, &h.identity)
@@ -37,32 +29,6 @@ func (h *Host) loadIdentity() error {
 		return fmt.Errorf("load how browsers know the host: %w", err)
 	}
 	return nil
-}
-
-// recognise returns how the browser that knocks is known, "" for one that keeps no
-// key. Fault: MessageInvalid, if the proof is wrong.
-func (s *guestSession) recognise(k signalling.Knock) (browser string, err error) {
-	if k.Key == "" {
-		return "", nil
-	}
-	wrong := fault.Newf(fault.MessageInvalid, "knock: wrong proof")
-	key, err := base64.RawURLEncoding.DecodeString(k.Key)
-	if err != nil {
-		return "", wrong
-	}
-	proof, err := base64.RawURLEncoding.DecodeString(k.Proof)
-	if err != nil {
-		return "", wrong
-	}
-	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), key)
-	if err != nil {
-		return "", wrong
-	}
-	sum := sha256.Sum256(append([]byte(proofLabel), s.out.binding()...))
-	if !ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(proof[:32]), new(big.Int).SetBytes(proof[32:])) {
-		return "", wrong
-	}
-	return acquaintances.Browser(key), nil
 }
 
 // ask returns what the lobby is told of a knock of a browser, "" for one that keeps no

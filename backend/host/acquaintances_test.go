@@ -257,8 +257,8 @@ func TestWordsThroughTheDoor(t *testing.T) {
 	}
 }
 
-// work finds what the host asks for.
-func work(t *testing.T, w signalling.Work) string {
+// solve finds what the host asks for.
+func solve(t *testing.T, w signalling.Work) string {
 	t.Helper()
 	challenge, err := base64.RawURLEncoding.DecodeString(w.Challenge)
 	if err != nil {
@@ -304,7 +304,7 @@ func TestWorkUnderLoad(t *testing.T) {
 	if again := expect[signalling.Work](v); again.Challenge == wanted.Challenge {
 		t.Error("a challenge may be tried again")
 	} else {
-		knock.Work = work(t, again)
+		knock.Work = solve(t, again)
 	}
 	v.send(knock)
 	expect[signalling.Waiting](v)
@@ -320,7 +320,7 @@ func TestWorkUnderLoad(t *testing.T) {
 	expect[signalling.Waiting](other)
 	knock.Work = ""
 	v.send(knock)
-	knock.Work = work(t, expect[signalling.Work](v)) // work is good for one knock
+	knock.Work = solve(t, expect[signalling.Work](v)) // work is good for one knock
 	v.send(knock)
 	expect[signalling.Waiting](v)
 	f.admit("Honest")

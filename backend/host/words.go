@@ -2,11 +2,7 @@ package host
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -139,34 +135,4 @@ func (o *openLink) wordViews(requestID string) []hoststate.WordView {
 	return convert(o.words[requestID], func(w word) hoststate.WordView {
 		return hoststate.WordView{Own: w.host, Text: w.text, At: hoststate.Millis(w.at)}
 	})
-}
-
-// workBits is how much work a guest does while many knock: about 130,000 hashes, a
-// fraction of a second in a browser.
-const workBits = 17
-
-// askForWork asks the guest's page for work.
-func (s *guestSession) askForWork() {
-	_, _ = rand.Read(s.challenge[:]) // never fails
-	s.asked = true
-	_ = s.out.Send(signalling.Work{Challenge: base64.RawURLEncoding.EncodeToString(s.challenge[:]), Bits: workBits})
-}
-
-// checkWork reports whether a knock brings the work that was asked for last. A
-// challenge is good for one knock.
-func (s *guestSession) checkWork(k signalling.Knock) bool {
-	answer, err := base64.RawURLEncoding.DecodeString(k.Work)
-	if !s.asked || err != nil || len(answer) == 0 {
-		return false
-	}
-	s.asked = false
-	sum := sha256.Sum256(append(s.challenge[:], answer...))
-	zeros := 0
-	for _, b := range sum {
-		zeros += bits.LeadingZeros8(b)
-		if b != 0 {
-			break
-		}
-	}
-	return zeros >= workBits
 }
