@@ -313,6 +313,26 @@ func (a *App) SetCoHost(linkID, participantID string, on bool) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.SetCoHost(ctx, linkID, participantID, on) })
 }
 
+// Record records a call on this computer, and asks all who are in it.
+func (a *App) Record(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Record(ctx, linkID) })
+}
+
+// StopRecording ends a recording.
+func (a *App) StopRecording(linkID string) error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.StopRecording(ctx, linkID) })
+}
+
+// ShowRecording shows the last recording in the system's file manager.
+func (a *App) ShowRecording() error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Recordings().Show(ctx) })
+}
+
+// DismissRecording says that the host has read where the last recording is.
+func (a *App) DismissRecording() error {
+	return a.ask(func(ctx context.Context, h *host.Host) error { return h.Recordings().Dismiss(ctx) })
+}
+
 // MuteParticipant asks a guest's page to mute itself.
 func (a *App) MuteParticipant(linkID, participantID string) error {
 	return a.ask(func(ctx context.Context, h *host.Host) error { return h.MuteParticipant(ctx, linkID, participantID) })

@@ -30,6 +30,7 @@ import (
 	"github.com/porch-call/porch/backend/media/capture"
 	"github.com/porch-call/porch/backend/media/path"
 	"github.com/porch-call/porch/backend/notify"
+	"github.com/porch-call/porch/backend/recording"
 	"github.com/porch-call/porch/backend/relay"
 	"github.com/porch-call/porch/backend/sealed"
 	"github.com/porch-call/porch/backend/store"
@@ -255,6 +256,7 @@ func (b *Backend) open(ctx context.Context, o Options) (err error) {
 		Clipboard:     o.Clipboard,
 		Awake:         computer,
 		Downloads:     o.Downloads,
+		Recordings:    recording.Folder(),
 		Synthetic:     o.Synthetic,
 		Speech:        o.Speech,
 		Timing:        o.Timing,

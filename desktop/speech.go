@@ -53,5 +53,6 @@ func (a *App) speech() hoststate.Speech {
 		},
 		Unnamed:    t["system_unnamed"],
 		Invitation: t["system_invitation"],
+		Screen:     func(name string) string { return t.With("system_screen", "name", name) },
 	}
 }

@@ -36,6 +36,10 @@ type Hooks struct {
 	// OnForecast hears what letting one more guest in would do to the pictures,
 	// while one is expected; see Call.Expect. It may be nil.
 	OnForecast func(foresight.Forecast)
+	// OnRecording gets all participants while the call is recorded, whenever one
+	// of them comes, leaves or answers, and nil when the recording is over. It may
+	// be nil.
+	OnRecording func([]Recorded)
 }
 
 // Outbox takes messages for one participant, in order. Send never blocks. An
@@ -95,6 +99,9 @@ type Call struct {
 	planner  planning.Planner
 	numbers  share.ID // of members so far
 	screen   shared
+	// See recording.go.
+	recording  *recording // nil while the call is not recorded
+	recordings uint32     // so far
 	// See gestures.go.
 	spotlight string       // id of whose picture is large for all, "" for none
 	earlier   bool         // newcomers read the chat from its beginning
@@ -273,6 +280,9 @@ func (c *Call) enter(m *member) error {
 		c.assign(o)
 	}
 	c.rosterChanged()
+	if c.recording != nil {
+		c.recordingChanged()
+	}
 	return nil
 }
 
@@ -341,6 +351,10 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 		return
 	}
 	m.left = true
+	if m.profile.Host {
+		c.endRecording()
+	}
+	c.stopRecording(m)
 	if !m.profile.Host {
 		c.gone.Add(&m.traffic)
 	}
@@ -391,6 +405,9 @@ func (c *Call) leave(m *member, reason signalling.EndReason) {
 	}
 	c.steer()
 	c.rosterChanged()
+	if c.recording != nil {
+		c.recordingChanged()
+	}
 }
 
 // peerState acts on a new state of a member's connection.
@@ -511,6 +528,9 @@ func (c *Call) setMedia(m *member, s signalling.MediaState) {
 	}
 	m.audio.SetSilent(s.Muted)
 	m.video.SetSilent(s.CameraOff)
+	if s.CameraOff {
+		m.dark(m.profile.ID)
+	}
 	if s.Muted {
 		m.microphone.Release()
 	}
@@ -549,6 +569,8 @@ func (c *Call) handle(m *member, message signalling.Message) error {
 			refused = c.react(m, message)
 		case signalling.Spotlight:
 			refused = c.spotlightOn(m, message.Participant)
+		case signalling.Consent:
+			refused = c.consent(m, message)
 		case signalling.Earlier:
 			refused = c.showEarlier(m, message.On)
 		case signalling.Leave:

@@ -9,15 +9,15 @@ import (
 	"github.com/porch-call/porch/backend/signalling"
 )
 
-func asHost(id string) guestOptions {
-	o := as(id)
+func asHost() guestOptions {
+	o := as("host")
 	o.profile.Host = true
 	return o
 }
 
 func TestHands(t *testing.T) {
 	c := newTestCall(t, Options{})
-	host, a, b := join(t, c, asHost("host")), join(t, c, as("a")), join(t, c, as("b"))
+	host, a, b := join(t, c, asHost()), join(t, c, as("a")), join(t, c, as("b"))
 	raised := func(id string) func() bool {
 		return func() bool { return host.roster[id].Hand > 0 }
 	}
@@ -62,7 +62,7 @@ func TestReactions(t *testing.T) {
 
 func TestSpotlight(t *testing.T) {
 	c := newTestCall(t, Options{})
-	host, a := join(t, c, asHost("host")), join(t, c, as("a"))
+	host, a := join(t, c, asHost()), join(t, c, as("a"))
 	codeIs(t, a.p.Handle(signalling.Spotlight{Participant: "a"}), fault.MessageUnexpected)
 	must(t, host.p.Handle(signalling.Spotlight{Participant: "a"}))
 	host.until("a is lit", func() bool { return host.spotlight == "a" })
@@ -75,7 +75,7 @@ func TestSpotlight(t *testing.T) {
 
 func TestEarlierLines(t *testing.T) {
 	c := newTestCall(t, Options{})
-	host, a := join(t, c, asHost("host")), join(t, c, as("a"))
+	host, a := join(t, c, asHost()), join(t, c, as("a"))
 	must(t, a.p.Handle(signalling.Say{Text: "between us"}))
 	b := join(t, c, as("b"))
 	codeIs(t, a.p.Handle(signalling.Earlier{On: true}), fault.MessageUnexpected)

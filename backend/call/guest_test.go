@@ -69,32 +69,34 @@ type guest struct {
 
 	wgReader sync.WaitGroup // the outbox's reader
 
-	mu        sync.Mutex
-	changed   chan struct{} // closed and replaced at every change
-	roster    map[string]signalling.Participant
-	chat      []signalling.ChatLine
-	tracks    signalling.Tracks
-	speaking  []string
-	spotlight string
-	reactions []signalling.Reaction
-	ended     signalling.EndReason
-	muted     int
-	layers    []signalling.Layers
-	screens   []signalling.Screen
-	lines     []signalling.Line
-	offers    int
-	resumed   *bool
-	packets   []received
-	counts    map[stream]int // of packets
-	onRTP     func(received) // gets the packets instead of packets; may be nil
-	alter     func(answer string) string
-	plis      int
-	nacks     int // packets that the call has asked for
-	twcc      int
-	limit     float32 // bit/s, the last that the host asked for (REMB); 0 for none
-	reports   int
-	srs       int
-	early     []webrtc.ICECandidateInit
+	mu         sync.Mutex
+	changed    chan struct{} // closed and replaced at every change
+	roster     map[string]signalling.Participant
+	chat       []signalling.ChatLine
+	tracks     signalling.Tracks
+	speaking   []string
+	spotlight  string
+	recording  signalling.Recording
+	recordings int // times that it was told
+	reactions  []signalling.Reaction
+	ended      signalling.EndReason
+	muted      int
+	layers     []signalling.Layers
+	screens    []signalling.Screen
+	lines      []signalling.Line
+	offers     int
+	resumed    *bool
+	packets    []received
+	counts     map[stream]int // of packets
+	onRTP      func(received) // gets the packets instead of packets; may be nil
+	alter      func(answer string) string
+	plis       int
+	nacks      int // packets that the call has asked for
+	twcc       int
+	limit      float32 // bit/s, the last that the host asked for (REMB); 0 for none
+	reports    int
+	srs        int
+	early      []webrtc.ICECandidateInit
 }
 
 type guestOptions struct {
@@ -308,6 +310,9 @@ func (g *guest) take(pc *webrtc.PeerConnection, m signalling.Message) {
 			g.spotlight = m.Spotlight
 		case signalling.Spotlight:
 			g.spotlight = m.Participant
+		case signalling.Recording:
+			g.recording = m
+			g.recordings++
 		case signalling.Reaction:
 			g.reactions = append(g.reactions, m)
 		case signalling.Joined:

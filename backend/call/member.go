@@ -68,7 +68,15 @@ type member struct {
 	takesLayers bool         // the member's page takes Layers
 	takesScreen bool         // it takes Screen
 	takesLine   bool         // the member's page takes Line
+	viewed      bool         // the page has sent a View
 	takers      asked.Takers // of its picture
+
+	// See recording.go.
+	takesRecording bool                           // the member's page takes Recording, and shows the mark
+	answered       uint32                         // number of the recording that it answered last
+	agrees         bool                           // to that
+	recorded       atomic.Pointer[recordedMember] // nil while it is not recorded
+	consents       *rate.Limiter                  // bounds how often it agrees
 
 	// See nomedia.go.
 	overdue *time.Timer // nil while media flows
@@ -91,6 +99,7 @@ func newMember(c *Call, p Profile, out Outbox) *member {
 		restarts: rate.NewLimiter(rate.Every(restartEvery), restartBurst),
 		views:    rate.NewLimiter(viewsPerSecond, viewBurst),
 		gestures: gesture.New(),
+		consents: rate.NewLimiter(rate.Every(consentEvery), consentBurst),
 		sharings: rate.NewLimiter(rate.Every(sharingEvery), sharingBurst),
 
 		takesLayers: p.Layers,

@@ -124,6 +124,7 @@ func (c *Call) resume(m *member, out Outbox) {
 	if m.takesLine {
 		m.send(m.line.Told())
 	}
+	m.tellRecording()
 	p := m.peer
 	p.enqueue(p.repeat)
 	p.enqueue(func() { p.restartIfStranded(false) })

@@ -65,7 +65,7 @@ func (c *Call) plan() {
 		if o == c.screen.of {
 			screen = plan.Asks[len(members)][0]
 		}
-		o.ask(plan.Asks[i], screen, now)
+		o.ask(o.askRecorded(plan.Asks[i]), screen, now)
 		o.assume(p.Assumed(i))
 	}
 	f, news := p.Foresee(c.numbers+1, c.expected.Load(), now)

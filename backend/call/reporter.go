@@ -53,6 +53,9 @@ func (c *Call) tick(n uint, now time.Time) {
 				speakers = append(speakers, s)
 			}
 		}
+		if n%clockEvery == 0 {
+			m.tellClocks(now)
+		}
 		p := m.connection.Load()
 		if p == nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"github.com/porch-call/porch/backend/call/planning"
 	"github.com/porch-call/porch/backend/call/sections"
 	"github.com/porch-call/porch/backend/fault"
+	"github.com/porch-call/porch/backend/media/codec"
 	"github.com/porch-call/porch/backend/media/forward"
 	"github.com/porch-call/porch/backend/signalling"
 )
@@ -60,6 +61,7 @@ func (c *Call) present(m *member, sound bool) {
 	if old != nil {
 		old.screenSound.SetSilent(true)
 		old.screen.SetSilent(true)
+		old.dark(codec.ScreenOf(old.profile.ID))
 	}
 	if m != nil {
 		m.screenSound.SetSilent(!sound)

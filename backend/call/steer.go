@@ -52,6 +52,8 @@ func (c *Call) look(m *member, v signalling.View) error {
 		return fault.New(fault.TooFast, nil)
 	}
 	c.planner.View(m.number, v)
+	first := !m.viewed
+	m.viewed = true
 	for _, word := range v.Takes {
 		switch {
 		case word == signalling.TakesLayers && !m.takesLayers:
@@ -60,8 +62,15 @@ func (c *Call) look(m *member, v signalling.View) error {
 		case word == signalling.TakesScreen && !m.takesScreen:
 			m.takesScreen = true
 			c.assignScreen(m)
+		case word == signalling.TakesRecording && !m.takesRecording:
+			m.takesRecording = true
+			m.tellRecording() // also that there is none: an earlier host may have said otherwise
+			c.recordIfAgreed(m)
 		}
 		m.takesLine = m.takesLine || word == signalling.TakesLine
+	}
+	if first && c.recording != nil {
+		c.recordingChanged()
 	}
 	if wait := steerEvery - now.Sub(c.steered); wait > 0 {
 		c.steerWithin(wait)
@@ -75,6 +84,8 @@ func (c *Call) look(m *member, v signalling.View) error {
 func (m *member) forgetView() {
 	m.takesLayers, m.takesScreen = m.profile.Layers, false
 	m.takesLine, m.line = false, ownline.Line{}
+	m.takesRecording, m.viewed = false, false // it is shown and goes on once the new page shows it, too
+	m.call.recordIfAgreed(m)
 	m.call.planner.Forget(m.number)
 }
 
@@ -100,7 +111,7 @@ func (c *Call) steer() {
 	}
 	for _, m := range members {
 		// In an empty call a page decides by itself (decision 38).
-		taken := m.alone() && m.local == nil
+		taken := m.alone() && m.local == nil || m.recorded.Load() != nil
 		for _, o := range members {
 			taken = taken || o != m && o.takes(m, now)
 		}

@@ -35,7 +35,7 @@ var sentences = map[Code]string{
 	TokenRefused:       "This window's pass is no longer valid; enter the call again.",
 	IdentityTaken:      "Another computer answers for this link; remove the link and create a new one.",
 
-	DiskFull:        "The disk is full, so the recording has ended; what was recorded until then is kept. Make room and record again.",
+	DiskFull:        "The disk is full, so the recording has ended; what was recorded until then is kept; make room and record again.",
 	RecordingFailed: "The recording could not be written, so it has ended; check the disk and the folder, then record again.",
 	RecordingBehind: "This disk is too slow for the recording, so parts of it are missing; close what else writes to it.",
 	RecordingRuns:   "A call is being recorded already; stop that recording first.",

@@ -34,6 +34,10 @@ func Page(ctx context.Context, address string) error {
 	return open(ctx, "https", address)
 }
 
+// Reveal shows a file of ours in the system's file manager, or at least its folder. Fault: OpenerUnavailable, if there is
+// no file manager.
+func Reveal(ctx context.Context, path string) error { return reveal(ctx, path) }
+
 // link is an address of the web as a stranger may write it, in ASCII, without what means something to a shell.
 var link = regexp.MustCompile(`^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/%:+,@=&-]*)?(\?[A-Za-z0-9._~/?%:+,@=&-]*)?(#[A-Za-z0-9._~/?%:+,@=&-]*)?$`)
 

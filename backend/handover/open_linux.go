@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -25,10 +26,18 @@ func open(ctx context.Context, scheme, uri string) error {
 	if err := handled(ctx, scheme); err != nil {
 		return err
 	}
+	return start(ctx, scheme, uri)
+}
+
+// reveal shows the folder of a file.
+func reveal(ctx context.Context, path string) error { return start(ctx, "folder", filepath.Dir(path)) }
+
+// start runs xdg-open. what names its argument in errors.
+func start(ctx context.Context, what, uri string) error {
 	cmd := exec.Command("xdg-open", uri)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us, and ignores our Ctrl-C
 	if err := cmd.Start(); err != nil {
-		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
+		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", what, err))
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }() // ends with the program
@@ -37,7 +46,7 @@ func open(ctx context.Context, scheme, uri string) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
+			return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", what, err))
 		}
 	case <-patience.C:
 	case <-ctx.Done():

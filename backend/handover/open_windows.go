@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -21,25 +22,36 @@ const openPatience = 10 * time.Second
 // open starts the program that is registered for scheme. It first checks that there is one, because otherwise Windows
 // would offer to look for one in its store.
 func open(ctx context.Context, scheme, uri string) error {
-	unavailable := func(err error) error {
-		return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", scheme, err))
-	}
 	key, err := registry.OpenKey(registry.CLASSES_ROOT, scheme, registry.QUERY_VALUE)
 	if err != nil {
-		return unavailable(err)
+		return unavailable(scheme, err)
 	}
 	_, _, err = key.GetStringValue("URL Protocol")
 	_ = key.Close() // opened for reading
 	if err != nil {
-		return unavailable(err)
+		return unavailable(scheme, err)
 	}
+	return execute(ctx, scheme, uri)
+}
+
+// reveal shows the folder of a file.
+func reveal(ctx context.Context, path string) error {
+	return execute(ctx, "folder", filepath.Dir(path))
+}
+
+func unavailable(what string, err error) error {
+	return fault.New(fault.OpenerUnavailable, fmt.Errorf("handover: open %s: %w", what, err))
+}
+
+// execute opens a target. what names it in errors.
+func execute(ctx context.Context, what, uri string) error {
 	target, err := windows.UTF16PtrFromString(uri)
 	if err != nil {
-		return unavailable(err)
+		return unavailable(what, err)
 	}
 	verb, err := windows.UTF16PtrFromString("open")
 	if err != nil {
-		return unavailable(err)
+		return unavailable(what, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
@@ -48,11 +60,11 @@ func open(ctx context.Context, scheme, uri string) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return unavailable(err)
+			return unavailable(what, err)
 		}
 		return nil
 	case <-ctx.Done():
-		return unavailable(ctx.Err())
+		return unavailable(what, ctx.Err())
 	}
 }
 

@@ -185,7 +185,7 @@ func start(t *testing.T, s setup) *fixture {
 	h, err = Open(ctx, Options{
 		Book: f.book, Acquaintances: known, Settings: f.store, Relay: f.board, Remotes: s.remotes, Calls: calls, Capture: devices, Windows: f.windows,
 		Notifier: s.notifier, Awake: s.awake, Clipboard: s.copies, Attention: func() { f.attended <- struct{}{} },
-		Messages: s.messages, Synthetic: true, Timing: s.timing, Logger: log,
+		Recordings: s.dir + "/recordings", Messages: s.messages, Synthetic: true, Timing: s.timing, Logger: log,
 	})
 	must(err)
 	close(opened)

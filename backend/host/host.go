@@ -12,6 +12,7 @@ import (
 	"github.com/porch-call/porch/backend/doormessages"
 	"github.com/porch-call/porch/backend/fault"
 	"github.com/porch-call/porch/backend/host/loop"
+	"github.com/porch-call/porch/backend/host/recordings"
 	"github.com/porch-call/porch/backend/host/sharing"
 	"github.com/porch-call/porch/backend/host/ways"
 	"github.com/porch-call/porch/backend/hoststate"
@@ -74,7 +75,8 @@ type Options struct {
 	Clipboard func(text string) error
 	Awake     Awake // told whether a guest is in a call; may be nil
 	// Downloads is the folder in which the host saves files; "" means the system's.
-	Downloads string
+	Downloads  string
+	Recordings string // the folder in which calls are recorded
 	// Synthetic means that Capture and the page use a drawn picture and a tone.
 	Synthetic bool
 	// Speech returns the words in the host's language. nil means English.
@@ -114,6 +116,7 @@ type Host struct {
 	publisher  *hoststate.Publisher
 	loop       *loop.Loop
 	ways       *ways.Ways
+	recordings *recordings.Recordings
 
 	// Owned by the loop.
 	openLinks map[sealed.LinkID]*openLink // those that can be opened
@@ -197,6 +200,10 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.sharing = sharing.New(sharing.Parts{
 		Snapshot: h.Snapshot, HandedOut: h.ways.HandedOut, Shown: h.ways.Shown, Speech: h.speech, Clipboard: o.Clipboard, Now: h.now,
 	})
+	h.recordings = recordings.New(recordings.Parts{
+		Folder: o.Recordings, Do: h.do, Loop: h.loop,
+		Touch: h.touch, Say: h.say, Speech: h.speech, Now: h.now, Logger: h.log,
+	})
 	if o.Notifier != nil {
 		h.center = notify.NewCenter(notify.Options{
 			Notifier:   o.Notifier,
@@ -264,6 +271,7 @@ func (h *Host) Close() {
 	})
 	h.cancel()
 	h.background.Wait()
+	h.recordings.Close()
 	h.ways.Close() // after the last messages to guests have been sent
 	h.loop.Close()
 	if h.center != nil {
@@ -285,6 +293,41 @@ func (h *Host) WatchPaced() *hoststate.Watcher { return h.publisher.WatchPaced()
 
 // Ways returns how the host's links are reached, with the commands for it.
 func (h *Host) Ways() *ways.Ways { return h.ways }
+
+// Recordings returns the commands about recordings that have ended.
+func (h *Host) Recordings() *recordings.Recordings { return h.recordings }
+
+// Record records a link's call, in which the host is, and asks all who are in it. Faults: NotInCall, RecordingRuns,
+// DiskFull, RecordingFailed.
+func (h *Host) Record(ctx context.Context, linkID string) error {
+	c, err := h.ownCall(ctx, linkID)
+	if err != nil {
+		return err
+	}
+	return h.recordings.Begin(ctx, linkID, c)
+}
+
+// StopRecording ends the recording of a link's call, if there is one. Fault: NotInCall.
+func (h *Host) StopRecording(ctx context.Context, linkID string) error {
+	c, err := h.ownCall(ctx, linkID)
+	if err != nil {
+		return err
+	}
+	c.StopRecording()
+	return nil
+}
+
+// ownCall returns a link's call, in which the host is.
+func (h *Host) ownCall(ctx context.Context, linkID string) (c *call.Call, err error) {
+	err = h.doLink(ctx, linkID, func(o *openLink) error {
+		if o.hostSeat == nil || o.call == nil {
+			return fault.New(fault.NotInCall, nil)
+		}
+		c = o.call
+		return nil
+	})
+	return c, err
+}
 
 // Sharing returns the commands that pass addresses of links on.
 func (h *Host) Sharing() *sharing.Sharing { return h.sharing }

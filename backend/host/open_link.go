@@ -182,6 +182,9 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 				}
 			})
 		},
+		OnRecording: func(people []call.Recorded) {
+			h.loop.Post("recording "+string(o.id), func() { h.recordings.Changed(c, people) })
+		},
 	}, o.ways.ForCall())
 	if err != nil {
 		return nil, err

@@ -131,6 +131,7 @@ func (d drawing) state() hoststate.State {
 		Arrival:   h.arrival,
 		Standings: h.standings(),
 		Deeds:     append([]hoststate.DeedView{}, h.deeds...),
+		Recorded:  h.recordings.Last(),
 	}
 	messages := h.messages.List()
 	for _, l := range h.book.List() {
@@ -280,6 +281,7 @@ func callView(l links.Link, o *openLink) hoststate.CallView {
 		Name:         l.Name,
 		HostIn:       o.hostSeat != nil,
 		Participants: convert(o.roster, participantView),
+		Recording:    o.host.recordings.View(string(o.id)),
 	}
 	if o.hostSeat != nil {
 		v.Engine = o.hostSeat.engine

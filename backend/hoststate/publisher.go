@@ -93,6 +93,7 @@ func diff(a, b State) Change {
 	put("notice", a.Notice, b.Notice)
 	put("standings", a.Standings, b.Standings)
 	put("arrival", a.Arrival, b.Arrival)
+	put("recorded", a.Recorded, b.Recorded)
 	put("deeds", a.Deeds, b.Deeds)
 	return c
 }

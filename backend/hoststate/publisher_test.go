@@ -181,7 +181,7 @@ func TestEveryKeyOfTheStateChanges(t *testing.T) {
 		Me: Me{Name: "Ada"}, Reach: Reach{Kind: "network"}, Links: []LinkView{{ID: "A"}}, Requests: []RequestView{{ID: "Q"}},
 		Calls: []CallView{{LinkID: "A"}}, Enter: &EnterView{LinkID: "A"}, Settings: Settings{Theme: "dark"},
 		Engines: Engines{Native: true}, Notice: &Notice{ID: 1}, Deeds: []DeedView{{ID: 1}},
-		Standings: []StandingView{{Browser: "B"}}, Arrival: &ArrivalView{ID: 1},
+		Standings: []StandingView{{Browser: "B"}}, Arrival: &ArrivalView{ID: 1}, Recorded: &RecordedView{ID: 1},
 	}
 	v := reflect.ValueOf(full)
 	change := diff(State{}, full)

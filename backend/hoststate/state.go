@@ -28,6 +28,7 @@ type State struct {
 
 	Standings []StandingView `json:"standings"` // who is always let in, by name
 	Arrival   *ArrivalView   `json:"arrival,omitempty"`
+	Recorded  *RecordedView  `json:"recorded,omitempty"` // the last recording, until the host has dismissed it
 }
 
 // Change is a part of [State]. It has the keys (as in the JSON of State) whose
@@ -298,6 +299,29 @@ type CallView struct {
 	HostIn       bool              `json:"hostIn"`
 	Engine       string            `json:"engine"` // the host's: "webview", "native", or "" if the host is not in
 	Participants []ParticipantView `json:"participants"`
+	Recording    *RecordingView    `json:"recording,omitempty"` // while the call is recorded
+}
+
+// RecordingView is a recording under way.
+type RecordingView struct {
+	StartedAt int64                `json:"startedAt"` // Unix milliseconds
+	People    []RecordedPersonView `json:"people"`    // all in the call
+}
+
+// RecordedPersonView is a participant while the call is recorded.
+type RecordedPersonView struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	State string `json:"state"` // "asked", "agreed", "declined", or "old": the page can't ask. Only those who have agreed are recorded
+}
+
+// RecordedView is a recording that has ended.
+type RecordedView struct {
+	ID      uint64 `json:"id"`   // each has a new one
+	Name    string `json:"name"` // of the file
+	Folder  string `json:"folder"`
+	Seconds int    `json:"seconds"`
+	Code    string `json:"code,omitempty"` // fault code: why it ended by itself
 }
 
 // ParticipantView is a participant in a call.

@@ -115,13 +115,13 @@ var (
 		entry[Hello], entry[Knock], entry[Leave], entry[Seated], entry[Answer], entry[Candidate], entry[Restart],
 		entry[MediaState], entry[Sharing], entry[View], entry[Say], entry[Ping], entry[Hand], entry[React],
 		entry[Spotlight], entry[Earlier], entry[Word], entry[Act], entry[Move], entry[Letter], entry[Piece],
-		entry[Attach], entry[Take], entry[TakeBack])
+		entry[Attach], entry[Take], entry[TakeBack], entry[Consent])
 	fromHost = familyOf(
 		entry[Welcome], entry[Waiting], entry[Admitted], entry[Declined], entry[Ended], entry[Offer],
 		entry[Candidate], entry[Tracks], entry[Screen], entry[Layers], entry[Line], entry[Roster], entry[Joined], entry[Left],
 		entry[Speaking], entry[Chat], entry[Mute], entry[Fault], entry[Pong], entry[Reaction],
 		entry[Spotlight], entry[Said], entry[Work], entry[Outside], entry[Door], entry[Pass], entry[Got],
-		entry[FileOver])
+		entry[FileOver], entry[Recording])
 	toRelay   = familyOf(entry[Open])
 	fromRelay = familyOf(entry[Opened], entry[Unavailable])
 

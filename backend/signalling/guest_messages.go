@@ -86,7 +86,7 @@ type Sharing struct {
 type View struct {
 	Hidden bool     `json:"hidden,omitempty"` // the page is not on the screen, and so none of its tiles is
 	Tiles  []Tile   `json:"tiles"`            // those that are on the screen, at least in part
-	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers], [TakesScreen], [TakesLine]
+	Takes  []string `json:"takes,omitempty"`  // what the sender takes beyond the messages of every page: [TakesLayers], [TakesScreen], [TakesLine], [TakesRecording]
 }
 
 // Tile is a place on the sender's screen that shows a participant.
@@ -109,6 +109,7 @@ const (
 	TakesLayers    = "layers"    // in View: Layers
 	TakesScreen    = "screen"    // in View: Screen
 	TakesLine      = "line"      // in View: Line
+	TakesRecording = "recording" // in View: Recording, of which the page shows a mark that can't be hidden
 
 	TakesWord = "word" // in Knock: Said
 	TakesWork = "work" // in Knock: Work
@@ -222,6 +223,14 @@ type Letter struct {
 // that no Got has named.
 type Piece struct {
 	Data string `json:"data"` // base64url, at most [MaxPiece] bytes
+}
+
+// Consent says whether the host may record the sender, in one recording. It may be taken
+// back, and given again. Guests send it only after a [Recording] that is on, with its
+// number; the host ignores that of another one.
+type Consent struct {
+	Recording uint32 `json:"recording"`
+	Agree     bool   `json:"agree"`
 }
 
 // Move asks for a [Pass], with which another device takes the sender's seat. Guests

@@ -369,6 +369,26 @@ type Spotlight struct {
 	Participant string `json:"participant"` // "" for nobody's
 }
 
+// ConsentAnswer is the answer of a participant who was asked whether it may be recorded.
+type ConsentAnswer string
+
+// The answers.
+const (
+	ConsentNone     ConsentAnswer = "" // not yet
+	ConsentAgreed   ConsentAnswer = "agreed"
+	ConsentDeclined ConsentAnswer = "declined"
+)
+
+// Recording says whether the host records the call, and asks the receiver whether it may
+// be recorded. It replaces the Recording before it, and goes to all whose View takes
+// [TakesRecording], whatever they answer. Of those who have not agreed nothing is
+// recorded.
+type Recording struct {
+	On     bool          `json:"on"`
+	Number uint32        `json:"number,omitempty"` // of the recording, to be named in [Consent]
+	Answer ConsentAnswer `json:"answer,omitempty"` // the receiver's own to this recording
+}
+
 // Mute asks the receiver to mute itself ("mute for everyone"); it may unmute.
 type Mute struct{}
 

@@ -51,6 +51,12 @@ func (Reaction) Type() Type { return "reaction" }
 func (Spotlight) Type() Type { return "spotlight" }
 
 // Type implements [Message].
+func (Consent) Type() Type { return "consent" }
+
+// Type implements [Message].
+func (Recording) Type() Type { return "recording" }
+
+// Type implements [Message].
 func (Sharing) Type() Type { return "sharing" }
 
 // Type implements [Message].

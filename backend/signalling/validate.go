@@ -254,6 +254,27 @@ func (m Spotlight) Validate() error {
 }
 
 // Validate implements [Message].
+func (m Consent) Validate() error {
+	if m.Recording == 0 {
+		return invalid("consent: no recording")
+	}
+	return nil
+}
+
+// Validate implements [Message].
+func (m Recording) Validate() error {
+	if m.On != (m.Number != 0) || !m.On && m.Answer != ConsentNone {
+		return invalid("recording: a number or an answer of none")
+	}
+	switch m.Answer {
+	case ConsentNone, ConsentAgreed, ConsentDeclined:
+		return nil
+	default:
+		return invalid("recording: unknown answer")
+	}
+}
+
+// Validate implements [Message].
 func (m Letter) Validate() error {
 	switch m.Kind {
 	case LetterSound, LetterVideo, LetterNote:

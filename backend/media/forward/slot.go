@@ -42,6 +42,7 @@ type Slot struct {
 	writer interceptor.RTPWriter // nil until negotiated
 	ready  bool                  // the receiver is connected
 	wanted bool                  // the receiver's description accepts the stream
+	fresh  bool                  // it begins with what comes, and not with what is in the cache
 	out    rewriter
 
 	header    rtp.Header
@@ -125,6 +126,14 @@ func (s *Slot) SetWriter(w interceptor.RTPWriter) {
 	s.writer = w
 }
 
+// SetFresh makes the slot begin with what arrives from now on: pictures with a new keyframe, which it asks for, and sound
+// without what was before a word. It is called before Open, for a receiver that may have nothing of before.
+func (s *Slot) SetFresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fresh = true
+}
+
 // SetWanted says whether the receiver takes what the slot sends. One answer may refuse it and the next one accept it.
 func (s *Slot) SetWanted(wanted bool) {
 	s.mu.Lock()
@@ -187,7 +196,7 @@ func (s *Slot) start(now time.Time) {
 	if s.Kind != signalling.KindVideo || l == nil || !s.ready || s.closed {
 		return
 	}
-	if !s.replay(now) {
+	if s.fresh || !s.replay(now) {
 		l.requestKeyframe(now)
 	}
 }
@@ -564,6 +573,15 @@ func (s *Slot) wishKeyframe(l *layer, now time.Time) {
 	default:
 		l.requestKeyframe(now)
 	}
+}
+
+// TimestampAt returns the RTP timestamp of the slot's stream that belongs to now. ok is false while it does not run.
+func (s *Slot) TimestampAt(now time.Time) (timestamp uint32, ok bool) {
+	r, ok := s.senderReport(now)
+	if !ok {
+		return 0, false
+	}
+	return r.RTPTime, true
 }
 
 // senderReport returns the slot's sender report (RFC 3550 section 6.4.1) for now. Its RTP timestamp is the layer's

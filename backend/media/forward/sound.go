@@ -15,7 +15,11 @@ func (s *Slot) speak(l *layer, p *packet, now time.Time) {
 	s.replayed = 0
 	begun := false
 	earlier := &s.scratchPacket
-	for back := p.before; back > 0; back-- {
+	before := p.before
+	if s.fresh && !s.out.begun {
+		before = 0
+	}
+	for back := before; back > 0; back-- {
 		var ok bool
 		if s.scratch, ok = l.copySequence(p.sequence-back, earlier, s.scratch); !ok {
 			continue // lost

@@ -112,6 +112,12 @@ export interface Commands {
   doorMessage(id: string, from: number): Promise<Uint8Array<ArrayBuffer>>;
   keepDoorMessage(id: string, on: boolean): Promise<void>;
   deleteDoorMessage(id: string): Promise<void>;
+  /** Records the call on this computer, and asks all who are in it. */
+  record(link: string): Promise<void>;
+  stopRecording(link: string): Promise<void>;
+  /** Shows the last recording in the system's file manager. */
+  showRecording(): Promise<void>;
+  dismissRecording(): Promise<void>;
   setCoHost(link: string, participant: string, on: boolean): Promise<void>;
   /** What is known of the lines of a call. */
   callFigures(link: string): Promise<Data<figures.Call>>;
@@ -298,6 +304,10 @@ export function wails(client: string): Backend {
     },
     keepDoorMessage: (id, on) => said(app.KeepDoorMessage(id, on)),
     deleteDoorMessage: (id) => said(app.DeleteDoorMessage(id)),
+    record: (link) => said(app.Record(link)),
+    stopRecording: (link) => said(app.StopRecording(link)),
+    showRecording: () => said(app.ShowRecording()),
+    dismissRecording: () => said(app.DismissRecording()),
     setCoHost: (link, participant, on) => said(app.SetCoHost(link, participant, on)),
     callFigures: (link) => said(app.CallFigures(link)),
     openPage: (address) => said(app.OpenPage(address)),

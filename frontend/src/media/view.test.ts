@@ -72,7 +72,9 @@ describe('what is seen', () => {
     size(two, 90);
     expect(sent).toEqual([]);
     screen(two, false);
-    expect(sent).toEqual([{ hidden: false, tiles: [ada], takes: ['layers', 'screen', 'line'] }]);
+    expect(sent).toEqual([
+      { hidden: false, tiles: [ada], takes: ['layers', 'screen', 'line', 'recording'] },
+    ]);
   });
 
   it('is said again when a tile comes, goes, moves off the screen or changes its size', () => {
@@ -113,7 +115,9 @@ describe('what is seen', () => {
     see('hidden');
     report.watch('ada', {} as Element);
     report.take(true);
-    expect(sent).toEqual([{ hidden: true, tiles: [], takes: ['layers', 'screen', 'line'] }]);
+    expect(sent).toEqual([
+      { hidden: true, tiles: [], takes: ['layers', 'screen', 'line', 'recording'] },
+    ]);
   });
 });
 

@@ -102,7 +102,7 @@ export class ViewReport {
   /** What is seen now; undefined while that is not known. */
   #seen(): View | undefined {
     const hidden = document.visibilityState === 'hidden' || this.#minimised;
-    const takes = ['layers', 'screen', 'line'];
+    const takes = ['layers', 'screen', 'line', 'recording'];
     if (hidden && this.#floating) {
       const { participant, height } = this.#floating;
       return {

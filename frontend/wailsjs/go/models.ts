@@ -290,6 +290,54 @@ export namespace hoststate {
 		    return a;
 		}
 	}
+	export class RecordedPersonView {
+	    id: string;
+	    name: string;
+	    state: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new RecordedPersonView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.state = source["state"];
+	    }
+	}
+	export class RecordingView {
+	    startedAt: number;
+	    people: RecordedPersonView[];
+	
+	    static createFrom(source: any = {}) {
+	        return new RecordingView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.startedAt = source["startedAt"];
+	        this.people = this.convertValues(source["people"], RecordedPersonView);
+	    }
+	
+		convertValues(a: any, classs: any, asMap: boolean = false): any {
+		    if (!a) {
+		        return a;
+		    }
+		    if (a.slice && a.map) {
+		        return (a as any[]).map(elem => this.convertValues(elem, classs));
+		    } else if ("object" === typeof a) {
+		        if (asMap) {
+		            for (const key of Object.keys(a)) {
+		                a[key] = new classs(a[key]);
+		            }
+		            return a;
+		        }
+		        return new classs(a);
+		    }
+		    return a;
+		}
+	}
 	export class ParticipantView {
 	    id: string;
 	    name: string;
@@ -326,6 +374,7 @@ export namespace hoststate {
 	    hostIn: boolean;
 	    engine: string;
 	    participants: ParticipantView[];
+	    recording?: RecordingView;
 	
 	    static createFrom(source: any = {}) {
 	        return new CallView(source);
@@ -338,6 +387,7 @@ export namespace hoststate {
 	        this.hostIn = source["hostIn"];
 	        this.engine = source["engine"];
 	        this.participants = this.convertValues(source["participants"], ParticipantView);
+	        this.recording = this.convertValues(source["recording"], RecordingView);
 	    }
 	
 		convertValues(a: any, classs: any, asMap: boolean = false): any {
@@ -839,6 +889,28 @@ export namespace hoststate {
 		}
 	}
 	
+	export class RecordedView {
+	    id: number;
+	    name: string;
+	    folder: string;
+	    seconds: number;
+	    code?: string;
+	
+	    static createFrom(source: any = {}) {
+	        return new RecordedView(source);
+	    }
+	
+	    constructor(source: any = {}) {
+	        if ('string' === typeof source) source = JSON.parse(source);
+	        this.id = source["id"];
+	        this.name = source["name"];
+	        this.folder = source["folder"];
+	        this.seconds = source["seconds"];
+	        this.code = source["code"];
+	    }
+	}
+	
+	
 	
 	export class WordView {
 	    own: boolean;
@@ -1013,6 +1085,7 @@ export namespace hoststate {
 	    deeds: DeedView[];
 	    standings: StandingView[];
 	    arrival?: ArrivalView;
+	    recorded?: RecordedView;
 	
 	    static createFrom(source: any = {}) {
 	        return new State(source);
@@ -1033,6 +1106,7 @@ export namespace hoststate {
 	        this.deeds = this.convertValues(source["deeds"], DeedView);
 	        this.standings = this.convertValues(source["standings"], StandingView);
 	        this.arrival = this.convertValues(source["arrival"], ArrivalView);
+	        this.recorded = this.convertValues(source["recorded"], RecordedView);
 	    }
 	
 		convertValues(a: any, classs: any, asMap: boolean = false): any {

@@ -19,6 +19,7 @@ import { Front } from './front';
 import { type GestureNotice, Gestures } from './gestures.svelte';
 import type { Corner } from './layout';
 import { linked, type Piece } from './linked';
+import { Recorded, type RecordingNotice } from './recording.svelte';
 import { type ScreenNotice, Sharing } from './screen.svelte';
 import { Switch } from './switch.svelte';
 
@@ -57,6 +58,7 @@ export type Notice =
   | { kind: 'fault'; code: string; message: string }
   | FileNotice
   | GestureNotice
+  | RecordingNotice
   | ScreenNotice;
 
 /** In which directions the own line is poor. */
@@ -77,6 +79,7 @@ export class Call {
   readonly sharing: Sharing;
   readonly gestures: Gestures;
   readonly files: Files;
+  readonly recorded: Recorded;
 
   view = $state<'grid' | 'speaker'>('grid');
   panel = $state<Panel>();
@@ -148,6 +151,12 @@ export class Call {
         this.notice = notice;
       },
       way: files,
+    });
+    this.recorded = new Recorded({
+      send,
+      notice: (notice) => {
+        this.notice = notice;
+      },
     });
     // On means heard and seen.
     this.microphone = new Switch(
@@ -308,6 +317,9 @@ export class Call {
       case 'spotlight':
         this.gestures.lit(message.payload.participant);
         this.#light();
+        break;
+      case 'recording':
+        this.recorded.take(message.payload);
         break;
       case 'door':
         this.#shown(message.payload);

@@ -124,7 +124,7 @@ export interface View {
 	hidden?: boolean
 	/** those that are on the screen, at least in part */
 	tiles: Tile[]
-	/** what the sender takes beyond the messages of every page: TakesLayers, TakesScreen, TakesLine */
+	/** what the sender takes beyond the messages of every page: TakesLayers, TakesScreen, TakesLine, TakesRecording */
 	takes?: string[]
 }
 
@@ -227,6 +227,14 @@ export interface Letter {
 export interface Piece {
 	/** base64url, at most MaxPiece bytes */
 	data: string
+}
+
+/** Consent says whether the host may record the sender, in one recording. It may be taken
+ * back, and given again. Guests send it only after a Recording that is on, with its
+ * number; the host ignores that of another one. */
+export interface Consent {
+	recording: number
+	agree: boolean
 }
 
 /** Move asks for a Pass, with which another device takes the sender's seat. Guests
@@ -592,6 +600,21 @@ export interface Spotlight {
 	participant: string
 }
 
+/** ConsentAnswer is the answer of a participant who was asked whether it may be recorded. */
+export type ConsentAnswer = "" | "agreed" | "declined"
+
+/** Recording says whether the host records the call, and asks the receiver whether it may
+ * be recorded. It replaces the Recording before it, and goes to all whose View takes
+ * TakesRecording, whatever they answer. Of those who have not agreed nothing is
+ * recorded. */
+export interface Recording {
+	on: boolean
+	/** of the recording, to be named in Consent */
+	number?: number
+	/** the receiver's own to this recording */
+	answer?: ConsentAnswer
+}
+
 /** Mute asks the receiver to mute itself ("mute for everyone"); it may unmute. */
 export type Mute = Record<string, never>
 
@@ -649,6 +672,7 @@ export type GuestMessage =
 	| { type: "attach"; payload: Attach }
 	| { type: "take"; payload: Take }
 	| { type: "takeBack"; payload: TakeBack }
+	| { type: "consent"; payload: Consent }
 
 /** What the host sends to a guest. */
 export type HostMessage =
@@ -680,6 +704,7 @@ export type HostMessage =
 	| { type: "pass"; payload: Pass }
 	| { type: "got"; payload: Got }
 	| { type: "fileOver"; payload: FileOver }
+	| { type: "recording"; payload: Recording }
 
 /** What a guest sends to a relay in the clear. */
 export type ToRelayMessage =
@@ -712,6 +737,7 @@ const pauseForm = { participant: "s", "screen?": "b", reason: "s" } as const
 const participantForm = { id: "s", name: "s", "host?": "b", "coHost?": "b", "muted?": "b", "cameraOff?": "b", "away?": "b", joinedAt: "n", "noMedia?": "s", "hand?": "n" } as const
 const offeredFileForm = { name: "s", size: "n", kind: "s", "over?": "s" } as const
 const chatLineForm = { id: "n", participant: "s", name: "s", text: "s", at: "n", "token?": "s", "file?": offeredFileForm } as const
+const consentAnswerForm = ["|", "", "agreed", "declined"] as const
 
 /** Forms of the payloads of HostMessage. */
 export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
@@ -743,6 +769,7 @@ export const hostForms: { readonly [T in HostMessage["type"]]: Form } = {
 	pass: { token: "s", for: "n" },
 	got: { bytes: "n", "saved?": "b", "refused?": "s" },
 	fileOver: { line: "n", why: "s" },
+	recording: { on: "b", "number?": "n", "answer?": consentAnswerForm },
 }
 
 /** Forms of the payloads of FromRelayMessage. */

@@ -36,6 +36,8 @@ export function Devices():Promise<hoststate.DevicesView>;
 
 export function DismissNotice(arg1:number):Promise<void>;
 
+export function DismissRecording():Promise<void>;
+
 export function DoorMessage(arg1:string,arg2:number):Promise<Array<number>>;
 
 export function EndCall(arg1:string):Promise<void>;
@@ -84,6 +86,8 @@ export function Program():Promise<desktop.Program>;
 
 export function Quit():Promise<void>;
 
+export function Record(arg1:string):Promise<void>;
+
 export function RemoveCopy(arg1:string,arg2:string):Promise<void>;
 
 export function RemoveLink(arg1:string):Promise<void>;
@@ -122,6 +126,8 @@ export function SetSettings(arg1:hoststate.Settings):Promise<void>;
 
 export function SetWho(arg1:string):Promise<void>;
 
+export function ShowRecording():Promise<void>;
+
 export function SilenceRequests(arg1:string,arg2:boolean):Promise<void>;
 
 export function Snapshot():Promise<hoststate.State>;
@@ -129,6 +135,8 @@ export function Snapshot():Promise<hoststate.State>;
 export function Speak(arg1:string):Promise<void>;
 
 export function StopAlways(arg1:string,arg2:string):Promise<void>;
+
+export function StopRecording(arg1:string):Promise<void>;
 
 export function TestOwn(arg1:string):Promise<hoststate.OwnTestView>;
 

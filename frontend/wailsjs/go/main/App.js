@@ -66,6 +66,10 @@ export function DismissNotice(arg1) {
   return window['go']['main']['App']['DismissNotice'](arg1);
 }
 
+export function DismissRecording() {
+  return window['go']['main']['App']['DismissRecording']();
+}
+
 export function DoorMessage(arg1, arg2) {
   return window['go']['main']['App']['DoorMessage'](arg1, arg2);
 }
@@ -162,6 +166,10 @@ export function Quit() {
   return window['go']['main']['App']['Quit']();
 }
 
+export function Record(arg1) {
+  return window['go']['main']['App']['Record'](arg1);
+}
+
 export function RemoveCopy(arg1, arg2) {
   return window['go']['main']['App']['RemoveCopy'](arg1, arg2);
 }
@@ -238,6 +246,10 @@ export function SetWho(arg1) {
   return window['go']['main']['App']['SetWho'](arg1);
 }
 
+export function ShowRecording() {
+  return window['go']['main']['App']['ShowRecording']();
+}
+
 export function SilenceRequests(arg1, arg2) {
   return window['go']['main']['App']['SilenceRequests'](arg1, arg2);
 }
@@ -252,6 +264,10 @@ export function Speak(arg1) {
 
 export function StopAlways(arg1, arg2) {
   return window['go']['main']['App']['StopAlways'](arg1, arg2);
+}
+
+export function StopRecording(arg1) {
+  return window['go']['main']['App']['StopRecording'](arg1);
 }
 
 export function TestOwn(arg1) {
