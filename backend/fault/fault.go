@@ -52,7 +52,6 @@ const (
 	RecordingFailed Code = "recording-failed" // the disk
 	RecordingBehind Code = "recording-behind" // the disk is too slow; it goes on
 	RecordingRuns   Code = "recording-runs"   // one at a time
-	VideoFailed     Code = "video-failed"     // ffmpeg is missing, or has failed
 
 	// A host and a public relay.
 	RelayAddressInvalid Code = "relay-address-invalid"

@@ -39,7 +39,6 @@ var sentences = map[Code]string{
 	RecordingFailed: "The recording could not be written, so it has ended; check the disk and the folder, then record again.",
 	RecordingBehind: "This disk is too slow for the recording, so parts of it are missing; close what else writes to it.",
 	RecordingRuns:   "A call is being recorded already; stop that recording first.",
-	VideoFailed:     "The video could not be made; check that ffmpeg is installed and that there is room on the disk, then try again.",
 
 	RelayAddressInvalid: "This is not a relay's address; type only its name, such as porch.example.",
 	RelayAbsent:         "No relay that takes hosts answers at this address; check it for typing errors.",
