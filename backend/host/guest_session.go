@@ -59,6 +59,7 @@ type guestSession struct {
 	wordPace *rate.Limiter
 	lines    int            // that the guest has said
 	work     work.Challenge // that was asked for last; owned by run
+	worked   bool           // it was done, and no knock was taken since; owned by run
 
 	letter     *doormessages.Writer // that is arriving; nil for none; owned by run
 	wide       bool                 // there is room for pieces of one, which may still be on their way; owned by run

@@ -135,7 +135,7 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 		s.refuse(err)
 		return nil, false
 	}
-	worked := s.work.Done(k.Work)
+	s.worked = s.work.Done(k.Work) || s.worked
 	if s.blocked(browser) {
 		s.end(signalling.EndBlocked)
 		return nil, false
@@ -146,13 +146,13 @@ func (s *guestSession) knock(ctx context.Context, k signalling.Knock) (ticket *l
 	if early, ok := s.early(); early {
 		return nil, ok
 	}
-	ticket, err = o.lobby.Knock(ctx, s.ask(k, browser, worked))
+	ticket, err = o.lobby.Knock(ctx, s.ask(k, browser, s.worked))
 	if errors.Is(err, lobby.ErrWork) {
 		_ = s.out.Send(s.work.Ask()) // a lost path shows in read
 		return nil, true
 	}
 	if err == nil { // what was said of a knock that is refused does not count for the one of before
-		s.browser = browser
+		s.browser, s.worked = browser, false
 		s.words.Store(wordList(k.Takes).has(signalling.TakesWord))
 		s.ticket.Store(ticket)
 		s.greetAgain(ticket)
