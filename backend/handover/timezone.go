@@ -27,19 +27,31 @@ type onset struct {
 // maxOnsets bounds how many changes are looked at: no zone has more than four a year.
 const maxOnsets = 4 * ruleYears
 
-// onsets returns the changes of a zone's clocks from one year to another, both included.
+// onsets returns the changes of a zone's clocks from one year to another, both included. Where a zone's file has a rule and
+// no list, Go also sees a bound at the end of each year, where no clock changes, and on the last day of a leap year none
+// that is later (go1.26, Time.ZoneBounds).
 func onsets(zone *time.Location, from, to int) (all []onset) {
 	at := time.Date(from, 1, 1, 0, 0, 0, 0, zone)
-	for {
+	for range 2 * maxOnsets {
 		_, end := at.ZoneBounds()
-		if end.IsZero() || !end.After(at) || end.In(zone).Year() > to || len(all) == maxOnsets {
-			return all
+		if end.IsZero() || len(all) == maxOnsets {
+			break
 		}
-		_, before := end.Add(-time.Second).In(zone).Zone()
-		name, after := end.In(zone).Zone()
-		all = append(all, onset{at: end, from: before, to: after, name: name, summer: end.In(zone).IsDST()})
+		if !end.After(at) {
+			at = at.AddDate(0, 0, 1)
+			continue
+		}
+		_, before := at.Zone()
 		at = end.In(zone)
+		name, after := at.Zone()
+		if at.Year() > to {
+			break
+		}
+		if before != after {
+			all = append(all, onset{at: end, from: before, to: after, name: name, summer: at.IsDST()})
+		}
 	}
+	return all
 }
 
 // local returns the time of the change on the clocks of before (RFC 5545 section 3.6.5).

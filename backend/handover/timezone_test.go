@@ -78,3 +78,32 @@ func TestCallThatRepeats(t *testing.T) {
 		}
 	}
 }
+
+// ruled returns a zone whose file has a rule and no list of changes, as those that come with Go have it for all years from
+// 2007 (RFC 9636 section 3.3).
+func ruled(t *testing.T, name, rule string) *time.Location {
+	t.Helper()
+	part := "TZif2" + strings.Repeat("\x00", 15) + strings.Repeat("\x00", 4*4) + "\x00\x00\x00\x01" + "\x00\x00\x00\x04" +
+		"\xff\xff\xb9\xb0\x00\x00" + "EST\x00"
+	zone, err := time.LoadLocationFromTZData(name, []byte(part+part+"\n"+rule+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+// TestAZoneOfRules has years whose end Go takes for a change.
+func TestAZoneOfRules(t *testing.T) {
+	zone := ruled(t, "America/New_York", "EST5EDT,M3.2.0,M11.1.0")
+	for year := 2024; year < 2032; year++ {
+		got := strings.Join(timezone(zone, time.Date(year, 7, 1, 18, 0, 0, 0, zone)), "\n")
+		if n := strings.Count(got, "BEGIN:"); n != 3 {
+			t.Errorf("%d: %d parts, and not the zone and two rules:\n%s", year, n, got)
+		}
+		for _, line := range []string{"RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU", "RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=1SU"} {
+			if !strings.Contains(got, line) {
+				t.Errorf("%d: no %s", year, line)
+			}
+		}
+	}
+}
