@@ -147,7 +147,7 @@ func (d *door) close() {
 // work does what a page is asked for.
 func work(w signalling.Work) string {
 	challenge, _ := base64.RawURLEncoding.DecodeString(w.Challenge)
-	text := append(challenge, make([]byte, 8)...)
+	text := slices.Concat(challenge, make([]byte, 8))
 	for n := uint64(0); ; n++ {
 		binary.BigEndian.PutUint64(text[len(text)-8:], n)
 		sum := sha256.Sum256(text)
