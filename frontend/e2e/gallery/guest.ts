@@ -14,7 +14,7 @@ import { Capture } from '../../src/media/webview/capture.svelte';
 import type { Source } from '../../src/media/webview/source';
 import { synthetic } from '../../src/media/webview/synthetic';
 import { FakeTransport } from '../../src/test/fakeTransport';
-import type { HostMessage, Participant, TransportState } from '../../src/transport';
+import type { HostMessage, OfferedFile, Participant, TransportState } from '../../src/transport';
 import { DrawnEngine, face, sharedScreen } from './faces';
 import { labelled } from './find';
 
@@ -191,6 +191,17 @@ const talk = (call: Call) => {
   }
 };
 
+const files: [string, OfferedFile][] = [
+  ['Ada', { name: 'Garden in spring.jpg', size: 3_200_000, kind: 'picture' }],
+  ['Grandma', { name: 'recipe.pdf', size: 48_000, kind: 'other' }],
+  ['Uncle Theo', { name: 'photo.jpg.exe', size: 12_000_000, kind: 'program' }],
+  [
+    'me',
+    { name: 'Letter to Aunt Adelgunde about the wedding in June.odt', size: 900, kind: 'other' },
+  ],
+  ['Ada', { name: 'old.zip', size: 9_000_000, kind: 'other', over: 'gone' }],
+];
+
 /** Presses the button with these words. */
 const press = (words: string) =>
   [...document.querySelectorAll('button')].find((one) => one.textContent.trim() === words)?.click();
@@ -313,6 +324,21 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     talk(call);
     call.show('chat');
   }),
+  'call-files': inCall(3, (call) => {
+    talk(call);
+    for (const [i, [participant, file]] of files.entries())
+      call.receive({
+        type: 'chat',
+        payload: { line: { id: 20 + i, participant, name: participant, text: '', at: now, file } },
+      });
+    call.show('chat');
+  }),
+  'call-asked': inCall(2, (call) =>
+    call.receive({ type: 'recording', payload: { on: true, number: 1 } }),
+  ),
+  'call-recording': inCall(2, (call) =>
+    call.receive({ type: 'recording', payload: { on: true, number: 1, answer: 'agreed' } }),
+  ),
   'call-chat-empty': inCall(2, (call) => call.show('chat')),
   'call-people': inCall(5, (call) => call.show('people')),
   'call-co-host': inCall(

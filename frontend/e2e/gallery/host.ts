@@ -53,6 +53,19 @@ const copyOf = (letter: string, part: Partial<CopyView>): CopyView => ({
   ...part,
 });
 
+type MessageView = LinkView['messages'][number];
+
+const message = (id: string, part: Partial<MessageView>): MessageView => ({
+  id,
+  name: 'Robert',
+  kind: 'note',
+  type: '',
+  seconds: 0,
+  at: now - 2 * hour,
+  kept: false,
+  ...part,
+});
+
 const calls: CallRecord[] = [
   {
     began: now - day - hour,
@@ -375,6 +388,37 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'in-call-lowers': (target) =>
     inCall(target, { requests: [request('Grandma', { lowers: true, lowersTo: 360 })] }),
   'home-knocks': (target) => show(target, { links, requests: three }),
+  'home-flood': (target) =>
+    show(target, {
+      links,
+      requests: [
+        request('Guest 1', { looksLike: 'Grandma', hint: 'name', copy: 'the choir', browser: 2 }),
+        ...['Guest 2', 'Guest 3', 'Guest 4'].map((name) => request(name, { like: 'Guest 1' })),
+        request('Grandma', {
+          known: 'returning',
+          timesLetIn: 4,
+          familiar: true,
+          canWrite: true,
+          seen: true,
+          message: true,
+          words: [
+            { own: true, text: 'One minute, please', at: now - 9000 },
+            { own: false, text: 'No hurry', at: now - 4000 },
+          ],
+        }),
+        request('Mia', { nameInCall: true, outside: true }),
+      ],
+    }),
+  'home-recorded': (target) =>
+    show(target, {
+      links,
+      recorded: {
+        id: 1,
+        name: 'Porch 2026-11-30 18.04.mkv',
+        folder: '/home/ada/Videos/Porch',
+        seconds: 754,
+      },
+    }),
   'home-notice': (target) =>
     show(target, { links, notice: { id: 1, code: 'background', message: '' } }),
   share: (target) =>
@@ -394,6 +438,33 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
     }),
   details: (target) =>
     show(target, { links }, (host) => (host.sheet = { kind: 'details', link: id('D') })),
+  'details-messages': (target) =>
+    show(
+      target,
+      {
+        links: links.map((link) =>
+          link.id === id('D')
+            ? {
+                ...link,
+                messages: [
+                  message('s', { kind: 'sound', type: 'audio/webm', seconds: 42 }),
+                  message('v', { kind: 'video', type: 'video/webm', seconds: 9, kept: true }),
+                  message('n', { kind: 'note', name: 'Clara Wieck' }),
+                ],
+              }
+            : link,
+        ),
+      },
+      (host) => {
+        host.sheet = { kind: 'details', link: id('D') };
+        setTimeout(toEnd, 100);
+      },
+    ),
+  'details-history': (target) =>
+    show(target, { links }, (host) => {
+      host.sheet = { kind: 'details', link: id('D') };
+      setTimeout(() => press(m.host_history()));
+    }),
   'details-times': (target) =>
     show(
       target,
@@ -603,6 +674,27 @@ export const scenes: Record<string, (target: HTMLElement) => Promise<void>> = {
   'call-chat': (target) => inCall(target, {}, (host) => host.presence?.call?.show('chat')),
   'call-chat-knock': (target) =>
     inCall(target, { requests: three.slice(1) }, (host) => host.presence?.call?.show('chat')),
+  'call-recorded': (target) =>
+    inCall(target, {
+      calls: [
+        {
+          linkId: id('B'),
+          name: 'Sunday with Grandma',
+          hostIn: true,
+          engine: 'webview',
+          participants: [],
+          recording: {
+            startedAt: now - 754_000,
+            people: [
+              { id: 'host', name: 'Ada', state: 'agreed' },
+              { id: 'g', name: 'Grandma', state: 'declined' },
+              { id: 't', name: 'Uncle Theo', state: 'asked' },
+              { id: 'm', name: 'Mia', state: 'old' },
+            ],
+          },
+        },
+      ],
+    }),
   'call-share': (target) =>
     inCall(target, {}, (host) => (host.sheet = { kind: 'share', link: id('B') })),
   'call-leave': (target) => inCall(target, {}, () => labelled(m.call_leave())?.click()),
