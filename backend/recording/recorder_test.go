@@ -281,6 +281,9 @@ func TestSoundIsInStep(t *testing.T) {
 	for n := range 200 {
 		made := time.Duration(n) * 20 * time.Millisecond
 		jitter := time.Duration(rand.IntN(60)) * time.Millisecond
+		if n == 0 { // a track begins with what comes first, and what was sent before that is not in it
+			jitter = 0
+		}
 		arrivals = append(arrivals, due{made + jitter, signalling.KindAudio, s.say()})
 		if n%2 == 0 {
 			for _, p := range s.show(pictures[n/2]) {
