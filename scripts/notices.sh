@@ -35,6 +35,8 @@ for name in @mediapipe/face_detection @mediapipe/selfie_segmentation @tensorflow
   echo "Copyright Google LLC. Licensed under the Apache License, Version 2.0, as is what follows."
 done
 cat LICENSE
+section "confusables.txt of Unicode 13.0.0, shortened (backend/signalling)"
+cat backend/signalling/confusables.LICENSE
 if [ "$cgo" = 1 ] && [ "$os" = linux ]; then
   for library in libvpx libopus; do
     section "$library"
