@@ -83,8 +83,9 @@ test('declined, asked again and let in', async () => {
   await arrives(guest, 'main "Tea and Cake"');
   await controls(host).waitFor();
   await until('the host is somewhere', async () => (await focused(host)) !== 'nothing');
-  // Those of the door are gone: the call has one for its notes, and one for what is shown without words.
-  expect(await guest.getByRole('status').count()).toBe(2);
+  // Those of the door are gone: the call has one for its notes, one for what is shown without words, and one that says when
+  // it is recorded.
+  expect(await guest.getByRole('status').count()).toBe(3);
 });
 
 test('who types goes on typing', async () => {

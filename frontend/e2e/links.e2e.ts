@@ -280,6 +280,7 @@ describe('the share sheet', () => {
     await list.getByRole('button', { name: 'Family', exact: true }).click();
     await details().getByRole('button', { name: 'Share Link' }).click();
     sheet = host.getByRole('dialog', { name: 'Share link' });
+    await host.evaluate(`navigator.clipboard.writeText('')`); // what was copied before the link had its name
     const address = await copyAddress(lab, sheet);
     const rich = await until('the page has copied a link', () =>
       host.evaluate<{ plain: string; html: string } | undefined>(`(async () => {
