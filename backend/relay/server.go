@@ -146,7 +146,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.requests = newBuckets(s.limits.requests, s.limits.requestBurst)
 	s.opens = newBuckets(s.limits.opens, s.limits.openBurst)
-	s.silent.most = s.limits.sockets / 2
+	s.silent.most = max(s.limits.sockets/2, 1)
 	s.sockets = limit.NewPerAddress(s.limits.sockets, s.limits.socketsPerAddress, s.metered(metering.Guests))
 	s.hostConns = limit.NewPerAddress(s.limits.hosts, s.limits.connectionsPerAddress, nil)
 	s.names = hostNames()

@@ -25,3 +25,16 @@ func TestSilentSocketsGiveWay(t *testing.T) {
 		}
 	}
 }
+
+// TestARelayOfOne: a relay with one place gives it, to whoever is silent as well.
+func TestARelayOfOne(t *testing.T) {
+	s := openRelay(t, func(o *Options) {
+		l := defaultLimits
+		l.sockets, l.socketsPerAddress = 1, 1
+		o.limits = &l
+	})
+	mustDial(t, s)
+	if n := s.Panics(); n != 0 {
+		t.Errorf("%d panics", n)
+	}
+}
