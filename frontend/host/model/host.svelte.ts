@@ -204,6 +204,13 @@ export class Host {
     }
   }
 
+  /** Runs a command, and waits until what it has changed is here, which may come after the answer. */
+  async change(command: Promise<unknown>): Promise<boolean> {
+    if (!(await this.run(command))) return false;
+    await this.state.sync().catch(() => {}); // the next change tries again
+    return true;
+  }
+
   /** Makes a link and opens its share sheet. */
   async createLink(): Promise<void> {
     if (this.creating) return;

@@ -240,6 +240,19 @@ describe('the look', () => {
   });
 });
 
+it('waits for what a command has changed, which may come after its answer', async () => {
+  const snapshot = vi.fn<Backend['snapshot']>().mockResolvedValueOnce(base);
+  snapshot.mockResolvedValueOnce({ ...base, revision: 2, me: { name: 'Sam' } });
+  snapshot.mockRejectedValue(new Error('closing'));
+  const { host } = open({}, { snapshot });
+  await host.open();
+  expect(await host.change(Promise.resolve())).toBe(true);
+  expect(host.now.me.name).toBe('Sam');
+  expect(await host.change(Promise.reject(new Error('no')))).toBe(false);
+  expect(snapshot).toHaveBeenCalledTimes(2);
+  expect(await host.change(Promise.resolve())).toBe(true); // although nothing can be asked now
+});
+
 describe('Create Link', () => {
   it('opens the share sheet of the new link, also when its change comes later', async () => {
     const made = link('C');
