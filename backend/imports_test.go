@@ -61,6 +61,7 @@ var parts = map[string]part{
 	"backend/kit":          {tier: kit, lower: none},
 	"backend/kit/pionlog":  {tier: kit, lower: none, pion: []string{"logging"}},
 	"backend/kit/batchudp": {tier: kit, lower: none},
+	"backend/kit/userdirs": {tier: kit, lower: none},
 	"backend/kit/limit":    {tier: kit, lower: none, beside: []string{"backend/kit"}},
 	"backend/sessionbus":   {tier: kit, lower: none}, // for awake and the app's notifications; see onlyFor
 
@@ -115,7 +116,7 @@ var parts = map[string]part{
 	"backend/lobby":            {tier: subjects},
 	"backend/notify":           {tier: subjects},
 	"backend/store":            {tier: subjects, beside: []string{"backend/acquaintances", "backend/links"}},
-	"backend/recording":        {tier: subjects, lower: []string{"backend/fault", "backend/signalling", "backend/media/codec", "backend/media/frames"}, pion: []string{"rtp"}},
+	"backend/recording":        {tier: subjects, lower: []string{"backend/fault", "backend/signalling", "backend/media/codec", "backend/media/frames", "backend/kit/userdirs"}, pion: []string{"rtp"}},
 	"backend/windowsocket":     {tier: subjects},
 
 	// The relay is one subject of several parts.

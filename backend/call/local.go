@@ -119,22 +119,27 @@ func (l *Local) slots(name string, audio, video *forward.Track) *slotPair {
 		}
 		l.made++ // tells the engine that a participant's next screen is another stream
 		s.Bind(forward.Numbers{SSRC: l.made, PayloadType: payloadType})
-		s.SetWriter(&localWriter{sink: l.sink, participant: name, from: from})
+		s.SetWriter(&sinkWriter{sink: l.sink, participant: name, from: from})
 		s.Open()
 	}
 	return pr
 }
 
-// localWriter writes a slot's packets to a sink.
-type localWriter struct {
-	sink        LocalSink
-	participant string
+// packetSink takes packets as [LocalSink] says.
+type packetSink interface {
+	ReceiveRTP(participant string, kind signalling.Kind, pkt *rtp.Packet, roundTrip time.Duration)
+}
+
+// sinkWriter writes a slot's packets to a sink.
+type sinkWriter struct {
+	sink        packetSink
+	participant string // or its screen
 	from        *forward.Track
 	packet      rtp.Packet
 }
 
 // Write implements [interceptor.RTPWriter].
-func (w *localWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+func (w *sinkWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
 	w.packet.Header, w.packet.Payload = *h, payload
 	w.sink.ReceiveRTP(w.participant, w.from.Kind, &w.packet, w.from.RoundTrip())
 	return len(payload), nil

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 
 	"github.com/porch-call/porch/backend/fault"
@@ -207,7 +206,7 @@ func (r *recording) slot(name string, t *forward.Track, allowed *atomic.Bool) *f
 	}
 	r.made++
 	s.Bind(forward.Numbers{SSRC: r.made, PayloadType: payloadType})
-	s.SetWriter(&recordWriter{sink: r.sink, name: name, from: t})
+	s.SetWriter(&sinkWriter{sink: r.sink, participant: name, from: t})
 	s.SetFresh() // what is in the cache was before the answer
 	s.Open()
 	return s
@@ -226,21 +225,6 @@ func (c *Call) stopRecording(m *member) {
 	}
 	rm.allowed.Store(false)
 	rm.sink.Withdraw(m.profile.ID)
-}
-
-// recordWriter writes a slot's packets to a recording.
-type recordWriter struct {
-	sink   RecordSink
-	name   string
-	from   *forward.Track
-	packet rtp.Packet
-}
-
-// Write implements [interceptor.RTPWriter].
-func (w *recordWriter) Write(h *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
-	w.packet.Header, w.packet.Payload = *h, payload
-	w.sink.ReceiveRTP(w.name, w.from.Kind, &w.packet, w.from.RoundTrip())
-	return len(payload), nil
 }
 
 // dark tells the recording that m's camera, or its screen, is off.

@@ -80,13 +80,11 @@ func (d *Download) Keep() (name string, err error) {
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err == nil {
-			err = own.Close()
-		}
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
 		if err != nil {
+			return "", unwritable(err)
+		}
+		if err := errors.Join(own.Close(), os.Rename(f.Name(), path)); err != nil {
+			_ = os.Remove(path) // the empty one
 			return "", unwritable(err)
 		}
 		d.file = nil

@@ -42,6 +42,24 @@ func TestADownloadReplacesNothing(t *testing.T) {
 	}
 }
 
+func TestADownloadThatFailsLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	d, err := NewDownload(dir, "tea.pdf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(d.file.Name()); err != nil { // as somebody who tidies the folder
+		t.Skip(err) // Windows removes no open file
+	}
+	if _, err := d.Keep(); err == nil {
+		t.Error("what is gone was kept")
+	}
+	d.Discard()
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
 func TestADownloadFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	outside := filepath.Join(t.TempDir(), "outside")

@@ -183,7 +183,7 @@ func (o *openLink) ensureCall() (*call.Call, error) {
 			})
 		},
 		OnRecording: func(people []call.Recorded) {
-			h.loop.Post("recording "+string(o.id), func() { h.recordings.Changed(c, people) })
+			h.loop.Post("recording"+ofCall, func() { h.recordings.Changed(c, people) })
 		},
 	}, o.ways.ForCall())
 	if err != nil {

@@ -1,10 +1,12 @@
 package recording
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
+
+	"github.com/porch-call/porch/backend/kit/userdirs"
 )
 
 // Folder returns where recordings belong: "recordings" in PORCH_DATA_DIR if that is set, otherwise "Porch" in the user's
@@ -30,32 +32,5 @@ func videos(home string) string {
 	case "windows":
 		return filepath.Join(home, "Videos")
 	}
-	config, err := os.UserConfigDir()
-	if err == nil {
-		if b, err := os.ReadFile(filepath.Join(config, "user-dirs.dirs")); err == nil {
-			if dir := named(string(b), home); dir != "" {
-				return dir
-			}
-		}
-	}
-	return filepath.Join(home, "Videos")
-}
-
-// named reads the folder of videos from user-dirs.dirs (xdg-user-dirs): XDG_VIDEOS_DIR="$HOME/…" or an absolute path. It
-// returns "" if there is none.
-func named(dirs, home string) string {
-	for line := range strings.Lines(dirs) {
-		value, ok := strings.CutPrefix(strings.TrimSpace(line), "XDG_VIDEOS_DIR=")
-		if !ok {
-			continue
-		}
-		value = strings.Trim(value, `"`)
-		if rest, ok := strings.CutPrefix(value, "$HOME/"); ok {
-			return filepath.Join(home, rest)
-		}
-		if filepath.IsAbs(value) {
-			return value
-		}
-	}
-	return ""
+	return cmp.Or(userdirs.Of("VIDEOS", home), filepath.Join(home, "Videos"))
 }

@@ -54,8 +54,6 @@ type Recorder struct {
 	keyless func(name string)
 
 	length atomic.Int64 // of what is written, in nanoseconds
-	bytes  atomic.Int64
-	failed atomic.Bool
 
 	// Owned by run.
 	file     *matroska
@@ -142,10 +140,8 @@ func (r *Recorder) Path() string { return r.path }
 // Began returns when it began.
 func (r *Recorder) Began() time.Time { return r.began }
 
-// Written returns how long the recording is by now, and how many bytes.
-func (r *Recorder) Written() (length time.Duration, bytes int64) {
-	return time.Duration(r.length.Load()), r.bytes.Load()
-}
+// Written returns how long the recording is by now.
+func (r *Recorder) Written() time.Duration { return time.Duration(r.length.Load()) }
 
 // AskBy makes the recorder ask for keyframes by f, which gets the name of a participant or of its screen.
 func (r *Recorder) AskBy(f func(name string)) {
@@ -247,7 +243,6 @@ func (r *Recorder) run() {
 // fail ends the recording because of the disk. What is written stays.
 func (r *Recorder) fail(err error) {
 	r.queue.close()
-	r.failed.Store(true)
 	_ = r.file.out.Close() // it has failed already
 	r.onTrouble(fault.CodeOf(troubleOf(err)))
 }
@@ -274,7 +269,6 @@ func (r *Recorder) write(i *item) (err error) {
 		err = nil
 	}
 	r.length.Store(int64(r.file.length))
-	r.bytes.Store(r.file.end)
 	return err
 }
 

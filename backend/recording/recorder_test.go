@@ -219,7 +219,7 @@ func TestARecordingHasATrackForEachWhoAgrees(t *testing.T) {
 	play(r, now, pictures, ada, eve)
 	r.Agree("bob", "Bob")
 	play(r, now, small, ada, bob, eve) // ada's pictures become smaller here, with a keyframe
-	for length, _ := r.Written(); length < 3*time.Second; length, _ = r.Written() {
+	for r.Written() < 3*time.Second {
 		time.Sleep(time.Millisecond)
 	}
 	r.Withdraw("bob")

@@ -120,11 +120,10 @@ func (r *Recordings) Changed(c *call.Call, people []call.Recorded) {
 
 // ended shows a recording whose file is whole.
 func (r *Recordings) ended(now *running) {
-	length, _ := now.file.Written()
 	r.count++
 	r.path = now.file.Path()
 	r.last = &hoststate.RecordedView{
-		ID: r.count, Name: filepath.Base(r.path), Folder: filepath.Dir(r.path), Seconds: int(length.Round(time.Second).Seconds()),
+		ID: r.count, Name: filepath.Base(r.path), Folder: filepath.Dir(r.path), Seconds: int(now.file.Written().Round(time.Second).Seconds()),
 		Code: string(now.failed),
 	}
 	r.parts.Touch()
