@@ -230,8 +230,22 @@ export function clientName(): string {
 const least = { w: 360, h: 480 };
 const small = { w: 380, h: 260 };
 
+/** How often the window is asked for a size, and how long it has for each, in ms. */
+const resizes = { most: 10, each: 50 };
+
 function nativeShell(): Shell {
   let before = { w: 1100, h: 760 };
+  let wanted = before;
+  // On Linux, Wails sets a window's size at once and its least size later: a smaller size is asked for until it is there.
+  const resize = async (to: typeof wanted) => {
+    wanted = to;
+    for (let n = 0; n < resizes.most && wanted === to; n++) {
+      WindowSetSize(to.w, to.h);
+      await new Promise((done) => setTimeout(done, resizes.each));
+      const { w, h } = await WindowGetSize();
+      if (w === to.w && h === to.h) return;
+    }
+  };
   return {
     fill: (on) => (on ? WindowFullscreen() : WindowUnfullscreen()),
     compact: async (on) => {
@@ -242,8 +256,8 @@ function nativeShell(): Shell {
       }
       const { w, h } = on ? small : least;
       WindowSetMinSize(w, h);
-      WindowSetSize(on ? w : before.w, on ? h : before.h);
       WindowSetAlwaysOnTop(on);
+      await resize(on ? small : before);
     },
   };
 }
